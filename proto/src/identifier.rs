@@ -1,0 +1,123 @@
+//! Canonical bytes and hash of identifiers and events.
+
+use std::fmt;
+
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::Identifier;
+
+/// Separates kind, scope and value in the canonical bytes. Part of the stored format: do not change.
+const SEPARATOR: char = '\u{1f}';
+
+/// An xxh3-128 hash (XXH3, 128 bits, seed 0). Compares and prints big-endian.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Hash128(pub u128);
+
+impl Hash128 {
+    /// Hashes bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(xxh3_128(bytes))
+    }
+
+    /// The 16 bytes, most significant first: byte order is numeric order.
+    pub fn to_bytes(self) -> [u8; 16] {
+        self.0.to_be_bytes()
+    }
+
+    /// Reads what [`Self::to_bytes`] wrote; `None` when there are not 16 bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(|array| Self(u128::from_be_bytes(array)))
+    }
+}
+
+impl fmt::Display for Hash128 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl fmt::Debug for Hash128 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A key that is not the canonical bytes of an identifier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the key is not an identifier: expected UTF-8 `kind 0x1F scope 0x1F value`")]
+pub struct ParseKeyError;
+
+impl Identifier {
+    /// An identifier whose parts are already normalised.
+    pub fn new(kind: impl Into<String>, scope: impl Into<String>, value: impl Into<String>) -> Self {
+        Self { kind: kind.into(), scope: scope.into(), value: value.into() }
+    }
+
+    /// The canonical bytes: `kind 0x1F scope 0x1F value`. The key of the identifier's records.
+    pub fn key(&self) -> Vec<u8> {
+        let mut key = Vec::with_capacity(self.kind.len() + self.scope.len() + self.value.len() + 2);
+        self.write_key(&mut key);
+        key
+    }
+
+    /// Appends the canonical bytes.
+    pub fn write_key(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.kind.as_bytes());
+        out.push(SEPARATOR as u8);
+        out.extend_from_slice(self.scope.as_bytes());
+        out.push(SEPARATOR as u8);
+        out.extend_from_slice(self.value.as_bytes());
+    }
+
+    /// Reads canonical bytes back.
+    ///
+    /// # Errors
+    /// When they are not UTF-8 of three parts with a kind and a value.
+    pub fn from_key(key: &[u8]) -> Result<Self, ParseKeyError> {
+        let text = std::str::from_utf8(key).map_err(|_| ParseKeyError)?;
+        let mut parts = text.splitn(3, SEPARATOR);
+        match (parts.next(), parts.next(), parts.next()) {
+            (Some(kind), Some(scope), Some(value)) if !kind.is_empty() && !value.is_empty() => Ok(Self::new(kind, scope, value)),
+            _ => Err(ParseKeyError),
+        }
+    }
+
+    /// xxh3-128 of the canonical bytes: *the identifier hash*.
+    pub fn hash(&self) -> Hash128 {
+        Hash128::of(&self.key())
+    }
+
+    /// The form of people's outputs: `kind|scope|value`.
+    pub fn display(&self) -> String {
+        format!("{}|{}|{}", self.kind, self.scope, self.value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_the_literal_bytes_of_the_contract() {
+        let openid = Identifier::new("wechat_openid", "gh_acorp", "oZhang");
+        assert_eq!(openid.key(), b"wechat_openid\x1fgh_acorp\x1foZhang");
+        assert_eq!(Identifier::from_key(&openid.key()), Ok(openid));
+    }
+
+    #[test]
+    fn a_value_may_hold_the_separator_but_a_key_needs_three_parts() {
+        let odd = Identifier::new("user_id", "", "a\u{1f}b");
+        assert_eq!(Identifier::from_key(&odd.key()), Ok(odd));
+        for bad in [&b"email"[..], b"email\x1f", b"email\x1f\x1f", b"\x1f\x1fx", b"e\x1f\x1f\xff"] {
+            assert_eq!(Identifier::from_key(bad), Err(ParseKeyError));
+        }
+    }
+
+    #[test]
+    fn hash_bytes_keep_numeric_order() {
+        let (small, large) = (Hash128(1), Hash128(1 << 100));
+        assert!(small.to_bytes() < large.to_bytes());
+        assert_eq!(Hash128::from_bytes(&large.to_bytes()), Some(large));
+        assert_eq!(Hash128::from_bytes(b"short"), None);
+    }
+}

@@ -1,0 +1,59 @@
+//! Which partition a key belongs to: the rule of Kafka's Java producers, so that theirs and ours agree.
+
+/// The partition of `key` among `count` partitions; 0 when `count` is 0.
+///
+/// Source: `org.apache.kafka.common.utils.Utils.murmur2` and `BuiltInPartitioner.partitionForKey`.
+pub fn of(key: &[u8], count: u32) -> u32 {
+    (murmur2(key) & 0x7fff_ffff).checked_rem(count).unwrap_or(0)
+}
+
+/// Murmur2, 32 bits, with Kafka's seed. Part of the stored format: do not change.
+pub fn murmur2(data: &[u8]) -> u32 {
+    const SEED: u32 = 0x9747_b28c;
+    const M: u32 = 0x5bd1_e995;
+    const R: u32 = 24;
+
+    let mut h = SEED ^ data.len() as u32;
+    let mut words = data.chunks_exact(4);
+    for word in words.by_ref() {
+        let mut k = word.iter().rev().fold(0u32, |k, byte| k << 8 | u32::from(*byte));
+        k = k.wrapping_mul(M);
+        k ^= k >> R;
+        h = h.wrapping_mul(M) ^ k.wrapping_mul(M);
+    }
+    let tail = words.remainder();
+    if !tail.is_empty() {
+        h ^= tail.iter().rev().fold(0u32, |k, byte| k << 8 | u32::from(*byte));
+        h = h.wrapping_mul(M);
+    }
+    h ^= h >> 13;
+    h = h.wrapping_mul(M);
+    h ^ h >> 15
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The values of Kafka's own `UtilsTest.testMurmur2`.
+    #[test]
+    fn agrees_with_kafka() {
+        let cases: [(&[u8], i32); 6] = [
+            (b"21", -973_932_308),
+            (b"foobar", -790_332_482),
+            (b"a-little-bit-long-string", -985_981_536),
+            (b"a-little-bit-longer-string", -1_486_304_829),
+            (b"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58_897_971),
+            (b"abc", 479_470_107),
+        ];
+        for (key, expected) in cases {
+            assert_eq!(murmur2(key) as i32, expected);
+        }
+    }
+
+    #[test]
+    fn no_partitions_is_not_a_panic() {
+        assert_eq!(of(b"abc", 0), 0);
+        assert_eq!(of(b"abc", 1), 0);
+    }
+}

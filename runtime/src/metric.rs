@@ -1,0 +1,64 @@
+//! Metrics as constants, and what a batch observed of them.
+
+/// What a metric does with its values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetricKind {
+    /// Only grows.
+    Counter,
+    /// The latest value.
+    Gauge,
+    /// A distribution, over the buckets of its unit.
+    Histogram,
+}
+
+/// A metric: one constant each, with its unit in the name and a sentence for whoever reads it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// The Prometheus name.
+    pub name: &'static str,
+    /// What it does with its values.
+    pub kind: MetricKind,
+    /// The name of its one label beside stage; empty for none.
+    pub label: &'static str,
+    /// What it says, and which value means that somebody should look.
+    pub help: &'static str,
+}
+
+/// What a batch observed. Published once the batch is committed, so that an aborted batch counts for nothing.
+#[derive(Debug, Default)]
+pub struct Observations {
+    counts: Vec<(&'static Metric, &'static str, u64)>,
+    samples: Vec<(&'static Metric, u64)>,
+}
+
+impl Observations {
+    /// Adds to a counter, sets a gauge, or samples a histogram.
+    pub fn add(&mut self, metric: &'static Metric, label: &'static str, value: u64) {
+        if metric.kind == MetricKind::Histogram {
+            self.samples.push((metric, value));
+            return;
+        }
+        let known = self.counts.iter_mut().find(|(known, of, _)| std::ptr::eq(*known, metric) && *of == label);
+        match known {
+            Some((_, _, sum)) if metric.kind == MetricKind::Counter => *sum += value,
+            Some((_, _, latest)) => *latest = value,
+            None => self.counts.push((metric, label, value)),
+        }
+    }
+
+    /// Counters and gauges with their labels and values.
+    pub fn counts(&self) -> &[(&'static Metric, &'static str, u64)] {
+        &self.counts
+    }
+
+    /// Samples of histograms.
+    pub fn samples(&self) -> &[(&'static Metric, u64)] {
+        &self.samples
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.counts.clear();
+        self.samples.clear();
+    }
+}

@@ -1,0 +1,143 @@
+//! What a stage is: a pure state machine, one instance a partition, fed record by record.
+//!
+//! A stage sees no log, no clock and no thread. It reads a record, changes the [`State`] of its partition, and leaves what it wants
+//! said in the [`Outbox`]. Whoever drives it (the worker on Kafka or the embedded log, `replay`, a simulator) commits all three
+//! together, or none.
+
+use prost::Message;
+use tributary_proto::partition;
+
+use crate::metric::{Metric, Observations};
+use crate::state::{State, StateError};
+use crate::topic::Topic;
+
+/// A record as it was read from the log.
+#[derive(Debug, Clone, Copy)]
+pub struct Record<'a> {
+    /// Where it was read.
+    pub topic: Topic,
+    /// Its partition.
+    pub partition: u32,
+    /// Its offset.
+    pub offset: u64,
+    /// When the event that caused it was received, milliseconds since 1970-01-01 UTC: the record's own timestamp, which every
+    /// record that follows from it inherits.
+    pub timestamp_ms: i64,
+    /// Its key; empty where it has none.
+    pub key: &'a [u8],
+    /// Its value; empty for a tombstone.
+    pub value: &'a [u8],
+}
+
+/// A record to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// Where to.
+    pub topic: Topic,
+    /// Its key; decides the partition.
+    pub key: Vec<u8>,
+    /// Its value; `None` is a tombstone.
+    pub value: Option<Vec<u8>>,
+}
+
+/// Why a record (or one event of it) cannot be processed: it becomes a dead letter.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}{}{field}: {detail}", if .field.is_empty() { "" } else { " in field " })]
+pub struct Rejection {
+    /// A code that does not change.
+    pub reason: &'static str,
+    /// The field at fault; empty where the record as a whole is.
+    pub field: String,
+    /// What was found and what to do; never holds the value refused.
+    pub detail: String,
+    /// Position of the event inside the record, 0-based.
+    pub index: u32,
+}
+
+impl Rejection {
+    /// A rejection of a whole record.
+    pub fn new(reason: &'static str, field: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { reason, field: field.into(), detail: detail.into(), index: 0 }
+    }
+}
+
+/// What stops a stage at a record.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    /// The record is at fault: a dead letter, and on with the next one. The stage has changed nothing for it.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// The state is at fault: the worker stops.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+/// What a stage wants said, in order.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    /// Records to write.
+    pub outputs: Vec<Output>,
+    /// Events of the current record that could not be processed.
+    pub rejections: Vec<Rejection>,
+    /// What is to be counted once this is committed.
+    pub observations: Observations,
+}
+
+impl Outbox {
+    /// Writes a message under `key`.
+    pub fn send<M: Message>(&mut self, topic: Topic, key: Vec<u8>, message: &M) {
+        self.outputs.push(Output { topic, key, value: Some(message.encode_to_vec()) });
+    }
+
+    /// Refuses one event of the current record; the others of the record stand.
+    pub fn reject(&mut self, rejection: Rejection) {
+        self.rejections.push(rejection);
+    }
+
+    /// Counts or observes, under a label from a bounded set (empty for none).
+    pub fn observe(&mut self, metric: &'static Metric, label: &'static str, value: u64) {
+        self.observations.add(metric, label, value);
+    }
+}
+
+/// What a stage may touch while it handles a record.
+pub struct Context<'a> {
+    /// The state of the stage's partition.
+    pub state: &'a mut dyn State,
+    /// What it wants said.
+    pub outbox: &'a mut Outbox,
+}
+
+/// Which part of an inbox an instance owns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// The instance's partition.
+    pub partition: u32,
+    /// The partitions of its inbox.
+    pub partitions: u32,
+}
+
+impl Share {
+    /// Whether the actor with this key lives in this partition.
+    pub fn owns(&self, key: &[u8]) -> bool {
+        partition::of(key, self.partitions) == self.partition
+    }
+}
+
+/// A stage, of one partition.
+pub trait Stage: Send {
+    /// Handles one record.
+    ///
+    /// # Errors
+    /// [`StageError::Rejected`] when the record is at fault and nothing was changed for it, [`StageError::State`] when the state is.
+    fn handle(&mut self, record: &Record<'_>, context: &mut Context<'_>) -> Result<(), StageError>;
+
+    /// Ends a batch: whatever was put off is done now, and nothing of the batch stays in memory.
+    ///
+    /// # Errors
+    /// When the state is at fault.
+    fn end_batch(&mut self, context: &mut Context<'_>) -> Result<(), StateError>;
+
+    /// Forgets a batch that will not be committed.
+    fn discard_batch(&mut self);
+}

@@ -1,0 +1,134 @@
+//! The state of a partition as the pure cores see it: the values of actors, under keys of two levels.
+//!
+//! An *actor* is an identifier, a milestone, a unit or a ledger. Its [`ActorKey`] is a tag and a hash; what it keeps stands under
+//! sub-keys in byte order, so that a part of it can be scanned. No core ever scans across actors.
+
+mod overlay;
+
+use prost::Message;
+use tributary_proto::Hash128;
+
+pub use overlay::{Base, EmptyBase, Overlay, Write};
+
+/// Length of an [`ActorKey`] in bytes.
+pub const ACTOR_KEY_LEN: usize = 17;
+
+/// Tag and hash of an actor: the first 17 bytes of its keys on disk. Part of the stored format: do not change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ActorKey(pub [u8; ACTOR_KEY_LEN]);
+
+impl ActorKey {
+    /// The key of the actor `hash` of the kind `tag`; a tag is unique within a stage.
+    pub fn new(tag: u8, hash: Hash128) -> Self {
+        let mut key = [tag; ACTOR_KEY_LEN];
+        for (to, from) in key.iter_mut().skip(1).zip(hash.to_bytes()) {
+            *to = from;
+        }
+        Self(key)
+    }
+}
+
+/// A read of the state failed, or found what it could not have written.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// The store below failed.
+    #[error("reading the state failed: {0}")]
+    Read(String),
+    /// A value is not what its key says.
+    #[error("state of an actor of kind {tag:?} under sub-key {sub:02x?} is corrupt: {why}; rebuild the state from the changelog")]
+    Corrupt {
+        /// The actor's tag.
+        tag: char,
+        /// The sub-key.
+        sub: Vec<u8>,
+        /// What the decoder said.
+        why: String,
+    },
+}
+
+/// The state of one partition, with the changes of the current batch.
+pub trait State {
+    /// The value under `sub` of `actor`.
+    ///
+    /// # Errors
+    /// When the store below cannot be read.
+    fn get(&mut self, actor: &ActorKey, sub: &[u8]) -> Result<Option<&[u8]>, StateError>;
+
+    /// Sets the value under `sub` of `actor`.
+    fn put(&mut self, actor: &ActorKey, sub: &[u8], value: Vec<u8>);
+
+    /// Removes the value under `sub` of `actor`.
+    fn delete(&mut self, actor: &ActorKey, sub: &[u8]);
+
+    /// Calls `visit` with every sub-key and value of `actor` from `from` (inclusive) to `to` (exclusive; empty: to the end), in
+    /// byte order, until it returns false.
+    ///
+    /// # Errors
+    /// When the store below cannot be read.
+    fn scan(&mut self, actor: &ActorKey, from: &[u8], to: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> bool)
+    -> Result<(), StateError>;
+}
+
+/// Reads the message under `sub` of `actor`.
+///
+/// # Errors
+/// When the store cannot be read or the value is not such a message.
+pub fn get_message<M: Message + Default>(state: &mut dyn State, actor: &ActorKey, sub: &[u8]) -> Result<Option<M>, StateError> {
+    match state.get(actor, sub)? {
+        Some(bytes) => decode(actor, sub, bytes).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Writes a message under `sub` of `actor`.
+pub fn put_message<M: Message>(state: &mut dyn State, actor: &ActorKey, sub: &[u8], message: &M) {
+    state.put(actor, sub, message.encode_to_vec());
+}
+
+/// All messages of `actor` whose sub-keys begin with `prefix`, with the sub-keys, in byte order.
+///
+/// # Errors
+/// When the store cannot be read or a value is not such a message.
+pub fn scan_messages<M: Message + Default>(
+    state: &mut dyn State,
+    actor: &ActorKey,
+    prefix: &[u8],
+) -> Result<Vec<(Vec<u8>, M)>, StateError> {
+    let mut found = Vec::new();
+    let mut failure = None;
+    state.scan(actor, prefix, &prefix_end(prefix), &mut |sub, value| match decode(actor, sub, value) {
+        Ok(message) => {
+            found.push((sub.to_vec(), message));
+            true
+        }
+        Err(error) => {
+            failure = Some(error);
+            false
+        }
+    })?;
+    failure.map_or(Ok(found), Err)
+}
+
+/// Decodes a stored message.
+///
+/// # Errors
+/// When the bytes are not such a message.
+pub fn decode<M: Message + Default>(actor: &ActorKey, sub: &[u8], bytes: &[u8]) -> Result<M, StateError> {
+    M::decode(bytes).map_err(|error| StateError::Corrupt {
+        tag: char::from(actor.0[0]),
+        sub: sub.to_vec(),
+        why: error.to_string(),
+    })
+}
+
+/// The smallest key above all keys that begin with `prefix`; empty when there is none.
+pub fn prefix_end(prefix: &[u8]) -> Vec<u8> {
+    let mut end = prefix.to_vec();
+    while let Some(last) = end.pop() {
+        if last < u8::MAX {
+            end.push(last + 1);
+            break;
+        }
+    }
+    end
+}

@@ -1,0 +1,74 @@
+//! The topics by their role. Their names are configurable; their roles are not.
+
+/// A topic's role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Topic {
+    /// Raw input: messages of the Segment specification.
+    Sdk,
+    /// Raw input: landing hits.
+    Utm,
+    /// Raw input: pushes of providers.
+    Webhook,
+    /// Raw input: imported rows.
+    Offline,
+    /// Events and messages for identifiers and milestones.
+    IdentityInbox,
+    /// Items and messages for units and ledgers.
+    AttributorInbox,
+    /// Credit updates.
+    Credits,
+    /// Profiles, compacted.
+    Profiles,
+    /// Accounts, compacted.
+    Accounts,
+    /// Records that could not be processed.
+    DeadLetters,
+    /// State of the identity stage, compacted.
+    IdentityChangelog,
+    /// State of the attributor stage, compacted.
+    AttributorChangelog,
+}
+
+impl Topic {
+    /// Every topic, in the order of the data path.
+    pub const ALL: [Self; 12] = [
+        Self::Sdk,
+        Self::Utm,
+        Self::Webhook,
+        Self::Offline,
+        Self::IdentityInbox,
+        Self::AttributorInbox,
+        Self::Credits,
+        Self::Profiles,
+        Self::Accounts,
+        Self::DeadLetters,
+        Self::IdentityChangelog,
+        Self::AttributorChangelog,
+    ];
+
+    /// The raw inputs.
+    pub const RAW: [Self; 4] = [Self::Sdk, Self::Utm, Self::Webhook, Self::Offline];
+
+    /// The role's name: the key of its settings, a metric label, and the default topic name behind the prefix.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sdk => "sdk",
+            Self::Utm => "utm",
+            Self::Webhook => "webhook",
+            Self::Offline => "offline",
+            Self::IdentityInbox => "identity-inbox",
+            Self::AttributorInbox => "attributor-inbox",
+            Self::Credits => "credits",
+            Self::Profiles => "profiles",
+            Self::Accounts => "accounts",
+            Self::DeadLetters => "dead-letters",
+            Self::IdentityChangelog => "identity-changelog",
+            Self::AttributorChangelog => "attributor-changelog",
+        }
+    }
+
+    /// Whether only the latest record of a key is kept.
+    pub const fn compacted(self) -> bool {
+        matches!(self, Self::Profiles | Self::Accounts | Self::IdentityChangelog | Self::AttributorChangelog)
+    }
+}
