@@ -77,7 +77,9 @@ impl Identifier {
         let text = std::str::from_utf8(key).map_err(|_| ParseKeyError)?;
         let mut parts = text.splitn(3, SEPARATOR);
         match (parts.next(), parts.next(), parts.next()) {
-            (Some(kind), Some(scope), Some(value)) if !kind.is_empty() && !value.is_empty() => Ok(Self::new(kind, scope, value)),
+            (Some(kind), Some(scope), Some(value)) if !kind.is_empty() && !value.is_empty() => {
+                Ok(Self::new(kind, scope, value))
+            }
             _ => Err(ParseKeyError),
         }
     }

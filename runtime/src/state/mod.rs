@@ -35,7 +35,9 @@ pub enum StateError {
     #[error("reading the state failed: {0}")]
     Read(String),
     /// A value is not what its key says.
-    #[error("state of an actor of kind {tag:?} under sub-key {sub:02x?} is corrupt: {why}; rebuild the state from the changelog")]
+    #[error(
+        "state of an actor of kind {tag:?} under sub-key {sub:02x?} is corrupt: {why}; rebuild the state from the changelog"
+    )]
     Corrupt {
         /// The actor's tag.
         tag: char,
@@ -65,8 +67,13 @@ pub trait State {
     ///
     /// # Errors
     /// When the store below cannot be read.
-    fn scan(&mut self, actor: &ActorKey, from: &[u8], to: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> bool)
-    -> Result<(), StateError>;
+    fn scan(
+        &mut self,
+        actor: &ActorKey,
+        from: &[u8],
+        to: &[u8],
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), StateError>;
 }
 
 /// Reads the message under `sub` of `actor`.

@@ -81,7 +81,9 @@ struct Actor {
 
 impl Actor {
     fn has_loaded(&self, from: &[u8], to: &[u8]) -> bool {
-        self.loaded.iter().any(|(low, high)| low.as_slice() <= from && (high.is_empty() || (!to.is_empty() && to <= high.as_slice())))
+        self.loaded
+            .iter()
+            .any(|(low, high)| low.as_slice() <= from && (high.is_empty() || (!to.is_empty() && to <= high.as_slice())))
     }
 }
 
