@@ -22,6 +22,7 @@ impl Core {
             let member = Member { identifier: Some(identifier.clone()), ..Member::default() };
             Component::of(node.hash).add_member(cx.state, &member)?;
             self.dirty.insert(node.hash, identifier.clone());
+            self.report_domain(cx, identifier, None);
         }
         Ok(node)
     }
@@ -35,6 +36,9 @@ impl Core {
                 return Ok(());
             }
             facts.about = Some(node.identifier.clone());
+            if facts.earliest_ms.is_some() {
+                self.report_domain(cx, &node.identifier, facts.earliest_ms);
+            }
         }
         match node.state.parent.clone() {
             Some(parent) => {
@@ -42,6 +46,14 @@ impl Core {
                 Ok(())
             }
             None => self.learn(cx, node, facts),
+        }
+    }
+
+    /// A corporate address speaks for its domain: the domain is an account, and has been seen whenever the address was.
+    fn report_domain(&mut self, cx: &mut Context<'_>, identifier: &Identifier, earliest_ms: Option<i64>) {
+        if let Some(domain) = self.rules.corporate_domain(identifier) {
+            let facts = Facts { about: Some(domain.clone()), earliest_ms, ..Facts::default() };
+            self.tell(cx, &domain, Body::Facts(facts));
         }
     }
 
