@@ -1,5 +1,7 @@
 //! What the three stages share: the log, the state, the exactly-once loop, metrics and configuration.
 
+#[cfg(feature = "native")]
+pub mod embedded;
 pub mod log;
 pub mod metric;
 pub mod metrics;
