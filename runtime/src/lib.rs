@@ -2,6 +2,8 @@
 
 pub mod log;
 pub mod metric;
+pub mod metrics;
 pub mod stage;
 pub mod state;
 pub mod topic;
+pub mod worker;

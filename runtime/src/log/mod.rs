@@ -4,6 +4,7 @@
 //! offsets it has read, and the changes of its state. Three logs implement it: Kafka, the embedded log, and the log in memory.
 
 mod batch;
+mod memory;
 
 use tributary_proto::DeadLetter;
 
@@ -12,6 +13,7 @@ use crate::state::{Base, Write};
 use crate::topic::Topic;
 
 pub use batch::Batch;
+pub use memory::{MemoryLog, MemorySession};
 
 /// What a session reads and keeps for its stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
