@@ -1,5 +1,6 @@
 //! What the three stages share: the log, the state, the exactly-once loop, metrics and configuration.
 
+pub mod kafka;
 pub mod log;
 pub mod metric;
 pub mod metrics;

@@ -5,7 +5,7 @@
 //! takes away is a tail of whole batches, and the changelog has it.
 //!
 //! ```text
-//! actor key (17 bytes) sub-key   value        written by the stages; no actor has the tag 0
+//! actor key (17 bytes) sub-key   value        written by the stages; no actor has the tag 0 or 255
 //! 17 zero bytes "inputs"         offsets      see `kafka::changelog`; also a record of the changelog
 //! 17 zero bytes "position"       position     version 1, next offset (8, big-endian), as of (8, big-endian)
 //! ```
@@ -212,7 +212,7 @@ impl RocksStore {
         options.disable_wal(true);
 
         let mut writer = self.writer()?;
-        self.inner.db.write_opt(&batch, &options).map_err(|error| self.inner.failed("writing", error))?;
+        self.inner.db.write_opt(batch, &options).map_err(|error| self.inner.failed("writing", error))?;
         if writer.flushed.elapsed() > FLUSH_AFTER {
             writer.flushed = Instant::now();
             let mut flush = FlushOptions::default();
@@ -263,12 +263,17 @@ impl RocksStore {
         property("rocksdb.total-sst-files-size") + property("rocksdb.cur-size-all-mem-tables")
     }
 
-    /// Removes everything in the folder `path`, so that it is restored whole.
+    /// Removes everything, so that it is restored whole.
     ///
     /// # Errors
-    /// When it is in use, or the file system fails.
-    pub fn destroy(path: &Path) -> Result<(), StoreError> {
-        DB::destroy(&Options::default(), path).map_err(|error| open_failed(path, "removing", &error))
+    /// When the partition was opened again since, or the write fails.
+    pub fn clear(&self) -> Result<(), StoreError> {
+        let mut batch = WriteBatch::default();
+        batch.delete_range(&[0x00][..], &[0xff][..]);
+        let mut options = WriteOptions::default();
+        options.disable_wal(true);
+        let _writer = self.writer()?;
+        self.inner.db.write_opt(batch, &options).map_err(|error| self.inner.failed("clearing", error))
     }
 
     fn writer(&self) -> Result<MutexGuard<'_, Writer>, StoreError> {
