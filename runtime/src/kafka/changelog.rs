@@ -80,7 +80,10 @@ mod tests {
 
     #[test]
     fn the_stored_bytes_do_not_change() {
-        assert_eq!(inputs(&[(Topic::Sdk, 300), (Topic::Utm, 0)]).encode(), b"\x0a\x08\x0a\x03sdk\x10\xac\x02\x0a\x05\x0a\x03utm");
+        assert_eq!(
+            inputs(&[(Topic::Sdk, 300), (Topic::Utm, 0)]).encode(),
+            b"\x0a\x08\x0a\x03sdk\x10\xac\x02\x0a\x05\x0a\x03utm"
+        );
         assert_eq!(VERSION, tributary_proto::FORMAT_VERSION.to_string().as_bytes());
         assert_eq!(INPUTS_KEY.len(), crate::state::ACTOR_KEY_LEN + 6);
     }

@@ -157,7 +157,8 @@ impl KafkaSession {
     fn send_dead_letter(&self, producer: &Produced, letter: &DeadLetter, partition: u32, end: Instant) -> Result<(), Failed> {
         let (number, offset) = (letter.partition.to_string(), letter.offset.to_string());
         let mut headers = OwnedHeaders::new_with_capacity(4);
-        for (key, value) in [("reason", &letter.reason), ("topic", &letter.topic), ("partition", &number), ("offset", &offset)] {
+        for (key, value) in [("reason", &letter.reason), ("topic", &letter.topic), ("partition", &number), ("offset", &offset)]
+        {
             headers = headers.insert(Header { key, value: Some(value.as_str()) });
         }
         let outgoing = Outgoing {
@@ -225,7 +226,10 @@ impl KafkaSession {
         for (partition, inputs) in next {
             let store = self.owned.get(partition).and_then(|owned| owned.store.as_ref());
             let (Some(store), Some(changelog_next)) = (store, positions.get(partition)) else {
-                return Err(LogError::recover(OPERATION, format!("partition {partition} has no store or no changelog position")));
+                return Err(LogError::recover(
+                    OPERATION,
+                    format!("partition {partition} has no store or no changelog position"),
+                ));
             };
             let encoded = inputs.encode();
             let of_partition = transaction.state.iter().filter(|(at, _)| at == partition).flat_map(|(_, writes)| writes);
@@ -273,7 +277,9 @@ fn send(producer: &Produced, outgoing: Outgoing<'_>, end: Instant) -> Result<(),
     loop {
         match producer.send(record) {
             Ok(()) => return Ok(()),
-            Err((error, refused)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull) && Instant::now() < end => {
+            Err((error, refused))
+                if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull) && Instant::now() < end =>
+            {
                 producer.poll(ROOM_SLICE);
                 record = refused;
             }

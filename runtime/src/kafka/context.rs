@@ -190,9 +190,9 @@ impl ProducerContext for ProducerEvents {
 }
 
 fn is_purge(failed: Option<&(String, KafkaError)>) -> bool {
-    failed.and_then(|(_, error)| error.rdkafka_error_code()).is_some_and(|code| {
-        matches!(code, RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight)
-    })
+    failed
+        .and_then(|(_, error)| error.rdkafka_error_code())
+        .is_some_and(|code| matches!(code, RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight))
 }
 
 /// librdkafka's log holds no records and no credentials unless `debug` is set, which is refused.

@@ -18,9 +18,13 @@ pub(super) fn remedy(error: &KafkaError) -> Remedy {
     match error.rdkafka_error_code() {
         Some(Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch) => Remedy::Fenced,
         Some(Code::FencedInstanceId) => Remedy::Stop(SAME_INSTANCE),
-        Some(Code::TopicAuthorizationFailed) => Remedy::Stop("grant this principal read and write on the topics (see `tributary check`)"),
+        Some(Code::TopicAuthorizationFailed) => {
+            Remedy::Stop("grant this principal read and write on the topics (see `tributary check`)")
+        }
         Some(Code::GroupAuthorizationFailed) => Remedy::Stop("grant this principal read on the consumer group"),
-        Some(Code::TransactionalIdAuthorizationFailed) => Remedy::Stop("grant this principal write and describe on the transactional ids"),
+        Some(Code::TransactionalIdAuthorizationFailed) => {
+            Remedy::Stop("grant this principal write and describe on the transactional ids")
+        }
         Some(Code::ClusterAuthorizationFailed) => Remedy::Stop("grant this principal idempotent writes on the cluster"),
         Some(Code::Authentication | Code::SaslAuthenticationFailed) => Remedy::Stop("correct the credentials"),
         Some(Code::SSL) => Remedy::Stop("correct the TLS settings"),
@@ -33,8 +37,12 @@ pub(super) fn remedy(error: &KafkaError) -> Remedy {
         Some(Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicOrPartition) => {
             Remedy::Stop("the topic or its partition is not there; see `tributary topics plan`")
         }
-        Some(Code::InvalidRecord | Code::PolicyViolation) => Remedy::Stop("the broker refuses the record; look at the topic's settings"),
-        Some(Code::UnsupportedVersion | Code::UnsupportedFeature) => Remedy::Stop("the brokers are older than this client needs"),
+        Some(Code::InvalidRecord | Code::PolicyViolation) => {
+            Remedy::Stop("the broker refuses the record; look at the topic's settings")
+        }
+        Some(Code::UnsupportedVersion | Code::UnsupportedFeature) => {
+            Remedy::Stop("the brokers are older than this client needs")
+        }
         _ => Remedy::Recover,
     }
 }

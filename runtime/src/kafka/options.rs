@@ -183,8 +183,7 @@ pub fn refused_setting(key: &str) -> Option<&'static str> {
         "transaction.timeout.ms",
         "transactional.id",
     ];
-    const RUNS_CODE: [&str; 4] =
-        ["plugin.library.paths", "sasl.kerberos.kinit.cmd", "ssl.engine.location", "ssl.providers"];
+    const RUNS_CODE: [&str; 4] = ["plugin.library.paths", "sasl.kerberos.kinit.cmd", "ssl.engine.location", "ssl.providers"];
     if OWNED.contains(&key) {
         Some("the exactly-once loop depends on it")
     } else if RUNS_CODE.contains(&key) {
@@ -201,7 +200,8 @@ mod tests {
     use super::*;
     use crate::topic::Topic;
 
-    const LOG: StageLog = StageLog { stage: "identity", inputs: &[Topic::IdentityInbox], changelog: Some(Topic::IdentityChangelog) };
+    const LOG: StageLog =
+        StageLog { stage: "identity", inputs: &[Topic::IdentityInbox], changelog: Some(Topic::IdentityChangelog) };
 
     fn options(client: &[(&str, &str)]) -> KafkaOptions {
         let mut options = KafkaOptions::new("127.0.0.1:9092", "/state", Arc::new(StoreBudget::new(1 << 20)));
@@ -230,7 +230,8 @@ mod tests {
     #[test]
     fn inputs_of_several_topics_keep_their_partitions_together() {
         let raw = StageLog { stage: "ingest", inputs: &Topic::RAW, changelog: None };
-        let strategy = |log: &StageLog| options(&[]).consumer(log).unwrap().get("partition.assignment.strategy").map(str::to_owned);
+        let strategy =
+            |log: &StageLog| options(&[]).consumer(log).unwrap().get("partition.assignment.strategy").map(str::to_owned);
         assert_eq!(strategy(&raw).as_deref(), Some("range"));
         assert_eq!(strategy(&LOG).as_deref(), Some("cooperative-sticky"));
     }

@@ -69,7 +69,9 @@ impl KafkaSession {
         match partitions.last() {
             Some(last) if *last >= count => Err(LogError::stop(
                 OPERATION,
-                format!("partition {last} is new, there were {count}; keys are spread over a fixed number, so it must not change"),
+                format!(
+                    "partition {last} is new, there were {count}; keys are spread over a fixed number, so it must not change"
+                ),
             )),
             _ => Ok(partitions),
         }
@@ -231,7 +233,9 @@ impl KafkaSession {
         let Some(owned) = self.owned.get_mut(&partition) else { return Ok(None) };
         match RocksStore::open(&path, &self.options.budget) {
             Ok(store) => Ok(Some(owned.store.insert(store).clone())),
-            Err(StoreError::Locked { .. }) if owned.since.elapsed().as_millis() < u128::from(self.options.restore_timeout_ms) => {
+            Err(StoreError::Locked { .. })
+                if owned.since.elapsed().as_millis() < u128::from(self.options.restore_timeout_ms) =>
+            {
                 Ok(None)
             }
             Err(error) => Err(LogError::stop("opening the state", error)),

@@ -102,7 +102,9 @@ impl KafkaSession {
             Remedy::Fenced => {
                 metrics::fenced(self.log.stage);
                 match self.fenced_at.replace(Instant::now()) {
-                    Some(before) if before.elapsed() < FENCED_AGAIN => LogError::stop(operation, format!("{error}: {SAME_INSTANCE}")),
+                    Some(before) if before.elapsed() < FENCED_AGAIN => {
+                        LogError::stop(operation, format!("{error}: {SAME_INSTANCE}"))
+                    }
                     _ => LogError::recover(operation, error),
                 }
             }

@@ -80,7 +80,8 @@ struct Job {
 impl Restorer {
     pub(super) fn new(options: &KafkaOptions, log: &StageLog, changelog: Topic) -> Result<Self, LogError> {
         let config = options.restorer(log).map_err(|error| LogError::stop(OPERATION, error))?;
-        let consumer = config.create_with_context(RestorerEvents).map_err(|error: KafkaError| LogError::stop(OPERATION, error))?;
+        let consumer =
+            config.create_with_context(RestorerEvents).map_err(|error: KafkaError| LogError::stop(OPERATION, error))?;
         Ok(Self {
             stage: log.stage,
             consumer,
@@ -104,7 +105,11 @@ impl Restorer {
             && now_ms().saturating_sub(known.as_of_ms) > self.tombstones_ms
             && inputs_of(&store)? != committed
         {
-            tracing::warn!(stage = self.stage, partition, "the local state is older than the changelog's tombstones: restoring all of it");
+            tracing::warn!(
+                stage = self.stage,
+                partition,
+                "the local state is older than the changelog's tombstones: restoring all of it"
+            );
             store.clear().map_err(failed)?;
             position = None;
         }
@@ -243,7 +248,9 @@ impl Restorer {
         };
         LogError::stop(
             OPERATION,
-            format!("partition {partition} of {topic} gives the state after reading {held}, the group has committed {committed}: {meaning}"),
+            format!(
+                "partition {partition} of {topic} gives the state after reading {held}, the group has committed {committed}: {meaning}"
+            ),
         )
     }
 }
@@ -265,14 +272,15 @@ impl Job {
 
     fn take(&mut self, message: &BorrowedMessage<'_>) -> Result<(), LogError> {
         let foreign = |what: &str| {
-            let why = format!("the record at offset {} of {}/{} {what}", message.offset(), message.topic(), message.partition());
+            let why =
+                format!("the record at offset {} of {}/{} {what}", message.offset(), message.topic(), message.partition());
             LogError::stop(OPERATION, why)
         };
         let key = message.key().ok_or_else(|| foreign("has no key: it is not ours"))?;
         if key == INPUTS_KEY {
-            let version = message.headers().and_then(|headers| {
-                headers.iter().find(|header| header.key == VERSION_HEADER).and_then(|header| header.value)
-            });
+            let version = message
+                .headers()
+                .and_then(|headers| headers.iter().find(|header| header.key == VERSION_HEADER).and_then(|header| header.value));
             if version != Some(VERSION) || message.payload().and_then(Inputs::decode).is_none() {
                 return Err(foreign("was written by a version this one does not know; update this process"));
             }
@@ -316,7 +324,9 @@ impl Job {
 fn inputs_of(store: &RocksStore) -> Result<Inputs, LogError> {
     match store.value(INPUTS_KEY).map_err(failed)? {
         None => Ok(Inputs::default()),
-        Some(bytes) => Inputs::decode(&bytes).ok_or_else(|| LogError::stop(OPERATION, "the input offsets of the state are corrupt")),
+        Some(bytes) => {
+            Inputs::decode(&bytes).ok_or_else(|| LogError::stop(OPERATION, "the input offsets of the state are corrupt"))
+        }
     }
 }
 

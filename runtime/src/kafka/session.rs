@@ -220,9 +220,10 @@ impl KafkaSession {
         for (partition, owned) in &self.owned {
             for (topic, name) in &self.inputs {
                 let number = i32::try_from(*partition).unwrap_or(i32::MAX);
-                let (Some(next), Some(Ok((low, high)))) =
-                    (owned.committed.0.get(topic), self.consumer.as_ref().map(|asked| asked.fetch_watermarks(name, number, ASK)))
-                else {
+                let (Some(next), Some(Ok((low, high)))) = (
+                    owned.committed.0.get(topic),
+                    self.consumer.as_ref().map(|asked| asked.fetch_watermarks(name, number, ASK)),
+                ) else {
                     continue;
                 };
                 let held = u64::try_from(low).unwrap_or(0)..=u64::try_from(high).unwrap_or(0);
@@ -258,7 +259,9 @@ fn take(
 ) -> Result<(), LogError> {
     const OPERATION: &str = "reading";
     let name = message.topic();
-    let (Ok(partition), Ok(offset)) = (u32::try_from(message.partition()), u64::try_from(message.offset())) else { return Ok(()) };
+    let (Ok(partition), Ok(offset)) = (u32::try_from(message.partition()), u64::try_from(message.offset())) else {
+        return Ok(());
+    };
     let Some((topic, _)) = inputs.iter().find(|(_, known)| known == name) else { return Ok(()) };
     // What was fetched before its partition was paused or revoked: its partition is read from the committed offset again.
     let Some(slot) = owned.get_mut(&partition).filter(|slot| slot.phase == Phase::Ready) else { return Ok(()) };

@@ -34,13 +34,18 @@ impl Load {
 
     /// The changes in the order in which they came (or were sorted).
     pub fn changes(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
-        self.entries.iter().map(|entry| (bytes(&self.data, &entry.key), entry.value.as_ref().map(|range| bytes(&self.data, range))))
+        self.entries
+            .iter()
+            .map(|entry| (bytes(&self.data, &entry.key), entry.value.as_ref().map(|range| bytes(&self.data, range))))
     }
 
     /// The latest change of each key. Call [`Self::sort`] first.
     pub fn latest(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
         let followers = self.changes().skip(1).map(Some).chain(std::iter::once(None));
-        self.changes().zip(followers).filter(|((key, _), follower)| follower.is_none_or(|(next, _)| next != *key)).map(|(change, _)| change)
+        self.changes()
+            .zip(followers)
+            .filter(|((key, _), follower)| follower.is_none_or(|(next, _)| next != *key))
+            .map(|(change, _)| change)
     }
 
     /// The latest value pushed under `key` that is not a removal, searched from the end.

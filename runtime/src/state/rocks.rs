@@ -278,11 +278,7 @@ impl RocksStore {
 
     fn writer(&self) -> Result<MutexGuard<'_, Writer>, StoreError> {
         let writer = lock(&self.inner.writer);
-        if writer.claim == self.claim {
-            Ok(writer)
-        } else {
-            Err(StoreError::Superseded { path: self.inner.path.clone() })
-        }
+        if writer.claim == self.claim { Ok(writer) } else { Err(StoreError::Superseded { path: self.inner.path.clone() }) }
     }
 }
 

@@ -106,7 +106,7 @@ fn a_corrupt_folder_is_set_aside_and_begun_anew() {
     let store = RocksStore::open(&path, &budget).unwrap();
     store.write([(key(1, b"a").as_slice(), Some(&b"1"[..]))].into_iter(), at(1)).unwrap();
     drop(store);
-    std::fs::write(path.join("CURRENT"), b"MANIFEST-999999\n").unwrap();
+    std::fs::write(path.join("CURRENT"), b"cut sho").unwrap();
 
     let store = RocksStore::open(&path, &budget).unwrap();
     assert_eq!(store.position().unwrap(), None);
