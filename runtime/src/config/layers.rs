@@ -92,10 +92,10 @@ impl<'a> Layers<'a> {
             (Place::Table | Place::Inside | Place::Open { dotted: false }, DeValue::Table(table)) => {
                 self.table(file, table, path)
             }
+            (Place::Open { .. }, DeValue::Table(table)) => self.dotted(file, table, path, ""),
             (Place::Table | Place::Open { .. }, other) => {
                 self.error(origin, path, format!("expected a section, found {}", toml_kind(other)));
             }
-            (Place::Open { .. }, DeValue::Table(table)) => self.dotted(file, table, path, ""),
             (Place::Leaf(default), other) => self.leaf(origin, path.clone(), self.convert(other, default), default),
             (Place::Inside, other) => self.leaf(origin, path.clone(), self.convert(other, None), None),
         }

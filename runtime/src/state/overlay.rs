@@ -24,6 +24,16 @@ pub trait Base {
     fn scan(&self, actor: &ActorKey, from: &[u8], to: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StateError>;
 }
 
+impl<B: Base + ?Sized> Base for Box<B> {
+    fn get(&self, actor: &ActorKey, sub: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        (**self).get(actor, sub)
+    }
+
+    fn scan(&self, actor: &ActorKey, from: &[u8], to: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StateError> {
+        (**self).scan(actor, from, to, visit)
+    }
+}
+
 /// A base that holds nothing: with it, an overlay is a state in memory.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct EmptyBase;

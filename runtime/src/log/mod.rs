@@ -1,0 +1,151 @@
+//! The log: where records come from and where they go, all or nothing.
+//!
+//! A worker owns one [`Session`]. It polls a batch, runs its stage over it, and commits one [`Transaction`]: what the stage wrote, the
+//! offsets it has read, and the changes of its state. Three logs implement it: Kafka, the embedded log, and the log in memory.
+
+mod batch;
+mod memory;
+
+use tributary_proto::DeadLetter;
+
+use crate::stage::Output;
+use crate::state::{Base, Write};
+use crate::topic::Topic;
+
+pub use batch::Batch;
+pub use memory::{MemoryLog, MemorySession};
+
+/// What a session reads and keeps for its stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StageLog {
+    /// The stage's name: part of its consumer group and of its transactional ids.
+    pub stage: &'static str,
+    /// The topics it reads. All have the same number of partitions; one instance owns the same partition of each.
+    pub inputs: &'static [Topic],
+    /// Where the changes of its state go; `None` for a stage without state.
+    pub changelog: Option<Topic>,
+}
+
+/// When a batch ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchLimits {
+    /// At most this many records.
+    pub records_max: usize,
+    /// At most this many bytes of keys and values; one record may exceed it.
+    pub bytes_max: usize,
+    /// How long to wait for a first record.
+    pub wait_ms: u64,
+    /// How long to gather records after the first one while more keep coming; an empty queue ends the batch at once.
+    pub gather_ms: u64,
+}
+
+/// A change of what a session owns. The records of the same poll are only of partitions that are owned after all its changes.
+pub enum Assignment {
+    /// The partition is ours now, with its committed state.
+    Assigned {
+        /// The partition of every input topic.
+        partition: u32,
+        /// Its committed state.
+        base: Box<dyn Base + Send>,
+    },
+    /// The partition is no longer ours, or has to be begun again: whatever of it is in memory is void.
+    Revoked {
+        /// The partition of every input topic.
+        partition: u32,
+    },
+}
+
+/// An output with its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Routed {
+    /// The record.
+    pub output: Output,
+    /// Its partition.
+    pub partition: u32,
+    /// When the event that caused it was received, milliseconds since 1970-01-01 UTC.
+    pub timestamp_ms: i64,
+}
+
+/// What a batch leaves behind: committed whole or not at all.
+#[derive(Debug, Default)]
+pub struct Transaction {
+    /// Records to write, in order.
+    pub outputs: Vec<Routed>,
+    /// Records that could not be processed.
+    pub dead_letters: Vec<DeadLetter>,
+    /// Per input topic and partition: the offset of the next record to read.
+    pub offsets: Vec<(Topic, u32, u64)>,
+    /// Per partition: the changes of its state.
+    pub state: Vec<(u32, Vec<Write>)>,
+}
+
+/// Why a session failed, by what is to be done.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The transaction was aborted, or its outcome is not known. Call [`Session::recover`], then go on from the committed offsets.
+    #[error("{operation}: {why}; going back to the committed offsets")]
+    Recover {
+        /// What was being done.
+        operation: &'static str,
+        /// What the log said.
+        why: String,
+    },
+    /// Going on could lose or double data, or cannot succeed: the worker stops.
+    #[error("{operation}: {why}")]
+    Stop {
+        /// What was being done.
+        operation: &'static str,
+        /// What the log said, and what to do.
+        why: String,
+    },
+}
+
+impl LogError {
+    /// An error after which to recover.
+    pub fn recover(operation: &'static str, why: impl ToString) -> Self {
+        Self::Recover { operation, why: why.to_string() }
+    }
+
+    /// An error after which to stop.
+    pub fn stop(operation: &'static str, why: impl ToString) -> Self {
+        Self::Stop { operation, why: why.to_string() }
+    }
+}
+
+/// One worker's hold on the log.
+pub trait Session {
+    /// The number of partitions of a topic. Does not change while the session lives.
+    ///
+    /// # Errors
+    /// When the topic does not exist or the log cannot be asked.
+    fn partitions(&mut self, topic: Topic) -> Result<u32, LogError>;
+
+    /// Waits for records and appends them to `batch`, in offset order within a partition; returns what changed hands meanwhile.
+    ///
+    /// # Errors
+    /// See [`LogError`].
+    fn poll(&mut self, batch: &mut Batch, limits: &BatchLimits) -> Result<Vec<Assignment>, LogError>;
+
+    /// Commits a transaction: once this returns `Ok`, it is in the log and the changes are in the committed state.
+    ///
+    /// # Errors
+    /// After any error nothing of the transaction may be assumed, neither that it happened nor that it did not.
+    fn commit(&mut self, transaction: Transaction) -> Result<(), LogError>;
+
+    /// Starts anew after [`LogError::Recover`]: the next poll revokes and assigns every partition, from the committed offsets.
+    ///
+    /// # Errors
+    /// See [`LogError`].
+    fn recover(&mut self) -> Result<(), LogError>;
+
+    /// Leaves: nothing is open when this returns.
+    ///
+    /// # Errors
+    /// See [`LogError`].
+    fn close(&mut self) -> Result<(), LogError>;
+
+    /// Whether changes of the state must be in the transaction. A log in memory leaves the state to the overlay.
+    fn keeps_state(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,294 @@
+//! The exactly-once loop: poll a batch, run the stage over it, commit what came of it, or none of it.
+//!
+//! One [`Worker`] owns one [`Session`] and, for every partition the session owns, a stage with the overlay of its state. It runs on a
+//! thread of its own ([`Worker::run`]), or step by step where somebody else decides when ([`Worker::step`]).
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tributary_proto::{DeadLetter, partition};
+
+use crate::log::{Assignment, Batch, BatchLimits, LogError, Routed, Session, StageLog, Transaction};
+use crate::metrics;
+use crate::stage::{Context, Outbox, Record, Rejection, Share, Stage, StageError};
+use crate::state::{Base, Overlay, StateError};
+use crate::topic::Topic;
+
+/// Makes the stage of a partition.
+pub type BuildStage = Box<dyn Fn(Share) -> Box<dyn Stage> + Send>;
+
+/// How a worker works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkerOptions {
+    /// When a batch ends.
+    pub limits: BatchLimits,
+    /// Bytes of state each partition may keep in memory between batches.
+    pub cache_bytes: usize,
+}
+
+/// Why a worker stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// The log.
+    #[error("stage {stage}: {source}")]
+    Log {
+        /// The stage.
+        stage: &'static str,
+        /// What the log said.
+        source: LogError,
+    },
+    /// The state.
+    #[error("stage {stage}, partition {partition}: {source}")]
+    State {
+        /// The stage.
+        stage: &'static str,
+        /// The partition whose state it is.
+        partition: u32,
+        /// What the state said.
+        source: StateError,
+    },
+    /// The log handed out a record of a partition that it did not assign.
+    #[error("stage {stage}: a record of partition {partition}, which is not assigned; this is a defect")]
+    Unassigned {
+        /// The stage.
+        stage: &'static str,
+        /// The record's partition.
+        partition: u32,
+    },
+}
+
+/// What a partition has in memory.
+struct Slot {
+    stage: Box<dyn Stage>,
+    state: Overlay<Box<dyn Base + Send>>,
+    /// Oldest event of the batch, milliseconds; `None` while the batch has no record of this partition.
+    oldest_ms: Option<i64>,
+}
+
+/// See the module.
+pub struct Worker<S> {
+    session: S,
+    log: StageLog,
+    build: BuildStage,
+    options: WorkerOptions,
+    slots: BTreeMap<u32, Slot>,
+    batch: Batch,
+    outbox: Outbox,
+    partition_counts: BTreeMap<Topic, u32>,
+}
+
+/// Longest wait between attempts to recover.
+const RECOVERY_PAUSE_MAX: Duration = Duration::from_secs(1);
+
+impl<S: Session> Worker<S> {
+    /// A worker for a stage.
+    pub fn new(session: S, log: StageLog, build: BuildStage, options: WorkerOptions) -> Self {
+        Self {
+            session,
+            log,
+            build,
+            options,
+            slots: BTreeMap::new(),
+            batch: Batch::default(),
+            outbox: Outbox::default(),
+            partition_counts: BTreeMap::new(),
+        }
+    }
+
+    /// Works until `stop` is set, recovering from whatever can be recovered from; then leaves the log with nothing open.
+    ///
+    /// # Errors
+    /// What cannot be recovered from.
+    pub fn run(&mut self, stop: &AtomicBool) -> Result<(), WorkerError> {
+        let mut pause = Duration::ZERO;
+        while !stop.load(Ordering::Relaxed) {
+            match self.step() {
+                Ok(_) => pause = Duration::ZERO,
+                Err(WorkerError::Log { source: error @ LogError::Recover { .. }, .. }) => {
+                    tracing::warn!(stage = self.log.stage, %error, "transaction aborted");
+                    metrics::count_recovery(self.log.stage);
+                    std::thread::sleep(pause);
+                    pause = (pause * 2).clamp(Duration::from_millis(50), RECOVERY_PAUSE_MAX);
+                    self.recover(stop)?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.session.close().map_err(|source| self.log_error(source))
+    }
+
+    fn recover(&mut self, stop: &AtomicBool) -> Result<(), WorkerError> {
+        while !stop.load(Ordering::Relaxed) {
+            match self.session.recover() {
+                Ok(()) => return Ok(()),
+                Err(error @ LogError::Recover { .. }) => {
+                    tracing::warn!(stage = self.log.stage, %error, "not recovered yet");
+                    std::thread::sleep(RECOVERY_PAUSE_MAX);
+                }
+                Err(source) => return Err(self.log_error(source)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Polls and commits one batch; returns the number of records in it.
+    ///
+    /// # Errors
+    /// After an error the batch is forgotten; after [`LogError::Recover`] the session must recover before the next step.
+    pub fn step(&mut self) -> Result<usize, WorkerError> {
+        self.batch.clear();
+        let polled = self.session.poll(&mut self.batch, &self.options.limits).and_then(|changes| self.apply(changes));
+        let done = match polled {
+            Ok(()) if self.batch.is_empty() => Ok(0),
+            Ok(()) => self.work(),
+            Err(source) => Err(self.log_error(source)),
+        };
+        if done.is_err() {
+            self.discard();
+        }
+        done
+    }
+
+    fn apply(&mut self, changes: Vec<Assignment>) -> Result<(), LogError> {
+        for change in changes {
+            match change {
+                Assignment::Revoked { partition } => {
+                    self.slots.remove(&partition);
+                }
+                Assignment::Assigned { partition, base } => self.assign(partition, base)?,
+            }
+        }
+        metrics::partitions_owned(self.log.stage, self.slots.len());
+        Ok(())
+    }
+
+    fn assign(&mut self, partition: u32, base: Box<dyn Base + Send>) -> Result<(), LogError> {
+        let partitions = match self.log.inputs.first() {
+            Some(inbox) => self.partitions(*inbox)?,
+            None => 0,
+        };
+        let stage = (self.build)(Share { partition, partitions });
+        self.slots.insert(partition, Slot { stage, state: Overlay::new(base), oldest_ms: None });
+        Ok(())
+    }
+
+    fn partitions(&mut self, topic: Topic) -> Result<u32, LogError> {
+        if let Some(count) = self.partition_counts.get(&topic) {
+            return Ok(*count);
+        }
+        let count = self.session.partitions(topic)?;
+        self.partition_counts.insert(topic, count);
+        Ok(count)
+    }
+
+    /// Runs the stage over the batch and commits.
+    fn work(&mut self) -> Result<usize, WorkerError> {
+        let batch = std::mem::take(&mut self.batch);
+        let transaction = self.transact(&batch);
+        let records = batch.len();
+        self.batch = batch;
+        let transaction = transaction?;
+        let published = metrics::BatchSummary::of(self.log.stage, &self.batch, &transaction);
+        let begun = Instant::now();
+        self.session.commit(transaction).map_err(|source| self.log_error(source))?;
+        published.publish(&self.outbox.observations, begun.elapsed(), now_ms());
+        self.outbox.observations.clear();
+        let budget = if self.session.keeps_state() { self.options.cache_bytes } else { usize::MAX };
+        for slot in self.slots.values_mut() {
+            if slot.oldest_ms.take().is_some() {
+                slot.state.settle(budget);
+            }
+        }
+        Ok(records)
+    }
+
+    fn transact(&mut self, batch: &Batch) -> Result<Transaction, WorkerError> {
+        let mut transaction = Transaction::default();
+        let mut offsets: BTreeMap<(Topic, u32), u64> = BTreeMap::new();
+        for record in batch.records() {
+            offsets.insert((record.topic, record.partition), record.offset + 1);
+            self.handle(&record, &mut transaction)?;
+        }
+        self.end_batch(&mut transaction)?;
+        transaction.offsets = offsets.into_iter().map(|((topic, partition), next)| (topic, partition, next)).collect();
+        Ok(transaction)
+    }
+
+    fn handle(&mut self, record: &Record<'_>, transaction: &mut Transaction) -> Result<(), WorkerError> {
+        let (stage, partition) = (self.log.stage, record.partition);
+        let Some(slot) = self.slots.get_mut(&partition) else { return Err(WorkerError::Unassigned { stage, partition }) };
+        slot.oldest_ms = Some(slot.oldest_ms.map_or(record.timestamp_ms, |oldest| oldest.min(record.timestamp_ms)));
+        let mut context = Context { state: &mut slot.state, outbox: &mut self.outbox };
+        match slot.stage.handle(record, &mut context) {
+            Ok(()) => {}
+            Err(StageError::Rejected(rejection)) => self.outbox.reject(rejection),
+            Err(StageError::State(source)) => return Err(WorkerError::State { stage, partition, source }),
+        }
+        for rejection in self.outbox.rejections.drain(..) {
+            transaction.dead_letters.push(dead_letter(stage, record, rejection));
+        }
+        self.route(record.timestamp_ms, transaction)
+    }
+
+    fn end_batch(&mut self, transaction: &mut Transaction) -> Result<(), WorkerError> {
+        let stage = self.log.stage;
+        let owned: Vec<(u32, i64)> = self.slots.iter().filter_map(|(at, slot)| Some((*at, slot.oldest_ms?))).collect();
+        for (partition, oldest_ms) in owned {
+            let Some(slot) = self.slots.get_mut(&partition) else { continue };
+            let mut context = Context { state: &mut slot.state, outbox: &mut self.outbox };
+            slot.stage.end_batch(&mut context).map_err(|source| WorkerError::State { stage, partition, source })?;
+            if self.session.keeps_state() {
+                transaction.state.push((partition, slot.state.writes()));
+            }
+            self.route(oldest_ms, transaction)?;
+        }
+        Ok(())
+    }
+
+    /// Moves what the stage wrote into the transaction, with its partition.
+    fn route(&mut self, timestamp_ms: i64, transaction: &mut Transaction) -> Result<(), WorkerError> {
+        for output in std::mem::take(&mut self.outbox.outputs) {
+            let count = self.partitions(output.topic).map_err(|source| self.log_error(source))?;
+            let partition = partition::of(&output.key, count);
+            transaction.outputs.push(Routed { output, partition, timestamp_ms });
+        }
+        Ok(())
+    }
+
+    /// Forgets a batch that was not committed.
+    fn discard(&mut self) {
+        self.batch.clear();
+        self.outbox = Outbox::default();
+        for slot in self.slots.values_mut() {
+            slot.stage.discard_batch();
+            slot.state.discard();
+            slot.oldest_ms = None;
+        }
+    }
+
+    fn log_error(&self, source: LogError) -> WorkerError {
+        WorkerError::Log { stage: self.log.stage, source }
+    }
+}
+
+fn dead_letter(stage: &str, record: &Record<'_>, rejection: Rejection) -> DeadLetter {
+    DeadLetter {
+        reason: rejection.reason.to_owned(),
+        detail: rejection.detail,
+        field: rejection.field,
+        stage: stage.to_owned(),
+        topic: record.topic.name().to_owned(),
+        partition: i32::try_from(record.partition).unwrap_or(i32::MAX),
+        offset: i64::try_from(record.offset).unwrap_or(i64::MAX),
+        index: rejection.index,
+        key: record.key.to_vec(),
+        payload: record.value.to_vec(),
+    }
+}
+
+/// For metrics only: no decision reads it.
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
