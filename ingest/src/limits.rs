@@ -53,11 +53,17 @@ pub fn json_object(value: &[u8]) -> Result<&str, Rejection> {
 /// [`reason::JSON_MALFORMED`].
 pub fn check_depth(text: &str) -> Result<(), Rejection> {
     // As many opening brackets as the depth allows cannot be too deep; counting them is several times faster than tracking.
-    let opening = text.bytes().filter(|byte| matches!(byte, b'{' | b'[')).count();
-    if opening <= JSON_DEPTH_MAX || depth(text) <= JSON_DEPTH_MAX {
+    if opening_brackets(text) <= JSON_DEPTH_MAX || depth(text) <= JSON_DEPTH_MAX {
         return Ok(());
     }
     Err(Rejection::new(reason::JSON_MALFORMED, "", format!("the JSON is nested deeper than {JSON_DEPTH_MAX} levels")))
+}
+
+/// How many `{` and `[` there are, strings included. The two differ in the bit of lower case; counters of one byte over short chunks
+/// let the compiler count many at once.
+fn opening_brackets(text: &str) -> usize {
+    let chunk = |bytes: &[u8]| bytes.iter().fold(0u8, |sum, byte| sum.wrapping_add(u8::from(byte | 0x20 == b'{')));
+    text.as_bytes().chunks(usize::from(u8::MAX)).map(|bytes| usize::from(chunk(bytes))).sum()
 }
 
 /// The deepest nesting of brackets outside strings.

@@ -82,7 +82,7 @@ fn sdk_pages_and_tracks() {
         (r#"{"url":"https://a.example/","referrer":"https://www.baidu.com/"}"#, "organic_search"),
         (r#"{"url":"https://a.example/"}"#, "direct"),
         (r#"{"url":"https://a.example/","search":"?utm_source=baidu&utm_medium=cpc"}"#, "paid_search"),
-        (r#"{"url":"https://a.example/?utm_source=x&utm_medium=email","referrer":"https://mail.qq.com/"}"#, "email"),
+        (r#"{"url":"https://a.example/?utm_source=partner&utm_medium=email","referrer":"https://mail.qq.com/"}"#, "email"),
     ] {
         assert_eq!(channel(&one(Source::Sdk, &page(text))), expected, "{text}");
     }

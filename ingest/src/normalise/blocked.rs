@@ -78,6 +78,12 @@ impl BlockedValues {
 
 /// The value without white space, quotes and the backslashes of escaped quotes around it.
 fn unquote(value: &str) -> &str {
+    if let (Some(first), Some(last)) = (value.as_bytes().first(), value.as_bytes().last())
+        && first.is_ascii_alphanumeric()
+        && last.is_ascii_alphanumeric()
+    {
+        return value;
+    }
     value.trim_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '\\' | '“' | '”' | '‘' | '’'))
 }
 

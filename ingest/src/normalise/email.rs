@@ -55,13 +55,15 @@ pub fn normalise_domain(raw: &str) -> Option<String> {
 /// A domain of at least two labels in lower-case ASCII.
 fn ascii_domain(raw: &str) -> Option<Cow<'_, str>> {
     let raw = raw.strip_suffix('.').unwrap_or(raw);
-    let plain = raw.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.'));
-    // Labels that begin with xn-- are checked and mapped by UTS 46 too.
-    let ascii = if plain && !raw.contains("xn--") {
-        Cow::Borrowed(raw)
-    } else {
-        Cow::Owned(idna::domain_to_ascii(raw).ok()?.trim_end_matches('.').to_owned())
-    };
+    let plain = raw.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'));
+    let mut ascii = Cow::Borrowed(raw);
+    if plain && raw.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        ascii = Cow::Owned(raw.to_ascii_lowercase());
+    }
+    // What is not plain ASCII is mapped by UTS 46, and labels that begin with xn-- are checked by it.
+    if !plain || ascii.contains("xn--") {
+        ascii = Cow::Owned(idna::domain_to_ascii(raw).ok()?.trim_end_matches('.').to_owned());
+    }
     let mut labels = 0usize;
     for label in ascii.split('.') {
         let known = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));

@@ -47,7 +47,11 @@ impl Region {
             (false, 11) if self.0 == phonenumber::country::CN => digits.get(..11)?,
             _ => return None,
         };
-        let [b'1', b'3'..=b'9', ..] = national else { return None };
+        let [b'1', b'3'..=b'9', third, ..] = national else { return None };
+        if national.starts_with(b"17") && *third == b'9' {
+            // 179xx dials through a carrier: the library strips it.
+            return None;
+        }
         let mut out = String::with_capacity(14);
         out.push_str("+86");
         out.push_str(std::str::from_utf8(national).ok()?);
@@ -59,7 +63,12 @@ impl Region {
         if text.len() > 64 || text.bytes().filter(u8::is_ascii_digit).count() < 5 || has_word(text) {
             return None;
         }
-        let number = phonenumber::parse(Some(self.0), text).ok()?;
+        // The library reads `ext`, not the `;ext=` of RFC 3966 that is written here.
+        let number = match text.split_once(";ext=") {
+            Some((main, extension)) => phonenumber::parse(Some(self.0), format!("{main} ext {extension}")),
+            None => phonenumber::parse(Some(self.0), text),
+        };
+        let number = number.ok()?;
         let national = number.national().to_string();
         let possible = number.metadata(&DATABASE)?.descriptors().general().possible_length();
         let length_ok = possible.is_empty() || possible.iter().any(|length| usize::from(*length) == national.len());
