@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode_str;
 use tributary_runtime::stage::Rejection;
 
-use crate::channel::Channels;
+use crate::channel::{Channels, data};
 use crate::limits::{URL_BYTES_MAX, URL_PAIRS_MAX};
 use crate::normalise::text::clean;
 use crate::reason;
@@ -150,8 +150,6 @@ impl Reader<'_, '_> {
             || self.channels.click_ids().iter().any(|id| id.parameter == name)
     }
 }
-
-use crate::channel::data;
 
 /// The name in lower case, decoded, without the brackets of PHP arrays; `None` when it is too long to be a known one.
 fn canonical_name<'b>(raw: &str, buffer: &'b mut [u8; NAME_BYTES_MAX]) -> Option<&'b str> {

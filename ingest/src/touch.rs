@@ -8,8 +8,6 @@ use tributary_runtime::stage::Rejection;
 
 use crate::channel::{Channels, Evidence};
 use crate::landing::{self, Landing};
-use crate::limits::URL_BYTES_MAX;
-use crate::reason;
 
 /// What a sender says of a touch; fields are empty where it says nothing.
 #[derive(Debug, Default)]
@@ -45,7 +43,7 @@ impl TouchRules {
             self.fill_from_landing(&mut fields, landing);
         }
         if fields.source.is_empty() && fields.medium.is_empty() && fields.campaign.is_empty() && !fields.referrer.is_empty() {
-            self.fill_from_referrer(&mut fields)?;
+            self.fill_from_referrer(&mut fields);
         }
         if fields.channel.is_empty() {
             let evidence = Evidence {
@@ -101,15 +99,11 @@ impl TouchRules {
         }
     }
 
-    fn fill_from_referrer(&self, fields: &mut TouchFields<'_>) -> Result<(), Rejection> {
-        if fields.referrer.len() > URL_BYTES_MAX {
-            let detail = format!("the URL has {} bytes, at most {URL_BYTES_MAX} are read", fields.referrer.len());
-            return Err(Rejection::new(reason::URL_TOO_LONG, "referrer", detail));
-        }
+    fn fill_from_referrer(&self, fields: &mut TouchFields<'_>) {
         if self.is_own_referrer(&fields.url, &fields.referrer) {
-            return Ok(());
+            return;
         }
-        let Some(host) = landing::host(&fields.referrer) else { return Ok(()) };
+        let Some(host) = landing::host(&fields.referrer) else { return };
         let (source, medium) = match self.channels.sites().find_host(host) {
             Some(site) if site.category == "search" => (site.name.clone(), "organic"),
             Some(site) if site.category == "social" => (site.name.clone(), "social"),
@@ -121,7 +115,6 @@ impl TouchRules {
         };
         fields.source = Cow::Owned(source);
         fields.medium = Cow::Borrowed(medium);
-        Ok(())
     }
 }
 
