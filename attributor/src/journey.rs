@@ -1,5 +1,6 @@
 //! The journey to a milestone: which touches count, in which order, and which of them brought about a stage.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use tributary_proto::{Hash128, Milestone};
@@ -36,9 +37,11 @@ impl<'a> Touchpoint<'a> {
         Ok(Self { view, raw, profile, role, event_hash, content_hash: Hash128::of(raw) })
     }
 
-    /// The order of touches in a journey: time, event hash, and content where one event has come in two versions.
-    pub fn order(&self) -> (i64, Hash128, Hash128) {
-        (self.view.time_ms, self.event_hash, self.content_hash)
+    /// The order of touches in a journey: time, event hash; content where one event has come in two versions; profile and role where
+    /// two people have brought the very same event.
+    pub fn order(&self, other: &Self) -> Ordering {
+        let key = |touch: &Self| (touch.view.time_ms, touch.event_hash, touch.content_hash, touch.profile, touch.role);
+        key(self).cmp(&key(other))
     }
 
     /// What makes consecutive touches of a person one session.

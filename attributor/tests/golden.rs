@@ -1,5 +1,7 @@
 //! One buyer's real journey, decoded, through the models: the credit table it must give.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "test code")]
+
 use std::collections::BTreeMap;
 
 use serde_json::Value;
@@ -55,7 +57,7 @@ fn the_ten_models_give_the_golden_credit_table() {
     let (milestones, touches): (Vec<Value>, Vec<Value>) = lines(EVENTS).partition(|event| event["kind"] == "milestone");
     let raw: Vec<Vec<u8>> = touches.iter().map(touch).collect();
     let mut sorted: Vec<Touchpoint<'_>> = raw.iter().map(|raw| Touchpoint::read(raw, PROFILE, "").unwrap()).collect();
-    sorted.sort_by_key(Touchpoint::order);
+    sorted.sort_by(Touchpoint::order);
     let milestones: Vec<Milestone> = milestones.iter().map(milestone).collect();
     let live: Vec<&Milestone> = milestones.iter().collect();
     assert_eq!((sorted.len(), live.len()), (7, 3));

@@ -60,7 +60,7 @@ fn raw(event_id: &str, time_ms: i64, channel: &str, identified: bool) -> Raw {
 
 fn sorted(raws: &[Raw]) -> Vec<Touchpoint<'_>> {
     let mut points: Vec<_> = raws.iter().map(|one| Touchpoint::read(&one.raw, one.profile, one.role).unwrap()).collect();
-    points.sort_by_key(Touchpoint::order);
+    points.sort_by(Touchpoint::order);
     points
 }
 
@@ -250,7 +250,7 @@ fn naive_journey(raws: &[Raw], of: &Milestone, days: i64) -> Vec<String> {
         raws.iter().map(|one| (StoredTouch::decode(one.raw.as_slice()).unwrap(), Hash128::of(&one.raw), one.profile)).collect();
     let mut window: Vec<_> =
         all.iter().filter(|(touch, ..)| touch.time_ms >= of.time_ms - days * DAY_MS && touch.time_ms <= of.time_ms).collect();
-    window.sort_by_key(|(touch, content, _)| (touch.time_ms, Hash128::of(touch.event_id.as_bytes()), *content));
+    window.sort_by_key(|(touch, content, profile)| (touch.time_ms, Hash128::of(touch.event_id.as_bytes()), *content, *profile));
     let single: Vec<_> = (0..window.len())
         .filter(|at| !window[..*at].iter().any(|(other, ..)| other.event_id == window[*at].0.event_id))
         .map(|at| window[at])

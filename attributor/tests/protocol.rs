@@ -5,14 +5,20 @@
 mod harness;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use harness::{Identity, Row, RowKey, World, milestone, touch};
 use proptest::prelude::*;
 use tributary_attributor::journey::{Journey, Touchpoint};
 use tributary_attributor::plan::Plan;
 use tributary_attributor::settings::{MultiplierSettings, Settings, Window};
+use tributary_attributor::stage::AttributorStage;
 use tributary_attributor::{credit, wire::TouchView};
-use tributary_proto::{Message, Milestone, Reason};
+use tributary_proto::attributor_message::Body;
+use tributary_proto::{AttributorMessage, Item, Message, Milestone, Reason, StoredTrack, item};
+use tributary_runtime::stage::{Context, Outbox, Record, Share, Stage, StageError};
+use tributary_runtime::state::{EmptyBase, Overlay};
+use tributary_runtime::topic::Topic;
 
 const STEP_MS: i64 = 20 * 60_000;
 const MILESTONES: [(&str, &str); 6] =
@@ -48,7 +54,7 @@ fn naive(identity: &Identity, plan: &Plan) -> BTreeMap<RowKey, Row> {
         }
         let mut sorted: Vec<Touchpoint<'_>> =
             raw.iter().map(|(raw, placement)| Touchpoint::read(raw, &placement.profile_id, &placement.role).unwrap()).collect();
-        sorted.sort_by_key(Touchpoint::order);
+        sorted.sort_by(Touchpoint::order);
         let models: Vec<_> = plan.models_of(&of.kind).collect();
         for row in credit::rows(&Journey::build(&sorted, of, &live, plan), of, plan) {
             let touch = TouchView::parse(&row.touch).unwrap();
@@ -147,8 +153,10 @@ proptest! {
         for act in &acts {
             perform(&mut world, act);
         }
-        let table = world.settled();
-        prop_assert_eq!(table, naive(&world.identity, &world.plan));
+        let (table, expected) = (world.settled(), naive(&world.identity, &world.plan));
+        let differs = |key: &&RowKey| table.get(*key) != expected.get(*key);
+        let differing: Vec<_> = table.keys().chain(expected.keys()).filter(differs).map(|key| (key, table.get(key), expected.get(key))).collect();
+        prop_assert!(differing.is_empty(), "{differing:#?}");
     }
 }
 
@@ -288,4 +296,46 @@ fn more_than_a_message_holds_travels_in_parts() {
     assert_eq!(table, naive(&world.identity, &world.plan));
     assert_eq!(linear(&table).len(), 300);
     assert!(world.counts[&("tributary_hand_overs_total", "")] > 4);
+}
+
+#[test]
+fn another_model_is_remodelled_and_a_dropped_one_retracted() {
+    let (mut world, since) = deal(2);
+    let mut settings = Settings::default();
+    settings.models.remove(0);
+    settings.models[4].half_life_days = Some(5.0);
+    world.replan(Plan::compile(&settings).unwrap());
+    world.identity.touch("bert", touch("late", 3 * DAY_MS, "social"));
+    let table = world.settled();
+    assert_eq!(table, naive(&world.identity, &world.plan));
+    for update in &world.updates[since..] {
+        let remodelled = ["first_touch", "time_decay"].contains(&update.model.as_str());
+        let expected = if remodelled { Reason::Remodelled } else { Reason::LateTouch };
+        assert_eq!(update.reason(), expected, "{}", update.model);
+    }
+}
+
+#[test]
+fn what_is_not_a_message_of_the_inbox_is_refused_and_changes_nothing() {
+    let item = |what| Some(Body::Item(Item { identifier_hash: vec![1; 16], epoch: 0, what }));
+    let negative = StoredTrack { milestone_id: "m".into(), stamp: 1, milestone: Some(milestone("mql", "1", 0, -1)) };
+    let records: [(Vec<u8>, &str); 6] = [
+        (b"\xff\xff".to_vec(), "protobuf_malformed"),
+        (Vec::new(), "protobuf_malformed"),
+        (AttributorMessage { body: item(None) }.encode_to_vec(), "protobuf_malformed"),
+        (AttributorMessage { body: Some(Body::Arrive(Default::default())) }.encode_to_vec(), "protobuf_malformed"),
+        (AttributorMessage { body: Some(Body::Desired(Default::default())) }.encode_to_vec(), "protobuf_malformed"),
+        (AttributorMessage { body: item(Some(item::What::Track(negative))) }.encode_to_vec(), "value_negative"),
+    ];
+    let plan = Arc::new(Plan::compile(&Settings::default()).unwrap());
+    let mut stage = AttributorStage::new(plan, Share { partition: 0, partitions: 1 });
+    let (mut state, mut outbox) = (Overlay::new(EmptyBase), Outbox::default());
+    for (value, reason) in &records {
+        let record =
+            Record { topic: Topic::AttributorInbox, partition: 0, offset: 0, timestamp_ms: 0, key: UNIT.as_bytes(), value };
+        let refused = stage.handle(&record, &mut Context { state: &mut state, outbox: &mut outbox });
+        assert!(matches!(refused, Err(StageError::Rejected(rejection)) if rejection.reason == *reason));
+    }
+    stage.end_batch(&mut Context { state: &mut state, outbox: &mut outbox }).unwrap();
+    assert!(!state.is_dirty() && outbox.outputs.is_empty());
 }

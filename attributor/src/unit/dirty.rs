@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tributary_proto::{Milestone, Reason};
 
 use super::keys::IdentifierHash;
+use crate::moments;
 
 /// Times from the first to the second, both included.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -33,7 +34,8 @@ impl Span {
 /// A milestone that may be a stage of others has come, changed or gone.
 #[derive(Debug)]
 pub struct StageChange {
-    /// The earlier of its times before and after: milestones reached before do not look at it.
+    /// The earlier of its times before and after: milestones reached before do not look at it. No bound for a `lead`: whether
+    /// there is one at any time decides whether an `mql` stands in.
     from_ms: i64,
     /// Milestones of the same object look at it whenever it was.
     object_id: String,
@@ -63,7 +65,8 @@ impl Dirty {
     /// A stage has changed: as it was, as it is.
     pub fn stage(&mut self, before: Option<&Milestone>, after: Option<&Milestone>, reason: Reason) {
         let times = before.iter().chain(&after).map(|milestone| milestone.time_ms);
-        if let (Some(from_ms), Some(any)) = (times.min(), after.or(before)) {
+        if let (Some(earliest_ms), Some(any)) = (times.min(), after.or(before)) {
+            let from_ms = if any.kind == moments::LEAD { i64::MIN } else { earliest_ms };
             self.stages.push(StageChange { from_ms, object_id: any.object_id.clone(), reason });
         }
     }

@@ -72,7 +72,7 @@ impl Unit<'_, '_> {
                 .map_err(|_| corrupt(&self.actor, &keys::of_identifier(keys::TOUCH, &resident.hash)))?;
             touches.push(touch);
         }
-        touches.sort_unstable_by_key(Touchpoint::order);
+        touches.sort_unstable_by(Touchpoint::order);
         for task in &tasks {
             if let Some(anchor) = residents.get(task.tracked.anchor) {
                 self.compute(task, &anchor.placement, &touches, &live);

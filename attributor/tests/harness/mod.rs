@@ -58,6 +58,15 @@ impl World {
         }
     }
 
+    /// A restart with other settings, over the same state.
+    pub fn replan(&mut self, plan: Plan) {
+        self.plan = Arc::new(plan);
+        let partitions = self.count();
+        for (partition, at) in self.partitions.iter_mut().zip(0..) {
+            partition.stage = AttributorStage::new(Arc::clone(&self.plan), Part { partition: at, partitions });
+        }
+    }
+
     /// splitmix64.
     pub fn below(&mut self, bound: usize) -> usize {
         self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
