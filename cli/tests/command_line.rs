@@ -1,5 +1,7 @@
 //! The binary as its users see it.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests")]
+
 use std::fs;
 use std::process::{Command, Output};
 

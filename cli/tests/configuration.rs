@@ -1,5 +1,7 @@
 //! The committed configuration files: they load, and the reference is the whole truth.
 
+#![allow(clippy::unwrap_used, reason = "a helper of tests")]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,7 @@
 //! `send` and `tail` against librdkafka's in-process mock cluster: the client code, not exactly-once.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests")]
+
 use std::fs;
 use std::process::{Command, Output};
 
