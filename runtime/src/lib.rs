@@ -1,6 +1,11 @@
 //! What the three stages share: the log, the state, the exactly-once loop, metrics and configuration.
 
 pub mod config;
+#[cfg(feature = "native")]
+pub mod embedded;
+#[cfg(feature = "native")]
+pub mod kafka;
+#[cfg(feature = "native")]
 pub mod kafka_admin;
 pub mod log;
 pub mod metric;

@@ -1,5 +1,7 @@
 //! The topics by their role. Their names are configurable; their roles are not.
 
+use std::collections::BTreeMap;
+
 /// A topic's role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Topic {
@@ -70,5 +72,38 @@ impl Topic {
     /// Whether only the latest record of a key is kept.
     pub const fn compacted(self) -> bool {
         matches!(self, Self::Profiles | Self::Accounts | Self::IdentityChangelog | Self::AttributorChangelog)
+    }
+}
+
+/// The topics' names, by role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicNames(BTreeMap<Topic, String>);
+
+impl TopicNames {
+    /// The default names: prefix, a dot, role; only the role where the prefix is empty.
+    pub fn with_prefix(prefix: &str) -> Self {
+        let name = |role: &str| if prefix.is_empty() { role.to_owned() } else { format!("{prefix}.{role}") };
+        Self(Topic::ALL.into_iter().map(|topic| (topic, name(topic.name()))).collect())
+    }
+
+    /// Gives a topic another name.
+    pub fn set(&mut self, topic: Topic, name: impl Into<String>) {
+        self.0.insert(topic, name.into());
+    }
+
+    /// The name of a topic.
+    pub fn of(&self, topic: Topic) -> &str {
+        self.0.get(&topic).map_or(topic.name(), String::as_str)
+    }
+
+    /// The topic with this name.
+    pub fn find(&self, name: &str) -> Option<Topic> {
+        self.0.iter().find(|(_, known)| *known == name).map(|(topic, _)| *topic)
+    }
+}
+
+impl Default for TopicNames {
+    fn default() -> Self {
+        Self::with_prefix("tributary")
     }
 }

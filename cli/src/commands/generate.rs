@@ -10,14 +10,14 @@ use serde::Serialize;
 use tributary_runtime::topic::Topic;
 
 use crate::args::Global;
-use crate::generate::{DAYS_MIN, EVENTS_PER_PERSON, History, Item, Spec, header, row};
+use crate::generate::{CONFIGURATION, DAYS_MIN, EVENTS_PER_PERSON, History, Item, Spec, header, row};
 use crate::outcome::Usage;
 use crate::progress::Progress;
 use crate::table;
 
 const AFTER_HELP: &str = "\
 Writes sdk.ndjson, utm.ndjson, webhook.ndjson, offline.ndjson, offline.csv (trade-show lists) and truth.ndjson (who is who; the
-pipeline never reads it). The same arguments give the same bytes on every machine.
+pipeline never reads it), and market.toml, the configuration that goes with them (--config). The same arguments give the same bytes on every machine.
 
 Example: a million events of 50,000 people:
   tributary generate --out history --people 50000 --events 1000000 --seed 7";
@@ -74,6 +74,8 @@ pub fn run(args: &GenerateArgs, global: &Global) -> anyhow::Result<()> {
     }
     let spec = Spec { people: args.people, seed: args.seed, days: args.days, events, messy: args.messy };
     fs::create_dir_all(&args.out).with_context(|| format!("{}: cannot be made", args.out.display()))?;
+    let configuration = args.out.join("market.toml");
+    fs::write(&configuration, CONFIGURATION).with_context(|| format!("{}: cannot be written", configuration.display()))?;
     let mut files = Files::create(&args.out)?;
     let mut progress = Progress::new("generate", Some(events));
     let mut people = 0;

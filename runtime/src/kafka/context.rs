@@ -1,0 +1,212 @@
+//! What the clients call back: rebalances, delivery reports, statistics, their log.
+//!
+//! All but the log is called on the thread that polls. A callback only notes what happened; the session acts on it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::Message;
+use rdkafka::producer::{DeliveryResult, ProducerContext};
+use rdkafka::statistics::Statistics;
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{ClientContext, TopicPartitionList};
+
+use super::metrics;
+
+/// What a rebalance asks for.
+#[derive(Debug, Clone)]
+pub(super) enum Rebalance {
+    /// These are ours.
+    Assign(Vec<(String, i32)>),
+    /// These are to be given back.
+    Revoke(Vec<(String, i32)>),
+}
+
+/// Of the consumer of the inputs.
+pub(super) struct ConsumerEvents {
+    stage: &'static str,
+    pending: Mutex<VecDeque<Rebalance>>,
+    /// Next offset to be committed, by topic name and partition: what lag is measured from.
+    done: Mutex<BTreeMap<(String, i32), u64>>,
+    closing: AtomicBool,
+}
+
+impl ConsumerEvents {
+    pub(super) fn new(stage: &'static str) -> Self {
+        Self { stage, pending: Mutex::default(), done: Mutex::default(), closing: AtomicBool::new(false) }
+    }
+
+    /// The oldest rebalance that was not done yet.
+    pub(super) fn front(&self) -> Option<Rebalance> {
+        lock(&self.pending).front().cloned()
+    }
+
+    pub(super) fn pop(&self) {
+        lock(&self.pending).pop_front();
+    }
+
+    /// From now on partitions are given back at once: nobody polls for rebalances any more.
+    pub(super) fn close(&self) {
+        self.closing.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_done(&self, topic: &str, partition: i32, next: u64) {
+        let mut done = lock(&self.done);
+        match done.iter_mut().find(|((name, number), _)| *number == partition && name == topic) {
+            Some((_, known)) => *known = next,
+            None => {
+                done.insert((topic.to_owned(), partition), next);
+            }
+        }
+    }
+
+    /// The partition is no longer ours: its series must not keep its last value.
+    pub(super) fn forget(&self, topic: &str, partition: i32) {
+        lock(&self.done).remove(&(topic.to_owned(), partition));
+        metrics::lag(self.stage, topic, partition.unsigned_abs(), 0);
+    }
+}
+
+impl ClientContext for ConsumerEvents {
+    fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
+        log(level, fac, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "Kafka consumer");
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        let done = lock(&self.done);
+        for ((name, number), done) in done.iter() {
+            let Some(partition) = statistics.topics.get(name).and_then(|topic| topic.partitions.get(number)) else { continue };
+            let Ok(end) = u64::try_from(partition.ls_offset) else { continue };
+            // Records that end transactions have offsets but never reach us: where all was fetched and handed out, nothing is left.
+            let fetched_all = partition.next_offset >= partition.ls_offset && partition.fetchq_cnt == 0;
+            let handled_all = u64::try_from(partition.app_offset).is_ok_and(|handed_out| handed_out <= *done);
+            let lag = if fetched_all && handled_all { 0 } else { end.saturating_sub(*done) };
+            metrics::lag(self.stage, name, number.unsigned_abs(), lag);
+        }
+    }
+}
+
+impl ConsumerContext for ConsumerEvents {
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, what: RDKafkaRespErr, partitions: &mut TopicPartitionList) {
+        let assign = what == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+        if self.closing.load(Ordering::Relaxed) {
+            // The client waits for its answer, and is about to be gone: nothing else can be done about an error.
+            let _gone = match consumer.rebalance_protocol() {
+                RebalanceProtocol::Cooperative if !assign => consumer.incremental_unassign(partitions),
+                _ => consumer.unassign(),
+            };
+            return;
+        }
+        let list: Vec<(String, i32)> =
+            partitions.elements().iter().map(|element| (element.topic().to_owned(), element.partition())).collect();
+        tracing::info!(stage = self.stage, partitions = ?list, "{}", if assign { "assigned" } else { "revoked" });
+        lock(&self.pending).push_back(if assign { Rebalance::Assign(list) } else { Rebalance::Revoke(list) });
+    }
+}
+
+/// Of the consumer of the changelog.
+pub(super) struct RestorerEvents;
+
+impl ClientContext for RestorerEvents {
+    fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
+        log(level, fac, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "Kafka consumer of the changelog");
+    }
+}
+
+impl ConsumerContext for RestorerEvents {}
+
+/// What was delivered in the current transaction.
+#[derive(Debug, Default)]
+pub(super) struct Delivered {
+    /// By partition of the changelog: the offset after the last record.
+    pub changelog: BTreeMap<u32, u64>,
+    /// The first record that was not delivered: its topic and why.
+    pub failed: Option<(String, KafkaError)>,
+}
+
+/// What a record's delivery report carries: 0, or the partition of a changelog record plus 1.
+pub(super) type Tag = usize;
+
+/// Of the producer.
+#[derive(Default)]
+pub(super) struct ProducerEvents {
+    delivered: Mutex<Delivered>,
+}
+
+impl ProducerEvents {
+    /// Takes what was delivered since the last call.
+    pub(super) fn take(&self) -> Delivered {
+        std::mem::take(&mut *lock(&self.delivered))
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        lock(&self.delivered).failed.is_some()
+    }
+}
+
+impl ClientContext for ProducerEvents {
+    fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
+        log(level, fac, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "Kafka producer");
+    }
+}
+
+impl ProducerContext for ProducerEvents {
+    type DeliveryOpaque = Tag;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, tag: Tag) {
+        match result {
+            Ok(_) if tag == 0 => {}
+            Ok(message) => {
+                let (Ok(partition), Ok(offset)) = (u32::try_from(tag - 1), u64::try_from(message.offset())) else { return };
+                let mut delivered = lock(&self.delivered);
+                let next = delivered.changelog.entry(partition).or_default();
+                *next = offset.saturating_add(1).max(*next);
+            }
+            Err((error, message)) => {
+                let mut delivered = lock(&self.delivered);
+                // Records behind a failed one are purged: the first one says why.
+                if delivered.failed.is_none() || is_purge(delivered.failed.as_ref()) {
+                    delivered.failed = Some((message.topic().to_owned(), error.clone()));
+                }
+            }
+        }
+    }
+}
+
+fn is_purge(failed: Option<&(String, KafkaError)>) -> bool {
+    failed
+        .and_then(|(_, error)| error.rdkafka_error_code())
+        .is_some_and(|code| matches!(code, RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight))
+}
+
+/// librdkafka's log holds no records and no credentials unless `debug` is set, which is refused.
+fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
+    match level {
+        RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
+            tracing::warn!(facility, "{message}");
+        }
+        RDKafkaLogLevel::Warning => tracing::info!(facility, "{message}"),
+        RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => tracing::debug!(facility, "{message}"),
+    }
+}
+
+/// A panic of another holder leaves nothing half-done in what is locked here.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

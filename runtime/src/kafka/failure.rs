@@ -1,0 +1,69 @@
+//! What is to be done about an error of the client, by its code.
+
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+
+/// What is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Remedy {
+    /// Go back to the committed offsets, with a new producer.
+    Recover,
+    /// The same; but the second time in a row it is another process.
+    Fenced,
+    /// Stop, and say this.
+    Stop(&'static str),
+}
+
+/// What is to be done about `error`. What is not known to be hopeless is gone back from: how often is bounded elsewhere.
+pub(super) fn remedy(error: &KafkaError) -> Remedy {
+    match error.rdkafka_error_code() {
+        Some(Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch) => Remedy::Fenced,
+        Some(Code::FencedInstanceId) => Remedy::Stop(SAME_INSTANCE),
+        Some(Code::TopicAuthorizationFailed) => {
+            Remedy::Stop("grant this principal read and write on the topics (see `tributary check`)")
+        }
+        Some(Code::GroupAuthorizationFailed) => Remedy::Stop("grant this principal read on the consumer group"),
+        Some(Code::TransactionalIdAuthorizationFailed) => {
+            Remedy::Stop("grant this principal write and describe on the transactional ids")
+        }
+        Some(Code::ClusterAuthorizationFailed) => Remedy::Stop("grant this principal idempotent writes on the cluster"),
+        Some(Code::Authentication | Code::SaslAuthenticationFailed) => Remedy::Stop("correct the credentials"),
+        Some(Code::SSL) => Remedy::Stop("correct the TLS settings"),
+        Some(Code::InvalidTransactionTimeout) => {
+            Remedy::Stop("the transaction timeout is above the brokers' transaction.max.timeout.ms; lower it")
+        }
+        Some(Code::MessageSizeTooLarge | Code::InvalidMessageSize) => {
+            Remedy::Stop("a record is larger than the topic's max.message.bytes; raise it")
+        }
+        Some(Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicOrPartition) => {
+            Remedy::Stop("the topic or its partition is not there; see `tributary topics plan`")
+        }
+        Some(Code::InvalidRecord | Code::PolicyViolation) => {
+            Remedy::Stop("the broker refuses the record; look at the topic's settings")
+        }
+        Some(Code::UnsupportedVersion | Code::UnsupportedFeature) => {
+            Remedy::Stop("the brokers are older than this client needs")
+        }
+        _ => Remedy::Recover,
+    }
+}
+
+/// For whoever gave two processes one name.
+pub(super) const SAME_INSTANCE: &str =
+    "another process has the same instance name and took over; give each process of a stage an instance name of its own";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_out_is_gone_back_from_and_a_missing_right_is_not() {
+        let of = |code| remedy(&KafkaError::MessageProduction(code));
+        assert_eq!(of(Code::OperationTimedOut), Remedy::Recover);
+        assert_eq!(of(Code::BrokerTransportFailure), Remedy::Recover);
+        assert_eq!(of(Code::IllegalGeneration), Remedy::Recover);
+        assert_eq!(of(Code::ProducerFenced), Remedy::Fenced);
+        assert!(matches!(of(Code::TopicAuthorizationFailed), Remedy::Stop(_)));
+        assert!(matches!(of(Code::FencedInstanceId), Remedy::Stop(_)));
+        assert_eq!(remedy(&KafkaError::Canceled), Remedy::Recover);
+    }
+}

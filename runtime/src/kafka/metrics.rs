@@ -1,0 +1,90 @@
+//! Metrics of the log on Kafka.
+
+use metrics::{counter, gauge};
+
+use crate::metric::{Metric, MetricKind};
+
+/// Consumer lag.
+pub const CONSUMER_LAG_RECORDS: Metric = Metric {
+    name: "tributary_consumer_lag_records",
+    kind: MetricKind::Gauge,
+    label: "partition",
+    help: "Committed records of an input (`topic/partition`) that are not processed yet, by stage; absent while unknown, 0 once the \
+           partition belongs to another process. Look when it grows for minutes.",
+};
+/// Fencings.
+pub const FENCED: Metric = Metric {
+    name: "tributary_fenced_total",
+    kind: MetricKind::Counter,
+    label: "",
+    help: "Transactions refused because another producer has the transactional id, or the transaction timed out, by stage. More \
+           than one in minutes: two processes with the same instance name.",
+};
+/// Restored records.
+pub const RESTORED_RECORDS: Metric = Metric {
+    name: "tributary_restored_records_total",
+    kind: MetricKind::Counter,
+    label: "",
+    help: "Changelog records applied to local state, by stage.",
+};
+/// What is left to restore.
+pub const RESTORE_REMAINING_RECORDS: Metric = Metric {
+    name: "tributary_restore_remaining_records",
+    kind: MetricKind::Gauge,
+    label: "",
+    help: "Changelog offsets still to be read for the partition being restored, by stage; 0 when none is.",
+};
+/// Partitions waiting for their state.
+pub const RESTORING_PARTITIONS: Metric = Metric {
+    name: "tributary_restoring_partitions",
+    kind: MetricKind::Gauge,
+    label: "",
+    help: "Owned partitions whose state is not restored yet, by stage. Ready means 0.",
+};
+/// State on disk.
+pub const STATE_BYTES: Metric = Metric {
+    name: "tributary_state_bytes",
+    kind: MetricKind::Gauge,
+    label: "",
+    help: "Bytes of committed state of the partitions a worker owns, by stage.",
+};
+/// Memory of RocksDB.
+pub const ROCKSDB_MEMORY_BYTES: Metric = Metric {
+    name: "tributary_rocksdb_memory_bytes",
+    kind: MetricKind::Gauge,
+    label: "",
+    help: "Bytes of blocks, indexes, filters and write buffers of all stores of the process; bounded by the state budget.",
+};
+
+/// All metrics of this file.
+pub const ALL: [&Metric; 7] = [
+    &CONSUMER_LAG_RECORDS,
+    &FENCED,
+    &RESTORED_RECORDS,
+    &RESTORE_REMAINING_RECORDS,
+    &RESTORING_PARTITIONS,
+    &STATE_BYTES,
+    &ROCKSDB_MEMORY_BYTES,
+];
+
+pub(super) fn lag(stage: &'static str, topic: &str, partition: u32, records: u64) {
+    gauge!(CONSUMER_LAG_RECORDS.name, "stage" => stage, "partition" => format!("{topic}/{partition}")).set(records as f64);
+}
+
+pub(super) fn fenced(stage: &'static str) {
+    counter!(FENCED.name, "stage" => stage).increment(1);
+}
+
+pub(super) fn restored(stage: &'static str, records: u64, remaining: u64) {
+    counter!(RESTORED_RECORDS.name, "stage" => stage).increment(records);
+    gauge!(RESTORE_REMAINING_RECORDS.name, "stage" => stage).set(remaining as f64);
+}
+
+pub(super) fn restoring(stage: &'static str, partitions: usize) {
+    gauge!(RESTORING_PARTITIONS.name, "stage" => stage).set(partitions as f64);
+}
+
+pub(super) fn state(stage: &'static str, bytes: u64, memory: usize) {
+    gauge!(STATE_BYTES.name, "stage" => stage).set(bytes as f64);
+    gauge!(ROCKSDB_MEMORY_BYTES.name).set(memory as f64);
+}

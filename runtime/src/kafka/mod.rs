@@ -1,0 +1,36 @@
+//! The log on Kafka: [`KafkaSession`].
+//!
+//! A session has a consumer of its stage's group, a transactional producer, and, for a stage with state, one RocksDB store for each
+//! partition it owns. Everything happens on the thread that calls it. Where to look:
+//!
+//! | what | where |
+//! |---|---|
+//! | settings, and which of the client's settings are refused | `options` |
+//! | polling, and what changes hands in a rebalance | `session`, `rebalance` |
+//! | one transaction a batch, then the store | `commit` |
+//! | what a restored state must agree with, and the records that carry it | `restore`, `changelog` |
+//! | which errors are gone back from, and which stop the worker | `failure`, `recover` |
+//!
+//! What holds it together:
+//!
+//! - **Who may commit.** Static membership and a transactional id per worker; every transaction carries the consumer group's metadata
+//!   (KIP-447), so the group refuses the offsets of a former owner; a restarted worker fences what it left behind.
+//! - **State is never ahead.** The store is written after the commit. Each transaction ends a partition's changes in the changelog with
+//!   the input offsets they stand for, so a state can be told from one that is behind: it is current when its offsets are the
+//!   group's committed ones, and nothing else counts.
+//! - **No unknown outcome is built upon.** After any error in a transaction its producer is dropped. The next one has the same
+//!   transactional id: the broker settles the former transaction before it answers. Then the committed offsets are read again.
+
+mod changelog;
+mod commit;
+mod context;
+mod failure;
+pub mod metrics;
+mod options;
+mod rebalance;
+mod recover;
+mod restore;
+mod session;
+
+pub use options::{KafkaOptions, RefusedSetting, refused_setting};
+pub use session::KafkaSession;

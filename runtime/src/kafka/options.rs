@@ -1,0 +1,238 @@
+//! What a session needs to know, and the clients' settings that follow from it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rdkafka::ClientConfig;
+
+use crate::log::StageLog;
+use crate::state::StoreBudget;
+use crate::topic::TopicNames;
+
+/// How a worker's session works on Kafka.
+#[derive(Clone)]
+pub struct KafkaOptions {
+    /// Bootstrap addresses, `host:port`, comma-separated.
+    pub brokers: String,
+    /// Prefix of consumer groups (`{prefix}-{stage}`) and transactional ids (`{prefix}-{stage}-{instance}-{worker}`).
+    pub group_prefix: String,
+    /// Name of this process among those of the group: unique, and the same after a restart.
+    pub instance: String,
+    /// Number of this worker among those of its stage in this process.
+    pub worker: u32,
+    /// Settings passed on to librdkafka, except those of [`refused_setting`].
+    pub client: BTreeMap<String, String>,
+    /// The topics' names.
+    pub topics: Arc<TopicNames>,
+    /// Folder of the state: `{state_path}/{stage}/{partition}`.
+    pub state_path: PathBuf,
+    /// The memory of all stores of this process.
+    pub budget: Arc<StoreBudget>,
+    /// A transaction open for longer is aborted by the broker; milliseconds.
+    pub transaction_timeout_ms: u64,
+    /// A process silent for longer loses its partitions; milliseconds.
+    pub session_timeout_ms: u64,
+    /// Without progress for longer, restoring a partition stops the worker; milliseconds.
+    pub restore_timeout_ms: u64,
+    /// Without success for longer, recovering stops the worker; milliseconds.
+    pub recover_timeout_ms: u64,
+    /// `delete.retention.ms` of the changelog topics: a local state that is behind by longer is restored whole; milliseconds.
+    pub tombstone_retention_ms: u64,
+}
+
+impl KafkaOptions {
+    /// The defaults, for these brokers and this state folder.
+    pub fn new(brokers: impl Into<String>, state_path: impl Into<PathBuf>, budget: Arc<StoreBudget>) -> Self {
+        Self {
+            brokers: brokers.into(),
+            group_prefix: "tributary".to_owned(),
+            instance: "0".to_owned(),
+            worker: 0,
+            client: BTreeMap::new(),
+            topics: Arc::new(TopicNames::default()),
+            state_path: state_path.into(),
+            budget,
+            transaction_timeout_ms: 30_000,
+            session_timeout_ms: 12_000,
+            restore_timeout_ms: 120_000,
+            recover_timeout_ms: 300_000,
+            tombstone_retention_ms: 86_400_000,
+        }
+    }
+
+    pub(super) fn group(&self, stage: &str) -> String {
+        format!("{}-{stage}", self.group_prefix)
+    }
+
+    pub(super) fn member(&self, stage: &str) -> String {
+        format!("{}-{stage}-{}-{}", self.group_prefix, self.instance, self.worker)
+    }
+
+    /// Settings of the consumer of the inputs.
+    pub(super) fn consumer(&self, log: &StageLog) -> Result<ClientConfig, RefusedSetting> {
+        let mut config = self.reader(log)?;
+        config
+            .set("group.instance.id", self.member(log.stage))
+            .set("session.timeout.ms", self.session_timeout_ms.to_string())
+            .set("heartbeat.interval.ms", (self.session_timeout_ms / 4).max(1).to_string())
+            // Sticky assignment moves single partitions and does not keep the same partition of several topics together; range does.
+            .set("partition.assignment.strategy", if log.inputs.len() > 1 { "range" } else { "cooperative-sticky" })
+            .set("statistics.interval.ms", "5000");
+        Ok(config)
+    }
+
+    /// Settings of the consumer of the changelog, which takes its partitions itself.
+    pub(super) fn restorer(&self, log: &StageLog) -> Result<ClientConfig, RefusedSetting> {
+        let mut config = self.reader(log)?;
+        config.set("enable.partition.eof", "true").set("fetch.wait.max.ms", "20");
+        Ok(config)
+    }
+
+    fn reader(&self, log: &StageLog) -> Result<ClientConfig, RefusedSetting> {
+        let mut config = ClientConfig::new();
+        config
+            // The consumer waits this long when its queue is full; the default of a second starves a fast worker.
+            .set("fetch.queue.backoff.ms", "5")
+            .set("queued.max.messages.kbytes", "32768")
+            .set("fetch.message.max.bytes", "4194304")
+            .set("fetch.wait.max.ms", "200");
+        self.pass_on(&mut config)?;
+        config
+            .set("bootstrap.servers", &self.brokers)
+            .set("client.id", self.member(log.stage))
+            .set("group.id", self.group(log.stage))
+            .set("isolation.level", "read_committed")
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            // A committed offset that is out of range stops the worker; the default would jump and lose or double records.
+            .set("auto.offset.reset", "error")
+            .set("allow.auto.create.topics", "false");
+        Ok(config)
+    }
+
+    /// Settings of the producer.
+    pub(super) fn producer(&self, log: &StageLog) -> Result<ClientConfig, RefusedSetting> {
+        let mut config = ClientConfig::new();
+        config
+            .set("linger.ms", "1")
+            .set("compression.type", "lz4")
+            .set("queue.buffering.max.messages", "500000")
+            // Outputs are far smaller; a dead letter holds its record whole.
+            .set("message.max.bytes", "16777216");
+        self.pass_on(&mut config)?;
+        config
+            .set("bootstrap.servers", &self.brokers)
+            .set("client.id", self.member(log.stage))
+            .set("transactional.id", self.member(log.stage))
+            .set("transaction.timeout.ms", self.transaction_timeout_ms.to_string());
+        Ok(config)
+    }
+
+    fn pass_on(&self, config: &mut ClientConfig) -> Result<(), RefusedSetting> {
+        for (key, value) in &self.client {
+            if let Some(why) = refused_setting(key) {
+                return Err(RefusedSetting { key: key.clone(), why });
+            }
+            config.set(key, value);
+        }
+        Ok(())
+    }
+}
+
+/// A setting of the client that is not passed on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the client setting `{key}` cannot be set: {why}; remove it")]
+pub struct RefusedSetting {
+    /// Its name.
+    pub key: String,
+    /// Why.
+    pub why: &'static str,
+}
+
+/// Why a setting of the client is refused; `None` when it may be set. Names as in librdkafka's `CONFIGURATION.md`.
+pub fn refused_setting(key: &str) -> Option<&'static str> {
+    const OWNED: [&str; 29] = [
+        "acks",
+        "allow.auto.create.topics",
+        "auto.commit.enable",
+        "auto.offset.reset",
+        "bootstrap.servers",
+        "client.id",
+        "delivery.report.only.error",
+        "delivery.timeout.ms",
+        "enable.auto.commit",
+        "enable.auto.offset.store",
+        "enable.idempotence",
+        "enable.partition.eof",
+        "group.id",
+        "group.instance.id",
+        "group.protocol",
+        "group.protocol.type",
+        "group.remote.assignor",
+        "heartbeat.interval.ms",
+        "isolation.level",
+        "max.in.flight",
+        "message.timeout.ms",
+        "metadata.broker.list",
+        "partition.assignment.strategy",
+        "request.required.acks",
+        "retries",
+        "session.timeout.ms",
+        "statistics.interval.ms",
+        "transaction.timeout.ms",
+        "transactional.id",
+    ];
+    const RUNS_CODE: [&str; 4] = ["plugin.library.paths", "sasl.kerberos.kinit.cmd", "ssl.engine.location", "ssl.providers"];
+    if OWNED.contains(&key) {
+        Some("the exactly-once loop depends on it")
+    } else if RUNS_CODE.contains(&key) {
+        Some("it makes the client run foreign code")
+    } else if key == "debug" {
+        Some("it writes records and credentials to the log")
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::topic::Topic;
+
+    const LOG: StageLog =
+        StageLog { stage: "identity", inputs: &[Topic::IdentityInbox], changelog: Some(Topic::IdentityChangelog) };
+
+    fn options(client: &[(&str, &str)]) -> KafkaOptions {
+        let mut options = KafkaOptions::new("127.0.0.1:9092", "/state", Arc::new(StoreBudget::new(1 << 20)));
+        options.client = client.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        options
+    }
+
+    #[test]
+    fn settings_of_the_client_are_passed_on_and_win_over_tuning() {
+        let options = options(&[("linger.ms", "7"), ("security.protocol", "ssl")]);
+        let producer = options.producer(&LOG).unwrap();
+        assert_eq!((producer.get("linger.ms"), producer.get("security.protocol")), (Some("7"), Some("ssl")));
+        assert_eq!(producer.get("transactional.id"), Some("tributary-identity-0-0"));
+        let consumer = options.consumer(&LOG).unwrap();
+        assert_eq!((consumer.get("security.protocol"), consumer.get("group.id")), (Some("ssl"), Some("tributary-identity")));
+    }
+
+    #[test]
+    fn settings_that_the_loop_depends_on_or_that_run_code_are_refused() {
+        for key in ["group.id", "isolation.level", "plugin.library.paths", "sasl.kerberos.kinit.cmd", "debug"] {
+            let refused = options(&[(key, "x")]).consumer(&LOG).unwrap_err();
+            assert!(refused.to_string().contains(key));
+        }
+    }
+
+    #[test]
+    fn inputs_of_several_topics_keep_their_partitions_together() {
+        let raw = StageLog { stage: "ingest", inputs: &Topic::RAW, changelog: None };
+        let strategy =
+            |log: &StageLog| options(&[]).consumer(log).unwrap().get("partition.assignment.strategy").map(str::to_owned);
+        assert_eq!(strategy(&raw).as_deref(), Some("range"));
+        assert_eq!(strategy(&LOG).as_deref(), Some("cooperative-sticky"));
+    }
+}

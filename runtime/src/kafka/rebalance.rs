@@ -1,0 +1,264 @@
+//! What changes hands: partitions come with their committed offsets, wait for their state, and go at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::{Consumer, RebalanceProtocol};
+use rdkafka::error::KafkaError;
+use rdkafka::topic_partition_list::Offset;
+
+use super::changelog::Inputs;
+use super::context::Rebalance;
+use super::failure::{Remedy, remedy};
+use super::metrics;
+use super::restore::{Restorer, Step};
+use super::session::{ASK, KafkaSession, Owned, Phase};
+use crate::log::{Assignment, Batch, LogError};
+use crate::state::{EmptyBase, RocksStore, StoreError};
+use crate::topic::Topic;
+
+/// How much of a poll may go into restoring.
+const RESTORE_SLICE: Duration = Duration::from_millis(200);
+
+impl KafkaSession {
+    /// Does what rebalances ask for, and a slice of restoring.
+    pub(super) fn settle(&mut self, batch: &mut Batch) -> Result<(), LogError> {
+        self.settle_rebalances(batch)?;
+        self.restore_slice()
+    }
+
+    pub(super) fn settle_rebalances(&mut self, batch: &mut Batch) -> Result<(), LogError> {
+        while let Some(rebalance) = self.consumer()?.context().front() {
+            let done = match &rebalance {
+                Rebalance::Assign(places) => self.assign(places)?,
+                Rebalance::Revoke(places) => self.revoke(places, batch)?,
+            };
+            if !done {
+                break;
+            }
+            self.consumer()?.context().pop();
+        }
+        Ok(())
+    }
+
+    /// Takes partitions over; false when the brokers have no answer about their offsets yet.
+    fn assign(&mut self, places: &[(String, i32)]) -> Result<bool, LogError> {
+        let partitions = self.whole_partitions(places)?;
+        let Some(committed) = self.committed(&partitions)? else { return Ok(false) };
+        let list = self.start_of(&committed)?;
+        let consumer = self.consumer()?;
+        let assigned = match consumer.rebalance_protocol() {
+            RebalanceProtocol::Cooperative => consumer.incremental_assign(&list),
+            _ => consumer.assign(&list),
+        };
+        assigned.map_err(|error| LogError::recover("taking over partitions", error))?;
+        self.begin(committed, &list)?;
+        Ok(true)
+    }
+
+    /// The partitions of an assignment: each of every input, none beyond the number that keys are spread over.
+    fn whole_partitions(&self, places: &[(String, i32)]) -> Result<BTreeSet<u32>, LogError> {
+        const OPERATION: &str = "taking over partitions";
+        let partitions: BTreeSet<u32> = places.iter().filter_map(|(_, number)| u32::try_from(*number).ok()).collect();
+        if partitions.len() * self.inputs.len() != places.len() {
+            let why = "the group gave us a partition of one input without the same of the others; all members must read the same topics";
+            return Err(LogError::stop(OPERATION, why));
+        }
+        let count = self.inputs.first().and_then(|(topic, _)| self.counts.get(topic)).copied().unwrap_or(0);
+        match partitions.last() {
+            Some(last) if *last >= count => Err(LogError::stop(
+                OPERATION,
+                format!(
+                    "partition {last} is new, there were {count}; keys are spread over a fixed number, so it must not change"
+                ),
+            )),
+            _ => Ok(partitions),
+        }
+    }
+
+    /// The committed offsets; `None` when there is no answer yet. Waits for transactions that are being committed.
+    pub(super) fn committed(&mut self, partitions: &BTreeSet<u32>) -> Result<Option<BTreeMap<u32, Inputs>>, LogError> {
+        const OPERATION: &str = "reading committed offsets";
+        if partitions.is_empty() {
+            return Ok(Some(BTreeMap::new()));
+        }
+        let list = self.places(partitions.iter().copied(), |_, _| Offset::Invalid)?;
+        let answer = self.consumer()?.committed_offsets(list, ASK).and_then(|list| {
+            list.elements().iter().try_for_each(|element| element.error())?;
+            Ok(list)
+        });
+        let list = match answer {
+            Ok(list) => list,
+            Err(error) => return self.no_answer(OPERATION, &error).map(|()| None),
+        };
+        self.assigning_since = None;
+        let mut committed: BTreeMap<u32, Inputs> = partitions.iter().map(|partition| (*partition, Inputs::default())).collect();
+        for element in list.elements() {
+            let topic = self.inputs.iter().find(|(_, name)| name == element.topic()).map(|(topic, _)| *topic);
+            let (Some(topic), Offset::Offset(next)) = (topic, element.offset()) else { continue };
+            let (Ok(partition), Ok(next)) = (u32::try_from(element.partition()), u64::try_from(next)) else { continue };
+            if let Some(inputs) = committed.get_mut(&partition) {
+                inputs.0.insert(topic, next);
+            }
+        }
+        Ok(Some(committed))
+    }
+
+    fn no_answer(&mut self, operation: &'static str, error: &KafkaError) -> Result<(), LogError> {
+        let since = *self.assigning_since.get_or_insert_with(Instant::now);
+        let waited = since.elapsed().as_millis() > u128::from(self.options.recover_timeout_ms);
+        match remedy(error) {
+            Remedy::Stop(advice) => Err(LogError::stop(operation, format!("{error}: {advice}"))),
+            _ if waited => Err(LogError::stop(operation, format!("no answer in time: {error}"))),
+            _ => {
+                tracing::warn!(stage = self.log.stage, %error, "no answer about committed offsets yet");
+                Ok(())
+            }
+        }
+    }
+
+    /// Where partitions are read from: the committed offset, or the beginning where nothing was ever committed.
+    pub(super) fn start_of(&self, committed: &BTreeMap<u32, Inputs>) -> Result<TopicPartitionList, LogError> {
+        self.places(committed.keys().copied(), |partition, topic| {
+            let next = committed.get(&partition).and_then(|inputs| inputs.0.get(&topic));
+            next.and_then(|next| i64::try_from(*next).ok()).map_or(Offset::Beginning, Offset::Offset)
+        })
+    }
+
+    /// Begins partitions from their committed offsets: those with state are paused until they have it.
+    pub(super) fn begin(&mut self, committed: BTreeMap<u32, Inputs>, list: &TopicPartitionList) -> Result<(), LogError> {
+        let keeps_state = self.log.changelog.is_some();
+        if keeps_state {
+            self.consumer()?.pause(list).map_err(|error| LogError::recover("taking over partitions", error))?;
+        }
+        for (partition, inputs) in committed {
+            self.note_done(partition, &inputs)?;
+            let expected = inputs.0.iter().map(|(topic, next)| (*topic, *next)).collect();
+            let phase = if keeps_state { Phase::Restoring } else { Phase::Ready };
+            // The store stays open when a partition is begun again: the worker may still hold it.
+            let store = self.owned.remove(&partition).and_then(|owned| owned.store);
+            self.owned.insert(partition, Owned { committed: inputs, expected, phase, store, since: Instant::now() });
+            if !keeps_state {
+                self.changes.push(Assignment::Assigned { partition, base: Box::new(EmptyBase) });
+            }
+        }
+        self.count_restoring();
+        Ok(())
+    }
+
+    pub(super) fn note_done(&self, partition: u32, inputs: &Inputs) -> Result<(), LogError> {
+        let events = self.consumer()?.context();
+        for (topic, next) in &inputs.0 {
+            events.set_done(self.options.topics.of(*topic), i32::try_from(partition).unwrap_or(i32::MAX), *next);
+        }
+        Ok(())
+    }
+
+    /// Gives partitions back: their records leave the batch, their state is closed.
+    fn revoke(&mut self, places: &[(String, i32)], batch: &mut Batch) -> Result<bool, LogError> {
+        let mut list = TopicPartitionList::new();
+        for (name, number) in places {
+            list.add_partition(name, *number);
+            self.consumer()?.context().forget(name, *number);
+        }
+        let partitions: BTreeSet<u32> = places.iter().filter_map(|(_, number)| u32::try_from(*number).ok()).collect();
+        for partition in partitions {
+            batch.drop_partition(partition);
+            self.drop_owned(partition);
+        }
+        let consumer = self.consumer()?;
+        let revoked = match consumer.rebalance_protocol() {
+            RebalanceProtocol::Cooperative => consumer.incremental_unassign(&list),
+            _ => consumer.unassign(),
+        };
+        revoked.map_err(|error| LogError::recover("giving partitions back", error))?;
+        self.count_restoring();
+        Ok(true)
+    }
+
+    pub(super) fn drop_owned(&mut self, partition: u32) {
+        if self.owned.remove(&partition).is_some() {
+            self.changes.push(Assignment::Revoked { partition });
+        }
+        if let Some(restorer) = &mut self.restorer {
+            restorer.cancel(partition);
+        }
+    }
+
+    fn count_restoring(&self) {
+        metrics::restoring(self.log.stage, self.owned.values().filter(|owned| owned.phase == Phase::Restoring).count());
+    }
+
+    /// Works on the first partition that waits for its state.
+    fn restore_slice(&mut self) -> Result<(), LogError> {
+        let waiting = self.owned.iter().find(|(_, owned)| owned.phase == Phase::Restoring).map(|(partition, _)| *partition);
+        let (Some(partition), Some(changelog)) = (waiting, self.log.changelog) else { return Ok(()) };
+        if self.restorer.as_ref().is_none_or(|restorer| restorer.partition() != Some(partition)) {
+            let Some(store) = self.open_store(partition)? else { return Ok(()) };
+            self.start_restore(partition, changelog, store)?;
+        }
+        let Some(restorer) = &mut self.restorer else { return Ok(()) };
+        match restorer.step(RESTORE_SLICE)? {
+            Step::Going => Ok(()),
+            Step::Ahead => {
+                let one = BTreeSet::from([partition]);
+                let Some(mut committed) = self.committed(&one)? else { return Ok(()) };
+                let inputs = committed.remove(&partition).unwrap_or_default();
+                if let Some(restorer) = &mut self.restorer {
+                    restorer.expect(inputs.clone());
+                }
+                if let Some(owned) = self.owned.get_mut(&partition) {
+                    owned.expected = inputs.0.iter().map(|(topic, next)| (*topic, *next)).collect();
+                    owned.committed = inputs;
+                }
+                Ok(())
+            }
+            Step::Done(store) => self.ready(partition, store),
+        }
+    }
+
+    fn start_restore(&mut self, partition: u32, changelog: Topic, store: RocksStore) -> Result<(), LogError> {
+        let committed = self.owned.get(&partition).map(|owned| owned.committed.clone()).unwrap_or_default();
+        let restorer = match self.restorer.take() {
+            Some(restorer) => restorer,
+            None => Restorer::new(&self.options, &self.log, changelog)?,
+        };
+        self.restorer.insert(restorer).start(partition, store, committed)
+    }
+
+    /// Opens the state; `None` while another process still holds the folder, which its former owner may for a moment.
+    fn open_store(&mut self, partition: u32) -> Result<Option<RocksStore>, LogError> {
+        let path = self.options.state_path.join(self.log.stage).join(partition.to_string());
+        let Some(owned) = self.owned.get_mut(&partition) else { return Ok(None) };
+        match RocksStore::open(&path, &self.options.budget) {
+            Ok(store) => Ok(Some(owned.store.insert(store).clone())),
+            Err(StoreError::Locked { .. })
+                if owned.since.elapsed().as_millis() < u128::from(self.options.restore_timeout_ms) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(LogError::stop("opening the state", error)),
+        }
+    }
+
+    /// Hands a partition out, to be read from its committed offsets.
+    fn ready(&mut self, partition: u32, store: RocksStore) -> Result<(), LogError> {
+        let Some(owned) = self.owned.get_mut(&partition) else { return Ok(()) };
+        owned.phase = Phase::Ready;
+        let start = BTreeMap::from([(partition, owned.committed.clone())]);
+        let list = self.start_of(&start)?;
+        self.seek(list.clone())?;
+        self.consumer()?.resume(&list).map_err(|error| LogError::recover("resuming a partition", error))?;
+        self.changes.push(Assignment::Assigned { partition, base: Box::new(store) });
+        self.count_restoring();
+        Ok(())
+    }
+
+    /// Sets where partitions are read from; what was fetched before is void.
+    pub(super) fn seek(&self, list: TopicPartitionList) -> Result<(), LogError> {
+        let sought = self.consumer()?.seek_partitions(list, ASK);
+        let done = sought.and_then(|list| list.elements().iter().try_for_each(|element| element.error()));
+        done.map_err(|error| LogError::recover("going to the committed offsets", error))
+    }
+}

@@ -1,0 +1,369 @@
+//! The session: opening, polling, closing.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::producer::BaseProducer;
+use rdkafka::topic_partition_list::Offset;
+
+use super::changelog::{Inputs, VERSION, VERSION_HEADER};
+use super::context::{ConsumerEvents, ProducerEvents};
+use super::failure::{Remedy, remedy};
+use super::metrics;
+use super::options::KafkaOptions;
+use super::restore::Restorer;
+use crate::log::{Assignment, Batch, BatchLimits, LogError, Session, StageLog, Transaction};
+use crate::stage::Record;
+use crate::state::RocksStore;
+use crate::topic::Topic;
+
+/// Longest wait for brokers, when opening.
+const OPEN_S_MAX: u64 = 30;
+/// Longest wait for an answer about topics and offsets.
+pub(super) const ASK: Duration = Duration::from_secs(5);
+/// How long to wait for records while partitions wait for their state.
+const RESTORING_WAIT: Duration = Duration::from_millis(1);
+/// How often the sizes of the stores are published.
+const SIZES_EVERY: Duration = Duration::from_secs(5);
+
+pub(super) type Consumed = BaseConsumer<ConsumerEvents>;
+pub(super) type Produced = BaseProducer<ProducerEvents>;
+
+/// A partition of every input that the group gave us.
+pub(super) struct Owned {
+    /// The committed offsets.
+    pub committed: Inputs,
+    /// The smallest offset that may come next, by input; guards against reading anything twice.
+    pub expected: Vec<(Topic, u64)>,
+    /// Whether its records are handed out.
+    pub phase: Phase,
+    /// Its state, once it is open.
+    pub store: Option<RocksStore>,
+    /// When it was given to us, or had to be begun again.
+    pub since: Instant,
+}
+
+/// What an owned partition is waiting for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Its consumption is paused until its state is as far as the committed offsets.
+    Restoring,
+    /// Nothing.
+    Ready,
+}
+
+/// A worker's session on Kafka. See the module.
+pub struct KafkaSession {
+    pub(super) options: KafkaOptions,
+    pub(super) log: StageLog,
+    /// The inputs with their names.
+    pub(super) inputs: Vec<(Topic, String)>,
+    pub(super) counts: BTreeMap<Topic, u32>,
+    /// `None` only while it is replaced, and once closed.
+    pub(super) consumer: Option<Consumed>,
+    /// `None` after an error in a transaction, until recovered.
+    pub(super) producer: Option<Produced>,
+    pub(super) restorer: Option<Restorer>,
+    pub(super) owned: BTreeMap<u32, Owned>,
+    /// What changed hands and was not reported yet.
+    pub(super) changes: Vec<Assignment>,
+    pub(super) fenced_at: Option<Instant>,
+    pub(super) recovering_since: Option<Instant>,
+    pub(super) assigning_since: Option<Instant>,
+    sizes_at: Instant,
+}
+
+impl KafkaSession {
+    /// Opens a session: checks the topics, settles what an earlier run of the same worker left open, and joins the group.
+    ///
+    /// # Errors
+    /// When no broker answers within half a minute, or topics, partitions or settings are wrong.
+    pub fn open(options: KafkaOptions, log: StageLog) -> Result<Self, LogError> {
+        let inputs = log.inputs.iter().map(|topic| (*topic, options.topics.of(*topic).to_owned())).collect();
+        let mut session = Self {
+            options,
+            log,
+            inputs,
+            counts: BTreeMap::new(),
+            consumer: None,
+            producer: None,
+            restorer: None,
+            owned: BTreeMap::new(),
+            changes: Vec::new(),
+            fenced_at: None,
+            recovering_since: None,
+            assigning_since: None,
+            sizes_at: Instant::now(),
+        };
+        session.consumer = Some(session.new_consumer()?);
+        session.check_topics()?;
+        let begun = Instant::now();
+        loop {
+            match session.recover() {
+                Ok(()) => break,
+                Err(LogError::Recover { why, .. }) if begun.elapsed().as_secs() >= OPEN_S_MAX => {
+                    return Err(LogError::stop("opening the log", why));
+                }
+                Err(LogError::Recover { .. }) => std::thread::sleep(Duration::from_millis(200)),
+                Err(stop) => return Err(stop),
+            }
+        }
+        session.subscribe()?;
+        Ok(session)
+    }
+
+    pub(super) fn new_consumer(&self) -> Result<Consumed, LogError> {
+        let config = self.options.consumer(&self.log).map_err(|error| LogError::stop("opening the log", error))?;
+        config
+            .create_with_context(ConsumerEvents::new(self.log.stage))
+            .map_err(|error: KafkaError| LogError::stop("opening the log", error))
+    }
+
+    pub(super) fn subscribe(&self) -> Result<(), LogError> {
+        let names: Vec<&str> = self.inputs.iter().map(|(_, name)| name.as_str()).collect();
+        self.consumer()?.subscribe(&names).map_err(|error| LogError::stop("joining the group", error))
+    }
+
+    /// All inputs, and the changelog, have the same partitions.
+    fn check_topics(&mut self) -> Result<(), LogError> {
+        let topics: Vec<Topic> = self.log.inputs.iter().copied().chain(self.log.changelog).collect();
+        let mut first = None;
+        for topic in topics {
+            let count = self.partitions(topic)?;
+            let (other, expected) = *first.get_or_insert((topic, count));
+            if count != expected {
+                let (name, other) = (self.options.topics.of(topic), self.options.topics.of(other));
+                return Err(LogError::stop(
+                    "opening the log",
+                    format!("topic {name} has {count} partitions, {other} has {expected}; they must have the same number"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn consumer(&self) -> Result<&Consumed, LogError> {
+        self.consumer.as_ref().ok_or_else(|| LogError::stop("using the log", "the session is closed"))
+    }
+
+    /// The places of the inputs of partitions, with an offset each.
+    pub(super) fn places(
+        &self,
+        partitions: impl Iterator<Item = u32>,
+        offset: impl Fn(u32, Topic) -> Offset,
+    ) -> Result<TopicPartitionList, LogError> {
+        let mut list = TopicPartitionList::new();
+        for partition in partitions {
+            let number = i32::try_from(partition).map_err(|error| LogError::stop("listing partitions", error))?;
+            for (topic, name) in &self.inputs {
+                list.add_partition_offset(name, number, offset(partition, *topic))
+                    .map_err(|error| LogError::stop("listing partitions", error))?;
+            }
+        }
+        Ok(list)
+    }
+
+    /// Reads until the queue is empty or a limit is reached.
+    fn gather(&mut self, batch: &mut Batch, limits: &BatchLimits) -> Result<(), LogError> {
+        let Some(consumer) = self.consumer.as_ref() else { return Ok(()) };
+        let restoring = self.owned.values().any(|owned| owned.phase == Phase::Restoring);
+        let mut wait = Duration::from_millis(limits.wait_ms);
+        if restoring {
+            wait = wait.min(RESTORING_WAIT);
+        }
+        if !self.changes.is_empty() {
+            wait = Duration::ZERO;
+        }
+        let mut end: Option<Instant> = None;
+        while batch.len() < limits.records_max && batch.bytes() < limits.bytes_max {
+            match consumer.poll(wait) {
+                // Nothing more, or a rebalance: both end the batch.
+                None => break,
+                Some(Ok(message)) => take(&mut self.owned, &self.inputs, &message, batch)?,
+                Some(Err(error)) => {
+                    self.consumer_failed(&error)?;
+                    break;
+                }
+            }
+            wait = Duration::ZERO;
+            let now = Instant::now();
+            if now > *end.get_or_insert(now + Duration::from_millis(limits.gather_ms)) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// An error the consumer reports. The client goes on by itself after most of them.
+    fn consumer_failed(&self, error: &KafkaError) -> Result<(), LogError> {
+        const OPERATION: &str = "reading";
+        if error.rdkafka_error_code() == Some(Code::AutoOffsetReset) {
+            return Err(LogError::stop(OPERATION, self.out_of_range()));
+        }
+        match (remedy(error), error) {
+            (Remedy::Stop(advice), _) => Err(LogError::stop(OPERATION, format!("{error}: {advice}"))),
+            (_, KafkaError::MessageConsumptionFatal(_)) => Err(LogError::recover(OPERATION, error)),
+            _ => {
+                tracing::debug!(stage = self.log.stage, %error, "Kafka consumer");
+                Ok(())
+            }
+        }
+    }
+
+    /// Says which partitions cannot be read on, and what can be done.
+    fn out_of_range(&self) -> String {
+        let mut found = String::new();
+        for (partition, owned) in &self.owned {
+            for (topic, name) in &self.inputs {
+                let number = i32::try_from(*partition).unwrap_or(i32::MAX);
+                let (Some(next), Some(Ok((low, high)))) = (
+                    owned.committed.0.get(topic),
+                    self.consumer.as_ref().map(|asked| asked.fetch_watermarks(name, number, ASK)),
+                ) else {
+                    continue;
+                };
+                let held = u64::try_from(low).unwrap_or(0)..=u64::try_from(high).unwrap_or(0);
+                if !held.contains(next) {
+                    found += &format!("; {name}/{partition} is to be read from offset {next} and holds {low} to {high}");
+                }
+            }
+        }
+        format!(
+            "a committed offset is no longer in the topic: retention removed records that were not processed, or the topic was made \
+             anew{found}. Nothing is skipped by itself: to accept the loss, stop all processes, set the offsets of group {} with \
+             kafka-consumer-groups.sh --reset-offsets, and for a stage with state delete and make anew its changelog and state folder",
+            self.options.group(self.log.stage)
+        )
+    }
+
+    fn publish_sizes(&mut self) {
+        if self.sizes_at.elapsed() < SIZES_EVERY {
+            return;
+        }
+        self.sizes_at = Instant::now();
+        let bytes = self.owned.values().filter_map(|owned| owned.store.as_ref()).map(RocksStore::size_bytes).sum();
+        metrics::state(self.log.stage, bytes, self.options.budget.used_bytes());
+    }
+}
+
+/// Copies a message into the batch, if it may come now.
+fn take(
+    owned: &mut BTreeMap<u32, Owned>,
+    inputs: &[(Topic, String)],
+    message: &BorrowedMessage<'_>,
+    batch: &mut Batch,
+) -> Result<(), LogError> {
+    const OPERATION: &str = "reading";
+    let name = message.topic();
+    let (Ok(partition), Ok(offset)) = (u32::try_from(message.partition()), u64::try_from(message.offset())) else {
+        return Ok(());
+    };
+    let Some((topic, _)) = inputs.iter().find(|(_, known)| known == name) else { return Ok(()) };
+    // What was fetched before its partition was paused or revoked: its partition is read from the committed offset again.
+    let Some(slot) = owned.get_mut(&partition).filter(|slot| slot.phase == Phase::Ready) else { return Ok(()) };
+    match slot.expected.iter_mut().find(|(of, _)| of == topic) {
+        Some((_, next)) if offset < *next => {
+            return Err(LogError::recover(OPERATION, format!("{name}/{partition} went back from offset {next} to {offset}")));
+        }
+        Some((_, next)) => *next = offset + 1,
+        None => slot.expected.push((*topic, offset + 1)),
+    }
+    check_version(*topic, message)?;
+    let timestamp_ms = message.timestamp().to_millis().unwrap_or(0);
+    let (key, value) = (message.key().unwrap_or_default(), message.payload().unwrap_or_default());
+    batch.push(&Record { topic: *topic, partition, offset, timestamp_ms, key, value });
+    Ok(())
+}
+
+/// Records between stages say which version wrote them.
+fn check_version(topic: Topic, message: &BorrowedMessage<'_>) -> Result<(), LogError> {
+    if !has_version(topic) {
+        return Ok(());
+    }
+    let Some(headers) = message.headers() else { return Ok(()) };
+    match headers.iter().find(|header| header.key == VERSION_HEADER).and_then(|header| header.value) {
+        Some(version) if version != VERSION => Err(LogError::stop(
+            "reading",
+            format!(
+                "the record at offset {} of {}/{} was written by a version this one does not know; update this process",
+                message.offset(),
+                message.topic(),
+                message.partition()
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Whether the records of a topic carry the format's version.
+pub(super) fn has_version(topic: Topic) -> bool {
+    matches!(topic, Topic::IdentityInbox | Topic::AttributorInbox)
+}
+
+impl Session for KafkaSession {
+    fn partitions(&mut self, topic: Topic) -> Result<u32, LogError> {
+        if let Some(count) = self.counts.get(&topic) {
+            return Ok(*count);
+        }
+        let name = self.options.topics.of(topic);
+        let operation = "looking up a topic";
+        let wait = Duration::from_secs(OPEN_S_MAX);
+        let metadata = self.consumer()?.fetch_metadata(Some(name), wait).map_err(|error| {
+            LogError::stop(operation, format!("no broker of {} answered about topic {name}: {error}", self.options.brokers))
+        })?;
+        let found = metadata.topics().iter().find(|found| found.name() == name && found.error().is_none());
+        let count = found.map_or(0, |found| found.partitions().len());
+        match u32::try_from(count) {
+            Ok(count) if count > 0 => {
+                self.counts.insert(topic, count);
+                Ok(count)
+            }
+            _ => Err(LogError::stop(
+                operation,
+                format!("topic {name} does not exist or may not be described; `tributary topics create` makes what is missing"),
+            )),
+        }
+    }
+
+    fn poll(&mut self, batch: &mut Batch, limits: &BatchLimits) -> Result<Vec<Assignment>, LogError> {
+        if self.producer.is_none() {
+            return Err(LogError::recover("reading", "the last transaction failed"));
+        }
+        self.settle(batch)?;
+        self.gather(batch, limits)?;
+        // What was revoked meanwhile must not be in the batch.
+        self.settle_rebalances(batch)?;
+        self.publish_sizes();
+        Ok(std::mem::take(&mut self.changes))
+    }
+
+    fn commit(&mut self, transaction: Transaction) -> Result<(), LogError> {
+        self.commit_transaction(transaction)
+    }
+
+    fn recover(&mut self) -> Result<(), LogError> {
+        self.recover_transaction()
+    }
+
+    fn close(&mut self) -> Result<(), LogError> {
+        self.producer = None;
+        self.restorer = None;
+        if let Some(consumer) = self.consumer.take() {
+            consumer.context().close();
+        }
+        let stores: Vec<RocksStore> = std::mem::take(&mut self.owned).into_values().filter_map(|owned| owned.store).collect();
+        stores.iter().try_for_each(RocksStore::flush).map_err(|error| LogError::stop("closing the state", error))
+    }
+}
+
+impl Drop for KafkaSession {
+    fn drop(&mut self) {
+        if let Some(consumer) = &self.consumer {
+            consumer.context().close();
+        }
+    }
+}

@@ -1,0 +1,411 @@
+//! The committed state of a partition in RocksDB: one database per stage and partition.
+//!
+//! Everything is in one column family, so that a write batch is in one memtable and reaches the disk whole or not at all: values,
+//! the input offsets they stand for, and the position in the changelog. That is why the write-ahead log can be off: what a crash
+//! takes away is a tail of whole batches, and the changelog has it.
+//!
+//! ```text
+//! actor key (17 bytes) sub-key   value        written by the stages; no actor has the tag 0 or 255
+//! 17 zero bytes "inputs"         offsets      see `kafka::changelog`; also a record of the changelog
+//! 17 zero bytes "position"       position     version 1, next offset (8, big-endian), as of (8, big-endian)
+//! ```
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use rocksdb::{
+    BlockBasedOptions, Cache, DB, DBCompressionType, ErrorKind, FlushOptions, IngestExternalFileOptions, LogLevel, Options,
+    ReadOptions, SliceTransform, SstFileWriter, WriteBatch, WriteBufferManager, WriteOptions,
+};
+
+use super::load::Load;
+use super::{ACTOR_KEY_LEN, ActorKey, Base, StateError, prefix_end};
+
+/// Key of the input offsets a state stands for. Part of the stored format: do not change.
+pub const INPUTS_KEY: &[u8] = b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0inputs";
+/// Key of the position. Part of the stored format: do not change.
+const POSITION_KEY: &[u8] = b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0position";
+/// Version of the position, and with it of the whole folder.
+const POSITION_VERSION: u8 = 1;
+
+const KIB: usize = 1024;
+const BLOCK_BYTES: usize = 16 * KIB;
+/// A memtable's size; also about what has to be read again from the changelog after a crash.
+const MEMTABLE_BYTES_MAX: usize = 16 * KIB * KIB;
+const BLOOM_BITS_PER_KEY: f64 = 10.0;
+/// However little is written, a crash takes away no more than this.
+const FLUSH_AFTER: Duration = Duration::from_mins(10);
+
+/// A store cannot be opened, read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process has the folder open.
+    #[error(
+        "the state folder {} is in use by another process; give each process a state path of its own, or stop the other one", path.display()
+    )]
+    Locked {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The folder was written by another version.
+    #[error(
+        "the state folder {} has a format this version does not know; delete it, and it is restored from the changelog", path.display()
+    )]
+    Format {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Somebody else in this process has taken the partition over.
+    #[error("the state folder {} was taken over by another worker", path.display())]
+    Superseded {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// RocksDB or the file system failed.
+    #[error("the state folder {}: {operation} failed: {why}", path.display())]
+    Failed {
+        /// The folder.
+        path: PathBuf,
+        /// What was being done.
+        operation: &'static str,
+        /// What was said.
+        why: String,
+    },
+}
+
+/// What the stores of a process share: one cache, with the write buffers charged to it, so that their memory is bounded together.
+pub struct StoreBudget {
+    cache: Cache,
+    buffers: WriteBufferManager,
+    /// A partition may come back, or go to another worker, while its former owner still holds it: they share the database then.
+    open: Mutex<BTreeMap<PathBuf, Weak<Inner>>>,
+}
+
+impl StoreBudget {
+    /// At most about `bytes` for blocks, indexes, filters and write buffers; half of it may be write buffers.
+    pub fn new(bytes: usize) -> Self {
+        let cache = Cache::new_lru_cache(bytes);
+        let buffers = WriteBufferManager::new_write_buffer_manager_with_cache(bytes / 2, false, cache.clone());
+        Self { cache, buffers, open: Mutex::default() }
+    }
+
+    /// Bytes in use.
+    pub fn used_bytes(&self) -> usize {
+        self.cache.get_usage()
+    }
+}
+
+/// How far a store has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// The offset of the changelog record to apply next.
+    pub changelog_next: u64,
+    /// When that was all there was, milliseconds since 1970-01-01 UTC: tombstones younger than this may still have to be applied.
+    pub as_of_ms: u64,
+}
+
+impl Position {
+    fn encode(self) -> [u8; 17] {
+        let mut bytes = [POSITION_VERSION; 17];
+        let parts = self.changelog_next.to_be_bytes().into_iter().chain(self.as_of_ms.to_be_bytes());
+        bytes.iter_mut().skip(1).zip(parts).for_each(|(to, from)| *to = from);
+        bytes
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (version, rest) = bytes.split_first()?;
+        let (next, as_of) = rest.split_first_chunk::<8>()?;
+        let as_of: [u8; 8] = as_of.try_into().ok()?;
+        (*version == POSITION_VERSION)
+            .then_some(Self { changelog_next: u64::from_be_bytes(*next), as_of_ms: u64::from_be_bytes(as_of) })
+    }
+}
+
+struct Inner {
+    db: DB,
+    path: PathBuf,
+    writer: Mutex<Writer>,
+}
+
+struct Writer {
+    /// The latest opening: only it may write.
+    claim: u64,
+    flushed: Instant,
+}
+
+/// A handle on the committed state of one partition. Clones share it; only the latest [`RocksStore::open`] may write.
+#[derive(Clone)]
+pub struct RocksStore {
+    inner: Arc<Inner>,
+    claim: u64,
+}
+
+impl RocksStore {
+    /// Opens the state in the folder `path`, which is made if it is not there. A folder that RocksDB calls corrupt is set aside and
+    /// begun anew: the changelog has all of it.
+    ///
+    /// # Errors
+    /// When another process holds the folder, when another version wrote it, or when the file system fails.
+    pub fn open(path: &Path, budget: &StoreBudget) -> Result<Self, StoreError> {
+        let mut open = lock(&budget.open);
+        let inner = match open.get(path).and_then(Weak::upgrade) {
+            Some(inner) => inner,
+            None => {
+                let inner = Arc::new(Inner::open(path, budget)?);
+                open.retain(|_, store| store.strong_count() > 0);
+                open.insert(path.to_owned(), Arc::downgrade(&inner));
+                inner
+            }
+        };
+        let claim = {
+            let mut writer = lock(&inner.writer);
+            writer.claim += 1;
+            writer.claim
+        };
+        let store = Self { inner, claim };
+        store.position()?;
+        Ok(store)
+    }
+
+    /// How far it has come; `None` when it is empty.
+    ///
+    /// # Errors
+    /// When it cannot be read or another version wrote it.
+    pub fn position(&self) -> Result<Option<Position>, StoreError> {
+        match self.value(POSITION_KEY)? {
+            None => Ok(None),
+            Some(bytes) => match Position::decode(&bytes) {
+                Some(position) => Ok(Some(position)),
+                None => Err(StoreError::Format { path: self.inner.path.clone() }),
+            },
+        }
+    }
+
+    /// The value under a whole key.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.db.get(key).map_err(|error| self.inner.failed("reading", error))
+    }
+
+    /// Writes changes and the position after them, all or nothing. Survives the process, but not a crash: see the module.
+    ///
+    /// # Errors
+    /// When the partition was opened again since, or the write fails.
+    pub fn write<'a>(
+        &self,
+        changes: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)>,
+        position: Position,
+    ) -> Result<(), StoreError> {
+        let mut batch = WriteBatch::default();
+        for (key, value) in changes {
+            match value {
+                Some(value) => batch.put(key, value),
+                None => batch.delete(key),
+            }
+        }
+        batch.put(POSITION_KEY, position.encode());
+        let mut options = WriteOptions::default();
+        options.disable_wal(true);
+
+        let mut writer = self.writer()?;
+        self.inner.db.write_opt(batch, &options).map_err(|error| self.inner.failed("writing", error))?;
+        if writer.flushed.elapsed() > FLUSH_AFTER {
+            writer.flushed = Instant::now();
+            let mut flush = FlushOptions::default();
+            flush.set_wait(false);
+            self.inner.db.flush_opt(&flush).map_err(|error| self.inner.failed("flushing", error))?;
+        }
+        Ok(())
+    }
+
+    /// Takes in what was collected, as one sorted file: a tenth of the work of writing it. All or nothing, and durable.
+    ///
+    /// # Errors
+    /// When the partition was opened again since, or the file system fails.
+    pub fn ingest(&self, load: &mut Load, position: Position) -> Result<(), StoreError> {
+        let encoded = position.encode();
+        load.push(POSITION_KEY, Some(&encoded));
+        load.sort();
+        let failed = |error| self.inner.failed("restoring", error);
+        let file = self.inner.path.join("restore.sst");
+        let _writer = self.writer()?;
+        let options = table_options(None);
+        let mut sst = SstFileWriter::create(&options);
+        sst.open(&file).map_err(failed)?;
+        for (key, value) in load.latest() {
+            match value {
+                Some(value) => sst.put(key, value).map_err(failed)?,
+                None => sst.delete(key).map_err(failed)?,
+            }
+        }
+        sst.finish().map_err(failed)?;
+        drop(sst);
+        let mut ingest = IngestExternalFileOptions::default();
+        ingest.set_move_files(true);
+        self.inner.db.ingest_external_file_opts(&ingest, vec![file]).map_err(failed)
+    }
+
+    /// Makes what was written so far survive a crash.
+    ///
+    /// # Errors
+    /// When the file system fails.
+    pub fn flush(&self) -> Result<(), StoreError> {
+        self.inner.db.flush().map_err(|error| self.inner.failed("flushing", error))
+    }
+
+    /// Bytes on disk and in write buffers, roughly.
+    pub fn size_bytes(&self) -> u64 {
+        let property = |name| self.inner.db.property_int_value(name).ok().flatten().unwrap_or(0);
+        property("rocksdb.total-sst-files-size") + property("rocksdb.cur-size-all-mem-tables")
+    }
+
+    /// Removes everything, so that it is restored whole.
+    ///
+    /// # Errors
+    /// When the partition was opened again since, or the write fails.
+    pub fn clear(&self) -> Result<(), StoreError> {
+        let mut batch = WriteBatch::default();
+        batch.delete_range(&[0x00][..], &[0xff][..]);
+        let mut options = WriteOptions::default();
+        options.disable_wal(true);
+        let _writer = self.writer()?;
+        self.inner.db.write_opt(batch, &options).map_err(|error| self.inner.failed("clearing", error))
+    }
+
+    fn writer(&self) -> Result<MutexGuard<'_, Writer>, StoreError> {
+        let writer = lock(&self.inner.writer);
+        if writer.claim == self.claim { Ok(writer) } else { Err(StoreError::Superseded { path: self.inner.path.clone() }) }
+    }
+}
+
+impl Inner {
+    fn open(path: &Path, budget: &StoreBudget) -> Result<Self, StoreError> {
+        std::fs::create_dir_all(path).map_err(|error| StoreError::Failed {
+            path: path.to_owned(),
+            operation: "making it",
+            why: error.to_string(),
+        })?;
+        let options = database_options(budget);
+        let db = match DB::open(&options, path) {
+            Err(error) if error.kind() == ErrorKind::Corruption => {
+                set_aside(path, &error.to_string())?;
+                DB::open(&options, path)
+            }
+            result => result,
+        };
+        let db = db.map_err(|error| open_failed(path, "opening", &error))?;
+        Ok(Self { db, path: path.to_owned(), writer: Mutex::new(Writer { claim: 0, flushed: Instant::now() }) })
+    }
+
+    fn failed(&self, operation: &'static str, error: rocksdb::Error) -> StoreError {
+        StoreError::Failed { path: self.path.clone(), operation, why: error.to_string() }
+    }
+}
+
+impl Base for RocksStore {
+    fn get(&self, actor: &ActorKey, sub: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        let mut key = Vec::with_capacity(ACTOR_KEY_LEN + sub.len());
+        key.extend_from_slice(&actor.0);
+        key.extend_from_slice(sub);
+        self.inner.db.get(key).map_err(|error| StateError::Read(error.to_string()))
+    }
+
+    fn scan(&self, actor: &ActorKey, from: &[u8], to: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StateError> {
+        let mut start = Vec::with_capacity(ACTOR_KEY_LEN + from.len());
+        start.extend_from_slice(&actor.0);
+        start.extend_from_slice(from);
+        let end = if to.is_empty() { prefix_end(&actor.0) } else { [actor.0.as_slice(), to].concat() };
+        if !end.is_empty() && start >= end {
+            return Ok(());
+        }
+        let mut options = ReadOptions::default();
+        options.set_prefix_same_as_start(true);
+        if !end.is_empty() {
+            options.set_iterate_upper_bound(end);
+        }
+        let mut rows = self.inner.db.raw_iterator_opt(options);
+        rows.seek(&start);
+        while let Some((key, value)) = rows.item() {
+            visit(key.get(ACTOR_KEY_LEN..).unwrap_or_default(), value);
+            rows.next();
+        }
+        rows.status().map_err(|error| StateError::Read(error.to_string()))
+    }
+}
+
+fn database_options(budget: &StoreBudget) -> Options {
+    let mut options = table_options(Some(&budget.cache));
+    options.create_if_missing(true);
+    options.set_write_buffer_manager(&budget.buffers);
+    options.set_write_buffer_size(MEMTABLE_BYTES_MAX);
+    options.set_max_write_buffer_number(3);
+    options.set_memtable_prefix_bloom_ratio(0.1);
+    options.set_level_compaction_dynamic_level_bytes(true);
+    options.set_max_background_jobs(2);
+    options.set_max_open_files(256);
+    options.set_bytes_per_sync(1 << 20);
+    options.set_keep_log_file_num(2);
+    options.set_log_level(LogLevel::Warn);
+    options.set_stats_dump_period_sec(0);
+    options
+}
+
+/// What a table file needs to be readable by the database.
+fn table_options(cache: Option<&Cache>) -> Options {
+    let mut table = BlockBasedOptions::default();
+    table.set_block_size(BLOCK_BYTES);
+    table.set_bloom_filter(BLOOM_BITS_PER_KEY, false);
+    table.set_whole_key_filtering(true);
+    table.set_cache_index_and_filter_blocks(true);
+    table.set_cache_index_and_filter_blocks_with_high_priority(true);
+    table.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    if let Some(cache) = cache {
+        table.set_block_cache(cache);
+    }
+    let mut options = Options::default();
+    options.set_block_based_table_factory(&table);
+    options.set_prefix_extractor(SliceTransform::create_fixed_prefix(ACTOR_KEY_LEN));
+    options.set_compression_type(DBCompressionType::Lz4);
+    options.set_bottommost_compression_type(DBCompressionType::Zstd);
+    options
+}
+
+fn open_failed(path: &Path, operation: &'static str, error: &rocksdb::Error) -> StoreError {
+    let why = error.to_string();
+    // RocksDB has no kind for it; the text is that of its `LockFile`.
+    if error.kind() == ErrorKind::IOError && why.contains("lock") {
+        StoreError::Locked { path: path.to_owned() }
+    } else {
+        StoreError::Failed { path: path.to_owned(), operation, why }
+    }
+}
+
+/// Moves a broken folder out of the way, next to itself, for whoever wants to look at it. An older one is removed.
+fn set_aside(path: &Path, why: &str) -> Result<(), StoreError> {
+    let mut aside = path.to_owned().into_os_string();
+    aside.push(".corrupt");
+    tracing::error!(folder = %path.display(), why, "the state folder is corrupt: set aside, restoring all of it from the changelog");
+    let failed = |error: std::io::Error| StoreError::Failed {
+        path: path.to_owned(),
+        operation: "setting the corrupt folder aside",
+        why: error.to_string(),
+    };
+    if Path::new(&aside).exists() {
+        std::fs::remove_dir_all(&aside).map_err(failed)?;
+    }
+    std::fs::rename(path, &aside).map_err(failed)?;
+    std::fs::create_dir_all(path).map_err(failed)
+}
+
+/// A panic of another holder leaves nothing half-done in what is locked here.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+#[path = "rocks_tests.rs"]
+mod tests;
