@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Problems;
 use super::kafka::is_topic_text;
-use crate::topic::Topic;
+use crate::topic::{Topic, TopicNames};
 
 /// `[topics]`: names, partitions and retention.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +57,13 @@ impl TopicsSettings {
     /// The name of the topic with this role.
     pub fn name(&self, topic: Topic) -> String {
         self.names.get(topic.name()).cloned().unwrap_or_else(|| format!("{}.{}", self.prefix, topic.name()))
+    }
+
+    /// All names.
+    pub fn topic_names(&self) -> TopicNames {
+        let mut names = TopicNames::with_prefix(&self.prefix);
+        Topic::ALL.into_iter().for_each(|topic| names.set(topic, self.name(topic)));
+        names
     }
 
     fn check(&self, problems: &mut Problems) {
