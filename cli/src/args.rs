@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tributary_runtime::config::{ConfigErrors, Sources, load};
 
-use crate::commands::{check, generate, import, send, tail, topics};
+use crate::commands::{check, demo, generate, import, replay, run, send, tail, topics};
 use crate::settings::Settings;
 
 const AFTER_HELP: &str = "\
@@ -83,6 +83,12 @@ impl Global {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run the pipeline's stages, on Kafka or on the embedded log
+    Run(run::RunArgs),
+    /// Run a sample journey and an invented history through the whole pipeline, and show the credit
+    Demo(demo::DemoArgs),
+    /// Run the whole pipeline over files, without a broker
+    Replay(replay::ReplayArgs),
     /// Check the configuration, then brokers, topics and the state folder
     Check(check::CheckArgs),
     /// Show which topics are missing or different, or create the missing ones

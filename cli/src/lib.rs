@@ -5,11 +5,15 @@
 
 pub mod args;
 pub mod commands;
+pub mod credit_table;
+pub mod engine;
 pub mod generate;
 pub mod lines;
 pub mod logging;
 pub mod outcome;
+pub mod pipeline;
 pub mod progress;
+pub mod replay;
 pub mod rows;
 pub mod settings;
 pub mod sink;

@@ -2,12 +2,18 @@
 
 use std::process::ExitCode;
 
-use tributary_runtime::config::ConfigErrors;
+use tributary_runtime::config::{ConfigErrors, Problems};
 
 /// The arguments of a command cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Usage(pub String);
+
+impl From<Problems> for Usage {
+    fn from(problems: Problems) -> Self {
+        Self(problems.0.iter().map(|(key, problem)| format!("{key}: {problem}")).collect::<Vec<_>>().join("\n"))
+    }
+}
 
 /// The command did what it should, and found that something is not well: what is wrong is already printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

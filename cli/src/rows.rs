@@ -95,6 +95,14 @@ impl Rows {
         }
         let bytes = fs::read(path).map_err(read)?;
         let text = decode(&bytes).ok_or_else(|| RowsError::Encoding(path.to_owned()))?;
+        Self::of_text(path, text)
+    }
+
+    /// Reads the header of a CSV text. The path is for what is said of it.
+    ///
+    /// # Errors
+    /// When the header cannot be used.
+    pub fn of_text(path: &Path, text: String) -> Result<Self, RowsError> {
         let header_error = |problem: String| RowsError::Header { path: path.to_owned(), problem };
         let mut reader = reader(text.as_bytes());
         let header = reader.headers().map_err(|error| header_error(error.to_string()))?;

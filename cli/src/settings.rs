@@ -1,12 +1,13 @@
 //! All settings: one section from each crate that has any.
 
 use serde::{Deserialize, Serialize};
-use tributary_identity::settings::SettingsError;
 use tributary_runtime::config::kafka::KafkaSettings;
 use tributary_runtime::config::settings::{
     HttpSettings, LogSettings, StateSettings, TopicsSettings, WorkerSettings, check as check_runtime,
 };
 use tributary_runtime::config::{self, OpenMap, Problems, Shape};
+
+use crate::pipeline::Pipeline;
 
 /// The whole configuration. `deploy/config/reference.toml` names every key with its default.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -24,8 +25,12 @@ pub struct Settings {
     pub log: LogSettings,
     /// How records are processed.
     pub worker: WorkerSettings,
+    /// How raw records are read.
+    pub ingest: tributary_ingest::Settings,
     /// Who is one person, and which account a person belongs to.
     pub identity: tributary_identity::Settings,
+    /// How credit is shared out.
+    pub attribution: tributary_attributor::settings::Settings,
 }
 
 impl config::Settings for Settings {
@@ -33,25 +38,19 @@ impl config::Settings for Settings {
         open: &[
             OpenMap { path: "kafka.client", dotted: true },
             OpenMap { path: "topics.names", dotted: false },
+            OpenMap { path: "ingest.milestone_events", dotted: true },
+            OpenMap { path: "ingest.wechat_appids", dotted: false },
             OpenMap { path: "identity.limits", dotted: false },
+            OpenMap { path: "attribution.milestones", dotted: false },
         ],
-        whole: &[],
+        whole: &["attribution.window", "attribution.models", "ingest.channel_rules", "ingest.sites"],
     };
 
     fn check(&self, problems: &mut Problems) {
         self.kafka.check(problems);
         check_runtime(&self.topics, &self.state, &self.worker, problems);
-        check_identity(&self.identity, problems);
-    }
-}
-
-fn check_identity(settings: &tributary_identity::Settings, problems: &mut Problems) {
-    for error in settings.compile().err().unwrap_or_default() {
-        let key = match &error {
-            SettingsError::ZeroLimit { kind } if kind == "default_limit" => "identity.default_limit".to_owned(),
-            SettingsError::ZeroLimit { kind } | SettingsError::UnknownKind { kind } => format!("identity.limits.{kind}"),
-            SettingsError::TakenKind { .. } => "identity.custom_kinds".to_owned(),
-        };
-        problems.at(key, error.to_string());
+        if let Err(found) = Pipeline::compile(self) {
+            problems.0.extend(found.0);
+        }
     }
 }

@@ -9,8 +9,11 @@ use rdkafka::client::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
+use tributary_runtime::embedded::EmbeddedLog;
+use tributary_runtime::stage::Output;
 use tributary_runtime::topic::Topic;
 
+use crate::engine;
 use crate::settings::Settings;
 
 /// The longest wait for the brokers to take what was sent.
@@ -21,9 +24,6 @@ const QUEUE_FULL_WAIT: Duration = Duration::from_millis(5);
 /// Why raw records cannot be sent.
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
-    /// There is nowhere to send to.
-    #[error("kafka.brokers is empty; set it in a file, by TRIBUTARY_KAFKA__BROKERS, or with --set kafka.brokers=host:9092")]
-    NoBrokers,
     /// The producer refused its configuration.
     #[error("the Kafka producer cannot be configured: {0}; see [kafka] in the configuration")]
     Configure(#[source] KafkaError),
@@ -50,7 +50,7 @@ pub enum SinkError {
         source: KafkaError,
     },
     /// The embedded log failed.
-    #[error("the embedded log failed: {0}")]
+    #[error("{0}")]
     Embedded(String),
 }
 
@@ -75,7 +75,8 @@ pub trait RawSink {
 /// When it cannot be opened.
 pub fn open(settings: &Settings) -> Result<Box<dyn RawSink>, SinkError> {
     if settings.kafka.is_embedded() {
-        return Err(SinkError::NoBrokers);
+        let log = engine::open_embedded(settings).map_err(|error| SinkError::Embedded(error.to_string()))?;
+        return Ok(Box::new(EmbeddedSink::new(log)));
     }
     Ok(Box::new(KafkaSink::open(settings)?))
 }
@@ -160,5 +161,36 @@ impl RawSink for KafkaSink {
         let flushed = self.producer.flush(FLUSH_TIMEOUT);
         self.producer.context().check()?;
         flushed.map_err(|source| SinkError::Flush { source })
+    }
+}
+
+/// Records are written to the embedded log this many at a time.
+const EMBEDDED_BATCH: usize = 1_000;
+
+/// The raw topics of the embedded log.
+pub struct EmbeddedSink {
+    log: EmbeddedLog,
+    waiting: Vec<(Output, i64)>,
+    /// Counts writes: records without a key go to the partitions in turn.
+    writes: u32,
+}
+
+impl EmbeddedSink {
+    /// Sends to this log.
+    pub fn new(log: EmbeddedLog) -> Self {
+        Self { log, waiting: Vec::with_capacity(EMBEDDED_BATCH), writes: 0 }
+    }
+}
+
+impl RawSink for EmbeddedSink {
+    fn send(&mut self, topic: Topic, key: &[u8], value: &[u8], timestamp_ms: i64) -> Result<(), SinkError> {
+        self.waiting.push((Output { topic, key: key.to_vec(), value: Some(value.to_vec()) }, timestamp_ms));
+        if self.waiting.len() < EMBEDDED_BATCH { Ok(()) } else { self.flush() }
+    }
+
+    fn flush(&mut self) -> Result<(), SinkError> {
+        let records = std::mem::take(&mut self.waiting);
+        self.writes = self.writes.wrapping_add(1);
+        self.log.append(records, self.writes).map_err(|error| SinkError::Embedded(error.to_string()))
     }
 }

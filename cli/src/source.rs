@@ -1,10 +1,12 @@
 //! Where records are read for people and programs: a Kafka topic from the outside, or the embedded log.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
+use tributary_runtime::embedded::EmbeddedLog;
 use tributary_runtime::topic::Topic;
 
 use crate::settings::Settings;
@@ -14,9 +16,6 @@ const METADATA_TIMEOUT: Duration = Duration::from_secs(10);
 /// Why a topic cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// There is nowhere to read from.
-    #[error("kafka.brokers is empty; set it in a file, by TRIBUTARY_KAFKA__BROKERS, or with --set kafka.brokers=host:9092")]
-    NoBrokers,
     /// The consumer refused its configuration.
     #[error("the Kafka consumer cannot be configured: {0}; see [kafka] in the configuration")]
     Configure(#[source] KafkaError),
@@ -32,7 +31,7 @@ pub enum SourceError {
         source: KafkaError,
     },
     /// The embedded log failed.
-    #[error("the embedded log failed: {0}")]
+    #[error("{0}")]
     Embedded(String),
 }
 
@@ -77,7 +76,9 @@ pub trait TopicReader {
 /// When it cannot be opened.
 pub fn open(settings: &Settings, topic: Topic, from_beginning: bool) -> Result<Box<dyn TopicReader>, SourceError> {
     if settings.kafka.is_embedded() {
-        return Err(SourceError::NoBrokers);
+        let path = settings.state.folder_of_process().join("log");
+        let log = EmbeddedLog::open_read_only(&path).map_err(|error| SourceError::Embedded(error.to_string()))?;
+        return Ok(Box::new(EmbeddedReader::new(log, topic, from_beginning)));
     }
     Ok(Box::new(KafkaReader::open(settings, topic, from_beginning)?))
 }
@@ -152,5 +153,42 @@ impl TopicReader for KafkaReader {
             None if self.ended.iter().all(|ended| *ended) => Ok(Next::End),
             None => Ok(Next::Idle),
         }
+    }
+}
+
+/// Records are read from the embedded log this many at a time.
+const EMBEDDED_BATCH: usize = 1_000;
+
+/// A topic of the embedded log as it stood when it was opened; another process may be writing to it.
+pub struct EmbeddedReader {
+    log: EmbeddedLog,
+    topic: Topic,
+    /// Per partition: the offset of the next record.
+    next: Vec<u64>,
+    waiting: VecDeque<Found>,
+}
+
+impl EmbeddedReader {
+    /// Opens a topic at its first record, or behind its last.
+    pub fn new(log: EmbeddedLog, topic: Topic, from_beginning: bool) -> Self {
+        let start = |partition| if from_beginning { 0 } else { log.end(topic, partition) };
+        let next = (0..log.partitions()).map(start).collect();
+        Self { log, topic, next, waiting: VecDeque::new() }
+    }
+}
+
+impl TopicReader for EmbeddedReader {
+    fn next(&mut self, _: Duration) -> Result<Next, SourceError> {
+        for (partition, next) in (0..).zip(&mut self.next) {
+            if !self.waiting.is_empty() {
+                break;
+            }
+            let records = self.log.read(self.topic, partition, *next, EMBEDDED_BATCH);
+            for (offset, timestamp_ms, output) in records.map_err(|error| SourceError::Embedded(error.to_string()))? {
+                *next = offset + 1;
+                self.waiting.push_back(Found { partition, offset, timestamp_ms, key: output.key, value: output.value });
+            }
+        }
+        Ok(self.waiting.pop_front().map_or(Next::End, Next::Record))
     }
 }

@@ -1,8 +1,11 @@
 //! The commands, one file each.
 
 pub mod check;
+pub mod demo;
 pub mod generate;
 pub mod import;
+pub mod replay;
+pub mod run;
 pub mod send;
 pub mod tail;
 pub mod topics;
@@ -16,6 +19,9 @@ use crate::args::{Cli, Command};
 pub fn run(cli: Cli) -> anyhow::Result<()> {
     let Cli { global, command } = cli;
     match command {
+        Command::Run(args) => run::run(&args, &global),
+        Command::Demo(args) => demo::run(&args, &global),
+        Command::Replay(args) => replay::run(&args, &global),
         Command::Check(args) => check::run(&args, &global),
         Command::Topics(args) => topics::run(&args, &global),
         Command::Generate(args) => generate::run(&args, &global),

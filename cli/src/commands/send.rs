@@ -8,8 +8,8 @@ use serde::Serialize;
 use tributary_runtime::topic::Topic;
 
 use crate::args::Global;
+use crate::commands::replay::RawFiles;
 use crate::lines::Lines;
-use crate::outcome::Usage;
 use crate::progress::Progress;
 use crate::rows::Rows;
 use crate::settings::Settings;
@@ -27,18 +27,8 @@ Example:
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct SendArgs {
-    /// NDJSON of Segment-spec messages
-    #[arg(long, value_name = "FILE")]
-    sdk: Vec<PathBuf>,
-    /// NDJSON of landing hits
-    #[arg(long, value_name = "FILE")]
-    utm: Vec<PathBuf>,
-    /// NDJSON of provider pushes
-    #[arg(long, value_name = "FILE")]
-    webhook: Vec<PathBuf>,
-    /// NDJSON of native records, or CSV
-    #[arg(long, value_name = "FILE")]
-    offline: Vec<PathBuf>,
+    #[command(flatten)]
+    files: RawFiles,
 }
 
 #[derive(Serialize)]
@@ -56,17 +46,12 @@ struct Sent {
 pub fn run(args: &SendArgs, global: &Global) -> anyhow::Result<()> {
     let settings = global.settings()?;
     logging::start(&settings.log);
-    let sources = [&args.sdk, &args.utm, &args.webhook, &args.offline];
-    let files: Vec<(Topic, &PathBuf)> =
-        Topic::RAW.into_iter().zip(sources).flat_map(|(topic, files)| files.iter().map(move |file| (topic, file))).collect();
-    if files.is_empty() {
-        return Err(Usage("nothing to send: give --sdk, --utm, --webhook or --offline".into()).into());
-    }
+    let files = args.files.list()?;
     let mut sink = sink::open(&settings)?;
     let mut progress = Progress::new("send", None);
     let mut sent = Vec::new();
     for (topic, file) in files {
-        sent.push(send_file(topic, file, &settings, sink.as_mut(), &mut progress)?);
+        sent.push(send_file(topic, &file, &settings, sink.as_mut(), &mut progress)?);
     }
     sink.flush()?;
     progress.finish();
@@ -89,30 +74,43 @@ fn send_file(
     sink: &mut dyn RawSink,
     progress: &mut Progress,
 ) -> anyhow::Result<Sent> {
-    let mut sent = Sent { topic: topic.name(), file: file.to_owned(), records: 0, refused_rows: 0 };
+    let mut records = 0;
+    let refused_rows = each_record(topic, file, settings, &mut |record| {
+        records += 1;
+        progress.add(1);
+        Ok(sink.send(topic, &[], record, now_ms())?)
+    })?;
+    Ok(Sent { topic: topic.name(), file: file.to_owned(), records, refused_rows })
+}
+
+/// Reads the records of a file: NDJSON, or CSV for the offline topic. Returns the number of rows that are not records; each is logged.
+///
+/// # Errors
+/// When the file cannot be read, or `take` fails.
+pub(super) fn each_record(
+    topic: Topic,
+    file: &Path,
+    settings: &Settings,
+    take: &mut dyn FnMut(&[u8]) -> anyhow::Result<()>,
+) -> anyhow::Result<u64> {
+    let mut refused = 0;
     if topic == Topic::Offline && is_csv(file) {
         for row in Rows::open(file)?.iter() {
             match row {
-                Ok(record) => {
-                    sink.send(topic, &[], &record, now_ms())?;
-                    sent.records += 1;
-                    progress.add(1);
-                }
+                Ok(record) => take(&record)?,
                 Err(problem) => {
                     tracing::warn!(file = %file.display(), line = problem.line, column = problem.column, "{}", problem.reason);
-                    sent.refused_rows += 1;
+                    refused += 1;
                 }
             }
         }
-        return Ok(sent);
+        return Ok(refused);
     }
     let mut lines = Lines::open(file, u64::from(settings.topics.record_bytes_max))?;
     while let Some(line) = lines.next_line()? {
-        sink.send(topic, &[], line, now_ms())?;
-        sent.records += 1;
-        progress.add(1);
+        take(line)?;
     }
-    Ok(sent)
+    Ok(refused)
 }
 
 /// Whether the file's name ends in `.csv`.

@@ -101,11 +101,13 @@ pub struct StateSettings {
     pub path: PathBuf,
     /// What all of RocksDB may take, in MiB: block cache and write buffers.
     pub memory_mb: u32,
+    /// Embedded log: whether a commit waits for the disk, so that it survives a failure of the machine and not only of the process.
+    pub sync: bool,
 }
 
 impl Default for StateSettings {
     fn default() -> Self {
-        Self { path: PathBuf::new(), memory_mb: 512 }
+        Self { path: PathBuf::new(), memory_mb: 512, sync: false }
     }
 }
 

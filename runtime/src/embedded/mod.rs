@@ -185,16 +185,18 @@ impl EmbeddedLog {
         self.inner.partitions
     }
 
-    /// Appends records from outside, all or none. Their keys decide the partitions.
+    /// Appends records from outside, all or none. Their keys decide the partitions; those without a key go to partition
+    /// `keyless` (modulo the number of partitions).
     ///
     /// # Errors
     /// When they cannot be written.
-    pub fn append(&self, records: impl IntoIterator<Item = (Output, i64)>) -> Result<(), EmbeddedError> {
+    pub fn append(&self, records: impl IntoIterator<Item = (Output, i64)>, keyless: u32) -> Result<(), EmbeddedError> {
         let mut positions = self.inner.lock();
         let mut batch = WriteBatch::default();
         let mut ends = positions.ends.clone();
         for (output, timestamp_ms) in records {
-            let at = partition::of(&output.key, self.inner.partitions);
+            let spread = keyless % self.inner.partitions.max(1);
+            let at = if output.key.is_empty() { spread } else { partition::of(&output.key, self.inner.partitions) };
             self.inner.put_record(&mut batch, &mut ends, &output, at, timestamp_ms)?;
         }
         self.inner.write(batch)?;
