@@ -52,7 +52,12 @@ pub fn start_embedded(
 ///
 /// # Errors
 /// When a thread is refused. What Kafka refuses ends the worker.
-pub fn start_kafka(service: &mut Service, settings: &Settings, pipeline: &Pipeline, stages: &[StageName]) -> std::io::Result<()> {
+pub fn start_kafka(
+    service: &mut Service,
+    settings: &Settings,
+    pipeline: &Pipeline,
+    stages: &[StageName],
+) -> std::io::Result<()> {
     let budget = Arc::new(StoreBudget::new(settings.state.memory_mb as usize * 1024 * 1024 / 2));
     for stage in stages {
         for number in 0..threads(settings, *stage) {
@@ -60,8 +65,7 @@ pub fn start_kafka(service: &mut Service, settings: &Settings, pipeline: &Pipeli
             let options = worker_options(settings, settings.topics.partitions);
             let (log, build) = (stage.log(), pipeline.build(*stage));
             service.start(format!("{}-{number}", log.stage), move |pulse| {
-                let session =
-                    KafkaSession::open(kafka, log).map_err(|source| WorkerError::Log { stage: log.stage, source })?;
+                let session = KafkaSession::open(kafka, log).map_err(|source| WorkerError::Log { stage: log.stage, source })?;
                 Worker::new(session, log, build, options).run(pulse)
             })?;
         }

@@ -36,11 +36,9 @@ impl StageName {
         match self {
             Self::Ingest => StageLog { stage: "ingest", inputs: &Topic::RAW, changelog: None },
             Self::Identity => tributary_identity::LOG,
-            Self::Attributor => StageLog {
-                stage: "attributor",
-                inputs: &[Topic::AttributorInbox],
-                changelog: Some(Topic::AttributorChangelog),
-            },
+            Self::Attributor => {
+                StageLog { stage: "attributor", inputs: &[Topic::AttributorInbox], changelog: Some(Topic::AttributorChangelog) }
+            }
         }
     }
 }

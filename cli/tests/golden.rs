@@ -32,7 +32,8 @@ fn check_golden(text: &str) {
                 "value_minor" => 1,
                 _ => 0,
             };
-            let near = row[name].as_i64().zip(expected.as_i64()).is_some_and(|(found, wanted)| (found - wanted).abs() <= tolerance);
+            let near =
+                row[name].as_i64().zip(expected.as_i64()).is_some_and(|(found, wanted)| (found - wanted).abs() <= tolerance);
             assert!(row[name] == *expected || near, "{name}: {row} is not {wanted}");
         }
         let key = (row["milestone_id"].to_string(), row["model"].to_string());
@@ -69,7 +70,11 @@ fn check_orders(records: &[Raw]) {
         shuffle_records(&mut shuffled, seed);
         let (partitions, batch) = ([1, 2, 3, 8][seed as usize % 4], [usize::MAX, 7, 300, 1][seed as usize / 4 % 4]);
         let found = answer(&shuffled, partitions, batch);
-        assert!(found == expected, "shuffle {seed}, {partitions} partitions, batches of {batch}:\n{}", difference(&expected, &found));
+        assert!(
+            found == expected,
+            "shuffle {seed}, {partitions} partitions, batches of {batch}:\n{}",
+            difference(&expected, &found)
+        );
     }
 }
 

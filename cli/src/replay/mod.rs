@@ -74,9 +74,8 @@ impl Replay {
         let pipeline = Pipeline::compile(settings)?;
         let log = MemoryLog::new(partitions);
         let options = WorkerOptions { limits, cache_bytes: usize::MAX, json: Vec::new() };
-        let worker = |stage: StageName| {
-            Worker::new(log.session(stage.log()), stage.log(), pipeline.build(stage), options.clone())
-        };
+        let worker =
+            |stage: StageName| Worker::new(log.session(stage.log()), stage.log(), pipeline.build(stage), options.clone());
         let workers = StageName::ALL.map(worker).into();
         Ok(Self {
             log,

@@ -43,7 +43,9 @@ pub fn journey(table: &CreditTable, milestone_id: &str, models: &[String]) -> st
     for ((time_ms, _), shares) in &touches {
         let Some(any) = shares.values().next() else { continue };
         let mut cells = vec![day(*time_ms), any.channel.clone(), any.source.clone()];
-        cells.extend(models.iter().map(|model| shares.get(model.as_str()).map_or(String::new(), |update| percent(update.weight_nano))));
+        cells.extend(
+            models.iter().map(|model| shares.get(model.as_str()).map_or(String::new(), |update| percent(update.weight_nano))),
+        );
         rows.add_row(cells);
     }
     align(&mut rows, 3);
