@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use serde::Serialize;
+use tributary_ingest::Decoder;
 use tributary_runtime::topic::Topic;
 
 use crate::args::Global;
@@ -91,10 +92,10 @@ fn send_file(
 ) -> anyhow::Result<Sent> {
     let mut sent = Sent { topic: topic.name(), file: file.to_owned(), records: 0, refused_rows: 0 };
     if topic == Topic::Offline && is_csv(file) {
-        for row in Rows::open(file)?.iter() {
+        for row in Rows::open(file, &Decoder::new(&settings.ingest)?)?.iter() {
             match row {
-                Ok(record) => {
-                    sink.send(topic, &[], &record, now_ms())?;
+                Ok((_, record)) => {
+                    sink.send(topic, &[], record.as_bytes(), now_ms())?;
                     sent.records += 1;
                     progress.add(1);
                 }
