@@ -1,1 +1,42 @@
-//! placeholder
+//! Who is this? Identifiers become profiles, and profiles become accounts.
+//!
+//! Every identifier is an actor on the partition of its key. What events say are *facts*, and facts are sets ([`facts`]); identifiers
+//! that were seen together hang under one root, which holds their facts as a component and computes its profiles by a
+//! [clustering](cluster) that is a function of the set. So the profiles do not depend on the order, the repetition or the partitioning
+//! of what arrived. Roots find each other by messages (union-find without shared memory); an identifier learns its placement from its
+//! root, and passes what it brings on to the unit of that placement.
+//!
+//! ```
+//! use tributary_identity::{Settings, cluster::cluster};
+//! use tributary_proto::{Identifier, LinkFact, Member};
+//!
+//! let cookie = Identifier::new("anonymous_id", "", "cookie-7f3a");
+//! let email = Identifier::new("email", "", "zhang@b-corp.example");
+//! let mut members: Vec<_> = [&cookie, &email]
+//!     .map(|of| (of.hash(), Member { identifier: Some(of.clone()), ..Member::default() }))
+//!     .into();
+//! members.sort_by_key(|(hash, _)| *hash);
+//! let link = LinkFact { a: Some(cookie), b: Some(email), earliest_ms: Some(1), word: None };
+//!
+//! let rules = Settings::default().compile().expect("the defaults are valid");
+//! assert_eq!(cluster(&members, &[link], &rules).profiles, [[0, 1]]);
+//! ```
+
+pub mod cluster;
+pub mod facts;
+pub mod keys;
+pub mod metrics;
+pub mod settings;
+pub mod stage;
+pub mod view;
+
+mod component;
+mod core;
+mod event;
+mod milestone;
+mod node;
+mod placement;
+mod root;
+
+pub use settings::{Rules, Settings, SettingsError};
+pub use stage::{IdentityStage, LOG};

@@ -1,10 +1,17 @@
 //! What the three stages share: the log, the state, the exactly-once loop, metrics and configuration.
 
+pub mod config;
+#[cfg(feature = "native")]
+pub mod embedded;
+#[cfg(feature = "native")]
 pub mod kafka;
+#[cfg(feature = "native")]
+pub mod kafka_admin;
 pub mod log;
 pub mod metric;
 pub mod metrics;
 pub mod stage;
 pub mod state;
 pub mod topic;
+pub mod topics_plan;
 pub mod worker;

@@ -1,0 +1,207 @@
+//! Which identifiers of a component are one person: a constrained clustering that is a function of the set of facts.
+//!
+//! The links between identifiers that are not shared are sorted by (class, earliest time, the two hashes) and united one by one; a
+//! link whose union would break a limit, or unite two that must never be joined, is refused. The order of the links is that of their
+//! evidence, so the result does not depend on the order in which they arrived.
+
+use std::collections::BTreeMap;
+
+use tributary_proto::{Hash128, Identifier, LinkFact, Member};
+
+use crate::facts::{is_active, is_explicit, is_forbidden};
+use crate::settings::Rules;
+
+/// Why a link joins nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Refusal {
+    /// One of its ends is shared.
+    Shared,
+    /// The cluster of its ends is larger than `max_cluster`.
+    Quarantined,
+    /// The union would have more identifiers of one kind and scope than its limit.
+    Limit,
+    /// The union would join two identifiers that were stated not to be one.
+    NeverJoin,
+}
+
+/// The members of a component by profile.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Clustering {
+    /// Positions of members, one list a profile; every member is in exactly one. Lists and their items are in member order.
+    pub profiles: Vec<Vec<usize>>,
+    /// Links (by position) that join nobody, and why.
+    pub refused: Vec<(usize, Refusal)>,
+    /// Members in clusters that are quarantined.
+    pub quarantined: usize,
+}
+
+/// Clusters members by links. Both must be sorted by hash, so that positions mean the same everywhere; links to identifiers that are
+/// not members are passed over.
+pub fn cluster(members: &[(Hash128, Member)], links: &[LinkFact], rules: &Rules) -> Clustering {
+    let position = |of: Option<&Identifier>| {
+        let hash = of?.hash();
+        members.binary_search_by_key(&hash, |(known, _)| *known).ok()
+    };
+    let ends: Vec<Option<(usize, usize)>> =
+        links.iter().map(|link| Some((position(link.a.as_ref())?, position(link.b.as_ref())?))).collect();
+    let shared = |at: usize| members.get(at).is_some_and(|(_, member)| member.shared);
+
+    let mut result = Clustering::default();
+    let mut usable: Vec<(usize, usize, usize)> = Vec::new();
+    for (at, (link, ends)) in links.iter().zip(&ends).enumerate() {
+        match ends {
+            Some((a, b)) if is_active(link) && (shared(*a) || shared(*b)) => result.refused.push((at, Refusal::Shared)),
+            Some((a, b)) if is_active(link) => usable.push((at, *a, *b)),
+            Some(_) if is_forbidden(link) && link.earliest_ms.is_some() => result.refused.push((at, Refusal::NeverJoin)),
+            _ => {}
+        }
+    }
+
+    let mut whole = Sets::new(members.len());
+    for (_, a, b) in &usable {
+        whole.unite(*a, *b);
+    }
+    let oversize = |at: usize| whole.size_of(at) > rules.max_cluster;
+    result.quarantined = (0..members.len()).filter(|at| oversize(*at)).count();
+    let (quarantined, mut usable): (Vec<_>, Vec<_>) = usable.into_iter().partition(|(_, a, _)| oversize(*a));
+    result.refused.extend(quarantined.into_iter().map(|(at, _, _)| (at, Refusal::Quarantined)));
+
+    usable.sort_by_cached_key(|(at, a, b)| (links.get(*at).map(|link| evidence(link, rules)), *a, *b));
+    let never = links.iter().zip(&ends).filter(|(link, _)| is_forbidden(link)).filter_map(|(_, ends)| *ends);
+    let mut people = Constrained::new(members, never, rules);
+    for (at, a, b) in usable {
+        if let Err(refusal) = people.unite(a, b) {
+            result.refused.push((at, refusal));
+        }
+    }
+    result.refused.sort_unstable();
+    result.profiles = people.sets.lists();
+    result
+}
+
+/// What a link is sorted by, beside its ends: explicit statements first, then the surer kinds, then the older sightings.
+fn evidence(link: &LinkFact, rules: &Rules) -> (i64, i64) {
+    let kind = |end: &Option<Identifier>| end.as_ref().map_or(String::new(), |end| end.kind.clone());
+    let class = if is_explicit(link) { -1 } else { rules.class(&kind(&link.a), &kind(&link.b)) };
+    (class, link.earliest_ms.unwrap_or(i64::MAX))
+}
+
+/// Disjoint sets of positions.
+struct Sets {
+    parent: Vec<usize>,
+    size: Vec<usize>,
+}
+
+impl Sets {
+    fn new(count: usize) -> Self {
+        Self { parent: (0..count).collect(), size: vec![1; count] }
+    }
+
+    fn find(&self, mut at: usize) -> usize {
+        while let Some(parent) = self.parent.get(at).copied().filter(|parent| *parent != at) {
+            at = parent;
+        }
+        at
+    }
+
+    fn size_of(&self, at: usize) -> usize {
+        self.size.get(self.find(at)).copied().unwrap_or(0)
+    }
+
+    /// Unites the sets of two positions; returns (kept, absorbed) roots, or `None` where they are one already.
+    fn unite(&mut self, a: usize, b: usize) -> Option<(usize, usize)> {
+        let (a, b) = (self.find(a), self.find(b));
+        if a == b {
+            return None;
+        }
+        let (keep, hang) = if self.size_of(a) >= self.size_of(b) { (a, b) } else { (b, a) };
+        let sum = self.size_of(keep) + self.size_of(hang);
+        if let Some(parent) = self.parent.get_mut(hang) {
+            *parent = keep;
+        }
+        if let Some(size) = self.size.get_mut(keep) {
+            *size = sum;
+        }
+        Some((keep, hang))
+    }
+
+    fn lists(&self) -> Vec<Vec<usize>> {
+        let mut order: BTreeMap<usize, usize> = BTreeMap::new();
+        let mut lists: Vec<Vec<usize>> = Vec::new();
+        for at in 0..self.parent.len() {
+            let list = *order.entry(self.find(at)).or_insert_with(|| {
+                lists.push(Vec::new());
+                lists.len() - 1
+            });
+            if let Some(list) = lists.get_mut(list) {
+                list.push(at);
+            }
+        }
+        lists
+    }
+}
+
+/// Disjoint sets that keep the limits and the words.
+struct Constrained<'a> {
+    sets: Sets,
+    rules: &'a Rules,
+    /// Per root: identifiers by kind and scope.
+    counts: Vec<BTreeMap<(&'a str, &'a str), u32>>,
+    /// Per root: positions that its members must never join.
+    never: Vec<Vec<usize>>,
+}
+
+impl<'a> Constrained<'a> {
+    fn new(members: &'a [(Hash128, Member)], never: impl Iterator<Item = (usize, usize)>, rules: &'a Rules) -> Self {
+        let kind_and_scope = |member: &'a Member| {
+            let identifier = member.identifier.as_ref();
+            identifier.map_or(("", ""), |identifier| (identifier.kind.as_str(), identifier.scope.as_str()))
+        };
+        let counts = members.iter().map(|(_, member)| BTreeMap::from([(kind_and_scope(member), 1)])).collect();
+        let mut enemies = vec![Vec::new(); members.len()];
+        for (a, b) in never {
+            for (of, enemy) in [(a, b), (b, a)] {
+                if let Some(list) = enemies.get_mut(of) {
+                    list.push(enemy);
+                }
+            }
+        }
+        Self { sets: Sets::new(members.len()), rules, counts, never: enemies }
+    }
+
+    fn unite(&mut self, a: usize, b: usize) -> Result<(), Refusal> {
+        let (a, b) = (self.sets.find(a), self.sets.find(b));
+        if a == b {
+            return Ok(());
+        }
+        self.check_limits(a, b)?;
+        let joins_enemies =
+            |of: usize, other: usize| self.never.get(of).into_iter().flatten().any(|enemy| self.sets.find(*enemy) == other);
+        if joins_enemies(a, b) || joins_enemies(b, a) {
+            return Err(Refusal::NeverJoin);
+        }
+        if let Some((keep, hang)) = self.sets.unite(a, b) {
+            let counts = self.counts.get_mut(hang).map(std::mem::take).unwrap_or_default();
+            let enemies = self.never.get_mut(hang).map(std::mem::take).unwrap_or_default();
+            if let (Some(kept), Some(never)) = (self.counts.get_mut(keep), self.never.get_mut(keep)) {
+                for (kind, count) in counts {
+                    *kept.entry(kind).or_default() += count;
+                }
+                never.extend(enemies);
+            }
+        }
+        Ok(())
+    }
+
+    fn check_limits(&self, a: usize, b: usize) -> Result<(), Refusal> {
+        let (Some(left), Some(right)) = (self.counts.get(a), self.counts.get(b)) else { return Ok(()) };
+        let (few, many) = if left.len() <= right.len() { (left, right) } else { (right, left) };
+        let broken = few
+            .iter()
+            .any(|(kind, count)| many.get(kind).is_some_and(|other| count.saturating_add(*other) > self.rules.limit(kind.0)));
+        if broken { Err(Refusal::Limit) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

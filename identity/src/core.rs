@@ -1,0 +1,133 @@
+//! The actors of one partition: routing between them, and what is put off until the end of a batch.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use tributary_proto::attributor_message::Body as ToUnit;
+use tributary_proto::identity_message::Body;
+use tributary_proto::{AttributorMessage, Hash128, Identifier, IdentityMessage, Item, item};
+use tributary_runtime::stage::{Context, Share};
+use tributary_runtime::state::StateError;
+use tributary_runtime::topic::Topic;
+
+use crate::node::Node;
+use crate::settings::Rules;
+use crate::view::lone_placement;
+
+/// The identity stage of one partition. What it holds between records is forgotten at the end of the batch.
+pub struct Core {
+    pub(crate) rules: Arc<Rules>,
+    share: Share,
+    /// Messages to actors of this partition: handled in the same batch, without going through the log.
+    queue: VecDeque<(Identifier, Body)>,
+    /// Roots whose components are to be computed again.
+    pub(crate) dirty: BTreeMap<Hash128, Identifier>,
+    /// What identifiers have brought and their units have not been given yet.
+    items: Vec<(Hash128, item::What)>,
+}
+
+impl Core {
+    /// The identity stage of a partition.
+    pub fn new(rules: Arc<Rules>, share: Share) -> Self {
+        Self { rules, share, queue: VecDeque::new(), dirty: BTreeMap::new(), items: Vec::new() }
+    }
+
+    /// Sends a message to an identifier.
+    pub(crate) fn tell(&mut self, cx: &mut Context<'_>, to: &Identifier, body: Body) {
+        let key = to.key();
+        if self.share.owns(&key) {
+            self.queue.push_back((to.clone(), body));
+        } else {
+            cx.outbox.send(Topic::IdentityInbox, key, &IdentityMessage { body: Some(body) });
+        }
+    }
+
+    /// Handles a message, and what it causes in this partition.
+    pub(crate) fn receive(&mut self, cx: &mut Context<'_>, to: Identifier, body: Body) -> Result<(), StateError> {
+        self.dispatch(cx, &to, body)?;
+        self.drain(cx)
+    }
+
+    /// Handles what actors of this partition have told each other.
+    pub(crate) fn drain(&mut self, cx: &mut Context<'_>) -> Result<(), StateError> {
+        while let Some((to, body)) = self.queue.pop_front() {
+            self.dispatch(cx, &to, body)?;
+        }
+        Ok(())
+    }
+
+    fn dispatch(&mut self, cx: &mut Context<'_>, to: &Identifier, body: Body) -> Result<(), StateError> {
+        match body {
+            Body::Event(event) => self.event(cx, event),
+            Body::Facts(facts) => self.facts(cx, to, facts),
+            Body::Join(join) => self.join(cx, to, join),
+            Body::Absorb(absorb) => self.absorb(cx, to, absorb),
+            Body::Place(place) => self.place(cx, to, place),
+            Body::Subscribe(subscribe) => self.subscribe(cx, to, &subscribe),
+            Body::AccountIs(answer) => self.account_is(cx, to, answer),
+            Body::Track(track) => self.track(cx, to, track),
+        }
+    }
+
+    /// Puts off what an identifier brings until its placement is settled, at the end of the batch.
+    pub(crate) fn bring(&mut self, by: Hash128, what: item::What) {
+        self.items.push((by, what));
+    }
+
+    /// Computes what is dirty, handles what follows from it in this partition, and then gives the units what was brought.
+    ///
+    /// Ends: every round of local messages merges components, of which there are finitely many, or changes nothing.
+    pub(crate) fn settle(&mut self, cx: &mut Context<'_>) -> Result<(), StateError> {
+        loop {
+            self.drain(cx)?;
+            if self.dirty.is_empty() {
+                break;
+            }
+            for hash in std::mem::take(&mut self.dirty).into_keys() {
+                self.recompute(cx, hash)?;
+            }
+        }
+        for (by, what) in std::mem::take(&mut self.items) {
+            self.pass_on(cx, by, what)?;
+        }
+        Ok(())
+    }
+
+    /// Forgets a batch.
+    pub(crate) fn forget(&mut self) {
+        self.queue.clear();
+        self.dirty.clear();
+        self.items.clear();
+    }
+
+    /// Gives a unit what one of its identifiers has brought.
+    fn pass_on(&mut self, cx: &mut Context<'_>, by: Hash128, what: item::What) -> Result<(), StateError> {
+        let Some(mut node) = Node::load_by_hash(cx.state, by)? else { return Ok(()) };
+        pass_from(cx, &mut node, what);
+        node.save(cx.state);
+        Ok(())
+    }
+}
+
+/// Gives the unit of an identifier what it has brought: under its placement, or a provisional one of the identifier alone.
+pub(crate) fn pass_from(cx: &mut Context<'_>, node: &mut Node, what: item::What) {
+    if node.state.placement.is_none() {
+        let alone = lone_placement(&node.identifier, node.hash);
+        node.edit().placement = Some(alone);
+    }
+    let first = !node.state.brings;
+    if first {
+        node.edit().brings = true;
+    }
+    let Some(placement) = &node.state.placement else { return };
+    if first {
+        crate::placement::send_arrive(cx, &node.identifier, placement);
+    }
+    let item = Item { identifier_hash: node.hash.to_bytes().to_vec(), epoch: placement.epoch, what: Some(what) };
+    send_to_unit(cx, &placement.unit, ToUnit::Item(item));
+}
+
+/// Sends a message to a unit.
+pub(crate) fn send_to_unit(cx: &mut Context<'_>, unit: &str, body: ToUnit) {
+    cx.outbox.send(Topic::AttributorInbox, unit.as_bytes().to_vec(), &AttributorMessage { body: Some(body) });
+}

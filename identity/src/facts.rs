@@ -1,0 +1,203 @@
+//! Facts are sets: how two statements about the same thing become one, whichever comes first.
+//!
+//! Every `merge_*` takes what is known and what is said, makes the known the union of both (a minimum, a maximum, or both), and
+//! returns whether anything was news. They commute, associate and are idempotent: that is why arrival order cannot matter.
+
+use tributary_proto::{AccountIs, Assertion, ConsentFact, LinkFact, Member, Placement, Stamp, TraitFact};
+
+/// The order of statements: by event time, then event hash.
+pub fn stamp_key(stamp: Option<&Stamp>) -> (i64, &[u8]) {
+    stamp.map_or((i64::MIN, &[]), |stamp| (stamp.time_ms, stamp.event_hash.as_slice()))
+}
+
+/// Keeps the earlier time.
+pub fn merge_earliest(known: &mut Option<i64>, said: Option<i64>) -> bool {
+    match (*known, said) {
+        (_, None) => false,
+        (Some(earlier), Some(time)) if earlier <= time => false,
+        _ => {
+            *known = said;
+            true
+        }
+    }
+}
+
+/// Keeps the one that `later` says is greater.
+fn merge_latest<T: Clone>(known: &mut Option<T>, said: Option<&T>, later: impl Fn(&T, &T) -> bool) -> bool {
+    let Some(said) = said else { return false };
+    if known.as_ref().is_some_and(|known| !later(said, known)) {
+        return false;
+    }
+    *known = Some(said.clone());
+    true
+}
+
+/// Keeps the later assertion; of two in the same event, the greater account.
+pub fn merge_assertion(known: &mut Option<Assertion>, said: Option<&Assertion>) -> bool {
+    fn key(of: &Assertion) -> ((i64, &[u8]), Option<Vec<u8>>) {
+        (stamp_key(of.at.as_ref()), of.account.as_ref().map(tributary_proto::Identifier::key))
+    }
+    merge_latest(known, said, |said, known| key(said) > key(known))
+}
+
+/// Keeps the later consent; of two in the same event, the revocation.
+pub fn merge_consent(known: &mut Option<ConsentFact>, said: Option<&ConsentFact>) -> bool {
+    fn key(of: &ConsentFact) -> ((i64, &[u8]), bool) {
+        (stamp_key(of.at.as_ref()), !of.granted)
+    }
+    merge_latest(known, said, |said, known| key(said) > key(known))
+}
+
+fn trait_key(of: &TraitFact) -> ((i64, &[u8]), &str) {
+    (stamp_key(of.at.as_ref()), of.r#trait.as_ref().map_or("", |named| named.value.as_str()))
+}
+
+/// Whether `said` is a later statement of the same trait; of two in the same event, the greater value.
+pub fn later_trait(said: &TraitFact, known: &TraitFact) -> bool {
+    trait_key(said) > trait_key(known)
+}
+
+/// The name of a trait.
+pub fn trait_name(of: &TraitFact) -> &str {
+    of.r#trait.as_ref().map_or("", |named| named.name.as_str())
+}
+
+/// Keeps the latest statement of each trait, sorted by name.
+pub fn merge_traits(known: &mut Vec<TraitFact>, said: &[TraitFact]) -> bool {
+    let mut news = false;
+    for fact in said {
+        match known.binary_search_by(|have| trait_name(have).cmp(trait_name(fact))) {
+            Ok(at) => {
+                if let Some(have) = known.get_mut(at)
+                    && later_trait(fact, have)
+                {
+                    *have = fact.clone();
+                    news = true;
+                }
+            }
+            Err(at) => {
+                known.insert(at, fact.clone());
+                news = true;
+            }
+        }
+    }
+    news
+}
+
+/// Keeps the earliest sighting and the latest word of a pair; of two words in the same event, the one that forbids.
+pub fn merge_link(known: &mut LinkFact, said: &LinkFact) -> bool {
+    let seen = merge_earliest(&mut known.earliest_ms, said.earliest_ms);
+    let told = merge_latest(&mut known.word, said.word.as_ref(), |said, known| {
+        (stamp_key(said.at.as_ref()), !said.join) > (stamp_key(known.at.as_ref()), !known.join)
+    });
+    seen | told
+}
+
+/// Whether the pair was seen together (or stated to be one) and is not forbidden.
+pub fn is_active(link: &LinkFact) -> bool {
+    link.earliest_ms.is_some() && !is_forbidden(link)
+}
+
+/// Whether the latest word on the pair is that they are not one.
+pub fn is_forbidden(link: &LinkFact) -> bool {
+    link.word.as_ref().is_some_and(|word| !word.join)
+}
+
+/// Whether the latest word on the pair is that they are one.
+pub fn is_explicit(link: &LinkFact) -> bool {
+    link.word.as_ref().is_some_and(|word| word.join)
+}
+
+fn epoch(of: Option<&Placement>) -> Option<u64> {
+    of.map(|placement| placement.epoch)
+}
+
+/// Unites all that is known of a member.
+pub fn merge_member(known: &mut Member, said: &Member) -> bool {
+    if epoch(said.told.as_ref()) > epoch(known.told.as_ref()) {
+        known.told = said.told.clone();
+    }
+    let shared = said.shared && !known.shared;
+    known.shared |= said.shared;
+    merge_earliest(&mut known.earliest_ms, said.earliest_ms)
+        | merge_assertion(&mut known.assertion, said.assertion.as_ref())
+        | merge_consent(&mut known.consent, said.consent.as_ref())
+        | merge_traits(&mut known.traits, &said.traits)
+        | shared
+}
+
+/// Keeps the newer answer of an account identifier.
+pub fn merge_account(known: &mut AccountIs, said: &AccountIs) -> bool {
+    let news = said.epoch > known.epoch;
+    if news {
+        *known = said.clone();
+    }
+    news
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use tributary_proto::{Identifier, Trait, Word};
+
+    use super::*;
+
+    fn stamp() -> impl Strategy<Value = Option<Stamp>> {
+        (0i64..4, prop::collection::vec(0u8..3, 1)).prop_map(|(time_ms, event_hash)| Some(Stamp { time_ms, event_hash }))
+    }
+
+    fn link() -> impl Strategy<Value = LinkFact> {
+        let word = (any::<bool>(), stamp()).prop_map(|(join, at)| Word { join, at });
+        (prop::option::of(0i64..5), prop::option::of(word)).prop_map(|(earliest_ms, word)| LinkFact {
+            earliest_ms,
+            word,
+            ..LinkFact::default()
+        })
+    }
+
+    fn member() -> impl Strategy<Value = Member> {
+        let fact =
+            ("[ab]", "[xy]", stamp()).prop_map(|(name, value, at)| TraitFact { r#trait: Some(Trait { name, value }), at });
+        let account =
+            ("[ab]", stamp()).prop_map(|(value, at)| Assertion { account: Some(Identifier::new("domain", "", value)), at });
+        let consent = (any::<bool>(), stamp()).prop_map(|(granted, at)| ConsentFact { granted, at });
+        (
+            prop::option::of(0i64..5),
+            prop::option::of(account),
+            prop::option::of(consent),
+            prop::collection::vec(fact, 0..3),
+            any::<bool>(),
+        )
+            .prop_map(|(earliest_ms, assertion, consent, traits, shared)| {
+                let mut sorted = Vec::new();
+                merge_traits(&mut sorted, &traits);
+                Member { earliest_ms, assertion, consent, traits: sorted, shared, ..Member::default() }
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn links_merge_to_the_same_in_any_order(a in link(), b in link(), c in link()) {
+            let mut left = a.clone();
+            merge_link(&mut left, &b);
+            merge_link(&mut left, &c);
+            let mut right = c.clone();
+            merge_link(&mut right, &a);
+            merge_link(&mut right, &b);
+            prop_assert_eq!(&left, &right);
+            prop_assert!(!merge_link(&mut left, &b), "what is known is no news");
+        }
+
+        #[test]
+        fn members_merge_to_the_same_in_any_order(a in member(), b in member(), c in member()) {
+            let mut left = a.clone();
+            merge_member(&mut left, &b);
+            merge_member(&mut left, &c);
+            let mut right = c.clone();
+            merge_member(&mut right, &b);
+            merge_member(&mut right, &a);
+            prop_assert_eq!(&left, &right);
+            prop_assert!(!merge_member(&mut left, &c), "what is known is no news");
+        }
+    }
+}

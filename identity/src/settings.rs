@@ -1,0 +1,185 @@
+//! The rules of identity: what a configuration may say, and the form the core uses.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use tributary_proto::Identifier;
+use tributary_proto::kind::{self, Kinds};
+
+/// Mail providers anyone may sign up with: their domains name no account.
+const FREE_MAIL: &str = include_str!("../data/free_mail.txt");
+
+/// Section `[identity]` of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Kinds of identifiers beside the built-in ones, strongest first; they rank between `phone` and `anonymous_id`.
+    pub custom_kinds: Vec<String>,
+    /// How many identifiers of a kind (and scope) one profile may have, 1 or more.
+    pub limits: BTreeMap<String, u32>,
+    /// The limit of kinds that `limits` does not name.
+    pub default_limit: u32,
+    /// An identifier linked to more than this many distinct identifiers of kinds whose limit is 1 is shared: it joins nobody.
+    pub shared_after: u32,
+    /// An identifier linked to more than this many distinct identifiers of any kind is shared.
+    pub shared_any: u32,
+    /// A cluster of more identifiers than this is quarantined: its links join nobody.
+    pub max_cluster: u32,
+    /// Domains of free-mail providers beside the built-in list: they name no account.
+    pub free_mail: Vec<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let single = ["crm_contact", "user_id", kind::CRM_ACCOUNT];
+        Self {
+            custom_kinds: Vec::new(),
+            limits: single.into_iter().map(|kind| (kind.to_owned(), 1)).collect(),
+            default_limit: 5,
+            shared_after: 3,
+            shared_any: 50,
+            max_cluster: 10_000,
+            free_mail: Vec::new(),
+        }
+    }
+}
+
+/// A rule that cannot be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SettingsError {
+    /// A limit of 0 would forbid the kind.
+    #[error("identity.limits.{kind} is 0: a limit is 1 or more")]
+    ZeroLimit {
+        /// The kind, or `default_limit`.
+        kind: String,
+    },
+    /// A limit for a kind nobody declared.
+    #[error("identity.limits.{kind}: no such kind of identifier; declare it in identity.custom_kinds")]
+    UnknownKind {
+        /// The kind.
+        kind: String,
+    },
+    /// A custom kind with the name of a built-in one.
+    #[error("identity.custom_kinds: {kind} is built in (or declared twice)")]
+    TakenKind {
+        /// The kind.
+        kind: String,
+    },
+}
+
+/// The rules, ready for use.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    kinds: Kinds,
+    limits: BTreeMap<String, u32>,
+    default_limit: u32,
+    free_mail: BTreeSet<String>,
+    /// See [`Settings::shared_after`].
+    pub shared_after: u32,
+    /// See [`Settings::shared_any`].
+    pub shared_any: u32,
+    /// See [`Settings::max_cluster`].
+    pub max_cluster: usize,
+}
+
+impl Settings {
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once.
+    pub fn compile(&self) -> Result<Rules, Vec<SettingsError>> {
+        let mut errors = Vec::new();
+        let mut declared = BTreeSet::new();
+        for kind in &self.custom_kinds {
+            if Kinds::default().rank(kind).is_some() || !declared.insert(kind.as_str()) {
+                errors.push(SettingsError::TakenKind { kind: kind.clone() });
+            }
+        }
+        let kinds = Kinds::with_custom(self.custom_kinds.clone());
+        for (kind, limit) in &self.limits {
+            if *limit == 0 {
+                errors.push(SettingsError::ZeroLimit { kind: kind.clone() });
+            }
+            if kinds.rank(kind).is_none() {
+                errors.push(SettingsError::UnknownKind { kind: kind.clone() });
+            }
+        }
+        if self.default_limit == 0 {
+            errors.push(SettingsError::ZeroLimit { kind: "default_limit".into() });
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let built_in = FREE_MAIL.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        Ok(Rules {
+            kinds,
+            limits: self.limits.clone(),
+            default_limit: self.default_limit,
+            free_mail: built_in.map(str::to_owned).chain(self.free_mail.iter().map(|domain| domain.to_lowercase())).collect(),
+            shared_after: self.shared_after,
+            shared_any: self.shared_any,
+            max_cluster: self.max_cluster as usize,
+        })
+    }
+}
+
+impl Rules {
+    /// How many identifiers of this kind (and scope) one profile may have. Domains are not limited: an account may own many.
+    pub fn limit(&self, kind: &str) -> u32 {
+        match self.limits.get(kind) {
+            Some(limit) => *limit,
+            None if kind == kind::DOMAIN => u32::MAX,
+            None => self.default_limit,
+        }
+    }
+
+    /// The class of the evidence that two kinds were seen together: the weaker of their ranks. Lower is surer.
+    pub fn class(&self, a: &str, b: &str) -> i64 {
+        let rank = |kind: &str| self.kinds.rank(kind).map_or(i64::MAX, i64::from);
+        rank(a).max(rank(b))
+    }
+
+    /// The account that a corporate email address speaks for; `None` for a free-mail address.
+    pub fn corporate_domain(&self, identifier: &Identifier) -> Option<Identifier> {
+        if identifier.kind != "email" {
+            return None;
+        }
+        let (_, domain) = identifier.value.rsplit_once('@')?;
+        (!domain.is_empty() && !self.free_mail.contains(domain)).then(|| Identifier::new(kind::DOMAIN, "", domain))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_those_of_the_design() {
+        let rules = Settings::default().compile().unwrap();
+        assert_eq!((rules.limit("crm_contact"), rules.limit("user_id"), rules.limit("email")), (1, 1, 5));
+        assert_eq!((rules.limit("crm_account"), rules.limit("domain")), (1, u32::MAX));
+        assert_eq!(rules.class("email", "anonymous_id"), rules.class("anonymous_id", "phone"));
+        assert!(rules.class("crm_contact", "email") < rules.class("email", "phone"));
+    }
+
+    #[test]
+    fn every_error_is_reported() {
+        let settings = Settings {
+            custom_kinds: vec!["email".into(), "badge".into(), "badge".into()],
+            limits: [("fax".to_owned(), 0)].into(),
+            default_limit: 0,
+            ..Settings::default()
+        };
+        assert_eq!(settings.compile().unwrap_err().len(), 5);
+    }
+
+    #[test]
+    fn free_mail_names_no_account() {
+        let rules = Settings { free_mail: vec!["Mail.Example".into()], ..Settings::default() }.compile().unwrap();
+        let domain = |address: &str| rules.corporate_domain(&Identifier::new("email", "", address)).map(|found| found.value);
+        assert_eq!(domain("li@b-corp.example"), Some("b-corp.example".into()));
+        assert_eq!(domain("li@qq.com"), None);
+        assert_eq!(domain("li@mail.example"), None);
+        assert_eq!(rules.corporate_domain(&Identifier::new("phone", "", "+86@x.example")), None);
+    }
+}

@@ -1,0 +1,55 @@
+//! The identity stage: decodes the records of its inbox and gives them to the actors of its partition.
+
+use std::sync::Arc;
+
+use prost::Message;
+use tributary_proto::event::Body as What;
+use tributary_proto::identity_message::Body;
+use tributary_proto::{Identifier, IdentityMessage};
+use tributary_runtime::log::StageLog;
+use tributary_runtime::stage::{Context, Record, Rejection, Share, Stage, StageError};
+use tributary_runtime::state::StateError;
+use tributary_runtime::topic::Topic;
+
+use crate::core::Core;
+use crate::settings::Rules;
+
+/// What the stage reads and keeps.
+pub const LOG: StageLog =
+    StageLog { stage: "identity", inputs: &[Topic::IdentityInbox], changelog: Some(Topic::IdentityChangelog) };
+
+/// The identity stage of one partition.
+pub struct IdentityStage {
+    core: Core,
+}
+
+impl IdentityStage {
+    /// The stage of a partition.
+    pub fn new(rules: Arc<Rules>, share: Share) -> Self {
+        Self { core: Core::new(rules, share) }
+    }
+}
+
+impl Stage for IdentityStage {
+    fn handle(&mut self, record: &Record<'_>, context: &mut Context<'_>) -> Result<(), StageError> {
+        let malformed = |why: String| Rejection::new("protobuf_malformed", "", why);
+        let message = IdentityMessage::decode(record.value).map_err(|error| malformed(error.to_string()))?;
+        let body =
+            message.body.ok_or_else(|| malformed("a message without a body; is a newer version writing here?".into()))?;
+        let to = match &body {
+            // The key of a version is its milestone's.
+            Body::Event(event) if matches!(event.body, Some(What::Milestone(_))) => Identifier::default(),
+            _ => Identifier::from_key(record.key).map_err(|error| malformed(error.to_string()))?,
+        };
+        self.core.receive(context, to, body)?;
+        Ok(())
+    }
+
+    fn end_batch(&mut self, context: &mut Context<'_>) -> Result<(), StateError> {
+        self.core.settle(context)
+    }
+
+    fn discard_batch(&mut self) {
+        self.core.forget();
+    }
+}

@@ -1,0 +1,221 @@
+//! Reads the layers (files, environment, flags) into one list of overrides, each with where it came from.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::interpolate::interpolate;
+use super::origin::{ConfigError, Origin};
+use super::shape::{Place, Shape, advice, keys};
+use super::value::{from_text, from_toml, same_kind};
+
+/// Environment variables that begin so are settings.
+const PREFIX: &str = "TRIBUTARY_";
+
+/// Where settings are read from, beside the defaults. A later layer wins over an earlier one.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// TOML files; a later one wins.
+    pub files: Vec<PathBuf>,
+    /// All environment variables: `TRIBUTARY_SECTION__KEY` are settings, any may be named by `${env:NAME}`.
+    pub environment: BTreeMap<String, String>,
+    /// Flags of the form `section.key=value`; a later one wins.
+    pub flags: Vec<String>,
+}
+
+impl Sources {
+    /// These files and flags, with the environment of this process.
+    pub fn of_process(files: Vec<PathBuf>, flags: Vec<String>) -> Self {
+        let texts = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        Self { files, environment: texts.collect(), flags }
+    }
+}
+
+/// The overrides by path, and what was wrong with others.
+pub(super) struct Layers<'a> {
+    shape: Shape,
+    defaults: &'a Value,
+    environment: &'a BTreeMap<String, String>,
+    pub(super) overrides: BTreeMap<Vec<String>, (Value, Origin)>,
+    pub(super) errors: Vec<ConfigError>,
+}
+
+impl<'a> Layers<'a> {
+    /// Reads all layers.
+    pub(super) fn read(shape: Shape, defaults: &'a Value, sources: &'a Sources) -> Self {
+        let mut layers =
+            Self { shape, defaults, environment: &sources.environment, overrides: BTreeMap::new(), errors: Vec::new() };
+        sources.files.iter().for_each(|path| layers.file(path));
+        sources.environment.iter().for_each(|(name, value)| layers.variable(name, value));
+        sources.flags.iter().for_each(|flag| layers.flag(flag));
+        layers
+    }
+
+    fn error(&mut self, origin: Origin, path: &[String], problem: impl Into<String>) {
+        self.errors.push(ConfigError { origin, key: path.join("."), problem: problem.into() });
+    }
+
+    fn file(&mut self, path: &Path) {
+        let whole = Origin::File { path: path.to_owned(), line: 0 };
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) => return self.error(whole, &[], format!("cannot be read: {error}")),
+        };
+        let file = File { path, text: &text };
+        let (table, errors) = DeTable::parse_recoverable(&text);
+        for error in errors {
+            let origin = error.span().map_or(whole.clone(), |span| file.origin(span.start));
+            self.error(origin, &[], format!("not TOML: {}", error.message()));
+        }
+        self.table(&file, table.get_ref(), &mut Vec::new());
+    }
+
+    fn table(&mut self, file: &File<'_>, table: &DeTable<'_>, path: &mut Vec<String>) {
+        for (key, value) in table.iter() {
+            path.push(key.get_ref().to_string());
+            self.entry(file, key.span().start, value, path);
+            path.pop();
+        }
+    }
+
+    fn entry(&mut self, file: &File<'_>, at: usize, value: &Spanned<DeValue<'_>>, path: &mut Vec<String>) {
+        let origin = file.origin(at);
+        match (self.shape.place(self.defaults, path), value.get_ref()) {
+            (Place::Unknown, _) => {
+                let advice = advice(self.defaults, path);
+                self.error(origin, path, advice);
+            }
+            (Place::Table | Place::Inside | Place::Open { dotted: false }, DeValue::Table(table)) => {
+                self.table(file, table, path)
+            }
+            (Place::Open { .. }, DeValue::Table(table)) => self.dotted(file, table, path, ""),
+            (Place::Table | Place::Open { .. }, other) => {
+                self.error(origin, path, format!("expected a section, found {}", toml_kind(other)));
+            }
+            (Place::Leaf(default), other) => self.leaf(origin, path.clone(), self.convert(other, default), default),
+            (Place::Inside, other) => self.leaf(origin, path.clone(), self.convert(other, None), None),
+        }
+    }
+
+    /// Reads a table whose keys have dots: `linger.ms = 5` is in TOML a table `linger` with `ms` in it.
+    fn dotted(&mut self, file: &File<'_>, table: &DeTable<'_>, root: &[String], before: &str) {
+        for (key, value) in table.iter() {
+            let dotted = if before.is_empty() { key.get_ref().to_string() } else { format!("{before}.{}", key.get_ref()) };
+            match value.get_ref() {
+                DeValue::Table(table) => self.dotted(file, table, root, &dotted),
+                leaf => {
+                    let path = root.iter().cloned().chain([dotted]).collect();
+                    self.leaf(file.origin(key.span().start), path, self.convert(leaf, None), None);
+                }
+            }
+        }
+    }
+
+    /// Converts a TOML value and resolves what its strings refer to.
+    fn convert(&self, value: &DeValue<'_>, default: Option<&Value>) -> Result<Value, String> {
+        from_toml(value, &mut |text| self.text(text, default))
+    }
+
+    /// A string of a file: one that was interpolated takes the kind of the default, as text of the environment does.
+    fn text(&self, text: &str, default: Option<&Value>) -> Result<Value, String> {
+        let resolved = interpolate(text, self.environment)?;
+        match default {
+            Some(Value::Bool(_) | Value::Number(_)) if resolved != text => from_text(&resolved, default),
+            _ => Ok(Value::from(resolved)),
+        }
+    }
+
+    fn leaf(&mut self, origin: Origin, path: Vec<String>, value: Result<Value, String>, default: Option<&Value>) {
+        match value.and_then(|value| same_kind(&value, default).map(|()| value)) {
+            Ok(value) => {
+                self.overrides.insert(path, (value, origin));
+            }
+            Err(problem) => self.error(origin, &path, problem),
+        }
+    }
+
+    fn variable(&mut self, name: &str, text: &str) {
+        let Some(key) = name.strip_prefix(PREFIX) else { return };
+        let origin = Origin::Environment(name.to_owned());
+        if !key.contains("__") {
+            // Kubernetes sets TRIBUTARY_PORT and the like for a service of our name, so an unknown one is no error.
+            let meant = keys(self.defaults).into_iter().find(|known| variable_form(known, "_").eq_ignore_ascii_case(key));
+            if let Some(known) = meant {
+                let problem = format!("is not read; for `{known}` set {PREFIX}{}", variable_form(&known, "__"));
+                self.error(origin, &[], problem);
+            }
+            return;
+        }
+        let path = self.variable_path(key);
+        self.assign(origin, path, text);
+    }
+
+    /// The path that a variable means: keys compare without case, with `_` for the `.` and `-` that a variable cannot hold.
+    fn variable_path(&self, name: &str) -> Vec<String> {
+        let mut path: Vec<String> = Vec::new();
+        let mut at = Some(self.defaults);
+        for part in name.split("__").map(str::to_ascii_lowercase) {
+            let known = at.and_then(Value::as_object).into_iter().flat_map(|table| table.keys());
+            let known = known.into_iter().find(|key| key.replace(['.', '-'], "_") == part).cloned();
+            let dotted = self.shape.place(self.defaults, &path) == Place::Open { dotted: true };
+            let key = known.unwrap_or_else(|| if dotted { part.replace('_', ".") } else { part });
+            at = at.and_then(|table| table.get(&key));
+            path.push(key);
+        }
+        path
+    }
+
+    fn flag(&mut self, flag: &str) {
+        match flag.split_once('=') {
+            Some((key, text)) => self.assign(Origin::Flag(key.to_owned()), self.shape.split(key.trim()), text),
+            None => self.error(Origin::Flag(flag.to_owned()), &[], "expected `section.key=value`"),
+        }
+    }
+
+    fn assign(&mut self, origin: Origin, path: Vec<String>, text: &str) {
+        let default = match self.shape.place(self.defaults, &path) {
+            Place::Leaf(default) => default,
+            Place::Inside => None,
+            Place::Table | Place::Open { .. } => return self.error(origin, &path, "is a section; give one of its keys"),
+            Place::Unknown => {
+                let advice = advice(self.defaults, &path);
+                return self.error(origin, &path, advice);
+            }
+        };
+        let value = interpolate(text, self.environment).and_then(|text| from_text(&text, default));
+        self.leaf(origin, path, value, default);
+    }
+}
+
+/// The environment variable's form of a dotted key.
+fn variable_form(key: &str, separator: &str) -> String {
+    key.split('.').map(|part| part.replace('-', "_").to_ascii_uppercase()).collect::<Vec<_>>().join(separator)
+}
+
+fn toml_kind(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) | DeValue::Datetime(_) => "text",
+        DeValue::Integer(_) | DeValue::Float(_) => "a number",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a section",
+    }
+}
+
+/// A file that is being read.
+struct File<'a> {
+    path: &'a Path,
+    text: &'a str,
+}
+
+impl File<'_> {
+    fn origin(&self, offset: usize) -> Origin {
+        let before = self.text.as_bytes().get(..offset).unwrap_or_default();
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        Origin::File { path: self.path.to_owned(), line }
+    }
+}

@@ -1,0 +1,138 @@
+//! Configuration: built-in defaults < TOML files < environment < flags, with every problem reported at once.
+//!
+//! The defaults are a value of the settings' own type; from them the loader knows which keys exist and of what kind they are.
+//!
+//! ```
+//! use serde::{Deserialize, Serialize};
+//! use tributary_runtime::config::{Problems, Settings, Shape, Sources, load};
+//!
+//! #[derive(Default, Serialize, Deserialize)]
+//! #[serde(default)]
+//! struct Example { http: Http }
+//!
+//! #[derive(Default, Serialize, Deserialize)]
+//! #[serde(default)]
+//! struct Http { listen: String }
+//!
+//! impl Settings for Example {
+//!     const SHAPE: Shape = Shape { open: &[], whole: &[] };
+//!     fn check(&self, problems: &mut Problems) {
+//!         problems.unless(self.http.listen.contains(':'), "http.listen", "expected `address:port`");
+//!     }
+//! }
+//!
+//! let sources = Sources { flags: vec!["http.listen=127.0.0.1:9464".into()], ..Sources::default() };
+//! assert_eq!(load::<Example>(&sources).unwrap().http.listen, "127.0.0.1:9464");
+//!
+//! let wrong = Sources { flags: vec!["http.lisen=1".into(), "http.listen=x".into()], ..Sources::default() };
+//! assert_eq!(load::<Example>(&wrong).err().unwrap().0.len(), 2);
+//! ```
+
+mod interpolate;
+pub mod kafka;
+mod layers;
+mod origin;
+mod secret;
+pub mod settings;
+mod shape;
+mod value;
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use layers::Layers;
+
+pub use layers::Sources;
+pub use origin::{ConfigError, ConfigErrors, Origin, Problems};
+pub use secret::Secret;
+pub use shape::{OpenMap, Shape};
+
+/// A type of settings: its default value is the first layer.
+pub trait Settings: Default + Serialize + DeserializeOwned {
+    /// Which tables are free-form.
+    const SHAPE: Shape;
+
+    /// Looks for values that are of the right kind and yet cannot be used.
+    fn check(&self, problems: &mut Problems);
+}
+
+/// The defaults as a tree, which names every key.
+pub fn defaults<T: Settings>() -> Value {
+    serde_json::to_value(T::default()).unwrap_or_default()
+}
+
+/// Every key, dotted.
+pub fn keys<T: Settings>() -> Vec<String> {
+    shape::keys(&defaults::<T>())
+}
+
+/// Loads settings from all layers.
+///
+/// # Errors
+/// Everything that is wrong in any layer, each with its origin: files that cannot be read or parsed, unknown keys, values of the
+/// wrong kind, references that do not resolve, and what [`Settings::check`] finds.
+pub fn load<T: Settings>(sources: &Sources) -> Result<T, ConfigErrors> {
+    let defaults = defaults::<T>();
+    let Layers { overrides, mut errors, .. } = Layers::read(T::SHAPE, &defaults, sources);
+    let usable = try_alone::<T>(&defaults, &overrides, &mut errors);
+    let mut merged = defaults;
+    for (path, (value, _)) in &usable {
+        value::set(&mut merged, path, (*value).clone());
+    }
+    let settings = match serde_json::from_value::<T>(merged) {
+        Ok(settings) => settings,
+        Err(error) => {
+            errors.push(ConfigError { origin: Origin::Settings, key: String::new(), problem: error.to_string() });
+            return Err(ConfigErrors(errors));
+        }
+    };
+    let mut problems = Problems::default();
+    settings.check(&mut problems);
+    for (key, problem) in problems.0 {
+        let origin = origin_of(&T::SHAPE.split(&key), &overrides);
+        errors.push(ConfigError { origin, key, problem });
+    }
+    if errors.is_empty() { Ok(settings) } else { Err(ConfigErrors(errors)) }
+}
+
+type Overrides = BTreeMap<Vec<String>, (Value, Origin)>;
+
+/// Tries every override alone over the defaults, so that each one's problem is found and has its own origin. Keys inside an entry
+/// of an open table are tried together. Returns the ones that can be used.
+fn try_alone<'a, T: Settings>(
+    defaults: &Value,
+    overrides: &'a Overrides,
+    errors: &mut Vec<ConfigError>,
+) -> BTreeMap<&'a [String], &'a (Value, Origin)> {
+    let mut units: BTreeMap<&[String], Vec<(&[String], &(Value, Origin))>> = BTreeMap::new();
+    for (path, value) in overrides {
+        let unit = path.get(..T::SHAPE.unit_length(path)).unwrap_or(path);
+        units.entry(unit).or_default().push((path, value));
+    }
+    let mut usable = BTreeMap::new();
+    for (unit, members) in units {
+        let mut alone = defaults.clone();
+        for (path, (value, _)) in &members {
+            value::set(&mut alone, path, value.clone());
+        }
+        match (serde_json::from_value::<T>(alone), members.first()) {
+            (Err(error), Some((_, (_, origin)))) => {
+                errors.push(ConfigError { origin: origin.clone(), key: unit.join("."), problem: error.to_string() });
+            }
+            _ => usable.extend(members),
+        }
+    }
+    usable
+}
+
+/// The origin of the override at, below or above `path`.
+fn origin_of(path: &[String], overrides: &Overrides) -> Origin {
+    let near = |(at, _): &(&Vec<String>, &(Value, Origin))| at.starts_with(path) || path.starts_with(at);
+    overrides.iter().find(near).map_or(Origin::Settings, |(_, (_, origin))| origin.clone())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,83 @@
+//! Where a setting came from, and what can be wrong with it.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// Where a value came from: what an error points at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// A configuration file.
+    File {
+        /// Its path, as given.
+        path: PathBuf,
+        /// The line, from 1; 0 when the file as a whole is meant.
+        line: usize,
+    },
+    /// An environment variable, by name.
+    Environment(String),
+    /// A `--set` flag, by its key.
+    Flag(String),
+    /// The settings as a whole.
+    Settings,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { path, line: 0 } => write!(f, "{}", path.display()),
+            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Self::Environment(name) => write!(f, "environment variable {name}"),
+            Self::Flag(key) => write!(f, "--set {key}"),
+            Self::Settings => f.write_str("settings"),
+        }
+    }
+}
+
+/// One thing that is wrong with the settings.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{origin}: {}{}{problem}", .key, if .key.is_empty() { "" } else { ": " })]
+pub struct ConfigError {
+    /// Where the value came from.
+    pub origin: Origin,
+    /// The key, dotted; empty where the source as a whole is at fault.
+    pub key: String,
+    /// What is wrong and what to do; never holds the value of a secret.
+    pub problem: String,
+}
+
+/// Everything that is wrong with the settings, so that one run of the program is enough to see it all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigErrors(pub Vec<ConfigError>);
+
+impl std::error::Error for ConfigErrors {}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = if self.0.len() == 1 { "" } else { "s" };
+        write!(f, "{} problem{plural} in the configuration", self.0.len())?;
+        self.0.iter().try_for_each(|error| write!(f, "\n  {error}"))
+    }
+}
+
+/// What a check of finished settings found, by key.
+#[derive(Debug, Default)]
+pub struct Problems(pub(super) Vec<(String, String)>);
+
+impl Problems {
+    /// Records that the value of the dotted `key` cannot be used.
+    pub fn at(&mut self, key: impl Into<String>, problem: impl Into<String>) {
+        self.0.push((key.into(), problem.into()));
+    }
+
+    /// Records a problem unless `fine`.
+    pub fn unless(&mut self, fine: bool, key: &str, problem: &str) {
+        if !fine {
+            self.at(key, problem);
+        }
+    }
+
+    /// Whether nothing was found.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}

@@ -1,0 +1,323 @@
+//! The sections that configure the runtime: topics, state, HTTP, log and worker. (`[kafka]` has a [module](super::kafka) of its own.)
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::Problems;
+use super::kafka::is_topic_text;
+use crate::topic::Topic;
+
+/// `[topics]`: names, partitions and retention.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TopicsSettings {
+    /// Begins the name of every topic: `tributary.credits`.
+    pub prefix: String,
+    /// Partitions of topics that `topics create` makes.
+    pub partitions: u32,
+    /// Copies of every record.
+    pub replication_factor: u32,
+    /// Days that raw input is kept; 0 for ever.
+    pub raw_retention_days: u32,
+    /// Days that inboxes are kept, at least as long as the longest outage to recover from; 0 for ever.
+    pub inbox_retention_days: u32,
+    /// Days that credit updates are kept; 0 for ever.
+    pub credits_retention_days: u32,
+    /// Days that dead letters are kept; 0 for ever. They hold personal data.
+    pub dead_letters_retention_days: u32,
+    /// Days that a deletion stays in compacted topics: a process that was away longer restores its state from the start.
+    pub tombstone_retention_days: u32,
+    /// The largest raw record, in bytes.
+    pub record_bytes_max: u32,
+    /// Names that differ from `prefix.role`, by role.
+    pub names: BTreeMap<String, String>,
+}
+
+impl Default for TopicsSettings {
+    fn default() -> Self {
+        Self {
+            prefix: "tributary".into(),
+            partitions: 4,
+            replication_factor: 1,
+            raw_retention_days: 7,
+            inbox_retention_days: 7,
+            credits_retention_days: 0,
+            dead_letters_retention_days: 30,
+            tombstone_retention_days: 7,
+            record_bytes_max: 4 * 1024 * 1024,
+            names: BTreeMap::new(),
+        }
+    }
+}
+
+impl TopicsSettings {
+    /// The name of the topic with this role.
+    pub fn name(&self, topic: Topic) -> String {
+        self.names.get(topic.name()).cloned().unwrap_or_else(|| format!("{}.{}", self.prefix, topic.name()))
+    }
+
+    fn check(&self, problems: &mut Problems) {
+        problems.unless(is_topic_text(&self.prefix), "topics.prefix", "expected letters, digits, `.`, `_` or `-`");
+        problems.unless((1..=10_000).contains(&self.partitions), "topics.partitions", "expected 1 to 10000");
+        let factor = i16::try_from(self.replication_factor).is_ok_and(|factor| factor > 0);
+        problems.unless(factor, "topics.replication_factor", "expected 1 or more");
+        problems.unless(self.tombstone_retention_days > 0, "topics.tombstone_retention_days", "expected 1 or more");
+        let size = (1_024..=64 * 1024 * 1024).contains(&self.record_bytes_max);
+        problems.unless(size, "topics.record_bytes_max", "expected 1024 to 67108864 bytes");
+        for (role, name) in &self.names {
+            let key = format!("topics.names.{role}");
+            if !Topic::ALL.iter().any(|topic| topic.name() == role) {
+                let roles = Topic::ALL.map(Topic::name).join(", ");
+                problems.at(key, format!("no such role; the roles are {roles}"));
+            } else if !is_topic_text(name) {
+                problems.at(key, "expected letters, digits, `.`, `_` or `-`");
+            }
+        }
+        let mut names = BTreeMap::new();
+        for topic in Topic::ALL {
+            if let Some(other) = names.insert(self.name(topic), topic) {
+                let problem = format!("{} and {} have the same name", other.name(), topic.name());
+                problems.at(format!("topics.names.{}", topic.name()), problem);
+            }
+        }
+    }
+}
+
+/// `[state]`: where it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StateSettings {
+    /// The folder; empty for `tributary` in the user's data folder (XDG), or `./tributary-state` where there is none.
+    pub path: PathBuf,
+    /// What all of RocksDB may take, in MiB: block cache and write buffers.
+    pub memory_mb: u32,
+}
+
+impl Default for StateSettings {
+    fn default() -> Self {
+        Self { path: PathBuf::new(), memory_mb: 512 }
+    }
+}
+
+impl StateSettings {
+    /// The folder to use. `variable` looks up an environment variable.
+    ///
+    /// Source: XDG Base Directory Specification 0.8, `XDG_DATA_HOME`.
+    pub fn folder(&self, variable: impl Fn(&str) -> Option<String>) -> PathBuf {
+        if !self.path.as_os_str().is_empty() {
+            return self.path.clone();
+        }
+        let absolute = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let data = absolute("XDG_DATA_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/share")));
+        data.map_or_else(|| PathBuf::from("tributary-state"), |data| data.join("tributary"))
+    }
+
+    /// The folder to use, by the environment of this process.
+    pub fn folder_of_process(&self) -> PathBuf {
+        self.folder(|name| std::env::var(name).ok())
+    }
+
+    fn check(&self, problems: &mut Problems) {
+        problems.unless(self.memory_mb >= 16, "state.memory_mb", "expected 16 or more");
+    }
+}
+
+/// `[http]`: metrics and health.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HttpSettings {
+    /// Address and port of `/metrics`, `/livez` and `/readyz`; loopback by default, for they have no login.
+    pub listen: SocketAddr,
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 9464)) }
+    }
+}
+
+/// `[log]`: what is written to standard error.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogSettings {
+    /// The least severe level that is written.
+    pub level: LogLevel,
+    /// For people or for programs.
+    pub format: LogFormat,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self { level: LogLevel::Info, format: LogFormat::Text }
+    }
+}
+
+/// How severe a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogLevel {
+    /// Somebody must act.
+    Error,
+    /// Somebody should look.
+    Warn,
+    /// What the service does.
+    Info,
+    /// How it does it.
+    Debug,
+    /// Every step.
+    Trace,
+}
+
+impl LogLevel {
+    /// The name, as it is configured.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+/// The form of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `[worker]`: how records are processed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WorkerSettings {
+    /// The most records in one transaction. Few mean low latency under load, many mean speed.
+    pub batch_records: u32,
+    /// The longest that a transaction stays open, in milliseconds.
+    pub batch_ms: u32,
+    /// Threads of each stage.
+    pub threads: ThreadSettings,
+    /// Encoding of each output topic.
+    pub formats: FormatSettings,
+}
+
+impl Default for WorkerSettings {
+    fn default() -> Self {
+        Self { batch_records: 10_000, batch_ms: 200, threads: ThreadSettings::default(), formats: FormatSettings::default() }
+    }
+}
+
+impl WorkerSettings {
+    fn check(&self, problems: &mut Problems) {
+        problems.unless((1..=1_000_000).contains(&self.batch_records), "worker.batch_records", "expected 1 to 1000000");
+        problems.unless((1..=60_000).contains(&self.batch_ms), "worker.batch_ms", "expected 1 to 60000 milliseconds");
+        let ThreadSettings { ingest, identity, attributor } = self.threads;
+        for (stage, threads) in [("ingest", ingest), ("identity", identity), ("attributor", attributor)] {
+            problems.unless((1..=256).contains(&threads), &format!("worker.threads.{stage}"), "expected 1 to 256");
+        }
+    }
+}
+
+/// `[worker.threads]`: workers of each stage in this process; more than the stage has partitions stay idle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ThreadSettings {
+    /// Of the ingest stage.
+    pub ingest: u32,
+    /// Of the identity stage.
+    pub identity: u32,
+    /// Of the attributor stage.
+    pub attributor: u32,
+}
+
+impl Default for ThreadSettings {
+    fn default() -> Self {
+        Self { ingest: 1, identity: 1, attributor: 1 }
+    }
+}
+
+/// `[worker.formats]`: the encoding of each output topic.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "snake_case")]
+pub struct FormatSettings {
+    /// Of credit updates.
+    pub credits: Format,
+    /// Of profiles.
+    pub profiles: Format,
+    /// Of accounts.
+    pub accounts: Format,
+    /// Of dead letters.
+    pub dead_letters: Format,
+}
+
+impl FormatSettings {
+    /// The encoding of a topic; of all but the outputs it is Protobuf.
+    pub const fn of(&self, topic: Topic) -> Format {
+        match topic {
+            Topic::Credits => self.credits,
+            Topic::Profiles => self.profiles,
+            Topic::Accounts => self.accounts,
+            Topic::DeadLetters => self.dead_letters,
+            _ => Format::Protobuf,
+        }
+    }
+}
+
+/// How an output record is encoded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// Bare Protobuf, as `output.proto` has it.
+    #[default]
+    Protobuf,
+    /// The proto3 JSON mapping with snake_case names.
+    Json,
+}
+
+/// Checks the sections of this module.
+pub fn check(topics: &TopicsSettings, state: &StateSettings, worker: &WorkerSettings, problems: &mut Problems) {
+    topics.check(problems);
+    state.check(problems);
+    worker.check(problems);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topics_are_named_by_prefix_and_role_unless_overridden() {
+        let names = BTreeMap::from([("dead-letters".into(), "quarantine".into())]);
+        let topics = TopicsSettings { names, ..Default::default() };
+        assert_eq!(topics.name(Topic::Credits), "tributary.credits");
+        assert_eq!(topics.name(Topic::DeadLetters), "quarantine");
+    }
+
+    #[test]
+    fn names_must_exist_and_differ() {
+        let names = BTreeMap::from([("credit".into(), "x".into()), ("sdk".into(), "tributary.utm".into())]);
+        let mut problems = Problems::default();
+        TopicsSettings { names, partitions: 0, ..Default::default() }.check(&mut problems);
+        let keys: Vec<&str> = problems.0.iter().map(|(key, _)| key.as_str()).collect();
+        assert_eq!(keys, ["topics.partitions", "topics.names.credit", "topics.names.utm"]);
+    }
+
+    #[test]
+    fn the_state_folder_follows_xdg() {
+        let state = StateSettings::default();
+        let env = |set: &'static [(&str, &str)]| {
+            move |name: &str| set.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        };
+        assert_eq!(state.folder(env(&[("XDG_DATA_HOME", "/d"), ("HOME", "/h")])), PathBuf::from("/d/tributary"));
+        assert_eq!(state.folder(env(&[("XDG_DATA_HOME", "d"), ("HOME", "/h")])), PathBuf::from("/h/.local/share/tributary"));
+        assert_eq!(state.folder(env(&[])), PathBuf::from("tributary-state"));
+        assert_eq!(StateSettings { path: "x".into(), ..state }.folder(env(&[])), PathBuf::from("x"));
+    }
+}

@@ -1,0 +1,169 @@
+//! The keys that exist: found in the defaults, so that no list of them can be forgotten.
+
+use serde_json::Value;
+
+/// A table whose keys the user chooses.
+#[derive(Debug, Clone, Copy)]
+pub struct OpenMap {
+    /// Its dotted path.
+    pub path: &'static str,
+    /// Whether its keys contain dots themselves, as the settings of a Kafka client do.
+    pub dotted: bool,
+}
+
+/// What the defaults alone do not say about the keys.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Shape {
+    /// Tables whose keys the user chooses. Their entries are added to the default ones.
+    pub open: &'static [OpenMap],
+    /// Paths (a `*` matches one key) whose value replaces the default as a whole, because its form can vary.
+    pub whole: &'static [&'static str],
+}
+
+/// What stands at a path.
+#[derive(Debug, PartialEq)]
+pub(super) enum Place<'a> {
+    /// A value, with its default where there is one.
+    Leaf(Option<&'a Value>),
+    /// A table with fixed keys.
+    Table,
+    /// A table whose keys the user chooses.
+    Open { dotted: bool },
+    /// Inside an entry of an open table: the entry's own type decides.
+    Inside,
+    /// Nothing: no such key.
+    Unknown,
+}
+
+impl Shape {
+    fn open_map(&self, path: &[String]) -> Option<&OpenMap> {
+        self.open.iter().find(|map| map.path.split('.').eq(path.iter().map(String::as_str)))
+    }
+
+    fn is_whole(&self, path: &[String]) -> bool {
+        self.whole.iter().any(|pattern| {
+            pattern.split('.').count() == path.len() && pattern.split('.').zip(path).all(|(want, is)| want == "*" || want == is)
+        })
+    }
+
+    /// What stands at `path` in the defaults.
+    pub(super) fn place<'a>(&self, defaults: &'a Value, path: &[String]) -> Place<'a> {
+        let found = path.iter().try_fold(defaults, |at, key| at.get(key));
+        if self.is_whole(path) {
+            return Place::Leaf(None);
+        }
+        if let Some(map) = self.open_map(path) {
+            return Place::Open { dotted: map.dotted };
+        }
+        let parent_open = (1..path.len()).rev().find_map(|length| path.get(..length).and_then(|part| self.open_map(part)));
+        match (found, parent_open) {
+            (Some(Value::Object(_)), None) => Place::Table,
+            (Some(Value::Object(_)), Some(_)) => Place::Inside,
+            (Some(value), _) => Place::Leaf(Some(value)),
+            (None, Some(map)) if map.dotted => Place::Leaf(None),
+            (None, Some(_)) => Place::Inside,
+            (None, None) => Place::Unknown,
+        }
+    }
+
+    /// How many keys of `path` are tried together: all of them for a plain value, up to the entry inside an open table.
+    pub(super) fn unit_length(&self, path: &[String]) -> usize {
+        (1..path.len())
+            .find(|length| path.get(..*length).is_some_and(|part| self.open_map(part).is_some()))
+            .map_or(path.len(), |length| length + 1)
+    }
+
+    /// Splits a dotted key. In an open table with dotted keys the rest is one key.
+    pub(super) fn split(&self, dotted: &str) -> Vec<String> {
+        for map in self.open.iter().filter(|map| map.dotted) {
+            if let Some(rest) = dotted.strip_prefix(map.path).and_then(|rest| rest.strip_prefix('.')) {
+                return map.path.split('.').chain([rest]).map(str::to_owned).collect();
+            }
+        }
+        dotted.split('.').map(str::to_owned).collect()
+    }
+}
+
+/// All keys of the defaults, dotted; tables without entries count as keys.
+pub(super) fn keys(defaults: &Value) -> Vec<String> {
+    fn visit(value: &Value, path: &str, found: &mut Vec<String>) {
+        match value {
+            Value::Object(entries) if !entries.is_empty() => {
+                for (key, value) in entries {
+                    let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                    visit(value, &path, found);
+                }
+            }
+            _ => found.push(path.to_owned()),
+        }
+    }
+    let mut found = Vec::new();
+    visit(defaults, "", &mut found);
+    found
+}
+
+/// What to do about a key that does not exist: the nearest one that does, by its whole path or beside it.
+pub(super) fn advice(defaults: &Value, path: &[String]) -> String {
+    /// Names less alike than this are not worth mentioning.
+    const LIKENESS_MIN: f64 = 0.75;
+    let wanted = path.join(".");
+    let last = path.last().map(String::as_str).unwrap_or_default();
+    let parent = path.get(..path.len().saturating_sub(1)).unwrap_or_default();
+    let beside = parent.iter().try_fold(defaults, |at, key| at.get(key)).and_then(Value::as_object);
+    let beside = beside.into_iter().flat_map(|table| table.keys()).map(|key| {
+        let full = parent.iter().map(String::as_str).chain([key.as_str()]).collect::<Vec<_>>().join(".");
+        (strsim::jaro_winkler(last, key), full)
+    });
+    let anywhere = keys(defaults).into_iter().map(|key| {
+        let same_name = key.rsplit('.').next() == Some(last);
+        let likeness = strsim::jaro_winkler(&wanted, &key);
+        (if same_name { likeness.max(0.9) } else { likeness }, key)
+    });
+    let nearest = beside.chain(anywhere).max_by(|a, b| a.0.total_cmp(&b.0));
+    match nearest {
+        Some((likeness, key)) if likeness >= LIKENESS_MIN => format!("unknown key; did you mean `{key}`?"),
+        _ => "unknown key; the reference configuration names every key".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const SHAPE: Shape = Shape {
+        open: &[OpenMap { path: "kafka.client", dotted: true }, OpenMap { path: "models", dotted: false }],
+        whole: &["models.*.window"],
+    };
+
+    fn path(dotted: &str) -> Vec<String> {
+        SHAPE.split(dotted)
+    }
+
+    #[test]
+    fn places() {
+        let defaults =
+            json!({"kafka": {"brokers": "", "client": {}}, "models": {"linear": {"window": {"days": 1}, "kind": "linear"}}});
+        let place = |dotted| SHAPE.place(&defaults, &path(dotted));
+        assert_eq!(place("kafka"), Place::Table);
+        assert_eq!(place("kafka.brokers"), Place::Leaf(Some(&json!(""))));
+        assert_eq!(place("kafka.client"), Place::Open { dotted: true });
+        assert_eq!(place("kafka.client.linger.ms"), Place::Leaf(None));
+        assert_eq!(place("kafka.broker"), Place::Unknown);
+        assert_eq!(place("models.mine.kind"), Place::Inside);
+        assert_eq!(place("models.linear"), Place::Inside);
+        assert_eq!(place("models.linear.window"), Place::Leaf(None));
+        assert_eq!(SHAPE.unit_length(&path("models.mine.window.days")), 2);
+        assert_eq!(SHAPE.unit_length(&path("kafka.brokers")), 2);
+    }
+
+    #[test]
+    fn the_nearest_key_is_named() {
+        let defaults = json!({"kafka": {"brokers": "", "group_prefix": ""}, "http": {"listen": ""}});
+        assert!(advice(&defaults, &path("kafka.brokerz")).contains("`kafka.brokers`"));
+        assert!(advice(&defaults, &path("kafk.brokers")).contains("`kafka.brokers`"));
+        assert!(advice(&defaults, &path("listen")).contains("`http.listen`"));
+        assert!(!advice(&defaults, &path("zzz")).contains("did you mean"));
+    }
+}

@@ -1,0 +1,105 @@
+//! Keys and values of the embedded log. Part of the stored format: do not change.
+
+use crate::stage::Output;
+use crate::topic::Topic;
+
+pub(super) const FORMAT: &[u8] = b"format";
+pub(super) const PARTITIONS: &[u8] = b"partitions";
+
+/// Length of the part of a record's key that names its partition.
+const PARTITION_LEN: usize = 5;
+
+/// The topic's number on disk.
+fn number(topic: Topic) -> u8 {
+    match topic {
+        Topic::Sdk => 1,
+        Topic::Utm => 2,
+        Topic::Webhook => 3,
+        Topic::Offline => 4,
+        Topic::IdentityInbox => 5,
+        Topic::AttributorInbox => 6,
+        Topic::Credits => 7,
+        Topic::Profiles => 8,
+        Topic::Accounts => 9,
+        Topic::DeadLetters => 10,
+        Topic::IdentityChangelog => 11,
+        Topic::AttributorChangelog => 12,
+    }
+}
+
+pub(super) fn record(topic: Topic, partition: u32, offset: u64) -> Vec<u8> {
+    let mut key = Vec::with_capacity(13);
+    key.push(number(topic));
+    key.extend_from_slice(&partition.to_be_bytes());
+    key.extend_from_slice(&offset.to_be_bytes());
+    key
+}
+
+pub(super) fn same_partition(a: &[u8], b: &[u8]) -> bool {
+    a.get(..PARTITION_LEN) == b.get(..PARTITION_LEN)
+}
+
+pub(super) fn offset_of(key: &[u8]) -> u64 {
+    key.last_chunk::<8>().map_or(0, |bytes| u64::from_be_bytes(*bytes))
+}
+
+pub(super) fn record_value(output: &Output, timestamp_ms: i64) -> Vec<u8> {
+    let value = output.value.as_deref();
+    let mut bytes = Vec::with_capacity(13 + output.key.len() + value.map_or(0, <[u8]>::len));
+    bytes.extend_from_slice(&timestamp_ms.to_be_bytes());
+    bytes.push(u8::from(value.is_some()));
+    bytes.extend_from_slice(&(output.key.len() as u32).to_be_bytes());
+    bytes.extend_from_slice(&output.key);
+    bytes.extend_from_slice(value.unwrap_or_default());
+    bytes
+}
+
+/// Timestamp, key and value; `None` where the bytes are no record.
+pub(super) fn parse_value(bytes: &[u8]) -> Option<(i64, &[u8], Option<&[u8]>)> {
+    let (timestamp, rest) = bytes.split_first_chunk::<8>()?;
+    let (flag, rest) = rest.split_first()?;
+    let (length, rest) = rest.split_first_chunk::<4>()?;
+    let (key, value) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
+    Some((i64::from_be_bytes(*timestamp), key, (*flag == 1).then_some(value)))
+}
+
+pub(super) fn offset(stage: &str, topic: Topic, partition: u32) -> Vec<u8> {
+    let mut key = Vec::with_capacity(stage.len() + 6);
+    key.extend_from_slice(stage.as_bytes());
+    key.extend_from_slice(&[0, number(topic)]);
+    key.extend_from_slice(&partition.to_be_bytes());
+    key
+}
+
+pub(super) fn state_prefix(stage: &str, partition: u32) -> Vec<u8> {
+    let mut key = Vec::with_capacity(stage.len() + 5);
+    key.extend_from_slice(stage.as_bytes());
+    key.push(0);
+    key.extend_from_slice(&partition.to_be_bytes());
+    key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_the_literal_bytes_of_the_format() {
+        assert_eq!(record(Topic::Credits, 2, 258), [7, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 1, 2]);
+        assert_eq!(offset("identity", Topic::IdentityInbox, 1), b"identity\0\x05\0\0\0\x01");
+        let output = Output { topic: Topic::Credits, key: b"k".to_vec(), value: Some(b"v".to_vec()) };
+        let bytes = record_value(&output, 1);
+        assert_eq!(bytes, [0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 1, b'k', b'v']);
+        assert_eq!(parse_value(&bytes), Some((1, &b"k"[..], Some(&b"v"[..]))));
+        assert_eq!(parse_value(&bytes[..12]), None);
+        let tombstone = Output { value: None, ..output };
+        assert_eq!(parse_value(&record_value(&tombstone, 1)), Some((1, &b"k"[..], None)));
+    }
+
+    #[test]
+    fn topics_have_numbers_of_their_own() {
+        let mut numbers = Topic::ALL.map(number).to_vec();
+        numbers.dedup();
+        assert_eq!(numbers.len(), Topic::ALL.len());
+    }
+}

@@ -1,0 +1,368 @@
+//! The embedded log: topics, offsets and state in one RocksDB, for a single process without a broker. Durable.
+//!
+//! A transaction is one write batch: records, offsets and state change together or not at all, whenever the process is killed. Records
+//! that the machine's own failure could lose are those the operating system had not written yet, unless `sync` is set.
+//!
+//! | column family | key (integers big-endian) | value |
+//! |---|---|---|
+//! | `records` | topic u8, partition u32, offset u64 | timestamp i64, flag u8 (1: has a value), key length u32, key, value |
+//! | `offsets` | stage, 0, topic u8, partition u32 | next offset u64 |
+//! | `state` | stage, 0, partition u32, actor key, sub-key | value |
+//! | `meta` | `format`, `partitions` | u32 |
+
+mod keys;
+mod session;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rocksdb::{
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, IteratorMode, Options, ReadOptions, WriteBatch, WriteOptions,
+};
+use tributary_proto::{FORMAT_VERSION, partition};
+
+use crate::log::StageLog;
+use crate::stage::Output;
+use crate::topic::Topic;
+
+pub use session::EmbeddedSession;
+
+const FAMILIES: [&str; 4] = [RECORDS, OFFSETS, STATE, META];
+const RECORDS: &str = "records";
+const OFFSETS: &str = "offsets";
+const STATE: &str = "state";
+const META: &str = "meta";
+
+/// How an embedded log is opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EmbeddedOptions {
+    /// Its folder; made if it does not exist.
+    pub path: PathBuf,
+    /// Partitions of every topic. Fixed when the log is made.
+    pub partitions: u32,
+    /// Bytes of memory for the block cache and the write buffers together.
+    pub memory_bytes: usize,
+    /// Whether a commit waits for the disk: then it survives a failure of the machine, not only of the process.
+    pub sync: bool,
+}
+
+/// Why the embedded log failed.
+#[derive(Debug, thiserror::Error)]
+pub enum EmbeddedError {
+    /// RocksDB.
+    #[error("{operation} the embedded log in {}: {why}", .path.display())]
+    Store {
+        /// What was being done.
+        operation: &'static str,
+        /// The folder.
+        path: PathBuf,
+        /// What RocksDB said.
+        why: String,
+    },
+    /// Another process has it open.
+    #[error("the embedded log in {} is in use by another process; stop that one, or choose another state.path", .path.display())]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// It was made with another number of partitions.
+    #[error(
+        "the embedded log in {} has {found} partitions, not {wanted}: set topics.partitions = {found}, or replay into a new folder",
+        .path.display()
+    )]
+    Partitions {
+        /// The folder.
+        path: PathBuf,
+        /// Its partitions.
+        found: u32,
+        /// Those that were asked for.
+        wanted: u32,
+    },
+    /// It was written by another version.
+    #[error("the embedded log in {} has format {found}; this version writes {FORMAT_VERSION}: replay into a new folder", .path.display())]
+    Format {
+        /// The folder.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+    },
+}
+
+/// Ends of topics and offsets of stages, as committed.
+#[derive(Default)]
+struct Positions {
+    /// Per topic and partition: the offset of the next record to be written.
+    ends: BTreeMap<(Topic, u32), u64>,
+    /// Per stage, topic and partition: the offset of the next record to be read.
+    read: BTreeMap<(&'static str, Topic, u32), u64>,
+    /// Per topic and partition: the offset below which records are deleted.
+    trimmed: BTreeMap<(Topic, u32), u64>,
+}
+
+/// Records of an inbox are deleted once this many have been read.
+const TRIM_RECORDS: u64 = 50_000;
+
+struct Inner {
+    db: DB,
+    path: PathBuf,
+    partitions: u32,
+    sync: bool,
+    positions: Mutex<Positions>,
+    /// Signalled when records were written.
+    written: Condvar,
+}
+
+/// An embedded log. Clones share it; any number of threads may use it.
+#[derive(Clone)]
+pub struct EmbeddedLog {
+    inner: Arc<Inner>,
+}
+
+impl EmbeddedLog {
+    /// Opens the log in a folder, or makes one.
+    ///
+    /// # Errors
+    /// When the folder cannot be used, is in use, or holds a log of another shape.
+    pub fn open(options: &EmbeddedOptions) -> Result<Self, EmbeddedError> {
+        let path = options.path.clone();
+        std::fs::create_dir_all(&path).map_err(|error| store_error("making", &path, error))?;
+        let cache = Cache::new_lru_cache(options.memory_bytes / 2);
+        let mut settings = Options::default();
+        settings.create_if_missing(true);
+        settings.create_missing_column_families(true);
+        settings.set_db_write_buffer_size(options.memory_bytes / 2);
+        settings.set_max_background_jobs(2);
+        settings.set_keep_log_file_num(2);
+        let families = FAMILIES.map(|name| ColumnFamilyDescriptor::new(name, family_options(name, &cache)));
+        let db = DB::open_cf_descriptors(&settings, &path, families).map_err(|error| open_error(&path, &error))?;
+        Self::with(db, path, options.partitions, options.sync)
+    }
+
+    /// Opens the log in a folder for reading, as it stands now; another process may be writing to it.
+    ///
+    /// # Errors
+    /// When there is none or it has another format.
+    pub fn open_read_only(path: &Path) -> Result<Self, EmbeddedError> {
+        let cache = Cache::new_lru_cache(8 << 20);
+        let families = FAMILIES.map(|name| ColumnFamilyDescriptor::new(name, family_options(name, &cache)));
+        let db = DB::open_cf_descriptors_read_only(&Options::default(), path, families, false)
+            .map_err(|error| store_error("opening", path, error))?;
+        let found = read_u32(&db, path, keys::PARTITIONS)?.unwrap_or(0);
+        Self::with(db, path.to_owned(), found, false)
+    }
+
+    fn with(db: DB, path: PathBuf, partitions: u32, sync: bool) -> Result<Self, EmbeddedError> {
+        match (read_u32(&db, &path, keys::FORMAT)?, read_u32(&db, &path, keys::PARTITIONS)?) {
+            (None, _) => {
+                let meta = family(&db, &path, META)?;
+                let put = |key: &[u8], value: u32| db.put_cf(meta, key, value.to_be_bytes());
+                put(keys::PARTITIONS, partitions)
+                    .and_then(|()| put(keys::FORMAT, FORMAT_VERSION))
+                    .map_err(|error| store_error("making", &path, error))?;
+            }
+            (Some(FORMAT_VERSION), Some(found)) if found == partitions => {}
+            (Some(FORMAT_VERSION), found) => {
+                return Err(EmbeddedError::Partitions { path, found: found.unwrap_or(0), wanted: partitions });
+            }
+            (Some(found), _) => return Err(EmbeddedError::Format { path, found }),
+        }
+        let inner =
+            Inner { db, path, partitions, sync, positions: Mutex::new(Positions::default()), written: Condvar::new() };
+        let mut positions = Positions::default();
+        for topic in Topic::ALL {
+            for at in 0..partitions {
+                positions.ends.insert((topic, at), inner.find_end(topic, at)?);
+            }
+        }
+        *inner.lock() = positions;
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The partitions of every topic.
+    pub fn partitions(&self) -> u32 {
+        self.inner.partitions
+    }
+
+    /// Appends records from outside, all or none. Their keys decide the partitions.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub fn append(&self, records: impl IntoIterator<Item = (Output, i64)>) -> Result<(), EmbeddedError> {
+        let mut positions = self.inner.lock();
+        let mut batch = WriteBatch::default();
+        let mut ends = positions.ends.clone();
+        for (output, timestamp_ms) in records {
+            let at = partition::of(&output.key, self.inner.partitions);
+            self.inner.put_record(&mut batch, &mut ends, &output, at, timestamp_ms)?;
+        }
+        self.inner.write(batch)?;
+        positions.ends = ends;
+        drop(positions);
+        self.inner.written.notify_all();
+        Ok(())
+    }
+
+    /// Reads the records of a partition from an offset on, at most `max`; gives each with its offset and timestamp.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn read(&self, topic: Topic, at: u32, from: u64, max: usize) -> Result<Vec<(u64, i64, Output)>, EmbeddedError> {
+        let mut found = Vec::new();
+        self.inner.visit(topic, at, from, &mut |offset, timestamp_ms, key, value| {
+            found.push((offset, timestamp_ms, Output { topic, key: key.to_vec(), value: value.map(<[u8]>::to_vec) }));
+            found.len() < max
+        })?;
+        Ok(found)
+    }
+
+    /// The offset of the next record to be written to a partition.
+    pub fn end(&self, topic: Topic, at: u32) -> u64 {
+        self.inner.lock().ends.get(&(topic, at)).copied().unwrap_or(0)
+    }
+
+    /// How many records of its inputs a stage has still to read.
+    ///
+    /// # Errors
+    /// When its offsets cannot be read.
+    pub fn lag(&self, stage: &StageLog) -> Result<u64, EmbeddedError> {
+        let mut positions = self.inner.lock();
+        let mut lag = 0;
+        for topic in stage.inputs {
+            for at in 0..self.inner.partitions {
+                let next = self.inner.next(&mut positions, stage.stage, *topic, at)?;
+                lag += positions.ends.get(&(*topic, at)).copied().unwrap_or(0).saturating_sub(next);
+            }
+        }
+        Ok(lag)
+    }
+
+    /// Worker `worker` of the `workers` of a stage: it owns the partitions whose number leaves `worker` as remainder.
+    pub fn session(&self, stage: StageLog, worker: u32, workers: u32) -> EmbeddedSession {
+        let owned = (0..self.inner.partitions).filter(|at| at % workers.max(1) == worker).collect();
+        EmbeddedSession::new(self.inner.clone(), stage, owned)
+    }
+}
+
+type Visit<'a> = dyn FnMut(u64, i64, &[u8], Option<&[u8]>) -> bool + 'a;
+
+impl Inner {
+    fn lock(&self) -> MutexGuard<'_, Positions> {
+        self.positions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn family(&self, name: &'static str) -> Result<&ColumnFamily, EmbeddedError> {
+        family(&self.db, &self.path, name)
+    }
+
+    fn error(&self, operation: &'static str, why: impl ToString) -> EmbeddedError {
+        store_error(operation, &self.path, why)
+    }
+
+    fn write(&self, batch: WriteBatch) -> Result<(), EmbeddedError> {
+        let mut options = WriteOptions::default();
+        options.set_sync(self.sync);
+        self.db.write_opt(batch, &options).map_err(|error| self.error("writing to", error))
+    }
+
+    fn put_record(
+        &self,
+        batch: &mut WriteBatch,
+        ends: &mut BTreeMap<(Topic, u32), u64>,
+        output: &Output,
+        at: u32,
+        timestamp_ms: i64,
+    ) -> Result<(), EmbeddedError> {
+        let end = ends.entry((output.topic, at)).or_default();
+        batch.put_cf(self.family(RECORDS)?, keys::record(output.topic, at, *end), keys::record_value(output, timestamp_ms));
+        *end += 1;
+        Ok(())
+    }
+
+    /// The next offset of a stage, read from disk the first time.
+    fn next(&self, positions: &mut Positions, stage: &'static str, topic: Topic, at: u32) -> Result<u64, EmbeddedError> {
+        if let Some(next) = positions.read.get(&(stage, topic, at)) {
+            return Ok(*next);
+        }
+        let stored = self.db.get_cf(self.family(OFFSETS)?, keys::offset(stage, topic, at)).map_err(|error| self.error("reading", error))?;
+        let next = stored.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes);
+        positions.read.insert((stage, topic, at), next);
+        Ok(next)
+    }
+
+    fn find_end(&self, topic: Topic, at: u32) -> Result<u64, EmbeddedError> {
+        let upper = keys::record(topic, at, u64::MAX);
+        let mode = IteratorMode::From(&upper, rocksdb::Direction::Reverse);
+        match self.db.iterator_cf(self.family(RECORDS)?, mode).next() {
+            Some(Ok((key, _))) if keys::same_partition(&key, &upper) => Ok(keys::offset_of(&key) + 1),
+            Some(Err(error)) => Err(self.error("reading", error)),
+            // Every record was read and deleted: the end is where the reader stands.
+            _ => self.last_read(topic, at),
+        }
+    }
+
+    fn last_read(&self, topic: Topic, at: u32) -> Result<u64, EmbeddedError> {
+        let stage = match topic {
+            Topic::IdentityInbox => "identity",
+            Topic::AttributorInbox => "attributor",
+            _ => return Ok(0),
+        };
+        self.next(&mut Positions::default(), stage, topic, at)
+    }
+
+    fn visit(&self, topic: Topic, at: u32, from: u64, visit: &mut Visit<'_>) -> Result<(), EmbeddedError> {
+        let mut options = ReadOptions::default();
+        options.set_iterate_upper_bound(keys::record(topic, at, u64::MAX));
+        options.set_readahead_size(1 << 20);
+        let mut iterator = self.db.raw_iterator_cf_opt(self.family(RECORDS)?, options);
+        iterator.seek(keys::record(topic, at, from));
+        while let Some((key, value)) = iterator.item() {
+            let Some((timestamp_ms, record_key, record_value)) = keys::parse_value(value) else {
+                return Err(self.error("reading", format!("record {} of {}-{at} is corrupt", keys::offset_of(key), topic.name())));
+            };
+            if !visit(keys::offset_of(key), timestamp_ms, record_key, record_value) {
+                return Ok(());
+            }
+            iterator.next();
+        }
+        iterator.status().map_err(|error| self.error("reading", error))
+    }
+
+    /// Waits until records may have been written.
+    fn wait(&self, positions: MutexGuard<'_, Positions>, limit: Duration) {
+        drop(self.written.wait_timeout(positions, limit));
+    }
+}
+
+fn family<'a>(db: &'a DB, path: &Path, name: &'static str) -> Result<&'a ColumnFamily, EmbeddedError> {
+    db.cf_handle(name).ok_or_else(|| store_error("opening", path, format!("no column family {name}")))
+}
+
+fn family_options(name: &str, cache: &Cache) -> Options {
+    let mut table = BlockBasedOptions::default();
+    table.set_block_cache(cache);
+    table.set_cache_index_and_filter_blocks(true);
+    table.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    let mut options = Options::default();
+    if name == STATE {
+        table.set_bloom_filter(10.0, false);
+    }
+    options.set_block_based_table_factory(&table);
+    options.set_compression_type(rocksdb::DBCompressionType::Lz4);
+    options
+}
+
+fn read_u32(db: &DB, path: &Path, key: &[u8]) -> Result<Option<u32>, EmbeddedError> {
+    let found = db.get_cf(family(db, path, META)?, key).map_err(|error| store_error("opening", path, error))?;
+    Ok(found.and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes))
+}
+
+fn store_error(operation: &'static str, path: &Path, why: impl ToString) -> EmbeddedError {
+    EmbeddedError::Store { operation, path: path.to_owned(), why: why.to_string() }
+}
+
+fn open_error(path: &Path, error: &rocksdb::Error) -> EmbeddedError {
+    let why = error.to_string();
+    if why.contains("lock") { EmbeddedError::InUse { path: path.to_owned() } } else { store_error("opening", path, why) }
+}

@@ -1,0 +1,196 @@
+//! A worker's hold on the embedded log.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rocksdb::{ReadOptions, WriteBatch};
+
+use super::{EmbeddedError, Inner, OFFSETS, RECORDS, STATE, TRIM_RECORDS, keys};
+use crate::log::{Assignment, Batch, BatchLimits, LogError, Session, StageLog, Transaction, dead_letter_output};
+use crate::stage::Record;
+use crate::state::{ActorKey, Base, StateError, prefix_end};
+use crate::topic::Topic;
+
+/// See [`EmbeddedLog::session`](super::EmbeddedLog::session).
+pub struct EmbeddedSession {
+    inner: Arc<Inner>,
+    stage: StageLog,
+    owned: Vec<u32>,
+    assigned: bool,
+    /// Offsets of the next records to poll.
+    next: BTreeMap<(Topic, u32), u64>,
+}
+
+impl EmbeddedSession {
+    pub(super) fn new(inner: Arc<Inner>, stage: StageLog, owned: Vec<u32>) -> Self {
+        Self { inner, stage, owned, assigned: false, next: BTreeMap::new() }
+    }
+
+    /// Takes the committed offsets and the partitions.
+    fn assign(&mut self) -> Result<Vec<Assignment>, LogError> {
+        let mut positions = self.inner.lock();
+        for topic in self.stage.inputs {
+            for at in &self.owned {
+                let next = self.inner.next(&mut positions, self.stage.stage, *topic, *at).map_err(stop("reading offsets"))?;
+                self.next.insert((*topic, *at), next);
+            }
+        }
+        self.assigned = true;
+        let base = |at: u32| -> Box<dyn Base + Send> {
+            Box::new(EmbeddedState { inner: self.inner.clone(), prefix: keys::state_prefix(self.stage.stage, at) })
+        };
+        let assign = |at: &u32| [Assignment::Revoked { partition: *at }, Assignment::Assigned { partition: *at, base: base(*at) }];
+        Ok(self.owned.iter().flat_map(assign).collect())
+    }
+
+    /// Appends what there is to read.
+    fn gather(&mut self, batch: &mut Batch, limits: &BatchLimits) -> Result<(), LogError> {
+        let ends = self.inner.lock().ends.clone();
+        for ((topic, at), next) in &mut self.next {
+            let end = ends.get(&(*topic, *at)).copied().unwrap_or(0);
+            if *next >= end {
+                continue;
+            }
+            let read = self.inner.visit(*topic, *at, *next, &mut |offset, timestamp_ms, key, value| {
+                if offset >= end || batch.len() >= limits.records_max || batch.bytes() >= limits.bytes_max {
+                    return false;
+                }
+                let value = value.unwrap_or_default();
+                batch.push(&Record { topic: *topic, partition: *at, offset, timestamp_ms, key, value });
+                *next = offset + 1;
+                true
+            });
+            read.map_err(stop("reading records"))?;
+        }
+        Ok(())
+    }
+
+    /// Inbox records are read by one stage only: once enough of them are read they are deleted.
+    fn trim(&self, batch: &mut WriteBatch, trimmed: &mut BTreeMap<(Topic, u32), u64>, topic: Topic, at: u32, next: u64) -> Result<(), EmbeddedError> {
+        let from = trimmed.entry((topic, at)).or_default();
+        if matches!(topic, Topic::IdentityInbox | Topic::AttributorInbox) && next.saturating_sub(*from) >= TRIM_RECORDS {
+            batch.delete_range_cf(self.inner.family(RECORDS)?, keys::record(topic, at, *from), keys::record(topic, at, next));
+            *from = next;
+        }
+        Ok(())
+    }
+
+    fn write(&self, transaction: Transaction) -> Result<(), EmbeddedError> {
+        let inner = &self.inner;
+        let mut batch = WriteBatch::default();
+        let state = inner.family(STATE)?;
+        for (at, writes) in &transaction.state {
+            let prefix = keys::state_prefix(self.stage.stage, *at);
+            for write in writes {
+                let key = [prefix.as_slice(), &write.key].concat();
+                match &write.value {
+                    Some(value) => batch.put_cf(state, key, value),
+                    None => batch.delete_cf(state, key),
+                }
+            }
+        }
+        let mut positions = inner.lock();
+        let mut ends = positions.ends.clone();
+        let mut trimmed = positions.trimmed.clone();
+        for routed in &transaction.outputs {
+            inner.put_record(&mut batch, &mut ends, &routed.output, routed.partition, routed.timestamp_ms)?;
+        }
+        for letter in transaction.dead_letters {
+            let output = dead_letter_output(letter);
+            let at = tributary_proto::partition::of(&output.key, inner.partitions);
+            inner.put_record(&mut batch, &mut ends, &output, at, 0)?;
+        }
+        for (topic, at, next) in &transaction.offsets {
+            batch.put_cf(inner.family(OFFSETS)?, keys::offset(self.stage.stage, *topic, *at), next.to_be_bytes());
+            self.trim(&mut batch, &mut trimmed, *topic, *at, *next)?;
+        }
+        inner.write(batch)?;
+        positions.ends = ends;
+        positions.trimmed = trimmed;
+        for (topic, at, next) in transaction.offsets {
+            positions.read.insert((self.stage.stage, topic, at), next);
+        }
+        drop(positions);
+        inner.written.notify_all();
+        Ok(())
+    }
+}
+
+fn stop(operation: &'static str) -> impl Fn(EmbeddedError) -> LogError {
+    move |error| LogError::stop(operation, error)
+}
+
+impl Session for EmbeddedSession {
+    fn partitions(&mut self, _: Topic) -> Result<u32, LogError> {
+        Ok(self.inner.partitions)
+    }
+
+    fn poll(&mut self, batch: &mut Batch, limits: &BatchLimits) -> Result<Vec<Assignment>, LogError> {
+        let changes = if self.assigned { Vec::new() } else { self.assign()? };
+        self.gather(batch, limits)?;
+        if batch.is_empty() && limits.wait_ms > 0 {
+            let positions = self.inner.lock();
+            let nothing = self.next.iter().all(|(place, next)| positions.ends.get(place).is_none_or(|end| next >= end));
+            if nothing {
+                self.inner.wait(positions, Duration::from_millis(limits.wait_ms));
+            } else {
+                drop(positions);
+            }
+            self.gather(batch, limits)?;
+        }
+        Ok(changes)
+    }
+
+    fn commit(&mut self, transaction: Transaction) -> Result<(), LogError> {
+        // A failed write leaves the batch unwritten as a whole: begin again from the committed offsets.
+        self.write(transaction).map_err(|error| LogError::recover("committing", error))
+    }
+
+    fn recover(&mut self) -> Result<(), LogError> {
+        self.assigned = false;
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), LogError> {
+        Ok(())
+    }
+}
+
+/// The state of one partition of a stage.
+struct EmbeddedState {
+    inner: Arc<Inner>,
+    prefix: Vec<u8>,
+}
+
+impl EmbeddedState {
+    fn key(&self, actor: &ActorKey, sub: &[u8]) -> Vec<u8> {
+        [self.prefix.as_slice(), &actor.0, sub].concat()
+    }
+}
+
+fn unreadable(why: impl ToString) -> StateError {
+    StateError::Read(why.to_string())
+}
+
+impl Base for EmbeddedState {
+    fn get(&self, actor: &ActorKey, sub: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        let family = self.inner.family(STATE).map_err(unreadable)?;
+        self.inner.db.get_cf(family, self.key(actor, sub)).map_err(unreadable)
+    }
+
+    fn scan(&self, actor: &ActorKey, from: &[u8], to: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StateError> {
+        let family = self.inner.family(STATE).map_err(unreadable)?;
+        let skip = self.prefix.len() + actor.0.len();
+        let upper = if to.is_empty() { prefix_end(&self.key(actor, &[])) } else { self.key(actor, to) };
+        let mut options = ReadOptions::default();
+        options.set_iterate_upper_bound(upper);
+        let mut iterator = self.inner.db.raw_iterator_cf_opt(family, options);
+        iterator.seek(self.key(actor, from));
+        while let Some((key, value)) = iterator.item() {
+            visit(key.get(skip..).unwrap_or_default(), value);
+            iterator.next();
+        }
+        iterator.status().map_err(unreadable)
+    }
+}
