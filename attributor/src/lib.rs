@@ -1,1 +1,36 @@
-//! placeholder
+//! Touches and milestones in, credit updates out: the attributor stage.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use tributary_attributor::{plan::Plan, settings::Settings, stage::AttributorStage};
+//! use tributary_runtime::stage::Share;
+//!
+//! let plan = Arc::new(Plan::compile(&Settings::default())?);
+//! let stage = AttributorStage::new(plan, Share { partition: 0, partitions: 4 });
+//! # drop(stage);
+//! # Ok::<(), tributary_attributor::plan::SettingsError>(())
+//! ```
+//!
+//! Two kinds of actor share the attributor's inbox:
+//!
+//! - a [`unit`] (an account, or a person while no account is known) holds touches and tracked milestones, each under the identifier
+//!   that brought it, and computes the rows a milestone should have;
+//! - a [`ledger`] (one a milestone) keeps the rows last emitted and emits the difference.
+//!
+//! Between the two stands arithmetic alone: the [`journey`] to a milestone, the [`models`] that weigh it, and [`share`], which makes
+//! weights and values whole. None of it knows a clock, a log or a thread: the rows are a function of the touches, the milestones,
+//! the placements and the [`settings`].
+
+pub mod credit;
+pub mod journey;
+pub mod ledger;
+pub mod metrics;
+pub mod models;
+pub mod moments;
+pub mod plan;
+mod post;
+pub mod settings;
+pub mod share;
+pub mod stage;
+pub mod unit;
+pub mod wire;

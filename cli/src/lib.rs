@@ -1,3 +1,21 @@
 //! Tributary's command line, as a library: what the commands are made of, and the seeded histories that tests feed.
+//!
+//! A command is a file in [`commands`] with its arguments and a `run`. It writes what it found to standard output (a table for people,
+//! JSON for programs), everything else to standard error, and leaves errors to [`main`](mod@outcome), which turns them into exit codes.
 
+pub mod args;
+pub mod commands;
+pub mod credit_table;
+pub mod engine;
 pub mod generate;
+pub mod lines;
+pub mod logging;
+pub mod outcome;
+pub mod pipeline;
+pub mod progress;
+pub mod replay;
+pub mod rows;
+pub mod settings;
+pub mod sink;
+pub mod source;
+pub mod table;

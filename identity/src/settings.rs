@@ -48,23 +48,34 @@ impl Default for Settings {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
     /// A limit of 0 would forbid the kind.
-    #[error("identity.limits.{kind} is 0: a limit is 1 or more")]
+    #[error("expected 1 or more")]
     ZeroLimit {
         /// The kind, or `default_limit`.
         kind: String,
     },
     /// A limit for a kind nobody declared.
-    #[error("identity.limits.{kind}: no such kind of identifier; declare it in identity.custom_kinds")]
+    #[error("no such kind of identifier; declare it in identity.custom_kinds")]
     UnknownKind {
         /// The kind.
         kind: String,
     },
     /// A custom kind with the name of a built-in one.
-    #[error("identity.custom_kinds: {kind} is built in (or declared twice)")]
+    #[error("{kind} is built in, or declared twice")]
     TakenKind {
         /// The kind.
         kind: String,
     },
+}
+
+impl SettingsError {
+    /// The setting at fault, below `identity`.
+    pub fn key(&self) -> String {
+        match self {
+            Self::ZeroLimit { kind } if kind == "default_limit" => kind.clone(),
+            Self::ZeroLimit { kind } | Self::UnknownKind { kind } => format!("limits.{kind}"),
+            Self::TakenKind { .. } => "custom_kinds".to_owned(),
+        }
+    }
 }
 
 /// The rules, ready for use.

@@ -26,7 +26,8 @@ fn run(events: &[Event], partitions: u32, records_max: usize) -> (BTreeMap<Strin
     let log = MemoryLog::new(partitions);
     let limits = BatchLimits { records_max, bytes_max: usize::MAX, wait_ms: 0, gather_ms: 0 };
     let build = Box::new(move |share| Box::new(IdentityStage::new(rules.clone(), share)) as Box<_>);
-    let mut worker = Worker::new(log.session(LOG), LOG, build, WorkerOptions { limits, cache_bytes: usize::MAX });
+    let mut worker =
+        Worker::new(log.session(LOG), LOG, build, WorkerOptions { limits, cache_bytes: usize::MAX, json: Vec::new() });
     for event in events {
         let primary = event.identifiers.first().or(event.account_identifiers.first()).unwrap();
         let message = IdentityMessage { body: Some(identity_message::Body::Event(event.clone())) };

@@ -1,1 +1,47 @@
-//! placeholder
+//! Ingest: four raw sources become canonical events, normalised and classified, or dead letters with a reason.
+//!
+//! ```
+//! use tributary_ingest::{Decoded, Decoder, Settings};
+//! use tributary_proto::{Source, event::Body};
+//!
+//! let decoder = Decoder::new(&Settings::default())?;
+//! let hit = br#"{"timestamp": "2022-02-28T10:00:00+08:00", "anonymous_id": "cookie-7f3a",
+//!               "url": "https://www.a-corp.example/?utm_source=baidu&utm_medium=cpc"}"#;
+//! let mut decoded = Decoded::default();
+//! decoder.decode(Source::Utm, hit, None, &mut decoded)?;
+//! let Some(Body::Touch(touch)) = &decoded.events[0].body else { panic!("not a touch") };
+//! assert_eq!(touch.channel, "paid_search");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`Settings`] are compiled once into a [`Decoder`], which is pure: bytes in, events or a rejection out, no clock, no state. The
+//! [`IngestStage`] around it reads the raw topics and writes the identity inbox. Raw records are parsed in place; every limit of
+//! [`limits`] is checked before anything is parsed.
+
+pub mod channel;
+mod content;
+mod csv_row;
+mod decoder;
+mod identifiers;
+mod landing;
+pub mod limits;
+pub mod metrics;
+mod milestone;
+pub mod money;
+mod native;
+pub mod normalise;
+pub mod reason;
+mod scalar;
+mod sdk;
+pub mod settings;
+mod stage;
+mod time;
+mod touch;
+mod traits;
+mod webhook;
+
+pub use csv_row::CsvRows;
+pub use decoder::{Decoded, Decoder};
+pub use milestone::VOCABULARY as MILESTONE_KINDS;
+pub use settings::{Problem, Settings, SettingsError};
+pub use stage::IngestStage;

@@ -101,8 +101,7 @@ fn client(settings: &Settings) -> ClientConfig {
 
 fn create(settings: &Settings, topics: &[String]) -> Outcome<()> {
     let admin: AdminClient<DefaultClientContext> = client(settings).create()?;
-    let new: Vec<_> =
-        topics.iter().map(|name| NewTopic::new(name, settings.partitions, TopicReplication::Fixed(1))).collect();
+    let new: Vec<_> = topics.iter().map(|name| NewTopic::new(name, settings.partitions, TopicReplication::Fixed(1))).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     for created in runtime.block_on(admin.create_topics(&new, &AdminOptions::new()))? {
         created.map_err(|(topic, code)| format!("{topic}: {code}"))?;

@@ -12,6 +12,9 @@ use rdkafka::types::RDKafkaErrorCode;
 use crate::config::kafka::KafkaSettings;
 use crate::topics_plan::{FoundTopic, TopicSpec};
 
+/// Between two looks whether new topics are shown.
+const SHOWN_WAIT: Duration = Duration::from_millis(100);
+
 /// What went wrong when the brokers were asked.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
@@ -37,6 +40,9 @@ pub enum AdminError {
         /// What the broker says.
         code: RDKafkaErrorCode,
     },
+    /// A topic was created and no broker knows it yet.
+    #[error("topic {0} was created, but the brokers do not show it yet; look again with `tributary topics plan`")]
+    NotShown(String),
     /// A number does not fit Kafka's protocol.
     #[error("topic {name}: {partitions} partitions with {replication_factor} replicas are more than Kafka can have")]
     TooMany {
@@ -122,7 +128,7 @@ impl KafkaAdmin {
         Ok(found)
     }
 
-    /// Creates topics. One that has come to exist in the meantime is left alone.
+    /// Creates topics, and waits until the brokers show them. One that has come to exist in the meantime is left alone.
     ///
     /// # Errors
     /// The first topic that could not be created; the others were tried.
@@ -138,7 +144,20 @@ impl KafkaAdmin {
                 Err((name, code)) => return Err(AdminError::Create { name, code }),
             }
         }
-        Ok(())
+        self.await_topics(specs).await
+    }
+
+    /// The controller answers before the brokers have heard of the topics.
+    async fn await_topics(&self, specs: &[&TopicSpec]) -> Result<(), AdminError> {
+        let deadline = tokio::time::Instant::now() + self.timeout;
+        loop {
+            let shown = self.cluster()?.topics;
+            match specs.iter().find(|spec| !shown.contains_key(&spec.name)) {
+                None => return Ok(()),
+                Some(spec) if tokio::time::Instant::now() >= deadline => return Err(AdminError::NotShown(spec.name.clone())),
+                Some(_) => tokio::time::sleep(SHOWN_WAIT).await,
+            }
+        }
     }
 
     fn options(&self) -> AdminOptions {

@@ -3,6 +3,9 @@
 pub mod config;
 #[cfg(feature = "native")]
 pub mod embedded;
+pub mod format;
+#[cfg(feature = "native")]
+pub mod http;
 #[cfg(feature = "native")]
 pub mod kafka;
 #[cfg(feature = "native")]
@@ -10,6 +13,7 @@ pub mod kafka_admin;
 pub mod log;
 pub mod metric;
 pub mod metrics;
+pub mod service;
 pub mod stage;
 pub mod state;
 pub mod topic;

@@ -10,63 +10,63 @@ use crate::metric::{Metric, MetricKind, Observations};
 use crate::topic::Topic;
 
 /// Records read.
-pub const RECORDS_IN: Metric = Metric {
+pub static RECORDS_IN: Metric = Metric {
     name: "tributary_records_in_total",
     kind: MetricKind::Counter,
     label: "topic",
     help: "Records read and committed, by stage and topic.",
 };
 /// Records written.
-pub const RECORDS_OUT: Metric = Metric {
+pub static RECORDS_OUT: Metric = Metric {
     name: "tributary_records_out_total",
     kind: MetricKind::Counter,
     label: "topic",
     help: "Records written and committed, by stage and topic.",
 };
 /// Records refused.
-pub const DEAD_LETTERS: Metric = Metric {
+pub static DEAD_LETTERS: Metric = Metric {
     name: "tributary_dead_letters_total",
     kind: MetricKind::Counter,
     label: "reason",
     help: "Events that could not be processed, by stage and reason. Look at any steady growth.",
 };
 /// Changes of the state.
-pub const STATE_WRITES: Metric = Metric {
+pub static STATE_WRITES: Metric = Metric {
     name: "tributary_state_writes_total",
     kind: MetricKind::Counter,
     label: "",
     help: "Values of the state that were changed and committed, by stage.",
 };
 /// Duration of commits.
-pub const COMMIT_SECONDS: Metric = Metric {
+pub static COMMIT_SECONDS: Metric = Metric {
     name: "tributary_commit_seconds",
     kind: MetricKind::Histogram,
     label: "",
     help: "Duration of a commit, from the end of the batch to its acknowledgement, by stage.",
 };
 /// Size of batches.
-pub const BATCH_RECORDS: Metric = Metric {
+pub static BATCH_RECORDS: Metric = Metric {
     name: "tributary_batch_records",
     kind: MetricKind::Histogram,
     label: "",
     help: "Records a batch, by stage. Small while idle, large under load.",
 };
 /// End-to-end latency.
-pub const CREDIT_LATENCY_SECONDS: Metric = Metric {
+pub static CREDIT_LATENCY_SECONDS: Metric = Metric {
     name: "tributary_credit_latency_seconds",
     kind: MetricKind::Histogram,
     label: "",
     help: "From the receipt of the event to the commit of the credit it caused.",
 };
 /// Recoveries.
-pub const RECOVERIES: Metric = Metric {
+pub static RECOVERIES: Metric = Metric {
     name: "tributary_recoveries_total",
     kind: MetricKind::Counter,
     label: "",
     help: "Transactions aborted and begun again from the committed offsets, by stage.",
 };
 /// Partitions owned.
-pub const PARTITIONS_OWNED: Metric = Metric {
+pub static PARTITIONS_OWNED: Metric = Metric {
     name: "tributary_partitions_owned",
     kind: MetricKind::Gauge,
     label: "",
@@ -74,7 +74,7 @@ pub const PARTITIONS_OWNED: Metric = Metric {
 };
 
 /// All metrics of this file.
-pub const ALL: [&Metric; 9] = [
+pub static ALL: [&Metric; 9] = [
     &RECORDS_IN,
     &RECORDS_OUT,
     &DEAD_LETTERS,

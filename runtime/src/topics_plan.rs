@@ -137,22 +137,26 @@ fn config_of(settings: &TopicsSettings, topic: Topic) -> BTreeMap<&'static str, 
 
 /// Compares what is wanted with what was found, by topic name.
 pub fn plan(wanted: Vec<TopicSpec>, found: &BTreeMap<String, FoundTopic>) -> Vec<PlannedTopic> {
-    let inboxes: BTreeMap<Topic, u32> = wanted
+    let partitions: BTreeMap<Topic, u32> = wanted
         .iter()
         .map(|spec| (spec.topic, found.get(&spec.name).map_or(spec.partitions, |found| found.partitions)))
         .collect();
+    let most_raw = wanted.iter().filter(|spec| Topic::RAW.contains(&spec.topic) && found.contains_key(&spec.name));
+    let most_raw = most_raw.filter_map(|spec| partitions.get(&spec.topic)).max().copied();
     let planned = wanted.into_iter().map(|mut spec| {
-        // A changelog partition is the state of the inbox partition with its number, however many the inbox was given.
-        let inbox = match spec.topic {
-            Topic::IdentityChangelog => inboxes.get(&Topic::IdentityInbox),
-            Topic::AttributorChangelog => inboxes.get(&Topic::AttributorInbox),
+        let tied = match spec.topic {
+            // A changelog partition is the state of the inbox partition with its number, however many the inbox was given.
+            Topic::IdentityChangelog => partitions.get(&Topic::IdentityInbox).copied(),
+            Topic::AttributorChangelog => partitions.get(&Topic::AttributorInbox).copied(),
+            // A worker of ingest owns the same partition of all raw topics. Partitions can be added, never taken away.
+            topic if Topic::RAW.contains(&topic) => most_raw,
             _ => None,
         };
-        spec.partitions = inbox.copied().unwrap_or(spec.partitions);
+        spec.partitions = tied.unwrap_or(spec.partitions);
         let Some(is) = found.get(&spec.name) else {
             return PlannedTopic { spec, verdict: Verdict::Missing, differences: Vec::new() };
         };
-        let differences = differences(&spec, is, inbox.is_some());
+        let differences = differences(&spec, is, tied.is_some());
         let verdict = match &differences[..] {
             [] => Verdict::Fine,
             some if some.iter().any(|difference| difference.wrong) => Verdict::Wrong,
@@ -163,14 +167,14 @@ pub fn plan(wanted: Vec<TopicSpec>, found: &BTreeMap<String, FoundTopic>) -> Vec
     planned.collect()
 }
 
-fn differences(spec: &TopicSpec, found: &FoundTopic, changelog: bool) -> Vec<Difference> {
+fn differences(spec: &TopicSpec, found: &FoundTopic, tied: bool) -> Vec<Difference> {
     let mut differences = Vec::new();
     let mut compare = |what: &str, wanted: String, is: String, wrong: bool| {
         if wanted != is {
             differences.push(Difference { what: what.to_owned(), wanted, found: is, wrong });
         }
     };
-    compare("partitions", spec.partitions.to_string(), found.partitions.to_string(), changelog);
+    compare("partitions", spec.partitions.to_string(), found.partitions.to_string(), tied);
     compare("replication_factor", spec.replication_factor.to_string(), found.replication_factor.to_string(), false);
     for (key, wanted) in &spec.config {
         let Some(is) = found.config.get(*key) else { continue };
@@ -237,6 +241,17 @@ mod tests {
         assert_eq!(plan[&Topic::IdentityChangelog].spec.partitions, 12);
         assert_eq!(plan[&Topic::AttributorChangelog].verdict, Verdict::Missing);
         assert_eq!(plan[&Topic::AttributorChangelog].spec.partitions, 4);
+    }
+
+    #[test]
+    fn raw_topics_have_the_same_number_of_partitions() {
+        let settings = TopicsSettings::default();
+        let mut found = as_wanted(&settings);
+        found.get_mut("tributary.sdk").unwrap().partitions = 12;
+        found.remove("tributary.offline");
+        let plan = planned(&settings, &found);
+        let raw = Topic::RAW.map(|topic| (plan[&topic].verdict, plan[&topic].spec.partitions));
+        assert_eq!(raw, [(Verdict::Fine, 12), (Verdict::Wrong, 12), (Verdict::Wrong, 12), (Verdict::Missing, 12)]);
     }
 
     #[test]

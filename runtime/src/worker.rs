@@ -4,13 +4,14 @@
 //! thread of its own ([`Worker::run`]), or step by step where somebody else decides when ([`Worker::step`]).
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tributary_proto::{DeadLetter, partition};
 
+use crate::format::{self, FormatError};
 use crate::log::{Assignment, Batch, BatchLimits, LogError, Routed, Session, StageLog, Transaction};
 use crate::metrics;
+use crate::service::Pulse;
 use crate::stage::{Context, Outbox, Record, Rejection, Share, Stage, StageError};
 use crate::state::{Base, Overlay, StateError};
 use crate::topic::Topic;
@@ -19,12 +20,14 @@ use crate::topic::Topic;
 pub type BuildStage = Box<dyn Fn(Share) -> Box<dyn Stage> + Send>;
 
 /// How a worker works.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkerOptions {
     /// When a batch ends.
     pub limits: BatchLimits,
     /// Bytes of state each partition may keep in memory between batches.
     pub cache_bytes: usize,
+    /// Output topics whose records are written as JSON instead of Protobuf.
+    pub json: Vec<Topic>,
 }
 
 /// Why a worker stopped.
@@ -47,6 +50,20 @@ pub enum WorkerError {
         partition: u32,
         /// What the state said.
         source: StateError,
+    },
+    /// An output cannot be written in its topic's format.
+    #[error("stage {stage}: {source}; this is a defect")]
+    Format {
+        /// The stage.
+        stage: &'static str,
+        /// What is wrong with it.
+        source: FormatError,
+    },
+    /// A worker's thread ended without a result.
+    #[error("{worker} has panicked; this is a defect")]
+    Panicked {
+        /// The thread's name.
+        worker: String,
     },
     /// The log handed out a record of a partition that it did not assign.
     #[error("stage {stage}: a record of partition {partition}, which is not assigned; this is a defect")]
@@ -96,21 +113,24 @@ impl<S: Session> Worker<S> {
         }
     }
 
-    /// Works until `stop` is set, recovering from whatever can be recovered from; then leaves the log with nothing open.
+    /// Works until it is asked to stop, recovering from whatever can be recovered from; then leaves the log with nothing open.
     ///
     /// # Errors
     /// What cannot be recovered from.
-    pub fn run(&mut self, stop: &AtomicBool) -> Result<(), WorkerError> {
+    pub fn run(&mut self, pulse: &Pulse) -> Result<(), WorkerError> {
         let mut pause = Duration::ZERO;
-        while !stop.load(Ordering::Relaxed) {
+        while !pulse.stopping() {
             match self.step() {
-                Ok(_) => pause = Duration::ZERO,
+                Ok(records) => {
+                    pulse.turn(records);
+                    pause = Duration::ZERO;
+                }
                 Err(WorkerError::Log { source: error @ LogError::Recover { .. }, .. }) => {
                     tracing::warn!(stage = self.log.stage, %error, "transaction aborted");
                     metrics::count_recovery(self.log.stage);
                     std::thread::sleep(pause);
                     pause = (pause * 2).clamp(Duration::from_millis(50), RECOVERY_PAUSE_MAX);
-                    self.recover(stop)?;
+                    self.recover(pulse)?;
                 }
                 Err(error) => return Err(error),
             }
@@ -118,8 +138,9 @@ impl<S: Session> Worker<S> {
         self.session.close().map_err(|source| self.log_error(source))
     }
 
-    fn recover(&mut self, stop: &AtomicBool) -> Result<(), WorkerError> {
-        while !stop.load(Ordering::Relaxed) {
+    fn recover(&mut self, pulse: &Pulse) -> Result<(), WorkerError> {
+        while !pulse.stopping() {
+            pulse.turn(0);
             match self.session.recover() {
                 Ok(()) => return Ok(()),
                 Err(error @ LogError::Recover { .. }) => {
@@ -165,21 +186,12 @@ impl<S: Session> Worker<S> {
 
     fn assign(&mut self, partition: u32, base: Box<dyn Base + Send>) -> Result<(), LogError> {
         let partitions = match self.log.inputs.first() {
-            Some(inbox) => self.partitions(*inbox)?,
+            Some(inbox) => self.session.partitions(*inbox)?,
             None => 0,
         };
         let stage = (self.build)(Share { partition, partitions });
         self.slots.insert(partition, Slot { stage, state: Overlay::new(base), oldest_ms: None });
         Ok(())
-    }
-
-    fn partitions(&mut self, topic: Topic) -> Result<u32, LogError> {
-        if let Some(count) = self.partition_counts.get(&topic) {
-            return Ok(*count);
-        }
-        let count = self.session.partitions(topic)?;
-        self.partition_counts.insert(topic, count);
-        Ok(count)
     }
 
     /// Runs the stage over the batch and commits.
@@ -248,8 +260,22 @@ impl<S: Session> Worker<S> {
 
     /// Moves what the stage wrote into the transaction, with its partition.
     fn route(&mut self, timestamp_ms: i64, transaction: &mut Transaction) -> Result<(), WorkerError> {
-        for output in std::mem::take(&mut self.outbox.outputs) {
-            let count = self.partitions(output.topic).map_err(|source| self.log_error(source))?;
+        for mut output in self.outbox.outputs.drain(..) {
+            if self.options.json.contains(&output.topic)
+                && let Some(bytes) = &output.value
+            {
+                let json = format::to_json(output.topic, bytes);
+                output.value = Some(json.map_err(|source| WorkerError::Format { stage: self.log.stage, source })?);
+            }
+            let count = match self.partition_counts.get(&output.topic) {
+                Some(count) => *count,
+                None => {
+                    let asked = self.session.partitions(output.topic);
+                    let count = asked.map_err(|source| WorkerError::Log { stage: self.log.stage, source })?;
+                    self.partition_counts.insert(output.topic, count);
+                    count
+                }
+            };
             let partition = partition::of(&output.key, count);
             transaction.outputs.push(Routed { output, partition, timestamp_ms });
         }

@@ -1,7 +1,6 @@
 //! The session on a real broker: exactly once, whatever happens between reading and committing.
 #![cfg(feature = "native")]
 
-
 mod support;
 
 use std::collections::BTreeMap;

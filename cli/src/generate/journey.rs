@@ -84,7 +84,8 @@ impl<'a> Planner<'a> {
             _ => i64::from(self.draw.below(60)) * 1_000,
         };
         let received_ms = at_ms + delay_ms;
-        let step = Step { at_ms, received_ms, arrives_ms: received_ms, person, kind, detail: self.draw.bits(), serial: self.serial };
+        let step =
+            Step { at_ms, received_ms, arrives_ms: received_ms, person, kind, detail: self.draw.bits(), serial: self.serial };
         self.serial += 1;
         self.journey.steps.push(step);
         // WeChat sends again after five seconds without an answer; other senders now and then.
@@ -101,7 +102,8 @@ impl<'a> Planner<'a> {
     /// A person's own journey. Returns the person and the time since when it is known by name, if ever.
     fn person(&mut self, person: u16) -> Option<(u16, i64)> {
         let third = self.active_ms / 3;
-        let first_ms = self.start_ms + i64::from(self.draw.below(u32::try_from(third / MINUTE_MS).unwrap_or(u32::MAX))) * MINUTE_MS;
+        let first_ms =
+            self.start_ms + i64::from(self.draw.below(u32::try_from(third / MINUTE_MS).unwrap_or(u32::MAX))) * MINUTE_MS;
         let device = if self.draw.percent(12) { names::DEVICE } else { 0 };
         self.step(person, first_ms, Kind::Landing { cookie: 0 }, names::COOKIE | device);
         self.pages(person, first_ms, 0);
@@ -270,7 +272,11 @@ impl<'a> Planner<'a> {
         let (currency, decimals, thousandths) = pick(&CURRENCIES, self.draw.bits());
         let yuan = 20_000 << self.draw.below(6);
         let yuan = u64::from(yuan + self.draw.below(yuan));
-        (yuan * thousandths / 1_000 * 10_u64.pow(decimals) + u64::from(self.draw.below(10_u32.pow(decimals))), currency, decimals)
+        (
+            yuan * thousandths / 1_000 * 10_u64.pow(decimals) + u64::from(self.draw.below(10_u32.pow(decimals))),
+            currency,
+            decimals,
+        )
     }
 
     /// Visits, until there are as many records as wanted.

@@ -45,7 +45,7 @@ impl Scene<'_> {
         let email = &self.person.email;
         match (self.messy, self.choose(1, 10)) {
             (true, 0) => format!(" {} ", email.to_uppercase()),
-            (true, 1) => email.replace('@', "@").replace(".example", ".Example"),
+            (true, 1) => email.replace(".example", ".Example"),
             _ => email.clone(),
         }
     }

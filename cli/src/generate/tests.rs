@@ -142,3 +142,13 @@ fn rows_of_the_spreadsheet_have_a_cell_for_every_column() {
     }
     assert_eq!(row(b"[]"), None);
 }
+
+#[test]
+fn the_configuration_of_the_market_loads() {
+    use tributary_runtime::config::{Sources, load};
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), CONFIGURATION).unwrap();
+    let sources = Sources { files: vec![file.path().to_owned()], ..Sources::default() };
+    let settings: crate::settings::Settings = load(&sources).unwrap();
+    assert_eq!(settings.identity.free_mail, [words::FREE_MAIL]);
+}

@@ -55,7 +55,8 @@ pub(super) const SHOWS: [&str; 4] = ["2023华东数字化峰会", "smart-factory
 
 /// Beginnings of company names.
 pub(super) const COMPANIES: [&str; 12] = [
-    "hengxin", "boyuan", "jinhai", "lantian", "mingda", "qianshan", "ruifeng", "shuntong", "tianhe", "wanli", "xingyu", "zhongyi",
+    "hengxin", "boyuan", "jinhai", "lantian", "mingda", "qianshan", "ruifeng", "shuntong", "tianhe", "wanli", "xingyu",
+    "zhongyi",
 ];
 
 /// Family names, with which a person is addressed.

@@ -154,7 +154,7 @@ impl From<Scalar> for ClientValue {
 }
 
 /// Client settings that are refused, with what to do instead. An entry that ends in `.` refuses all that begin with it.
-const REFUSED: [(&str, &str); 27] = [
+const REFUSED: [(&str, &str); 40] = [
     ("acks", "exactly-once needs `all`"),
     ("auto.offset.reset", "a lost position must stop the worker, never move it"),
     ("bootstrap.servers", "use kafka.brokers"),
@@ -181,6 +181,19 @@ const REFUSED: [(&str, &str); 27] = [
     ("security.protocol", "use kafka.security.protocol"),
     ("ssl.", "use [kafka.security]"),
     ("transactional.id", "use kafka.group_prefix and kafka.instance"),
+    ("allow.auto.create.topics", "`tributary topics create` makes them"),
+    ("auto.commit.enable", "offsets are committed in the transaction"),
+    ("delivery.report.only.error", "the worker owns it"),
+    ("delivery.timeout.ms", "the worker owns it"),
+    ("group.protocol.type", "the worker owns it"),
+    ("group.remote.assignor", "the worker owns it"),
+    ("heartbeat.interval.ms", "the worker owns it"),
+    ("message.timeout.ms", "the worker owns it"),
+    ("request.required.acks", "exactly-once needs `all`"),
+    ("retries", "the worker owns it"),
+    ("session.timeout.ms", "the worker owns it"),
+    ("statistics.interval.ms", "the worker owns it"),
+    ("transaction.timeout.ms", "the worker owns it"),
     ("debug", "it writes credentials and records to the log"),
 ];
 
@@ -201,18 +214,24 @@ impl KafkaSettings {
         if self.instance.is_empty() { gethostname::gethostname().to_string_lossy().into_owned() } else { self.instance.clone() }
     }
 
-    /// What every client of these brokers is configured with, as librdkafka names it. Holds credentials in the clear: not to be
-    /// printed. The caller adds what its own client needs, over these.
-    pub fn properties(&self) -> Vec<(String, String)> {
-        let mut all: Vec<(String, String)> =
+    /// What every client of these brokers is configured with, as librdkafka names it: pass-through, security, brokers and client id.
+    /// Holds credentials in the clear: not to be printed. The caller adds what its own client needs, over these.
+    pub fn properties(&self) -> BTreeMap<String, String> {
+        let mut all = self.connection();
+        all.insert("bootstrap.servers".to_owned(), self.brokers.trim().to_owned());
+        all.insert("client.id".to_owned(), self.instance_name());
+        all
+    }
+
+    /// Pass-through and security alone, for clients that name brokers and themselves in their own way.
+    pub fn connection(&self) -> BTreeMap<String, String> {
+        let mut all: BTreeMap<String, String> =
             self.client.iter().map(|(key, value)| (key.clone(), value.text().to_owned())).collect();
         let mut add = |key: &str, value: &str| {
             if !value.is_empty() {
-                all.push((key.to_owned(), value.to_owned()));
+                all.insert(key.to_owned(), value.to_owned());
             }
         };
-        add("bootstrap.servers", self.brokers.trim());
-        add("client.id", &self.instance_name());
         let security = &self.security;
         add("security.protocol", security.protocol.name());
         if matches!(security.protocol, Protocol::Ssl | Protocol::SaslSsl) {
@@ -332,7 +351,7 @@ mod tests {
             ("sasl.mechanism", "SCRAM-SHA-512"),
             ("sasl.password", "p"),
         ] {
-            assert!(properties.contains(&(key.into(), value.into())), "{key}");
+            assert_eq!(properties.get(key).map(String::as_str), Some(value), "{key}");
         }
         assert!(!format!("{settings:?}").contains("\"5\""));
     }

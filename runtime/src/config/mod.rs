@@ -99,6 +99,7 @@ pub fn load<T: Settings>(sources: &Sources) -> Result<T, ConfigErrors> {
 }
 
 type Overrides = BTreeMap<Vec<String>, (Value, Origin)>;
+type Override<'a> = (&'a [String], &'a (Value, Origin));
 
 /// Tries every override alone over the defaults, so that each one's problem is found and has its own origin. Keys inside an entry
 /// of an open table are tried together. Returns the ones that can be used.
@@ -107,7 +108,7 @@ fn try_alone<'a, T: Settings>(
     overrides: &'a Overrides,
     errors: &mut Vec<ConfigError>,
 ) -> BTreeMap<&'a [String], &'a (Value, Origin)> {
-    let mut units: BTreeMap<&[String], Vec<(&[String], &(Value, Origin))>> = BTreeMap::new();
+    let mut units: BTreeMap<&[String], Vec<Override<'_>>> = BTreeMap::new();
     for (path, value) in overrides {
         let unit = path.get(..T::SHAPE.unit_length(path)).unwrap_or(path);
         units.entry(unit).or_default().push((path, value));

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Problems;
 use super::kafka::is_topic_text;
-use crate::topic::Topic;
+use crate::topic::{Topic, TopicNames};
 
 /// `[topics]`: names, partitions and retention.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +59,13 @@ impl TopicsSettings {
         self.names.get(topic.name()).cloned().unwrap_or_else(|| format!("{}.{}", self.prefix, topic.name()))
     }
 
+    /// All names.
+    pub fn topic_names(&self) -> TopicNames {
+        let mut names = TopicNames::with_prefix(&self.prefix);
+        Topic::ALL.into_iter().for_each(|topic| names.set(topic, self.name(topic)));
+        names
+    }
+
     fn check(&self, problems: &mut Problems) {
         problems.unless(is_topic_text(&self.prefix), "topics.prefix", "expected letters, digits, `.`, `_` or `-`");
         problems.unless((1..=10_000).contains(&self.partitions), "topics.partitions", "expected 1 to 10000");
@@ -94,11 +101,13 @@ pub struct StateSettings {
     pub path: PathBuf,
     /// What all of RocksDB may take, in MiB: block cache and write buffers.
     pub memory_mb: u32,
+    /// Embedded log: whether a commit waits for the disk, so that it survives a failure of the machine and not only of the process.
+    pub sync: bool,
 }
 
 impl Default for StateSettings {
     fn default() -> Self {
-        Self { path: PathBuf::new(), memory_mb: 512 }
+        Self { path: PathBuf::new(), memory_mb: 512, sync: false }
     }
 }
 

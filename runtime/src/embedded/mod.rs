@@ -19,7 +19,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, IteratorMode, Options, ReadOptions, WriteBatch, WriteOptions,
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, IteratorMode, Options, ReadOptions, WriteBatch,
+    WriteOptions,
 };
 use tributary_proto::{FORMAT_VERSION, partition};
 
@@ -168,8 +169,7 @@ impl EmbeddedLog {
             }
             (Some(found), _) => return Err(EmbeddedError::Format { path, found }),
         }
-        let inner =
-            Inner { db, path, partitions, sync, positions: Mutex::new(Positions::default()), written: Condvar::new() };
+        let inner = Inner { db, path, partitions, sync, positions: Mutex::new(Positions::default()), written: Condvar::new() };
         let mut positions = Positions::default();
         for topic in Topic::ALL {
             for at in 0..partitions {
@@ -185,16 +185,18 @@ impl EmbeddedLog {
         self.inner.partitions
     }
 
-    /// Appends records from outside, all or none. Their keys decide the partitions.
+    /// Appends records from outside, all or none. Their keys decide the partitions; those without a key go to partition
+    /// `keyless` (modulo the number of partitions).
     ///
     /// # Errors
     /// When they cannot be written.
-    pub fn append(&self, records: impl IntoIterator<Item = (Output, i64)>) -> Result<(), EmbeddedError> {
+    pub fn append(&self, records: impl IntoIterator<Item = (Output, i64)>, keyless: u32) -> Result<(), EmbeddedError> {
         let mut positions = self.inner.lock();
         let mut batch = WriteBatch::default();
         let mut ends = positions.ends.clone();
         for (output, timestamp_ms) in records {
-            let at = partition::of(&output.key, self.inner.partitions);
+            let spread = keyless % self.inner.partitions.max(1);
+            let at = if output.key.is_empty() { spread } else { partition::of(&output.key, self.inner.partitions) };
             self.inner.put_record(&mut batch, &mut ends, &output, at, timestamp_ms)?;
         }
         self.inner.write(batch)?;
@@ -285,7 +287,10 @@ impl Inner {
         if let Some(next) = positions.read.get(&(stage, topic, at)) {
             return Ok(*next);
         }
-        let stored = self.db.get_cf(self.family(OFFSETS)?, keys::offset(stage, topic, at)).map_err(|error| self.error("reading", error))?;
+        let stored = self
+            .db
+            .get_cf(self.family(OFFSETS)?, keys::offset(stage, topic, at))
+            .map_err(|error| self.error("reading", error))?;
         let next = stored.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes);
         positions.read.insert((stage, topic, at), next);
         Ok(next)
@@ -319,7 +324,9 @@ impl Inner {
         iterator.seek(keys::record(topic, at, from));
         while let Some((key, value)) = iterator.item() {
             let Some((timestamp_ms, record_key, record_value)) = keys::parse_value(value) else {
-                return Err(self.error("reading", format!("record {} of {}-{at} is corrupt", keys::offset_of(key), topic.name())));
+                return Err(
+                    self.error("reading", format!("record {} of {}-{at} is corrupt", keys::offset_of(key), topic.name()))
+                );
             };
             if !visit(keys::offset_of(key), timestamp_ms, record_key, record_value) {
                 return Ok(());

@@ -40,7 +40,8 @@ impl EmbeddedSession {
         let base = |at: u32| -> Box<dyn Base + Send> {
             Box::new(EmbeddedState { inner: self.inner.clone(), prefix: keys::state_prefix(self.stage.stage, at) })
         };
-        let assign = |at: &u32| [Assignment::Revoked { partition: *at }, Assignment::Assigned { partition: *at, base: base(*at) }];
+        let assign =
+            |at: &u32| [Assignment::Revoked { partition: *at }, Assignment::Assigned { partition: *at, base: base(*at) }];
         Ok(self.owned.iter().flat_map(assign).collect())
     }
 
@@ -67,7 +68,14 @@ impl EmbeddedSession {
     }
 
     /// Inbox records are read by one stage only: once enough of them are read they are deleted.
-    fn trim(&self, batch: &mut WriteBatch, trimmed: &mut BTreeMap<(Topic, u32), u64>, topic: Topic, at: u32, next: u64) -> Result<(), EmbeddedError> {
+    fn trim(
+        &self,
+        batch: &mut WriteBatch,
+        trimmed: &mut BTreeMap<(Topic, u32), u64>,
+        topic: Topic,
+        at: u32,
+        next: u64,
+    ) -> Result<(), EmbeddedError> {
         let from = trimmed.entry((topic, at)).or_default();
         if matches!(topic, Topic::IdentityInbox | Topic::AttributorInbox) && next.saturating_sub(*from) >= TRIM_RECORDS {
             batch.delete_range_cf(self.inner.family(RECORDS)?, keys::record(topic, at, *from), keys::record(topic, at, next));

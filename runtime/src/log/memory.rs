@@ -41,6 +41,11 @@ impl MemoryLog {
         append(&mut self.lock(), topic, None, timestamp_ms, Output { topic, key, value: Some(value) });
     }
 
+    /// Appends a record from outside that has no key to a partition.
+    pub fn append_raw(&self, topic: Topic, partition: u32, timestamp_ms: i64, value: Vec<u8>) {
+        append(&mut self.lock(), topic, Some(partition), timestamp_ms, Output { topic, key: Vec::new(), value: Some(value) });
+    }
+
     /// Takes all records of a topic out, in partition order.
     pub fn drain(&self, topic: Topic) -> Vec<Output> {
         let mut topics = self.lock();

@@ -1,0 +1,158 @@
+//! What the attributor costs: `cargo run --release -p tributary-attributor --example attributor_cost`.
+//!
+//! State in memory; records are handled in batches of 5,000 as the runtime does it.
+
+#![allow(clippy::disallowed_methods, reason = "a measurement reads the clock")]
+#![allow(clippy::expect_used, reason = "a measurement stops where something is wrong")]
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tributary_attributor::{plan::Plan, settings::Settings, stage::AttributorStage};
+use tributary_proto::attributor_message::Body;
+use tributary_proto::{
+    Arrive, AttributorMessage, Identifier, Item, Message, Milestone, Placement, StoredTouch, StoredTrack, Touch, item,
+};
+use tributary_runtime::stage::{Context, Outbox, Record, Share, Stage};
+use tributary_runtime::state::{EmptyBase, Overlay};
+use tributary_runtime::topic::Topic;
+
+const BATCH: usize = 5_000;
+const HOUR_MS: i64 = 3_600_000;
+
+struct Bench {
+    stage: AttributorStage,
+    state: Overlay<EmptyBase>,
+    outbox: Outbox,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let plan = Arc::new(Plan::compile(&Settings::default()).expect("the default settings compile"));
+        let stage = AttributorStage::new(plan, Share { partition: 0, partitions: 1 });
+        Self { stage, state: Overlay::new(EmptyBase), outbox: Outbox::default() }
+    }
+
+    /// Handles the records as one batch; returns nanoseconds and the number of credit updates.
+    fn batch(&mut self, records: &[(String, Vec<u8>)]) -> (u128, usize) {
+        let start = Instant::now();
+        let mut context = Context { state: &mut self.state, outbox: &mut self.outbox };
+        for (key, value) in records {
+            let record =
+                Record { topic: Topic::AttributorInbox, partition: 0, offset: 0, timestamp_ms: 0, key: key.as_bytes(), value };
+            self.stage.handle(&record, &mut context).expect("a record of this program");
+        }
+        self.stage.end_batch(&mut context).expect("a state in memory");
+        let spent = start.elapsed().as_nanos();
+        let updates = self.outbox.outputs.len();
+        self.outbox = Outbox::default();
+        self.state.settle(usize::MAX);
+        (spent, updates)
+    }
+}
+
+fn message(unit: &str, body: Body) -> (String, Vec<u8>) {
+    (unit.to_owned(), AttributorMessage { body: Some(body) }.encode_to_vec())
+}
+
+fn person(number: usize) -> Identifier {
+    Identifier::new("email", "", format!("person{number}@example.com"))
+}
+
+fn unit(number: usize) -> String {
+    format!("a:crm_account:{number:08}")
+}
+
+fn arrive(number: usize, unit_number: usize) -> (String, Vec<u8>) {
+    let placement = Placement {
+        profile_id: format!("p_{number:032x}"),
+        unit: unit(unit_number),
+        account_id: format!("{unit_number:08}"),
+        epoch: 1,
+        ..Placement::default()
+    };
+    message(&unit(unit_number), Body::Arrive(Arrive { identifier: Some(person(number)), placement: Some(placement) }))
+}
+
+fn item(number: usize, unit_number: usize, what: item::What) -> (String, Vec<u8>) {
+    let identifier_hash = person(number).hash().to_bytes().to_vec();
+    message(&unit(unit_number), Body::Item(Item { identifier_hash, epoch: 1, what: Some(what) }))
+}
+
+fn touch(event: usize) -> item::What {
+    let channels = ["paid_search", "email", "wechat", "direct", "offline_event"];
+    let touch = Touch {
+        channel: channels.get(event % channels.len()).copied().unwrap_or_default().to_owned(),
+        source: format!("source{}", event % 11),
+        medium: "cpc".to_owned(),
+        campaign: format!("campaign{}", event % 17),
+        touch_type: "page".to_owned(),
+        identified: true,
+        ..Touch::default()
+    };
+    let event_id = format!("7f3a9c00-0000-4000-8000-{event:012x}");
+    item::What::Touch(StoredTouch { event_id, time_ms: event as i64 % 10_000 * HOUR_MS, touch: Some(touch) })
+}
+
+fn deal(object: usize, value_minor: i64, stamp: u64, time_ms: i64) -> item::What {
+    let milestone = Milestone {
+        milestone_id: format!("closed_won:{object}"),
+        kind: "closed_won".to_owned(),
+        object_id: object.to_string(),
+        time_ms,
+        value_minor,
+        currency: "CNY".to_owned(),
+        withdrawn: false,
+    };
+    item::What::Track(StoredTrack { milestone_id: milestone.milestone_id.clone(), stamp, milestone: Some(milestone) })
+}
+
+fn touches_without_milestone() {
+    const PEOPLE: usize = 20_000;
+    const TOUCHES: usize = 500_000;
+    let mut bench = Bench::new();
+    bench.batch(&(0..PEOPLE).map(|number| arrive(number, number / 4)).collect::<Vec<_>>());
+    let mut spent = 0;
+    for first in (0..TOUCHES).step_by(BATCH) {
+        let records: Vec<_> = (first..first + BATCH)
+            .map(|event| {
+                let number = event.wrapping_mul(7_919) % PEOPLE;
+                item(number, number / 4, touch(event))
+            })
+            .collect();
+        spent += bench.batch(&records).0;
+    }
+    println!("touch, no milestone: {} ns", spent / TOUCHES as u128);
+}
+
+fn recompute(count: usize) {
+    const ROUNDS: u64 = 20;
+    let mut bench = Bench::new();
+    let people = (count / 10).max(1);
+    let mut records: Vec<_> = (0..people).map(|number| arrive(number, 0)).collect();
+    records.extend((0..count).map(|event| item(event % people, 0, touch(event))));
+    bench.batch(&records);
+    let last_ms = count as i64 * HOUR_MS;
+    let (first, updates) = bench.batch(&[item(0, 0, deal(1, 1_000_000, 1, last_ms))]);
+    let mut amended = 0;
+    for round in 2..2 + ROUNDS {
+        amended += bench.batch(&[item(0, 0, deal(1, 1_000_000 + i64::from(round as u32) * 7, round, last_ms))]).0;
+    }
+    let mut unchanged = 0;
+    for _ in 0..ROUNDS {
+        unchanged += bench.batch(&[item(0, 0, touch(0))]).0;
+    }
+    println!(
+        "milestone of {count} touches, 10 models: first {} us ({updates} updates), amended {} us, unchanged {} us",
+        first / 1_000,
+        amended / u128::from(ROUNDS) / 1_000,
+        unchanged / u128::from(ROUNDS) / 1_000
+    );
+}
+
+fn main() {
+    touches_without_milestone();
+    for count in [10, 100, 1_000] {
+        recompute(count);
+    }
+}

@@ -1,0 +1,112 @@
+//! A ledger: one milestone, with the rows last emitted.
+//!
+//! Desired rows come from the unit that anchors the milestone; while it moves, from two. The ledger accepts them by (stamp, epoch),
+//! never older ones, and emits the difference. So a milestone's updates come from one place, in order, whatever happens to the people
+//! and accounts behind it.
+//!
+//! Its state, whose sub-keys are part of the stored format:
+//!
+//! | sub-key | value |
+//! |---|---|
+//! | `h` | `LedgerState` |
+//! | `o`, event id (16) | `LedgerRow`; the xxh3-128 of the touch's event id |
+//! | `p`, part (4) | `Desired`, of a set of which parts are missing |
+
+mod accept;
+
+use tributary_proto::{Desired, Hash128, LedgerState};
+use tributary_runtime::stage::{Outbox, StageError};
+use tributary_runtime::state::{self, ActorKey, State, StateError};
+
+use crate::metrics;
+use crate::unit::malformed;
+use crate::wire::TouchView;
+
+/// Tag of ledgers among the stage's actors.
+pub const TAG: u8 = b'l';
+
+const HEAD: [u8; 1] = [b'h'];
+const ROW: u8 = b'o';
+const PART: u8 = b'p';
+
+/// The actor of the milestone with this id.
+pub fn actor(milestone_id: &[u8]) -> ActorKey {
+    ActorKey::new(TAG, Hash128::of(milestone_id))
+}
+
+fn row_sub(event_id: &str) -> [u8; 17] {
+    let mut sub = [ROW; 17];
+    sub[1..].copy_from_slice(&Hash128::of(event_id.as_bytes()).to_bytes());
+    sub
+}
+
+fn part_sub(part: u32) -> [u8; 5] {
+    let mut sub = [PART; 5];
+    sub[1..].copy_from_slice(&part.to_be_bytes());
+    sub
+}
+
+/// A ledger at work: its milestone's id, and what it may touch.
+pub struct Ledger<'a> {
+    pub(crate) actor: ActorKey,
+    /// The milestone's id, as it is the key of the ledger's records.
+    pub(crate) key: &'a [u8],
+    pub(crate) state: &'a mut dyn State,
+    pub(crate) outbox: &'a mut Outbox,
+}
+
+impl Ledger<'_> {
+    /// Desired rows, or a part of them.
+    ///
+    /// # Errors
+    /// [`StageError::Rejected`] when the message is not about this milestone or a row cannot be read.
+    pub fn desired(&mut self, desired: Desired) -> Result<(), StageError> {
+        let readable = desired.rows.iter().all(|row| TouchView::parse(&row.touch).is_ok());
+        let own = desired.milestone.as_ref().is_some_and(|milestone| milestone.milestone_id.as_bytes() == self.key);
+        if !readable || !own {
+            return Err(malformed().into());
+        }
+        let mut head: LedgerState = state::get_message(self.state, &self.actor, &HEAD)?.unwrap_or_default();
+        let of = (desired.stamp, desired.epoch);
+        let buffered = (head.parts_stamp, head.parts_epoch);
+        let follows = desired.part == 0 || (head.parts == desired.part && buffered == of);
+        if of < (head.stamp, head.epoch) || (head.parts > 0 && of < buffered) || !follows {
+            self.outbox.observe(&metrics::DESIRED, "stale", 1);
+            return Ok(());
+        }
+        if desired.part == 0 {
+            self.forget_parts(&mut head);
+        }
+        if desired.more {
+            state::put_message(self.state, &self.actor, &part_sub(desired.part), &desired);
+            head.parts = desired.part + 1;
+            (head.parts_stamp, head.parts_epoch) = of;
+            state::put_message(self.state, &self.actor, &HEAD, &head);
+            return Ok(());
+        }
+        let whole = self.assemble(&mut head, desired)?;
+        Ok(self.accept(head, whole)?)
+    }
+
+    /// The buffered parts and the last one as one.
+    fn assemble(&mut self, head: &mut LedgerState, mut last: Desired) -> Result<Desired, StateError> {
+        if head.parts == 0 {
+            return Ok(last);
+        }
+        let mut rows = Vec::new();
+        for (_, part) in state::scan_messages::<Desired>(self.state, &self.actor, &[PART])? {
+            rows.extend(part.rows);
+        }
+        rows.append(&mut last.rows);
+        last.rows = rows;
+        self.forget_parts(head);
+        Ok(last)
+    }
+
+    fn forget_parts(&mut self, head: &mut LedgerState) {
+        for part in 0..std::mem::take(&mut head.parts) {
+            self.state.delete(&self.actor, &part_sub(part));
+        }
+        (head.parts_stamp, head.parts_epoch) = (0, 0);
+    }
+}

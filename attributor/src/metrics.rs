@@ -1,0 +1,84 @@
+//! What the attributor counts.
+
+use tributary_runtime::metric::{Metric, MetricKind};
+
+const fn counter(name: &'static str, label: &'static str, help: &'static str) -> Metric {
+    Metric { name, kind: MetricKind::Counter, label, help }
+}
+
+/// Credit updates written, by why the row changed.
+pub static CREDIT_UPDATES: Metric =
+    counter("tributary_credit_updates_total", "reason", "Credit updates written, by why the row changed.");
+
+/// Sets of rows that do not add up.
+pub static LEDGER_IMBALANCE: Metric = counter(
+    "tributary_ledger_imbalance_total",
+    "",
+    "Models of a milestone whose weights did not sum to 1 or whose values not to the milestone's value. Must be 0: page someone otherwise.",
+);
+
+/// Journeys computed.
+pub static JOURNEYS: Metric =
+    counter("tributary_journeys_computed_total", "", "Journeys computed: one for each milestone that a batch made dirty.");
+
+/// Touches of computed journeys.
+pub static JOURNEY_TOUCHES: Metric = Metric {
+    name: "tributary_journey_touches",
+    kind: MetricKind::Histogram,
+    label: "",
+    help: "Touches of a computed journey, after sessions. Long ones make recomputation slow.",
+};
+
+/// Touches that are not part of a computed journey though they lie in its window.
+pub static JOURNEY_FOLDED: Metric = counter(
+    "tributary_journey_touches_folded_total",
+    "why",
+    "Touches in a journey's window without a place of their own: the same event again (duplicate), the same session (session), or beyond max_journey (overlong).",
+);
+
+/// Touches stored under their unit.
+pub static TOUCHES_STORED: Metric =
+    counter("tributary_touches_stored_total", "", "Touches stored under their unit, duplicates included.");
+
+/// Versions of tracked milestones, by what became of them.
+pub static TRACKS: Metric = counter(
+    "tributary_milestone_tracks_total",
+    "outcome",
+    "Milestones reported to a unit: stored, or stale because a newer one was there.",
+);
+
+/// Messages that followed an identifier to its new unit.
+pub static FORWARDED: Metric = counter(
+    "tributary_attributor_forwarded_total",
+    "what",
+    "Items and hand-overs that followed an identifier to its new unit.",
+);
+
+/// Parts of hand-overs sent.
+pub static HAND_OVERS: Metric =
+    counter("tributary_hand_overs_total", "", "Parts of hand-overs sent by a unit that an identifier has left.");
+
+/// Touches handed over.
+pub static HAND_OVER_TOUCHES: Metric = counter("tributary_hand_over_touches_total", "", "Touches handed over to another unit.");
+
+/// Sets of desired rows at the ledgers, by what became of them.
+pub static DESIRED: Metric = counter(
+    "tributary_ledger_desired_total",
+    "outcome",
+    "Sets of rows that reached a ledger: changed it, left it unchanged, or stale because a newer one was there.",
+);
+
+/// Every metric of this crate.
+pub static ALL: [&Metric; 11] = [
+    &CREDIT_UPDATES,
+    &LEDGER_IMBALANCE,
+    &JOURNEYS,
+    &JOURNEY_TOUCHES,
+    &JOURNEY_FOLDED,
+    &TOUCHES_STORED,
+    &TRACKS,
+    &FORWARDED,
+    &HAND_OVERS,
+    &HAND_OVER_TOUCHES,
+    &DESIRED,
+];

@@ -1,0 +1,18 @@
+//! `first_touch`.
+
+use super::{Model, all_on};
+use crate::journey::Journey;
+
+/// All credit to the first touch.
+#[derive(Debug, Clone, Copy)]
+pub struct FirstTouch;
+
+impl Model for FirstTouch {
+    fn weigh(&self, journey: &Journey<'_>) -> Vec<u128> {
+        all_on(0, journey.touches.len())
+    }
+
+    fn parameters(&self) -> String {
+        String::new()
+    }
+}

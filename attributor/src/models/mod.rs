@@ -1,0 +1,87 @@
+//! The models: each turns a journey into relative weights, one a touch.
+//!
+//! A model is a pure function of the journey and its parameters. Weights are integers, so that billionths and their ties come out the
+//! same on every platform; where a definition needs a transcendental function it comes from `libm`, whose bits do not depend on the
+//! platform, and goes through [`scaled`].
+
+mod first_touch;
+mod last_non_direct;
+mod last_touch;
+mod lead_conversion;
+mod linear;
+mod multipliers;
+mod position;
+mod staged;
+mod time_decay;
+mod time_weighted;
+
+use std::fmt::Debug;
+
+use crate::journey::Journey;
+
+pub use first_touch::FirstTouch;
+pub use last_non_direct::LastNonDirect;
+pub use last_touch::LastTouch;
+pub use lead_conversion::LeadConversion;
+pub use linear::Linear;
+pub use multipliers::{MULTIPLIER_MAX, Multipliers};
+pub use position::Position;
+pub use staged::{Anchor, Staged};
+pub use time_decay::TimeDecay;
+pub use time_weighted::TimeWeighted;
+
+/// A rule that gives the touches of a journey their weights.
+pub trait Model: Debug + Send + Sync {
+    /// The weights, one a touch, in the journey's order; only their proportions matter. All zero stands for equal weights.
+    ///
+    /// The journey has at least one touch.
+    fn weigh(&self, journey: &Journey<'_>) -> Vec<u128>;
+
+    /// The parameters as text, for the model's version: two models with the same type and text give the same weights. Part of the
+    /// published format: do not change.
+    fn parameters(&self) -> String;
+}
+
+/// All the weight on one touch.
+fn all_on(at: usize, count: usize) -> Vec<u128> {
+    let mut weights = vec![0; count];
+    if let Some(weight) = weights.get_mut(at) {
+        *weight = 1;
+    }
+    weights
+}
+
+/// Integers in proportion to floating-point weights: the largest becomes 2^52, the precision of the floats themselves.
+///
+/// Only division and truncation happen here, which IEEE 754 defines to the bit. Weights that are not positive numbers count as 0.
+fn scaled(weights: &[f64]) -> Vec<u128> {
+    const LARGEST: f64 = 4_503_599_627_370_496.0;
+    let largest = weights.iter().copied().fold(0.0, f64::max);
+    if largest <= 0.0 || !largest.is_finite() {
+        return vec![0; weights.len()];
+    }
+    weights.iter().map(|weight| (weight / largest * LARGEST) as u128).collect()
+}
+
+/// Milliseconds from `from` to `to`, as a float, for any two times.
+fn elapsed_ms(from: i64, to: i64) -> f64 {
+    (i128::from(to) - i128::from(from)) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_floats_are_equal_integers_and_nonsense_is_nothing() {
+        assert_eq!(scaled(&[0.5, 0.25, 0.5]), [1 << 52, 1 << 51, 1 << 52]);
+        assert_eq!(scaled(&[f64::NAN, -1.0, 2.0]), [0, 0, 1 << 52]);
+        assert_eq!(scaled(&[0.0, 0.0]), [0, 0]);
+        assert_eq!(scaled(&[f64::INFINITY, 1.0]), [0, 0]);
+    }
+
+    #[test]
+    fn extreme_times_do_not_overflow() {
+        assert!(elapsed_ms(i64::MIN, i64::MAX) > 1.8e19);
+    }
+}

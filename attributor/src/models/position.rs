@@ -1,0 +1,40 @@
+//! `position`: U, J, inverse J and custom.
+
+use super::Model;
+use crate::journey::Journey;
+
+/// Fixed shares to the first and the last touch; the middle ones divide the rest equally.
+///
+/// Of one touch, it has all; of two, they divide in the proportion of first to last.
+#[derive(Debug, Clone, Copy)]
+pub struct Position {
+    /// Share of the first touch, in billionths.
+    pub first_nano: u64,
+    /// Share of all touches between, in billionths.
+    pub middle_nano: u64,
+    /// Share of the last touch, in billionths.
+    pub last_nano: u64,
+}
+
+impl Model for Position {
+    fn weigh(&self, journey: &Journey<'_>) -> Vec<u128> {
+        let count = journey.touches.len();
+        if count == 1 {
+            return vec![1];
+        }
+        let between = count.saturating_sub(2) as u128;
+        let scale = between.max(1);
+        let mut weights = vec![u128::from(self.middle_nano); count];
+        if let Some(first) = weights.first_mut() {
+            *first = u128::from(self.first_nano) * scale;
+        }
+        if let Some(last) = weights.last_mut() {
+            *last = u128::from(self.last_nano) * scale;
+        }
+        weights
+    }
+
+    fn parameters(&self) -> String {
+        format!("first={},middle={},last={}", self.first_nano, self.middle_nano, self.last_nano)
+    }
+}

@@ -1,0 +1,98 @@
+//! When a stage was reached, as seen from one milestone.
+
+use tributary_proto::Milestone;
+
+/// The kind that opens the funnel; an `mql` stands in for it.
+pub const LEAD: &str = "lead";
+/// Marketing-qualified lead.
+pub const MQL: &str = "mql";
+/// The deal is won; ends a life cycle.
+pub const CLOSED_WON: &str = "closed_won";
+/// The deal is lost.
+pub const CLOSED_LOST: &str = "closed_lost";
+
+/// The built-in milestone kinds, in the order of a B2B cycle.
+pub const KINDS: [&str; 12] = [
+    LEAD,
+    MQL,
+    "sal",
+    "meeting",
+    "evaluation",
+    "opportunity",
+    "proposal",
+    "negotiation",
+    CLOSED_WON,
+    CLOSED_LOST,
+    "implemented",
+    "expansion",
+];
+
+/// Whether the milestone closes a deal: it is its own `close`.
+pub fn is_closing(kind: &str) -> bool {
+    kind == CLOSED_WON || kind == CLOSED_LOST
+}
+
+/// The moment of stage `kind` for milestone `of`, among the `live` milestones of its unit (`of` included, none withdrawn).
+///
+/// The milestone of that kind with the same object id; else for `lead` the earliest `lead` (else `mql`) of the unit, for other kinds
+/// the latest at or before `of`. `None` where there is none, or it is later than `of`.
+pub fn of_stage(kind: &str, of: &Milestone, live: &[&Milestone]) -> Option<i64> {
+    let times = |kind: &'static str| live.iter().filter(move |other| other.kind == kind).map(|other| other.time_ms);
+    let same_object = live.iter().find(|other| other.kind == kind && other.object_id == of.object_id);
+    let moment = if let Some(same) = same_object {
+        Some(same.time_ms)
+    } else if kind == LEAD {
+        times(LEAD).min().or_else(|| times(MQL).min())
+    } else {
+        live.iter().filter(|other| other.kind == kind && other.time_ms <= of.time_ms).map(|other| other.time_ms).max()
+    };
+    moment.filter(|moment| *moment <= of.time_ms)
+}
+
+/// When the unit last won a deal before `of`: the start of its present life cycle, itself not part of it.
+pub fn last_won_before(of: &Milestone, live: &[&Milestone]) -> Option<i64> {
+    live.iter()
+        .filter(|other| other.kind == CLOSED_WON && other.milestone_id != of.milestone_id && other.time_ms < of.time_ms)
+        .map(|other| other.time_ms)
+        .max()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn milestone(kind: &str, object_id: &str, time_ms: i64) -> Milestone {
+        Milestone {
+            milestone_id: format!("{kind}:{object_id}"),
+            kind: kind.into(),
+            object_id: object_id.into(),
+            time_ms,
+            ..Milestone::default()
+        }
+    }
+
+    #[test]
+    fn the_same_object_wins_over_the_latest() {
+        let (own, later, won) =
+            (milestone("opportunity", "1", 10), milestone("opportunity", "2", 20), milestone(CLOSED_WON, "1", 30));
+        assert_eq!(of_stage("opportunity", &won, &[&own, &later, &won]), Some(10));
+        assert_eq!(of_stage("opportunity", &won, &[&later, &won]), Some(20));
+        assert_eq!(of_stage("meeting", &won, &[&own, &later, &won]), None);
+    }
+
+    #[test]
+    fn a_lead_is_the_earliest_and_an_mql_stands_in() {
+        let (one, two, won) = (milestone(MQL, "a", 10), milestone(MQL, "b", 20), milestone(CLOSED_WON, "1", 30));
+        assert_eq!(of_stage(LEAD, &won, &[&two, &one, &won]), Some(10));
+        let lead = milestone(LEAD, "c", 25);
+        assert_eq!(of_stage(LEAD, &won, &[&two, &one, &lead, &won]), Some(25));
+        assert_eq!(of_stage(LEAD, &two, &[&two, &one, &lead, &won]), None, "the lead is later than the milestone");
+    }
+
+    #[test]
+    fn a_life_cycle_begins_after_the_deal_won_before() {
+        let (first, second) = (milestone(CLOSED_WON, "1", 10), milestone(CLOSED_WON, "2", 30));
+        assert_eq!(last_won_before(&second, &[&first, &second]), Some(10));
+        assert_eq!(last_won_before(&first, &[&first, &second]), None);
+    }
+}

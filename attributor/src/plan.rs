@@ -1,0 +1,129 @@
+//! The settings, checked and made usable: what the attributor computes with.
+
+mod compile;
+
+use std::collections::BTreeMap;
+
+use tributary_proto::Milestone;
+
+use crate::models::{Model, Multipliers};
+use crate::moments;
+use crate::settings::Settings;
+
+/// Position of `lead` among [`Plan::stages`].
+pub const LEAD_STAGE: usize = 0;
+
+/// How far back a journey reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WindowMs {
+    /// This many milliseconds before the milestone, both ends included.
+    Lookback(i64),
+    /// After the deal the unit won before.
+    Lifecycle,
+}
+
+impl WindowMs {
+    /// The earliest time of a touch in the journey to `of`, given the unit's milestones that are not withdrawn.
+    pub fn start_ms(self, of: &Milestone, live: &[&Milestone]) -> i64 {
+        match self {
+            Self::Lookback(length_ms) => of.time_ms.saturating_sub(length_ms),
+            Self::Lifecycle => moments::last_won_before(of, live).map_or(i64::MIN, |won_ms| won_ms.saturating_add(1)),
+        }
+    }
+}
+
+/// A model, ready to compute.
+#[derive(Debug)]
+pub struct PlannedModel {
+    /// Its name in the credit updates.
+    pub name: String,
+    /// Eight hex digits of the xxh3-128 of all that decides its weights: type, parameters, multipliers, window, sessions and longest
+    /// journey. The same settings have the same version on every machine; different ones have different versions.
+    pub version: String,
+    /// Its rule.
+    pub rule: Box<dyn Model>,
+    /// Factors on the rule's weights.
+    pub multipliers: Multipliers,
+}
+
+#[derive(Debug)]
+struct KindPlan {
+    models: Option<Vec<usize>>,
+    window: Option<WindowMs>,
+}
+
+/// The settings, checked.
+#[derive(Debug)]
+pub struct Plan {
+    /// ISO 4217 code of milestones that bring no currency.
+    pub default_currency: String,
+    /// Longest time between the touches of a session, milliseconds; 0 for no sessions.
+    pub session_gap_ms: i64,
+    /// Most touches of a journey.
+    pub max_journey: usize,
+    /// Milestone kinds that a model looks at, `lead` first.
+    pub stages: Vec<String>,
+    window: WindowMs,
+    /// The longest look-back of any kind; `None` where a life cycle may reach back to any time.
+    longest_ms: Option<i64>,
+    models: Vec<PlannedModel>,
+    kinds: BTreeMap<String, KindPlan>,
+    custom_kinds: Vec<String>,
+}
+
+impl Plan {
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// All that is wrong with them, at once.
+    pub fn compile(settings: &Settings) -> Result<Self, SettingsError> {
+        compile::plan(settings)
+    }
+
+    /// The models computed for milestones of this kind, in the order of the settings.
+    pub fn models_of(&self, kind: &str) -> impl Iterator<Item = &PlannedModel> {
+        let chosen = self.kinds.get(kind).and_then(|plan| plan.models.as_deref());
+        let all = if chosen.is_none() { self.models.as_slice() } else { &[] };
+        all.iter().chain(chosen.unwrap_or_default().iter().filter_map(|at| self.models.get(*at)))
+    }
+
+    /// The window of milestones of this kind.
+    pub fn window(&self, kind: &str) -> WindowMs {
+        self.kinds.get(kind).and_then(|plan| plan.window).unwrap_or(self.window)
+    }
+
+    /// The earliest time at which a touch may be in the journey to any milestone reached at `time_ms` or later.
+    pub fn reach_ms(&self, time_ms: i64) -> i64 {
+        self.longest_ms.map_or(i64::MIN, |longest_ms| time_ms.saturating_sub(longest_ms))
+    }
+
+    /// Whether a milestone of this kind can change the credit of another one.
+    pub fn is_stage(&self, kind: &str) -> bool {
+        kind == moments::MQL
+            || (kind == moments::CLOSED_WON && self.longest_ms.is_none())
+            || self.stages.iter().any(|stage| stage == kind)
+    }
+
+    /// The milestone kinds in force: the built-in ones, then the custom ones.
+    pub fn kinds(&self) -> impl Iterator<Item = &str> {
+        moments::KINDS.into_iter().chain(self.custom_kinds.iter().map(String::as_str))
+    }
+}
+
+/// One thing wrong with the settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Where, as a path inside the attributor's settings: `models[3].half_life_days`.
+    pub field: String,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+/// Everything wrong with the settings.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", lines(.0))]
+pub struct SettingsError(pub Vec<Problem>);
+
+fn lines(problems: &[Problem]) -> String {
+    problems.iter().map(|problem| format!("{}: {}", problem.field, problem.message)).collect::<Vec<_>>().join("\n")
+}

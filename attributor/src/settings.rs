@@ -1,0 +1,205 @@
+//! What an operator can set, as it is written. [`crate::plan::Plan::compile`] checks it and makes it usable.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The attributor's settings.
+///
+/// ```
+/// let settings: tributary_attributor::settings::Settings = toml::from_str(r#"
+///     window = { lookback_days = 365 }
+///     session_gap_minutes = 30
+///     custom_kinds = ["poc_passed"]
+///
+///     [[models]]
+///     name = "half_lead"
+///     type = "staged"
+///     anchors = [{ at = "first", percent = 40 }, { at = "lead", percent = 40 }]
+///     middle = 20
+///     multipliers.role.decision_maker = 2
+///
+///     [[models]]
+///     name = "linear"
+///     type = "linear"
+///
+///     [milestones.poc_passed]
+///     models = ["linear"]
+/// "#).unwrap();
+/// let plan = tributary_attributor::plan::Plan::compile(&settings).unwrap();
+/// assert_eq!(plan.models_of("poc_passed").count(), 1);
+/// assert_eq!(plan.models_of("closed_won").count(), 2);
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// How far back from a milestone its journey reaches: `{ lookback_days = 540 }`, or `"lifecycle"` for everything since the deal
+    /// the unit won before.
+    pub window: Window,
+    /// Consecutive touches of one profile with the same channel, source, medium and campaign, each at most this long after the one
+    /// before, are one touch. 0 to 1,440; 0 keeps every touch.
+    pub session_gap_minutes: u32,
+    /// The most touches of a journey, 10 to 100,000. A longer one keeps its first, those that a model singles out, and its newest.
+    pub max_journey: u32,
+    /// ISO 4217 code of milestones that bring no currency.
+    pub default_currency: String,
+    /// Milestone kinds beside the built-in ones.
+    pub custom_kinds: Vec<String>,
+    /// The models, each under a name of its own. A list that is given replaces the default one.
+    pub models: Vec<ModelSettings>,
+    /// What is different for one kind of milestone.
+    pub milestones: BTreeMap<String, KindSettings>,
+}
+
+/// How far back a journey reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Window {
+    /// This many days before the milestone, 1 to 36,500.
+    LookbackDays(u32),
+    /// Since the deal the unit won before; everything where there is none.
+    Lifecycle,
+}
+
+/// What is different for one kind of milestone.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KindSettings {
+    /// The names of the models computed for it; all where this is absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub models: Option<Vec<String>>,
+    /// Its window; the general one where this is absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window: Option<Window>,
+}
+
+/// A model: its name, its type, and the parameters of that type. Shares are percents and sum to 100.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelSettings {
+    /// The name in the credit updates: 1 to 64 of `a-z 0-9 _`.
+    pub name: String,
+    /// `first_touch`, `last_touch`, `last_non_direct`, `lead_conversion`, `linear`, `time_decay`, `position`, `staged`, `custom`
+    /// (the same as `staged`) or `time_weighted`.
+    #[serde(rename = "type")]
+    pub rule: String,
+    /// `time_decay`: days in which credit halves, 0 to 36,500; default 30; 0 gives all to the last touch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub half_life_days: Option<f64>,
+    /// `position`: percent of the first touch; default 40.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first: Option<f64>,
+    /// `position`: percent of the touches between, default 20. `staged`: of those before the last anchor that hold none, default 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub middle: Option<f64>,
+    /// `position`: percent of the last touch; default 40.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last: Option<f64>,
+    /// `staged`: the anchors, in the order of the stages.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub anchors: Vec<AnchorSettings>,
+    /// `time_weighted`: shape at the first touch, 0.01 to 10; default 0.5; below 1 the end is raised.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alpha: Option<f64>,
+    /// `time_weighted`: shape at the milestone, 0.01 to 10; default 0.4.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beta: Option<f64>,
+    /// Factors on the weights, which are then shared out anew.
+    #[serde(skip_serializing_if = "MultiplierSettings::is_empty")]
+    pub multipliers: MultiplierSettings,
+}
+
+/// An anchor of a staged model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AnchorSettings {
+    /// `first`, `last`, `close`, or a milestone kind: the last touch at or before that stage's moment.
+    pub at: String,
+    /// Its share.
+    pub percent: f64,
+}
+
+/// Factors on a model's weights, 0 to 1,000, exact to the millionth; 1 for whatever is not named.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MultiplierSettings {
+    /// By the role of the touch's person.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub role: BTreeMap<String, f64>,
+    /// By channel.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub channel: BTreeMap<String, f64>,
+    /// By touch type.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub touch_type: BTreeMap<String, f64>,
+}
+
+impl MultiplierSettings {
+    /// Whether nothing is multiplied.
+    pub fn is_empty(&self) -> bool {
+        self.role.is_empty() && self.channel.is_empty() && self.touch_type.is_empty()
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            window: Window::LookbackDays(540),
+            session_gap_minutes: 30,
+            max_journey: 2_000,
+            default_currency: "CNY".to_owned(),
+            custom_kinds: Vec::new(),
+            models: default_models(),
+            milestones: BTreeMap::new(),
+        }
+    }
+}
+
+/// The ten models that every milestone gets where nothing else is said.
+fn default_models() -> Vec<ModelSettings> {
+    let plain = |name: &str| ModelSettings { name: name.to_owned(), rule: name.to_owned(), ..ModelSettings::default() };
+    let staged = |name: &str, anchors: &[&str], percent: f64| ModelSettings {
+        name: name.to_owned(),
+        rule: "staged".to_owned(),
+        anchors: anchors.iter().map(|at| AnchorSettings { at: (*at).to_owned(), percent }).collect(),
+        middle: Some(10.0),
+        ..ModelSettings::default()
+    };
+    vec![
+        plain("first_touch"),
+        plain("last_touch"),
+        plain("last_non_direct"),
+        plain("lead_conversion"),
+        plain("linear"),
+        ModelSettings { half_life_days: Some(30.0), ..plain("time_decay") },
+        ModelSettings {
+            rule: "position".to_owned(),
+            first: Some(40.0),
+            middle: Some(20.0),
+            last: Some(40.0),
+            ..plain("u_shaped")
+        },
+        staged("w_shaped", &["first", "lead", "opportunity"], 30.0),
+        staged("full_path", &["first", "lead", "opportunity", "close"], 22.5),
+        ModelSettings { alpha: Some(0.5), beta: Some(0.4), ..plain("time_weighted") },
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_survive_being_written_and_read() {
+        let text = toml::to_string(&Settings::default()).unwrap();
+        assert_eq!(toml::from_str::<Settings>(&text).unwrap(), Settings::default());
+        assert_eq!(toml::from_str::<Settings>("").unwrap(), Settings::default());
+        assert_eq!(toml::from_str::<Settings>("window = \"lifecycle\"").unwrap().window, Window::Lifecycle);
+    }
+
+    #[test]
+    fn unknown_fields_are_refused() {
+        assert!(toml::from_str::<Settings>("sesion_gap_minutes = 3").is_err());
+        assert!(toml::from_str::<Settings>("[[models]]\nhalflife = 3").is_err());
+    }
+}

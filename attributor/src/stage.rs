@@ -1,0 +1,100 @@
+//! The stage: one partition of the attributor's inbox.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use tributary_proto::{AttributorMessage, Message, attributor_message::Body};
+use tributary_runtime::stage::{Context, Record, Share, Stage, StageError};
+use tributary_runtime::state::{ActorKey, State, StateError};
+
+use crate::ledger::{self, Ledger};
+use crate::plan::Plan;
+use crate::post::Post;
+use crate::unit::{self, Dirty, Unit, malformed};
+use crate::wire::ItemView;
+
+/// The attributor, of one partition.
+///
+/// Between batches it holds nothing: what a batch leaves is in the state and the outbox.
+#[derive(Debug)]
+pub struct AttributorStage {
+    plan: Arc<Plan>,
+    share: Share,
+    local: VecDeque<(Vec<u8>, Body)>,
+    dirty: BTreeMap<ActorKey, Dirty>,
+}
+
+impl AttributorStage {
+    /// The attributor of the partition that `share` names.
+    pub fn new(plan: Arc<Plan>, share: Share) -> Self {
+        Self { plan, share, local: VecDeque::new(), dirty: BTreeMap::new() }
+    }
+
+    fn dispatch(&mut self, key: &[u8], body: Body, context: &mut Context<'_>) -> Result<(), StageError> {
+        match body {
+            Body::Desired(desired) => self.ledger(key, context).desired(desired),
+            Body::Arrive(arrive) => self.with_unit(unit::keys::actor(key), context, |unit| unit.arrive(arrive)),
+            Body::Move(message) => self.with_unit(unit::keys::actor(key), context, |unit| unit.leave(key, &message)),
+            Body::HandOver(message) => self.with_unit(unit::keys::actor(key), context, |unit| unit.hand_over(message)),
+            Body::Item(item) => {
+                let encoded = AttributorMessage { body: Some(Body::Item(item)) }.encode_to_vec();
+                let item = ItemView::parse(&encoded).ok().flatten().ok_or_else(malformed)?;
+                self.with_unit(unit::keys::actor(key), context, |unit| unit.item(&item))
+            }
+        }
+    }
+
+    fn with_unit<E>(
+        &mut self,
+        actor: ActorKey,
+        context: &mut Context<'_>,
+        work: impl FnOnce(&mut Unit<'_, '_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let Context { state, outbox } = context;
+        let state: &mut dyn State = *state;
+        let mut post = Post { share: self.share, local: &mut self.local, outbox };
+        work(&mut Unit { actor, plan: &self.plan, state, post: &mut post, dirty: &mut self.dirty })
+    }
+
+    fn ledger<'a>(&self, key: &'a [u8], context: &'a mut Context<'_>) -> Ledger<'a> {
+        Ledger { actor: ledger::actor(key), key, state: &mut *context.state, outbox: &mut *context.outbox }
+    }
+
+    /// Handles what the actors of this partition have sent one another.
+    fn deliver(&mut self, context: &mut Context<'_>) -> Result<(), StateError> {
+        while let Some((key, body)) = self.local.pop_front() {
+            match self.dispatch(&key, body, context) {
+                Ok(()) => {}
+                Err(StageError::State(error)) => return Err(error),
+                Err(StageError::Rejected(rejection)) => context.outbox.reject(rejection),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Stage for AttributorStage {
+    fn handle(&mut self, record: &Record<'_>, context: &mut Context<'_>) -> Result<(), StageError> {
+        match ItemView::parse(record.value).map_err(|_| malformed())? {
+            Some(item) => self.with_unit(unit::keys::actor(record.key), context, |unit| unit.item(&item))?,
+            None => {
+                let message = AttributorMessage::decode(record.value).map_err(|_| malformed())?;
+                self.dispatch(record.key, message.body.ok_or_else(malformed)?, context)?;
+            }
+        }
+        Ok(self.deliver(context)?)
+    }
+
+    fn end_batch(&mut self, context: &mut Context<'_>) -> Result<(), StateError> {
+        for (actor, dirty) in std::mem::take(&mut self.dirty) {
+            self.with_unit(actor, context, |unit| unit.recompute(dirty))?;
+            self.deliver(context)?;
+        }
+        Ok(())
+    }
+
+    fn discard_batch(&mut self) {
+        self.local.clear();
+        self.dirty.clear();
+    }
+}

@@ -1,0 +1,101 @@
+//! What a batch changed in a unit, kept until the batch ends so that each milestone is computed once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tributary_proto::{Milestone, Reason};
+
+use super::keys::IdentifierHash;
+use crate::moments;
+
+/// Times from the first to the second, both included.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Span(Option<(i64, i64)>);
+
+impl Span {
+    /// Takes in `time_ms`.
+    pub fn add(&mut self, time_ms: i64) {
+        self.0 = Some(self.0.map_or((time_ms, time_ms), |(from, to)| (from.min(time_ms), to.max(time_ms))));
+    }
+
+    /// Takes in all of `other`.
+    pub fn join(&mut self, other: Self) {
+        if let Some((from, to)) = other.0 {
+            self.add(from);
+            self.add(to);
+        }
+    }
+
+    /// Whether any of its times is among those from `from` to `to`.
+    pub fn meets(&self, from: i64, to: i64) -> bool {
+        self.0.is_some_and(|(own_from, own_to)| own_from <= to && from <= own_to)
+    }
+}
+
+/// A milestone that may be a stage of others has come, changed or gone.
+#[derive(Debug)]
+pub struct StageChange {
+    /// The earlier of its times before and after: milestones reached before do not look at it. No bound for a `lead`: whether
+    /// there is one at any time decides whether an `mql` stands in.
+    from_ms: i64,
+    /// Milestones of the same object look at it whenever it was.
+    object_id: String,
+    reason: Reason,
+}
+
+/// What a batch changed in a unit.
+#[derive(Debug, Default)]
+pub struct Dirty {
+    /// Touches that came.
+    pub late: Span,
+    /// Touches that were handed over, to or from here.
+    pub moved: Span,
+    /// Residents that came, or whose profile, role, consent or account changed.
+    pub residents: BTreeSet<IdentifierHash>,
+    milestones: BTreeMap<String, Reason>,
+    stages: Vec<StageChange>,
+}
+
+impl Dirty {
+    /// The milestone itself has changed.
+    pub fn milestone(&mut self, milestone_id: &str, reason: Reason) {
+        let known = self.milestones.entry(milestone_id.to_owned()).or_insert(reason);
+        *known = weightier(*known, reason);
+    }
+
+    /// A stage has changed: as it was, as it is.
+    pub fn stage(&mut self, before: Option<&Milestone>, after: Option<&Milestone>, reason: Reason) {
+        let times = before.iter().chain(&after).map(|milestone| milestone.time_ms);
+        if let (Some(earliest_ms), Some(any)) = (times.min(), after.or(before)) {
+            let from_ms = if any.kind == moments::LEAD { i64::MIN } else { earliest_ms };
+            self.stages.push(StageChange { from_ms, object_id: any.object_id.clone(), reason });
+        }
+    }
+
+    /// Why this milestone, whose journey begins at `start_ms`, has to be computed; `None` where it has not.
+    pub fn reason(&self, milestone: &Milestone, start_ms: i64) -> Option<Reason> {
+        let mut reason = self.milestones.get(&milestone.milestone_id).copied();
+        let mut because = |cause| reason = Some(reason.map_or(cause, |known| weightier(known, cause)));
+        if milestone.withdrawn {
+            return reason;
+        }
+        for stage in &self.stages {
+            if stage.from_ms <= milestone.time_ms || stage.object_id == milestone.object_id {
+                because(stage.reason);
+            }
+        }
+        if self.moved.meets(start_ms, milestone.time_ms) {
+            because(Reason::Identity);
+        }
+        if self.late.meets(start_ms, milestone.time_ms) {
+            because(Reason::LateTouch);
+        }
+        reason
+    }
+}
+
+/// Of several causes the one that says most.
+fn weightier(a: Reason, b: Reason) -> Reason {
+    const ORDER: [Reason; 4] = [Reason::Withdrawn, Reason::Amended, Reason::Identity, Reason::LateTouch];
+    let rank = |reason: Reason| ORDER.iter().position(|known| *known == reason).unwrap_or(ORDER.len());
+    if rank(a) <= rank(b) { a } else { b }
+}

@@ -1,0 +1,197 @@
+//! An identifier leaves for another unit, and what it brought follows.
+
+use prost::encoding::encoded_len_varint;
+use tributary_proto::{HandOver, Message, Move, Reason, ResidentState, StoredTrack, attributor_message::Body};
+use tributary_runtime::stage::StageError;
+use tributary_runtime::state::{self, StateError};
+
+use super::keys::{self, IdentifierHash};
+use super::{Span, Unit, corrupt, malformed};
+use crate::metrics;
+use crate::post::MESSAGE_BYTES_MAX;
+use crate::wire::TouchView;
+
+/// Room for what surrounds the parts of a hand-over: hash, epoch, tags and lengths.
+const ENVELOPE_BYTES: usize = 128;
+
+impl Unit<'_, '_> {
+    /// An identifier leaves: hands over what it brought, and leaves a forwarding mark. `own_key` is this unit's key.
+    ///
+    /// # Errors
+    /// [`StageError::Rejected`] when the message cannot be read.
+    pub fn leave(&mut self, own_key: &[u8], message: &Move) -> Result<(), StageError> {
+        let hash: IdentifierHash = message.identifier_hash.as_slice().try_into().map_err(|_| malformed())?;
+        if message.to.is_empty() {
+            return Err(malformed().into());
+        }
+        let sub = keys::of_identifier(keys::RESIDENT, &hash);
+        let known: ResidentState = state::get_message(self.state, &self.actor, &sub)?.unwrap_or_default();
+        let newer_here = known.placement.as_ref().is_some_and(|placement| placement.epoch >= message.epoch);
+        let left_later = !known.moved_to.is_empty() && known.moved_epoch >= message.epoch;
+        if newer_here || left_later || message.to.as_bytes() == own_key {
+            return Ok(());
+        }
+        self.hand_over_all(&hash, known.placement.is_some(), message)?;
+        let mark = ResidentState {
+            identifier: known.identifier,
+            placement: None,
+            moved_to: message.to.clone(),
+            moved_epoch: message.epoch,
+        };
+        state::put_message(self.state, &self.actor, &sub, &mark);
+        Ok(())
+    }
+
+    /// Sends everything stored under the identifier to where it moves, and removes it here.
+    fn hand_over_all(&mut self, hash: &IdentifierHash, was_resident: bool, message: &Move) -> Result<(), StateError> {
+        let (touch_prefix, track_prefix) = (keys::of_identifier(keys::TOUCH, hash), keys::of_identifier(keys::TRACK, hash));
+        let mut parts = Parts::new(hash, message.epoch);
+        let mut gone = Vec::new();
+        let mut span = Span::default();
+        self.state.scan(&self.actor, &touch_prefix, &state::prefix_end(&touch_prefix), &mut |sub, raw| {
+            if let Some(time_ms) = keys::time_ms(sub) {
+                span.add(time_ms);
+            }
+            gone.push(sub.to_vec());
+            parts.touch(raw.to_vec());
+            true
+        })?;
+        self.post.outbox.observe(&metrics::HAND_OVER_TOUCHES, "", gone.len() as u64);
+        let tracks = state::scan_messages::<StoredTrack>(self.state, &self.actor, &track_prefix)?;
+        let had_tracks = !tracks.is_empty();
+        for (sub, track) in tracks {
+            if was_resident && let Some(milestone) = &track.milestone {
+                self.track_changed(&track.milestone_id, Some(milestone), None, Reason::Identity);
+            }
+            gone.push(sub);
+            parts.track(track);
+        }
+        for sub in &gone {
+            self.state.delete(&self.actor, sub);
+        }
+        if had_tracks {
+            self.refresh_summary()?;
+        }
+        if was_resident && span != Span::default() {
+            self.dirty().moved.join(span);
+        }
+        for part in parts.finish() {
+            self.post.outbox.observe(&metrics::HAND_OVERS, "", 1);
+            self.post.send(message.to.as_bytes().to_vec(), Body::HandOver(part));
+        }
+        Ok(())
+    }
+
+    /// Something an identifier brought to its former unit.
+    ///
+    /// # Errors
+    /// [`StageError::Rejected`] when the message cannot be read.
+    pub fn hand_over(&mut self, mut message: HandOver) -> Result<(), StageError> {
+        let hash: IdentifierHash = message.identifier_hash.as_slice().try_into().map_err(|_| malformed())?;
+        let mut span = Span::default();
+        let mut times = Vec::with_capacity(message.touches.len());
+        for raw in &message.touches {
+            let time_ms = TouchView::parse(raw).map_err(|_| malformed())?.time_ms;
+            span.add(time_ms);
+            times.push(time_ms);
+        }
+        let sub = keys::of_identifier(keys::RESIDENT, &hash);
+        let known: ResidentState = state::get_message(self.state, &self.actor, &sub)?.unwrap_or_default();
+        if !known.moved_to.is_empty() && known.moved_epoch > message.epoch {
+            message.epoch = known.moved_epoch;
+            self.post.outbox.observe(&metrics::FORWARDED, "hand_over", 1);
+            self.post.send(known.moved_to.into_bytes(), Body::HandOver(message));
+            return Ok(());
+        }
+        let resident = known.placement.is_some();
+        for (raw, time_ms) in message.touches.into_iter().zip(times) {
+            self.state.put(&self.actor, &keys::touch(&hash, time_ms, &raw), raw);
+        }
+        let mut stored = false;
+        for track in message.tracks {
+            stored |= self.store_track(&hash, track, resident, Some(Reason::Identity))?;
+        }
+        if stored {
+            self.refresh_summary()?;
+        }
+        if resident && span != Span::default() {
+            self.dirty().moved.join(span);
+        }
+        Ok(())
+    }
+
+    /// The span of the touches that an identifier has here between two times, both included.
+    pub(super) fn span_of(&mut self, hash: &IdentifierHash, from_ms: i64, to_ms: i64) -> Result<Span, StateError> {
+        let mut span = Span::default();
+        let mut unreadable = None;
+        self.scan_touches(hash, from_ms, to_ms, &mut |sub, _| match keys::time_ms(sub) {
+            Some(time_ms) => {
+                span.add(time_ms);
+                true
+            }
+            None => {
+                unreadable = Some(sub.to_vec());
+                false
+            }
+        })?;
+        unreadable.map_or(Ok(span), |sub| Err(corrupt(&self.actor, &sub)))
+    }
+
+    /// Visits the touches that an identifier has here between two times, both included.
+    pub(super) fn scan_touches(
+        &mut self,
+        hash: &IdentifierHash,
+        from_ms: i64,
+        to_ms: i64,
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), StateError> {
+        let from = keys::touches_from(hash, from_ms);
+        let to = match to_ms.checked_add(1) {
+            Some(after) => keys::touches_from(hash, after).to_vec(),
+            None => state::prefix_end(&keys::of_identifier(keys::TOUCH, hash)),
+        };
+        self.state.scan(&self.actor, &from, &to, visit)
+    }
+}
+
+/// A hand-over in parts of limited size.
+struct Parts {
+    empty: HandOver,
+    full: Vec<HandOver>,
+    open: HandOver,
+    open_bytes: usize,
+}
+
+impl Parts {
+    fn new(hash: &IdentifierHash, epoch: u64) -> Self {
+        let empty = HandOver { identifier_hash: hash.to_vec(), epoch, touches: Vec::new(), tracks: Vec::new() };
+        Self { open: empty.clone(), empty, full: Vec::new(), open_bytes: ENVELOPE_BYTES }
+    }
+
+    /// Makes room for a field of this many bytes.
+    fn make_room(&mut self, bytes: usize) {
+        let bytes = bytes + encoded_len_varint(bytes as u64) + 1;
+        if self.open_bytes + bytes > MESSAGE_BYTES_MAX && self.open_bytes > ENVELOPE_BYTES {
+            self.full.push(std::mem::replace(&mut self.open, self.empty.clone()));
+            self.open_bytes = ENVELOPE_BYTES;
+        }
+        self.open_bytes += bytes;
+    }
+
+    fn touch(&mut self, raw: Vec<u8>) {
+        self.make_room(raw.len());
+        self.open.touches.push(raw);
+    }
+
+    fn track(&mut self, track: StoredTrack) {
+        self.make_room(track.encoded_len());
+        self.open.tracks.push(track);
+    }
+
+    fn finish(mut self) -> Vec<HandOver> {
+        if self.open_bytes > ENVELOPE_BYTES {
+            self.full.push(self.open);
+        }
+        self.full
+    }
+}

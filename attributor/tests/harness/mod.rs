@@ -1,0 +1,277 @@
+//! Several partitions of the attributor, fed as identity feeds them, in any order that the log allows: what one partition sends to
+//! another arrives in order, and nothing else is promised.
+
+#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "test code")]
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use tributary_attributor::plan::Plan;
+use tributary_attributor::stage::AttributorStage;
+use tributary_proto::attributor_message::Body;
+use tributary_proto::*;
+use tributary_runtime::stage::{Context, Outbox, Record, Share as Part, Stage};
+use tributary_runtime::state::{EmptyBase, Overlay};
+use tributary_runtime::topic::Topic;
+
+/// A row of the credit table with everything it says, less revision and reason.
+pub type Row = CreditUpdate;
+/// (milestone, model, touch).
+pub type RowKey = (String, String, String);
+
+pub struct Partition {
+    stage: AttributorStage,
+    state: Overlay<EmptyBase>,
+    outbox: Outbox,
+}
+
+/// Who sends: an identity partition or an attributor partition.
+type Lane = (bool, u32, u32);
+
+pub struct World {
+    pub plan: Arc<Plan>,
+    partitions: Vec<Partition>,
+    lanes: BTreeMap<Lane, VecDeque<(Vec<u8>, Vec<u8>)>>,
+    pub identity: Identity,
+    pub updates: Vec<CreditUpdate>,
+    pub counts: BTreeMap<(&'static str, &'static str), u64>,
+    random: u64,
+}
+
+impl World {
+    pub fn new(plan: Plan, partitions: u32, seed: u64) -> Self {
+        let plan = Arc::new(plan);
+        let partition = |partition| Partition {
+            stage: AttributorStage::new(Arc::clone(&plan), Part { partition, partitions }),
+            state: Overlay::new(EmptyBase),
+            outbox: Outbox::default(),
+        };
+        Self {
+            partitions: (0..partitions).map(partition).collect(),
+            plan: Arc::clone(&plan),
+            lanes: BTreeMap::new(),
+            identity: Identity::default(),
+            updates: Vec::new(),
+            counts: BTreeMap::new(),
+            random: seed,
+        }
+    }
+
+    /// A restart with other settings, over the same state.
+    pub fn replan(&mut self, plan: Plan) {
+        self.plan = Arc::new(plan);
+        let partitions = self.count();
+        for (partition, at) in self.partitions.iter_mut().zip(0..) {
+            partition.stage = AttributorStage::new(Arc::clone(&self.plan), Part { partition: at, partitions });
+        }
+    }
+
+    /// splitmix64.
+    pub fn below(&mut self, bound: usize) -> usize {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.random;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) % bound.max(1) as u64) as usize
+    }
+
+    fn count(&self) -> u32 {
+        self.partitions.len() as u32
+    }
+
+    /// Puts what identity has said since the last call on the lanes.
+    pub fn take_identity(&mut self) {
+        let count = self.count();
+        for (sender, unit, body) in std::mem::take(&mut self.identity.said) {
+            let from = partition::of(sender.as_bytes(), count);
+            let to = partition::of(unit.as_bytes(), count);
+            let value = AttributorMessage { body: Some(body) }.encode_to_vec();
+            self.lanes.entry((true, from, to)).or_default().push_back((unit.into_bytes(), value));
+        }
+    }
+
+    /// Delivers one record from a random lane; false when there is none.
+    pub fn step(&mut self) -> bool {
+        let waiting: Vec<Lane> = self.lanes.iter().filter(|(_, queue)| !queue.is_empty()).map(|(lane, _)| *lane).collect();
+        if waiting.is_empty() {
+            return false;
+        }
+        let lane = waiting[self.below(waiting.len())];
+        let (key, value) = self.lanes.get_mut(&lane).unwrap().pop_front().unwrap();
+        assert!(value.len() <= 256 * 1024, "a message of {} bytes", value.len());
+        let partition = &mut self.partitions[lane.2 as usize];
+        let record =
+            Record { topic: Topic::AttributorInbox, partition: lane.2, offset: 0, timestamp_ms: 0, key: &key, value: &value };
+        let mut context = Context { state: &mut partition.state, outbox: &mut partition.outbox };
+        partition.stage.handle(&record, &mut context).unwrap();
+        self.collect(lane.2);
+        true
+    }
+
+    pub fn end_batch(&mut self, at: u32) {
+        let partition = &mut self.partitions[at as usize];
+        let mut context = Context { state: &mut partition.state, outbox: &mut partition.outbox };
+        partition.stage.end_batch(&mut context).unwrap();
+        partition.state.settle(usize::MAX);
+        self.collect(at);
+    }
+
+    fn collect(&mut self, from: u32) {
+        let outbox = std::mem::take(&mut self.partitions[from as usize].outbox);
+        assert!(outbox.rejections.is_empty());
+        for (metric, label, value) in outbox.observations.counts() {
+            *self.counts.entry((metric.name, label)).or_default() += value;
+        }
+        for output in outbox.outputs {
+            match output.topic {
+                Topic::Credits => {
+                    let update = CreditUpdate::decode(output.value.unwrap().as_slice()).unwrap();
+                    assert_eq!(update.milestone_id.as_bytes(), output.key);
+                    self.updates.push(update);
+                }
+                _ => {
+                    let to = partition::of(&output.key, self.count());
+                    assert_ne!(to, from, "mail to the own partition does not need the log");
+                    self.lanes.entry((false, from, to)).or_default().push_back((output.key, output.value.unwrap()));
+                }
+            }
+        }
+    }
+
+    /// Delivers everything, batches ending at random.
+    pub fn drain(&mut self) {
+        self.take_identity();
+        loop {
+            while self.step() {
+                if self.below(4) == 0 {
+                    let at = self.below(self.partitions.len());
+                    self.end_batch(at as u32);
+                }
+            }
+            for at in 0..self.count() {
+                self.end_batch(at);
+            }
+            if self.lanes.values().all(VecDeque::is_empty) {
+                break;
+            }
+        }
+    }
+
+    /// The latest rows; panics where an update does not follow from the one before.
+    pub fn table(&self) -> BTreeMap<RowKey, Row> {
+        let mut table: BTreeMap<RowKey, Row> = BTreeMap::new();
+        let mut revisions: BTreeMap<(String, String), u64> = BTreeMap::new();
+        for update in &self.updates {
+            let key = (update.milestone_id.clone(), update.model.clone(), update.touch_id.clone());
+            let (weight, value) = table.get(&key).map_or((0, 0), |row| (row.weight_nano, row.value_minor));
+            assert_eq!(update.weight_nano - weight, update.delta_weight_nano, "{key:?}");
+            assert_eq!(update.value_minor - value, update.delta_value_minor, "{key:?}");
+            let revision = revisions.entry((key.0.clone(), key.1.clone())).or_default();
+            assert!(update.revision == *revision || update.revision == *revision + 1, "{key:?}");
+            *revision = update.revision;
+            if update.weight_nano == 0 {
+                assert!(table.remove(&key).is_some(), "a retraction of nothing: {key:?}");
+            } else {
+                let row = Row { delta_weight_nano: 0, delta_value_minor: 0, revision: 0, reason: 0, ..update.clone() };
+                assert!(table.get(&key) != Some(&row), "an update that says nothing new: {key:?}");
+                table.insert(key, row);
+            }
+        }
+        let imbalance = self.counts.get(&("tributary_ledger_imbalance_total", ""));
+        assert!(imbalance.is_none_or(|count| *count == 0), "the ledgers are out of balance");
+        table
+    }
+
+    /// Delivers everything and returns the table.
+    pub fn settled(&mut self) -> BTreeMap<RowKey, Row> {
+        self.drain();
+        self.table()
+    }
+}
+
+/// What identity knows, and how it says it.
+#[derive(Default)]
+pub struct Identity {
+    pub placements: BTreeMap<String, Placement>,
+    /// Encoded `StoredTouch`es by identifier.
+    pub touches: BTreeMap<String, Vec<StoredTouch>>,
+    /// Anchor, stamp, milestone.
+    pub milestones: BTreeMap<String, (String, u64, Milestone)>,
+    said: Vec<(String, String, Body)>,
+}
+
+pub fn identifier(name: &str) -> Identifier {
+    Identifier::new("user_id", "", name)
+}
+
+pub fn hash(name: &str) -> Vec<u8> {
+    identifier(name).hash().to_bytes().to_vec()
+}
+
+impl Identity {
+    fn say(&mut self, name: &str, unit: &str, body: Body) {
+        self.said.push((name.to_owned(), unit.to_owned(), body));
+    }
+
+    /// The identifier's placement becomes this one, under the next epoch.
+    pub fn place(&mut self, name: &str, unit: &str, profile: &str, role: &str, revoked: bool) {
+        let before = self.placements.get(name).cloned();
+        let placement = Placement {
+            profile_id: profile.into(),
+            unit: unit.into(),
+            account_id: unit.strip_prefix("a:crm_account:").unwrap_or_default().into(),
+            role: role.into(),
+            revoked,
+            epoch: before.as_ref().map_or(0, |before| before.epoch + 1),
+        };
+        if let Some(before) = before.filter(|before| before.unit != unit) {
+            let message = Move { identifier_hash: hash(name), to: unit.into(), epoch: placement.epoch };
+            self.say(name, &before.unit, Body::Move(message));
+        }
+        let arrive = Arrive { identifier: Some(identifier(name)), placement: Some(placement.clone()) };
+        self.say(name, unit, Body::Arrive(arrive));
+        self.placements.insert(name.to_owned(), placement);
+    }
+
+    fn item(&mut self, name: &str, what: item::What) {
+        let Placement { unit, epoch, .. } = self.placements[name].clone();
+        self.say(name, &unit, Body::Item(Item { identifier_hash: hash(name), epoch, what: Some(what) }));
+    }
+
+    pub fn touch(&mut self, name: &str, touch: StoredTouch) {
+        self.item(name, item::What::Touch(touch.clone()));
+        self.touches.entry(name.to_owned()).or_default().push(touch);
+    }
+
+    /// The milestone is as given, anchored by this identifier.
+    pub fn milestone(&mut self, name: &str, milestone: Milestone) {
+        let milestone_id = milestone.milestone_id.clone();
+        let before = self.milestones.get(&milestone_id).cloned();
+        let stamp = before.as_ref().map_or(1, |(_, stamp, _)| stamp + 1);
+        if let Some((anchor, ..)) = before.filter(|(anchor, ..)| anchor != name) {
+            let stop = StoredTrack { milestone_id: milestone_id.clone(), stamp, milestone: None };
+            self.item(&anchor, item::What::Track(stop));
+        }
+        let track = StoredTrack { milestone_id: milestone_id.clone(), stamp, milestone: Some(milestone.clone()) };
+        self.item(name, item::What::Track(track));
+        self.milestones.insert(milestone_id, (name.to_owned(), stamp, milestone));
+    }
+}
+
+pub fn touch(event_id: &str, time_ms: i64, channel: &str) -> StoredTouch {
+    let touch = Touch { channel: channel.into(), source: "s".into(), identified: true, ..Touch::default() };
+    StoredTouch { event_id: event_id.into(), time_ms, touch: Some(touch) }
+}
+
+pub fn milestone(kind: &str, object_id: &str, time_ms: i64, value_minor: i64) -> Milestone {
+    Milestone {
+        milestone_id: format!("{kind}:{object_id}"),
+        kind: kind.into(),
+        object_id: object_id.into(),
+        time_ms,
+        value_minor,
+        currency: "EUR".into(),
+        withdrawn: false,
+    }
+}

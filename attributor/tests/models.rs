@@ -1,0 +1,309 @@
+//! Journeys and models by their definitions.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "test code")]
+
+use proptest::prelude::*;
+use tributary_attributor::journey::{Journey, Touchpoint};
+use tributary_attributor::plan::Plan;
+use tributary_attributor::settings::{AnchorSettings, ModelSettings, MultiplierSettings, Settings, Window};
+use tributary_attributor::{credit, wire::TouchView};
+use tributary_proto::{Hash128, Message, Milestone, StoredTouch, Touch, UNATTRIBUTED, WHOLE_NANO};
+
+const MINUTE_MS: i64 = 60_000;
+const DAY_MS: i64 = 86_400_000;
+
+fn model(name: &str, rule: &str) -> ModelSettings {
+    ModelSettings { name: name.into(), rule: rule.into(), ..ModelSettings::default() }
+}
+
+fn staged(name: &str, anchors: &[(&str, f64)], middle: f64) -> ModelSettings {
+    let anchors = anchors.iter().map(|(at, percent)| AnchorSettings { at: (*at).into(), percent: *percent }).collect();
+    ModelSettings { anchors, middle: Some(middle), ..model(name, "custom") }
+}
+
+/// The default models and odd ones.
+fn many_models() -> Settings {
+    let mut settings = Settings::default();
+    let multipliers = MultiplierSettings {
+        role: [("boss".to_owned(), 2.5)].into(),
+        channel: [("direct".to_owned(), 0.0), ("email".to_owned(), 999.999_999)].into(),
+        touch_type: [("form".to_owned(), 0.000_001)].into(),
+    };
+    settings.models.extend([
+        staged("u_lead", &[("first", 50.0), ("lead", 50.0)], 0.0),
+        staged("all_middle", &[("meeting", 0.0), ("last", 0.0)], 100.0),
+        staged("thirds", &[("meeting", 33.3333), ("close", 33.3333), ("sal", 33.3333)], 0.0),
+        ModelSettings { first: Some(0.0), middle: Some(100.0), last: Some(0.0), ..model("inside", "position") },
+        ModelSettings { half_life_days: Some(0.0), ..model("no_half_life", "time_decay") },
+        ModelSettings { half_life_days: Some(0.001), ..model("steep", "time_decay") },
+        ModelSettings { alpha: Some(10.0), beta: Some(10.0), ..model("hump", "time_weighted") },
+        ModelSettings { multipliers: multipliers.clone(), ..model("linear_by_role", "linear") },
+        ModelSettings { multipliers: multipliers.clone(), ..model("decay_by_role", "time_decay") },
+        ModelSettings { multipliers, ..model("first_by_role", "first_touch") },
+    ]);
+    settings
+}
+
+#[derive(Debug, Clone)]
+struct Raw {
+    raw: Vec<u8>,
+    profile: &'static str,
+    role: &'static str,
+}
+
+fn raw(event_id: &str, time_ms: i64, channel: &str, identified: bool) -> Raw {
+    let touch_type = if event_id.ends_with('3') { "form".to_owned() } else { String::new() };
+    let touch = Touch { channel: channel.into(), identified, touch_type, ..Touch::default() };
+    let raw = StoredTouch { event_id: event_id.into(), time_ms, touch: Some(touch) }.encode_to_vec();
+    Raw { raw, profile: "p_1", role: "" }
+}
+
+fn sorted(raws: &[Raw]) -> Vec<Touchpoint<'_>> {
+    let mut points: Vec<_> = raws.iter().map(|one| Touchpoint::read(&one.raw, one.profile, one.role).unwrap()).collect();
+    points.sort_by(Touchpoint::order);
+    points
+}
+
+fn milestone(kind: &str, object_id: &str, time_ms: i64, value_minor: i64) -> Milestone {
+    Milestone {
+        milestone_id: format!("{kind}:{object_id}"),
+        kind: kind.into(),
+        object_id: object_id.into(),
+        time_ms,
+        value_minor,
+        ..Milestone::default()
+    }
+}
+
+/// Weights of one model by event id.
+fn weights(settings: &Settings, name: &str, raws: &[Raw], of: &Milestone, others: &[Milestone]) -> Vec<(String, u64)> {
+    let plan = Plan::compile(settings).unwrap();
+    let points = sorted(raws);
+    let live: Vec<&Milestone> = others.iter().chain([of]).collect();
+    let position = plan.models_of(&of.kind).position(|model| model.name == name).unwrap();
+    let rows = credit::rows(&Journey::build(&points, of, &live, &plan), of, &plan);
+    rows.iter()
+        .filter_map(|row| {
+            let share = row.shares.iter().find(|share| share.model as usize == position)?;
+            Some((TouchView::parse(&row.touch).unwrap().event_id.to_owned(), share.weight_nano))
+        })
+        .collect()
+}
+
+fn days(list: &[(&str, i64, &str)]) -> Vec<Raw> {
+    list.iter().map(|(id, day, channel)| raw(id, day * DAY_MS, channel, false)).collect()
+}
+
+fn named(expected: &[(&str, u64)]) -> Vec<(String, u64)> {
+    expected.iter().map(|(id, weight)| ((*id).to_owned(), *weight)).collect()
+}
+
+#[test]
+fn positions_of_one_and_of_two_touches() {
+    let mut settings = Settings::default();
+    settings.models = vec![ModelSettings { first: Some(60.0), middle: Some(20.0), last: Some(20.0), ..model("j", "position") }];
+    let won = milestone("closed_won", "1", 10 * DAY_MS, 0);
+    assert_eq!(weights(&settings, "j", &days(&[("a", 1, "x")]), &won, &[]), named(&[("a", WHOLE_NANO)]));
+    let two = days(&[("a", 1, "x"), ("b", 2, "x")]);
+    assert_eq!(weights(&settings, "j", &two, &won, &[]), named(&[("a", 750_000_000), ("b", 250_000_000)]));
+}
+
+#[test]
+fn last_non_direct_falls_back_to_the_last() {
+    let won = milestone("closed_won", "1", 10 * DAY_MS, 0);
+    let some = days(&[("a", 1, "email"), ("b", 2, "direct")]);
+    assert_eq!(weights(&Settings::default(), "last_non_direct", &some, &won, &[]), named(&[("a", WHOLE_NANO)]));
+    let none = days(&[("a", 1, "direct"), ("b", 2, "direct")]);
+    assert_eq!(weights(&Settings::default(), "last_non_direct", &none, &won, &[]), named(&[("b", WHOLE_NANO)]));
+}
+
+#[test]
+fn lead_conversion_is_the_lead_then_the_first_identified_then_the_first() {
+    let won = milestone("closed_won", "1", 10 * DAY_MS, 0);
+    let mut raws = days(&[("a", 1, "x"), ("b", 2, "x"), ("c", 3, "x")]);
+    let of = |raws: &[Raw], others: &[Milestone]| weights(&Settings::default(), "lead_conversion", raws, &won, others);
+    assert_eq!(of(&raws, &[]), named(&[("a", WHOLE_NANO)]));
+    raws[1] = raw("b", 2 * DAY_MS, "x", true);
+    assert_eq!(of(&raws, &[]), named(&[("b", WHOLE_NANO)]));
+    assert_eq!(of(&raws, &[milestone("lead", "9", 3 * DAY_MS, 0)]), named(&[("c", WHOLE_NANO)]));
+    assert_eq!(of(&raws, &[milestone("lead", "9", DAY_MS - 1, 0)]), named(&[("b", WHOLE_NANO)]), "no touch before the lead");
+    assert_eq!(of(&raws, &[milestone("lead", "9", 11 * DAY_MS, 0)]), named(&[("b", WHOLE_NANO)]), "the lead is later");
+}
+
+#[test]
+fn a_missing_stage_folds_into_the_next_one_present_else_into_the_last() {
+    let raws = days(&[("a", 1, "x"), ("b", 2, "x"), ("c", 3, "x"), ("d", 4, "x")]);
+    let won = milestone("closed_won", "1", 10 * DAY_MS, 0);
+    let opportunity = milestone("opportunity", "1", 3 * DAY_MS, 0);
+    // The lead is missing: its 30 go to the opportunity; `b` is the middle, `d` comes after the last anchor.
+    let w = weights(&Settings::default(), "w_shaped", &raws, &won, &[opportunity]);
+    assert_eq!(w, named(&[("a", 300_000_000), ("b", 100_000_000), ("c", 600_000_000)]));
+    // All stages but the first are missing: it has everything, and nothing is before it.
+    assert_eq!(weights(&Settings::default(), "w_shaped", &raws, &won, &[]), named(&[("a", WHOLE_NANO)]));
+    // The opportunity of this object is later than the milestone: missing, although another one is earlier.
+    let others = [milestone("opportunity", "1", 11 * DAY_MS, 0), milestone("opportunity", "2", 3 * DAY_MS, 0)];
+    assert_eq!(weights(&Settings::default(), "w_shaped", &raws, &won, &others), named(&[("a", WHOLE_NANO)]));
+}
+
+#[test]
+fn one_touch_may_hold_several_anchors_and_no_middle_spreads_over_them() {
+    let raws = days(&[("a", 1, "x"), ("b", 2, "x")]);
+    let others = [milestone("lead", "9", 2 * DAY_MS, 0), milestone("opportunity", "1", 3 * DAY_MS, 0)];
+    let won = milestone("closed_won", "1", 10 * DAY_MS, 0);
+    // 22.5 to a, 3 x 22.5 to b, no middle: 1/4 and 3/4.
+    let full = weights(&Settings::default(), "full_path", &raws, &won, &others);
+    assert_eq!(full, named(&[("a", 250_000_000), ("b", 750_000_000)]));
+}
+
+#[test]
+fn half_a_life_is_half_the_credit_and_far_milestones_do_not_underflow() {
+    let raws = days(&[("a", 0, "x"), ("b", 30, "x")]);
+    let settings = Settings { window: Window::LookbackDays(36_500), ..Settings::default() };
+    for day in [30, 36_500] {
+        let won = milestone("closed_won", "1", day * DAY_MS, 0);
+        let decay = weights(&settings, "time_decay", &raws, &won, &[]);
+        assert_eq!(decay, named(&[("a", 333_333_333), ("b", 666_666_667)]));
+    }
+}
+
+#[test]
+fn a_milestone_at_the_time_of_its_touches_is_shared_equally() {
+    let raws = days(&[("a", 1, "x"), ("b", 1, "y")]);
+    let won = milestone("closed_won", "1", DAY_MS, 0);
+    assert_eq!(
+        weights(&Settings::default(), "time_weighted", &raws, &won, &[]).iter().map(|(_, w)| *w).sum::<u64>(),
+        WHOLE_NANO
+    );
+    assert!(
+        weights(&Settings::default(), "time_weighted", &raws, &won, &[]).iter().all(|(_, weight)| *weight == WHOLE_NANO / 2)
+    );
+}
+
+#[test]
+fn multipliers_that_leave_nothing_are_left_out() {
+    let mut settings = Settings::default();
+    let multipliers = MultiplierSettings { channel: [("direct".to_owned(), 0.0)].into(), ..MultiplierSettings::default() };
+    settings.models = vec![ModelSettings { multipliers, ..model("m", "linear") }];
+    let won = milestone("closed_won", "1", 10 * DAY_MS, 0);
+    let mixed = days(&[("a", 1, "direct"), ("b", 2, "x")]);
+    assert_eq!(weights(&settings, "m", &mixed, &won, &[]), named(&[("b", WHOLE_NANO)]));
+    let direct = days(&[("a", 1, "direct")]);
+    assert_eq!(weights(&settings, "m", &direct, &won, &[]), named(&[("a", WHOLE_NANO)]));
+}
+
+#[test]
+fn both_ends_of_the_window_are_in_it_and_a_life_cycle_begins_after_the_deal_before() {
+    let settings = Settings { window: Window::LookbackDays(2), ..Settings::default() };
+    let raws = days(&[("out", 1, "a"), ("in", 2, "b"), ("end", 4, "c"), ("after", 5, "d")]);
+    let won = milestone("closed_won", "1", 4 * DAY_MS, 0);
+    let ids = |settings: &Settings, others: &[Milestone]| -> Vec<String> {
+        weights(settings, "linear", &raws, &won, others).into_iter().map(|(id, _)| id).collect()
+    };
+    assert_eq!(ids(&settings, &[]), ["in", "end"]);
+    let settings = Settings { window: Window::Lifecycle, ..Settings::default() };
+    assert_eq!(ids(&settings, &[]), ["out", "in", "end"]);
+    assert_eq!(ids(&settings, &[milestone("closed_won", "0", 2 * DAY_MS, 0)]), ["end"]);
+}
+
+#[test]
+fn a_long_journey_keeps_its_first_its_anchors_and_its_newest() {
+    let settings = Settings { max_journey: 10, ..Settings::default() };
+    let list: Vec<(String, i64)> = (0..50).map(|day| (format!("t{day:02}"), day)).collect();
+    let raws: Vec<Raw> = list.iter().map(|(id, day)| raw(id, day * DAY_MS, "x", false)).collect();
+    let won = milestone("closed_won", "1", 60 * DAY_MS, 0);
+    let lead = milestone("lead", "9", 20 * DAY_MS, 0);
+    let ids: Vec<String> =
+        weights(&settings, "linear", &raws, &won, std::slice::from_ref(&lead)).into_iter().map(|(id, _)| id).collect();
+    assert_eq!(ids, ["t00", "t20", "t42", "t43", "t44", "t45", "t46", "t47", "t48", "t49"]);
+    assert_eq!(weights(&settings, "lead_conversion", &raws, &won, &[lead]), named(&[("t20", WHOLE_NANO)]));
+}
+
+#[derive(Debug, Clone)]
+struct Made {
+    event: usize,
+    minute: i64,
+    channel: usize,
+    profile: usize,
+    boss: bool,
+    identified: bool,
+}
+
+fn made() -> impl Strategy<Value = Made> {
+    (0..60usize, prop_oneof![0..400i64, 0..2_000_000i64], 0..3usize, 0..3usize, any::<bool>(), any::<bool>()).prop_map(
+        |(event, minute, channel, profile, boss, identified)| Made { event, minute, channel, profile, boss, identified },
+    )
+}
+
+fn raws(made: &[Made]) -> Vec<Raw> {
+    made.iter()
+        .map(|one| Raw {
+            profile: ["p_1", "p_2", ""][one.profile],
+            role: if one.boss { "boss" } else { "" },
+            ..raw(&format!("e{}", one.event), one.minute * MINUTE_MS, ["direct", "email", "ads"][one.channel], one.identified)
+        })
+        .collect()
+}
+
+/// The journey by its definition, each rule a pass over everything.
+fn naive_journey(raws: &[Raw], of: &Milestone, days: i64) -> Vec<String> {
+    let all: Vec<(StoredTouch, Hash128, &str)> =
+        raws.iter().map(|one| (StoredTouch::decode(one.raw.as_slice()).unwrap(), Hash128::of(&one.raw), one.profile)).collect();
+    let mut window: Vec<_> =
+        all.iter().filter(|(touch, ..)| touch.time_ms >= of.time_ms - days * DAY_MS && touch.time_ms <= of.time_ms).collect();
+    window.sort_by_key(|(touch, content, profile)| (touch.time_ms, Hash128::of(touch.event_id.as_bytes()), *content, *profile));
+    let single: Vec<_> = (0..window.len())
+        .filter(|at| !window[..*at].iter().any(|(other, ..)| other.event_id == window[*at].0.event_id))
+        .map(|at| window[at])
+        .collect();
+    (0..single.len())
+        .filter(|at| {
+            let (touch, _, profile) = single[*at];
+            let before = single[..*at].iter().rev().find(|(.., other)| other == profile);
+            !before.is_some_and(|(previous, ..)| {
+                previous.touch.as_ref().unwrap().channel == touch.touch.as_ref().unwrap().channel
+                    && touch.time_ms - previous.time_ms <= 30 * MINUTE_MS
+            })
+        })
+        .map(|at| single[at].0.event_id.clone())
+        .collect()
+}
+
+proptest! {
+    #[test]
+    fn the_journey_is_the_defined_one(made in prop::collection::vec(made(), 0..80), minute in 0..2_000_000i64) {
+        let raws = raws(&made);
+        let of = milestone("closed_won", "1", minute * MINUTE_MS, 0);
+        let plan = Plan::compile(&Settings::default()).unwrap();
+        let points = sorted(&raws);
+        let journey = Journey::build(&points, &of, &[&of], &plan);
+        let ids: Vec<String> = journey.touches.iter().map(|touch| touch.view.event_id.to_owned()).collect();
+        prop_assert_eq!(ids, naive_journey(&raws, &of, 540));
+    }
+
+    #[test]
+    fn every_model_adds_up(
+        made in prop::collection::vec(made(), 0..80),
+        stages in prop::collection::vec((0..5usize, 0..3usize, 0..2_000_000i64), 0..6),
+        minute in 0..2_000_000i64,
+        value in prop_oneof![Just(0), 1..100i64, any::<i64>().prop_map(|value| value.saturating_abs()), Just(i64::MAX)],
+        max_journey in prop_oneof![Just(10u32), Just(2_000)],
+    ) {
+        let plan = Plan::compile(&Settings { max_journey, ..many_models() }).unwrap();
+        let raws = raws(&made);
+        let of = milestone("closed_won", "1", minute * MINUTE_MS, value);
+        let kinds = ["lead", "mql", "opportunity", "meeting", "sal"];
+        let others: Vec<Milestone> =
+            stages.iter().map(|(kind, object, minute)| milestone(kinds[*kind], &object.to_string(), minute * MINUTE_MS, 0)).collect();
+        let live: Vec<&Milestone> = others.iter().chain([&of]).collect();
+        let points = sorted(&raws);
+        let rows = credit::rows(&Journey::build(&points, &of, &live, &plan), &of, &plan);
+        for (position, model) in plan.models_of("closed_won").enumerate() {
+            let shares: Vec<_> = rows.iter().flat_map(|row| &row.shares).filter(|share| share.model as usize == position).collect();
+            prop_assert_eq!(shares.iter().map(|share| share.weight_nano).sum::<u64>(), WHOLE_NANO, "{}", &model.name);
+            prop_assert_eq!(shares.iter().map(|share| i128::from(share.value_minor)).sum::<i128>(), i128::from(value), "{}", &model.name);
+            prop_assert!(shares.iter().all(|share| share.weight_nano > 0 && share.value_minor >= 0));
+        }
+        let empty = points.iter().all(|touch| touch.view.time_ms > of.time_ms || touch.view.time_ms < of.time_ms - 540 * DAY_MS);
+        prop_assert_eq!(rows.len() == 1 && TouchView::parse(&rows[0].touch).unwrap().event_id == UNATTRIBUTED, empty);
+    }
+}

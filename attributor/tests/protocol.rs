@@ -1,0 +1,341 @@
+//! Whatever the order of messages, partitions and batches: the credit table is the one that a naive computation gives.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "test code")]
+
+mod harness;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use harness::{Identity, Row, RowKey, World, milestone, touch};
+use proptest::prelude::*;
+use tributary_attributor::journey::{Journey, Touchpoint};
+use tributary_attributor::plan::Plan;
+use tributary_attributor::settings::{MultiplierSettings, Settings, Window};
+use tributary_attributor::stage::AttributorStage;
+use tributary_attributor::{credit, wire::TouchView};
+use tributary_proto::attributor_message::Body;
+use tributary_proto::{AttributorMessage, Item, Message, Milestone, Reason, StoredTrack, item};
+use tributary_runtime::stage::{Context, Outbox, Record, Share, Stage, StageError};
+use tributary_runtime::state::{EmptyBase, Overlay};
+use tributary_runtime::topic::Topic;
+
+const STEP_MS: i64 = 20 * 60_000;
+const MILESTONES: [(&str, &str); 6] =
+    [("lead", "1"), ("mql", "1"), ("opportunity", "2"), ("closed_won", "2"), ("closed_won", "3"), ("meeting", "2")];
+const CHANNELS: [&str; 3] = ["direct", "email", "events"];
+
+fn settings(window: Window) -> Settings {
+    let mut settings = Settings { window, max_journey: 12, ..Settings::default() };
+    settings.models[4].multipliers = MultiplierSettings {
+        role: [("boss".to_owned(), 3.0)].into(),
+        channel: [("direct".to_owned(), 0.0)].into(),
+        touch_type: BTreeMap::new(),
+    };
+    settings
+}
+
+/// The credit table straight from what identity knows: all events in one list, no units, no messages.
+fn naive(identity: &Identity, plan: &Plan) -> BTreeMap<RowKey, Row> {
+    let mut table = BTreeMap::new();
+    for (milestone_id, (anchor, _, of)) in &identity.milestones {
+        let home = &identity.placements[anchor];
+        let here = |name: &String| identity.placements[name].unit == home.unit;
+        let live: Vec<&Milestone> = identity
+            .milestones
+            .values()
+            .filter(|(anchor, _, milestone)| here(anchor) && !milestone.withdrawn)
+            .map(|(_, _, milestone)| milestone)
+            .collect();
+        let mut raw = Vec::new();
+        for (name, touches) in identity.touches.iter().filter(|(name, _)| here(name)) {
+            let placement = &identity.placements[name];
+            raw.extend(touches.iter().filter(|_| !placement.revoked).map(|touch| (touch.encode_to_vec(), placement)));
+        }
+        let mut sorted: Vec<Touchpoint<'_>> =
+            raw.iter().map(|(raw, placement)| Touchpoint::read(raw, &placement.profile_id, &placement.role).unwrap()).collect();
+        sorted.sort_by(Touchpoint::order);
+        let models: Vec<_> = plan.models_of(&of.kind).collect();
+        for row in credit::rows(&Journey::build(&sorted, of, &live, plan), of, plan) {
+            let touch = TouchView::parse(&row.touch).unwrap();
+            for share in &row.shares {
+                let model = models[share.model as usize];
+                let credit = Row {
+                    milestone_id: milestone_id.clone(),
+                    milestone_kind: of.kind.clone(),
+                    model: model.name.clone(),
+                    model_version: model.version.clone(),
+                    touch_id: touch.event_id.into(),
+                    account_id: home.account_id.clone(),
+                    profile_id: row.profile_id.clone(),
+                    channel: touch.channel.into(),
+                    source: touch.source.into(),
+                    touch_time: touch.time_ms,
+                    milestone_time: of.time_ms,
+                    weight_nano: share.weight_nano as i64,
+                    value_minor: share.value_minor,
+                    currency: of.currency.clone(),
+                    ..Row::default()
+                };
+                table.insert((milestone_id.clone(), model.name.clone(), touch.event_id.to_owned()), credit);
+            }
+        }
+    }
+    table
+}
+
+#[derive(Debug, Clone)]
+enum Act {
+    Touch { name: usize, event: usize, step: i64, channel: usize },
+    Place { name: usize, unit: usize, profile: usize, boss: bool, revoked: bool },
+    Milestone { name: usize, which: usize, step: i64, value: i64, withdrawn: bool },
+    Deliver { records: usize },
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let name = 0..5usize;
+    prop_oneof![
+        5 => (name.clone(), 0..30usize, 0..216i64, 0..3usize)
+            .prop_map(|(name, event, step, channel)| Act::Touch { name, event, step, channel }),
+        2 => (name.clone(), 0..4usize, 0..3usize, any::<bool>(), prop::bool::weighted(0.2))
+            .prop_map(|(name, unit, profile, boss, revoked)| Act::Place { name, unit, profile, boss, revoked }),
+        2 => (name, 0..MILESTONES.len(), 0..216i64, prop_oneof![Just(0), 1..1_000_000i64, Just(i64::MAX)], prop::bool::weighted(0.15))
+            .prop_map(|(name, which, step, value, withdrawn)| Act::Milestone { name, which, step, value, withdrawn }),
+        2 => (1..12usize).prop_map(|records| Act::Deliver { records }),
+    ]
+}
+
+fn units(unit: usize) -> &'static str {
+    ["a:crm_account:001", "a:crm_account:002", "a:domain:x.example", "p:p_0"][unit]
+}
+
+fn perform(world: &mut World, act: &Act) {
+    let identity = &mut world.identity;
+    match *act {
+        Act::Touch { name, event, step, channel } => {
+            identity.touch(&format!("x{name}"), touch(&format!("e{event}"), step * STEP_MS, CHANNELS[channel]));
+        }
+        Act::Place { name, unit, profile, boss, revoked } => {
+            let role = if boss { "boss" } else { "" };
+            identity.place(&format!("x{name}"), units(unit), &format!("p_{profile}"), role, revoked);
+        }
+        Act::Milestone { name, which, step, value, withdrawn } => {
+            let (kind, object) = MILESTONES[which];
+            identity.milestone(&format!("x{name}"), Milestone { withdrawn, ..milestone(kind, object, step * STEP_MS, value) });
+        }
+        Act::Deliver { records } => {
+            world.take_identity();
+            for _ in 0..records {
+                world.step();
+                if world.below(5) == 0 {
+                    world.end_batch(0);
+                }
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_interleaving_gives_the_naive_table(
+        acts in prop::collection::vec(act(), 1..90),
+        partitions in prop_oneof![Just(1u32), Just(2), Just(3), Just(8)],
+        lifecycle in prop::bool::weighted(0.3),
+        seed in any::<u64>(),
+    ) {
+        let window = if lifecycle { Window::Lifecycle } else { Window::LookbackDays(1) };
+        let mut world = World::new(Plan::compile(&settings(window)).unwrap(), partitions, seed);
+        for name in 0..5 {
+            world.identity.place(&format!("x{name}"), &format!("p:x{name}"), &format!("p_{name}"), "", false);
+        }
+        for act in &acts {
+            perform(&mut world, act);
+        }
+        let (table, expected) = (world.settled(), naive(&world.identity, &world.plan));
+        let differs = |key: &&RowKey| table.get(*key) != expected.get(*key);
+        let differing: Vec<_> = table.keys().chain(expected.keys()).filter(differs).map(|key| (key, table.get(key), expected.get(key))).collect();
+        prop_assert!(differing.is_empty(), "{differing:#?}");
+    }
+}
+
+const UNIT: &str = "a:crm_account:001B";
+const DAY_MS: i64 = 86_400_000;
+
+/// Two people of one account with two touches each, and a deal won on day 10; with the number of updates that it took.
+fn deal(partitions: u32) -> (World, usize) {
+    let mut world = World::new(Plan::compile(&Settings::default()).unwrap(), partitions, 7);
+    for name in ["anna", "bert"] {
+        world.identity.place(name, UNIT, &format!("p_{name}"), "", false);
+        world.identity.touch(name, touch(&format!("{name}1"), DAY_MS, "email"));
+        world.identity.touch(name, touch(&format!("{name}2"), 2 * DAY_MS, "events"));
+    }
+    world.identity.milestone("anna", milestone("closed_won", "6", 10 * DAY_MS, 1_000));
+    world.take_identity();
+    while world.step() {}
+    (0..partitions).for_each(|at| world.end_batch(at));
+    let table = world.settled();
+    assert_eq!(table, naive(&world.identity, &world.plan));
+    assert_eq!(linear(&table).len(), 4);
+    assert!(world.updates.iter().all(|update| update.reason() == Reason::Milestone && update.revision == 1));
+    let since = world.updates.len();
+    (world, since)
+}
+
+fn linear(table: &BTreeMap<RowKey, Row>) -> Vec<(&str, i64)> {
+    table
+        .iter()
+        .filter(|((_, model, _), _)| model == "linear")
+        .map(|((.., touch), row)| (touch.as_str(), row.value_minor))
+        .collect()
+}
+
+/// The one reason of the updates since [`deal`], which lead to the naive table.
+fn reason_of_change(world: &mut World, since: usize) -> Reason {
+    let table = world.settled();
+    assert_eq!(table, naive(&world.identity, &world.plan));
+    let reasons: Vec<Reason> = world.updates[since..].iter().map(|update| update.reason()).collect();
+    assert!(!reasons.is_empty() && reasons.iter().all(|reason| *reason == reasons[0]), "{reasons:?}");
+    assert!(world.updates[since..].iter().all(|update| update.revision == 2));
+    reasons[0]
+}
+
+#[test]
+fn a_late_touch_restates_the_deal() {
+    let (mut world, since) = deal(3);
+    world.identity.touch("bert", touch("late", 3 * DAY_MS, "social"));
+    assert_eq!(reason_of_change(&mut world, since), Reason::LateTouch);
+    assert_eq!(linear(&world.table()).len(), 5);
+}
+
+#[test]
+fn a_touch_that_affects_nothing_says_nothing() {
+    let (mut world, since) = deal(3);
+    world.identity.touch("bert", touch("after", 11 * DAY_MS, "social"));
+    world.identity.touch("bert", touch("long before", -600 * DAY_MS, "social"));
+    world.identity.touch("bert", touch("bert1", DAY_MS, "email"));
+    let journeys = world.counts[&("tributary_journeys_computed_total", "")];
+    world.drain();
+    assert_eq!(world.updates.len(), since);
+    assert_eq!(world.counts[&("tributary_journeys_computed_total", "")], journeys + 1, "only the duplicate lies in the window");
+}
+
+#[test]
+fn an_amended_value_changes_values_only() {
+    let (mut world, since) = deal(2);
+    world.identity.milestone("anna", milestone("closed_won", "6", 10 * DAY_MS, 2_000));
+    assert_eq!(reason_of_change(&mut world, since), Reason::Amended);
+    assert_eq!(linear(&world.table()).iter().map(|(_, value)| value).sum::<i64>(), 2_000);
+}
+
+#[test]
+fn a_withdrawn_deal_has_no_rows_and_one_that_returns_has_them_again() {
+    let (mut world, since) = deal(2);
+    let won = milestone("closed_won", "6", 10 * DAY_MS, 1_000);
+    world.identity.milestone("anna", Milestone { withdrawn: true, ..won.clone() });
+    assert_eq!(reason_of_change(&mut world, since), Reason::Withdrawn);
+    assert!(world.table().is_empty());
+    world.identity.milestone("anna", won);
+    let table = world.settled();
+    assert_eq!(table, naive(&world.identity, &world.plan));
+    assert_eq!(linear(&table).len(), 4);
+}
+
+#[test]
+fn revoked_consent_takes_a_persons_touches_out() {
+    let (mut world, since) = deal(2);
+    world.identity.place("bert", UNIT, "p_bert", "", true);
+    assert_eq!(reason_of_change(&mut world, since), Reason::Identity);
+    assert_eq!(linear(&world.table()).iter().map(|(touch, _)| *touch).collect::<Vec<_>>(), ["anna1", "anna2"]);
+}
+
+#[test]
+fn everybody_revoked_is_unattributed() {
+    let (mut world, _) = deal(2);
+    world.identity.place("anna", UNIT, "p_anna", "", true);
+    world.identity.place("bert", UNIT, "p_bert", "", true);
+    assert_eq!(linear(&world.settled()), [("unattributed", 1_000)]);
+}
+
+#[test]
+fn an_anchor_that_moves_takes_its_deal_and_its_touches_along() {
+    for partitions in [1, 2, 5] {
+        let (mut world, since) = deal(partitions);
+        world.identity.place("anna", "a:crm_account:002C", "p_anna", "", false);
+        assert_eq!(reason_of_change(&mut world, since), Reason::Identity);
+        let table = world.table();
+        assert_eq!(linear(&table).iter().map(|(touch, _)| *touch).collect::<Vec<_>>(), ["anna1", "anna2"]);
+        assert!(table.values().all(|row| row.account_id == "002C"));
+    }
+}
+
+#[test]
+fn a_new_profile_is_said_again_without_a_difference() {
+    let (mut world, since) = deal(2);
+    world.identity.place("bert", UNIT, "p_older", "", false);
+    world.drain();
+    let merged: Vec<_> = world.updates[since..].iter().filter(|update| update.model == "linear").collect();
+    assert_eq!(merged.len(), 2);
+    assert!(merged.iter().all(|update| update.profile_id == "p_older" && update.delta_weight_nano == 0));
+}
+
+#[test]
+fn more_than_a_message_holds_travels_in_parts() {
+    let mut world = World::new(Plan::compile(&Settings::default()).unwrap(), 4, 1);
+    world.identity.place("anna", UNIT, "p_anna", "", false);
+    for number in 0..300 {
+        let mut big = touch(&format!("e{number}"), number * DAY_MS / 2, &format!("c{}", number % 7));
+        big.touch.as_mut().unwrap().source = "s".repeat(4_000);
+        world.identity.touch("anna", big);
+    }
+    world.identity.milestone("anna", milestone("closed_won", "6", 200 * DAY_MS, 1_000));
+    world.drain();
+    world.identity.place("anna", "a:crm_account:002C", "p_anna", "", false);
+    let table = world.settled();
+    assert_eq!(table, naive(&world.identity, &world.plan));
+    assert_eq!(linear(&table).len(), 300);
+    assert!(world.counts[&("tributary_hand_overs_total", "")] > 4);
+}
+
+#[test]
+fn another_model_is_remodelled_and_a_dropped_one_retracted() {
+    let (mut world, since) = deal(2);
+    let mut settings = Settings::default();
+    settings.models.remove(0);
+    settings.models[4].half_life_days = Some(5.0);
+    world.replan(Plan::compile(&settings).unwrap());
+    world.identity.touch("bert", touch("late", 3 * DAY_MS, "social"));
+    let table = world.settled();
+    assert_eq!(table, naive(&world.identity, &world.plan));
+    for update in &world.updates[since..] {
+        let remodelled = ["first_touch", "time_decay"].contains(&update.model.as_str());
+        let expected = if remodelled { Reason::Remodelled } else { Reason::LateTouch };
+        assert_eq!(update.reason(), expected, "{}", update.model);
+    }
+}
+
+#[test]
+fn what_is_not_a_message_of_the_inbox_is_refused_and_changes_nothing() {
+    let item = |what| Some(Body::Item(Item { identifier_hash: vec![1; 16], epoch: 0, what }));
+    let negative = StoredTrack { milestone_id: "m".into(), stamp: 1, milestone: Some(milestone("mql", "1", 0, -1)) };
+    let records: [(Vec<u8>, &str); 6] = [
+        (b"\xff\xff".to_vec(), "protobuf_malformed"),
+        (Vec::new(), "protobuf_malformed"),
+        (AttributorMessage { body: item(None) }.encode_to_vec(), "protobuf_malformed"),
+        (AttributorMessage { body: Some(Body::Arrive(Default::default())) }.encode_to_vec(), "protobuf_malformed"),
+        (AttributorMessage { body: Some(Body::Desired(Default::default())) }.encode_to_vec(), "protobuf_malformed"),
+        (AttributorMessage { body: item(Some(item::What::Track(negative))) }.encode_to_vec(), "value_negative"),
+    ];
+    let plan = Arc::new(Plan::compile(&Settings::default()).unwrap());
+    let mut stage = AttributorStage::new(plan, Share { partition: 0, partitions: 1 });
+    let (mut state, mut outbox) = (Overlay::new(EmptyBase), Outbox::default());
+    for (value, reason) in &records {
+        let record =
+            Record { topic: Topic::AttributorInbox, partition: 0, offset: 0, timestamp_ms: 0, key: UNIT.as_bytes(), value };
+        let refused = stage.handle(&record, &mut Context { state: &mut state, outbox: &mut outbox });
+        assert!(matches!(refused, Err(StageError::Rejected(rejection)) if rejection.reason == *reason));
+    }
+    stage.end_batch(&mut Context { state: &mut state, outbox: &mut outbox }).unwrap();
+    assert!(!state.is_dirty() && outbox.outputs.is_empty());
+}

@@ -1,0 +1,104 @@
+//! The arguments that all commands share, and the list of commands.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tributary_runtime::config::{ConfigErrors, Sources, load};
+
+use crate::commands::{check, demo, generate, import, replay, run, send, tail, topics};
+use crate::settings::Settings;
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 done, 1 failed, 2 usage or configuration.
+
+Example: a history of 1,000 people, into the raw topics:
+  tributary generate --out history --people 1000 --seed 7
+  tributary send --sdk history/sdk.ndjson --utm history/utm.ndjson \\
+      --webhook history/webhook.ndjson --offline history/offline.ndjson --offline history/offline.csv";
+
+/// Streams of events become people, people become journeys, journeys become credit.
+#[derive(Debug, Parser)]
+#[command(name = "tributary", version, after_help = AFTER_HELP)]
+pub struct Cli {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub global: Global,
+    #[command(subcommand)]
+    #[allow(missing_docs)]
+    pub command: Command,
+}
+
+/// What every command understands.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Global {
+    /// Configuration file (TOML); several are read in order, and a later one wins
+    #[arg(long, global = true, value_name = "FILE", env = "TRIBUTARY_CONFIG", value_delimiter = ',')]
+    pub config: Vec<PathBuf>,
+    /// Sets one key over files and environment
+    #[arg(long, global = true, value_name = "SECTION.KEY=VALUE")]
+    pub set: Vec<String>,
+    /// The least severe log level that is written to standard error
+    #[arg(long, global = true, value_name = "LEVEL")]
+    pub log_level: Option<Level>,
+    /// Results as JSON, for programs
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// A log level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs)]
+pub enum Level {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+impl Level {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+impl Global {
+    /// Loads the configuration from all layers.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn settings(&self) -> Result<Settings, ConfigErrors> {
+        let mut flags = self.set.clone();
+        flags.extend(self.log_level.map(|level| format!("log.level={}", level.name())));
+        load(&Sources::of_process(self.config.clone(), flags))
+    }
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the pipeline's stages, on Kafka or on the embedded log
+    Run(run::RunArgs),
+    /// Run a sample journey and an invented history through the whole pipeline, and show the credit
+    Demo(demo::DemoArgs),
+    /// Run the whole pipeline over files, without a broker
+    Replay(replay::ReplayArgs),
+    /// Check the configuration, then brokers, topics and the state folder
+    Check(check::CheckArgs),
+    /// Show which topics are missing or different, or create the missing ones
+    Topics(topics::TopicsArgs),
+    /// Write a seeded, invented B2B history in the four raw formats
+    Generate(generate::GenerateArgs),
+    /// Send files to the raw topics
+    Send(send::SendArgs),
+    /// Check the rows of a CSV file and send them to the offline topic
+    Import(import::ImportArgs),
+    /// Print the records of a topic as JSON lines
+    Tail(tail::TailArgs),
+}

@@ -1,0 +1,124 @@
+//! The demo's tables.
+
+use std::collections::BTreeMap;
+
+use comfy_table::{CellAlignment, Table};
+use serde::Serialize;
+use tributary_proto::{CreditUpdate, WHOLE_NANO};
+
+use crate::credit_table::CreditTable;
+use crate::table;
+
+/// What a channel earned under a model, over all won deals.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Total {
+    /// The model.
+    pub model: String,
+    /// The channel.
+    pub channel: String,
+    /// ISO 4217.
+    pub currency: String,
+    /// Minor units.
+    pub value_minor: i64,
+}
+
+/// Prints the touches of one milestone with each model's share in percent.
+///
+/// # Errors
+/// When it cannot be printed.
+pub fn journey(table: &CreditTable, milestone_id: &str, models: &[String]) -> std::io::Result<()> {
+    let mut touches: BTreeMap<(i64, &str), BTreeMap<&str, &CreditUpdate>> = BTreeMap::new();
+    for update in table.latest().filter(|update| update.milestone_id == milestone_id) {
+        let touch = touches.entry((update.touch_time, update.touch_id.as_str())).or_default();
+        touch.insert(&update.model, update);
+    }
+    let first = touches.values().flat_map(BTreeMap::values).next();
+    let value: i64 = first.map_or(0, |first| {
+        let rows = touches.values().filter_map(|touch| touch.get(first.model.as_str()));
+        rows.map(|update| update.value_minor).sum()
+    });
+    let currency = first.map_or("", |first| first.currency.as_str());
+    println!("The deal {milestone_id}, {} {currency}: who earned it, in percent by model", major(value));
+    let mut rows = titled(&["touch", "channel", "source"], models);
+    for ((time_ms, _), shares) in &touches {
+        let Some(any) = shares.values().next() else { continue };
+        let mut cells = vec![day(*time_ms), any.channel.clone(), any.source.clone()];
+        cells.extend(
+            models.iter().map(|model| shares.get(model.as_str()).map_or(String::new(), |update| percent(update.weight_nano))),
+        );
+        rows.add_row(cells);
+    }
+    align(&mut rows, 3);
+    table::print(&rows)
+}
+
+/// Sums of the won deals' value by channel and model.
+pub fn totals(table: &CreditTable) -> Vec<Total> {
+    let mut sums: BTreeMap<(&str, &str, &str), i64> = BTreeMap::new();
+    for update in table.latest().filter(|update| update.milestone_kind == "closed_won") {
+        *sums.entry((&update.channel, &update.model, &update.currency)).or_default() += update.value_minor;
+    }
+    let total = |((channel, model, currency), value_minor): ((&str, &str, &str), i64)| Total {
+        model: model.to_owned(),
+        channel: channel.to_owned(),
+        currency: currency.to_owned(),
+        value_minor,
+    };
+    sums.into_iter().map(total).collect()
+}
+
+/// Prints the totals: a row a channel and currency, a column a model.
+///
+/// # Errors
+/// When they cannot be printed.
+pub fn totals_by_channel(totals: &[Total], models: &[String]) -> std::io::Result<()> {
+    let mut channels: BTreeMap<(&str, &str), BTreeMap<&str, i64>> = BTreeMap::new();
+    for total in totals {
+        channels.entry((&total.channel, &total.currency)).or_default().insert(&total.model, total.value_minor);
+    }
+    println!("Closed-won value by channel and model");
+    let mut rows = titled(&["channel", ""], models);
+    for ((channel, currency), values) in &channels {
+        let mut cells = vec![(*channel).to_owned(), (*currency).to_owned()];
+        cells.extend(models.iter().map(|model| values.get(model.as_str()).map_or(String::new(), |value| major(*value))));
+        rows.add_row(cells);
+    }
+    align(&mut rows, 2);
+    table::print(&rows)
+}
+
+/// A table whose model columns are titled on two lines, so that ten of them fit.
+fn titled(left: &[&str], models: &[String]) -> Table {
+    let titles: Vec<String> =
+        left.iter().map(|title| (*title).to_owned()).chain(models.iter().map(|model| model.replacen('_', "\n", 1))).collect();
+    table::table(&titles.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+fn align(rows: &mut Table, from: usize) {
+    for column in rows.column_iter_mut().skip(from) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+}
+
+/// Tenths of a percent.
+fn percent(weight_nano: i64) -> String {
+    let tenths = (i128::from(weight_nano) * 1_000 + i128::from(WHOLE_NANO) / 2) / i128::from(WHOLE_NANO);
+    format!("{}.{}", tenths / 10, tenths % 10)
+}
+
+/// Whole units with thousands apart. The invented history's currencies have two decimals.
+fn major(value_minor: i64) -> String {
+    let digits = (value_minor / 100).to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+fn day(time_ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(time_ms).map_or(String::new(), |time| time.strftime("%Y-%m-%d %H:%M").to_string())
+}

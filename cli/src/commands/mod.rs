@@ -1,0 +1,32 @@
+//! The commands, one file each.
+
+pub mod check;
+pub mod demo;
+pub mod generate;
+pub mod import;
+pub mod replay;
+pub mod run;
+pub mod send;
+pub mod tail;
+pub mod topics;
+
+use crate::args::{Cli, Command};
+
+/// Runs the command that was asked for.
+///
+/// # Errors
+/// What stopped it.
+pub fn run(cli: Cli) -> anyhow::Result<()> {
+    let Cli { global, command } = cli;
+    match command {
+        Command::Run(args) => run::run(&args, &global),
+        Command::Demo(args) => demo::run(&args, &global),
+        Command::Replay(args) => replay::run(&args, &global),
+        Command::Check(args) => check::run(&args, &global),
+        Command::Topics(args) => topics::run(&args, &global),
+        Command::Generate(args) => generate::run(&args, &global),
+        Command::Send(args) => send::run(&args, &global),
+        Command::Import(args) => import::run(&args, &global),
+        Command::Tail(args) => tail::run(&args, &global),
+    }
+}

@@ -1,0 +1,207 @@
+//! `tributary replay`: the whole pipeline over files.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::Args;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+use serde::Serialize;
+use tributary_runtime::topic::Topic;
+
+use super::send::{each_record, now_ms};
+use crate::args::Global;
+use crate::outcome::Usage;
+use crate::progress::Progress;
+use crate::replay::{Replay, Results};
+use crate::{logging, table};
+
+const AFTER_HELP: &str = "\
+Writes into the folder: credits.ndjson (all updates, in order), credit-table.ndjson (the rows that have credit, by key),
+profiles.ndjson, accounts.ndjson and dead-letters.ndjson. The answer does not depend on --partitions or --shuffle.
+
+Example:
+  tributary replay --sdk history/sdk.ndjson --utm history/utm.ndjson --webhook history/webhook.ndjson \\
+      --offline history/offline.ndjson --offline history/offline.csv --out results";
+
+/// The arguments of `replay`.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct ReplayArgs {
+    #[command(flatten)]
+    files: RawFiles,
+    /// Folder for the results; made if it does not exist
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Partitions of every topic
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    partitions: u32,
+    /// Takes the records in an order drawn from this seed, which holds them all in memory
+    #[arg(long, value_name = "SEED")]
+    shuffle: Option<u64>,
+    /// When records without a receive time of their own were received, milliseconds since 1970-01-01 UTC; now if not given
+    #[arg(long, value_name = "MS")]
+    received_ms: Option<i64>,
+}
+
+/// Files of raw records, by source.
+#[derive(Debug, Clone, Default, Args)]
+pub struct RawFiles {
+    /// NDJSON of Segment-spec messages
+    #[arg(long, value_name = "FILE")]
+    pub sdk: Vec<PathBuf>,
+    /// NDJSON of landing hits
+    #[arg(long, value_name = "FILE")]
+    pub utm: Vec<PathBuf>,
+    /// NDJSON of provider pushes
+    #[arg(long, value_name = "FILE")]
+    pub webhook: Vec<PathBuf>,
+    /// NDJSON of native records, or CSV
+    #[arg(long, value_name = "FILE")]
+    pub offline: Vec<PathBuf>,
+}
+
+impl RawFiles {
+    /// Every file with its topic.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn list(&self) -> Result<Vec<(Topic, PathBuf)>, Usage> {
+        let sources = [&self.sdk, &self.utm, &self.webhook, &self.offline];
+        let all: Vec<(Topic, PathBuf)> = Topic::RAW
+            .into_iter()
+            .zip(sources)
+            .flat_map(|(topic, files)| files.iter().map(move |file| (topic, file.clone())))
+            .collect();
+        if all.is_empty() {
+            return Err(Usage("no input: give --sdk, --utm, --webhook or --offline".into()));
+        }
+        Ok(all)
+    }
+}
+
+#[derive(Serialize)]
+struct Summary {
+    raw_records: u64,
+    dead_letters: usize,
+    profiles: usize,
+    accounts: usize,
+    credit_updates: u64,
+    credit_rows: usize,
+    imbalances: usize,
+    seconds: f64,
+    records_per_second: u64,
+}
+
+/// Runs `replay`.
+///
+/// # Errors
+/// When a file cannot be read or written, or a stage fails.
+pub fn run(args: &ReplayArgs, global: &Global) -> anyhow::Result<()> {
+    let settings = global.settings()?;
+    logging::start(&settings.log);
+    let files = args.files.list()?;
+    fs::create_dir_all(&args.out)?;
+    let started = Instant::now();
+    let mut replay = Replay::new(&settings, args.partitions).map_err(Usage::from)?;
+    let mut updates = BufWriter::new(File::create(args.out.join("credits.ndjson"))?);
+    let (failed, failure) = std::sync::mpsc::channel();
+    replay.on_update(move |update| {
+        let written = serde_json::to_writer(&mut updates, update).map_err(std::io::Error::from);
+        if let Err(error) = written.and_then(|()| updates.write_all(b"\n")) {
+            let _ = failed.send(error);
+        }
+    });
+    let received_ms = args.received_ms.unwrap_or_else(now_ms);
+    feed(&mut replay, &files, args.shuffle, received_ms, &settings)?;
+    let results = replay.finish()?;
+    if let Ok(error) = failure.try_recv() {
+        return Err(anyhow::Error::from(error).context("credits.ndjson cannot be written"));
+    }
+    results.write(&args.out)?;
+    let imbalances = results.table().imbalances();
+    for found in &imbalances {
+        tracing::error!(milestone = found.milestone_id, model = found.model, "{}", found.what);
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    print(&summary(&results, imbalances.len(), seconds), &args.out, global)
+}
+
+fn feed(
+    replay: &mut Replay,
+    files: &[(Topic, PathBuf)],
+    shuffle: Option<u64>,
+    received_ms: i64,
+    settings: &crate::settings::Settings,
+) -> anyhow::Result<()> {
+    let mut progress = Progress::new("replay", None);
+    let mut held = Vec::new();
+    for (topic, file) in files {
+        each_record(*topic, file, settings, &mut |record| {
+            progress.add(1);
+            if shuffle.is_some() {
+                held.push((*topic, record.to_vec()));
+                return Ok(());
+            }
+            replay.append(*topic, received_ms, record);
+            if replay.is_full() { Ok(replay.run()?) } else { Ok(()) }
+        })?;
+    }
+    if let Some(seed) = shuffle {
+        shuffle_records(&mut held, seed);
+        for (topic, record) in held {
+            replay.append(topic, received_ms, &record);
+            if replay.is_full() {
+                replay.run()?;
+            }
+        }
+    }
+    progress.finish();
+    Ok(())
+}
+
+/// Fisher and Yates, with a generator that is the same on every platform.
+pub fn shuffle_records<T>(records: &mut [T], seed: u64) {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    for at in (1..records.len()).rev() {
+        let other = random.next_u64() % (at as u64 + 1);
+        records.swap(at, usize::try_from(other).unwrap_or(0));
+    }
+}
+
+fn summary(results: &Results, imbalances: usize, seconds: f64) -> Summary {
+    Summary {
+        raw_records: results.raw_records,
+        dead_letters: results.dead_letters.len(),
+        profiles: results.profiles.len(),
+        accounts: results.accounts.len(),
+        credit_updates: results.table().updates(),
+        credit_rows: results.table().rows().count(),
+        imbalances,
+        seconds,
+        records_per_second: (results.raw_records as f64 / seconds.max(0.001)) as u64,
+    }
+}
+
+fn print(summary: &Summary, folder: &Path, global: &Global) -> anyhow::Result<()> {
+    if global.json {
+        return Ok(table::print_json(summary)?);
+    }
+    let mut rows = table::table(&["", "count"]);
+    for (name, count) in [
+        ("raw records", summary.raw_records),
+        ("dead letters", summary.dead_letters as u64),
+        ("profiles", summary.profiles as u64),
+        ("accounts", summary.accounts as u64),
+        ("credit updates", summary.credit_updates),
+        ("credit rows", summary.credit_rows as u64),
+        ("imbalances", summary.imbalances as u64),
+    ] {
+        rows.add_row([name.to_owned(), count.to_string()]);
+    }
+    table::print(&rows)?;
+    println!("{} records a second, {:.1} s; results in {}", summary.records_per_second, summary.seconds, folder.display());
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! `tributary run`: the stages, until told to stop.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use clap::Args;
+use tributary_runtime::http;
+use tributary_runtime::service::{Health, Service};
+
+use crate::args::Global;
+use crate::outcome::Usage;
+use crate::pipeline::{Pipeline, StageName, metrics};
+use crate::{engine, logging};
+
+const AFTER_HELP: &str = "\
+Runs on Kafka where kafka.brokers is set, else on the embedded log in state.path. SIGINT and SIGTERM finish the open transaction
+and leave; metrics and health are on http.listen (/metrics, /livez, /readyz).
+
+Example, all stages in one process, then one stage of three:
+  tributary run --set kafka.brokers=localhost:9092
+  tributary run --set kafka.brokers=localhost:9092 --stages identity --set http.listen=127.0.0.1:9465";
+
+/// How often the workers are looked at.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// The arguments of `run`.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct RunArgs {
+    /// The stages to run
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = StageName::ALL)]
+    stages: Vec<StageName>,
+    /// Leaves once no stage of this process has had a record for this long
+    #[arg(long, value_name = "SECONDS")]
+    until_idle: Option<f64>,
+}
+
+/// Runs `run`.
+///
+/// # Errors
+/// When a stage cannot go on.
+pub fn run(args: &RunArgs, global: &Global) -> anyhow::Result<()> {
+    let settings = global.settings()?;
+    logging::start(&settings.log);
+    let pipeline = Pipeline::compile(&settings).map_err(Usage::from)?;
+    let recorder = http::install_recorder(&metrics())?;
+    let mut stages = args.stages.clone();
+    stages.sort_unstable();
+    stages.dedup();
+
+    let mut service = Service::default();
+    if settings.kafka.is_embedded() {
+        let log = engine::open_embedded(&settings)?;
+        engine::start_embedded(&mut service, &log, &settings, &pipeline, &stages)?;
+    } else {
+        engine::start_kafka(&mut service, &settings, &pipeline, &stages)?;
+    }
+    let address = http::serve(settings.http.listen, recorder, service.health())?;
+    let names: Vec<&str> = stages.iter().map(|stage| stage.log().stage).collect();
+    tracing::info!(stages = names.join(","), http = %address, version = env!("CARGO_PKG_VERSION"), "started");
+    watch_signals(service.stop_flag())?;
+    wait(&service.health(), &service.stop_flag(), args.until_idle.map(Duration::from_secs_f64));
+    service.stop()?;
+    tracing::info!("stopped, with nothing open");
+    Ok(())
+}
+
+/// Waits for a signal, the end of a worker, or idleness.
+fn wait(health: &Health, stop: &AtomicBool, until_idle: Option<Duration>) {
+    while !stop.load(Ordering::Relaxed) {
+        if until_idle.is_some_and(|limit| health.is_ready() && health.idle() >= limit) {
+            break;
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
+/// Sets the flag on SIGINT and SIGTERM; a second signal ends the process at once.
+fn watch_signals(stop: Arc<AtomicBool>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    std::thread::Builder::new().name("signals".into()).spawn(move || {
+        runtime.block_on(async move {
+            use tokio::signal::unix::{SignalKind, signal};
+            let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+            else {
+                return;
+            };
+            loop {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
+                if stop.swap(true, Ordering::Relaxed) {
+                    std::process::exit(1);
+                }
+                tracing::info!("asked to stop: finishing the open transactions");
+            }
+        });
+    })?;
+    Ok(())
+}

@@ -1,0 +1,125 @@
+//! `tributary send`: files to the raw topics.
+
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::Args;
+use serde::Serialize;
+use tributary_runtime::topic::Topic;
+
+use crate::args::Global;
+use crate::commands::replay::RawFiles;
+use crate::lines::Lines;
+use crate::progress::Progress;
+use crate::rows::Rows;
+use crate::settings::Settings;
+use crate::sink::{self, RawSink};
+use crate::{logging, table};
+
+const AFTER_HELP: &str = "\
+Every line becomes one record, as it is; what is wrong with it shows in the dead letters. Files that end in .csv are read as
+offline rows. Duplicates do no harm: a file may be sent twice.
+
+Example:
+  tributary send --set kafka.brokers=localhost:9092 --sdk history/sdk.ndjson --offline history/offline.csv";
+
+/// The arguments of `send`.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct SendArgs {
+    #[command(flatten)]
+    files: RawFiles,
+}
+
+#[derive(Serialize)]
+struct Sent {
+    topic: &'static str,
+    file: PathBuf,
+    records: u64,
+    refused_rows: u64,
+}
+
+/// Runs `send`.
+///
+/// # Errors
+/// When a file cannot be read or a record not be delivered.
+pub fn run(args: &SendArgs, global: &Global) -> anyhow::Result<()> {
+    let settings = global.settings()?;
+    logging::start(&settings.log);
+    let files = args.files.list()?;
+    let mut sink = sink::open(&settings)?;
+    let mut progress = Progress::new("send", None);
+    let mut sent = Vec::new();
+    for (topic, file) in files {
+        sent.push(send_file(topic, &file, &settings, sink.as_mut(), &mut progress)?);
+    }
+    sink.flush()?;
+    progress.finish();
+    if global.json {
+        return Ok(table::print_json(&sent)?);
+    }
+    let mut rows = table::table(&["topic", "file", "records", "rows refused"]);
+    for Sent { topic, file, records, refused_rows } in &sent {
+        rows.add_row([(*topic).to_owned(), file.display().to_string(), records.to_string(), refused_rows.to_string()]);
+    }
+    table::print(&rows)?;
+    println!("{} records, {} a second", progress.done(), progress.per_second());
+    Ok(())
+}
+
+fn send_file(
+    topic: Topic,
+    file: &Path,
+    settings: &Settings,
+    sink: &mut dyn RawSink,
+    progress: &mut Progress,
+) -> anyhow::Result<Sent> {
+    let mut records = 0;
+    let refused_rows = each_record(topic, file, settings, &mut |record| {
+        records += 1;
+        progress.add(1);
+        Ok(sink.send(topic, &[], record, now_ms())?)
+    })?;
+    Ok(Sent { topic: topic.name(), file: file.to_owned(), records, refused_rows })
+}
+
+/// Reads the records of a file: NDJSON, or CSV for the offline topic. Returns the number of rows that are not records; each is logged.
+///
+/// # Errors
+/// When the file cannot be read, or `take` fails.
+pub(super) fn each_record(
+    topic: Topic,
+    file: &Path,
+    settings: &Settings,
+    take: &mut dyn FnMut(&[u8]) -> anyhow::Result<()>,
+) -> anyhow::Result<u64> {
+    let mut refused = 0;
+    if topic == Topic::Offline && is_csv(file) {
+        for row in Rows::open(file)?.iter() {
+            match row {
+                Ok(record) => take(&record)?,
+                Err(problem) => {
+                    tracing::warn!(file = %file.display(), line = problem.line, column = problem.column, "{}", problem.reason);
+                    refused += 1;
+                }
+            }
+        }
+        return Ok(refused);
+    }
+    let mut lines = Lines::open(file, u64::from(settings.topics.record_bytes_max))?;
+    while let Some(line) = lines.next_line()? {
+        take(line)?;
+    }
+    Ok(refused)
+}
+
+/// Whether the file's name ends in `.csv`.
+pub fn is_csv(file: &Path) -> bool {
+    file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"))
+}
+
+/// The time of sending, which is when the records are received.
+pub(super) fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

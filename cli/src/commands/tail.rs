@@ -1,0 +1,157 @@
+//! `tributary tail`: the records of a topic as JSON lines.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use serde_json::{Value, json};
+use tributary_proto::{Account, AttributorMessage, CreditUpdate, DeadLetter, IdentityMessage, Message, Profile};
+use tributary_runtime::config::settings::Format;
+use tributary_runtime::topic::Topic;
+
+use crate::args::Global;
+use crate::source::{self, Found, Next};
+use crate::{logging, outcome};
+
+/// How long one look waits.
+const WAIT: Duration = Duration::from_millis(200);
+
+const AFTER_HELP: &str = "\
+Reads only what is committed, and moves nobody's position. A deleted record is printed as its key and null.
+Credits and the other outputs hold what the pipeline knows of people: mind where you write them.
+
+Example: all credit updates so far:
+  tributary tail credits --from-beginning --until-end > credits.ndjson";
+
+/// The arguments of `tail`.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct TailArgs {
+    /// credits, profiles, accounts, dead-letters, a raw topic, or an inbox
+    #[arg(value_name = "TOPIC", value_parser = topic)]
+    topic: Topic,
+    /// Begin with the first record, not with the next that comes
+    #[arg(long)]
+    from_beginning: bool,
+    /// Stop after this many records
+    #[arg(long, value_name = "N")]
+    max: Option<u64>,
+    /// Stop when all that is there has been printed
+    #[arg(long)]
+    until_end: bool,
+}
+
+fn topic(name: &str) -> Result<Topic, String> {
+    let readable = |topic: &Topic| !matches!(topic, Topic::IdentityChangelog | Topic::AttributorChangelog);
+    let known = Topic::ALL.into_iter().filter(readable);
+    known.clone().find(|topic| topic.name() == name).ok_or_else(|| {
+        let names: Vec<&str> = known.map(Topic::name).collect();
+        format!("expected one of {}", names.join(", "))
+    })
+}
+
+/// Runs `tail`.
+///
+/// # Errors
+/// When the topic cannot be read or a record is not what the topic holds.
+pub fn run(args: &TailArgs, global: &Global) -> anyhow::Result<()> {
+    let settings = global.settings()?;
+    logging::start(&settings.log);
+    if args.max == Some(0) {
+        return Err(outcome::Usage("--max: 1 or more".into()).into());
+    }
+    let format = settings.worker.formats.of(args.topic);
+    let mut reader = source::open(&settings, args.topic, args.from_beginning)?;
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut printed = 0;
+    loop {
+        match reader.next(WAIT)? {
+            Next::Record(found) => {
+                write_line(&mut out, args.topic, format, &found)
+                    .with_context(|| format!("partition {}, offset {}", found.partition, found.offset))?;
+                printed += 1;
+                if args.max == Some(printed) {
+                    break;
+                }
+            }
+            Next::End if args.until_end => break,
+            Next::Idle | Next::End => out.flush()?,
+        }
+    }
+    Ok(out.flush()?)
+}
+
+/// Writes one record as a line.
+///
+/// # Errors
+/// When the record is not what the topic holds, or the line cannot be written.
+pub fn write_line(out: &mut impl Write, topic: Topic, format: Format, found: &Found) -> anyhow::Result<()> {
+    let Some(value) = &found.value else {
+        writeln!(out, "{}", json!({"key": String::from_utf8_lossy(&found.key), "value": null}))?;
+        return Ok(());
+    };
+    let bytes = value.as_slice();
+    match topic {
+        _ if format == Format::Json || Topic::RAW.contains(&topic) => out.write_all(bytes)?,
+        Topic::Credits => serde_json::to_writer(&mut *out, &CreditUpdate::decode(bytes)?)?,
+        Topic::Profiles => serde_json::to_writer(&mut *out, &Profile::decode(bytes)?)?,
+        Topic::Accounts => serde_json::to_writer(&mut *out, &Account::decode(bytes)?)?,
+        Topic::DeadLetters => serde_json::to_writer(&mut *out, &DeadLetter::decode(bytes)?)?,
+        Topic::IdentityInbox => serde_json::to_writer(&mut *out, &internal(found, IdentityMessage::decode(bytes)?))?,
+        _ => serde_json::to_writer(&mut *out, &internal(found, AttributorMessage::decode(bytes)?))?,
+    }
+    out.write_all(b"\n")?;
+    Ok(())
+}
+
+/// An inbox record, for whoever looks for a fault: its message is printed as the program sees it.
+fn internal(found: &Found, message: impl std::fmt::Debug) -> Value {
+    json!({
+        "partition": found.partition,
+        "offset": found.offset,
+        "timestamp_ms": found.timestamp_ms,
+        "key": String::from_utf8_lossy(&found.key).replace('\u{1f}', "|"),
+        "message": format!("{message:?}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(topic: Topic, format: Format, key: &[u8], value: Option<Vec<u8>>) -> anyhow::Result<String> {
+        let found = Found { partition: 1, offset: 2, timestamp_ms: 3, key: key.to_vec(), value };
+        let mut out = Vec::new();
+        write_line(&mut out, topic, format, &found)?;
+        Ok(String::from_utf8(out)?)
+    }
+
+    #[test]
+    fn outputs_are_decoded() {
+        let update = CreditUpdate { milestone_id: "mql:1".into(), weight_nano: 5, ..Default::default() };
+        let credit = line(Topic::Credits, Format::Protobuf, b"mql:1", Some(update.encode_to_vec())).unwrap();
+        assert!(
+            credit.starts_with("{\"milestone_id\":\"mql:1\"")
+                && credit.contains("\"weight_nano\":5")
+                && credit.ends_with("}\n")
+        );
+        assert_eq!(line(Topic::Credits, Format::Json, b"", Some(b"{}".to_vec())).unwrap(), "{}\n");
+        assert_eq!(line(Topic::Profiles, Format::Protobuf, b"p_1", None).unwrap(), "{\"key\":\"p_1\",\"value\":null}\n");
+        assert!(line(Topic::Profiles, Format::Protobuf, b"p_1", Some(vec![0xff])).is_err());
+    }
+
+    #[test]
+    fn inboxes_are_shown_with_their_place() {
+        let inbox = line(Topic::IdentityInbox, Format::Protobuf, b"email\x1f\x1fx", Some(Vec::new())).unwrap();
+        let inbox: Value = serde_json::from_str(&inbox).unwrap();
+        assert_eq!((&inbox["key"], &inbox["offset"]), (&json!("email||x"), &json!(2)));
+    }
+
+    #[test]
+    fn topics_are_named_by_role() {
+        assert_eq!(topic("dead-letters"), Ok(Topic::DeadLetters));
+        assert!(topic("identity-changelog").is_err());
+        assert!(topic("credit").unwrap_err().contains("credits"));
+    }
+}

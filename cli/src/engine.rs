@@ -1,0 +1,97 @@
+//! Workers of the stages on the log that the settings choose.
+
+use std::sync::Arc;
+
+use tributary_runtime::embedded::{EmbeddedError, EmbeddedLog, EmbeddedOptions};
+use tributary_runtime::kafka::{KafkaOptions, KafkaSession};
+use tributary_runtime::service::Service;
+use tributary_runtime::state::StoreBudget;
+use tributary_runtime::topic::{Topic, TopicNames};
+use tributary_runtime::worker::{Worker, WorkerError};
+
+use crate::pipeline::{Pipeline, StageName, worker_options};
+use crate::settings::Settings;
+
+/// Opens the embedded log of the settings.
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn open_embedded(settings: &Settings) -> Result<EmbeddedLog, EmbeddedError> {
+    EmbeddedLog::open(&EmbeddedOptions {
+        path: settings.state.folder_of_process().join("log"),
+        partitions: settings.topics.partitions,
+        memory_bytes: settings.state.memory_mb as usize * 1024 * 1024,
+        sync: settings.state.sync,
+    })
+}
+
+/// Starts workers of the stages on an embedded log.
+///
+/// # Errors
+/// When a thread is refused.
+pub fn start_embedded(
+    service: &mut Service,
+    log: &EmbeddedLog,
+    settings: &Settings,
+    pipeline: &Pipeline,
+    stages: &[StageName],
+) -> std::io::Result<()> {
+    for stage in stages {
+        let workers = threads(settings, *stage);
+        for number in 0..workers {
+            let session = log.session(stage.log(), number, workers);
+            let options = worker_options(settings, settings.topics.partitions);
+            let mut worker = Worker::new(session, stage.log(), pipeline.build(*stage), options);
+            service.start(format!("{}-{number}", stage.log().stage), move |pulse| worker.run(pulse))?;
+        }
+    }
+    Ok(())
+}
+
+/// Starts workers of the stages on Kafka.
+///
+/// # Errors
+/// When a thread is refused. What Kafka refuses ends the worker.
+pub fn start_kafka(
+    service: &mut Service,
+    settings: &Settings,
+    pipeline: &Pipeline,
+    stages: &[StageName],
+) -> std::io::Result<()> {
+    let budget = Arc::new(StoreBudget::new(settings.state.memory_mb as usize * 1024 * 1024 / 2));
+    for stage in stages {
+        for number in 0..threads(settings, *stage) {
+            let kafka = kafka_options(settings, budget.clone(), number);
+            let options = worker_options(settings, settings.topics.partitions);
+            let (log, build) = (stage.log(), pipeline.build(*stage));
+            service.start(format!("{}-{number}", log.stage), move |pulse| {
+                let session = KafkaSession::open(kafka, log).map_err(|source| WorkerError::Log { stage: log.stage, source })?;
+                Worker::new(session, log, build, options).run(pulse)
+            })?;
+        }
+    }
+    Ok(())
+}
+
+fn threads(settings: &Settings, stage: StageName) -> u32 {
+    let threads = settings.worker.threads;
+    match stage {
+        StageName::Ingest => threads.ingest,
+        StageName::Identity => threads.identity,
+        StageName::Attributor => threads.attributor,
+    }
+}
+
+fn kafka_options(settings: &Settings, budget: Arc<StoreBudget>, worker: u32) -> KafkaOptions {
+    let state = settings.state.folder_of_process();
+    let mut options = KafkaOptions::new(settings.kafka.brokers.clone(), state, budget);
+    options.group_prefix = settings.kafka.group_prefix.clone();
+    options.instance = settings.kafka.instance_name();
+    options.worker = worker;
+    options.client = settings.kafka.connection();
+    let mut names = TopicNames::default();
+    Topic::ALL.into_iter().for_each(|topic| names.set(topic, settings.topics.name(topic)));
+    options.topics = Arc::new(names);
+    options.tombstone_retention_ms = u64::from(settings.topics.tombstone_retention_days) * 86_400_000;
+    options
+}

@@ -1,0 +1,125 @@
+//! The three stages, from settings: the same for `run`, `replay`, `demo` and tests.
+
+use std::sync::Arc;
+
+use clap::ValueEnum;
+use tributary_attributor::plan::Plan;
+use tributary_attributor::stage::AttributorStage;
+use tributary_identity::{IdentityStage, Rules};
+use tributary_ingest::{Decoder, IngestStage};
+use tributary_runtime::config::Problems;
+use tributary_runtime::log::{BatchLimits, StageLog};
+use tributary_runtime::metric::Metric;
+use tributary_runtime::stage::{Share, Stage};
+use tributary_runtime::topic::Topic;
+use tributary_runtime::worker::{BuildStage, WorkerOptions};
+
+use crate::settings::Settings;
+
+/// A stage of the pipeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum StageName {
+    /// Raw records to events.
+    Ingest,
+    /// Identifiers to profiles and accounts.
+    Identity,
+    /// Touches and milestones to credit.
+    Attributor,
+}
+
+impl StageName {
+    /// All, in the order of the data path.
+    pub const ALL: [Self; 3] = [Self::Ingest, Self::Identity, Self::Attributor];
+
+    /// What the stage reads and keeps.
+    pub const fn log(self) -> StageLog {
+        match self {
+            Self::Ingest => StageLog { stage: "ingest", inputs: &Topic::RAW, changelog: None },
+            Self::Identity => tributary_identity::LOG,
+            Self::Attributor => {
+                StageLog { stage: "attributor", inputs: &[Topic::AttributorInbox], changelog: Some(Topic::AttributorChangelog) }
+            }
+        }
+    }
+}
+
+/// The stages' settings, compiled. Clones share them.
+#[derive(Clone)]
+pub struct Pipeline {
+    decoder: Arc<Decoder>,
+    rules: Arc<Rules>,
+    plan: Arc<Plan>,
+}
+
+impl Pipeline {
+    /// Compiles the sections of the three stages.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them. Settings that were loaded have been through this.
+    pub fn compile(settings: &Settings) -> Result<Self, Problems> {
+        let mut problems = Problems::default();
+        let mut add = |section: &str, key: &str, message: String| problems.at(format!("{section}.{key}"), message);
+        let decoder = Decoder::new(&settings.ingest)
+            .map_err(|error| error.problems.iter().for_each(|found| add("ingest", &found.field, found.message.clone())));
+        let rules = settings.identity.compile().map_err(|errors| {
+            for error in errors {
+                add("identity", &error.key(), error.to_string());
+            }
+        });
+        let plan = Plan::compile(&settings.attribution)
+            .map_err(|error| error.0.iter().for_each(|found| add("attribution", &found.field, found.message.clone())));
+        if settings.identity.custom_kinds != settings.ingest.identifier_kinds {
+            add("identity", "custom_kinds", "must be the same list as ingest.identifier_kinds".into());
+        }
+        match (decoder, rules, plan) {
+            (Ok(decoder), Ok(rules), Ok(plan)) if problems.0.is_empty() => {
+                Ok(Self { decoder: Arc::new(decoder), rules: Arc::new(rules), plan: Arc::new(plan) })
+            }
+            _ => Err(problems),
+        }
+    }
+
+    /// The decoder of raw records.
+    pub fn decoder(&self) -> &Decoder {
+        &self.decoder
+    }
+
+    /// What makes the stage of a partition.
+    pub fn build(&self, stage: StageName) -> BuildStage {
+        let Self { decoder, rules, plan } = self.clone();
+        Box::new(move |share: Share| -> Box<dyn Stage> {
+            match stage {
+                StageName::Ingest => Box::new(IngestStage::new(decoder.clone())),
+                StageName::Identity => Box::new(IdentityStage::new(rules.clone(), share)),
+                StageName::Attributor => Box::new(AttributorStage::new(plan.clone(), share)),
+            }
+        })
+    }
+}
+
+/// How workers work, by the settings. Each of the `partitions` of a worker may cache its part of half the memory for state.
+pub fn worker_options(settings: &Settings, partitions: u32) -> WorkerOptions {
+    let outputs = [Topic::Credits, Topic::Profiles, Topic::Accounts];
+    let json = |topic: &Topic| settings.worker.formats.of(*topic) == tributary_runtime::config::settings::Format::Json;
+    WorkerOptions {
+        limits: BatchLimits {
+            records_max: settings.worker.batch_records as usize,
+            bytes_max: 32 << 20,
+            wait_ms: 100,
+            gather_ms: u64::from(settings.worker.batch_ms),
+        },
+        cache_bytes: (settings.state.memory_mb as usize) * 1024 * 1024 / 4 / partitions.max(1) as usize,
+        json: outputs.iter().filter(|topic| json(topic)).copied().collect(),
+    }
+}
+
+/// Every metric there is.
+pub fn metrics() -> Vec<&'static Metric> {
+    let mut all: Vec<&'static Metric> = Vec::new();
+    all.extend(tributary_runtime::metrics::ALL);
+    all.extend(tributary_runtime::kafka::metrics::ALL);
+    all.extend(tributary_ingest::metrics::ALL);
+    all.extend(tributary_identity::metrics::ALL);
+    all.extend(tributary_attributor::metrics::ALL);
+    all
+}

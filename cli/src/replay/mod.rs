@@ -1,0 +1,170 @@
+//! The whole pipeline in memory: the same stages over a log in memory, for back-fills, what-ifs and tests.
+//!
+//! ```
+//! use tributary_cli::{replay::Replay, settings::Settings};
+//! use tributary_runtime::topic::Topic;
+//!
+//! let mut replay = Replay::new(&Settings::default(), 4).expect("the defaults are valid");
+//! replay.append(Topic::Offline, 0, br#"{"timestamp": "2022-04-13T14:00:00+08:00", "phone": "+8613800001111"}"#);
+//! let results = replay.finish().expect("nothing can fail in memory");
+//! assert_eq!(results.profiles.len(), 1);
+//! ```
+
+mod results;
+
+use tributary_proto::{CreditUpdate, DeadLetter, Message, Profile};
+use tributary_runtime::config::Problems;
+use tributary_runtime::log::{BatchLimits, MemoryLog, MemorySession};
+use tributary_runtime::topic::Topic;
+use tributary_runtime::worker::{Worker, WorkerError, WorkerOptions};
+
+use crate::credit_table::CreditTable;
+use crate::pipeline::{Pipeline, StageName};
+use crate::settings::Settings;
+
+pub use results::{Results, WriteError};
+
+/// Raw records that are taken in before the stages run over them: bounds the memory, and how often a milestone is computed again.
+const CHUNK_RECORDS: usize = 50_000;
+
+/// A pipeline in memory. Feed it with [`Self::append`], then [`Self::finish`].
+pub struct Replay {
+    log: MemoryLog,
+    workers: Vec<Worker<MemorySession>>,
+    /// Raw records have no key: they go to the partitions in turn.
+    next_partition: u32,
+    partitions: u32,
+    waiting: usize,
+    results: Results,
+    /// Called with every credit update, in order.
+    on_update: Box<dyn FnMut(&CreditUpdate)>,
+}
+
+/// Why a replay stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// A stage.
+    #[error(transparent)]
+    Worker(#[from] WorkerError),
+    /// An output that is not what its topic holds.
+    #[error("a record of {topic} cannot be decoded: {why}; this is a defect")]
+    Output {
+        /// The topic's role.
+        topic: &'static str,
+        /// What the decoder said.
+        why: String,
+    },
+}
+
+impl Replay {
+    /// A pipeline with these settings and this many partitions of every topic.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the settings.
+    pub fn new(settings: &Settings, partitions: u32) -> Result<Self, Problems> {
+        let limits = BatchLimits { records_max: usize::MAX, bytes_max: usize::MAX, wait_ms: 0, gather_ms: 0 };
+        Self::with_limits(settings, partitions, limits)
+    }
+
+    /// The same with other batches.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the settings.
+    pub fn with_limits(settings: &Settings, partitions: u32, limits: BatchLimits) -> Result<Self, Problems> {
+        let pipeline = Pipeline::compile(settings)?;
+        let log = MemoryLog::new(partitions);
+        let options = WorkerOptions { limits, cache_bytes: usize::MAX, json: Vec::new() };
+        let worker =
+            |stage: StageName| Worker::new(log.session(stage.log()), stage.log(), pipeline.build(stage), options.clone());
+        let workers = StageName::ALL.map(worker).into();
+        Ok(Self {
+            log,
+            workers,
+            next_partition: 0,
+            partitions,
+            waiting: 0,
+            results: Results::default(),
+            on_update: Box::new(|_| {}),
+        })
+    }
+
+    /// Has every credit update passed to `hear`, in order.
+    pub fn on_update(&mut self, hear: impl FnMut(&CreditUpdate) + 'static) {
+        self.on_update = Box::new(hear);
+    }
+
+    /// Appends a raw record. `received_ms` is when it was received, for the check of times in the future; 0 where that is not known.
+    pub fn append(&mut self, topic: Topic, received_ms: i64, value: &[u8]) {
+        self.log.append_raw(topic, self.next_partition, received_ms, value.to_vec());
+        self.next_partition = (self.next_partition + 1) % self.partitions.max(1);
+        self.waiting += 1;
+        self.results.raw_records += 1;
+    }
+
+    /// Whether [`Self::run`] is due.
+    pub fn is_full(&self) -> bool {
+        self.waiting >= CHUNK_RECORDS
+    }
+
+    /// Runs the stages over what was appended, until no message is left.
+    ///
+    /// # Errors
+    /// When a stage fails.
+    pub fn run(&mut self) -> Result<(), ReplayError> {
+        self.waiting = 0;
+        loop {
+            let mut records = 0;
+            for worker in &mut self.workers {
+                while let step @ 1.. = worker.step()? {
+                    records += step;
+                }
+            }
+            self.collect()?;
+            if records == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Runs to the end and gives the results.
+    ///
+    /// # Errors
+    /// When a stage fails.
+    pub fn finish(mut self) -> Result<Results, ReplayError> {
+        self.run()?;
+        self.results.profiles.retain(|_, profile| profile.merged_into.is_empty());
+        self.results.accounts.retain(|_, account| account.merged_into.is_empty());
+        Ok(self.results)
+    }
+
+    /// Takes the outputs out of the log.
+    fn collect(&mut self) -> Result<(), ReplayError> {
+        let results = &mut self.results;
+        for update in drain::<CreditUpdate>(&self.log, Topic::Credits)? {
+            (self.on_update)(&update);
+            results.credits.add(update);
+        }
+        for profile in drain::<Profile>(&self.log, Topic::Profiles)? {
+            results.profiles.insert(profile.profile_id.clone(), profile);
+        }
+        for account in drain::<tributary_proto::Account>(&self.log, Topic::Accounts)? {
+            results.accounts.insert(account.account_id.clone(), account);
+        }
+        results.dead_letters.extend(drain::<DeadLetter>(&self.log, Topic::DeadLetters)?);
+        Ok(())
+    }
+}
+
+fn drain<M: Message + Default>(log: &MemoryLog, topic: Topic) -> Result<Vec<M>, ReplayError> {
+    let decode = |bytes: Vec<u8>| {
+        M::decode(bytes.as_slice()).map_err(|error| ReplayError::Output { topic: topic.name(), why: error.to_string() })
+    };
+    log.drain(topic).into_iter().filter_map(|output| output.value).map(decode).collect()
+}
+
+impl Results {
+    /// The credit table.
+    pub fn table(&self) -> &CreditTable {
+        &self.credits
+    }
+}

@@ -1,0 +1,56 @@
+//! All settings: one section from each crate that has any.
+
+use serde::{Deserialize, Serialize};
+use tributary_runtime::config::kafka::KafkaSettings;
+use tributary_runtime::config::settings::{
+    HttpSettings, LogSettings, StateSettings, TopicsSettings, WorkerSettings, check as check_runtime,
+};
+use tributary_runtime::config::{self, OpenMap, Problems, Shape};
+
+use crate::pipeline::Pipeline;
+
+/// The whole configuration. `deploy/config/reference.toml` names every key with its default.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// Which brokers, and how to reach them.
+    pub kafka: KafkaSettings,
+    /// Names, partitions and retention of topics.
+    pub topics: TopicsSettings,
+    /// Where the state is kept.
+    pub state: StateSettings,
+    /// Metrics and health.
+    pub http: HttpSettings,
+    /// What is written to standard error.
+    pub log: LogSettings,
+    /// How records are processed.
+    pub worker: WorkerSettings,
+    /// How raw records are read.
+    pub ingest: tributary_ingest::Settings,
+    /// Who is one person, and which account a person belongs to.
+    pub identity: tributary_identity::Settings,
+    /// How credit is shared out.
+    pub attribution: tributary_attributor::settings::Settings,
+}
+
+impl config::Settings for Settings {
+    const SHAPE: Shape = Shape {
+        open: &[
+            OpenMap { path: "kafka.client", dotted: true },
+            OpenMap { path: "topics.names", dotted: false },
+            OpenMap { path: "ingest.milestone_events", dotted: true },
+            OpenMap { path: "ingest.wechat_appids", dotted: false },
+            OpenMap { path: "identity.limits", dotted: false },
+            OpenMap { path: "attribution.milestones", dotted: false },
+        ],
+        whole: &["attribution.window", "attribution.models", "ingest.channel_rules", "ingest.sites"],
+    };
+
+    fn check(&self, problems: &mut Problems) {
+        self.kafka.check(problems);
+        check_runtime(&self.topics, &self.state, &self.worker, problems);
+        if let Err(found) = Pipeline::compile(self) {
+            problems.0.extend(found.0);
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Where raw records are sent: Kafka's raw topics, or the embedded log.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::client::ClientContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
+use tributary_runtime::embedded::EmbeddedLog;
+use tributary_runtime::stage::Output;
+use tributary_runtime::topic::Topic;
+
+use crate::engine;
+use crate::settings::Settings;
+
+/// The longest wait for the brokers to take what was sent.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(60);
+/// Between two tries while the producer's queue is full.
+const QUEUE_FULL_WAIT: Duration = Duration::from_millis(5);
+
+/// Why raw records cannot be sent.
+#[derive(Debug, thiserror::Error)]
+pub enum SinkError {
+    /// The producer refused its configuration.
+    #[error("the Kafka producer cannot be configured: {0}; see [kafka] in the configuration")]
+    Configure(#[source] KafkaError),
+    /// A record was refused.
+    #[error("topic {topic}: a record was refused: {source}")]
+    Refused {
+        /// The topic's name.
+        topic: String,
+        /// What the client says.
+        source: KafkaError,
+    },
+    /// Records were accepted by the producer and not by the brokers.
+    #[error("{count} records were not delivered; the first because: {first}")]
+    Undelivered {
+        /// How many.
+        count: u64,
+        /// What the broker said of the first.
+        first: String,
+    },
+    /// The brokers did not take everything in time.
+    #[error("the brokers did not take all records within {} s: {source}; check kafka.brokers", FLUSH_TIMEOUT.as_secs())]
+    Flush {
+        /// What the client says.
+        source: KafkaError,
+    },
+    /// The embedded log failed.
+    #[error("{0}")]
+    Embedded(String),
+}
+
+/// A place that raw records are sent to.
+pub trait RawSink {
+    /// Sends a record; waits while there is no room. An empty key is none.
+    ///
+    /// # Errors
+    /// When the record is refused, or an earlier one was not delivered.
+    fn send(&mut self, topic: Topic, key: &[u8], value: &[u8], timestamp_ms: i64) -> Result<(), SinkError>;
+
+    /// Waits until everything that was sent is stored.
+    ///
+    /// # Errors
+    /// When something was not stored.
+    fn flush(&mut self) -> Result<(), SinkError>;
+}
+
+/// Opens the sink that the settings choose.
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn open(settings: &Settings) -> Result<Box<dyn RawSink>, SinkError> {
+    if settings.kafka.is_embedded() {
+        let log = engine::open_embedded(settings).map_err(|error| SinkError::Embedded(error.to_string()))?;
+        return Ok(Box::new(EmbeddedSink::new(log)));
+    }
+    Ok(Box::new(KafkaSink::open(settings)?))
+}
+
+/// Counts what the brokers did not take.
+#[derive(Default)]
+struct Deliveries {
+    failed: AtomicU64,
+    first: Mutex<Option<String>>,
+}
+
+impl Deliveries {
+    fn check(&self) -> Result<(), SinkError> {
+        match self.failed.load(Ordering::Acquire) {
+            0 => Ok(()),
+            count => {
+                let first = self.first.lock().ok().and_then(|first| first.clone()).unwrap_or_default();
+                Err(SinkError::Undelivered { count, first })
+            }
+        }
+    }
+}
+
+impl ClientContext for Deliveries {}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if let Err((error, _)) = result {
+            if let Ok(mut first) = self.first.lock() {
+                first.get_or_insert_with(|| error.to_string());
+            }
+            self.failed.fetch_add(1, Ordering::Release);
+        }
+    }
+}
+
+/// An ordinary, idempotent producer to Kafka's raw topics.
+pub struct KafkaSink {
+    producer: ThreadedProducer<Deliveries>,
+    names: Vec<(Topic, String)>,
+}
+
+impl KafkaSink {
+    /// A producer to the brokers of the settings.
+    ///
+    /// # Errors
+    /// When the client refuses its configuration.
+    pub fn open(settings: &Settings) -> Result<Self, SinkError> {
+        let mut config: ClientConfig = settings.kafka.properties().into_iter().collect();
+        config.set("enable.idempotence", "true").set("partitioner", "murmur2_random");
+        config.set("message.max.bytes", settings.topics.record_bytes_max.to_string());
+        for (key, value) in [("linger.ms", "20"), ("compression.type", "zstd"), ("queue.buffering.max.messages", "200000")] {
+            if !settings.kafka.client.contains_key(key) {
+                config.set(key, value);
+            }
+        }
+        let producer = config.create_with_context(Deliveries::default()).map_err(SinkError::Configure)?;
+        Ok(Self { producer, names: Topic::ALL.map(|topic| (topic, settings.topics.name(topic))).to_vec() })
+    }
+}
+
+impl RawSink for KafkaSink {
+    fn send(&mut self, topic: Topic, key: &[u8], value: &[u8], timestamp_ms: i64) -> Result<(), SinkError> {
+        let name = self.names.iter().find(|(known, _)| *known == topic).map_or("", |(_, name)| name.as_str());
+        loop {
+            let record = BaseRecord::<[u8], [u8]>::to(name).payload(value).timestamp(timestamp_ms);
+            let record = if key.is_empty() { record } else { record.key(key) };
+            match self.producer.send(record) {
+                Ok(()) => return self.producer.context().check(),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
+                    self.producer.context().check()?;
+                    std::thread::sleep(QUEUE_FULL_WAIT);
+                }
+                Err((source, _)) => return Err(SinkError::Refused { topic: name.to_owned(), source }),
+            }
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), SinkError> {
+        let flushed = self.producer.flush(FLUSH_TIMEOUT);
+        self.producer.context().check()?;
+        flushed.map_err(|source| SinkError::Flush { source })
+    }
+}
+
+/// Records are written to the embedded log this many at a time.
+const EMBEDDED_BATCH: usize = 1_000;
+
+/// The raw topics of the embedded log.
+pub struct EmbeddedSink {
+    log: EmbeddedLog,
+    waiting: Vec<(Output, i64)>,
+    /// Counts writes: records without a key go to the partitions in turn.
+    writes: u32,
+}
+
+impl EmbeddedSink {
+    /// Sends to this log.
+    pub fn new(log: EmbeddedLog) -> Self {
+        Self { log, waiting: Vec::with_capacity(EMBEDDED_BATCH), writes: 0 }
+    }
+}
+
+impl RawSink for EmbeddedSink {
+    fn send(&mut self, topic: Topic, key: &[u8], value: &[u8], timestamp_ms: i64) -> Result<(), SinkError> {
+        self.waiting.push((Output { topic, key: key.to_vec(), value: Some(value.to_vec()) }, timestamp_ms));
+        if self.waiting.len() < EMBEDDED_BATCH { Ok(()) } else { self.flush() }
+    }
+
+    fn flush(&mut self) -> Result<(), SinkError> {
+        let records = std::mem::take(&mut self.waiting);
+        self.writes = self.writes.wrapping_add(1);
+        self.log.append(records, self.writes).map_err(|error| SinkError::Embedded(error.to_string()))
+    }
+}

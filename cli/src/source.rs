@@ -1,0 +1,194 @@
+//! Where records are read for people and programs: a Kafka topic from the outside, or the embedded log.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
+use tributary_runtime::embedded::EmbeddedLog;
+use tributary_runtime::topic::Topic;
+
+use crate::settings::Settings;
+
+const METADATA_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why a topic cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The consumer refused its configuration.
+    #[error("the Kafka consumer cannot be configured: {0}; see [kafka] in the configuration")]
+    Configure(#[source] KafkaError),
+    /// The topic does not exist.
+    #[error("there is no topic {0}; `tributary topics plan` shows what is missing")]
+    NoTopic(String),
+    /// Reading failed.
+    #[error("topic {topic}: {source}")]
+    Read {
+        /// The topic's name.
+        topic: String,
+        /// What the client says.
+        source: KafkaError,
+    },
+    /// The embedded log failed.
+    #[error("{0}")]
+    Embedded(String),
+}
+
+/// A record that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Its partition.
+    pub partition: u32,
+    /// Its offset.
+    pub offset: u64,
+    /// Its timestamp, milliseconds since 1970-01-01 UTC; 0 where it has none.
+    pub timestamp_ms: i64,
+    /// Its key; empty where it has none.
+    pub key: Vec<u8>,
+    /// Its value; `None` for a tombstone.
+    pub value: Option<Vec<u8>>,
+}
+
+/// What the next look gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// A record.
+    Record(Found),
+    /// Nothing yet.
+    Idle,
+    /// Nothing, and every partition has been read to where its end was.
+    End,
+}
+
+/// A topic that is read from the outside: only what is committed, moving nobody's position.
+pub trait TopicReader {
+    /// Waits up to `wait` for a record.
+    ///
+    /// # Errors
+    /// When reading fails.
+    fn next(&mut self, wait: Duration) -> Result<Next, SourceError>;
+}
+
+/// Opens a topic at its first record, or behind its last.
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn open(settings: &Settings, topic: Topic, from_beginning: bool) -> Result<Box<dyn TopicReader>, SourceError> {
+    if settings.kafka.is_embedded() {
+        let path = settings.state.folder_of_process().join("log");
+        let log = EmbeddedLog::open_read_only(&path).map_err(|error| SourceError::Embedded(error.to_string()))?;
+        return Ok(Box::new(EmbeddedReader::new(log, topic, from_beginning)));
+    }
+    Ok(Box::new(KafkaReader::open(settings, topic, from_beginning)?))
+}
+
+/// A Kafka topic, all partitions, `read_committed`.
+pub struct KafkaReader {
+    consumer: BaseConsumer,
+    topic: String,
+    /// Per partition: whether its end was reached.
+    ended: Vec<bool>,
+}
+
+impl KafkaReader {
+    /// Opens a topic at its first record, or behind its last.
+    ///
+    /// # Errors
+    /// When the brokers cannot be reached or the topic does not exist.
+    pub fn open(settings: &Settings, topic: Topic, from_beginning: bool) -> Result<Self, SourceError> {
+        let topic = settings.topics.name(topic);
+        let read = |source| SourceError::Read { topic: topic.clone(), source };
+        let mut config: ClientConfig = settings.kafka.properties().into_iter().collect();
+        // The client asks for a group even where none is joined.
+        config.set("group.id", format!("{}-tail", settings.kafka.group_prefix));
+        config.set("enable.auto.commit", "false").set("isolation.level", "read_committed").set("enable.partition.eof", "true");
+        config.set("allow.auto.create.topics", "false").set("auto.offset.reset", "error");
+        let consumer: BaseConsumer = config.create().map_err(SourceError::Configure)?;
+        let metadata = consumer.fetch_metadata(Some(&topic), METADATA_TIMEOUT).map_err(read)?;
+        let found = metadata.topics().first().filter(|found| found.error().is_none() && !found.partitions().is_empty());
+        let partitions = found.map_or(0, |found| found.partitions().len());
+        if partitions == 0 {
+            return Err(SourceError::NoTopic(topic));
+        }
+        let mut list = TopicPartitionList::new();
+        let offset = if from_beginning { Offset::Beginning } else { Offset::End };
+        for partition in 0..i32::try_from(partitions).unwrap_or(i32::MAX) {
+            list.add_partition_offset(&topic, partition, offset).map_err(read)?;
+        }
+        consumer.assign(&list).map_err(read)?;
+        Ok(Self { consumer, topic, ended: vec![false; partitions] })
+    }
+
+    fn mark(&mut self, partition: i32, ended: bool) {
+        let slot = usize::try_from(partition).ok().and_then(|partition| self.ended.get_mut(partition));
+        if let Some(slot) = slot {
+            *slot = ended;
+        }
+    }
+}
+
+impl TopicReader for KafkaReader {
+    fn next(&mut self, wait: Duration) -> Result<Next, SourceError> {
+        let found = match self.consumer.poll(wait) {
+            None => None,
+            Some(Err(KafkaError::PartitionEOF(partition))) => {
+                self.mark(partition, true);
+                None
+            }
+            Some(Err(source)) => return Err(SourceError::Read { topic: self.topic.clone(), source }),
+            Some(Ok(message)) => Some(Found {
+                partition: u32::try_from(message.partition()).unwrap_or(0),
+                offset: u64::try_from(message.offset()).unwrap_or(0),
+                timestamp_ms: message.timestamp().to_millis().unwrap_or(0),
+                key: message.key().unwrap_or_default().to_vec(),
+                value: message.payload().map(<[u8]>::to_vec),
+            }),
+        };
+        match found {
+            Some(found) => {
+                self.mark(i32::try_from(found.partition).unwrap_or(-1), false);
+                Ok(Next::Record(found))
+            }
+            None if self.ended.iter().all(|ended| *ended) => Ok(Next::End),
+            None => Ok(Next::Idle),
+        }
+    }
+}
+
+/// Records are read from the embedded log this many at a time.
+const EMBEDDED_BATCH: usize = 1_000;
+
+/// A topic of the embedded log as it stood when it was opened; another process may be writing to it.
+pub struct EmbeddedReader {
+    log: EmbeddedLog,
+    topic: Topic,
+    /// Per partition: the offset of the next record.
+    next: Vec<u64>,
+    waiting: VecDeque<Found>,
+}
+
+impl EmbeddedReader {
+    /// Opens a topic at its first record, or behind its last.
+    pub fn new(log: EmbeddedLog, topic: Topic, from_beginning: bool) -> Self {
+        let start = |partition| if from_beginning { 0 } else { log.end(topic, partition) };
+        let next = (0..log.partitions()).map(start).collect();
+        Self { log, topic, next, waiting: VecDeque::new() }
+    }
+}
+
+impl TopicReader for EmbeddedReader {
+    fn next(&mut self, _: Duration) -> Result<Next, SourceError> {
+        for (partition, next) in (0..).zip(&mut self.next) {
+            if !self.waiting.is_empty() {
+                break;
+            }
+            let records = self.log.read(self.topic, partition, *next, EMBEDDED_BATCH);
+            for (offset, timestamp_ms, output) in records.map_err(|error| SourceError::Embedded(error.to_string()))? {
+                *next = offset + 1;
+                self.waiting.push_back(Found { partition, offset, timestamp_ms, key: output.key, value: output.value });
+            }
+        }
+        Ok(self.waiting.pop_front().map_or(Next::End, Next::Record))
+    }
+}

@@ -1,0 +1,110 @@
+//! The binary as its users see it.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests")]
+
+use std::fs;
+use std::process::{Command, Output};
+
+fn tributary(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tributary")).args(args).env_remove("TRIBUTARY_CONFIG").output().unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// The commands that `--help` lists.
+fn commands() -> Vec<String> {
+    let help = out(&tributary(&["--help"]));
+    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let names =
+        listed.filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next().filter(|_| !line.starts_with("   ")));
+    names.filter(|name| *name != "help").map(str::to_owned).collect()
+}
+
+#[test]
+fn every_command_has_help_with_an_example() {
+    let commands = commands();
+    assert!(commands.len() >= 6, "{commands:?}");
+    for command in commands {
+        let help = tributary(&[&command, "--help"]);
+        assert!(help.status.success(), "{command}");
+        assert!(out(&help).contains("Example") && out(&help).contains(&format!("tributary {command}")), "{command}");
+    }
+}
+
+#[test]
+fn configuration_errors_exit_with_2_and_are_all_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("t.toml");
+    fs::write(&file, "[topics]\npartition = 3\n\n[http]\nlisten = \"here\"\n").unwrap();
+    let found = tributary(&["check", "--config", file.to_str().unwrap(), "--set", "worker.batch_ms=0"]);
+    assert_eq!(found.status.code(), Some(2));
+    let text = err(&found);
+    assert!(text.contains("t.toml:2: topics.partition: unknown key; did you mean `topics.partitions`?"), "{text}");
+    assert!(text.contains("t.toml:5: http.listen: "), "{text}");
+    assert!(text.contains("--set worker.batch_ms: worker.batch_ms: expected 1 to 60000 milliseconds"), "{text}");
+}
+
+#[test]
+fn usage_errors_exit_with_2() {
+    for args in [&["no-such-command"][..], &["send"], &["tail", "credit"], &["topics", "plan"], &["generate"]] {
+        assert_eq!(tributary(args).status.code(), Some(2), "{args:?}");
+    }
+}
+
+#[test]
+fn without_brokers_check_is_about_the_embedded_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = format!("state.path={}", folder.path().display());
+    let found = tributary(&["check", "--json", "--set", &path]);
+    assert_eq!(found.status.code(), Some(0), "{}", err(&found));
+    let rows: serde_json::Value = serde_json::from_str(&out(&found)).unwrap();
+    assert_eq!(rows.as_array().unwrap().iter().map(|row| row["ok"] == true).collect::<Vec<_>>(), [true; 3]);
+}
+
+#[test]
+fn brokers_that_do_not_answer_are_a_failed_check() {
+    let found = tributary(&["check", "--set", "kafka.brokers=127.0.0.1:1", "--timeout", "1", "--log-level", "error"]);
+    assert_eq!(found.status.code(), Some(1));
+    assert!(out(&found).contains("FAILED  brokers"), "{}", out(&found));
+}
+
+#[test]
+fn a_history_is_written_the_same_twice_and_its_sheet_can_be_imported() {
+    let folder = tempfile::tempdir().unwrap();
+    let generate = |name: &str| {
+        let path = folder.path().join(name);
+        let found =
+            tributary(&["generate", "--out", path.to_str().unwrap(), "--people", "60", "--seed", "3", "--json", "--messy"]);
+        assert!(found.status.success(), "{}", err(&found));
+        let summary: serde_json::Value = serde_json::from_str(&out(&found)).unwrap();
+        assert_eq!((&summary["records"], &summary["people"]), (&1_200.into(), &60.into()));
+        path
+    };
+    let (first, second) = (generate("a"), generate("b"));
+    for file in ["sdk.ndjson", "utm.ndjson", "webhook.ndjson", "offline.ndjson", "offline.csv", "truth.ndjson"] {
+        let text = fs::read(first.join(file)).unwrap();
+        assert!(!text.is_empty() && text == fs::read(second.join(file)).unwrap(), "{file}");
+    }
+    let import = tributary(&["import", first.join("offline.csv").to_str().unwrap(), "--dry-run", "--json"]);
+    assert!(import.status.success(), "{}", err(&import));
+    let report: serde_json::Value = serde_json::from_str(&out(&import)).unwrap();
+    assert!(report["rows"].as_u64().unwrap() > 0 && report["problems"] == serde_json::json!([]), "{report}");
+}
+
+#[test]
+fn rows_that_cannot_be_used_are_listed_with_line_and_column() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("list.csv");
+    fs::write(&file, "timestamp,phone,colour\n2023-01-01 10:00,13800001111,red\n,13800001112,red\n").unwrap();
+    let found = tributary(&["import", file.to_str().unwrap(), "--dry-run"]);
+    assert_eq!(found.status.code(), Some(1));
+    let text = out(&found);
+    assert!(text.contains("timestamp") && text.contains("is missing") && text.contains("column colour"), "{text}");
+    assert!(!text.contains("13800001112"), "{text}");
+}

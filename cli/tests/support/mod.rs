@@ -1,0 +1,199 @@
+//! What the tests of the whole pipeline share: histories, answers, a broker, the binary.
+
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "helpers of tests"
+)]
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use tributary_cli::credit_table::CreditTable;
+use tributary_cli::generate::{History, Item, Spec};
+use tributary_cli::replay::Replay;
+use tributary_cli::settings::Settings;
+use tributary_runtime::log::BatchLimits;
+use tributary_runtime::topic::Topic;
+
+/// A raw record of a topic.
+pub type Raw = (Topic, Vec<u8>);
+
+/// When records of tests are received: after all of their events.
+pub const RECEIVED_MS: i64 = 1_900_000_000_000;
+
+pub fn golden_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/zhang")
+}
+
+/// The golden journey, as its four sources send it.
+pub fn golden() -> Vec<Raw> {
+    let mut records = Vec::new();
+    for (topic, file) in [(Topic::Sdk, "sdk.ndjson"), (Topic::Utm, "utm.ndjson"), (Topic::Webhook, "webhook.ndjson")] {
+        let text = fs::read_to_string(golden_folder().join(file)).unwrap();
+        records.extend(text.lines().map(|line| (topic, line.as_bytes().to_vec())));
+    }
+    let rows = tributary_cli::rows::Rows::open(&golden_folder().join("offline.csv")).unwrap();
+    records.extend(rows.iter().map(|row| (Topic::Offline, row.unwrap())));
+    records
+}
+
+/// An invented history.
+pub fn history(people: u64, seed: u64, messy: bool) -> Vec<Raw> {
+    let spec = Spec { people, seed, days: 365, events: people * 20, messy };
+    let record = |item| if let Item::Record(record) = item { Some((record.topic, record.value)) } else { None };
+    History::new(spec).filter_map(record).collect()
+}
+
+pub fn settings() -> Settings {
+    let mut settings = Settings::default();
+    settings.identity.free_mail.push("freemail.example".into());
+    settings
+}
+
+/// The credit table and the profiles of a replay, as text.
+pub fn answer(records: &[Raw], partitions: u32, batch: usize) -> String {
+    let limits = BatchLimits { records_max: batch, bytes_max: usize::MAX, wait_ms: 0, gather_ms: 0 };
+    let mut replay = Replay::with_limits(&settings(), partitions, limits).unwrap_or_else(|problems| panic!("{problems:?}"));
+    for (topic, record) in records {
+        replay.append(*topic, RECEIVED_MS, record);
+    }
+    let results = replay.finish().unwrap();
+    assert_eq!(results.table().imbalances(), []);
+    results.text().unwrap()
+}
+
+/// The credit table alone, as text.
+pub fn table_text(table: &CreditTable) -> String {
+    table.rows().map(|row| serde_json::to_string(&row).unwrap() + "\n").collect()
+}
+
+/// The credit table of a replay, as text.
+pub fn table_of(records: &[Raw]) -> String {
+    let mut replay = Replay::new(&settings(), 1).unwrap_or_else(|problems| panic!("{problems:?}"));
+    for (topic, record) in records {
+        replay.append(*topic, RECEIVED_MS, record);
+    }
+    table_text(replay.finish().unwrap().table())
+}
+
+/// Writes records as the files that `send` takes; returns its arguments.
+pub fn write_files(folder: &Path, records: &[Raw]) -> Vec<String> {
+    let mut arguments = Vec::new();
+    for topic in Topic::RAW {
+        let file = folder.join(format!("{}.ndjson", topic.name()));
+        let mut text = Vec::new();
+        for (_, record) in records.iter().filter(|(of, _)| *of == topic) {
+            text.extend_from_slice(record);
+            text.push(b'\n');
+        }
+        fs::write(&file, text).unwrap();
+        arguments.extend([format!("--{}", topic.name()), file.display().to_string()]);
+    }
+    arguments
+}
+
+/// A command of the binary, on the log that `sets` choose.
+pub fn tributary(sets: &[String]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tributary"));
+    command.env_remove("TRIBUTARY_CONFIG");
+    for set in sets {
+        command.args(["--set", set]);
+    }
+    command.args(["--set", "identity.free_mail=[\"freemail.example\"]", "--set", "http.listen=127.0.0.1:0"]);
+    command
+}
+
+pub fn succeed(mut command: Command) -> Output {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+/// What is left of a process: killed when dropped.
+pub struct Running(pub Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Running {
+    /// Starts a command in the background.
+    pub fn start(mut command: Command) -> Self {
+        Self(command.stderr(Stdio::inherit()).spawn().unwrap())
+    }
+
+    /// `kill -9`.
+    pub fn kill(mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+
+    /// SIGTERM; the exit must be clean.
+    pub fn terminate(mut self) {
+        let killed = Command::new("kill").args(["-TERM", &self.0.id().to_string()]).status().unwrap();
+        assert!(killed.success());
+        let status = self.0.wait().unwrap();
+        assert!(status.success(), "{status}");
+    }
+}
+
+/// The credit table of what `tail` prints.
+pub fn tailed_table(sets: &[String]) -> CreditTable {
+    let mut command = tributary(sets);
+    command.args(["tail", "credits", "--from-beginning", "--until-end"]);
+    let output = succeed(command);
+    let mut table = CreditTable::default();
+    for line in String::from_utf8(output.stdout).unwrap().lines() {
+        table.add(update(line));
+    }
+    table
+}
+
+fn update(line: &str) -> tributary_proto::CreditUpdate {
+    let json: serde_json::Value = serde_json::from_str(line).unwrap();
+    let text = |name: &str| json[name].as_str().unwrap().to_owned();
+    let whole = |name: &str| json[name].as_i64().unwrap();
+    tributary_proto::CreditUpdate {
+        milestone_id: text("milestone_id"),
+        milestone_kind: text("milestone_kind"),
+        model: text("model"),
+        touch_id: text("touch_id"),
+        account_id: text("account_id"),
+        profile_id: text("profile_id"),
+        channel: text("channel"),
+        weight_nano: whole("weight_nano"),
+        value_minor: whole("value_minor"),
+        currency: text("currency"),
+        delta_weight_nano: whole("delta_weight_nano"),
+        delta_value_minor: whole("delta_value_minor"),
+        revision: json["revision"].as_u64().unwrap(),
+        ..Default::default()
+    }
+}
+
+/// Starts a broker that goes when this process goes; `None` (said loudly) where there can be none.
+pub fn broker() -> Option<String> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/kafka/broker");
+    let pid = std::process::id().to_string();
+    let folder = std::env::temp_dir().join(format!("tributary-kafka-{pid}"));
+    let arguments = ["start", "--port", "0", "--owner", &pid, "--dir"];
+    let started = Command::new(script).args(arguments).arg(&folder).stderr(Stdio::inherit()).output().unwrap();
+    let required = std::env::var_os("TRIBUTARY_REQUIRE_KAFKA").is_some_and(|value| value == "1");
+    if started.status.code() == Some(3) && !required {
+        // Not through the macros: the test harness would hold it back.
+        let line = "\n==== SKIPPED: tests on real Kafka: Java or Maven Central cannot be reached from this machine ====\n";
+        std::io::stderr().write_all(line.as_bytes()).unwrap();
+        return None;
+    }
+    assert!(started.status.success(), "the broker did not start: {}", started.status);
+    Some(String::from_utf8(started.stdout).unwrap().trim().to_owned())
+}

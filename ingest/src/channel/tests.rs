@@ -1,0 +1,121 @@
+use super::*;
+
+fn channels() -> Channels {
+    Channels::new(&[], &[]).unwrap()
+}
+
+fn channel(source: &str, medium: &str, campaign: &str) -> String {
+    channels().classify(Evidence { source, medium, campaign, ..Evidence::default() }).to_owned()
+}
+
+/// GA4's own table: source, medium, campaign, channel.
+#[test]
+fn ga4_default_channel_group() {
+    for (source, medium, campaign, expected) in [
+        ("(direct)", "(none)", "", "direct"),
+        ("(direct)", "(not set)", "x", "direct"),
+        ("", "", "", "direct"),
+        ("google", "cpc", "all cross-network 7", "cross_network"),
+        ("(direct)", "(none)", "cross-network", "direct"),
+        ("amazon", "cpc", "", "paid_shopping"),
+        ("google", "cpc", "spring shopping", "paid_shopping"),
+        ("google", "cpc", "eshop", "paid_shopping"),
+        ("google", "cpc", "bishop", "paid_search"),
+        ("google", "cpc", "brand", "paid_search"),
+        ("BAIDU", "CPC", "brand", "paid_search"),
+        ("google", "paidsearch", "", "paid_search"),
+        ("google", "retargeting", "", "paid_search"),
+        ("google", "cpm", "", "paid_search"),
+        ("facebook", "ppc", "", "paid_social"),
+        ("linkedin", "paid_social", "", "paid_social"),
+        ("youtube", "cpv", "", "paid_video"),
+        ("youtube", "cpc", "", "paid_video"),
+        ("dsp.example", "cpm", "", "display"),
+        ("dsp.example", "banner", "", "display"),
+        ("dsp.example", "cpc", "", "paid_other"),
+        ("etsy", "", "", "organic_shopping"),
+        ("news", "post", "shop week", "organic_shopping"),
+        ("facebook", "", "", "organic_social"),
+        ("m.facebook.com", "referral", "", "organic_social"),
+        ("partner", "social media", "", "organic_social"),
+        ("vimeo", "", "", "organic_video"),
+        ("partner", "my-video-ad", "", "organic_video"),
+        ("bing", "", "", "organic_search"),
+        ("partner", "organic", "", "organic_search"),
+        ("partner.example", "referral", "", "referral"),
+        ("partner", "app", "", "referral"),
+        ("partner", "link", "", "referral"),
+        ("email", "x", "", "email"),
+        ("newsletter", "e-mail", "", "email"),
+        ("partner", "affiliate", "", "affiliates"),
+        ("spotify", "audio", "", "audio"),
+        ("sms", "x", "", "sms"),
+        ("partner", "sms", "", "sms"),
+        ("partner", "web push", "", "mobile_push"),
+        ("partner", "mobile", "", "mobile_push"),
+        ("partner", "in-app notification", "", "mobile_push"),
+        ("firebase", "x", "", "mobile_push"),
+        ("partner", "y", "", "unassigned"),
+        ("", "", "campaign only", "unassigned"),
+    ] {
+        assert_eq!(channel(source, medium, campaign), expected, "{source} / {medium} / {campaign}");
+    }
+}
+
+#[test]
+fn china_offline_and_sales() {
+    for (source, medium, expected) in [
+        ("baidu", "organic", "organic_search"),
+        ("so.com", "", "organic_search"),
+        ("神马", "cpc", "paid_search"),
+        ("zhihu", "answer", "organic_social"),
+        ("xhs", "note", "organic_social"),
+        ("抖音", "", "organic_video"),
+        ("official_account", "article", "wechat"),
+        ("wechat", "cpc", "paid_social"),
+        ("mp.weixin.qq.com", "referral", "wechat"),
+        ("work.weixin.qq.com", "referral", "wecom"),
+        ("wecom", "qr", "wecom"),
+        ("tieba.baidu.com", "referral", "organic_social"),
+        ("v.qq.com", "referral", "organic_video"),
+        ("summit", "booth", "offline_event"),
+        ("field", "meeting", "sales"),
+        ("weike", "live", "live_stream"),
+        ("mail.qq.com", "referral", "email"),
+    ] {
+        assert_eq!(channel(source, medium, ""), expected, "{source} / {medium}");
+    }
+    let offline = |touch_type| Evidence { input: "offline", touch_type, ..Evidence::default() };
+    assert_eq!(channels().classify(offline("")), "offline");
+    assert_eq!(channels().classify(offline("call")), "sales");
+    assert_eq!(channels().classify(offline("展会")), "offline_event");
+}
+
+#[test]
+fn rules_of_the_configuration_come_first() {
+    let rule = Rule { channel: "partner".into(), source: Some(vec!["google".into()]), ..Rule::default() };
+    let site =
+        Site { name: "b-mall".into(), category: "shopping".into(), domains: vec!["b.example".into()], ..Site::default() };
+    let channels = Channels::new(&[rule], &[site]).unwrap();
+    assert_eq!(channels.classify(Evidence { source: "google", medium: "cpc", ..Evidence::default() }), "partner");
+    assert_eq!(channels.classify(Evidence { source: "m.b.example", ..Evidence::default() }), "organic_shopping");
+}
+
+#[test]
+fn all_that_is_wrong_is_said_at_once() {
+    let bad = [
+        Rule::default(),
+        Rule { channel: "x".into(), medium: Some(vec!["@nobody".into()]), ..Rule::default() },
+        Rule { channel: "x".into(), source_site: vec!["no_such".into()], ..Rule::default() },
+        Rule { channel: "x".into(), campaign_regex: Some("(".into()), ..Rule::default() },
+    ];
+    let problems = Channels::new(&bad, &[]).unwrap_err();
+    let fields: Vec<&str> = problems.iter().map(|(field, _)| field.as_str()).collect();
+    let expected = [
+        "channel_rules[0].channel",
+        "channel_rules[1].medium",
+        "channel_rules[2].source_site",
+        "channel_rules[3].campaign_regex",
+    ];
+    assert_eq!(fields, expected);
+}

@@ -1,0 +1,122 @@
+//! How large an input may be, checked before anything parses it.
+
+use tributary_runtime::stage::Rejection;
+
+use crate::reason;
+
+/// Largest record, bytes.
+pub const RECORD_BYTES_MAX: usize = 1 << 20;
+/// Largest JSON text, bytes.
+pub const JSON_BYTES_MAX: usize = 256 << 10;
+/// Deepest nesting of JSON.
+pub const JSON_DEPTH_MAX: usize = 32;
+/// Largest XML text, bytes.
+pub const XML_BYTES_MAX: usize = 64 << 10;
+/// Deepest nesting of XML.
+pub const XML_DEPTH_MAX: usize = 16;
+/// Longest text field, bytes.
+pub const FIELD_BYTES_MAX: usize = 8 << 10;
+/// Longest URL, bytes.
+pub const URL_BYTES_MAX: usize = 8 << 10;
+/// Most query pairs of a URL.
+pub const URL_PAIRS_MAX: usize = 64;
+/// Longest identifier, object id, event id or trait name, bytes.
+pub const ID_BYTES_MAX: usize = 256;
+/// Most identifiers of one event.
+pub const IDENTIFIERS_MAX: usize = 20;
+
+/// The JSON text of a record's value, without a byte order mark: small enough, UTF-8, not too deep, and an object.
+///
+/// # Errors
+/// [`reason::RECORD_TOO_LARGE`], [`reason::UTF8_INVALID`], [`reason::JSON_MALFORMED`].
+pub fn json_object(value: &[u8]) -> Result<&str, Rejection> {
+    if value.len() > RECORD_BYTES_MAX {
+        return Err(too_large("the record", value.len(), RECORD_BYTES_MAX));
+    }
+    if value.len() > JSON_BYTES_MAX {
+        return Err(too_large("the JSON text", value.len(), JSON_BYTES_MAX));
+    }
+    let text = std::str::from_utf8(value).map_err(|error| {
+        Rejection::new(reason::UTF8_INVALID, "", format!("byte {} is not UTF-8; send UTF-8", error.valid_up_to()))
+    })?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    check_depth(text)?;
+    if !text.trim_ascii_start().starts_with('{') {
+        return Err(Rejection::new(reason::JSON_MALFORMED, "", "the record is not a JSON object"));
+    }
+    Ok(text)
+}
+
+/// Refuses JSON that is nested deeper than [`JSON_DEPTH_MAX`], whether it is well-formed or not.
+///
+/// # Errors
+/// [`reason::JSON_MALFORMED`].
+pub fn check_depth(text: &str) -> Result<(), Rejection> {
+    // As many opening brackets as the depth allows cannot be too deep; counting them is several times faster than tracking.
+    if opening_brackets(text) <= JSON_DEPTH_MAX || depth(text) <= JSON_DEPTH_MAX {
+        return Ok(());
+    }
+    Err(Rejection::new(reason::JSON_MALFORMED, "", format!("the JSON is nested deeper than {JSON_DEPTH_MAX} levels")))
+}
+
+/// How many `{` and `[` there are, strings included. The two differ in the bit of lower case; counters of one byte over short chunks
+/// let the compiler count many at once.
+fn opening_brackets(text: &str) -> usize {
+    let chunk = |bytes: &[u8]| bytes.iter().fold(0u8, |sum, byte| sum.wrapping_add(u8::from(byte | 0x20 == b'{')));
+    text.as_bytes().chunks(usize::from(u8::MAX)).map(|bytes| usize::from(chunk(bytes))).sum()
+}
+
+/// The deepest nesting of brackets outside strings.
+fn depth(text: &str) -> usize {
+    let (mut now, mut deepest, mut in_string, mut escaped) = (0usize, 0usize, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            _ if in_string => {}
+            b'{' | b'[' => {
+                now += 1;
+                deepest = deepest.max(now);
+            }
+            b'}' | b']' => now = now.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+/// The rejection of something too large.
+pub(crate) fn too_large(what: &str, bytes: usize, bytes_max: usize) -> Rejection {
+    Rejection::new(reason::RECORD_TOO_LARGE, "", format!("{what} has {bytes} bytes, at most {bytes_max} are read"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason_of(value: &[u8]) -> &'static str {
+        json_object(value).unwrap_err().reason
+    }
+
+    #[test]
+    fn refuses_what_must_not_be_parsed() {
+        assert_eq!(reason_of(&vec![b' '; 2 << 20]), reason::RECORD_TOO_LARGE);
+        assert_eq!(reason_of(&vec![b' '; JSON_BYTES_MAX + 1]), reason::RECORD_TOO_LARGE);
+        assert_eq!(reason_of(b"{\"a\": \"\xff\"}"), reason::UTF8_INVALID);
+        assert_eq!(reason_of(b""), reason::JSON_MALFORMED);
+        assert_eq!(reason_of(b"[{}]"), reason::JSON_MALFORMED);
+        assert_eq!(json_object("\u{feff}{}".as_bytes()), Ok("{}"));
+    }
+
+    #[test]
+    fn depth_counts_brackets_outside_strings_only() {
+        let deep = |levels: usize| format!("{{\"a\":{}{}}}", "[".repeat(levels - 1), "]".repeat(levels - 1));
+        assert!(json_object(deep(JSON_DEPTH_MAX).as_bytes()).is_ok());
+        assert_eq!(reason_of(deep(JSON_DEPTH_MAX + 1).as_bytes()), reason::JSON_MALFORMED);
+        let quoted = format!("{{\"a\":\"\\\"{}\"}}", "[".repeat(100));
+        assert!(json_object(quoted.as_bytes()).is_ok());
+        let wide = format!("{{\"a\":[{}[]]}}", "[],".repeat(100));
+        assert!(json_object(wide.as_bytes()).is_ok());
+    }
+}

@@ -1,0 +1,38 @@
+//! What ingest counts.
+
+use tributary_runtime::metric::{Metric, MetricKind};
+
+/// Events decoded, by raw input.
+pub static EVENTS: Metric = Metric {
+    name: "tributary_ingest_events_total",
+    kind: MetricKind::Counter,
+    label: "source",
+    help: "Events decoded and passed on, by raw input. A source that stands still while its topic grows: look at the dead letters.",
+};
+
+/// Identifiers dropped because their value names nobody.
+pub static IDENTIFIERS_BLOCKED: Metric = Metric {
+    name: "tributary_ingest_identifiers_blocked_total",
+    kind: MetricKind::Counter,
+    label: "source",
+    help: "Identifiers dropped because their value is blocked (null, anonymous, all zeros, ...). A sudden rise: a sender broke.",
+};
+
+/// External ids dropped because nobody declared their kind.
+pub static IDENTIFIERS_UNDECLARED: Metric = Metric {
+    name: "tributary_ingest_identifiers_undeclared_total",
+    kind: MetricKind::Counter,
+    label: "source",
+    help: "External ids of SDK messages dropped because no identifier kind of that name is declared. Declare the kind to use them.",
+};
+
+/// Messages that are no event.
+pub static MESSAGES_WITHOUT_EVENT: Metric = Metric {
+    name: "tributary_ingest_messages_without_event_total",
+    kind: MetricKind::Counter,
+    label: "source",
+    help: "Messages that are neither touch nor milestone and name nobody, such as an internal page view without any id.",
+};
+
+/// All metrics of ingest.
+pub static ALL: [&Metric; 4] = [&EVENTS, &IDENTIFIERS_BLOCKED, &IDENTIFIERS_UNDECLARED, &MESSAGES_WITHOUT_EVENT];

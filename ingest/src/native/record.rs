@@ -1,0 +1,209 @@
+//! Reading the fields of a native record without copying them.
+
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::normalise::{IdentifierRules, KindRule};
+use crate::scalar::{Key, Scalar, ScalarVisitor};
+use crate::traits::RawTraits;
+
+/// The fields as they stand in the record.
+#[derive(Debug, Default)]
+pub(super) struct Record<'a, 'r> {
+    pub(super) kind: Scalar<'a>,
+    pub(super) event_id: Scalar<'a>,
+    pub(super) timestamp: Scalar<'a>,
+    pub(super) received_at: Scalar<'a>,
+    pub(super) channel: Scalar<'a>,
+    pub(super) source: Scalar<'a>,
+    pub(super) medium: Scalar<'a>,
+    pub(super) campaign: Scalar<'a>,
+    pub(super) content: Scalar<'a>,
+    pub(super) term: Scalar<'a>,
+    pub(super) touch_type: Scalar<'a>,
+    pub(super) url: Scalar<'a>,
+    pub(super) referrer: Scalar<'a>,
+    pub(super) milestone: Scalar<'a>,
+    pub(super) object_id: Scalar<'a>,
+    pub(super) occurred_at: Scalar<'a>,
+    pub(super) currency: Scalar<'a>,
+    pub(super) withdrawn: Scalar<'a>,
+    pub(super) consent: Scalar<'a>,
+    /// Raw, because an amount must not pass through a float.
+    pub(super) value: Option<&'a RawValue>,
+    pub(super) traits: RawTraits<'a>,
+    pub(super) identifiers: Vec<(&'r KindRule, Scalar<'a>)>,
+    /// A field that stands twice.
+    pub(super) duplicate: Option<String>,
+}
+
+impl<'a> Record<'a, '_> {
+    fn slot(&mut self, name: &str) -> Option<&mut Scalar<'a>> {
+        Some(match name {
+            "kind" => &mut self.kind,
+            "event_id" => &mut self.event_id,
+            "timestamp" => &mut self.timestamp,
+            "received_at" => &mut self.received_at,
+            "channel" => &mut self.channel,
+            "source" => &mut self.source,
+            "medium" => &mut self.medium,
+            "campaign" => &mut self.campaign,
+            "content" => &mut self.content,
+            "term" => &mut self.term,
+            "touch_type" => &mut self.touch_type,
+            "url" => &mut self.url,
+            "referrer" => &mut self.referrer,
+            "milestone" => &mut self.milestone,
+            "object_id" => &mut self.object_id,
+            "occurred_at" => &mut self.occurred_at,
+            "currency" => &mut self.currency,
+            "withdrawn" => &mut self.withdrawn,
+            "consent" => &mut self.consent,
+            _ => return None,
+        })
+    }
+}
+
+/// Prefix of the flat form of a trait: `traits.name`.
+const TRAIT_PREFIX: &str = "traits.";
+
+/// Whether a name is a field of the native record other than an identifier kind.
+pub(crate) fn is_field(name: &str) -> bool {
+    matches!(name, "value" | "traits" | "account") || name.starts_with(TRAIT_PREFIX) || Record::default().slot(name).is_some()
+}
+
+/// Whether a field may hold several values.
+pub(crate) fn is_list(name: &str, rules: &IdentifierRules) -> bool {
+    rules.find(name).is_some()
+}
+
+/// Reads a record.
+pub(super) fn read<'a, 'r>(text: &'a str, rules: &'r IdentifierRules) -> Result<Record<'a, 'r>, serde_json::Error> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let record = deserializer.deserialize_map(RecordVisitor { rules })?;
+    deserializer.end()?;
+    Ok(record)
+}
+
+struct RecordVisitor<'r> {
+    rules: &'r IdentifierRules,
+}
+
+impl<'de, 'r> Visitor<'de> for RecordVisitor<'r> {
+    type Value = Record<'de, 'r>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a native record")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut record = Record::default();
+        while let Some(Key(name)) = map.next_key()? {
+            let repeated = if let Some(slot) = record.slot(&name) {
+                let repeated = !slot.is_null();
+                *slot = map.next_value()?;
+                repeated
+            } else if let Some(rule) = self.rules.find(&name) {
+                let repeated = record.identifiers.iter().any(|(known, _)| std::ptr::eq(*known, rule));
+                map.next_value_seed(Values { rule, out: &mut record.identifiers })?;
+                repeated
+            } else if name == "value" {
+                let repeated = record.value.is_some();
+                record.value = Some(map.next_value()?);
+                repeated
+            } else if name == "traits" {
+                let traits: RawTraits<'de> = map.next_value()?;
+                record.traits.0.extend(traits.0);
+                false
+            } else if let Some(flat) = name.strip_prefix(TRAIT_PREFIX) {
+                let name = match &name {
+                    std::borrow::Cow::Borrowed(name) => {
+                        std::borrow::Cow::Borrowed(name.strip_prefix(TRAIT_PREFIX).unwrap_or_default())
+                    }
+                    std::borrow::Cow::Owned(_) => std::borrow::Cow::Owned(flat.to_owned()),
+                };
+                record.traits.0.push((name, map.next_value()?));
+                false
+            } else {
+                map.next_value::<IgnoredAny>()?;
+                false
+            };
+            if repeated && record.duplicate.is_none() {
+                record.duplicate = Some(name.into_owned());
+            }
+        }
+        Ok(record)
+    }
+}
+
+/// One identifier or a list of them.
+struct Values<'o, 'a, 'r> {
+    rule: &'r KindRule,
+    out: &'o mut Vec<(&'r KindRule, Scalar<'a>)>,
+}
+
+impl<'de> DeserializeSeed<'de> for Values<'_, 'de, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Values<'_, 'de, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an identifier or a list of them")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while let Some(value) = seq.next_element()? {
+            self.out.push((self.rule, value));
+        }
+        Ok(())
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<(), E> {
+        self.push(Scalar::Text(text.into()))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        self.push(Scalar::Text(text.to_owned().into()))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<(), E> {
+        self.push(Scalar::Integer(number))
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<(), E> {
+        let value = ScalarVisitor.visit_u64(number)?;
+        self.push(value)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        self.push(Scalar::Inexact)
+    }
+
+    fn visit_bool<E>(self, flag: bool) -> Result<(), E> {
+        self.push(Scalar::Bool(flag))
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
+        let value = ScalarVisitor.visit_map(map)?;
+        self.push(value)
+    }
+}
+
+impl<'a> Values<'_, 'a, '_> {
+    fn push<E>(self, value: Scalar<'a>) -> Result<(), E> {
+        self.out.push((self.rule, value));
+        Ok(())
+    }
+}

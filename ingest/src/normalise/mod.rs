@@ -1,0 +1,212 @@
+//! One way to write every identifier: what two senders mean as the same must become the same bytes.
+
+pub mod blocked;
+pub mod email;
+pub mod phone;
+pub mod text;
+
+use std::borrow::Cow;
+
+use tributary_proto::Identifier;
+use tributary_proto::kind::{self, Kinds};
+
+use blocked::BlockedValues;
+use phone::Region;
+
+use crate::limits::ID_BYTES_MAX;
+use crate::reason;
+
+/// What is done to the values of a kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Email,
+    EmailSha256,
+    Phone,
+    Domain,
+    /// Kept as the sender wrote it, without invisible characters.
+    Id,
+}
+
+/// An identifier kind in force.
+#[derive(Debug)]
+pub(crate) struct KindRule {
+    /// The kind's name.
+    pub(crate) name: String,
+    /// 0 is the strongest, among people or among accounts.
+    pub(crate) rank: u32,
+    /// Whether it names accounts.
+    pub(crate) account: bool,
+    scoped: bool,
+    form: Form,
+}
+
+/// What became of a raw value.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Normalised {
+    /// An identifier.
+    Identifier(Identifier),
+    /// Nothing: the value is blocked.
+    Blocked,
+}
+
+/// Why a raw value cannot be an identifier: reason code and what to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) reason: &'static str,
+    pub(crate) detail: &'static str,
+}
+
+/// The identifier kinds with the rules for their values.
+#[derive(Debug)]
+pub(crate) struct IdentifierRules {
+    kinds: Vec<KindRule>,
+    blocked: BlockedValues,
+    region: Region,
+}
+
+impl IdentifierRules {
+    pub(crate) fn new(custom: &[String], blocked: BlockedValues, region: Region) -> Self {
+        let ranks = Kinds::with_custom(custom.to_vec());
+        let kinds = ranks
+            .people()
+            .chain(kind::ACCOUNT)
+            .map(|name| KindRule {
+                name: name.to_owned(),
+                rank: ranks.rank(name).unwrap_or(u32::MAX),
+                account: kind::is_account(name),
+                scoped: kind::SCOPED.contains(&name),
+                form: match name {
+                    "email" => Form::Email,
+                    "email_sha256" => Form::EmailSha256,
+                    "phone" => Form::Phone,
+                    kind::DOMAIN => Form::Domain,
+                    _ => Form::Id,
+                },
+            })
+            .collect();
+        Self { kinds, blocked, region }
+    }
+
+    /// The rule of a kind; `account` is the native record's name for `crm_account`.
+    pub(crate) fn find(&self, name: &str) -> Option<&KindRule> {
+        let name = if name == "account" { kind::CRM_ACCOUNT } else { name };
+        self.kinds.iter().find(|rule| rule.name == name)
+    }
+
+    /// Whether a value says nothing, as `null` and `000000` do.
+    pub(crate) fn is_blocked(&self, value: &str) -> bool {
+        self.blocked.contains(value)
+    }
+
+    /// Normalises one raw value of a kind. Applying it to its own result changes nothing.
+    pub(crate) fn normalise(&self, rule: &KindRule, raw: &str) -> Result<Normalised, Refused> {
+        let cleaned = text::clean(raw);
+        if self.blocked.contains(&cleaned) {
+            return Ok(Normalised::Blocked);
+        }
+        let (scope, value) = if rule.scoped { split_scope(&cleaned)? } else { ("", &*cleaned) };
+        if rule.scoped && (self.blocked.contains(scope) || self.blocked.contains(value)) {
+            return Ok(Normalised::Blocked);
+        }
+        let value: Cow<'_, str> = match rule.form {
+            Form::Id => Cow::Borrowed(value),
+            Form::Email => Cow::Owned(email::normalise(value).ok_or(EMAIL_INVALID)?),
+            Form::EmailSha256 => Cow::Owned(email::normalise_sha256(value).ok_or(SHA256_INVALID)?),
+            Form::Phone => Cow::Owned(self.region.e164(value).ok_or(PHONE_INVALID)?),
+            Form::Domain => Cow::Owned(email::normalise_domain(value).ok_or(DOMAIN_INVALID)?),
+        };
+        if rule.form == Form::Id && looks_mangled(&value) {
+            return Err(MANGLED);
+        }
+        if scope.len() > ID_BYTES_MAX || value.len() > ID_BYTES_MAX {
+            return Err(TOO_LONG);
+        }
+        Ok(Normalised::Identifier(Identifier { kind: rule.name.clone(), scope: scope.to_owned(), value: value.into_owned() }))
+    }
+}
+
+const EMAIL_INVALID: Refused = invalid("not an e-mail address: expected name@domain");
+const SHA256_INVALID: Refused = invalid("not a SHA-256: expected 64 hexadecimal digits");
+const PHONE_INVALID: Refused = invalid("not a phone number of the default region, nor one with + and country code");
+const DOMAIN_INVALID: Refused = invalid("not a domain name: expected name.tld");
+const MANGLED: Refused = invalid("a number in scientific notation: the spreadsheet has lost digits; export the column as text");
+const SCOPE_MISSING: Refused =
+    Refused { reason: reason::IDENTIFIER_SCOPE_MISSING, detail: "the value is unique only inside a scope: send `scope:value`" };
+const TOO_LONG: Refused = Refused { reason: reason::IDENTIFIER_TOO_LONG, detail: "an identifier has at most 256 bytes" };
+
+const fn invalid(detail: &'static str) -> Refused {
+    Refused { reason: reason::IDENTIFIER_INVALID, detail }
+}
+
+/// Splits `scope:value` at the first colon.
+fn split_scope(text: &str) -> Result<(&str, &str), Refused> {
+    match text.split_once(':') {
+        Some((scope, value)) if !scope.trim().is_empty() => Ok((scope.trim(), value.trim())),
+        _ => Err(SCOPE_MISSING),
+    }
+}
+
+/// Whether an id is a number as spreadsheets abbreviate long ones: `1.38E+10`.
+fn looks_mangled(value: &str) -> bool {
+    let Some((mantissa, exponent)) = value.split_once(['E', 'e']) else { return false };
+    let Some(digits) = exponent.strip_prefix('+') else { return false };
+    let mantissa_ok = mantissa.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') && !mantissa.is_empty();
+    mantissa_ok && !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn rules() -> IdentifierRules {
+        IdentifierRules::new(&["badge".into()], BlockedValues::new(&[]), Region::parse("CN").unwrap())
+    }
+
+    fn value(kind: &str, raw: &str) -> Result<Option<(String, String)>, &'static str> {
+        let rules = rules();
+        match rules.normalise(rules.find(kind).unwrap(), raw) {
+            Ok(Normalised::Identifier(found)) => Ok(Some((found.scope, found.value))),
+            Ok(Normalised::Blocked) => Ok(None),
+            Err(refused) => Err(refused.reason),
+        }
+    }
+
+    #[test]
+    fn values_become_one_form() {
+        let ok = |scope: &str, value: &str| Ok(Some((scope.to_owned(), value.to_owned())));
+        assert_eq!(value("email", " Zhang@B-Corp.example "), ok("", "zhang@b-corp.example"));
+        assert_eq!(value("phone", "138 0000 1111"), ok("", "+8613800001111"));
+        assert_eq!(value("wechat_openid", "gh_acorp: oZhang"), ok("gh_acorp", "oZhang"));
+        assert_eq!(value("anonymous_id", "a\u{200b}b\u{202e}\u{0}c "), ok("", "abc"));
+        assert_eq!(value("account", "001B"), ok("", "001B"));
+        assert_eq!(value("domain", "https://www.B-Corp.example/about"), ok("", "b-corp.example"));
+        assert_eq!(value("badge", "7"), ok("", "7"));
+    }
+
+    #[test]
+    fn blocked_values_are_dropped_and_bad_ones_refused() {
+        for blocked in ["null", "NULL", " \"null\" ", "wx1:undefined", "", "000-000"] {
+            assert_eq!(value("wechat_openid", blocked), Ok(None), "{blocked}");
+        }
+        assert_eq!(value("wechat_openid", "oZhang"), Err(reason::IDENTIFIER_SCOPE_MISSING));
+        assert_eq!(value("wechat_openid", ":oZhang"), Err(reason::IDENTIFIER_SCOPE_MISSING));
+        assert_eq!(value("crm_contact", "1.38E+10"), Err(reason::IDENTIFIER_INVALID));
+        assert_eq!(value("phone", "1.38E+10"), Err(reason::IDENTIFIER_INVALID));
+        assert_eq!(value("user_id", &"x".repeat(257)), Err(reason::IDENTIFIER_TOO_LONG));
+        assert_eq!(value("user_id", "e+1x"), Ok(Some((String::new(), "e+1x".into()))));
+    }
+
+    proptest! {
+        #[test]
+        fn normalising_twice_changes_nothing(raw in ".{0,60}", at in 0usize..14) {
+            let rules = rules();
+            let rule = &rules.kinds[at % rules.kinds.len()];
+            if let Ok(Normalised::Identifier(once)) = rules.normalise(rule, &raw) {
+                let again = if once.scope.is_empty() { once.value.clone() } else { format!("{}:{}", once.scope, once.value) };
+                prop_assert_eq!(rules.normalise(rule, &again), Ok(Normalised::Identifier(once)));
+            }
+        }
+    }
+}

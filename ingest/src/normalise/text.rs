@@ -1,0 +1,62 @@
+//! Characters that nobody sees, and those that Chinese input methods write for ASCII.
+
+use std::borrow::Cow;
+
+/// The text without surrounding white space and without control, zero-width and bidirectional characters: with those, two values
+/// that look equal would be two.
+pub fn clean(text: &str) -> Cow<'_, str> {
+    // Without an early end, so that many bytes are looked at at once.
+    if text.bytes().fold(true, |plain, byte| plain & (b' '..0x7f).contains(&byte)) {
+        return Cow::Borrowed(text.trim_ascii());
+    }
+    if text.chars().any(is_invisible) {
+        let visible: String = text.chars().filter(|c| !is_invisible(*c)).collect();
+        return Cow::Owned(visible.trim().to_owned());
+    }
+    Cow::Borrowed(text.trim())
+}
+
+/// Full-width ASCII (`１３８`, `＠`) and the ideographic space as plain ASCII.
+pub fn narrow(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().map(narrow_char).collect())
+}
+
+fn narrow_char(c: char) -> char {
+    const OFFSET: u32 = 0xff01 - 0x21;
+    match c {
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - OFFSET).unwrap_or(c),
+        '\u{3000}' | '\u{a0}' => ' ',
+        '\u{3002}' => '.',
+        _ => c,
+    }
+}
+
+/// Control characters, zero-width ones, joiners, bidirectional marks, embeddings and isolates, the soft hyphen, byte order marks.
+fn is_invisible(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cleans_without_copying_what_is_clean() {
+        assert!(matches!(clean(" a b "), Cow::Borrowed("a b")));
+        assert!(matches!(clean("\u{3000}张先生 "), Cow::Borrowed("张先生")));
+        assert_eq!(clean("\u{feff}a\u{200b}\u{7}b\t"), "ab");
+    }
+
+    #[test]
+    fn narrows_full_width_ascii() {
+        assert_eq!(narrow("１３８－００００　１１１１"), "138-0000 1111");
+        assert_eq!(narrow("ｚ＠ｂ．ｃｎ"), "z@b.cn");
+        assert_eq!(narrow("张"), "张");
+    }
+}

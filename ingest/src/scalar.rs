@@ -1,0 +1,150 @@
+//! Values of JSON fields as senders really write them: text, but also numbers and booleans where text is meant.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use tributary_runtime::stage::Rejection;
+
+use crate::limits::FIELD_BYTES_MAX;
+use crate::normalise::text::clean;
+use crate::reason;
+
+/// A JSON value that is expected to be text, borrowed from the record where it has no escapes.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) enum Scalar<'a> {
+    /// Absent or null.
+    #[default]
+    Null,
+    Text(Cow<'a, str>),
+    Integer(i64),
+    Bool(bool),
+    /// A number with a fraction or exponent, or too large to be exact: as an id it has been mangled already.
+    Inexact,
+    /// An object or array.
+    Nested,
+}
+
+impl<'a> Scalar<'a> {
+    /// Whether there is no value.
+    pub(crate) fn is_null(&self) -> bool {
+        matches!(self, Self::Null)
+    }
+
+    /// The value as trimmed text without control characters, `None` when absent or blank.
+    ///
+    /// # Errors
+    /// [`reason::VALUE_INVALID`] when it cannot be text, [`reason::FIELD_TOO_LARGE`].
+    pub(crate) fn text(self, field: &'static str) -> Result<Option<Cow<'a, str>>, Rejection> {
+        let text = match self {
+            Self::Null => return Ok(None),
+            Self::Text(Cow::Borrowed(text)) => clean(text),
+            Self::Text(Cow::Owned(text)) => Cow::Owned(clean(&text).into_owned()),
+            Self::Integer(number) => Cow::Owned(number.to_string()),
+            Self::Bool(flag) => Cow::Borrowed(if flag { "true" } else { "false" }),
+            Self::Inexact | Self::Nested => {
+                return Err(Rejection::new(reason::VALUE_INVALID, field, "expected text, or a whole number"));
+            }
+        };
+        if text.len() > FIELD_BYTES_MAX {
+            return Err(field_too_large(field, text.len()));
+        }
+        Ok(if text.is_empty() { None } else { Some(text) })
+    }
+}
+
+/// The rejection of a field that is too long.
+pub(crate) fn field_too_large(field: &str, bytes: usize) -> Rejection {
+    Rejection::new(reason::FIELD_TOO_LARGE, field, format!("the field has {bytes} bytes, at most {FIELD_BYTES_MAX} are read"))
+}
+
+/// What a JSON error means, without the text that it found.
+pub(crate) fn json_rejection(error: &serde_json::Error) -> Rejection {
+    let at = format!("at line {}, column {}", error.line(), error.column());
+    if !error.is_data() {
+        return Rejection::new(reason::JSON_MALFORMED, "", format!("the JSON is malformed {at}"));
+    }
+    // serde names a repeated field of ours, never a value: "duplicate field `userId` at line ...".
+    let text = error.to_string();
+    if let Some(field) = text.strip_prefix("duplicate field `").and_then(|rest| rest.split('`').next()) {
+        return Rejection::new(reason::KEY_DUPLICATE, field, format!("the field stands twice, again {at}"));
+    }
+    Rejection::new(reason::VALUE_INVALID, "", format!("a field has the wrong JSON type {at}"))
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Scalar<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ScalarVisitor)
+    }
+}
+
+pub(crate) struct ScalarVisitor;
+
+impl<'de> Visitor<'de> for ScalarVisitor {
+    type Value = Scalar<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON value")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Scalar::Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Scalar::Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
+        Ok(Scalar::Integer(number))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
+        Ok(i64::try_from(number).map_or_else(|_| Scalar::Text(Cow::Owned(number.to_string())), Scalar::Integer))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(Scalar::Inexact)
+    }
+
+    fn visit_bool<E>(self, flag: bool) -> Result<Self::Value, E> {
+        Ok(Scalar::Bool(flag))
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Scalar::Null)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Scalar::Nested)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Scalar::Nested)
+    }
+}
+
+/// Object keys, borrowed where they have no escapes.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Key<'a>(pub(crate) Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct KeyVisitor;
+        impl<'de> Visitor<'de> for KeyVisitor {
+            type Value = Key<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Borrowed(text)))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(KeyVisitor)
+    }
+}

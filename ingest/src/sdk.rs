@@ -1,0 +1,316 @@
+//! SDK messages of the Segment specification (<https://segment.com/docs/connections/spec/>).
+
+mod message;
+
+use std::borrow::Cow;
+
+use tributary_proto::event::Body;
+use tributary_proto::{AccountRecord, Event, Identify, Link, Source, Trait};
+use tributary_runtime::stage::Rejection;
+
+use message::{Campaign, Message, Page};
+
+use crate::decoder::{Decoded, Decoder, Meaning};
+use crate::identifiers::{Identifiers, Sorted};
+use crate::milestone::MilestoneFields;
+use crate::scalar::{Scalar, json_rejection};
+use crate::touch::TouchFields;
+use crate::{content, native, reason};
+
+/// Fields that are not part of a message's content: its id, and what changes when it is sent again.
+const NOT_CONTENT: [&str; 3] = ["messageId", "sentAt", "receivedAt"];
+
+/// Decodes one message; a record without `type` is a native one.
+///
+/// # Errors
+/// When it is refused; nothing was added to `out` then.
+pub(crate) fn decode(decoder: &Decoder, text: &str, received_ms: Option<i64>, out: &mut Decoded) -> Result<(), Rejection> {
+    let mut message: Message<'_> = serde_json::from_str(text).map_err(|error| json_rejection(&error))?;
+    let Some(kind) = std::mem::take(&mut message.kind).text("type")? else {
+        return native::decode(decoder, text, Source::Sdk, received_ms, out);
+    };
+    let kind = Kind::read(&kind)?;
+    let received_at_ms = decoder.received_ms(std::mem::take(&mut message.received_at), "receivedAt")?;
+    let received_ms = received_at_ms.or(received_ms);
+    let time_ms = time(decoder, &mut message, received_at_ms, received_ms)?;
+    let event_id = match native::event_id(std::mem::take(&mut message.message_id), "messageId")? {
+        Some(id) => id,
+        None => content::hash(text, &NOT_CONTENT).map_err(|error| json_rejection(&error))?,
+    };
+    let (named, dropped) = identifiers(decoder, kind, &mut message)?;
+    let head = Head { event_id, time_ms, named };
+    let event = match kind {
+        Kind::Track => track(decoder, message, head, received_ms)?,
+        Kind::Page | Kind::Screen => page(decoder, kind, message, head)?,
+        Kind::Identify => Some(head.require()?.event(person_traits(message)?, Body::Identify(Identify {}))),
+        Kind::Group => Some(group(message, head, out)?),
+        Kind::Alias => Some(alias(head)?),
+    };
+    out.blocked += dropped.blocked;
+    out.undeclared += dropped.undeclared;
+    out.without_event += u64::from(event.is_none());
+    out.events.extend(event);
+    Ok(())
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Track,
+    Page,
+    Screen,
+    Identify,
+    Group,
+    Alias,
+}
+
+impl Kind {
+    fn read(kind: &str) -> Result<Self, Rejection> {
+        Ok(match kind {
+            "track" => Self::Track,
+            "page" => Self::Page,
+            "screen" => Self::Screen,
+            "identify" => Self::Identify,
+            "group" => Self::Group,
+            "alias" => Self::Alias,
+            _ => {
+                let detail = "expected track, identify, page, screen, group or alias";
+                return Err(Rejection::new(reason::KIND_UNKNOWN, "type", detail));
+            }
+        })
+    }
+}
+
+/// What all events of a message have in common.
+struct Head {
+    event_id: String,
+    time_ms: i64,
+    named: Sorted,
+}
+
+impl Head {
+    /// Refuses a message that names nobody.
+    fn require(self) -> Result<Self, Rejection> {
+        if self.named.is_empty() {
+            let detail = "a message needs userId, anonymousId or another identifier that is not blocked";
+            return Err(Rejection::new(reason::IDENTIFIER_MISSING, "", detail));
+        }
+        Ok(self)
+    }
+
+    fn event(self, traits: Vec<Trait>, body: Body) -> Event {
+        Event {
+            event_id: self.event_id,
+            time_ms: self.time_ms,
+            source: Source::Sdk.into(),
+            identifiers: self.named.people,
+            account_identifiers: self.named.accounts,
+            traits,
+            body: Some(body),
+        }
+    }
+}
+
+/// The event's time: `timestamp`, else `originalTimestamp` corrected by how far the sender's clock was off when it sent the message.
+fn time(
+    decoder: &Decoder,
+    message: &mut Message<'_>,
+    received_at_ms: Option<i64>,
+    received_ms: Option<i64>,
+) -> Result<i64, Rejection> {
+    let timestamp = std::mem::take(&mut message.timestamp).text("timestamp")?;
+    if let Some(text) = timestamp {
+        return decoder.event_time(Scalar::Text(text), "timestamp", received_ms);
+    }
+    let Some(original) = std::mem::take(&mut message.original_timestamp).text("originalTimestamp")? else {
+        return Err(Rejection::new(reason::TIMESTAMP_MISSING, "timestamp", "send timestamp, or originalTimestamp"));
+    };
+    let original_ms = decoder.times.read(&original, "originalTimestamp")?;
+    let sent_at_ms = decoder.received_ms(std::mem::take(&mut message.sent_at), "sentAt")?;
+    let time_ms = match (received_at_ms, sent_at_ms) {
+        (Some(received), Some(sent)) => received.saturating_sub(sent.saturating_sub(original_ms)).max(0),
+        _ => original_ms,
+    };
+    decoder.times.check_future(time_ms, received_ms, "originalTimestamp")?;
+    Ok(time_ms)
+}
+
+/// How many identifiers were dropped, and why.
+struct Dropped {
+    blocked: u64,
+    undeclared: u64,
+}
+
+fn identifiers(decoder: &Decoder, kind: Kind, message: &mut Message<'_>) -> Result<(Sorted, Dropped), Rejection> {
+    let rules = &decoder.identifiers;
+    let (mut found, mut undeclared) = (Identifiers::default(), 0);
+    let mut add = |kind: &str, value: &Scalar<'_>, field: &str| match rules.find(kind) {
+        Some(rule) => found.add(rules, rule, value, field),
+        None => {
+            undeclared += 1;
+            Ok(())
+        }
+    };
+    add("user_id", &message.user_id, "userId")?;
+    add("anonymous_id", &message.anonymous_id, "anonymousId")?;
+    if kind == Kind::Alias {
+        // Libraries send the cookie here unless told otherwise (analytics.js: `previousId || user.anonymousId()`).
+        add("anonymous_id", &message.previous_id, "previousId")?;
+    }
+    // A group's traits are the account's, not the person's.
+    if kind != Kind::Group {
+        add("email", &message.traits.take("email")?, "traits.email")?;
+        add("phone", &message.traits.take("phone")?, "traits.phone")?;
+    }
+    add("crm_account", &message.group_id, "groupId")?;
+    if let Some(context) = &mut message.context {
+        add("email", &context.traits.take("email")?, "context.traits.email")?;
+        add("phone", &context.traits.take("phone")?, "context.traits.phone")?;
+        add("crm_account", &context.group_id, "context.groupId")?;
+        for external in context.external_ids.iter().flatten() {
+            if let Scalar::Text(kind) = &external.kind {
+                add(kind, &external.id, "context.externalIds")?;
+            }
+        }
+    }
+    let blocked = found.blocked;
+    Ok((found.sorted(), Dropped { blocked, undeclared }))
+}
+
+/// Traits of the person: the message's own, else those of its context.
+fn person_traits(message: Message<'_>) -> Result<Vec<Trait>, Rejection> {
+    let mut traits = message.traits;
+    let context = message.context.map(|context| context.traits).unwrap_or_default();
+    for (name, value) in context.0 {
+        if !traits.0.iter().any(|(known, _)| *known == name) {
+            traits.0.push((name, value));
+        }
+    }
+    traits.into_traits()
+}
+
+/// A touch or a milestone where the configuration names the event; else what it says of its person.
+fn track(
+    decoder: &Decoder,
+    mut message: Message<'_>,
+    head: Head,
+    received_ms: Option<i64>,
+) -> Result<Option<Event>, Rejection> {
+    let Some(name) = std::mem::take(&mut message.event).text("event")? else {
+        return Err(Rejection::new(reason::FIELD_MISSING, "event", "a track message names its event"));
+    };
+    let body = match decoder.meanings.get(&*name) {
+        None => return identity_only(message, head),
+        Some(Meaning::Touch) => {
+            if head.named.is_empty() {
+                head.require()?;
+                return Ok(None);
+            }
+            let fields = touch_fields(&mut message, name)?;
+            Body::Touch(decoder.touches.touch(fields, Source::Sdk, head.named.identified())?)
+        }
+        Some(Meaning::Milestone(kind)) => {
+            let properties = message.properties.take().unwrap_or_default();
+            let object_id = properties.object_id.text("properties.object_id")?;
+            Body::Milestone(decoder.milestone(
+                MilestoneFields {
+                    kind,
+                    // Without an object each event is one of its own.
+                    object_id: object_id.as_deref().unwrap_or(&head.event_id),
+                    occurred_at: None,
+                    value: properties.value.or(properties.revenue),
+                    currency: properties.currency.text("properties.currency")?,
+                    withdrawn: false,
+                },
+                received_ms,
+            )?)
+        }
+    };
+    Ok(Some(head.event(person_traits(message)?, body)))
+}
+
+/// A touch, unless the visitor was on the site already.
+fn page(decoder: &Decoder, kind: Kind, mut message: Message<'_>, head: Head) -> Result<Option<Event>, Rejection> {
+    let touch_type = Cow::Borrowed(if kind == Kind::Page { "page" } else { "screen" });
+    let fields = touch_fields(&mut message, touch_type)?;
+    if decoder.touches.is_own_referrer(&fields.url, &fields.referrer) {
+        return identity_only(message, head);
+    }
+    let head = head.require()?;
+    let touch = decoder.touches.touch(fields, Source::Sdk, head.named.identified())?;
+    Ok(Some(head.event(person_traits(message)?, Body::Touch(touch))))
+}
+
+/// What a message that is no event of interest says of its person; nothing where it names none.
+fn identity_only(message: Message<'_>, head: Head) -> Result<Option<Event>, Rejection> {
+    if head.named.people.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(head.event(person_traits(message)?, Body::Identify(Identify {}))))
+}
+
+/// The person belongs to the account; what is said of the account is an event of its own.
+fn group(message: Message<'_>, head: Head, out: &mut Decoded) -> Result<Event, Rejection> {
+    if head.named.accounts.is_empty() {
+        return Err(Rejection::new(reason::IDENTIFIER_MISSING, "groupId", "a group message needs groupId"));
+    }
+    let person = message.context.map(|context| context.traits).unwrap_or_default().into_traits()?;
+    let account = message.traits.into_traits()?;
+    if head.named.people.is_empty() {
+        return Ok(head.event(account, Body::Account(AccountRecord {})));
+    }
+    if !account.is_empty() {
+        out.events.push(Event {
+            event_id: format!("{}:account", head.event_id),
+            time_ms: head.time_ms,
+            source: Source::Sdk.into(),
+            account_identifiers: head.named.accounts.clone(),
+            traits: account,
+            body: Some(Body::Account(AccountRecord {})),
+            ..Event::default()
+        });
+    }
+    Ok(head.event(person, Body::Identify(Identify {})))
+}
+
+fn alias(head: Head) -> Result<Event, Rejection> {
+    if head.named.people.len() < 2 {
+        let detail = "an alias message needs userId and previousId";
+        return Err(Rejection::new(reason::IDENTIFIER_MISSING, "previousId", detail));
+    }
+    Ok(head.event(Vec::new(), Body::Link(Link {})))
+}
+
+/// Campaign, page and referrer, from the context, else (a page's) from the properties.
+fn touch_fields<'a>(message: &mut Message<'a>, touch_type: Cow<'a, str>) -> Result<TouchFields<'a>, Rejection> {
+    let context = message.context.as_mut();
+    let (campaign, page) = context.map(|context| (context.campaign.take(), context.page.take())).unwrap_or_default();
+    let (Campaign { source, medium, name, content, term }, Page { mut url, mut referrer, search }) =
+        (campaign.unwrap_or_default(), page.unwrap_or_default());
+    if let Some(properties) = &mut message.properties {
+        if url.is_null() {
+            url = std::mem::take(&mut properties.url);
+        }
+        if referrer.is_null() {
+            referrer = std::mem::take(&mut properties.referrer);
+        }
+    }
+    let text = |value: Scalar<'a>, field| value.text(field).map(Option::unwrap_or_default);
+    let mut url = text(url, "context.page.url")?;
+    let search = text(search, "context.page.search")?;
+    // Some libraries send the canonical URL, which has lost its query.
+    if !search.is_empty() && !url.is_empty() && !url.contains('?') {
+        let separator = if search.starts_with('?') { "" } else { "?" };
+        url = Cow::Owned(format!("{url}{separator}{search}"));
+    }
+    Ok(TouchFields {
+        channel: Cow::Borrowed(""),
+        source: text(source, "context.campaign.source")?,
+        medium: text(medium, "context.campaign.medium")?,
+        campaign: text(name, "context.campaign.name")?,
+        content: text(content, "context.campaign.content")?,
+        term: text(term, "context.campaign.term")?,
+        touch_type,
+        url,
+        referrer: text(referrer, "context.page.referrer")?,
+    })
+}

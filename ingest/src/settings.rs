@@ -1,0 +1,256 @@
+//! What an operator can set of ingest.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use iso_currency::Currency;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+use tributary_proto::kind;
+
+use crate::channel::{Channels, Rule, Site};
+use crate::decoder::{Decoder, Meaning};
+use crate::milestone::VOCABULARY;
+use crate::normalise::IdentifierRules;
+use crate::normalise::blocked::BlockedValues;
+use crate::normalise::phone::Region;
+use crate::time::Times;
+use crate::touch::TouchRules;
+use crate::{money, native};
+
+/// Settings of ingest. Compile them with [`Decoder::new`], which reports all that is wrong with them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// IANA zone of times that name none, such as those of imported files.
+    pub time_zone: String,
+    /// Region of phone numbers without a country code: ISO 3166-1 alpha-2.
+    pub phone_region: String,
+    /// Currency of amounts without one: ISO 4217.
+    pub currency: String,
+    /// Identifier kinds beside the built-in ones, strongest first; they rank between `phone` and `anonymous_id`.
+    pub identifier_kinds: Vec<String>,
+    /// Values that are never identifiers, beside the built-in ones (`null`, `anonymous`, ...); compared without case.
+    pub blocked_values: Vec<String>,
+    /// The operator's own domains: a visit that comes from them or their subdomains has no referrer.
+    pub own_sites: Vec<String>,
+    /// Names of `track` events that are touches.
+    pub touch_events: Vec<String>,
+    /// Names of `track` events that are milestones, with the kind of milestone.
+    pub milestone_events: BTreeMap<String, String>,
+    /// Milestone kinds beside the built-in ones.
+    pub milestone_kinds: Vec<String>,
+    /// The appid of each WeChat account, by its original id (`ToUserName`, `gh_...`): the scope of its OpenIDs.
+    pub wechat_appids: BTreeMap<String, String>,
+    /// How far an event's time may lie after its receive time, hours.
+    pub max_future_skew_hours: u32,
+    /// Channel rules that come before the built-in ones.
+    pub channel_rules: Vec<Rule>,
+    /// Sites that come before the built-in ones.
+    pub sites: Vec<Site>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let touch_events =
+            ["Form Submitted", "Trial Requested", "Demo Requested", "Content Downloaded", "Webinar Attended", "Signed Up"];
+        Self {
+            time_zone: "Asia/Shanghai".into(),
+            phone_region: "CN".into(),
+            currency: "CNY".into(),
+            identifier_kinds: Vec::new(),
+            blocked_values: Vec::new(),
+            own_sites: Vec::new(),
+            touch_events: touch_events.map(str::to_owned).to_vec(),
+            milestone_events: BTreeMap::new(),
+            milestone_kinds: Vec::new(),
+            wechat_appids: BTreeMap::new(),
+            max_future_skew_hours: 24,
+            channel_rules: Vec::new(),
+            sites: Vec::new(),
+        }
+    }
+}
+
+/// One setting that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The setting, as a path below ingest's settings.
+    pub field: String,
+    /// What is wrong and what is expected.
+    pub message: String,
+}
+
+/// All that is wrong with the settings.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct SettingsError {
+    /// Each problem, in the order of the settings.
+    pub problems: Vec<Problem>,
+}
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, Problem { field, message }) in self.problems.iter().enumerate() {
+            write!(f, "{}{field}: {message}", if at == 0 { "" } else { "; " })?;
+        }
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Problems(Vec<Problem>);
+
+impl Problems {
+    fn add(&mut self, field: impl Into<String>, message: impl Into<String>) {
+        self.0.push(Problem { field: field.into(), message: message.into() });
+    }
+
+    fn check<T>(&mut self, found: Option<T>, field: &str, message: &str) -> Option<T> {
+        if found.is_none() {
+            self.add(field, message);
+        }
+        found
+    }
+}
+
+impl Decoder {
+    /// Compiles settings.
+    ///
+    /// # Errors
+    /// All that is wrong with them.
+    pub fn new(settings: &Settings) -> Result<Self, SettingsError> {
+        let mut problems = Problems::default();
+        let zone =
+            problems.check(TimeZone::get(&settings.time_zone).ok(), "time_zone", "not an IANA zone such as Asia/Shanghai");
+        let region = Region::parse(&settings.phone_region);
+        let region = problems.check(region, "phone_region", "not an ISO 3166-1 alpha-2 code such as CN");
+        let currency: Option<Currency> =
+            problems.check(money::currency(&settings.currency).ok(), "currency", "not an ISO 4217 code such as CNY");
+        check_kinds(&settings.identifier_kinds, &mut problems);
+        let milestone_kinds = milestone_kinds(settings, &mut problems);
+        let meanings = meanings(settings, &milestone_kinds, &mut problems);
+        for (original_id, appid) in &settings.wechat_appids {
+            if appid.trim().is_empty() {
+                problems.add(format!("wechat_appids.{original_id}"), "must not be blank");
+            }
+        }
+        let channels = match Channels::new(&settings.channel_rules, &settings.sites) {
+            Ok(channels) => Some(channels),
+            Err(found) => {
+                found.into_iter().for_each(|(field, message)| problems.add(field, message));
+                None
+            }
+        };
+        let own_sites = settings.own_sites.iter().map(|site| site.trim().trim_matches('.').to_lowercase()).collect();
+        match (zone, region, currency, channels) {
+            (Some(zone), Some(region), Some(currency), Some(channels)) if problems.0.is_empty() => Ok(Self {
+                identifiers: IdentifierRules::new(
+                    &settings.identifier_kinds,
+                    BlockedValues::new(&settings.blocked_values),
+                    region,
+                ),
+                times: Times { zone, future_ms_max: i64::from(settings.max_future_skew_hours) * 3_600_000 },
+                currency,
+                milestone_kinds,
+                meanings,
+                touches: TouchRules { channels, own_sites },
+                wechat_appids: settings.wechat_appids.clone(),
+            }),
+            _ => Err(SettingsError { problems: problems.0 }),
+        }
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    text.len() <= 64 && text.bytes().all(known) && text.starts_with(|c: char| c.is_ascii_lowercase())
+}
+
+const NAME_EXPECTED: &str = "expected lower-case letters, digits and _, beginning with a letter, at most 64";
+
+fn check_kinds(kinds: &[String], problems: &mut Problems) {
+    for (at, name) in kinds.iter().enumerate() {
+        let field = format!("identifier_kinds[{at}]");
+        if !is_name(name) {
+            problems.add(&*field, NAME_EXPECTED);
+        }
+        let built_in = kind::STRONG.contains(&name.as_str()) || kind::is_device(name) || kind::is_account(name);
+        if built_in || native::is_field(name) {
+            problems.add(&*field, "is a built-in kind or a field of the native record");
+        }
+        if kinds.iter().take(at).any(|earlier| earlier == name) {
+            problems.add(field, "is listed twice");
+        }
+    }
+}
+
+fn milestone_kinds(settings: &Settings, problems: &mut Problems) -> Vec<String> {
+    let mut kinds: Vec<String> = VOCABULARY.map(str::to_owned).to_vec();
+    for (at, name) in settings.milestone_kinds.iter().enumerate() {
+        if !is_name(name) {
+            problems.add(format!("milestone_kinds[{at}]"), NAME_EXPECTED);
+        } else if kinds.contains(name) {
+            problems.add(format!("milestone_kinds[{at}]"), "is a built-in kind or listed twice");
+        } else {
+            kinds.push(name.clone());
+        }
+    }
+    kinds
+}
+
+fn meanings(settings: &Settings, milestone_kinds: &[String], problems: &mut Problems) -> BTreeMap<String, Meaning> {
+    let mut out: BTreeMap<String, Meaning> = settings.touch_events.iter().map(|name| (name.clone(), Meaning::Touch)).collect();
+    for (event, kind) in &settings.milestone_events {
+        let field = format!("milestone_events.{event}");
+        if !milestone_kinds.contains(kind) {
+            problems.add(&*field, "is not a milestone kind; declare it in milestone_kinds");
+        }
+        if out.insert(event.clone(), Meaning::Milestone(kind.clone())).is_some() {
+            problems.add(field, "is also listed in touch_events; an event is one or the other");
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_compile_and_survive_toml() {
+        assert!(Decoder::new(&Settings::default()).is_ok());
+        let text = toml::to_string(&Settings::default()).unwrap();
+        assert_eq!(toml::from_str::<Settings>(&text).unwrap(), Settings::default());
+        assert!(toml::from_str::<Settings>("time_zome = 'UTC'").is_err());
+    }
+
+    #[test]
+    fn everything_wrong_is_reported_at_once() {
+        let settings = Settings {
+            time_zone: "Mars".into(),
+            phone_region: "XX".into(),
+            currency: "RMB".into(),
+            identifier_kinds: vec!["Badge".into(), "email".into(), "url".into(), "a".into(), "a".into()],
+            milestone_kinds: vec!["mql".into()],
+            milestone_events: [("Signed Up".to_owned(), "no_such".to_owned())].into(),
+            channel_rules: vec![Rule::default()],
+            ..Settings::default()
+        };
+        let error = Decoder::new(&settings).unwrap_err();
+        let fields: Vec<&str> = error.problems.iter().map(|problem| problem.field.as_str()).collect();
+        let expected = [
+            "time_zone",
+            "phone_region",
+            "currency",
+            "identifier_kinds[0]",
+            "identifier_kinds[1]",
+            "identifier_kinds[2]",
+            "identifier_kinds[4]",
+            "milestone_kinds[0]",
+            "milestone_events.Signed Up",
+            "milestone_events.Signed Up",
+            "channel_rules[0].channel",
+        ];
+        assert_eq!(fields, expected);
+    }
+}

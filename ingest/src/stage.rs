@@ -1,0 +1,81 @@
+//! The ingest stage: raw topics in, the identity inbox out.
+
+use std::sync::Arc;
+
+use tributary_proto::event::Body;
+use tributary_proto::identity_message::Body as MessageBody;
+use tributary_proto::{Event, IdentityMessage, Source};
+use tributary_runtime::stage::{Context, Outbox, Record, Rejection, Stage, StageError};
+use tributary_runtime::state::StateError;
+use tributary_runtime::topic::Topic;
+
+use crate::decoder::{Decoded, Decoder};
+use crate::touch::input_name;
+use crate::{metrics, reason};
+
+/// Ingest of one partition. It keeps no state: all that it knows is in the [`Decoder`] that all instances share.
+#[derive(Debug)]
+pub struct IngestStage {
+    decoder: Arc<Decoder>,
+    /// Used again for every record.
+    decoded: Decoded,
+}
+
+impl IngestStage {
+    /// A stage with this decoder.
+    pub fn new(decoder: Arc<Decoder>) -> Self {
+        Self { decoder, decoded: Decoded::default() }
+    }
+
+    fn send(&mut self, source: Source, outbox: &mut Outbox) {
+        let label = input_name(source);
+        let counts = [
+            (&metrics::EVENTS, self.decoded.events.len() as u64),
+            (&metrics::IDENTIFIERS_BLOCKED, self.decoded.blocked),
+            (&metrics::IDENTIFIERS_UNDECLARED, self.decoded.undeclared),
+            (&metrics::MESSAGES_WITHOUT_EVENT, self.decoded.without_event),
+        ];
+        for (metric, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
+            outbox.observe(metric, label, count);
+        }
+        for event in self.decoded.events.drain(..) {
+            let key = key(&event);
+            outbox.send(Topic::IdentityInbox, key, &IdentityMessage { body: Some(MessageBody::Event(event)) });
+        }
+        self.decoded.rejections.drain(..).for_each(|rejection| outbox.reject(rejection));
+    }
+}
+
+/// The actor that receives an event: a milestone version's milestone, else the primary identifier, else the first account identifier.
+fn key(event: &Event) -> Vec<u8> {
+    match &event.body {
+        Some(Body::Milestone(version)) => version.milestone_id.clone().into_bytes(),
+        _ => event.identifiers.first().or(event.account_identifiers.first()).map(|first| first.key()).unwrap_or_default(),
+    }
+}
+
+impl Stage for IngestStage {
+    fn handle(&mut self, record: &Record<'_>, context: &mut Context<'_>) -> Result<(), StageError> {
+        let source = match record.topic {
+            Topic::Sdk => Source::Sdk,
+            Topic::Utm => Source::Utm,
+            Topic::Webhook => Source::Webhook,
+            Topic::Offline => Source::Offline,
+            _ => return Err(Rejection::new(reason::KIND_UNKNOWN, "", "this topic is not a raw input of ingest").into()),
+        };
+        // A record without a timestamp has -1 (Kafka) or 0: no receive time is known.
+        let received_ms = (record.timestamp_ms > 0).then_some(record.timestamp_ms);
+        self.decoded.clear();
+        self.decoder.decode(source, record.value, received_ms, &mut self.decoded)?;
+        self.send(source, context.outbox);
+        Ok(())
+    }
+
+    fn end_batch(&mut self, _: &mut Context<'_>) -> Result<(), StateError> {
+        Ok(())
+    }
+
+    fn discard_batch(&mut self) {
+        self.decoded.clear();
+    }
+}

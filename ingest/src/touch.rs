@@ -1,0 +1,183 @@
+//! From what a sender says of a touch to the touch: campaign parameters, click ids and the referrer fill what is not said, then the
+//! rules name the channel.
+
+use std::borrow::Cow;
+
+use tributary_proto::{Source, Touch};
+use tributary_runtime::stage::Rejection;
+
+use crate::channel::{Channels, Evidence};
+use crate::landing::{self, Landing};
+
+/// What a sender says of a touch; fields are empty where it says nothing.
+#[derive(Debug, Default)]
+pub(crate) struct TouchFields<'a> {
+    pub(crate) channel: Cow<'a, str>,
+    pub(crate) source: Cow<'a, str>,
+    pub(crate) medium: Cow<'a, str>,
+    pub(crate) campaign: Cow<'a, str>,
+    pub(crate) content: Cow<'a, str>,
+    pub(crate) term: Cow<'a, str>,
+    pub(crate) touch_type: Cow<'a, str>,
+    pub(crate) url: Cow<'a, str>,
+    pub(crate) referrer: Cow<'a, str>,
+}
+
+/// The rules for channels, and which sites are the operator's own.
+#[derive(Debug)]
+pub(crate) struct TouchRules {
+    pub(crate) channels: Channels,
+    /// Domains in lower case, whose subdomains are own too.
+    pub(crate) own_sites: Vec<String>,
+}
+
+impl TouchRules {
+    /// Builds the touch.
+    ///
+    /// # Errors
+    /// When a URL breaks a limit.
+    pub(crate) fn touch(&self, fields: TouchFields<'_>, input: Source, identified: bool) -> Result<Touch, Rejection> {
+        let mut fields = fields;
+        if !fields.url.is_empty() {
+            let landing = landing::read(&fields.url, "url", &self.channels)?;
+            self.fill_from_landing(&mut fields, landing);
+        }
+        if fields.source.is_empty() && fields.medium.is_empty() && fields.campaign.is_empty() && !fields.referrer.is_empty() {
+            self.fill_from_referrer(&mut fields);
+        }
+        if fields.channel.is_empty() {
+            let evidence = Evidence {
+                source: &fields.source,
+                medium: &fields.medium,
+                campaign: &fields.campaign,
+                touch_type: &fields.touch_type,
+                input: input_name(input),
+            };
+            fields.channel = Cow::Owned(self.channels.classify(evidence).to_owned());
+        }
+        Ok(Touch {
+            channel: fields.channel.into_owned(),
+            source: fields.source.into_owned(),
+            medium: fields.medium.into_owned(),
+            campaign: fields.campaign.into_owned(),
+            content: fields.content.into_owned(),
+            term: fields.term.into_owned(),
+            touch_type: fields.touch_type.into_owned(),
+            identified,
+        })
+    }
+
+    /// Whether the referrer is the page's own site: the same host or registrable domain, or one that the configuration calls own.
+    pub(crate) fn is_own_referrer(&self, url: &str, referrer: &str) -> bool {
+        let Some(from) = landing::host(referrer) else { return false };
+        let own = |own: &String| {
+            let Some(front) = from.len().checked_sub(own.len()) else { return false };
+            let tail = from.get(front..).is_some_and(|tail| tail.eq_ignore_ascii_case(own));
+            tail && (front == 0 || from.get(..front).is_some_and(|rest| rest.ends_with('.')))
+        };
+        if self.own_sites.iter().any(own) {
+            return true;
+        }
+        let Some(to) = landing::host(url) else { return false };
+        from.eq_ignore_ascii_case(to) || same_site(from, to)
+    }
+
+    fn fill_from_landing<'a>(&self, fields: &mut TouchFields<'a>, landing: Landing<'a>) {
+        fill(&mut fields.source, landing.source.value);
+        fill(&mut fields.medium, landing.medium.value);
+        fill(&mut fields.campaign, landing.campaign.value);
+        fill(&mut fields.content, landing.content.value);
+        fill(&mut fields.term, landing.term.value);
+        if let Some(id) = landing.click_id.and_then(|at| self.channels.click_ids().get(at)) {
+            // The network's own medium holds where the link names no other; a source the link names is finer than the network.
+            if fields.medium.is_empty() {
+                fields.medium = Cow::Owned(id.medium.clone());
+            }
+            if fields.source.is_empty() {
+                fields.source = Cow::Owned(id.source.clone());
+            }
+        }
+    }
+
+    fn fill_from_referrer(&self, fields: &mut TouchFields<'_>) {
+        if self.is_own_referrer(&fields.url, &fields.referrer) {
+            return;
+        }
+        let Some(host) = landing::host(&fields.referrer) else { return };
+        let (source, medium) = match self.channels.sites().find_host(host) {
+            Some(site) if site.category == "search" => (site.name.clone(), "organic"),
+            Some(site) if site.category == "social" => (site.name.clone(), "social"),
+            Some(site) => (site.name.clone(), "referral"),
+            None => {
+                let host = host.to_ascii_lowercase();
+                (host.strip_prefix("www.").map_or(host.clone(), str::to_owned), "referral")
+            }
+        };
+        fields.source = Cow::Owned(source);
+        fields.medium = Cow::Borrowed(medium);
+    }
+}
+
+fn fill<'a>(field: &mut Cow<'a, str>, value: Cow<'a, str>) {
+    if field.is_empty() {
+        *field = value;
+    }
+}
+
+/// Whether two hosts have the same registrable domain, by the public suffix list.
+fn same_site(a: &str, b: &str) -> bool {
+    let (a, b) = (a.to_ascii_lowercase(), b.to_ascii_lowercase());
+    match (psl::domain_str(&a), psl::domain_str(&b)) {
+        (Some(a), Some(b)) => a == b,
+        _ => false,
+    }
+}
+
+/// The name of a raw input in rules and metrics.
+pub(crate) fn input_name(source: Source) -> &'static str {
+    match source {
+        Source::Unspecified => "",
+        Source::Sdk => "sdk",
+        Source::Utm => "utm",
+        Source::Webhook => "webhook",
+        Source::Offline => "offline",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn touch(url: &str, referrer: &str) -> (String, String, String) {
+        let rules = TouchRules { channels: Channels::new(&[], &[]).unwrap(), own_sites: vec!["a-pay.example".into()] };
+        let fields = TouchFields { url: url.into(), referrer: referrer.into(), ..TouchFields::default() };
+        let touch = rules.touch(fields, Source::Utm, false).unwrap();
+        (touch.channel, touch.source, touch.medium)
+    }
+
+    #[test]
+    fn what_is_not_said_is_found_in_url_and_referrer() {
+        let page = "https://www.a-corp.example/p";
+        for (url, referrer, expected) in [
+            (page, "", ("direct", "", "")),
+            (page, "https://shop.a-corp.example/", ("direct", "", "")),
+            (page, "https://checkout.a-pay.example/", ("direct", "", "")),
+            (page, "https://www.baidu.com/link?url=x", ("organic_search", "baidu", "organic")),
+            (page, "https://www.zhihu.com/q/1", ("organic_social", "zhihu", "social")),
+            (page, "https://mp.weixin.qq.com/s/x", ("wechat", "wechat", "referral")),
+            (page, "https://www.Partner.example/x", ("referral", "partner.example", "referral")),
+            ("https://www.a-corp.example/?bd_vid=1", "https://www.baidu.com/", ("paid_search", "baidu", "cpc")),
+            ("https://www.a-corp.example/?gdt_vid=1", "", ("paid_social", "wechat", "cpc")),
+            ("https://www.a-corp.example/?fbclid=1", "", ("organic_social", "facebook", "")),
+            ("https://www.a-corp.example/?utm_source=baidu&bd_vid=1", "", ("paid_search", "baidu", "cpc")),
+            (
+                "https://www.a-corp.example/?utm_source=x.partner&utm_medium=email",
+                "https://mail.qq.com/",
+                ("email", "x.partner", "email"),
+            ),
+        ] {
+            let (channel, source, medium) = touch(url, referrer);
+            assert_eq!((channel.as_str(), source.as_str(), medium.as_str()), expected, "{url} from {referrer}");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Every way in which an input can be bad: its reason code and field, that nothing of it is passed on, and that the next record is.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a failing test panics")]
+
+use std::sync::Arc;
+
+use tributary_ingest::{Decoder, IngestStage, Settings, reason};
+use tributary_runtime::stage::{Context, Outbox, Record, Rejection, Stage, StageError};
+use tributary_runtime::state::{EmptyBase, Overlay};
+use tributary_runtime::topic::Topic;
+
+/// 2022-03-01T00:00:00Z.
+const RECEIVED_MS: i64 = 1_646_092_800_000;
+const GOOD: &str = r#"{"timestamp":"2022-02-28T10:00:00+08:00","anonymous_id":"c"}"#;
+
+fn handle(topic: Topic, value: &[u8]) -> (Result<(), Rejection>, Outbox) {
+    let mut stage = IngestStage::new(Arc::new(Decoder::new(&Settings::default()).unwrap()));
+    let mut state = Overlay::new(EmptyBase);
+    let mut outbox = Outbox::default();
+    let record = |value| Record { topic, partition: 0, offset: 7, timestamp_ms: RECEIVED_MS, key: b"", value };
+    let mut context = Context { state: &mut state, outbox: &mut outbox };
+    let result = match stage.handle(&record(value), &mut context) {
+        Ok(()) => Ok(()),
+        Err(StageError::Rejected(rejection)) => Err(rejection),
+        Err(StageError::State(error)) => panic!("{error}"),
+    };
+    let sent = context.outbox.outputs.len();
+    stage.handle(&record(GOOD.as_bytes()), &mut context).unwrap();
+    assert_eq!(context.outbox.outputs.len(), sent + 1, "the next record is processed");
+    outbox.outputs.pop();
+    (result, outbox)
+}
+
+fn refused(topic: Topic, value: impl AsRef<[u8]>, reason: &str, field: &str) {
+    let value = value.as_ref();
+    let (result, outbox) = handle(topic, value);
+    let shown = String::from_utf8_lossy(&value[..value.len().min(200)]).into_owned();
+    let rejection = result.expect_err(&shown);
+    assert_eq!((rejection.reason, rejection.field.as_str()), (reason, field), "{shown}");
+    assert!(reason::ALL.contains(&rejection.reason));
+    assert!(!rejection.detail.contains("SECRET"), "the refused value is repeated: {}", rejection.detail);
+    assert_eq!(outbox.outputs, []);
+}
+
+/// A native record with a time and an id, and these fields.
+fn native(fields: &str) -> String {
+    format!(r#"{{"timestamp":"2022-02-28T10:00:00+08:00","anonymous_id":"c",{fields}}}"#)
+}
+
+fn wechat(xml: &str) -> String {
+    format!(r#"{{"provider":"wechat","body":{}}}"#, serde_json::Value::from(xml))
+}
+
+#[test]
+fn unreadable_records() {
+    for topic in Topic::RAW {
+        refused(topic, r#"{"timestamp": "SECRET"#, reason::JSON_MALFORMED, "");
+        refused(topic, r#"{"email": "\ud800SECRET"}"#, reason::JSON_MALFORMED, "");
+        refused(topic, format!("{GOOD} SECRET"), reason::JSON_MALFORMED, "");
+        refused(topic, "", reason::JSON_MALFORMED, "");
+        refused(topic, "[]", reason::JSON_MALFORMED, "");
+        refused(topic, b"{\"email\": \"\xff\xfeSECRET\"}", reason::UTF8_INVALID, "");
+        refused(topic, vec![b'x'; 2 << 20], reason::RECORD_TOO_LARGE, "");
+        refused(topic, format!("{{\"a\":{}}}", "[".repeat(5000)), reason::JSON_MALFORMED, "");
+    }
+}
+
+#[test]
+fn times() {
+    for topic in [Topic::Utm, Topic::Offline, Topic::Webhook] {
+        refused(topic, r#"{"anonymous_id":"c"}"#, reason::TIMESTAMP_MISSING, "timestamp");
+        refused(topic, r#"{"anonymous_id":"c","timestamp":" "}"#, reason::TIMESTAMP_MISSING, "timestamp");
+        refused(topic, r#"{"anonymous_id":"c","timestamp":"SECRET"}"#, reason::TIMESTAMP_INVALID, "timestamp");
+        refused(topic, r#"{"anonymous_id":"c","timestamp":1646013960000}"#, reason::TIMESTAMP_INVALID, "timestamp");
+        refused(topic, r#"{"anonymous_id":"c","timestamp":"2022-03-02T00:00:01Z"}"#, reason::TIMESTAMP_FUTURE, "timestamp");
+    }
+    let later = r#"{"anonymous_id":"c","timestamp":"2022-03-02T00:00:01Z","received_at":"2022-03-02T00:00:00Z"}"#;
+    assert_eq!(handle(Topic::Utm, later.as_bytes()).0, Ok(()), "the receive time inside the record goes first");
+    refused(Topic::Sdk, r#"{"type":"page","anonymousId":"c"}"#, reason::TIMESTAMP_MISSING, "timestamp");
+    let future = r#"{"type":"page","anonymousId":"c","originalTimestamp":"2031-01-01T00:00:00Z"}"#;
+    refused(Topic::Sdk, future, reason::TIMESTAMP_FUTURE, "originalTimestamp");
+}
+
+#[test]
+fn identifiers() {
+    refused(Topic::Offline, native(r#""wechat_openid":"SECRET""#), reason::IDENTIFIER_SCOPE_MISSING, "wechat_openid");
+    let external = r#"{"type":"track","event":"Signed Up","timestamp":"2022-02-28T10:00:00Z","context":{"externalIds":[{"type":"wechat_openid","id":"SECRET"}]}}"#;
+    refused(Topic::Sdk, external, reason::IDENTIFIER_SCOPE_MISSING, "context.externalIds");
+    refused(Topic::Offline, native(r#""email":"SECRET""#), reason::IDENTIFIER_INVALID, "email");
+    refused(Topic::Offline, native(r#""phone":"12345""#), reason::IDENTIFIER_INVALID, "phone");
+    refused(Topic::Offline, native(r#""phone":"1.38E+10""#), reason::IDENTIFIER_INVALID, "phone");
+    refused(Topic::Offline, native(r#""phone":1.38e10"#), reason::IDENTIFIER_INVALID, "phone");
+    refused(Topic::Offline, native(r#""crm_contact":{"id":"SECRET"}"#), reason::IDENTIFIER_INVALID, "crm_contact");
+    refused(Topic::Offline, native(&format!(r#""user_id":"{}""#, "x".repeat(257))), reason::IDENTIFIER_TOO_LONG, "user_id");
+    refused(Topic::Offline, native(r#""email":"a@b.example","email":"c@d.example""#), reason::KEY_DUPLICATE, "email");
+    refused(Topic::Sdk, r#"{"type":"page","userId":"a","userId":"b"}"#, reason::KEY_DUPLICATE, "userId");
+    let many: Vec<String> = (0..21).map(|number| format!("\"u{number}\"")).collect();
+    refused(Topic::Offline, native(&format!(r#""user_id":[{}]"#, many.join(","))), reason::IDENTIFIERS_TOO_MANY, "user_id");
+    refused(Topic::Utm, r#"{"timestamp":"2022-02-28","anonymous_id":"null","email":""}"#, reason::IDENTIFIER_MISSING, "");
+    refused(Topic::Offline, native(r#""kind":"link""#), reason::IDENTIFIER_MISSING, "");
+    refused(Topic::Offline, native(r#""kind":"account""#), reason::IDENTIFIER_MISSING, "");
+}
+
+#[test]
+fn milestones_and_money() {
+    let milestone = |fields: &str| native(&format!(r#""kind":"milestone",{fields}"#));
+    let known = r#""milestone":"closed_won","object_id":"6""#;
+    refused(Topic::Offline, milestone(r#""milestone":"SECRET","object_id":"6""#), reason::MILESTONE_UNKNOWN, "milestone");
+    refused(Topic::Offline, milestone(r#""object_id":"6""#), reason::FIELD_MISSING, "milestone");
+    refused(Topic::Offline, milestone(r#""milestone":"mql""#), reason::FIELD_MISSING, "object_id");
+    for value in [r#""-1""#, "-1", r#""1e3""#, "1e3", r#""SECRET""#, "1.005", r#""1,000""#, "[1]", "true"] {
+        refused(Topic::Offline, milestone(&format!(r#"{known},"value":{value}"#)), reason::VALUE_INVALID, "value");
+    }
+    refused(
+        Topic::Offline,
+        milestone(&format!(r#"{known},"value":"1","currency":"RMB""#)),
+        reason::CURRENCY_UNKNOWN,
+        "currency",
+    );
+    refused(Topic::Offline, milestone(&format!(r#"{known},"withdrawn":"perhaps""#)), reason::VALUE_INVALID, "withdrawn");
+    refused(Topic::Offline, milestone(&format!(r#"{known},"occurred_at":"SECRET""#)), reason::TIMESTAMP_INVALID, "occurred_at");
+    refused(
+        Topic::Offline,
+        milestone(&format!(r#"{known},"occurred_at":"2031-01-01""#)),
+        reason::TIMESTAMP_FUTURE,
+        "occurred_at",
+    );
+}
+
+#[test]
+fn kinds_and_fields() {
+    refused(Topic::Offline, native(r#""kind":"SECRET""#), reason::KIND_UNKNOWN, "kind");
+    refused(Topic::Offline, native(r#""kind":"erase""#), reason::KIND_UNSUPPORTED, "kind");
+    refused(Topic::Offline, native(r#""kind":"spend""#), reason::KIND_UNSUPPORTED, "kind");
+    refused(Topic::Sdk, r#"{"type":"SECRET"}"#, reason::KIND_UNKNOWN, "type");
+    refused(Topic::Offline, native(r#""campaign":["SECRET"]"#), reason::VALUE_INVALID, "campaign");
+    refused(Topic::Offline, native(&format!(r#""campaign":"{}""#, "x".repeat(9000))), reason::FIELD_TOO_LARGE, "campaign");
+    let url = |length| format!(r#""url":"https://a.example/?{}""#, "x".repeat(length));
+    refused(Topic::Utm, native(&url(8192)), reason::FIELD_TOO_LARGE, "url");
+    let pairs = format!(r#""url":"https://a.example/?{}""#, "a=b&".repeat(65));
+    refused(Topic::Utm, native(&pairs), reason::URL_PAIRS_TOO_MANY, "url");
+    refused(Topic::Offline, native(r#""kind":"consent""#), reason::FIELD_MISSING, "consent");
+    refused(Topic::Offline, native(r#""kind":"consent","consent":"SECRET""#), reason::VALUE_INVALID, "consent");
+    refused(Topic::Offline, native(r#""traits":{"a":"1"},"traits.a":"2""#), reason::KEY_DUPLICATE, "traits");
+    refused(Topic::Sdk, r#"{"type":"page","context":"SECRET"}"#, reason::VALUE_INVALID, "");
+}
+
+#[test]
+fn webhooks() {
+    refused(Topic::Webhook, r#"{"provider":"SECRET","body":{}}"#, reason::PROVIDER_UNKNOWN, "provider");
+    refused(Topic::Webhook, r#"{"body":{}}"#, reason::FIELD_MISSING, "provider");
+    refused(Topic::Webhook, r#"{"provider":"native"}"#, reason::FIELD_MISSING, "body");
+    refused(Topic::Webhook, r#"{"provider":"native","body":7}"#, reason::VALUE_INVALID, "body");
+    let tags = "<ToUserName>g</ToUserName><FromUserName>o</FromUserName><CreateTime>1646013960</CreateTime>";
+    let push = |rest: &str| wechat(&format!("<xml>{tags}{rest}</xml>"));
+    let doctype = r#"<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><xml>&e;</xml>"#;
+    refused(Topic::Webhook, wechat(doctype), reason::XML_DOCTYPE, "body");
+    refused(Topic::Webhook, push("<Event>&SECRET;</Event>"), reason::XML_DOCTYPE, "body");
+    refused(Topic::Webhook, wechat("<xml><a></b></xml>"), reason::XML_MALFORMED, "body");
+    refused(Topic::Webhook, wechat("<xml><a>"), reason::XML_MALFORMED, "body");
+    refused(Topic::Webhook, wechat("SECRET"), reason::XML_MALFORMED, "body");
+    refused(Topic::Webhook, wechat(&"<a>".repeat(17)), reason::XML_MALFORMED, "body");
+    refused(Topic::Webhook, wechat(&format!("<xml>{}</xml>", "x".repeat(65 << 10))), reason::RECORD_TOO_LARGE, "");
+    refused(Topic::Webhook, push(""), reason::FIELD_MISSING, "MsgType");
+    refused(Topic::Webhook, push("<MsgType>event</MsgType>"), reason::FIELD_MISSING, "Event");
+    refused(
+        Topic::Webhook,
+        wechat("<xml><ToUserName>g</ToUserName><Encrypt>SECRET</Encrypt></xml>"),
+        reason::XML_ENCRYPTED,
+        "Encrypt",
+    );
+    let unsubscribe = "<MsgType>event</MsgType><Event>unsubscribe</Event>";
+    refused(Topic::Webhook, push(unsubscribe), reason::KIND_UNSUPPORTED, "Event");
+}
+
+#[test]
+fn the_good_events_of_an_array_stand() {
+    let array = format!(r#"{{"provider":"native","body":[{GOOD},{{"timestamp":"SECRET"}},{GOOD},7]}}"#);
+    let (result, outbox) = handle(Topic::Webhook, array.as_bytes());
+    assert_eq!(result, Ok(()));
+    assert_eq!(outbox.outputs.len(), 2);
+    let refused: Vec<(&str, &str, u32)> = outbox.rejections.iter().map(|r| (r.reason, r.field.as_str(), r.index)).collect();
+    let expected = [(reason::TIMESTAMP_INVALID, "body[1].timestamp", 1), (reason::VALUE_INVALID, "body[3]", 3)];
+    assert_eq!(refused, expected);
+}

@@ -1,0 +1,157 @@
+//! Workers on threads of their own: started, watched, and stopped together.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::worker::WorkerError;
+
+/// A worker that has not come round its loop for this long is taken for stuck. Restoring a state comes round.
+const STUCK_AFTER: Duration = Duration::from_secs(120);
+
+/// What a worker and those who watch it share.
+#[derive(Debug)]
+pub struct Pulse {
+    stop: Arc<AtomicBool>,
+    started: Instant,
+    /// Milliseconds from the start to the last turn of the loop; 0 before the first.
+    turned_ms: AtomicU64,
+    /// Milliseconds from the start to the last record.
+    worked_ms: AtomicU64,
+    records: AtomicU64,
+}
+
+impl Pulse {
+    fn new(stop: Arc<AtomicBool>) -> Self {
+        Self {
+            stop,
+            started: Instant::now(),
+            turned_ms: AtomicU64::new(0),
+            worked_ms: AtomicU64::new(0),
+            records: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether the worker is to leave.
+    pub fn stopping(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// The worker has come round its loop, with this many records.
+    pub fn turn(&self, records: usize) {
+        let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
+        self.turned_ms.store(now, Ordering::Relaxed);
+        if records > 0 {
+            self.worked_ms.store(now, Ordering::Relaxed);
+            self.records.fetch_add(records as u64, Ordering::Relaxed);
+        }
+    }
+
+    fn since(&self, moment: &AtomicU64) -> Duration {
+        self.started.elapsed().saturating_sub(Duration::from_millis(moment.load(Ordering::Relaxed)))
+    }
+}
+
+/// The state of a service, for health checks. Clones watch the same service.
+#[derive(Debug, Clone, Default)]
+pub struct Health {
+    pulses: Vec<Arc<Pulse>>,
+}
+
+impl Health {
+    /// Whether every worker has joined the log and come round its loop.
+    pub fn is_ready(&self) -> bool {
+        self.pulses.iter().all(|pulse| pulse.turned_ms.load(Ordering::Relaxed) > 0 && !pulse.stopping())
+    }
+
+    /// Whether no worker is stuck.
+    pub fn is_live(&self) -> bool {
+        self.pulses.iter().all(|pulse| pulse.since(&pulse.turned_ms) < STUCK_AFTER)
+    }
+
+    /// How long no worker has had a record.
+    pub fn idle(&self) -> Duration {
+        self.pulses.iter().map(|pulse| pulse.since(&pulse.worked_ms)).min().unwrap_or_default()
+    }
+
+    /// Records processed by all workers.
+    pub fn records(&self) -> u64 {
+        self.pulses.iter().map(|pulse| pulse.records.load(Ordering::Relaxed)).sum()
+    }
+}
+
+/// Running workers. When one fails, all stop.
+#[derive(Default)]
+pub struct Service {
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<Result<(), WorkerError>>>,
+    health: Health,
+}
+
+impl Service {
+    /// Starts a worker on a thread of its own.
+    ///
+    /// # Errors
+    /// When the system refuses the thread.
+    pub fn start(
+        &mut self,
+        name: String,
+        work: impl FnOnce(&Pulse) -> Result<(), WorkerError> + Send + 'static,
+    ) -> io::Result<()> {
+        let pulse = Arc::new(Pulse::new(self.stop.clone()));
+        self.health.pulses.push(pulse.clone());
+        let stop = self.stop.clone();
+        let thread = std::thread::Builder::new().name(name).spawn(move || {
+            let _stop_all = StopOnDrop(stop);
+            work(&pulse)
+        })?;
+        self.threads.push(thread);
+        Ok(())
+    }
+
+    /// What watches the workers started so far.
+    pub fn health(&self) -> Health {
+        self.health.clone()
+    }
+
+    /// What stops them when it is set.
+    pub fn stop_flag(&self) -> Arc<AtomicBool> {
+        self.stop.clone()
+    }
+
+    /// Asks all workers to leave, and waits for them.
+    ///
+    /// # Errors
+    /// Why the first of them failed.
+    pub fn stop(self) -> Result<(), WorkerError> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.wait()
+    }
+
+    /// Waits for all workers.
+    ///
+    /// # Errors
+    /// Why the first of them failed.
+    pub fn wait(self) -> Result<(), WorkerError> {
+        let mut first = Ok(());
+        for thread in self.threads {
+            let name = thread.thread().name().unwrap_or("worker").to_owned();
+            let ended = thread.join().unwrap_or(Err(WorkerError::Panicked { worker: name }));
+            if first.is_ok() {
+                first = ended;
+            }
+        }
+        first
+    }
+}
+
+/// Stops the others when a worker ends, however it ends.
+struct StopOnDrop(Arc<AtomicBool>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
