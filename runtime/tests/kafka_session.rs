@@ -1,4 +1,12 @@
 //! The session on a real broker: exactly once, whatever happens between reading and committing.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, its helpers too"
+)]
 #![cfg(feature = "native")]
 
 mod support;

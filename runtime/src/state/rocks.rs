@@ -292,7 +292,7 @@ impl Inner {
         let options = database_options(budget);
         let db = match DB::open(&options, path) {
             Err(error) if error.kind() == ErrorKind::Corruption => {
-                set_aside(path, &error.to_string())?;
+                set_aside(path, error.as_ref())?;
                 DB::open(&options, path)
             }
             result => result,
