@@ -42,8 +42,8 @@ impl Pulse {
     /// The worker has come round its loop, with this many records.
     pub fn turn(&self, records: usize) {
         let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
-        self.turned_ms.store(now, Ordering::Relaxed);
-        if records > 0 {
+        let first = self.turned_ms.swap(now, Ordering::Relaxed) == 0;
+        if records > 0 || first {
             self.worked_ms.store(now, Ordering::Relaxed);
             self.records.fetch_add(records as u64, Ordering::Relaxed);
         }

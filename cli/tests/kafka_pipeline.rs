@@ -1,0 +1,106 @@
+//! The pipeline on real Kafka: the credit topic folds to the table of `replay`, whatever happens to the workers.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod support;
+
+use std::path::Path;
+use std::sync::OnceLock;
+use std::thread::sleep;
+use std::time::Duration;
+
+use support::{Raw, Running, golden, history, succeed, table_of, table_text, tailed_table, tributary, write_files};
+
+/// The broker of this test binary.
+fn broker() -> Option<&'static str> {
+    static BROKER: OnceLock<Option<String>> = OnceLock::new();
+    BROKER.get_or_init(support::broker).as_deref()
+}
+
+/// Settings of a pipeline with topics, groups and state of its own, on 4 partitions.
+fn pipeline(brokers: &str, name: &str, folder: &Path) -> Vec<String> {
+    let sets = vec![
+        format!("kafka.brokers={brokers}"),
+        format!("topics.prefix={name}"),
+        format!("kafka.group_prefix={name}"),
+        "topics.partitions=4".to_owned(),
+        format!("state.path={}", folder.join("state").display()),
+        "state.memory_mb=64".to_owned(),
+    ];
+    let mut create = tributary(&sets);
+    create.args(["topics", "create"]);
+    succeed(create);
+    sets
+}
+
+fn send(sets: &[String], records: &[Raw]) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = tributary(sets);
+    command.arg("send").args(write_files(folder.path(), records));
+    succeed(command);
+}
+
+fn run(sets: &[String], arguments: &[&str]) -> Running {
+    let mut command = tributary(sets);
+    command.arg("run").args(arguments);
+    Running::start(command)
+}
+
+/// Runs all stages until there is nothing left to do.
+fn finish(sets: &[String]) {
+    let mut command = tributary(sets);
+    command.args(["run", "--until-idle", "6"]);
+    succeed(command);
+}
+
+/// What a reader of committed records folds the credits to is the table of `replay`, both as latest rows and as summed deltas.
+fn check(sets: &[String], records: &[Raw]) {
+    let table = tailed_table(sets);
+    assert_eq!(table.imbalances(), []);
+    let (found, expected) = (table_text(&table), table_of(records));
+    assert!(found == expected, "{} rows, not {}", found.lines().count(), expected.lines().count());
+}
+
+#[test]
+fn one_process_killed_and_restarted_gives_the_answer_of_replay() {
+    let Some(brokers) = broker() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut sets = pipeline(brokers, "one", folder.path());
+    sets.push("worker.batch_records=300".to_owned());
+    let mut records = golden();
+    records.extend(history(150, 21, false));
+    send(&sets, &records);
+    for milliseconds in [2_500, 4_000] {
+        let running = run(&sets, &[]);
+        sleep(Duration::from_millis(milliseconds));
+        running.kill();
+    }
+    finish(&sets);
+    check(&sets, &records);
+}
+
+#[test]
+fn three_processes_and_a_lost_state_give_the_answer_of_replay() {
+    let Some(brokers) = broker() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let sets = pipeline(brokers, "three", folder.path());
+    let records = history(150, 22, false);
+    let (early, late) = records.split_at(records.len() / 2);
+    send(&sets, early);
+    let stages = ["ingest", "identity", "attributor"];
+    let mut running: Vec<Running> = stages.iter().map(|stage| run(&sets, &["--stages", stage])).collect();
+    sleep(Duration::from_secs(4));
+    running.remove(1).kill();
+    running.push(run(&sets, &["--stages", "identity"]));
+    sleep(Duration::from_secs(5));
+    // A stop that is asked for finishes or aborts the open transaction and exits with 0.
+    running.into_iter().for_each(Running::terminate);
+    finish(&sets);
+    check(&sets, early);
+
+    // Without its state folder the pipeline restores it from the changelogs: the late half meets the early one.
+    std::fs::remove_dir_all(folder.path().join("state")).unwrap();
+    send(&sets, late);
+    finish(&sets);
+    check(&sets, &records);
+}
