@@ -107,22 +107,22 @@ fn deal(object: usize, value_minor: i64, stamp: u64, time_ms: i64) -> item::What
     item::What::Track(StoredTrack { milestone_id: milestone.milestone_id.clone(), stamp, milestone: Some(milestone) })
 }
 
-fn touches_without_milestone() {
-    const PEOPLE: usize = 20_000;
-    const TOUCHES: usize = 500_000;
+/// `people` in accounts of four, with 25 touches each.
+fn touches_without_milestone(people: usize) {
+    let touches = people * 25;
     let mut bench = Bench::new();
-    bench.batch(&(0..PEOPLE).map(|number| arrive(number, number / 4)).collect::<Vec<_>>());
+    bench.batch(&(0..people).map(|number| arrive(number, number / 4)).collect::<Vec<_>>());
     let mut spent = 0;
-    for first in (0..TOUCHES).step_by(BATCH) {
+    for first in (0..touches).step_by(BATCH) {
         let records: Vec<_> = (first..first + BATCH)
             .map(|event| {
-                let number = event.wrapping_mul(7_919) % PEOPLE;
+                let number = event.wrapping_mul(7_919) % people;
                 item(number, number / 4, touch(event))
             })
             .collect();
         spent += bench.batch(&records).0;
     }
-    println!("touch, no milestone: {} ns", spent / TOUCHES as u128);
+    println!("touch, no milestone, {people} people: {} ns", spent / touches as u128);
 }
 
 fn recompute(count: usize) {
@@ -151,7 +151,9 @@ fn recompute(count: usize) {
 }
 
 fn main() {
-    touches_without_milestone();
+    for people in [200, 2_000, 20_000] {
+        touches_without_milestone(people);
+    }
     for count in [10, 100, 1_000] {
         recompute(count);
     }

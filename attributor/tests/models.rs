@@ -100,8 +100,8 @@ fn named(expected: &[(&str, u64)]) -> Vec<(String, u64)> {
 
 #[test]
 fn positions_of_one_and_of_two_touches() {
-    let mut settings = Settings::default();
-    settings.models = vec![ModelSettings { first: Some(60.0), middle: Some(20.0), last: Some(20.0), ..model("j", "position") }];
+    let j = ModelSettings { first: Some(60.0), middle: Some(20.0), last: Some(20.0), ..model("j", "position") };
+    let settings = Settings { models: vec![j], ..Settings::default() };
     let won = milestone("closed_won", "1", 10 * DAY_MS, 0);
     assert_eq!(weights(&settings, "j", &days(&[("a", 1, "x")]), &won, &[]), named(&[("a", WHOLE_NANO)]));
     let two = days(&[("a", 1, "x"), ("b", 2, "x")]);
@@ -181,9 +181,8 @@ fn a_milestone_at_the_time_of_its_touches_is_shared_equally() {
 
 #[test]
 fn multipliers_that_leave_nothing_are_left_out() {
-    let mut settings = Settings::default();
     let multipliers = MultiplierSettings { channel: [("direct".to_owned(), 0.0)].into(), ..MultiplierSettings::default() };
-    settings.models = vec![ModelSettings { multipliers, ..model("m", "linear") }];
+    let settings = Settings { models: vec![ModelSettings { multipliers, ..model("m", "linear") }], ..Settings::default() };
     let won = milestone("closed_won", "1", 10 * DAY_MS, 0);
     let mixed = days(&[("a", 1, "direct"), ("b", 2, "x")]);
     assert_eq!(weights(&settings, "m", &mixed, &won, &[]), named(&[("b", WHOLE_NANO)]));

@@ -68,8 +68,12 @@ impl Pipeline {
         });
         let plan = Plan::compile(&settings.attribution)
             .map_err(|error| error.0.iter().for_each(|found| add("attribution", &found.field, found.message.clone())));
+        // One word for one thing: each stage has to know what the stage before it lets through.
         if settings.identity.custom_kinds != settings.ingest.identifier_kinds {
             add("identity", "custom_kinds", "must be the same list as ingest.identifier_kinds".into());
+        }
+        if settings.attribution.custom_kinds != settings.ingest.milestone_kinds {
+            add("attribution", "custom_kinds", "must be the same list as ingest.milestone_kinds".into());
         }
         match (decoder, rules, plan) {
             (Ok(decoder), Ok(rules), Ok(plan)) if problems.0.is_empty() => {

@@ -25,11 +25,11 @@ pub struct Settings {
     pub log: LogSettings,
     /// How records are processed.
     pub worker: WorkerSettings,
-    /// How raw records are read.
+    /// How raw records are read, and which channel a touch came through.
     pub ingest: tributary_ingest::Settings,
     /// Who is one person, and which account a person belongs to.
     pub identity: tributary_identity::Settings,
-    /// How credit is shared out.
+    /// Which touches earn credit for a milestone, and how much.
     pub attribution: tributary_attributor::settings::Settings,
 }
 
@@ -38,12 +38,12 @@ impl config::Settings for Settings {
         open: &[
             OpenMap { path: "kafka.client", dotted: true },
             OpenMap { path: "topics.names", dotted: false },
-            OpenMap { path: "ingest.milestone_events", dotted: true },
+            OpenMap { path: "ingest.milestone_events", dotted: false },
             OpenMap { path: "ingest.wechat_appids", dotted: false },
             OpenMap { path: "identity.limits", dotted: false },
             OpenMap { path: "attribution.milestones", dotted: false },
         ],
-        whole: &["attribution.window", "attribution.models", "ingest.channel_rules", "ingest.sites"],
+        whole: &["attribution.window", "attribution.milestones.*.window"],
     };
 
     fn check(&self, problems: &mut Problems) {

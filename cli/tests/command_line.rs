@@ -101,10 +101,13 @@ fn a_history_is_written_the_same_twice_and_its_sheet_can_be_imported() {
 fn rows_that_cannot_be_used_are_listed_with_line_and_column() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("list.csv");
-    fs::write(&file, "timestamp,phone,colour\n2023-01-01 10:00,13800001111,red\n,13800001112,red\n").unwrap();
+    fs::write(&file, "timestamp,phone,colour\n2023-01-01 10:00,13800001111,red\nnever,13800001112,red\n").unwrap();
     let found = tributary(&["import", file.to_str().unwrap(), "--dry-run"]);
     assert_eq!(found.status.code(), Some(1));
     let text = out(&found);
-    assert!(text.contains("timestamp") && text.contains("is missing") && text.contains("column colour"), "{text}");
+    assert!(
+        text.contains("timestamp_invalid") && text.contains("column colour") && text.contains("1 cannot be used"),
+        "{text}"
+    );
     assert!(!text.contains("13800001112"), "{text}");
 }

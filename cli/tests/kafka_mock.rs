@@ -22,7 +22,7 @@ fn what_is_sent_can_be_read_back() {
     let mut expected: Vec<String> = (0..500).map(|number| format!("{{\"event_id\":\"e{number}\"}}")).collect();
     fs::write(&lines, expected.join("\n")).unwrap();
     fs::write(&sheet, "timestamp,event_id\n2023-01-01,s1\n2023-01-02\n").unwrap();
-    expected.push("{\"event_id\":\"s1\",\"timestamp\":\"2023-01-01\"}".to_owned());
+    expected.push("{\"timestamp\":\"2023-01-01\",\"event_id\":\"s1\"}".to_owned());
 
     let args = ["send", "--offline", lines.to_str().unwrap(), "--offline", sheet.to_str().unwrap(), "--json"];
     let sent = tributary(&brokers, &args);

@@ -55,6 +55,12 @@ impl CsvRows {
         Ok(Self { columns })
     }
 
+    /// Columns that the native record does not know: they are kept and have no effect.
+    pub fn unknown_columns(&self) -> impl Iterator<Item = &str> {
+        let named = self.columns.iter().filter(|column| !column.field.is_empty());
+        named.filter(|column| !column.list && !native::is_field(&column.field)).map(|column| column.field.as_str())
+    }
+
     /// The row as a native JSON record; empty cells are left out.
     ///
     /// # Errors

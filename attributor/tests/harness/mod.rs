@@ -28,11 +28,13 @@ pub struct Partition {
 
 /// Who sends: an identity partition or an attributor partition.
 type Lane = (bool, u32, u32);
+/// Key and value.
+type Keyed = (Vec<u8>, Vec<u8>);
 
 pub struct World {
     pub plan: Arc<Plan>,
     partitions: Vec<Partition>,
-    lanes: BTreeMap<Lane, VecDeque<(Vec<u8>, Vec<u8>)>>,
+    lanes: BTreeMap<Lane, VecDeque<Keyed>>,
     pub identity: Identity,
     pub updates: Vec<CreditUpdate>,
     pub counts: BTreeMap<(&'static str, &'static str), u64>,

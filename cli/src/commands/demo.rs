@@ -123,7 +123,7 @@ fn feed_and_drain(settings: &Settings, args: &DemoArgs) -> anyhow::Result<u64> {
     engine::start_embedded(&mut service, &log, settings, &pipeline, &StageName::ALL)?;
     let mut sink = EmbeddedSink::new(log.clone());
     let mut progress = Progress::new("demo", None);
-    send_sample(&mut sink, &mut progress)?;
+    send_sample(&mut sink, &pipeline, &mut progress)?;
     let days = 540;
     let events = args.people.saturating_mul(generate::EVENTS_PER_PERSON);
     for item in History::new(Spec { people: args.people, seed: args.seed, days, events, messy: false }) {
@@ -146,16 +146,16 @@ fn feed_and_drain(settings: &Settings, args: &DemoArgs) -> anyhow::Result<u64> {
     Ok(progress.done())
 }
 
-fn send_sample(sink: &mut EmbeddedSink, progress: &mut Progress) -> anyhow::Result<()> {
+fn send_sample(sink: &mut EmbeddedSink, pipeline: &Pipeline, progress: &mut Progress) -> anyhow::Result<()> {
     for (topic, text) in SAMPLE {
         for line in text.lines() {
             sink.send(topic, &[], line.as_bytes(), now_ms())?;
             progress.add(1);
         }
     }
-    for row in Rows::of_text(Path::new("offline.csv"), SAMPLE_ROWS.to_owned())?.iter() {
-        let record = row.map_err(|problem| Usage(problem.reason))?;
-        sink.send(Topic::Offline, &[], &record, now_ms())?;
+    for row in Rows::of_text(Path::new("offline.csv"), SAMPLE_ROWS.to_owned(), pipeline.decoder())?.iter() {
+        let (_, record) = row.map_err(|problem| Usage(problem.reason))?;
+        sink.send(Topic::Offline, &[], record.as_bytes(), now_ms())?;
         progress.add(1);
     }
     Ok(())

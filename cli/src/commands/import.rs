@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
+use tributary_ingest::{Decoded, Decoder};
+use tributary_proto::Source;
 use tributary_runtime::topic::Topic;
 
 use super::send::now_ms;
@@ -53,17 +55,26 @@ struct Report {
 pub fn run(args: &ImportArgs, global: &Global) -> anyhow::Result<()> {
     let settings = global.settings()?;
     logging::start(&settings.log);
-    let rows = Rows::open(&args.file)?;
+    let decoder = Decoder::new(&settings.ingest)?;
+    let rows = Rows::open(&args.file, &decoder)?;
     let mut sink = if args.dry_run { None } else { Some(sink::open(&settings)?) };
     let unknown_columns = rows.unknown_columns().map(str::to_owned).collect();
     let mut report = Report { rows: 0, sent: 0, unknown_columns, problems: Vec::new() };
     let mut progress = Progress::new("import", None);
+    let mut decoded = Decoded::default();
     for row in rows.iter() {
         report.rows += 1;
         progress.add(1);
-        match (row, &mut sink) {
+        let received_ms = now_ms();
+        let checked = row.and_then(|(line, record)| {
+            decoded.clear();
+            let accepted = decoder.decode(Source::Offline, record.as_bytes(), Some(received_ms), &mut decoded);
+            let refused = accepted.err().or_else(|| decoded.rejections.pop());
+            refused.map_or(Ok(record), |rejection| Err(RowProblem::of(line, rejection)))
+        });
+        match (checked, &mut sink) {
             (Ok(record), Some(sink)) => {
-                sink.send(Topic::Offline, &[], &record, now_ms())?;
+                sink.send(Topic::Offline, &[], record.as_bytes(), received_ms)?;
                 report.sent += 1;
             }
             (Ok(_), None) => {}

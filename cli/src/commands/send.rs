@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use serde::Serialize;
+use tributary_ingest::Decoder;
 use tributary_runtime::topic::Topic;
 
 use crate::args::Global;
@@ -95,9 +96,9 @@ pub(super) fn each_record(
 ) -> anyhow::Result<u64> {
     let mut refused = 0;
     if topic == Topic::Offline && is_csv(file) {
-        for row in Rows::open(file)?.iter() {
+        for row in Rows::open(file, &Decoder::new(&settings.ingest)?)?.iter() {
             match row {
-                Ok(record) => take(&record)?,
+                Ok((_, record)) => take(record.as_bytes())?,
                 Err(problem) => {
                     tracing::warn!(file = %file.display(), line = problem.line, column = problem.column, "{}", problem.reason);
                     refused += 1;

@@ -40,8 +40,9 @@ pub use sheet::{header, row};
 
 /// When every history begins: 2023-01-02T00:00:00+08:00, a Monday.
 pub const START_MS: i64 = 1_672_588_800_000;
-/// What a configuration says of this market: that its private mailboxes name no account.
-pub const CONFIGURATION: &str = "[identity]\nfree_mail = [\"freemail.example\"]\n";
+/// What a configuration says of this market: which site is ours, and that its private mailboxes name no account.
+pub const CONFIGURATION: &str =
+    "[ingest]\nown_sites = [\"a-corp.example\"]\n\n[identity]\nfree_mail = [\"freemail.example\"]\n";
 /// Records of a person, where nothing else is said.
 pub const EVENTS_PER_PERSON: u64 = 20;
 /// The shortest history, in days: one company's journey must fit.

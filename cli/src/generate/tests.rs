@@ -152,3 +152,29 @@ fn the_configuration_of_the_market_loads() {
     let settings: crate::settings::Settings = load(&sources).unwrap();
     assert_eq!(settings.identity.free_mail, [words::FREE_MAIL]);
 }
+
+#[test]
+fn ingest_accepts_every_record_of_a_clean_history_and_refuses_some_of_a_messy_one() {
+    use tributary_ingest::{Decoded, Decoder, Settings};
+    let decoder = Decoder::new(&Settings::default()).unwrap();
+    let refused = |spec| {
+        let mut reasons = BTreeMap::new();
+        for record in records(spec) {
+            let source = match record.topic {
+                Topic::Sdk => tributary_proto::Source::Sdk,
+                Topic::Utm => tributary_proto::Source::Utm,
+                Topic::Webhook => tributary_proto::Source::Webhook,
+                _ => tributary_proto::Source::Offline,
+            };
+            let mut decoded = Decoded::default();
+            let whole = decoder.decode(source, &record.value, Some(record.arrives_ms), &mut decoded).err();
+            for rejection in whole.into_iter().chain(decoded.rejections) {
+                *reasons.entry(rejection.reason).or_insert(0) += 1;
+            }
+        }
+        reasons
+    };
+    assert_eq!(refused(SPEC), BTreeMap::new());
+    let messy = refused(Spec { messy: true, events: 40_000, ..SPEC });
+    assert!(messy.len() >= 6 && messy.values().sum::<i32>() < 200, "{messy:?}");
+}

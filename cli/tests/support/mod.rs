@@ -38,8 +38,9 @@ pub fn golden() -> Vec<Raw> {
         let text = fs::read_to_string(golden_folder().join(file)).unwrap();
         records.extend(text.lines().map(|line| (topic, line.as_bytes().to_vec())));
     }
-    let rows = tributary_cli::rows::Rows::open(&golden_folder().join("offline.csv")).unwrap();
-    records.extend(rows.iter().map(|row| (Topic::Offline, row.unwrap())));
+    let decoder = tributary_ingest::Decoder::new(&settings().ingest).unwrap();
+    let rows = tributary_cli::rows::Rows::open(&golden_folder().join("offline.csv"), &decoder).unwrap();
+    records.extend(rows.iter().map(|row| (Topic::Offline, row.unwrap().1.into_bytes())));
     records
 }
 

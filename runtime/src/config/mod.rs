@@ -92,7 +92,8 @@ pub fn load<T: Settings>(sources: &Sources) -> Result<T, ConfigErrors> {
     let mut problems = Problems::default();
     settings.check(&mut problems);
     for (key, problem) in problems.0 {
-        let origin = origin_of(&T::SHAPE.split(&key), &overrides);
+        // A list has one origin: `models[3].name` came from where `models` did.
+        let origin = origin_of(&T::SHAPE.split(key.split('[').next().unwrap_or(&key)), &overrides);
         errors.push(ConfigError { origin, key, problem });
     }
     if errors.is_empty() { Ok(settings) } else { Err(ConfigErrors(errors)) }

@@ -61,7 +61,7 @@ impl fmt::Display for ConfigErrors {
 
 /// What a check of finished settings found, by key.
 #[derive(Debug, Default)]
-pub struct Problems(pub(super) Vec<(String, String)>);
+pub struct Problems(pub Vec<(String, String)>);
 
 impl Problems {
     /// Records that the value of the dotted `key` cannot be used.
