@@ -14,21 +14,26 @@ const STUCK_AFTER: Duration = Duration::from_secs(120);
 /// What a worker and those who watch it share.
 #[derive(Debug)]
 pub struct Pulse {
+    worker: String,
     stop: Arc<AtomicBool>,
     started: Instant,
     /// Milliseconds from the start to the last turn of the loop; 0 before the first.
     turned_ms: AtomicU64,
+    /// Milliseconds from the start to the first record; 0 before it.
+    began_ms: AtomicU64,
     /// Milliseconds from the start to the last record.
     worked_ms: AtomicU64,
     records: AtomicU64,
 }
 
 impl Pulse {
-    fn new(stop: Arc<AtomicBool>) -> Self {
+    fn new(worker: String, stop: Arc<AtomicBool>) -> Self {
         Self {
+            worker,
             stop,
             started: Instant::now(),
             turned_ms: AtomicU64::new(0),
+            began_ms: AtomicU64::new(0),
             worked_ms: AtomicU64::new(0),
             records: AtomicU64::new(0),
         }
@@ -46,12 +51,26 @@ impl Pulse {
         if records > 0 || first {
             self.worked_ms.store(now, Ordering::Relaxed);
             self.records.fetch_add(records as u64, Ordering::Relaxed);
+            if records > 0 {
+                let _ = self.began_ms.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
+            }
         }
     }
 
     fn since(&self, moment: &AtomicU64) -> Duration {
         self.started.elapsed().saturating_sub(Duration::from_millis(moment.load(Ordering::Relaxed)))
     }
+}
+
+/// What a worker has done.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Work {
+    /// Its name: stage and number.
+    pub worker: String,
+    /// Records it has processed.
+    pub records: u64,
+    /// From its first batch to the end of its last.
+    pub milliseconds: u64,
 }
 
 /// The state of a service, for health checks. Clones watch the same service.
@@ -76,9 +95,14 @@ impl Health {
         self.pulses.iter().map(|pulse| pulse.since(&pulse.worked_ms)).min().unwrap_or_default()
     }
 
-    /// Records processed by all workers.
-    pub fn records(&self) -> u64 {
-        self.pulses.iter().map(|pulse| pulse.records.load(Ordering::Relaxed)).sum()
+    /// What each worker has done so far.
+    pub fn work(&self) -> Vec<Work> {
+        let work = |pulse: &Arc<Pulse>| {
+            let (began, worked) = (pulse.began_ms.load(Ordering::Relaxed), pulse.worked_ms.load(Ordering::Relaxed));
+            let milliseconds = if began == 0 { 0 } else { worked.saturating_sub(began) };
+            Work { worker: pulse.worker.clone(), records: pulse.records.load(Ordering::Relaxed), milliseconds }
+        };
+        self.pulses.iter().map(work).collect()
     }
 }
 
@@ -100,7 +124,7 @@ impl Service {
         name: String,
         work: impl FnOnce(&Pulse) -> Result<(), WorkerError> + Send + 'static,
     ) -> io::Result<()> {
-        let pulse = Arc::new(Pulse::new(self.stop.clone()));
+        let pulse = Arc::new(Pulse::new(name.clone(), self.stop.clone()));
         self.health.pulses.push(pulse.clone());
         let stop = self.stop.clone();
         let thread = std::thread::Builder::new().name(name).spawn(move || {

@@ -1,6 +1,6 @@
 //! `tributary demo`: the main job, end to end, on the embedded log in a folder of its own.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -166,14 +166,13 @@ fn read_credits(settings: &Settings) -> anyhow::Result<CreditTable> {
     let mut reader = EmbeddedReader::new(log, Topic::Credits, true);
     let mut table = CreditTable::default();
     while let Next::Record(found) = reader.next(Duration::ZERO)? {
-        table.add(CreditUpdate::decode(found.value.unwrap_or_default().as_slice())?);
+        table.add(&CreditUpdate::decode(found.value.unwrap_or_default().as_slice())?);
     }
     Ok(table)
 }
 
 fn milestones(table: &CreditTable) -> usize {
-    let all: BTreeMap<&str, ()> = table.latest().map(|update| (update.milestone_id.as_str(), ())).collect();
-    all.len()
+    table.latest().map(|(milestone_id, ..)| milestone_id).collect::<BTreeSet<_>>().len()
 }
 
 /// The folder of the embedded log; removed at the end unless it is to be kept.

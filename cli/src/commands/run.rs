@@ -11,11 +11,11 @@ use tributary_runtime::service::{Health, Service};
 use crate::args::Global;
 use crate::outcome::Usage;
 use crate::pipeline::{Pipeline, StageName, metrics};
-use crate::{engine, logging};
+use crate::{engine, logging, table};
 
 const AFTER_HELP: &str = "\
 Runs on Kafka where kafka.brokers is set, else on the embedded log in state.path. SIGINT and SIGTERM finish the open transaction
-and leave; metrics and health are on http.listen (/metrics, /livez, /readyz).
+and leave; metrics and health are on http.listen (/metrics, /livez, /readyz). --json prints at the end what each worker has done.
 
 Example, all stages in one process, then one stage of three:
   tributary run --set kafka.brokers=localhost:9092
@@ -61,8 +61,12 @@ pub fn run(args: &RunArgs, global: &Global) -> anyhow::Result<()> {
     tracing::info!(stages = names.join(","), http = %address, version = env!("CARGO_PKG_VERSION"), "started");
     watch_signals(service.stop_flag())?;
     wait(&service.health(), &service.stop_flag(), args.until_idle.map(Duration::from_secs_f64));
+    let health = service.health();
     service.stop()?;
     tracing::info!("stopped, with nothing open");
+    if global.json {
+        table::print_json(&health.work())?;
+    }
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! `tributary send`: files to the raw topics.
 
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use serde::Serialize;
@@ -14,7 +14,7 @@ use crate::lines::Lines;
 use crate::progress::Progress;
 use crate::rows::Rows;
 use crate::settings::Settings;
-use crate::sink::{self, RawSink};
+use crate::sink::{self, RawSink, SinkError};
 use crate::{logging, table};
 
 const AFTER_HELP: &str = "\
@@ -30,6 +30,9 @@ Example:
 pub struct SendArgs {
     #[command(flatten)]
     files: RawFiles,
+    /// Sends at most this many records a second
+    #[arg(long, value_name = "RECORDS", value_parser = clap::value_parser!(u32).range(1..))]
+    rate: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -50,9 +53,10 @@ pub fn run(args: &SendArgs, global: &Global) -> anyhow::Result<()> {
     let files = args.files.list()?;
     let mut sink = sink::open(&settings)?;
     let mut progress = Progress::new("send", None);
+    let pace = Pace::new(args.rate);
     let mut sent = Vec::new();
     for (topic, file) in files {
-        sent.push(send_file(topic, &file, &settings, sink.as_mut(), &mut progress)?);
+        sent.push(send_file(topic, &file, &settings, sink.as_mut(), &mut progress, &pace)?);
     }
     sink.flush()?;
     progress.finish();
@@ -74,14 +78,40 @@ fn send_file(
     settings: &Settings,
     sink: &mut dyn RawSink,
     progress: &mut Progress,
+    pace: &Pace,
 ) -> anyhow::Result<Sent> {
     let mut records = 0;
     let refused_rows = each_record(topic, file, settings, &mut |record| {
         records += 1;
         progress.add(1);
+        pace.wait(progress.done(), sink)?;
         Ok(sink.send(topic, &[], record, now_ms())?)
     })?;
     Ok(Sent { topic: topic.name(), file: file.to_owned(), records, refused_rows })
+}
+
+/// Keeps to a number of records a second.
+struct Pace {
+    rate: Option<u32>,
+    started: Instant,
+}
+
+impl Pace {
+    fn new(rate: Option<u32>) -> Self {
+        Self { rate, started: Instant::now() }
+    }
+
+    /// Waits until it is time for the `sent`th record; what was sent before is on its way meanwhile.
+    fn wait(&self, sent: u64, sink: &mut dyn RawSink) -> Result<(), SinkError> {
+        let Some(rate) = self.rate else { return Ok(()) };
+        let due = Duration::from_micros(sent.saturating_mul(1_000_000) / u64::from(rate));
+        let early = due.saturating_sub(self.started.elapsed());
+        if early > Duration::from_millis(2) {
+            sink.flush()?;
+            std::thread::sleep(due.saturating_sub(self.started.elapsed()));
+        }
+        Ok(())
+    }
 }
 
 /// Reads the records of a file: NDJSON, or CSV for the offline topic. Returns the number of rows that are not records; each is logged.

@@ -25,7 +25,7 @@ use crate::settings::Settings;
 pub use results::{Results, WriteError};
 
 /// Raw records that are taken in before the stages run over them: bounds the memory, and how often a milestone is computed again.
-const CHUNK_RECORDS: usize = 50_000;
+const CHUNK_RECORDS: usize = 10_000;
 
 /// A pipeline in memory. Feed it with [`Self::append`], then [`Self::finish`].
 pub struct Replay {
@@ -142,7 +142,7 @@ impl Replay {
         let results = &mut self.results;
         for update in drain::<CreditUpdate>(&self.log, Topic::Credits)? {
             (self.on_update)(&update);
-            results.credits.add(update);
+            results.credits.add(&update);
         }
         for profile in drain::<Profile>(&self.log, Topic::Profiles)? {
             results.profiles.insert(profile.profile_id.clone(), profile);

@@ -154,7 +154,7 @@ pub fn tailed_table(sets: &[String]) -> CreditTable {
     let output = succeed(command);
     let mut table = CreditTable::default();
     for line in String::from_utf8(output.stdout).unwrap().lines() {
-        table.add(update(line));
+        table.add(&update(line));
     }
     table
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
-use tributary_proto::{CreditUpdate, WHOLE_NANO};
+use tributary_proto::WHOLE_NANO;
 
-use crate::credit_table::CreditTable;
+use crate::credit_table::{CreditTable, Latest};
 use crate::table;
 
 /// What a channel earned under a model, over all won deals.
@@ -27,24 +27,21 @@ pub struct Total {
 /// # Errors
 /// When it cannot be printed.
 pub fn journey(table: &CreditTable, milestone_id: &str, models: &[String]) -> std::io::Result<()> {
-    let mut touches: BTreeMap<(i64, &str), BTreeMap<&str, &CreditUpdate>> = BTreeMap::new();
-    for update in table.latest().filter(|update| update.milestone_id == milestone_id) {
-        let touch = touches.entry((update.touch_time, update.touch_id.as_str())).or_default();
-        touch.insert(&update.model, update);
+    let mut touches: BTreeMap<(i64, &str), BTreeMap<&str, &Latest>> = BTreeMap::new();
+    for (_, model, touch_id, latest) in table.latest().filter(|(of, ..)| *of == milestone_id) {
+        touches.entry((latest.touch_time_ms, touch_id)).or_default().insert(model, latest);
     }
-    let first = touches.values().flat_map(BTreeMap::values).next();
-    let value: i64 = first.map_or(0, |first| {
-        let rows = touches.values().filter_map(|touch| touch.get(first.model.as_str()));
-        rows.map(|update| update.value_minor).sum()
-    });
-    let currency = first.map_or("", |first| first.currency.as_str());
+    let first = touches.values().flat_map(BTreeMap::iter).next();
+    let value: i64 = first
+        .map_or(0, |(model, _)| touches.values().filter_map(|touch| touch.get(model)).map(|latest| latest.value_minor).sum());
+    let currency = first.map_or("", |(_, latest)| &latest.currency);
     println!("The deal {milestone_id}, {} {currency}: who earned it, in percent by model", major(value));
     let mut rows = titled(&["touch", "channel", "source"], models);
     for ((time_ms, _), shares) in &touches {
         let Some(any) = shares.values().next() else { continue };
-        let mut cells = vec![day(*time_ms), any.channel.clone(), any.source.clone()];
+        let mut cells = vec![minute(*time_ms), any.channel.to_string(), any.source.to_string()];
         cells.extend(
-            models.iter().map(|model| shares.get(model.as_str()).map_or(String::new(), |update| percent(update.weight_nano))),
+            models.iter().map(|model| shares.get(model.as_str()).map_or(String::new(), |latest| percent(latest.weight_nano))),
         );
         rows.add_row(cells);
     }
@@ -55,8 +52,8 @@ pub fn journey(table: &CreditTable, milestone_id: &str, models: &[String]) -> st
 /// Sums of the won deals' value by channel and model.
 pub fn totals(table: &CreditTable) -> Vec<Total> {
     let mut sums: BTreeMap<(&str, &str, &str), i64> = BTreeMap::new();
-    for update in table.latest().filter(|update| update.milestone_kind == "closed_won") {
-        *sums.entry((&update.channel, &update.model, &update.currency)).or_default() += update.value_minor;
+    for (_, model, _, latest) in table.latest().filter(|(_, _, _, latest)| &*latest.milestone_kind == "closed_won") {
+        *sums.entry((&latest.channel, model, &latest.currency)).or_default() += latest.value_minor;
     }
     let total = |((channel, model, currency), value_minor): ((&str, &str, &str), i64)| Total {
         model: model.to_owned(),
@@ -119,6 +116,7 @@ fn major(value_minor: i64) -> String {
     text
 }
 
-fn day(time_ms: i64) -> String {
-    jiff::Timestamp::from_millisecond(time_ms).map_or(String::new(), |time| time.strftime("%Y-%m-%d %H:%M").to_string())
+/// Minutes, UTC.
+fn minute(time_ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(time_ms).map_or(String::new(), |time| time.strftime("%Y-%m-%d %H:%M UTC").to_string())
 }
