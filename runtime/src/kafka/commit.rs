@@ -155,19 +155,13 @@ impl KafkaSession {
     }
 
     fn send_dead_letter(&self, producer: &Produced, letter: &DeadLetter, partition: u32, end: Instant) -> Result<(), Failed> {
-        let (number, offset) = (letter.partition.to_string(), letter.offset.to_string());
-        let mut headers = OwnedHeaders::new_with_capacity(4);
-        for (key, value) in [("reason", &letter.reason), ("topic", &letter.topic), ("partition", &number), ("offset", &offset)]
-        {
-            headers = headers.insert(Header { key, value: Some(value.as_str()) });
-        }
         let outgoing = Outgoing {
             topic: self.options.topics.of(Topic::DeadLetters),
             partition,
             key: &letter.key,
             value: Some(&letter.encode_to_vec()),
             timestamp_ms: None,
-            headers: Some(headers),
+            headers: Some(dead_letter_headers(letter)),
             tag: 0,
         };
         send(producer, outgoing, end)
@@ -292,4 +286,40 @@ fn send(producer: &Produced, outgoing: Outgoing<'_>, end: Instant) -> Result<(),
 pub(super) fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What a dead letter says without being decoded: `reason`, `topic`, `partition` and `offset`, as texts. Part of the contract.
+fn dead_letter_headers(letter: &DeadLetter) -> OwnedHeaders {
+    let (number, offset) = (letter.partition.to_string(), letter.offset.to_string());
+    let mut headers = OwnedHeaders::new_with_capacity(4);
+    for (key, value) in [("reason", &letter.reason), ("topic", &letter.topic), ("partition", &number), ("offset", &offset)] {
+        headers = headers.insert(Header { key, value: Some(value.as_str()) });
+    }
+    headers
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::message::Headers;
+
+    use super::*;
+
+    fn literal(headers: &OwnedHeaders) -> Vec<(String, Vec<u8>)> {
+        headers.iter().map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec())).collect()
+    }
+
+    #[test]
+    fn headers_are_the_literal_bytes_of_the_contract() {
+        let letter = DeadLetter {
+            reason: "json_malformed".into(),
+            topic: "tributary.sdk".into(),
+            partition: 3,
+            offset: 41,
+            ..DeadLetter::default()
+        };
+        let expected: [(&str, &[u8]); 4] =
+            [("reason", b"json_malformed"), ("topic", b"tributary.sdk"), ("partition", b"3"), ("offset", b"41")];
+        assert_eq!(literal(&dead_letter_headers(&letter)), expected.map(|(key, value)| (key.to_owned(), value.to_vec())));
+        assert_eq!(literal(&version_header()), [("v".to_owned(), b"1".to_vec())]);
+    }
 }

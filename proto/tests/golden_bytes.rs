@@ -1,0 +1,137 @@
+//! The literal bytes of the contract: what other programs read must not change by accident.
+//!
+//! Expected bytes are written out by hand from the Protobuf encoding (<https://protobuf.dev/programming-guides/encoding/>): a tag is
+//! `field << 3 | wire type`, 2 for bytes and texts, 0 for integers.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use tributary_proto::{
+    Account, AttributorMessage, Consent, CreditUpdate, DeadLetter, Event, Hash128, Identifier, IdentityMessage, Message, Move,
+    Profile, Reason, Source, Touch, Trait, attributor_message, event, identity_message,
+};
+
+fn email() -> Identifier {
+    Identifier::new("email", "", "a@b.example")
+}
+
+/// `email`, no scope, `a@b.example`.
+const EMAIL: &[u8] = b"\x0a\x05email\x1a\x0ba@b.example";
+
+#[test]
+fn keys() {
+    assert_eq!(Identifier::new("wechat_openid", "wx12ab", "oXyz").key(), b"wechat_openid\x1fwx12ab\x1foXyz");
+    assert_eq!(email().key(), b"email\x1f\x1fa@b.example");
+    assert_eq!(Hash128::of(b"anonymous_id\x1f\x1fcookie-7f3a").to_bytes(), *b"\x9c\xe7\x77\xb8\x7b\x50\x89\x96\xb7\x03\xdd\x29\x22\x72\x4c\x92");
+    assert_eq!(tributary_proto::partition::murmur2(b"closed_won:006X") as i32, 1_017_893_372);
+}
+
+#[test]
+fn event() {
+    let event = Event {
+        event_id: "E".into(),
+        time_ms: 300,
+        source: Source::Offline.into(),
+        identifiers: vec![email()],
+        traits: vec![Trait { name: "n".into(), value: "v".into() }],
+        body: Some(event::Body::Touch(Touch { channel: "sales".into(), identified: true, ..Touch::default() })),
+        ..Event::default()
+    };
+    let bytes = [b"\x0a\x01E\x10\xac\x02\x18\x04\x22\x14", EMAIL, b"\x32\x06\x0a\x01n\x12\x01v\x52\x09\x0a\x05sales\x40\x01"].concat();
+    assert_eq!(event.encode_to_vec(), bytes);
+    let message = IdentityMessage { body: Some(identity_message::Body::Event(event)) };
+    assert_eq!(message.encode_to_vec(), [&[0x0a, bytes.len() as u8], bytes.as_slice()].concat());
+}
+
+#[test]
+fn consent_granted() {
+    let event = Event { body: Some(event::Body::Consent(Consent { granted: true })), ..Event::default() };
+    assert_eq!(event.encode_to_vec(), b"\x82\x01\x02\x08\x01");
+}
+
+#[test]
+fn attributor_message() {
+    let moved = Move { identifier_hash: vec![7; 2], to: "p:1".into(), epoch: 5 };
+    let message = AttributorMessage { body: Some(attributor_message::Body::Move(moved)) };
+    assert_eq!(message.encode_to_vec(), b"\x1a\x0b\x0a\x02\x07\x07\x12\x03p:1\x18\x05");
+}
+
+#[test]
+fn credit_update() {
+    let update = CreditUpdate {
+        milestone_id: "mql:1".into(),
+        milestone_kind: "mql".into(),
+        model: "linear".into(),
+        model_version: "1".into(),
+        touch_id: "E".into(),
+        account_id: "A".into(),
+        profile_id: "p_1".into(),
+        channel: "sales".into(),
+        source: "s".into(),
+        medium: "m".into(),
+        campaign: "c".into(),
+        content: "o".into(),
+        term: "t".into(),
+        touch_time: 1,
+        milestone_time: 2,
+        weight_nano: 3,
+        value_minor: 4,
+        currency: "CNY".into(),
+        delta_weight_nano: -1,
+        delta_value_minor: 5,
+        revision: 6,
+        reason: Reason::Amended.into(),
+    };
+    let texts = b"\x0a\x05mql:1\x12\x03mql\x1a\x06linear\x22\x011\x2a\x01E\x32\x01A\x3a\x03p_1\x42\x05sales\x4a\x01s\x52\x01m\x5a\x01c\x62\x01o\x6a\x01t";
+    let numbers = b"\x70\x01\x78\x02\x80\x01\x03\x88\x01\x04\x92\x01\x03CNY";
+    // A negative int64 takes ten bytes.
+    let deltas = b"\x98\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\xa0\x01\x05\xa8\x01\x06\xb0\x01\x04";
+    assert_eq!(update.encode_to_vec(), [&texts[..], numbers, deltas].concat());
+    let json = serde_json::to_string(&update).unwrap();
+    assert_eq!(
+        json,
+        "{\"milestone_id\":\"mql:1\",\"milestone_kind\":\"mql\",\"model\":\"linear\",\"model_version\":\"1\",\"touch_id\":\"E\",\
+         \"account_id\":\"A\",\"profile_id\":\"p_1\",\"channel\":\"sales\",\"source\":\"s\",\"medium\":\"m\",\"campaign\":\"c\",\
+         \"content\":\"o\",\"term\":\"t\",\"touch_time\":1,\"milestone_time\":2,\"weight_nano\":3,\"value_minor\":4,\"currency\":\"CNY\",\
+         \"delta_weight_nano\":-1,\"delta_value_minor\":5,\"revision\":6,\"reason\":\"amended\"}"
+    );
+}
+
+#[test]
+fn profile() {
+    let profile = Profile {
+        profile_id: "p_1".into(),
+        account_id: "A".into(),
+        identifiers: vec![email()],
+        traits: vec![Trait { name: "n".into(), value: "v".into() }],
+        revoked: true,
+        merged_into: "p_2".into(),
+    };
+    let expected = [b"\x0a\x03p_1\x12\x01A\x1a\x14", EMAIL, b"\x22\x06\x0a\x01n\x12\x01v\x28\x01\x32\x03p_2"].concat();
+    assert_eq!(profile.encode_to_vec(), expected);
+}
+
+#[test]
+fn account() {
+    let account = Account { account_id: "A".into(), merged_into: "B".into(), ..Account::default() };
+    assert_eq!(account.encode_to_vec(), b"\x0a\x01A\x22\x01B");
+}
+
+#[test]
+fn dead_letter() {
+    let letter = DeadLetter {
+        reason: "json_malformed".into(),
+        detail: "d".into(),
+        field: "f".into(),
+        stage: "ingest".into(),
+        topic: "sdk".into(),
+        partition: 1,
+        offset: 2,
+        index: 3,
+        key: b"k".to_vec(),
+        payload: b"\xff".to_vec(),
+    };
+    let bytes = b"\x0a\x0ejson_malformed\x12\x01d\x1a\x01f\x22\x06ingest\x2a\x03sdk\x30\x01\x38\x02\x40\x03\x4a\x01k\x52\x01\xff";
+    assert_eq!(letter.encode_to_vec(), bytes);
+    let json: serde_json::Value = serde_json::to_value(&letter).unwrap();
+    assert_eq!((json["payload"].as_str(), json["key"].as_str()), (Some("/w=="), Some("aw==")));
+}
