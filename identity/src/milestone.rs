@@ -12,7 +12,7 @@ use tributary_runtime::state::{StateError, get_message, put_message};
 
 use crate::core::Core;
 use crate::event::{Statement, collect_link};
-use crate::facts::{merge_earliest, stamp_key};
+use crate::facts::merge_earliest;
 use crate::keys;
 
 impl Core {
@@ -127,8 +127,9 @@ fn learn(state: &mut MilestoneState, version: &MilestoneVersion, said: &Statemen
 
 /// Keeps the later statement; of two under one event id, the greater content.
 fn latest(known: &mut Option<Register>, said: Option<Register>) -> bool {
-    fn key(of: &Register) -> ((i64, &[u8]), i64, &str, Option<Vec<u8>>) {
-        (stamp_key(of.at.as_ref()), of.number, &of.text, of.identifier.as_ref().map(Identifier::key))
+    fn key(of: &Register) -> impl Ord {
+        let identifier = of.identifier.as_ref().map(Identifier::key);
+        (of.at.as_ref().map(|at| (at.time_ms, at.event_hash.clone())), of.number, of.text.clone(), identifier)
     }
     let Some(said) = said else { return false };
     if known.as_ref().is_some_and(|known| key(known) >= key(&said)) {

@@ -2,6 +2,8 @@
 //!
 //! The judge shares nothing with the core but the message types and the settings.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -62,10 +64,13 @@ fn run(events: &[Event], partitions: u32, records_max: usize) -> (BTreeMap<Strin
 struct Judge {
     mentioned: BTreeSet<Identifier0>,
     earliest: BTreeMap<Identifier0, i64>,
-    links: BTreeMap<(Identifier0, Identifier0), (Option<i64>, Option<(i64, u128, bool)>)>,
+    links: BTreeMap<(Identifier0, Identifier0), Pair>,
     asserted: BTreeMap<Identifier0, (i64, u128, Identifier0)>,
     consent: BTreeMap<Identifier0, (i64, u128, bool)>,
 }
+
+/// When first seen together, and the last word: time, event, whether it forbids.
+type Pair = (Option<i64>, Option<(i64, u128, bool)>);
 
 /// Kind and value; the test's kinds have no scope.
 type Identifier0 = (String, String);

@@ -54,8 +54,11 @@ pub(super) fn record_value(output: &Output, timestamp_ms: i64) -> Vec<u8> {
     bytes
 }
 
-/// Timestamp, key and value; `None` where the bytes are no record.
-pub(super) fn parse_value(bytes: &[u8]) -> Option<(i64, &[u8], Option<&[u8]>)> {
+/// Timestamp, key and value.
+pub(super) type Parsed<'a> = (i64, &'a [u8], Option<&'a [u8]>);
+
+/// The parts of a record; `None` where the bytes are no record.
+pub(super) fn parse_value(bytes: &[u8]) -> Option<Parsed<'_>> {
     let (timestamp, rest) = bytes.split_first_chunk::<8>()?;
     let (flag, rest) = rest.split_first()?;
     let (length, rest) = rest.split_first_chunk::<4>()?;
