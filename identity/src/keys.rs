@@ -7,7 +7,7 @@
 //! | | `r` a b | [`LinkFact`](tributary_proto::LinkFact) between two others, as this one has reported it |
 //! | | `e` account | [`Member`](tributary_proto::Member): the earliest time this one has reported of an account identifier |
 //! | | `t` name | [`TraitFact`](tributary_proto::TraitFact) stated under this identifier |
-//! | | `u` subscriber | [`Identifier`](tributary_proto::Identifier) to be told this account's id |
+//! | | `u` subscriber | [`Identifier`] to be told this account's id |
 //! | root, as well | `m` member | [`Member`](tributary_proto::Member) |
 //! | | `k` a b | [`LinkFact`](tributary_proto::LinkFact) with an end among the members |
 //! | | `a` account | [`AccountIs`](tributary_proto::AccountIs), latest answer |
