@@ -13,7 +13,7 @@
 //!
 //! Two kinds of actor share the attributor's inbox:
 //!
-//! - a [`unit`] (an account, or a person while no account is known) holds touches and tracked milestones, each under the identifier
+//! - a [unit](mod@unit) (an account, or a person while no account is known) holds touches and tracked milestones, each under the identifier
 //!   that brought it, and computes the rows a milestone should have;
 //! - a [`ledger`] (one a milestone) keeps the rows last emitted and emits the difference.
 //!

@@ -2,7 +2,7 @@
 //!
 //! A model is a pure function of the journey and its parameters. Weights are integers, so that billionths and their ties come out the
 //! same on every platform; where a definition needs a transcendental function it comes from `libm`, whose bits do not depend on the
-//! platform, and goes through [`scaled`].
+//! platform, and goes through `scaled`.
 
 mod first_touch;
 mod last_non_direct;
