@@ -87,6 +87,7 @@ impl Stage for AttributorStage {
 
     fn end_batch(&mut self, context: &mut Context<'_>) -> Result<(), StateError> {
         for (actor, dirty) in std::mem::take(&mut self.dirty) {
+            context.outbox.caused_at(dirty.received_ms);
             self.with_unit(actor, context, |unit| unit.recompute(dirty))?;
             self.deliver(context)?;
         }

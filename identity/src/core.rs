@@ -22,8 +22,8 @@ pub struct Core {
     queue: VecDeque<(Identifier, Body)>,
     /// Roots whose components are to be computed again.
     pub(crate) dirty: BTreeMap<Hash128, Identifier>,
-    /// What identifiers have brought and their units have not been given yet.
-    items: Vec<(Hash128, item::What)>,
+    /// What identifiers have brought and their units have not been given yet, and when the event was received.
+    items: Vec<(Hash128, item::What, i64)>,
 }
 
 impl Core {
@@ -70,8 +70,8 @@ impl Core {
     }
 
     /// Puts off what an identifier brings until its placement is settled, at the end of the batch.
-    pub(crate) fn bring(&mut self, by: Hash128, what: item::What) {
-        self.items.push((by, what));
+    pub(crate) fn bring(&mut self, cx: &Context<'_>, by: Hash128, what: item::What) {
+        self.items.push((by, what, cx.outbox.cause()));
     }
 
     /// Computes what is dirty, handles what follows from it in this partition, and then gives the units what was brought.
@@ -87,7 +87,8 @@ impl Core {
                 self.recompute(cx, hash)?;
             }
         }
-        for (by, what) in std::mem::take(&mut self.items) {
+        for (by, what, received_ms) in std::mem::take(&mut self.items) {
+            cx.outbox.caused_at(received_ms);
             self.pass_on(cx, by, what)?;
         }
         Ok(())

@@ -116,7 +116,7 @@ impl Core {
             if steady {
                 pass_from(cx, &mut node, touch);
             } else {
-                self.bring(hash, touch);
+                self.bring(cx, hash, touch);
             }
         }
         node.save(cx.state);

@@ -89,7 +89,7 @@ impl Core {
     pub(crate) fn track(&mut self, cx: &mut Context<'_>, to: &Identifier, track: Track) -> Result<(), StateError> {
         let node = self.meet(cx, to)?;
         let stored = StoredTrack { milestone_id: track.milestone_id, stamp: track.stamp, milestone: track.milestone };
-        self.bring(node.hash, item::What::Track(stored));
+        self.bring(cx, node.hash, item::What::Track(stored));
         node.save(cx.state);
         Ok(())
     }

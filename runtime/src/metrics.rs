@@ -56,7 +56,7 @@ pub static CREDIT_LATENCY_SECONDS: Metric = Metric {
     name: "tributary_credit_latency_seconds",
     kind: MetricKind::Histogram,
     label: "",
-    help: "From the receipt of the event to the commit of the credit it caused.",
+    help: "From the receipt of an event to the commit of the credit it caused; the oldest of each batch.",
 };
 /// Recoveries.
 pub static RECOVERIES: Metric = Metric {

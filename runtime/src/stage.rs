@@ -81,12 +81,41 @@ pub struct Outbox {
     pub rejections: Vec<Rejection>,
     /// What is to be counted once this is committed.
     pub observations: Observations,
+    /// From which output on which cause holds.
+    causes: Vec<(usize, i64)>,
 }
 
 impl Outbox {
     /// Writes a message under `key`.
     pub fn send<M: Message>(&mut self, topic: Topic, key: Vec<u8>, message: &M) {
         self.outputs.push(Output { topic, key, value: Some(message.encode_to_vec()) });
+    }
+
+    /// What is written from now on was caused by an event received at this time, milliseconds since 1970-01-01 UTC: it becomes the
+    /// timestamp of the records. Whoever drives the stage says it for every record, and the newest one for the end of the batch; a stage
+    /// that knows better then says it again.
+    pub fn caused_at(&mut self, received_ms: i64) {
+        match self.causes.last_mut() {
+            Some((from, cause)) if *from == self.outputs.len() => *cause = received_ms,
+            _ => self.causes.push((self.outputs.len(), received_ms)),
+        }
+    }
+
+    /// What was said last by [`Self::caused_at`]; 0 where nothing was.
+    pub fn cause(&self) -> i64 {
+        self.causes.last().map_or(0, |(_, cause)| *cause)
+    }
+
+    /// Takes the outputs, each with when the event that caused it was received.
+    pub fn take_outputs(&mut self) -> impl Iterator<Item = (Output, i64)> + use<> {
+        let mut causes = std::mem::take(&mut self.causes).into_iter().peekable();
+        let mut cause = 0;
+        std::mem::take(&mut self.outputs).into_iter().enumerate().map(move |(at, output)| {
+            while let Some((_, next)) = causes.next_if(|(from, _)| *from <= at) {
+                cause = next;
+            }
+            (output, cause)
+        })
     }
 
     /// Refuses one event of the current record; the others of the record stand.

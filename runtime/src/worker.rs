@@ -79,8 +79,8 @@ pub enum WorkerError {
 struct Slot {
     stage: Box<dyn Stage>,
     state: Overlay<Box<dyn Base + Send>>,
-    /// Oldest event of the batch, milliseconds; `None` while the batch has no record of this partition.
-    oldest_ms: Option<i64>,
+    /// When the newest event of the batch was received, milliseconds; `None` while the batch has no record of this partition.
+    newest_ms: Option<i64>,
 }
 
 /// See the module.
@@ -190,7 +190,7 @@ impl<S: Session> Worker<S> {
             None => 0,
         };
         let stage = (self.build)(Share { partition, partitions });
-        self.slots.insert(partition, Slot { stage, state: Overlay::new(base), oldest_ms: None });
+        self.slots.insert(partition, Slot { stage, state: Overlay::new(base), newest_ms: None });
         Ok(())
     }
 
@@ -208,7 +208,7 @@ impl<S: Session> Worker<S> {
         self.outbox.observations.clear();
         let budget = if self.session.keeps_state() { self.options.cache_bytes } else { usize::MAX };
         for slot in self.slots.values_mut() {
-            if slot.oldest_ms.take().is_some() {
+            if slot.newest_ms.take().is_some() {
                 slot.state.settle(budget);
             }
         }
@@ -223,6 +223,7 @@ impl<S: Session> Worker<S> {
             self.handle(&record, &mut transaction)?;
         }
         self.end_batch(&mut transaction)?;
+        self.route(&mut transaction)?;
         transaction.offsets = offsets.into_iter().map(|((topic, partition), next)| (topic, partition, next)).collect();
         Ok(transaction)
     }
@@ -230,7 +231,8 @@ impl<S: Session> Worker<S> {
     fn handle(&mut self, record: &Record<'_>, transaction: &mut Transaction) -> Result<(), WorkerError> {
         let (stage, partition) = (self.log.stage, record.partition);
         let Some(slot) = self.slots.get_mut(&partition) else { return Err(WorkerError::Unassigned { stage, partition }) };
-        slot.oldest_ms = Some(slot.oldest_ms.map_or(record.timestamp_ms, |oldest| oldest.min(record.timestamp_ms)));
+        slot.newest_ms = slot.newest_ms.max(Some(record.timestamp_ms));
+        self.outbox.caused_at(record.timestamp_ms);
         let mut context = Context { state: &mut slot.state, outbox: &mut self.outbox };
         match slot.stage.handle(record, &mut context) {
             Ok(()) => {}
@@ -240,27 +242,27 @@ impl<S: Session> Worker<S> {
         for rejection in self.outbox.rejections.drain(..) {
             transaction.dead_letters.push(dead_letter(stage, record, rejection));
         }
-        self.route(record.timestamp_ms, transaction)
+        Ok(())
     }
 
     fn end_batch(&mut self, transaction: &mut Transaction) -> Result<(), WorkerError> {
         let stage = self.log.stage;
-        let owned: Vec<(u32, i64)> = self.slots.iter().filter_map(|(at, slot)| Some((*at, slot.oldest_ms?))).collect();
-        for (partition, oldest_ms) in owned {
+        let owned: Vec<(u32, i64)> = self.slots.iter().filter_map(|(at, slot)| Some((*at, slot.newest_ms?))).collect();
+        for (partition, newest_ms) in owned {
             let Some(slot) = self.slots.get_mut(&partition) else { continue };
+            self.outbox.caused_at(newest_ms);
             let mut context = Context { state: &mut slot.state, outbox: &mut self.outbox };
             slot.stage.end_batch(&mut context).map_err(|source| WorkerError::State { stage, partition, source })?;
             if self.session.keeps_state() {
                 transaction.state.push((partition, slot.state.writes()));
             }
-            self.route(oldest_ms, transaction)?;
         }
         Ok(())
     }
 
     /// Moves what the stage wrote into the transaction, with its partition.
-    fn route(&mut self, timestamp_ms: i64, transaction: &mut Transaction) -> Result<(), WorkerError> {
-        for mut output in self.outbox.outputs.drain(..) {
+    fn route(&mut self, transaction: &mut Transaction) -> Result<(), WorkerError> {
+        for (mut output, timestamp_ms) in self.outbox.take_outputs() {
             if self.options.json.contains(&output.topic)
                 && let Some(bytes) = &output.value
             {
@@ -289,7 +291,7 @@ impl<S: Session> Worker<S> {
         for slot in self.slots.values_mut() {
             slot.stage.discard_batch();
             slot.state.discard();
-            slot.oldest_ms = None;
+            slot.newest_ms = None;
         }
     }
 

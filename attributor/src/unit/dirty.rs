@@ -51,6 +51,8 @@ pub struct Dirty {
     pub moved: Span,
     /// Residents that came, or whose profile, role, consent or account changed.
     pub residents: BTreeSet<IdentifierHash>,
+    /// When the newest event behind all this was received, milliseconds since 1970-01-01 UTC.
+    pub received_ms: i64,
     milestones: BTreeMap<String, Reason>,
     stages: Vec<StageChange>,
 }

@@ -54,7 +54,9 @@ pub(crate) fn corrupt(actor: &ActorKey, sub: &[u8]) -> StateError {
 
 impl Unit<'_, '_> {
     fn dirty(&mut self) -> &mut Dirty {
-        self.dirty.entry(self.actor).or_default()
+        let dirty = self.dirty.entry(self.actor).or_default();
+        dirty.received_ms = dirty.received_ms.max(self.post.outbox.cause());
+        dirty
     }
 
     /// Something an identifier brought.
