@@ -209,7 +209,7 @@ pub enum LogFormat {
 pub struct WorkerSettings {
     /// The most records in one transaction. Few mean low latency under load, many mean speed.
     pub batch_records: u32,
-    /// The longest that a transaction stays open, in milliseconds.
+    /// How long records are gathered for one transaction while more keep coming, in milliseconds. Short means low latency.
     pub batch_ms: u32,
     /// Threads of each stage.
     pub threads: ThreadSettings,
@@ -219,7 +219,7 @@ pub struct WorkerSettings {
 
 impl Default for WorkerSettings {
     fn default() -> Self {
-        Self { batch_records: 10_000, batch_ms: 200, threads: ThreadSettings::default(), formats: FormatSettings::default() }
+        Self { batch_records: 10_000, batch_ms: 30, threads: ThreadSettings::default(), formats: FormatSettings::default() }
     }
 }
 

@@ -116,6 +116,8 @@ impl KafkaOptions {
         let mut config = ClientConfig::new();
         config
             .set("linger.ms", "1")
+            // A transaction that follows the one before at once is answered with "concurrent transactions": ask again soon.
+            .set("retry.backoff.ms", "10")
             .set("compression.type", "lz4")
             .set("queue.buffering.max.messages", "500000")
             // Outputs are far smaller; a dead letter holds its record whole.
