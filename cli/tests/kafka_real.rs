@@ -2,30 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "helpers of tests")]
 
+mod support;
+
 use std::fs;
-use std::io::Write as _;
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use serde_json::Value;
-
-/// Starts a broker that goes when this process goes; `None` (said loudly) where there can be none.
-fn broker() -> Option<String> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/kafka/broker");
-    let pid = std::process::id().to_string();
-    let folder = std::env::temp_dir().join(format!("tributary-kafka-{pid}"));
-    let arguments = ["start", "--port", "0", "--owner", &pid, "--dir"];
-    let started = Command::new(script).args(arguments).arg(&folder).stderr(Stdio::inherit()).output().unwrap();
-    let required = std::env::var_os("TRIBUTARY_REQUIRE_KAFKA").is_some_and(|value| value == "1");
-    if started.status.code() == Some(3) && !required {
-        // Not through the macros: the test harness would hold it back.
-        let line = "\n==== SKIPPED: tests on real Kafka: Java or Maven Central cannot be reached from this machine ====\n";
-        std::io::stderr().write_all(line.as_bytes()).unwrap();
-        return None;
-    }
-    assert!(started.status.success(), "the broker did not start: {}", started.status);
-    Some(String::from_utf8(started.stdout).unwrap().trim().to_owned())
-}
+use support::broker;
 
 fn tributary(brokers: &str, args: &[&str]) -> Output {
     let set = format!("kafka.brokers={brokers}");
