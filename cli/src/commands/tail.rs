@@ -6,8 +6,9 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use serde_json::{Value, json};
-use tributary_proto::{Account, AttributorMessage, CreditUpdate, DeadLetter, IdentityMessage, Message, Profile};
+use tributary_proto::{AttributorMessage, IdentityMessage, Message};
 use tributary_runtime::config::settings::Format;
+use tributary_runtime::format::to_json;
 use tributary_runtime::topic::Topic;
 
 use crate::args::Global;
@@ -94,10 +95,7 @@ pub fn write_line(out: &mut impl Write, topic: Topic, format: Format, found: &Fo
     let bytes = value.as_slice();
     match topic {
         _ if format == Format::Json || Topic::RAW.contains(&topic) => out.write_all(bytes)?,
-        Topic::Credits => serde_json::to_writer(&mut *out, &CreditUpdate::decode(bytes)?)?,
-        Topic::Profiles => serde_json::to_writer(&mut *out, &Profile::decode(bytes)?)?,
-        Topic::Accounts => serde_json::to_writer(&mut *out, &Account::decode(bytes)?)?,
-        Topic::DeadLetters => serde_json::to_writer(&mut *out, &DeadLetter::decode(bytes)?)?,
+        Topic::Credits | Topic::Profiles | Topic::Accounts | Topic::DeadLetters => out.write_all(&to_json(topic, bytes)?)?,
         Topic::IdentityInbox => serde_json::to_writer(&mut *out, &internal(found, IdentityMessage::decode(bytes)?))?,
         _ => serde_json::to_writer(&mut *out, &internal(found, AttributorMessage::decode(bytes)?))?,
     }
@@ -118,6 +116,8 @@ fn internal(found: &Found, message: impl std::fmt::Debug) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use tributary_proto::CreditUpdate;
+
     use super::*;
 
     fn line(topic: Topic, format: Format, key: &[u8], value: Option<Vec<u8>>) -> anyhow::Result<String> {
