@@ -29,6 +29,9 @@ impl Node {
         let actor = keys::identifier(hash);
         let known: Option<IdentifierState> = get_message(state, &actor, keys::NODE)?;
         let new = known.is_none();
+        if new {
+            state.begins(&actor);
+        }
         let record =
             known.unwrap_or_else(|| IdentifierState { identifier: Some(identifier.clone()), ..IdentifierState::default() });
         Ok(Self { identifier: identifier.clone(), hash, state: record, actor, new, changed: new })

@@ -262,6 +262,7 @@ impl<S: Session> Worker<S> {
 
     /// Moves what the stage wrote into the transaction, with its partition.
     fn route(&mut self, transaction: &mut Transaction) -> Result<(), WorkerError> {
+        transaction.outputs.reserve_exact(self.outbox.outputs.len());
         for (mut output, timestamp_ms) in self.outbox.take_outputs() {
             if self.options.json.contains(&output.topic)
                 && let Some(bytes) = &output.value

@@ -66,7 +66,11 @@ impl Ledger<'_> {
         if !readable || !own {
             return Err(malformed().into());
         }
-        let mut head: LedgerState = state::get_message(self.state, &self.actor, &HEAD)?.unwrap_or_default();
+        let known = state::get_message(self.state, &self.actor, &HEAD)?;
+        let mut head: LedgerState = known.unwrap_or_else(|| {
+            self.state.begins(&self.actor);
+            LedgerState::default()
+        });
         let of = (desired.stamp, desired.epoch);
         let buffered = (head.parts_stamp, head.parts_epoch);
         let follows = desired.part == 0 || (head.parts == desired.part && buffered == of);

@@ -86,7 +86,7 @@ impl Unit<'_, '_> {
             Standing::Resident => true,
             Standing::Expected => false,
         };
-        self.state.put(&self.actor, &keys::touch(&item.identifier, time_ms, raw), raw.to_vec());
+        self.state.put(&self.actor, &keys::touch(&item.identifier, time_ms, raw), raw);
         self.post.outbox.observe(&metrics::TOUCHES_STORED, "", 1);
         if resident && self.may_affect(time_ms)? {
             self.dirty().late.add(time_ms);

@@ -105,7 +105,7 @@ impl Unit<'_, '_> {
         }
         let resident = known.placement.is_some();
         for (raw, time_ms) in message.touches.into_iter().zip(times) {
-            self.state.put(&self.actor, &keys::touch(&hash, time_ms, &raw), raw);
+            self.state.put(&self.actor, &keys::touch(&hash, time_ms, &raw), &raw);
         }
         let mut stored = false;
         for track in message.tracks {

@@ -19,10 +19,9 @@ use crate::state::{Position, Write};
 use crate::topic::Topic;
 
 const OPERATION: &str = "committing";
-/// A slice of waiting for deliveries. The client's own flush waits in slices of 100 ms, and each out to its end.
-const DRAIN_SLICE: Duration = Duration::from_micros(300);
-/// A slice of waiting for room in the producer's queue.
-const ROOM_SLICE: Duration = Duration::from_millis(1);
+/// A slice of waiting for deliveries, or for room in the producer's queue. The client's own flush waits in slices of 100 ms, each out to
+/// its end, and spins for what is less than a millisecond: on a small machine that takes the broker's time.
+const WAIT_SLICE: Duration = Duration::from_micros(300);
 
 /// A record on its way out.
 struct Outgoing<'a> {
@@ -129,9 +128,7 @@ impl KafkaSession {
             self.send_changes(producer, self.options.topics.of(changelog), transaction, next, end)?;
         }
         self.send_offsets(producer, transaction, end)?;
-        while producer.in_flight_count() > 0 && !producer.context().has_failed() && Instant::now() < end {
-            producer.poll(DRAIN_SLICE);
-        }
+        drain(producer, end);
         if !producer.context().has_failed() {
             producer.commit_transaction(end.saturating_duration_since(Instant::now()))?;
         }
@@ -274,11 +271,27 @@ fn send(producer: &Produced, outgoing: Outgoing<'_>, end: Instant) -> Result<(),
             Err((error, refused))
                 if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull) && Instant::now() < end =>
             {
-                producer.poll(ROOM_SLICE);
+                serve(producer);
                 record = refused;
             }
             Err((error, _)) => return Err(Failed::Delivery(outgoing.topic.to_owned(), error)),
         }
+    }
+}
+
+/// Waits until every record was delivered, or one was not, or until `end`.
+fn drain(producer: &Produced, end: Instant) {
+    while producer.in_flight_count() > 0 && !producer.context().has_failed() && Instant::now() < end {
+        serve(producer);
+    }
+}
+
+/// Takes in the next delivery report; waits a slice where there is none.
+fn serve(producer: &Produced) {
+    let before = producer.in_flight_count();
+    producer.poll(Duration::ZERO);
+    if producer.in_flight_count() == before {
+        std::thread::sleep(WAIT_SLICE);
     }
 }
 

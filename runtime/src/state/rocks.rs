@@ -344,6 +344,7 @@ fn database_options(budget: &StoreBudget) -> Options {
     options.set_write_buffer_size(MEMTABLE_BYTES_MAX);
     options.set_max_write_buffer_number(3);
     options.set_memtable_prefix_bloom_ratio(0.1);
+    options.set_memtable_whole_key_filtering(true);
     options.set_level_compaction_dynamic_level_bytes(true);
     options.set_max_background_jobs(2);
     options.set_max_open_files(256);
