@@ -150,8 +150,9 @@ impl Core {
         if said.links_accounts {
             self.link_news(cx, node, said.accounts, said, &mut own, news)?;
         }
-        if !said.people.is_empty() {
-            for account in said.accounts {
+        // Accounts that the event links are told when they were seen with their links.
+        if !said.people.is_empty() || !said.links_accounts {
+            for account in said.accounts.iter().filter(|account| **account != node.identifier) {
                 if node.add_account_report(cx.state, account.hash(), said.time_ms)? {
                     merge_earliest(&mut about(news, account).earliest_ms, Some(said.time_ms));
                 }

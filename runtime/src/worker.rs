@@ -93,6 +93,21 @@ pub struct Worker<S> {
     batch: Batch,
     outbox: Outbox,
     partition_counts: BTreeMap<Topic, u32>,
+    /// Whether a step failed and was not recovered from yet.
+    recovering: bool,
+}
+
+/// What came of a turn of the loop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// A batch of this many records was committed.
+    Worked(usize),
+    /// A batch was not committed: the next turn tries to recover.
+    Aborted,
+    /// Not recovered yet: the next turn tries again.
+    NotRecovered,
+    /// All is as after the last commit.
+    Recovered,
 }
 
 /// Longest wait between attempts to recover.
@@ -110,6 +125,7 @@ impl<S: Session> Worker<S> {
             batch: Batch::default(),
             outbox: Outbox::default(),
             partition_counts: BTreeMap::new(),
+            recovering: false,
         }
     }
 
@@ -120,37 +136,58 @@ impl<S: Session> Worker<S> {
     pub fn run(&mut self, pulse: &Pulse) -> Result<(), WorkerError> {
         let mut pause = Duration::ZERO;
         while !pulse.stopping() {
-            match self.step() {
-                Ok(records) => {
+            match self.turn()? {
+                Turn::Worked(records) => {
                     pulse.turn(records);
                     pause = Duration::ZERO;
                 }
-                Err(WorkerError::Log { source: error @ LogError::Recover { .. }, .. }) => {
-                    tracing::warn!(stage = self.log.stage, %error, "transaction aborted");
+                Turn::Aborted => {
                     metrics::count_recovery(self.log.stage);
                     std::thread::sleep(pause);
                     pause = (pause * 2).clamp(Duration::from_millis(50), RECOVERY_PAUSE_MAX);
-                    self.recover(pulse)?;
                 }
-                Err(error) => return Err(error),
-            }
-        }
-        self.session.close().map_err(|source| self.log_error(source))
-    }
-
-    fn recover(&mut self, pulse: &Pulse) -> Result<(), WorkerError> {
-        while !pulse.stopping() {
-            pulse.turn(0);
-            match self.session.recover() {
-                Ok(()) => return Ok(()),
-                Err(error @ LogError::Recover { .. }) => {
-                    tracing::warn!(stage = self.log.stage, %error, "not recovered yet");
+                Turn::NotRecovered => {
+                    pulse.turn(0);
                     std::thread::sleep(RECOVERY_PAUSE_MAX);
                 }
-                Err(source) => return Err(self.log_error(source)),
+                Turn::Recovered => pulse.turn(0),
             }
         }
-        Ok(())
+        self.close()
+    }
+
+    /// One turn of the loop: a step, or one attempt to recover from a step that failed.
+    ///
+    /// # Errors
+    /// What cannot be recovered from.
+    pub fn turn(&mut self) -> Result<Turn, WorkerError> {
+        let recovering = self.recovering;
+        let done = if recovering {
+            self.session.recover().map(|()| Turn::Recovered).map_err(|source| self.log_error(source))
+        } else {
+            self.step().map(Turn::Worked)
+        };
+        match done {
+            Err(WorkerError::Log { source: error @ LogError::Recover { .. }, .. }) => {
+                let what = if recovering { "not recovered yet" } else { "transaction aborted" };
+                tracing::warn!(stage = self.log.stage, %error, what);
+                self.recovering = true;
+                Ok(if recovering { Turn::NotRecovered } else { Turn::Aborted })
+            }
+            Ok(turn) => {
+                self.recovering = false;
+                Ok(turn)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Leaves the log with nothing open.
+    ///
+    /// # Errors
+    /// What the log says.
+    pub fn close(&mut self) -> Result<(), WorkerError> {
+        self.session.close().map_err(|source| self.log_error(source))
     }
 
     /// Polls and commits one batch; returns the number of records in it.

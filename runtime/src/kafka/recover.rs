@@ -11,7 +11,7 @@ use super::context::ProducerEvents;
 use super::failure::{Remedy, SAME_INSTANCE, remedy};
 use super::metrics;
 use super::session::{KafkaSession, Produced};
-use crate::log::{Assignment, LogError};
+use crate::log::LogError;
 
 const OPERATION: &str = "recovering";
 /// One attempt to settle the former transaction. Short, so that a worker that is told to stop gets to see it.
@@ -57,7 +57,7 @@ impl KafkaSession {
             return Err(LogError::stop(OPERATION, SAME_INSTANCE));
         }
         tracing::warn!(stage = self.log.stage, why, "the Kafka consumer is replaced");
-        let owned: Vec<u32> = self.owned.keys().copied().collect();
+        let owned: Vec<u32> = self.owned.partitions().collect();
         for partition in owned {
             self.drop_owned(partition);
         }
@@ -76,10 +76,10 @@ impl KafkaSession {
 
     /// Everything owned is void in memory and begun from its committed offsets.
     fn begin_again(&mut self) -> Result<(), LogError> {
-        if self.owned.is_empty() {
+        let partitions: BTreeSet<u32> = self.owned.partitions().collect();
+        if partitions.is_empty() {
             return Ok(());
         }
-        let partitions: BTreeSet<u32> = self.owned.keys().copied().collect();
         let Some(committed) = self.committed(&partitions)? else {
             return Err(LogError::recover(OPERATION, "no answer about the committed offsets yet"));
         };
@@ -87,9 +87,9 @@ impl KafkaSession {
         if let Some(restorer) = &mut self.restorer {
             partitions.iter().for_each(|partition| restorer.cancel(*partition));
         }
-        self.changes.retain(|change| matches!(change, Assignment::Revoked { .. }));
-        self.changes.extend(partitions.iter().map(|partition| Assignment::Revoked { partition: *partition }));
-        self.begin(committed, &list)?;
+        self.prepare(&committed, &list)?;
+        self.owned.begin_again(committed);
+        self.count_restoring();
         self.seek(list)
     }
 

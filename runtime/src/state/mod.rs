@@ -3,7 +3,6 @@
 //! An *actor* is an identifier, a milestone, a unit or a ledger. Its [`ActorKey`] is a tag and a hash; what it keeps stands under
 //! sub-keys in byte order, so that a part of it can be scanned. No core ever scans across actors.
 
-#[cfg(feature = "native")]
 mod load;
 mod overlay;
 #[cfg(feature = "native")]
@@ -13,11 +12,10 @@ mod slots;
 use prost::Message;
 use tributary_proto::Hash128;
 
-#[cfg(feature = "native")]
 pub use load::Load;
 pub use overlay::{Base, EmptyBase, Overlay, Write};
 #[cfg(feature = "native")]
-pub use rocks::{INPUTS_KEY, Position, RocksStore, StoreBudget, StoreError};
+pub use rocks::{RocksStore, StoreBudget, StoreError};
 
 /// Length of an [`ActorKey`] in bytes.
 pub const ACTOR_KEY_LEN: usize = 17;

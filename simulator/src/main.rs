@@ -1,0 +1,2 @@
+//! see lib
+fn main() {}
