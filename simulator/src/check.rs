@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tributary_proto::{Account, CreditUpdate, Message, Profile, WHOLE_NANO};
 
 use crate::oracle::credit::{CreditTable, RowKey, as_row};
-use crate::oracle::{Rules, Verdict};
+use crate::oracle::Verdict;
 
 /// What was committed to the output topics, each in the order of its partitions.
 #[derive(Debug, Clone, Default)]
@@ -40,12 +40,12 @@ impl Outputs {
 ///
 /// # Errors
 /// The first differences.
-pub fn check(outputs: &Outputs, verdict: &Verdict, rules: &Rules) -> Result<(), String> {
+pub fn check(outputs: &Outputs, verdict: &Verdict) -> Result<(), String> {
     check_profiles(outputs, verdict)?;
     check_accounts(outputs, verdict)?;
     let table = fold_credits(&outputs.credits)?;
     compare("credit row", &table, &verdict.credits)?;
-    check_sums(&table, verdict, rules)
+    check_sums(&table, verdict)
 }
 
 fn check_profiles(outputs: &Outputs, verdict: &Verdict) -> Result<(), String> {
@@ -119,7 +119,7 @@ fn fold_credits(updates: &[CreditUpdate]) -> Result<CreditTable, String> {
 }
 
 /// Weights sum to exactly one, values to the milestone's.
-fn check_sums(table: &CreditTable, verdict: &Verdict, _rules: &Rules) -> Result<(), String> {
+fn check_sums(table: &CreditTable, verdict: &Verdict) -> Result<(), String> {
     let mut sums: BTreeMap<(&str, &str), (i128, i128)> = BTreeMap::new();
     let mut expected: BTreeMap<(&str, &str), i128> = BTreeMap::new();
     for ((milestone, model, _), row) in table {

@@ -7,7 +7,6 @@ mod events;
 mod render;
 mod rules;
 
-use tributary_attributor::plan::Plan;
 use tributary_ingest::{Decoded, Decoder, Settings as IngestSettings};
 use tributary_proto::{Event, Source};
 use tributary_runtime::topic::Topic;
@@ -68,11 +67,7 @@ impl History {
     }
 
     /// What ingest's decoder makes of each record. That it decodes rightly is shown by its own tests.
-    ///
-    /// # Errors
-    /// When the settings are not valid.
-    pub fn outcomes(&self) -> Result<Vec<Outcome>, String> {
-        let decoder = Decoder::new(&self.ingest).map_err(|error| error.to_string())?;
+    pub fn outcomes(&self, decoder: &Decoder) -> Vec<Outcome> {
         let mut decoded = Decoded::default();
         let outcome = |raw: &Raw| {
             decoded.clear();
@@ -82,17 +77,7 @@ impl History {
                 Err(_) => Outcome { events: Vec::new(), dead: 1 },
             }
         };
-        Ok(self.records.iter().map(outcome).collect())
-    }
-
-    /// Whether the settings can be.
-    ///
-    /// # Errors
-    /// What is wrong with them.
-    pub fn check(&self) -> Result<(), String> {
-        self.rules.identity.compile().map_err(|errors| format!("{errors:?}"))?;
-        Plan::compile(&self.rules.attribution).map_err(|error| error.to_string())?;
-        Decoder::new(&self.ingest).map(|_| ()).map_err(|error| error.to_string())
+        self.records.iter().map(outcome).collect()
     }
 }
 
@@ -104,8 +89,8 @@ mod tests {
     fn every_seed_has_valid_settings_and_most_records_are_events() {
         for seed in 0..200 {
             let history = History::of(seed);
-            history.check().unwrap();
-            let outcomes = history.outcomes().unwrap();
+            let pipeline = crate::pipeline::Pipeline::compile(&history.ingest, &history.rules).unwrap();
+            let outcomes = history.outcomes(pipeline.decoder());
             let dead: usize = outcomes.iter().map(|outcome| outcome.dead).sum();
             assert!(dead * 2 < outcomes.len().max(10), "seed {seed}: {dead} of {} are dead", outcomes.len());
         }
