@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tributary_proto::{Hash128, Milestone};
 
+use tributary_runtime::planted::planted;
+
 use crate::moments;
 use crate::plan::{LEAD_STAGE, Plan};
 use crate::wire::{Malformed, TouchView};
@@ -79,8 +81,10 @@ impl<'t> Journey<'t> {
     /// milestones of the unit that are not withdrawn, `of` included.
     pub fn build(sorted: &'t [Touchpoint<'t>], of: &Milestone, live: &[&Milestone], plan: &Plan) -> Self {
         let from_ms = plan.window(&of.kind).start_ms(of, live);
+        let from_ms = from_ms.saturating_add(i64::from(planted("window_begins_late")));
         let from = sorted.partition_point(|touch| touch.view.time_ms < from_ms);
-        let to = sorted.partition_point(|touch| touch.view.time_ms <= of.time_ms);
+        let until_ms = of.time_ms.saturating_sub(i64::from(planted("window_ends_before_the_milestone")));
+        let to = sorted.partition_point(|touch| touch.view.time_ms <= until_ms);
         let window = sorted.get(from..to).unwrap_or_default();
 
         let mut folded = Folded::default();
@@ -125,7 +129,7 @@ impl<'t> Journey<'t> {
         if count <= max {
             return;
         }
-        let singled = self.stages.iter().copied().chain([self.close, Some(0), self.first_identified(), self.last_non_direct()]);
+        let singled = self.stages.iter().copied().chain([self.close, Some(0).filter(|_| !planted("long_journey_loses_its_first")), self.first_identified(), self.last_non_direct()]);
         let mut kept: BTreeSet<usize> = singled.flatten().collect();
         for at in (0..count).rev() {
             if kept.len() >= max {
@@ -149,7 +153,7 @@ fn without_duplicates<'t>(window: &'t [Touchpoint<'t>], folded: &mut Folded) -> 
     let mut hashes: Vec<Hash128> = window.iter().map(|touch| touch.event_hash).collect();
     hashes.sort_unstable();
     hashes.dedup();
-    if hashes.len() == window.len() {
+    if hashes.len() == window.len() || planted("same_event_counts_twice") {
         return window.iter().collect();
     }
     folded.duplicates = window.len() - hashes.len();
@@ -168,7 +172,7 @@ fn without_sessions<'t>(touches: Vec<&'t Touchpoint<'t>>, gap_ms: i64, folded: &
     let mut kept = touches;
     kept.retain(|touch| match latest.insert(touch.profile, touch) {
         Some(previous) => {
-            touch.view.time_ms.saturating_sub(previous.view.time_ms) > gap_ms || previous.session() != touch.session()
+            touch.view.time_ms.saturating_sub(previous.view.time_ms) > gap_ms - i64::from(planted("session_gap_exclusive")) || previous.session() != touch.session()
         }
         None => true,
     });

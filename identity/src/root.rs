@@ -2,6 +2,7 @@
 
 use tributary_proto::identity_message::Body;
 use tributary_proto::{Absorb, Facts, Hash128, Identifier, Join, Member, Place, Placement, Published, Subscribe, kind};
+use tributary_runtime::planted::planted;
 use tributary_runtime::stage::Context;
 use tributary_runtime::state::StateError;
 
@@ -42,7 +43,9 @@ impl Core {
         }
         match node.state.parent.clone() {
             Some(parent) => {
-                self.tell(cx, &parent, Body::Facts(facts));
+                if !planted("facts_stop_below_the_root") {
+                    self.tell(cx, &parent, Body::Facts(facts));
+                }
                 Ok(())
             }
             None => self.learn(cx, node, facts),
@@ -60,7 +63,7 @@ impl Core {
     /// Whether the node has just been linked to more identifiers than one person can have.
     fn finds_itself_shared(&self, cx: &mut Context<'_>, node: &mut Node) -> bool {
         let over = node.state.strong_links > self.rules.shared_after || node.state.links > self.rules.shared_any;
-        let found = over && !node.state.shared;
+        let found = over && !node.state.shared && !planted("shared_not_noticed");
         if found {
             node.edit().shared = true;
             cx.outbox.observe(&metrics::SHARED, "", 1);
@@ -126,12 +129,17 @@ impl Core {
         if meant_for_shared || other == *to {
             // A shared identifier joins nobody. And a root that meets itself is done.
         } else if let Some(parent) = node.state.parent.clone() {
-            self.tell(cx, &parent, Body::Join(join));
+            if !planted("join_stops_below_the_root") {
+                self.tell(cx, &parent, Body::Join(join));
+            }
         } else if (join.rank, std::cmp::Reverse(other.hash())) > (node.rank(), std::cmp::Reverse(node.hash)) {
             self.hang(cx, &mut node, &other)?;
         } else {
+            let answer_lost = planted("join_not_answered");
             let answer = Join { about: None, root: Some(node.identifier.clone()), rank: node.rank() };
-            self.tell(cx, &other, Body::Join(answer));
+            if !answer_lost {
+                self.tell(cx, &other, Body::Join(answer));
+            }
         }
         node.save(cx.state);
         Ok(())
@@ -139,11 +147,14 @@ impl Core {
 
     /// A root hangs under another and sends it all it has.
     fn hang(&mut self, cx: &mut Context<'_>, node: &mut Node, above: &Identifier) -> Result<(), StateError> {
-        let parts = Component::of(node.hash).take(cx.state, &node.identifier, node.state.epoch)?;
+        let parts = Component::of(node.hash).take(cx.state, &node.identifier, node.state.epoch, self.rules.part_bytes_max)?;
         node.edit().parent = Some(above.clone());
         self.dirty.remove(&node.hash);
         cx.outbox.observe(&metrics::MERGES, "", 1);
         for part in parts {
+            if planted("last_part_of_component_lost") && part.part > 0 && !part.more {
+                continue;
+            }
             self.tell(cx, above, Body::Absorb(part));
         }
         Ok(())
@@ -159,7 +170,7 @@ impl Core {
         }
         let component = Component::of(node.hash);
         let record = node.edit();
-        record.epoch = record.epoch.max(part.epoch) + 1;
+        record.epoch = if planted("epoch_lost_in_merge") { record.epoch } else { record.epoch.max(part.epoch) + 1 };
         for member in &part.members {
             if component.add_member(cx.state, member)?.new {
                 record.members += 1;

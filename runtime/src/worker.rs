@@ -11,6 +11,7 @@ use tributary_proto::{DeadLetter, partition};
 use crate::format::{self, FormatError};
 use crate::log::{Assignment, Batch, BatchLimits, LogError, Routed, Session, StageLog, Transaction};
 use crate::metrics;
+use crate::planted::planted;
 use crate::service::Pulse;
 use crate::stage::{Context, Outbox, Record, Rejection, Share, Stage, StageError};
 use crate::state::{Base, Overlay, StateError};
@@ -211,6 +212,7 @@ impl<S: Session> Worker<S> {
     fn apply(&mut self, changes: Vec<Assignment>) -> Result<(), LogError> {
         for change in changes {
             match change {
+                Assignment::Revoked { .. } if planted("cache_survives_reassignment") => {}
                 Assignment::Revoked { partition } => {
                     self.slots.remove(&partition);
                 }
@@ -226,6 +228,9 @@ impl<S: Session> Worker<S> {
             Some(inbox) => self.session.partitions(*inbox)?,
             None => 0,
         };
+        if planted("cache_survives_reassignment") && self.slots.contains_key(&partition) {
+            return Ok(());
+        }
         let stage = (self.build)(Share { partition, partitions });
         self.slots.insert(partition, Slot { stage, state: Overlay::new(base), newest_ms: None });
         Ok(())
@@ -256,7 +261,8 @@ impl<S: Session> Worker<S> {
         let mut transaction = Transaction::default();
         let mut offsets: BTreeMap<(Topic, u32), u64> = BTreeMap::new();
         for record in batch.records() {
-            offsets.insert((record.topic, record.partition), record.offset + 1);
+            let next = if planted("offset_not_plus_one") { record.offset } else { record.offset + 1 };
+            offsets.insert((record.topic, record.partition), next + u64::from(planted("offset_plus_two")));
             self.handle(&record, &mut transaction)?;
         }
         self.end_batch(&mut transaction)?;
@@ -277,6 +283,9 @@ impl<S: Session> Worker<S> {
             Err(StageError::State(source)) => return Err(WorkerError::State { stage, partition, source }),
         }
         for rejection in self.outbox.rejections.drain(..) {
+            if planted("dead_letter_lost") {
+                break;
+            }
             transaction.dead_letters.push(dead_letter(stage, record, rejection));
         }
         Ok(())
@@ -286,6 +295,9 @@ impl<S: Session> Worker<S> {
         let stage = self.log.stage;
         let owned: Vec<(u32, i64)> = self.slots.iter().filter_map(|(at, slot)| Some((*at, slot.newest_ms?))).collect();
         for (partition, newest_ms) in owned {
+            if planted("batch_ended_for_one_partition") && partition % 2 == 1 {
+                continue;
+            }
             let Some(slot) = self.slots.get_mut(&partition) else { continue };
             self.outbox.caused_at(newest_ms);
             let mut context = Context { state: &mut slot.state, outbox: &mut self.outbox };
@@ -327,8 +339,12 @@ impl<S: Session> Worker<S> {
         self.batch.clear();
         self.outbox = Outbox::default();
         for slot in self.slots.values_mut() {
-            slot.stage.discard_batch();
-            slot.state.discard();
+            if !planted("stage_keeps_aborted_batch") {
+                slot.stage.discard_batch();
+            }
+            if !planted("cache_keeps_aborted_batch") {
+                slot.state.discard();
+            }
             slot.newest_ms = None;
         }
     }

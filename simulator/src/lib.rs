@@ -14,6 +14,7 @@
 //! something goes wrong. When all has drained, the [audit] compares everything with everything, and with the [oracle].
 
 pub mod audit;
+pub mod campaign;
 pub mod check;
 pub mod cluster;
 pub mod draw;
@@ -21,8 +22,10 @@ pub mod faults;
 pub mod history;
 pub mod oracle;
 pub mod pipeline;
+pub mod planted;
 pub mod run;
 pub mod session;
+pub mod shrink;
 pub mod store;
 pub mod wire;
 pub mod world;

@@ -29,16 +29,18 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Compiles settings.
+    /// Compiles settings. What is sent in parts is cut below `part_bytes_max`, where that is given.
     ///
     /// # Errors
     /// What is wrong with them.
-    pub fn compile(ingest: &IngestSettings, rules: &oracle::Rules) -> Result<Self, String> {
-        Ok(Self {
-            decoder: decoder(ingest)?,
-            rules: Arc::new(rules.identity.compile().map_err(|errors| format!("{errors:?}"))?),
-            plan: Arc::new(Plan::compile(&rules.attribution).map_err(|error| error.to_string())?),
-        })
+    pub fn compile(ingest: &IngestSettings, rules: &oracle::Rules, part_bytes_max: Option<usize>) -> Result<Self, String> {
+        let mut identity = rules.identity.compile().map_err(|errors| format!("{errors:?}"))?;
+        let mut plan = Plan::compile(&rules.attribution).map_err(|error| error.to_string())?;
+        if let Some(bytes_max) = part_bytes_max {
+            identity.part_bytes_max = bytes_max;
+            plan.message_bytes_max = bytes_max;
+        }
+        Ok(Self { decoder: decoder(ingest)?, rules: Arc::new(identity), plan: Arc::new(plan) })
     }
 
     /// The decoder of raw records.

@@ -28,7 +28,7 @@ pub struct Case {
     pub keep: Option<Vec<usize>>,
     /// Faults that do not strike.
     pub without: BTreeSet<Fault>,
-    /// How many faults may strike.
+    /// How many faults may strike once the history is on its way.
     pub faults_max: usize,
 }
 
@@ -92,9 +92,10 @@ fn attempt(case: &Case, trace: bool) -> Result<Report, String> {
         let kept = history.records.iter().enumerate().filter(|(at, _)| keep.contains(at));
         history.records = kept.map(|(_, raw)| raw.clone()).collect();
     }
-    let pipeline = Pipeline::compile(&history.ingest, &history.rules)?;
-    let outcomes = history.outcomes(pipeline.decoder());
     let mut draw = Draw::new(case.seed, 1);
+    let part_bytes_max = draw.percent(50).then(|| draw.between(200, 2_000));
+    let pipeline = Pipeline::compile(&history.ingest, &history.rules, part_bytes_max)?;
+    let outcomes = history.outcomes(pipeline.decoder());
     let faults = Faults::of(case.seed, &case.without, case.faults_max);
     let (cluster, partitions) = cluster(&mut draw);
     let world = World::new(cluster, faults, Draw::new(case.seed, 3), pipeline, trace);

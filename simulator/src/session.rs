@@ -11,7 +11,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 
-use tributary_runtime::exactly_once::{Admission, Change, Failed, Inputs, Ownership, Progress, Restore, VERSION, commit};
+use tributary_runtime::exactly_once::{Admission, Anew, Change, Failed, Inputs, Ownership, Progress, Restore, VERSION, commit, go_back};
 use tributary_runtime::log::{Assignment, Batch, BatchLimits, LogError, Session, StageLog, Transaction};
 use tributary_runtime::stage::Record;
 use tributary_runtime::topic::Topic;
@@ -340,34 +340,49 @@ impl Session for SimSession {
     }
 
     fn recover(&mut self) -> Result<(), LogError> {
-        const OPERATION: &str = "recovering";
-        let world = self.world()?;
-        self.producer = None;
-        if world.cluster.borrow_mut().group(self.log.stage).is_replaced(&self.instance, self.membership) {
-            self.fate.replaced.set(true);
-            return Err(LogError::stop(OPERATION, "another process has the same instance name and took over"));
-        }
-        // The order matters: once the new producer has its epoch, the former transaction is settled whole, and what is committed is
-        // what was.
-        let id = format!("{}-{}", self.log.stage, self.instance);
-        let epoch = world.cluster.borrow_mut().init_producer(&id);
-        let epoch = epoch.map_err(|_| LogError::recover(OPERATION, "the former transaction is not settled yet"))?;
-        self.producer = Some(SimProducer { id, epoch });
-        let partitions: Vec<u32> = self.owned.partitions().collect();
-        let Some(committed) = self.committed(&world, &partitions) else {
-            self.producer = None;
-            return Err(LogError::recover(OPERATION, "no answer about the committed offsets yet"));
-        };
-        partitions.iter().for_each(|partition| self.cancel(*partition));
-        self.fate.stores.borrow_mut().clear();
-        self.seek(&committed);
-        self.owned.begin_again(committed);
-        Ok(())
+        go_back(self)
     }
 
     fn close(&mut self) -> Result<(), LogError> {
         self.producer = None;
         self.owned.clear();
+        Ok(())
+    }
+}
+
+impl Anew for SimSession {
+    type Producer = SimProducer;
+
+    fn slot(&mut self) -> &mut Option<SimProducer> {
+        &mut self.producer
+    }
+
+    fn replace_consumer(&mut self) -> Result<(), LogError> {
+        let world = self.world()?;
+        if world.cluster.borrow_mut().group(self.log.stage).is_replaced(&self.instance, self.membership) {
+            self.fate.replaced.set(true);
+            return Err(LogError::stop("recovering", "another process has the same instance name and took over"));
+        }
+        Ok(())
+    }
+
+    fn new_producer(&mut self) -> Result<SimProducer, LogError> {
+        let id = format!("{}-{}", self.log.stage, self.instance);
+        let epoch = self.world()?.cluster.borrow_mut().init_producer(&id);
+        let epoch = epoch.map_err(|_| LogError::recover("recovering", "the former transaction is not settled yet"))?;
+        Ok(SimProducer { id, epoch })
+    }
+
+    fn committed_offsets(&mut self) -> Result<Option<BTreeMap<u32, Inputs>>, LogError> {
+        let partitions: Vec<u32> = self.owned.partitions().collect();
+        Ok(self.committed(&*self.world()?, &partitions))
+    }
+
+    fn begin_again(&mut self, committed: BTreeMap<u32, Inputs>) -> Result<(), LogError> {
+        self.reading = None;
+        self.fate.stores.borrow_mut().clear();
+        self.seek(&committed);
+        self.owned.begin_again(committed);
         Ok(())
     }
 }

@@ -6,6 +6,7 @@ use tributary_proto::DeadLetter;
 
 use super::{INPUTS_KEY, Inputs, Ownership, Position, Store};
 use crate::log::{LogError, Routed, Transaction};
+use crate::planted::planted;
 
 /// What a commit asks of the log, in the order in which [`commit`] asks it.
 pub trait Wire {
@@ -91,9 +92,19 @@ pub fn commit<W: Wire, S: Store>(
     let next = ownership.next_inputs(transaction)?;
     let positions = match transact(wire, &producer, keeps_state, transaction, &next) {
         Ok(positions) => positions,
-        Err(error) => return Err(Failed::Wire(producer, error)),
+        Err(_) if planted("producer_reused") => {
+            *slot = Some(producer);
+            return Err(LogError::recover("committing", "the outcome is not known").into());
+        }
+        Err(error) => {
+            if planted("store_written_before_commit") && keeps_state {
+                let positions = stands_at(ownership, &next);
+                write_stores(ownership, transaction, &next, &positions, now_ms())?;
+            }
+            return Err(Failed::Wire(producer, error));
+        }
     };
-    if keeps_state {
+    if keeps_state && !planted("store_not_written") {
         write_stores(ownership, transaction, &next, &positions, now_ms())?;
     }
     *slot = Some(producer);
@@ -122,16 +133,30 @@ fn transact<W: Wire>(
     if keeps_state {
         for (partition, writes) in &transaction.state {
             for write in writes {
+                if planted("changes_not_in_transaction") && write.value.is_none() {
+                    continue;
+                }
                 wire.change(producer, *partition, &write.key, write.value.as_deref())?;
             }
         }
         // Behind the changes: who reads them has read all of the transaction's changes of the partition.
         for (partition, inputs) in next {
+            if planted("inputs_not_in_changelog") {
+                break;
+            }
             wire.inputs(producer, *partition, inputs)?;
         }
     }
-    wire.offsets(producer, transaction)?;
+    if !planted("offsets_not_in_transaction") {
+        wire.offsets(producer, transaction)?;
+    }
     wire.end(producer)
+}
+
+/// Where the stores stand. Only a planted bug asks.
+fn stands_at<S: Store>(ownership: &Ownership<S>, next: &BTreeMap<u32, Inputs>) -> BTreeMap<u32, u64> {
+    let position = |partition: &u32| ownership.get(*partition)?.store.as_ref()?.position().ok().flatten();
+    next.keys().map(|partition| (*partition, position(partition).map_or(0, |position| position.changelog_next))).collect()
 }
 
 /// Writes the committed changes to the stores. Must follow the commit: state is never ahead of the log.
@@ -153,7 +178,8 @@ fn write_stores<S: Store>(
         let changes = of_partition
             .map(|write| (write.key.as_slice(), write.value.as_deref()))
             .chain(std::iter::once((INPUTS_KEY, Some(encoded.as_slice()))));
-        let position = Position { changelog_next: *changelog_next, as_of_ms };
+        let beyond = u64::from(planted("position_beyond_the_transaction")) * 8;
+        let position = Position { changelog_next: *changelog_next + beyond, as_of_ms };
         store.write(changes, position).map_err(|error| LogError::stop(OPERATION, error))?;
     }
     Ok(())

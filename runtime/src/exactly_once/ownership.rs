@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Inputs;
 use crate::log::{Assignment, LogError, Transaction};
+use crate::planted::planted;
 use crate::state::EmptyBase;
 use crate::topic::Topic;
 
@@ -55,12 +56,13 @@ impl<S> Ownership<S> {
     /// Begins partitions from their committed offsets: those with state wait until they have it.
     pub fn begin(&mut self, committed: BTreeMap<u32, Inputs>) {
         for (partition, inputs) in committed {
-            let phase = if self.keeps_state { Phase::Restoring } else { Phase::Ready };
+            let unrestored = planted("state_not_restored");
+            let phase = if self.keeps_state && !unrestored { Phase::Restoring } else { Phase::Ready };
             // The store stays open when a partition is begun again: the worker may still hold it.
             let store = self.owned.remove(&partition).and_then(|owned| owned.store);
             let expected = expected(&inputs);
             self.owned.insert(partition, Owned { committed: inputs, expected, phase, store });
-            if !self.keeps_state {
+            if !self.keeps_state || unrestored {
                 self.changes.push(Assignment::Assigned { partition, base: Box::new(EmptyBase) });
             }
         }
@@ -86,7 +88,7 @@ impl<S> Ownership<S> {
             return Admission::Pass;
         };
         match owned.expected.iter_mut().find(|(of, _)| *of == topic) {
-            Some((_, next)) if offset < *next => return Admission::Back(*next),
+            Some((_, next)) if offset < *next && !planted("going_back_not_noticed") => return Admission::Back(*next),
             Some((_, next)) => *next = offset + 1,
             None => owned.expected.push((topic, offset + 1)),
         }

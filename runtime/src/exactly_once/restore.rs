@@ -6,6 +6,7 @@
 
 use super::{INPUTS_KEY, Inputs, Position, Store, VERSION};
 use crate::log::LogError;
+use crate::planted::planted;
 use crate::state::Load;
 
 const OPERATION: &str = "restoring the state";
@@ -71,6 +72,7 @@ impl<S: Store> Restore<S> {
         if let Some(known) = found
             && now_ms.saturating_sub(known.as_of_ms) > tombstones_ms
             && inputs_of(&store)? != committed
+            && !planted("old_store_kept")
         {
             tracing::warn!(partition, "the local state is older than the changelog's tombstones: restoring all of it");
             store.clear().map_err(failed)?;
@@ -96,7 +98,7 @@ impl<S: Store> Restore<S> {
 
     /// From which offset the changelog is to be read; `None`: from its beginning.
     pub fn read_from(&self) -> Option<u64> {
-        self.found.map(|position| position.changelog_next)
+        self.found.map(|position| position.changelog_next + u64::from(planted("restore_skips_one")))
     }
 
     /// The offset after the last record read.
@@ -127,7 +129,9 @@ impl<S: Store> Restore<S> {
         if key == INPUTS_KEY && (change.version != Some(VERSION) || change.value.and_then(Inputs::decode).is_none()) {
             return Err(foreign("was written by a version this one does not know; update this process"));
         }
-        self.load.push(key, change.value);
+        if !planted("restore_ignores_removals") || change.value.is_some() {
+            self.load.push(key, change.value);
+        }
         self.next = change.offset + 1;
         self.as_of_ms = change.written_ms;
         self.records += 1;
@@ -159,6 +163,7 @@ impl<S: Store> Restore<S> {
         let comparable = self.seen_end || !self.committed.0.is_empty();
         Ok(match () {
             () if comparable && held == self.committed => Progress::Current,
+            () if self.seen_end && planted("restore_ends_at_the_end") => Progress::Current,
             () if self.seen_end && held.is_ahead_of(&self.committed) => Progress::Ahead,
             () => Progress::Going,
         })
