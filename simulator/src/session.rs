@@ -23,7 +23,7 @@ use crate::wire::{SimWire, Trouble};
 use crate::world::World;
 
 /// Tombstones are kept for at least this long by the changelogs, as far as sessions know.
-pub const TOMBSTONES_MS: u64 = 1_000;
+pub const TOMBSTONES_MS: u64 = 400;
 
 /// What the world sees of a process.
 #[derive(Debug, Default)]
@@ -115,18 +115,18 @@ impl SimSession {
                 }
                 Some(Rebalance::Lost) => {
                     let lost: Vec<u32> = self.owned.partitions().collect();
-                    world.note(|| format!("{} was thrown out and joins again", self.instance));
+                    world.note(|| format!("{} {} was thrown out and joins again", self.log.stage, self.instance));
                     self.let_go(world, &lost, batch);
                     self.membership = world.join(self.log.stage, &self.instance);
                 }
                 Some(Rebalance::Revoke(partitions)) => {
-                    world.note(|| format!("{} lets go of {partitions:?}", self.instance));
+                    world.note(|| format!("{} {} lets go of {partitions:?}", self.log.stage, self.instance));
                     self.let_go(world, &partitions, batch);
                     world.cluster.borrow_mut().group(self.log.stage).released(&partitions, self.membership);
                 }
                 Some(Rebalance::Assign(partitions)) => {
                     let Some(committed) = self.committed(world, &partitions) else { return Ok(()) };
-                    world.note(|| format!("{} begins {partitions:?}", self.instance));
+                    world.note(|| format!("{} {} begins {partitions:?}", self.log.stage, self.instance));
                     world.cluster.borrow_mut().group(self.log.stage).taken(&partitions, self.membership);
                     self.seek(&committed);
                     self.owned.begin(committed);
@@ -194,6 +194,10 @@ impl SimSession {
             let committed = owned.committed.clone();
             let now_ms = world.cluster.borrow().now_ms;
             let restore = Restore::begin(partition, store, committed, now_ms, TOMBSTONES_MS)?;
+            world.note(|| {
+                let from = restore.read_from();
+                format!("{} {} restores {partition} from {from:?} to {}", self.log.stage, self.instance, restore.committed())
+            });
             self.reading = Some(Reading { next: restore.read_from().unwrap_or(0), restore });
         }
         self.may_crash(world, Fault::CrashInRestore).map_err(|trouble| trouble.error("restoring"))?;
@@ -205,7 +209,7 @@ impl SimSession {
                 let now_ms = world.cluster.borrow().now_ms;
                 let store = reading.restore.finish(now_ms)?;
                 self.fate.stores.borrow_mut().insert(partition, store.clone());
-                world.note(|| format!("{} has the state of {partition}", self.instance));
+                world.note(|| format!("{} {} has the state of {partition}", self.log.stage, self.instance));
                 if let Some(start) = self.owned.ready(partition, store) {
                     self.seek(&BTreeMap::from([(partition, start)]));
                 }

@@ -18,8 +18,8 @@ use crate::pipeline::Pipeline;
 use crate::session::{Fate, SimProducer, SimSession, TOMBSTONES_MS};
 use crate::store::{Disk, LocalStore};
 
-/// Tombstones are removed only when they are older than this: a restore may take its time.
-const COMPACTION_MS: u64 = 4 * TOMBSTONES_MS;
+/// How long tombstones are kept: a restore may take its time.
+const RETENTION_MS: u64 = 4 * TOMBSTONES_MS;
 /// Transactions are aborted when they are open for this long.
 const EXPIRE_MS: u64 = 60;
 /// How many processes may stand still at once.
@@ -420,10 +420,9 @@ impl World {
     fn compact(&self) -> usize {
         let mut gone = 0;
         let mut cluster = self.cluster.borrow_mut();
-        let before = cluster.now_ms.saturating_sub(COMPACTION_MS);
         for topic in Topic::ALL.into_iter().filter(|topic| topic.compacted()) {
             for partition in 0..cluster.partitions(topic) {
-                gone += cluster.compact(topic, partition, before);
+                gone += cluster.compact(topic, partition, RETENTION_MS);
             }
         }
         gone

@@ -280,8 +280,9 @@ impl Cluster {
     }
 
     /// Compacts a partition; returns how many records are gone.
-    pub fn compact(&mut self, topic: Topic, partition: u32, tombstones_ms: u64) -> usize {
-        self.partition(topic, partition).map_or(0, |partition| partition.compact(tombstones_ms))
+    pub fn compact(&mut self, topic: Topic, partition: u32, retention_ms: u64) -> usize {
+        let now_ms = self.now_ms;
+        self.partition(topic, partition).map_or(0, |partition| partition.compact(now_ms, retention_ms))
     }
 }
 

@@ -15,6 +15,8 @@ pub struct Entry {
     pub written_ms: u64,
     /// The transaction it belongs to.
     transaction: Option<u64>,
+    /// Of a tombstone that was compacted: until when it is kept for readers who have seen the value it removed.
+    keep_until_ms: Option<u64>,
     /// Whether it is a mark: it has an offset, and nobody sees it.
     mark: bool,
 }
@@ -22,7 +24,7 @@ pub struct Entry {
 impl Entry {
     /// A record.
     pub fn new(key: Vec<u8>, value: Option<Vec<u8>>, timestamp_ms: i64, written_ms: u64) -> Self {
-        Self { key, value, timestamp_ms, written_ms, transaction: None, mark: false }
+        Self { key, value, timestamp_ms, written_ms, transaction: None, keep_until_ms: None, mark: false }
     }
 }
 
@@ -77,8 +79,9 @@ impl Partition {
         !entry.mark && entry.transaction.is_none_or(|transaction| !self.aborted.contains(&transaction))
     }
 
-    /// Keeps of each key the latest committed record, and no tombstones written before `tombstones_ms`. Returns how many are gone.
-    pub fn compact(&mut self, tombstones_ms: u64) -> usize {
+    /// Keeps of each key the latest committed record. A tombstone that is the latest goes `retention_ms` after the first compaction that
+    /// found it so: who has read the value it removed has that long to read on. Returns how many records are gone.
+    pub fn compact(&mut self, now_ms: u64, retention_ms: u64) -> usize {
         let stable = self.stable_end();
         let mut latest: BTreeMap<&[u8], u64> = BTreeMap::new();
         for (offset, entry) in self.entries.range(..stable).filter(|(_, entry)| self.visible(entry)) {
@@ -87,8 +90,10 @@ impl Partition {
         let keep: BTreeSet<u64> = latest.into_values().collect();
         let before = self.entries.len();
         self.entries.retain(|offset, entry| {
-            let old_tombstone = entry.value.is_none() && entry.written_ms < tombstones_ms;
-            *offset >= stable || (keep.contains(offset) && !old_tombstone)
+            if *offset >= stable || !keep.contains(offset) {
+                return *offset >= stable;
+            }
+            entry.value.is_some() || now_ms <= *entry.keep_until_ms.get_or_insert(now_ms + retention_ms)
         });
         before - self.entries.len()
     }
@@ -127,9 +132,10 @@ mod tests {
         for entry in [record("a", Some("1")), record("b", Some("1")), record("a", Some("2")), record("b", None)] {
             partition.append(entry, None);
         }
-        assert_eq!(partition.compact(0), 2);
+        assert_eq!(partition.compact(7, 10), 2);
         assert_eq!(seen(&partition), [(2, "a".into()), (3, "b".into())]);
-        assert_eq!(partition.compact(1), 1);
+        assert_eq!(partition.compact(17, 10), 0);
+        assert_eq!(partition.compact(18, 10), 1);
         assert_eq!(seen(&partition), [(2, "a".into())]);
     }
 }
