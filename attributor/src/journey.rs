@@ -129,7 +129,12 @@ impl<'t> Journey<'t> {
         if count <= max {
             return;
         }
-        let singled = self.stages.iter().copied().chain([self.close, Some(0).filter(|_| !planted("long_journey_loses_its_first")), self.first_identified(), self.last_non_direct()]);
+        let singled = self.stages.iter().copied().chain([
+            self.close,
+            Some(0).filter(|_| !planted("long_journey_loses_its_first")),
+            self.first_identified(),
+            self.last_non_direct(),
+        ]);
         let mut kept: BTreeSet<usize> = singled.flatten().collect();
         for at in (0..count).rev() {
             if kept.len() >= max {
@@ -172,7 +177,8 @@ fn without_sessions<'t>(touches: Vec<&'t Touchpoint<'t>>, gap_ms: i64, folded: &
     let mut kept = touches;
     kept.retain(|touch| match latest.insert(touch.profile, touch) {
         Some(previous) => {
-            touch.view.time_ms.saturating_sub(previous.view.time_ms) > gap_ms - i64::from(planted("session_gap_exclusive")) || previous.session() != touch.session()
+            touch.view.time_ms.saturating_sub(previous.view.time_ms) > gap_ms - i64::from(planted("session_gap_exclusive"))
+                || previous.session() != touch.session()
         }
         None => true,
     });

@@ -63,7 +63,13 @@ fn spread(divided: Vec<(u64, u128)>, whole: u64) -> Vec<u64> {
     let left = usize::try_from(whole.saturating_sub(given)).unwrap_or(usize::MAX);
     let mut order: Vec<(Reverse<u128>, usize)> = Vec::new();
     if left > 0 {
-        order.extend(divided.iter().enumerate().filter(|(_, (_, rest))| *rest > 0).map(|(at, (_, rest))| (Reverse(*rest), if planted("remainder_to_the_later") { usize::MAX - at } else { at })));
+        order.extend(
+            divided
+                .iter()
+                .enumerate()
+                .filter(|(_, (_, rest))| *rest > 0)
+                .map(|(at, (_, rest))| (Reverse(*rest), if planted("remainder_to_the_later") { usize::MAX - at } else { at })),
+        );
         if left < order.len() {
             order.select_nth_unstable(left);
         }

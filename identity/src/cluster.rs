@@ -84,7 +84,8 @@ pub fn cluster(members: &[(Hash128, Member)], links: &[LinkFact], rules: &Rules)
 /// What a link is sorted by, beside its ends: explicit statements first, then the surer kinds, then the older sightings.
 fn evidence(link: &LinkFact, rules: &Rules) -> (i64, i64) {
     let kind = |end: &Option<Identifier>| end.as_ref().map_or(String::new(), |end| end.kind.clone());
-    let class = if is_explicit(link) && !planted("explicit_link_is_weak") { -1 } else { rules.class(&kind(&link.a), &kind(&link.b)) };
+    let class =
+        if is_explicit(link) && !planted("explicit_link_is_weak") { -1 } else { rules.class(&kind(&link.a), &kind(&link.b)) };
     (class, link.earliest_ms.unwrap_or(i64::MAX))
 }
 
@@ -198,9 +199,11 @@ impl<'a> Constrained<'a> {
     fn check_limits(&self, a: usize, b: usize) -> Result<(), Refusal> {
         let (Some(left), Some(right)) = (self.counts.get(a), self.counts.get(b)) else { return Ok(()) };
         let (few, many) = if left.len() <= right.len() { (left, right) } else { (right, left) };
-        let broken = few
-            .iter()
-            .any(|(kind, count)| many.get(kind).is_some_and(|other| count.saturating_add(*other) > self.rules.limit(kind.0).saturating_add(planted("limit_one_too_high").into())));
+        let broken = few.iter().any(|(kind, count)| {
+            many.get(kind).is_some_and(|other| {
+                count.saturating_add(*other) > self.rules.limit(kind.0).saturating_add(planted("limit_one_too_high").into())
+            })
+        });
         if broken { Err(Refusal::Limit) } else { Ok(()) }
     }
 }

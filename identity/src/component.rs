@@ -144,7 +144,13 @@ impl Component {
     }
 
     /// Takes the component out of the state, in parts to be sent to the root above.
-    pub fn take(self, state: &mut dyn State, root: &Identifier, epoch: u64, bytes_max: usize) -> Result<Vec<Absorb>, StateError> {
+    pub fn take(
+        self,
+        state: &mut dyn State,
+        root: &Identifier,
+        epoch: u64,
+        bytes_max: usize,
+    ) -> Result<Vec<Absorb>, StateError> {
         let mut parts = Parts { root: root.clone(), epoch, bytes_max, done: Vec::new(), current: Absorb::default(), bytes: 0 };
         for member in self.take_all::<Member>(state, keys::MEMBER)? {
             parts.room(member.encoded_len()).members.push(member);

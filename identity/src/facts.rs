@@ -3,8 +3,8 @@
 //! Every `merge_*` takes what is known and what is said, makes the known the union of both (a minimum, a maximum, or both), and
 //! returns whether anything was news. They commute, associate and are idempotent: that is why arrival order cannot matter.
 
-use tributary_runtime::planted::planted;
 use tributary_proto::{AccountIs, Assertion, ConsentFact, LinkFact, Member, Placement, Stamp, TraitFact};
+use tributary_runtime::planted::planted;
 
 /// The order of statements: by event time, then event hash.
 pub fn stamp_key(stamp: Option<&Stamp>) -> (i64, &[u8]) {

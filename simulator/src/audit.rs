@@ -74,7 +74,11 @@ fn nothing_lost_on_the_way_in(cluster: &Cluster, sent: &Sent) -> Result<(), Stri
         let first = applied.keys().chain(sent.events.keys()).find(differ);
         let times = |of: &BTreeMap<Vec<u8>, u64>| first.and_then(|bytes| of.get(bytes)).copied().unwrap_or(0);
         let event = first.and_then(|bytes| tributary_proto::Event::decode(bytes.as_slice()).ok());
-        return Err(format!("an event was sent {} times and is applied {} times: {event:?}", times(&sent.events), times(&applied)));
+        return Err(format!(
+            "an event was sent {} times and is applied {} times: {event:?}",
+            times(&sent.events),
+            times(&applied)
+        ));
     }
     let mut dead: BTreeMap<String, u64> = BTreeMap::new();
     let mut seen = BTreeSet::new();

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use tributary_proto::{Account, CreditUpdate, Message, Profile, WHOLE_NANO};
 
-use crate::oracle::credit::{CreditTable, RowKey, as_row};
 use crate::oracle::Verdict;
+use crate::oracle::credit::{CreditTable, RowKey, as_row};
 
 /// What was committed to the output topics, each in the order of its partitions.
 #[derive(Debug, Clone, Default)]
@@ -53,7 +53,10 @@ fn check_profiles(outputs: &Outputs, verdict: &Verdict) -> Result<(), String> {
         outputs.profiles.iter().map(|profile| (profile.profile_id.as_str(), profile)).collect();
     for profile in latest.values().filter(|profile| !profile.merged_into.is_empty()) {
         if !latest.contains_key(profile.merged_into.as_str()) {
-            return Err(format!("profile {} is merged into {}, which was never published", profile.profile_id, profile.merged_into));
+            return Err(format!(
+                "profile {} is merged into {}, which was never published",
+                profile.profile_id, profile.merged_into
+            ));
         }
     }
     let live = latest.into_values().filter(|profile| profile.merged_into.is_empty());
@@ -96,7 +99,10 @@ fn fold_credits(updates: &[CreditUpdate]) -> Result<CreditTable, String> {
         let sum = sums.entry(key.clone()).or_default();
         *sum = (sum.0 + update.delta_weight_nano, sum.1 + update.delta_value_minor);
         if *sum != (update.weight_nano, update.value_minor) {
-            return Err(format!("the deltas of row {key:?} sum to {sum:?}, the row says ({}, {})", update.weight_nano, update.value_minor));
+            return Err(format!(
+                "the deltas of row {key:?} sum to {sum:?}, the row says ({}, {})",
+                update.weight_nano, update.value_minor
+            ));
         }
         let revision = revisions.entry((&update.milestone_id, &update.model)).or_default();
         if update.revision != *revision && update.revision != *revision + 1 {

@@ -99,8 +99,7 @@ fn progress(length: u64) -> ProgressBar {
 
 fn campaign(args: &Args, bug: Option<&'static Bug>) -> anyhow::Result<bool> {
     let planted = bug.map_or("", |bug| bug.name);
-    let campaign =
-        Campaign { from: args.from, seeds: args.seeds, jobs: args.jobs, stop_at_first: bug.is_some(), planted };
+    let campaign = Campaign { from: args.from, seeds: args.seeds, jobs: args.jobs, stop_at_first: bug.is_some(), planted };
     let bar = progress(args.seeds);
     let begun = Instant::now();
     let tally = campaign.run(|| bar.inc(1));
@@ -134,7 +133,7 @@ fn command(case: &Case, bug: Option<&Bug>) -> String {
 
 fn print_tally(tally: &Tally, took: Duration) {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(["fault", "times", "in seeds", "what happens"]);
+    table.load_style(presets::UTF8_FULL_CONDENSED).set_header(["fault", "times", "in seeds", "what happens"]);
     for fault in Fault::ALL {
         let count = |of: &std::collections::BTreeMap<Fault, u64>| of.get(fault).copied().unwrap_or(0).to_string();
         table.add_row([fault.name().to_owned(), count(&tally.struck), count(&tally.in_seeds), fault.help().to_owned()]);
@@ -178,27 +177,43 @@ fn replay(args: &Args, seed: u64, bug: Option<&'static Bug>) -> anyhow::Result<b
     let keep = match args.keep.as_deref() {
         None => None,
         Some("none") => Some(Vec::new()),
-        Some(list) => Some(list.split(',').map(str::parse).collect::<Result<_, _>>().context("--keep: expected numbers, separated by commas")?),
+        Some(list) => Some(
+            list.split(',')
+                .map(str::parse)
+                .collect::<Result<_, _>>()
+                .context("--keep: expected numbers, separated by commas")?,
+        ),
     };
     let mut without = BTreeSet::new();
     for name in &args.without {
-        let fault = Fault::ALL.iter().find(|fault| fault.name() == name).with_context(|| format!("--without: no fault is named {name:?}"))?;
+        let fault = Fault::ALL
+            .iter()
+            .find(|fault| fault.name() == name)
+            .with_context(|| format!("--without: no fault is named {name:?}"))?;
         without.insert(*fault);
     }
     let case = Case { seed, keep, without, faults_max: args.faults.unwrap_or(usize::MAX) };
     let report = run(&case, true);
     if args.json {
-        println!("{}", json!({ "seed": seed, "failure": report.failure, "records": report.records, "events": report.events, "turns": report.turns }));
+        println!(
+            "{}",
+            json!({ "seed": seed, "failure": report.failure, "records": report.records, "events": report.events, "turns": report.turns })
+        );
         return Ok(report.failure.is_none());
     }
     let history = tributary_simulator::history::History::of(seed);
-    for (at, raw) in history.records.iter().enumerate().filter(|(at, _)| case.keep.as_ref().is_none_or(|keep| keep.contains(at))) {
+    for (at, raw) in
+        history.records.iter().enumerate().filter(|(at, _)| case.keep.as_ref().is_none_or(|keep| keep.contains(at)))
+    {
         println!("record {at} {}: {}", raw.topic.name(), raw.value);
     }
     report.trace.iter().for_each(|line| println!("{line}"));
     match &report.failure {
         Some(why) => println!("seed {seed} fails: {why}"),
-        None => println!("seed {seed}: no difference ({} records, {} events, {} turns)", report.records, report.events, report.turns),
+        None => println!(
+            "seed {seed}: no difference ({} records, {} events, {} turns)",
+            report.records, report.events, report.turns
+        ),
     }
     Ok(report.failure.is_none())
 }

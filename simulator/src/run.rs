@@ -80,7 +80,8 @@ pub fn run(case: &Case, trace: bool) -> Report {
         Ok(Ok(report)) => report,
         Ok(Err(failure)) => Report { failure: Some(failure), ..Report::default() },
         Err(panic) => {
-            let text = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+            let text =
+                panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
             Report { failure: Some(format!("panic: {}", text.unwrap_or_default())), ..Report::default() }
         }
     }
@@ -195,8 +196,9 @@ fn send(draw: &mut Draw, world: &World, history: &History, outcomes: &[Outcome],
         let (topic, value) = (raw.topic, raw.value.clone().into_bytes());
         world.deliver_later([Delivery { topic, partition, timestamp_ms: raw.received_ms, key: Vec::new(), value }]);
         if faults.borrow_mut().strikes(Fault::PoisonInbox) {
-            let (topic, count) =
-                draw.pick(&[Some((Topic::IdentityInbox, identity)), Some((Topic::AttributorInbox, attributor))]).unwrap_or((Topic::IdentityInbox, identity));
+            let (topic, count) = draw
+                .pick(&[Some((Topic::IdentityInbox, identity)), Some((Topic::AttributorInbox, attributor))])
+                .unwrap_or((Topic::IdentityInbox, identity));
             let key = format!("user_id\u{1f}\u{1f}garbage-{at}").into_bytes();
             let partition = partition::of(&key, count);
             sent.garbage += 1;

@@ -11,7 +11,9 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 
-use tributary_runtime::exactly_once::{Admission, Anew, Change, Failed, Inputs, Ownership, Progress, Restore, VERSION, commit, go_back};
+use tributary_runtime::exactly_once::{
+    Admission, Anew, Change, Failed, Inputs, Ownership, Progress, Restore, VERSION, commit, go_back,
+};
 use tributary_runtime::log::{Assignment, Batch, BatchLimits, LogError, Session, StageLog, Transaction};
 use tributary_runtime::stage::Record;
 use tributary_runtime::topic::Topic;
@@ -242,7 +244,13 @@ impl SimSession {
     }
 
     /// Hands out some records of one partition; false when there is none.
-    fn take(&mut self, world: &World, (topic, partition): (Topic, u32), most: usize, batch: &mut Batch) -> Result<bool, LogError> {
+    fn take(
+        &mut self,
+        world: &World,
+        (topic, partition): (Topic, u32),
+        most: usize,
+        batch: &mut Batch,
+    ) -> Result<bool, LogError> {
         let next = self.next.entry((topic, partition)).or_default();
         if *next > 0 && world.strikes(Fault::WentBack) {
             *next -= 1;
@@ -268,13 +276,7 @@ impl SimSession {
 }
 
 /// Gives a restore what can be read, up to a number of records.
-fn read_changelog(
-    world: &World,
-    changelog: Topic,
-    partition: u32,
-    reading: &mut Reading,
-    most: usize,
-) -> Result<(), LogError> {
+fn read_changelog(world: &World, changelog: Topic, partition: u32, reading: &mut Reading, most: usize) -> Result<(), LogError> {
     let cluster = world.cluster.borrow();
     let mut read = 0;
     for (offset, entry) in cluster.committed(changelog, partition, reading.next).take(most) {

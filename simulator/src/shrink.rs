@@ -67,7 +67,12 @@ impl<F: Fn()> Shrinking<F> {
         while size > 0 && !kept.is_empty() {
             let mut from = 0;
             while from < kept.len() {
-                let less: Vec<usize> = kept.iter().enumerate().filter(|(at, _)| !(from..from + size).contains(at)).map(|(_, keep)| *keep).collect();
+                let less: Vec<usize> = kept
+                    .iter()
+                    .enumerate()
+                    .filter(|(at, _)| !(from..from + size).contains(at))
+                    .map(|(_, keep)| *keep)
+                    .collect();
                 if self.fails(Case { keep: Some(less.clone()), ..self.best.clone() }) {
                     kept = less;
                 } else {

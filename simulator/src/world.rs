@@ -230,7 +230,12 @@ impl World {
 
     /// Another process starts under a name that is in use.
     fn replace(self: &Rc<Self>, stage: &'static str, instance: &str) {
-        let found = self.processes.borrow().iter().find(|process| process.log.stage == stage && process.instance == instance).map(|process| (process.log, process.options.clone()));
+        let found = self
+            .processes
+            .borrow()
+            .iter()
+            .find(|process| process.log.stage == stage && process.instance == instance)
+            .map(|process| (process.log, process.options.clone()));
         if let Some((log, options)) = found {
             self.faults.borrow_mut().count(Fault::Replaced);
             self.note(|| format!("another {stage} starts as {instance}"));
@@ -386,12 +391,9 @@ impl World {
     fn mischief(self: &Rc<Self>) {
         let count = self.processes.borrow().len();
         let at = self.below(count);
-        let Some((stage, instance, runs)) = self
-            .processes
-            .borrow()
-            .get(at)
-            .map(|process| (process.log.stage, process.instance.clone(), process.worker.is_some() && process.status == Status::Running))
-        else {
+        let Some((stage, instance, runs)) = self.processes.borrow().get(at).map(|process| {
+            (process.log.stage, process.instance.clone(), process.worker.is_some() && process.status == Status::Running)
+        }) else {
             return;
         };
         if runs && self.strikes(Fault::CrashIdle) {

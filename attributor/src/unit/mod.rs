@@ -201,8 +201,10 @@ impl Unit<'_, '_> {
     /// Whether a touch at `time_ms` may be part of the journey to a milestone tracked here.
     fn may_affect(&mut self, time_ms: i64) -> Result<bool, StateError> {
         let summary: Option<UnitSummary> = state::get_message(self.state, &self.actor, &keys::SUMMARY)?;
-        Ok(summary.is_some_and(|summary| self.plan.reach_ms(summary.earliest_ms) <= time_ms
-                && time_ms < summary.latest_ms.saturating_add(i64::from(!planted("touch_at_the_milestone_ignored")))))
+        Ok(summary.is_some_and(|summary| {
+            self.plan.reach_ms(summary.earliest_ms) <= time_ms
+                && time_ms < summary.latest_ms.saturating_add(i64::from(!planted("touch_at_the_milestone_ignored")))
+        }))
     }
 
     /// Writes anew between which times the tracked milestones lie.

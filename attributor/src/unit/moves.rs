@@ -199,10 +199,9 @@ impl Parts {
     }
 
     fn finish(mut self) -> Vec<HandOver> {
-        if self.open_bytes > ENVELOPE_BYTES {
-            if self.full.is_empty() || !planted("last_part_of_hand_over_lost") {
-                self.full.push(self.open);
-            }
+        let lost = planted("last_part_of_hand_over_lost") && !self.full.is_empty();
+        if self.open_bytes > ENVELOPE_BYTES && !lost {
+            self.full.push(self.open);
         }
         self.full
     }

@@ -54,7 +54,11 @@ impl Unit<'_, '_> {
         }
         let residents = self.residents()?;
         let tracked = self.tracked(&residents)?;
-        let live: Vec<&Milestone> = tracked.iter().map(|one| &one.milestone).filter(|milestone| !milestone.withdrawn || planted("withdrawn_is_a_stage")).collect();
+        let live: Vec<&Milestone> = tracked
+            .iter()
+            .map(|one| &one.milestone)
+            .filter(|milestone| !milestone.withdrawn || planted("withdrawn_is_a_stage"))
+            .collect();
         self.add_residents(&mut dirty, &residents, &tracked)?;
 
         let mut tasks = Vec::new();
@@ -139,7 +143,9 @@ impl Unit<'_, '_> {
         let (Some(from_ms), Some(to_ms)) = (from_ms, wanted.map(|task| task.tracked.milestone.time_ms).max()) else {
             return Ok(stored);
         };
-        for (owner, resident) in residents.iter().enumerate().filter(|(_, resident)| !resident.placement.revoked || planted("consent_ignored")) {
+        for (owner, resident) in
+            residents.iter().enumerate().filter(|(_, resident)| !resident.placement.revoked || planted("consent_ignored"))
+        {
             self.scan_touches(&resident.hash, from_ms, to_ms, &mut |_, raw| {
                 let start = stored.bytes.len();
                 stored.bytes.extend_from_slice(raw);

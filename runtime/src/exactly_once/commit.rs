@@ -37,7 +37,13 @@ pub trait Wire {
     ///
     /// # Errors
     /// As for [`Self::begin`].
-    fn change(&mut self, producer: &Self::Producer, partition: u32, key: &[u8], value: Option<&[u8]>) -> Result<(), Self::Error>;
+    fn change(
+        &mut self,
+        producer: &Self::Producer,
+        partition: u32,
+        key: &[u8],
+        value: Option<&[u8]>,
+    ) -> Result<(), Self::Error>;
 
     /// Writes the offsets that a partition's state stands for to the changelog.
     ///

@@ -221,9 +221,7 @@ impl KafkaSession {
         let Some(owned) = self.owned.get_mut(partition) else { return Ok(None) };
         match RocksStore::open(&path, &self.options.budget) {
             Ok(store) => Ok(Some(owned.store.insert(store).clone())),
-            Err(StoreError::Locked { .. })
-                if since.elapsed().as_millis() < u128::from(self.options.restore_timeout_ms) =>
-            {
+            Err(StoreError::Locked { .. }) if since.elapsed().as_millis() < u128::from(self.options.restore_timeout_ms) => {
                 Ok(None)
             }
             Err(error) => Err(LogError::stop("opening the state", error)),

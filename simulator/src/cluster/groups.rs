@@ -70,7 +70,8 @@ impl Group {
     /// Spreads the partitions anew.
     pub fn rebalance(&mut self, draw: &mut Draw) {
         let names: Vec<String> = self.members.keys().cloned().collect();
-        self.target = (0..self.partitions).filter(|_| !names.is_empty()).map(|partition| (partition, draw.pick(&names))).collect();
+        self.target =
+            (0..self.partitions).filter(|_| !names.is_empty()).map(|partition| (partition, draw.pick(&names))).collect();
     }
 
     /// What this member has to do next, if anything.

@@ -146,7 +146,12 @@ impl Cluster {
             return Err(Refused::Fenced);
         }
         // A client waits for its own former transaction to be settled.
-        while self.producers.get(id).and_then(|producer| producer.transaction.as_ref()).is_some_and(|open| open.commits.is_some()) {
+        while self
+            .producers
+            .get(id)
+            .and_then(|producer| producer.transaction.as_ref())
+            .is_some_and(|open| open.commits.is_some())
+        {
             self.settle_of(id);
         }
         let producer = self.producers.entry(id.to_owned()).or_default();

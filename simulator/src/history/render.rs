@@ -114,7 +114,10 @@ pub(super) fn poison(draw: &mut Draw) -> Raw {
         0 => raw(Topic::Offline, "{\"timestamp\": \"20".to_owned()),
         1 => raw(Topic::Utm, "[".repeat(100)),
         2 => {
-            let body = [draw.pick(&refused), json!({ "timestamp": time, "user_id": "u-1", "channel": "email", "event_id": "beside-poison" })];
+            let body = [
+                draw.pick(&refused),
+                json!({ "timestamp": time, "user_id": "u-1", "channel": "email", "event_id": "beside-poison" }),
+            ];
             raw(Topic::Webhook, json!({ "provider": "native", "headers": {}, "body": body }).to_string())
         }
         _ => raw(Topic::Offline, draw.pick(&refused).to_string()),

@@ -103,7 +103,8 @@ fn multipliers(draw: &mut Draw) -> MultiplierSettings {
 }
 
 fn extra_models() -> Vec<ModelSettings> {
-    let model = |name: &str, rule: &str| ModelSettings { name: name.to_owned(), rule: rule.to_owned(), ..ModelSettings::default() };
+    let model =
+        |name: &str, rule: &str| ModelSettings { name: name.to_owned(), rule: rule.to_owned(), ..ModelSettings::default() };
     let staged = |name: &str, anchors: &[(&str, f64)], middle: f64| ModelSettings {
         anchors: anchors.iter().map(|(at, percent)| AnchorSettings { at: (*at).to_owned(), percent: *percent }).collect(),
         middle: Some(middle),

@@ -75,7 +75,8 @@ impl<'a> Journey<'a> {
         for stage in self.stages.values_mut() {
             *stage = stage.and_then(place);
         }
-        self.touches = self.touches.iter().copied().zip(0..).filter(|(_, at)| kept.contains(at)).map(|(touch, _)| touch).collect();
+        self.touches =
+            self.touches.iter().copied().zip(0..).filter(|(_, at)| kept.contains(at)).map(|(touch, _)| touch).collect();
     }
 }
 

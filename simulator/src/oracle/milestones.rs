@@ -32,7 +32,8 @@ fn decide(milestone_id: &str, versions: &[Version<'_>]) -> Option<(Option<Name>,
     let first = versions.first()?;
     let earliest = versions.iter().map(|version| version.at.0).min()?;
     let occurred = versions.iter().filter_map(|version| Some((version.at, version.said.occurred_at_ms?))).max();
-    let value = versions.iter().filter_map(|version| Some((version.at, version.said.value_minor?, &version.said.currency))).max();
+    let value =
+        versions.iter().filter_map(|version| Some((version.at, version.said.value_minor?, &version.said.currency))).max();
     let withdrawn = versions.iter().map(|version| (version.at, version.said.withdrawn)).max();
     let anchor = versions.iter().filter_map(|version| {
         let name = version.names.clone()?;

@@ -128,7 +128,8 @@ fn whole(weights: &[f64]) -> Vec<u128> {
 
 /// The product of a touch's multipliers, in millionths.
 fn factor(model: &ModelSettings, touch: &Brought) -> u128 {
-    let micro = |factors: &BTreeMap<String, f64>, key: &str| factors.get(key).map_or(MICRO, |factor| libm::round(factor * 1e6) as u128);
+    let micro =
+        |factors: &BTreeMap<String, f64>, key: &str| factors.get(key).map_or(MICRO, |factor| libm::round(factor * 1e6) as u128);
     let factors = &model.multipliers;
     let (role, channel) = (micro(&factors.role, &touch.home.role), micro(&factors.channel, &body(touch).channel));
     role * channel / MICRO * micro(&factors.touch_type, &body(touch).touch_type) / MICRO
@@ -142,7 +143,8 @@ pub fn shares(weights: &[u128], whole: u128) -> Vec<u128> {
     }
     let mut shares: Vec<u128> = weights.iter().map(|weight| weight * whole / total).collect();
     let missing = whole - shares.iter().sum::<u128>();
-    let mut by_remainder: Vec<(u128, usize)> = weights.iter().zip(0..).map(|(weight, at)| (weight * whole % total, at)).collect();
+    let mut by_remainder: Vec<(u128, usize)> =
+        weights.iter().zip(0..).map(|(weight, at)| (weight * whole % total, at)).collect();
     by_remainder.sort_by_key(|(remainder, at)| (std::cmp::Reverse(*remainder), *at));
     for (_, at) in by_remainder.into_iter().take(usize::try_from(missing).unwrap_or(usize::MAX)) {
         if let Some(share) = shares.get_mut(at) {

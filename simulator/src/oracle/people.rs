@@ -75,12 +75,11 @@ impl People {
     }
 
     fn add_company(&mut self, facts: &Facts, group: Group) {
-        let Some(called) = group.iter().min_by_key(|name| (name.kind != "crm_account", age(facts, name))).cloned() else { return };
-        let home = Home {
-            unit: format!("a:{}:{}", called.kind, called.value),
-            account_id: called.value.clone(),
-            ..Home::default()
+        let Some(called) = group.iter().min_by_key(|name| (name.kind != "crm_account", age(facts, name))).cloned() else {
+            return;
         };
+        let home =
+            Home { unit: format!("a:{}:{}", called.kind, called.value), account_id: called.value.clone(), ..Home::default() };
         self.homes.extend(group.iter().map(|name| (name.clone(), home.clone())));
         let account = Account {
             account_id: called.value,
@@ -110,8 +109,7 @@ impl People {
         };
         self.homes.extend(group.iter().map(|name| (name.clone(), home.clone())));
         let account_id = home.account_id;
-        let profile =
-            Profile { profile_id, account_id, identifiers: sorted(&group), traits, revoked, ..Profile::default() };
+        let profile = Profile { profile_id, account_id, identifiers: sorted(&group), traits, revoked, ..Profile::default() };
         self.groups.push((group, profile));
     }
 }
