@@ -9,16 +9,16 @@ use std::sync::Arc;
 
 use harness::{Identity, Row, RowKey, World, milestone, touch};
 use proptest::prelude::*;
-use tributary_attributor::journey::{Journey, Touchpoint};
 use tributary_attributor::plan::Plan;
 use tributary_attributor::settings::{MultiplierSettings, Settings, Window};
 use tributary_attributor::stage::AttributorStage;
-use tributary_attributor::{credit, wire::TouchView};
 use tributary_proto::attributor_message::Body;
-use tributary_proto::{AttributorMessage, Item, Message, Milestone, Reason, StoredTrack, item};
+use tributary_proto::{AttributorMessage, Item, Message, Milestone, Reason, StoredTouch, StoredTrack, item};
 use tributary_runtime::stage::{Context, Outbox, Record, Share, Stage, StageError};
 use tributary_runtime::state::{EmptyBase, Overlay};
 use tributary_runtime::topic::Topic;
+use tributary_simulator::oracle::credit::{self, Brought, Reached};
+use tributary_simulator::oracle::people::Home;
 
 const STEP_MS: i64 = 20 * 60_000;
 const MILESTONES: [(&str, &str); 6] =
@@ -36,50 +36,29 @@ fn settings(window: Window) -> Settings {
 }
 
 /// The credit table straight from what identity knows: all events in one list, no units, no messages.
-fn naive(identity: &Identity, plan: &Plan) -> BTreeMap<RowKey, Row> {
-    let mut table = BTreeMap::new();
-    for (milestone_id, (anchor, _, of)) in &identity.milestones {
-        let home = &identity.placements[anchor];
-        let here = |name: &String| identity.placements[name].unit == home.unit;
-        let live: Vec<&Milestone> = identity
-            .milestones
-            .values()
-            .filter(|(anchor, _, milestone)| here(anchor) && !milestone.withdrawn)
-            .map(|(_, _, milestone)| milestone)
-            .collect();
-        let mut raw = Vec::new();
-        for (name, touches) in identity.touches.iter().filter(|(name, _)| here(name)) {
-            let placement = &identity.placements[name];
-            raw.extend(touches.iter().filter(|_| !placement.revoked).map(|touch| (touch.encode_to_vec(), placement)));
+fn naive(world: &World) -> BTreeMap<RowKey, Row> {
+    let identity = &world.identity;
+    let home = |name: &String| {
+        let placement = identity.placements[name].clone();
+        Home {
+            unit: placement.unit,
+            account_id: placement.account_id,
+            profile_id: placement.profile_id,
+            role: placement.role,
+            revoked: placement.revoked,
         }
-        let mut sorted: Vec<Touchpoint<'_>> =
-            raw.iter().map(|(raw, placement)| Touchpoint::read(raw, &placement.profile_id, &placement.role).unwrap()).collect();
-        sorted.sort_by(Touchpoint::order);
-        let models: Vec<_> = plan.models_of(&of.kind).collect();
-        for row in credit::rows(&Journey::build(&sorted, of, &live, plan), of, plan) {
-            let touch = TouchView::parse(&row.touch).unwrap();
-            for share in &row.shares {
-                let model = models[share.model as usize];
-                let credit = Row {
-                    milestone_id: milestone_id.clone(),
-                    milestone_kind: of.kind.clone(),
-                    model: model.name.clone(),
-                    model_version: model.version.clone(),
-                    touch_id: touch.event_id.into(),
-                    account_id: home.account_id.clone(),
-                    profile_id: row.profile_id.clone(),
-                    channel: touch.channel.into(),
-                    source: touch.source.into(),
-                    touch_time: touch.time_ms,
-                    milestone_time: of.time_ms,
-                    weight_nano: share.weight_nano as i64,
-                    value_minor: share.value_minor,
-                    currency: of.currency.clone(),
-                    ..Row::default()
-                };
-                table.insert((milestone_id.clone(), model.name.clone(), touch.event_id.to_owned()), credit);
-            }
-        }
+    };
+    let brought = |(name, touches): (&String, &Vec<StoredTouch>)| {
+        touches.iter().map(|touch| Brought { touch: touch.clone(), home: home(name) }).collect::<Vec<_>>()
+    };
+    let touches: Vec<Brought> = identity.touches.iter().flat_map(brought).collect();
+    let reached =
+        |(anchor, _, milestone): &(String, u64, Milestone)| Reached { milestone: milestone.clone(), home: home(anchor) };
+    let milestones: Vec<Reached> = identity.milestones.values().map(reached).collect();
+    let mut table = credit::table(&touches, &milestones, &world.settings);
+    for row in table.values_mut() {
+        let model = world.plan.models_of(&row.milestone_kind).find(|model| model.name == row.model);
+        row.model_version = model.unwrap().version.clone();
     }
     table
 }
@@ -146,14 +125,14 @@ proptest! {
         seed in any::<u64>(),
     ) {
         let window = if lifecycle { Window::Lifecycle } else { Window::LookbackDays(1) };
-        let mut world = World::new(Plan::compile(&settings(window)).unwrap(), partitions, seed);
+        let mut world = World::new(settings(window), partitions, seed);
         for name in 0..5 {
             world.identity.place(&format!("x{name}"), &format!("p:x{name}"), &format!("p_{name}"), "", false);
         }
         for act in &acts {
             perform(&mut world, act);
         }
-        let (table, expected) = (world.settled(), naive(&world.identity, &world.plan));
+        let (table, expected) = (world.settled(), naive(&world));
         let differs = |key: &&RowKey| table.get(*key) != expected.get(*key);
         let differing: Vec<_> = table.keys().chain(expected.keys()).filter(differs).map(|key| (key, table.get(key), expected.get(key))).collect();
         prop_assert!(differing.is_empty(), "{differing:#?}");
@@ -165,7 +144,7 @@ const DAY_MS: i64 = 86_400_000;
 
 /// Two people of one account with two touches each, and a deal won on day 10; with the number of updates that it took.
 fn deal(partitions: u32) -> (World, usize) {
-    let mut world = World::new(Plan::compile(&Settings::default()).unwrap(), partitions, 7);
+    let mut world = World::new(Settings::default(), partitions, 7);
     for name in ["anna", "bert"] {
         world.identity.place(name, UNIT, &format!("p_{name}"), "", false);
         world.identity.touch(name, touch(&format!("{name}1"), DAY_MS, "email"));
@@ -176,7 +155,7 @@ fn deal(partitions: u32) -> (World, usize) {
     while world.step() {}
     (0..partitions).for_each(|at| world.end_batch(at));
     let table = world.settled();
-    assert_eq!(table, naive(&world.identity, &world.plan));
+    assert_eq!(table, naive(&world));
     assert_eq!(linear(&table).len(), 4);
     assert!(world.updates.iter().all(|update| update.reason() == Reason::Milestone && update.revision == 1));
     let since = world.updates.len();
@@ -194,7 +173,7 @@ fn linear(table: &BTreeMap<RowKey, Row>) -> Vec<(&str, i64)> {
 /// The one reason of the updates since [`deal`], which lead to the naive table.
 fn reason_of_change(world: &mut World, since: usize) -> Reason {
     let table = world.settled();
-    assert_eq!(table, naive(&world.identity, &world.plan));
+    assert_eq!(table, naive(world));
     let reasons: Vec<Reason> = world.updates[since..].iter().map(|update| update.reason()).collect();
     assert!(!reasons.is_empty() && reasons.iter().all(|reason| *reason == reasons[0]), "{reasons:?}");
     assert!(world.updates[since..].iter().all(|update| update.revision == 2));
@@ -238,7 +217,7 @@ fn a_withdrawn_deal_has_no_rows_and_one_that_returns_has_them_again() {
     assert!(world.table().is_empty());
     world.identity.milestone("anna", won);
     let table = world.settled();
-    assert_eq!(table, naive(&world.identity, &world.plan));
+    assert_eq!(table, naive(&world));
     assert_eq!(linear(&table).len(), 4);
 }
 
@@ -282,7 +261,7 @@ fn a_new_profile_is_said_again_without_a_difference() {
 
 #[test]
 fn more_than_a_message_holds_travels_in_parts() {
-    let mut world = World::new(Plan::compile(&Settings::default()).unwrap(), 4, 1);
+    let mut world = World::new(Settings::default(), 4, 1);
     world.identity.place("anna", UNIT, "p_anna", "", false);
     for number in 0..300 {
         let mut big = touch(&format!("e{number}"), number * DAY_MS / 2, &format!("c{}", number % 7));
@@ -293,7 +272,7 @@ fn more_than_a_message_holds_travels_in_parts() {
     world.drain();
     world.identity.place("anna", "a:crm_account:002C", "p_anna", "", false);
     let table = world.settled();
-    assert_eq!(table, naive(&world.identity, &world.plan));
+    assert_eq!(table, naive(&world));
     assert_eq!(linear(&table).len(), 300);
     assert!(world.counts[&("tributary_hand_overs_total", "")] > 4);
 }
@@ -304,10 +283,10 @@ fn another_model_is_remodelled_and_a_dropped_one_retracted() {
     let mut settings = Settings::default();
     settings.models.remove(0);
     settings.models[4].half_life_days = Some(5.0);
-    world.replan(Plan::compile(&settings).unwrap());
+    world.replan(settings);
     world.identity.touch("bert", touch("late", 3 * DAY_MS, "social"));
     let table = world.settled();
-    assert_eq!(table, naive(&world.identity, &world.plan));
+    assert_eq!(table, naive(&world));
     for update in &world.updates[since..] {
         let remodelled = ["first_touch", "time_decay"].contains(&update.model.as_str());
         let expected = if remodelled { Reason::Remodelled } else { Reason::LateTouch };

@@ -19,7 +19,7 @@ impl Core {
         let mut node = self.meet(cx, to)?;
         let Some(placement) = place.placement else { return Ok(()) };
         let known = node.state.placement.as_ref();
-        if known.is_none_or(|known| known.epoch < placement.epoch || planted("older_placement_accepted")) {
+        if known.is_none_or(|known| known.epoch < placement.epoch) {
             cx.outbox.observe(&metrics::PLACEMENTS, "", 1);
             let before = node.edit().placement.replace(placement.clone());
             // Compress the path: the root that tells is above every node on it.

@@ -1,10 +1,8 @@
-//! Same events, same profiles: any order, any partitioning, any batching; judged by a naive computation over the set of all events.
-//!
-//! The judge shares nothing with the core but the message types and the settings.
+//! Same events, same profiles: any order, any partitioning, any batching; judged by the oracle over the set of all events.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -17,6 +15,7 @@ use tributary_proto::{
 use tributary_runtime::log::{BatchLimits, MemoryLog};
 use tributary_runtime::topic::Topic;
 use tributary_runtime::worker::{Worker, WorkerOptions};
+use tributary_simulator::oracle::{self, judge};
 
 fn settings() -> Settings {
     Settings { shared_after: 2, shared_any: 6, max_cluster: 12, ..Settings::default() }
@@ -57,225 +56,6 @@ fn run(events: &[Event], partitions: u32, records_max: usize) -> (BTreeMap<Strin
     profiles.retain(|_, profile| profile.merged_into.is_empty());
     accounts.retain(|_, account| account.merged_into.is_empty());
     (profiles, accounts)
-}
-
-/// Everything the events say, as sets.
-#[derive(Default)]
-struct Judge {
-    mentioned: BTreeSet<Identifier0>,
-    earliest: BTreeMap<Identifier0, i64>,
-    links: BTreeMap<(Identifier0, Identifier0), Pair>,
-    asserted: BTreeMap<Identifier0, (i64, u128, Identifier0)>,
-    consent: BTreeMap<Identifier0, (i64, u128, bool)>,
-}
-
-/// When first seen together, and the last word: time, event, whether it forbids.
-type Pair = (Option<i64>, Option<(i64, u128, bool)>);
-
-/// Kind and value; the test's kinds have no scope.
-type Identifier0 = (String, String);
-
-fn plain(identifier: &Identifier) -> Identifier0 {
-    (identifier.kind.clone(), identifier.value.clone())
-}
-
-fn hash(identifier: &Identifier0) -> u128 {
-    xxhash(format!("{}\u{1f}\u{1f}{}", identifier.0, identifier.1).as_bytes())
-}
-
-fn xxhash(bytes: &[u8]) -> u128 {
-    tributary_proto::Hash128::of(bytes).0
-}
-
-impl Judge {
-    fn of(events: &[Event]) -> Self {
-        let mut judge = Self::default();
-        for event in events {
-            judge.hear(event);
-        }
-        judge
-    }
-
-    fn hear(&mut self, event: &Event) {
-        let at = (event.time_ms, xxhash(event.event_id.as_bytes()));
-        let people: Vec<_> = event.identifiers.iter().map(plain).collect();
-        let accounts: Vec<_> = event.account_identifiers.iter().map(plain).collect();
-        self.mentioned.extend(people.iter().chain(&accounts).cloned());
-        let unlink = matches!(event.body, Some(Body::Unlink(_)));
-        for email in people.iter().filter(|of| of.0 == "email" && !of.1.ends_with("@qq.com")) {
-            let domain = ("domain".to_owned(), email.1.split('@').nth(1).unwrap().to_owned());
-            self.mentioned.insert(domain.clone());
-            if !unlink {
-                let known = self.earliest.entry(domain).or_insert(event.time_ms);
-                *known = event.time_ms.min(*known);
-            }
-        }
-        let link = matches!(event.body, Some(Body::Link(_)));
-        for identifier in people.iter().filter(|_| !unlink).chain(accounts.iter()) {
-            let known = self.earliest.entry(identifier.clone()).or_insert(at.0);
-            *known = at.0.min(*known);
-        }
-        let mut groups = vec![people.clone()];
-        if matches!(event.body, Some(Body::Account(_))) {
-            groups.push(accounts.clone());
-        }
-        for group in groups {
-            for a in &group {
-                for b in group.iter().filter(|b| hash(a) < hash(b)) {
-                    let known = self.links.entry((a.clone(), b.clone())).or_default();
-                    if !unlink {
-                        known.0 = Some(known.0.map_or(at.0, |earliest| earliest.min(at.0)));
-                    }
-                    if link || unlink {
-                        let word = (at.0, at.1, unlink);
-                        known.1 = Some(known.1.map_or(word, |before| before.max(word)));
-                    }
-                }
-            }
-        }
-        if let (Some(primary), Some(account)) = (people.first(), accounts.first()) {
-            let said = (at.0, at.1, account.clone());
-            let known = self.asserted.entry(primary.clone()).or_insert_with(|| said.clone());
-            *known = said.max(known.clone());
-        }
-        if let (Some(primary), Some(Body::Consent(consent))) = (people.first(), &event.body) {
-            let said = (at.0, at.1, !consent.granted);
-            let known = self.consent.entry(primary.clone()).or_insert(said);
-            *known = said.max(*known);
-        }
-    }
-
-    fn shared(&self, of: &Identifier0) -> bool {
-        let others: Vec<_> = self
-            .links
-            .keys()
-            .filter_map(|(a, b)| {
-                if a == of {
-                    Some(b)
-                } else if b == of {
-                    Some(a)
-                } else {
-                    None
-                }
-            })
-            .collect();
-        let strong = others.iter().filter(|other| ["crm_contact", "user_id", "crm_account"].contains(&other.0.as_str()));
-        strong.count() > 2 || others.len() > 6
-    }
-
-    /// Groups of identifiers: people or accounts.
-    fn groups(&self, accounts: bool) -> Vec<BTreeSet<Identifier0>> {
-        let kinds = [
-            "crm_contact",
-            "crm_lead",
-            "user_id",
-            "wechat_unionid",
-            "wechat_openid",
-            "wecom_external_userid",
-            "email",
-            "email_sha256",
-            "phone",
-            "anonymous_id",
-            "device_id",
-        ];
-        let rank = |of: &Identifier0| {
-            if accounts { i64::from(of.0 == "domain") } else { kinds.iter().position(|kind| *kind == of.0).unwrap() as i64 }
-        };
-        let is_account = |of: &Identifier0| of.0 == "crm_account" || of.0 == "domain";
-        let all: Vec<_> = self.mentioned.iter().filter(|of| is_account(of) == accounts).cloned().collect();
-        let shared: BTreeSet<_> = all.iter().filter(|of| self.shared(of)).cloned().collect();
-        let mut usable = Vec::new();
-        let mut never = Vec::new();
-        for ((a, b), (earliest, word)) in &self.links {
-            if is_account(a) != accounts {
-                continue;
-            }
-            let forbidden = word.is_some_and(|(_, _, unlink)| unlink);
-            if forbidden {
-                never.push((a.clone(), b.clone()));
-            } else if let Some(earliest) = earliest
-                && !shared.contains(a)
-                && !shared.contains(b)
-            {
-                let class = if word.is_some() { -1 } else { rank(a).max(rank(b)) };
-                usable.push((class, *earliest, hash(a), hash(b), a.clone(), b.clone()));
-            }
-        }
-        let singles = || all.iter().map(|of| BTreeSet::from([of.clone()])).collect::<Vec<_>>();
-        let unite = |sets: &mut Vec<BTreeSet<Identifier0>>, a: &Identifier0, b: &Identifier0| {
-            let at = sets.iter().position(|set| set.contains(a)).unwrap();
-            let left = sets.swap_remove(at);
-            match sets.iter_mut().find(|set| set.contains(b)) {
-                Some(right) => right.extend(left),
-                None => sets.push(left),
-            }
-        };
-        let mut clusters = singles();
-        for (.., a, b) in &usable {
-            unite(&mut clusters, a, b);
-        }
-        let small: BTreeSet<_> = clusters.into_iter().filter(|set| set.len() <= 12).flatten().collect();
-        usable.retain(|(.., a, _)| small.contains(a));
-        usable.sort();
-        let mut sets = singles();
-        for (.., a, b) in &usable {
-            let left = sets.iter().find(|set| set.contains(a)).unwrap();
-            let right = sets.iter().find(|set| set.contains(b)).unwrap();
-            if left == right {
-                continue;
-            }
-            let union: BTreeSet<_> = left.union(right).cloned().collect();
-            let mut count: BTreeMap<&str, usize> = BTreeMap::new();
-            union.iter().for_each(|of| *count.entry(of.0.as_str()).or_default() += 1);
-            let limit = |kind: &str| match kind {
-                "crm_contact" | "user_id" | "crm_account" => 1,
-                "domain" => usize::MAX,
-                _ => 5,
-            };
-            let over = count.iter().any(|(kind, count)| *count > limit(kind));
-            let enemies = never.iter().any(|(a, b)| union.contains(a) && union.contains(b));
-            if !over && !enemies {
-                unite(&mut sets, a, b);
-            }
-        }
-        sets
-    }
-
-    fn age(&self, of: &Identifier0) -> (i64, u128) {
-        (self.earliest.get(of).copied().unwrap_or(i64::MAX), hash(of))
-    }
-
-    /// profile id -> (account id, identifiers, revoked)
-    fn profiles(&self) -> BTreeMap<String, (String, BTreeSet<Identifier0>, bool)> {
-        let companies = self.accounts();
-        let mut all = BTreeMap::new();
-        for set in self.groups(false) {
-            let oldest = set.iter().min_by_key(|of| self.age(of)).unwrap();
-            let asserted = set.iter().filter_map(|of| self.asserted.get(of)).max().map(|(_, _, account)| account.clone());
-            let domain = set
-                .iter()
-                .filter(|of| of.0 == "email" && !of.1.ends_with("@qq.com"))
-                .max_by_key(|of| (self.earliest.get(*of).copied(), hash(of)))
-                .map(|of| ("domain".to_owned(), of.1.split('@').nth(1).unwrap().to_owned()));
-            let account = asserted.or(domain).map_or(String::new(), |named| {
-                let company = companies.iter().find(|(_, identifiers)| identifiers.contains(&named));
-                company.map_or(named.1.clone(), |(id, _)| id.clone())
-            });
-            let revoked = set.iter().filter_map(|of| self.consent.get(of)).max().is_some_and(|(_, _, revoked)| *revoked);
-            all.insert(format!("p_{:032x}", hash(oldest)), (account, set, revoked));
-        }
-        all
-    }
-
-    fn accounts(&self) -> BTreeMap<String, BTreeSet<Identifier0>> {
-        let mut all = BTreeMap::new();
-        for set in self.groups(true) {
-            let crm = set.iter().find(|of| of.0 == "crm_account");
-            let id = crm.unwrap_or_else(|| set.iter().min_by_key(|of| self.age(of)).unwrap()).1.clone();
-            all.insert(id, set);
-        }
-        all
-    }
 }
 
 fn identifier() -> impl Strategy<Value = Identifier> {
@@ -331,18 +111,9 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
 
 fn check(events: &[Event], partitions: u32, records_max: usize) {
     let (profiles, accounts) = run(events, partitions, records_max);
-    let judge = Judge::of(events);
-    let found: BTreeMap<_, _> = profiles
-        .into_values()
-        .map(|profile| {
-            let identifiers: BTreeSet<_> = profile.identifiers.iter().map(plain).collect();
-            (profile.profile_id, (profile.account_id, identifiers, profile.revoked))
-        })
-        .collect();
-    assert_eq!(found, judge.profiles());
-    let found: BTreeMap<_, BTreeSet<_>> =
-        accounts.into_values().map(|account| (account.account_id, account.identifiers.iter().map(plain).collect())).collect();
-    assert_eq!(found, judge.accounts());
+    let verdict = judge(events, &oracle::Rules { identity: settings(), ..oracle::Rules::default() });
+    assert_eq!(profiles, verdict.profiles);
+    assert_eq!(accounts, verdict.accounts);
 }
 
 proptest! {

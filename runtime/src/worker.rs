@@ -339,12 +339,8 @@ impl<S: Session> Worker<S> {
         self.batch.clear();
         self.outbox = Outbox::default();
         for slot in self.slots.values_mut() {
-            if !planted("stage_keeps_aborted_batch") {
-                slot.stage.discard_batch();
-            }
-            if !planted("cache_keeps_aborted_batch") {
-                slot.state.discard();
-            }
+            slot.stage.discard_batch();
+            slot.state.discard();
             slot.newest_ms = None;
         }
     }

@@ -75,11 +75,7 @@ impl Ledger<'_> {
         let of = (desired.stamp, desired.epoch);
         let buffered = (head.parts_stamp, head.parts_epoch);
         let follows = desired.part == 0 || (head.parts == desired.part && buffered == of);
-        let stale = match () {
-            () if planted("stale_rows_accepted") => false,
-            () if planted("rows_of_older_epoch_accepted") => of.0 < head.stamp,
-            () => of < (head.stamp, head.epoch),
-        };
+        let stale = of < (head.stamp, head.epoch) && !planted("stale_rows_accepted");
         if stale || (head.parts > 0 && of < buffered) || !follows {
             self.outbox.observe(&metrics::DESIRED, "stale", 1);
             return Ok(());

@@ -117,9 +117,6 @@ impl Unit<'_, '_> {
                 ItemBody::Touch(raw) => item::What::Touch(StoredTouch::decode(raw).map_err(|_| malformed())?),
                 ItemBody::Track(raw) => item::What::Track(StoredTrack::decode(raw).map_err(|_| malformed())?),
             };
-            if planted("item_not_forwarded") {
-                return Ok(Standing::Gone);
-            }
             let epoch = item.epoch.max(standing.moved_epoch);
             let forwarded = Item { identifier_hash: item.identifier.to_vec(), epoch, what: Some(what) };
             self.post.outbox.observe(&metrics::FORWARDED, "item", 1);
@@ -139,9 +136,7 @@ impl Unit<'_, '_> {
         let sub = keys::of_identifier(keys::RESIDENT, &hash);
         let known: ResidentState = state::get_message(self.state, &self.actor, &sub)?.unwrap_or_default();
         let left_later = !known.moved_to.is_empty() && known.moved_epoch >= placement.epoch;
-        if planted("older_arrival_accepted") {
-            // Falls through.
-        } else if left_later || known.placement.as_ref().is_some_and(|current| current.epoch > placement.epoch) {
+        if left_later || known.placement.as_ref().is_some_and(|current| current.epoch > placement.epoch) {
             return Ok(());
         }
         let same = known.placement.as_ref().is_some_and(|current| {

@@ -26,8 +26,7 @@ impl Unit<'_, '_> {
         }
         let sub = keys::of_identifier(keys::RESIDENT, &hash);
         let known: ResidentState = state::get_message(self.state, &self.actor, &sub)?.unwrap_or_default();
-        let newer_here = !planted("older_move_accepted")
-            && known.placement.as_ref().is_some_and(|placement| placement.epoch >= message.epoch);
+        let newer_here = known.placement.as_ref().is_some_and(|placement| placement.epoch >= message.epoch);
         let left_later = !known.moved_to.is_empty() && known.moved_epoch >= message.epoch;
         if newer_here || left_later || message.to.as_bytes() == own_key {
             return Ok(());

@@ -108,7 +108,7 @@ impl Unit<'_, '_> {
             let hash = keys::identifier(&sub).ok_or_else(|| corrupt(&self.actor, &sub))?;
             let Ok(anchor) = residents.binary_search_by_key(&hash, |resident| resident.hash) else { continue };
             let Some(milestone) = track.milestone else { continue };
-            if newest.get(&track.milestone_id).is_none_or(|known| known.stamp < track.stamp || planted("former_anchor_wins")) {
+            if newest.get(&track.milestone_id).is_none_or(|known| known.stamp < track.stamp) {
                 newest.insert(track.milestone_id, Tracked { anchor, stamp: track.stamp, milestone });
             }
         }

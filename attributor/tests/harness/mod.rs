@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use tributary_attributor::plan::Plan;
+use tributary_attributor::settings::Settings;
 use tributary_attributor::stage::AttributorStage;
 use tributary_proto::attributor_message::Body;
 use tributary_proto::*;
@@ -32,6 +33,7 @@ type Lane = (bool, u32, u32);
 type Keyed = (Vec<u8>, Vec<u8>);
 
 pub struct World {
+    pub settings: Settings,
     pub plan: Arc<Plan>,
     partitions: Vec<Partition>,
     lanes: BTreeMap<Lane, VecDeque<Keyed>>,
@@ -42,8 +44,8 @@ pub struct World {
 }
 
 impl World {
-    pub fn new(plan: Plan, partitions: u32, seed: u64) -> Self {
-        let plan = Arc::new(plan);
+    pub fn new(settings: Settings, partitions: u32, seed: u64) -> Self {
+        let plan = Arc::new(Plan::compile(&settings).unwrap());
         let partition = |partition| Partition {
             stage: AttributorStage::new(Arc::clone(&plan), Part { partition, partitions }),
             state: Overlay::new(EmptyBase),
@@ -51,6 +53,7 @@ impl World {
         };
         Self {
             partitions: (0..partitions).map(partition).collect(),
+            settings,
             plan: Arc::clone(&plan),
             lanes: BTreeMap::new(),
             identity: Identity::default(),
@@ -61,8 +64,9 @@ impl World {
     }
 
     /// A restart with other settings, over the same state.
-    pub fn replan(&mut self, plan: Plan) {
-        self.plan = Arc::new(plan);
+    pub fn replan(&mut self, settings: Settings) {
+        self.plan = Arc::new(Plan::compile(&settings).unwrap());
+        self.settings = settings;
         let partitions = self.count();
         for (partition, at) in self.partitions.iter_mut().zip(0..) {
             partition.stage = AttributorStage::new(Arc::clone(&self.plan), Part { partition: at, partitions });

@@ -22,6 +22,10 @@ pub enum Rebalance {
     Assign(Vec<u32>),
 }
 
+/// A transaction with an offset of the partition is open or being ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unsettled;
+
 /// A group.
 #[derive(Debug, Default)]
 pub struct Group {
@@ -119,13 +123,17 @@ impl Group {
         self.members.keys().cloned().collect()
     }
 
-    /// The committed offset; `None` within an `Err` while a transaction with a newer one is open or being ended.
+    /// The committed offset, if there is one.
     ///
     /// # Errors
     /// When it is not known yet.
-    pub fn committed(&self, topic: Topic, partition: u32) -> Result<Option<u64>, ()> {
+    pub fn committed(&self, topic: Topic, partition: u32) -> Result<Option<u64>, Unsettled> {
         let key = (topic, partition);
-        if self.pending.get(&key).is_some_and(|open| *open > 0) { Err(()) } else { Ok(self.committed.get(&key).copied()) }
+        if self.pending.get(&key).is_some_and(|open| *open > 0) {
+            Err(Unsettled)
+        } else {
+            Ok(self.committed.get(&key).copied())
+        }
     }
 
     /// A transaction holds an offset of this partition.

@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 
 use tributary_runtime::topic::Topic;
 
-pub use groups::{Group, Rebalance};
+pub use groups::{Group, Rebalance, Unsettled};
 pub use partition::{Entry, Partition};
 
 /// Why the cluster refused something.
@@ -324,7 +324,7 @@ mod tests {
         let epoch = cluster.init_producer("a").unwrap();
         let offsets = [(Topic::IdentityInbox, 0, 5)];
         cluster.add_offsets(("a", epoch), "identity", ("one", member), &offsets, &[]).unwrap();
-        assert_eq!(cluster.group("identity").committed(Topic::IdentityInbox, 0), Err(()));
+        assert_eq!(cluster.group("identity").committed(Topic::IdentityInbox, 0), Err(Unsettled));
         cluster.end("a", epoch, true).unwrap();
         while cluster.settle_one(0) {}
         assert_eq!(cluster.group("identity").committed(Topic::IdentityInbox, 0), Ok(Some(5)));
