@@ -134,3 +134,13 @@ proptest! {
         prop_assert_eq!((profiles, accounts), run(&events, 1, 1000), "repeated and reversed");
     }
 }
+
+#[test]
+fn an_event_that_names_no_person_is_heard_of_by_all_the_accounts_it_names() {
+    let accounts = vec![Identifier::new("crm_account", "", "001"), Identifier::new("domain", "", "a.example")];
+    let body = Some(Body::Touch(Touch { channel: "events".into(), ..Touch::default() }));
+    let event = Event { event_id: "e".into(), time_ms: 5, account_identifiers: accounts, body, ..Event::default() };
+    for partitions in [1, 4] {
+        check(std::slice::from_ref(&event), partitions, 1);
+    }
+}

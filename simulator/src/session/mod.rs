@@ -7,13 +7,14 @@
 //! [`Cluster`]: crate::cluster::Cluster
 //! [`exactly_once`]: tributary_runtime::exactly_once
 
+mod again;
+mod state;
+
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 
-use tributary_runtime::exactly_once::{
-    Admission, Anew, Change, Failed, Inputs, Ownership, Progress, Restore, VERSION, commit, go_back,
-};
+use tributary_runtime::exactly_once::{Admission, Failed, Inputs, Ownership, commit, go_back};
 use tributary_runtime::log::{Assignment, Batch, BatchLimits, LogError, Session, StageLog, Transaction};
 use tributary_runtime::stage::Record;
 use tributary_runtime::topic::Topic;
@@ -23,6 +24,7 @@ use crate::faults::Fault;
 use crate::store::{Disk, LocalStore};
 use crate::wire::{SimWire, Trouble};
 use crate::world::World;
+use state::Reading;
 
 /// Tombstones are kept for at least this long by the changelogs, as far as sessions know.
 pub const TOMBSTONES_MS: u64 = 400;
@@ -45,11 +47,6 @@ pub struct SimProducer {
     pub id: String,
     /// Its epoch.
     pub epoch: u64,
-}
-
-struct Reading {
-    restore: Restore<LocalStore>,
-    next: u64,
 }
 
 /// See the module.
@@ -186,49 +183,6 @@ impl SimSession {
         }
     }
 
-    /// Works on the first partition that waits for its state.
-    fn restore_slice(&mut self, world: &World) -> Result<(), LogError> {
-        let (Some(partition), Some(changelog)) = (self.owned.waiting(), self.log.changelog) else { return Ok(()) };
-        if self.reading.as_ref().is_none_or(|reading| reading.restore.partition() != partition) {
-            let store = self.disk.open(self.log.stage, partition);
-            let Some(owned) = self.owned.get_mut(partition) else { return Ok(()) };
-            owned.store = Some(store.clone());
-            let committed = owned.committed.clone();
-            let now_ms = world.cluster.borrow().now_ms;
-            let restore = Restore::begin(partition, store, committed, now_ms, TOMBSTONES_MS)?;
-            world.note(|| {
-                let from = restore.read_from();
-                format!("{} {} restores {partition} from {from:?} to {}", self.log.stage, self.instance, restore.committed())
-            });
-            self.reading = Some(Reading { next: restore.read_from().unwrap_or(0), restore });
-        }
-        self.may_crash(world, Fault::CrashInRestore).map_err(|trouble| trouble.error("restoring"))?;
-        let Some(mut reading) = self.reading.take() else { return Ok(()) };
-        let most = world.below(40) + 1;
-        read_changelog(world, changelog, partition, &mut reading, most)?;
-        match reading.restore.progress()? {
-            Progress::Current => {
-                let now_ms = world.cluster.borrow().now_ms;
-                let store = reading.restore.finish(now_ms)?;
-                self.fate.stores.borrow_mut().insert(partition, store.clone());
-                world.note(|| format!("{} {} has the state of {partition}", self.log.stage, self.instance));
-                if let Some(start) = self.owned.ready(partition, store) {
-                    self.seek(&BTreeMap::from([(partition, start)]));
-                }
-                return Ok(());
-            }
-            Progress::Ahead => {
-                if let Some(inputs) = self.committed(world, &[partition]).and_then(|mut all| all.remove(&partition)) {
-                    reading.restore.expect(inputs.clone());
-                    self.owned.expect(partition, inputs);
-                }
-            }
-            Progress::Going => {}
-        }
-        self.reading = Some(reading);
-        Ok(())
-    }
-
     fn gather(&mut self, world: &World, batch: &mut Batch, limits: &BatchLimits) -> Result<(), LogError> {
         let mut places: Vec<(Topic, u32)> =
             self.log.inputs.iter().flat_map(|topic| self.owned.partitions().map(|partition| (*topic, partition))).collect();
@@ -273,25 +227,6 @@ impl SimSession {
         }
         Ok(any)
     }
-}
-
-/// Gives a restore what can be read, up to a number of records.
-fn read_changelog(world: &World, changelog: Topic, partition: u32, reading: &mut Reading, most: usize) -> Result<(), LogError> {
-    let cluster = world.cluster.borrow();
-    let mut read = 0;
-    for (offset, entry) in cluster.committed(changelog, partition, reading.next).take(most) {
-        reading.restore.take(&Change {
-            topic: changelog.name(),
-            offset,
-            written_ms: entry.written_ms,
-            key: Some(&entry.key),
-            value: entry.value.as_deref(),
-            version: Some(VERSION),
-        })?;
-        reading.next = offset + 1;
-        read += 1;
-    }
-    if read < most { reading.restore.reached_end() } else { Ok(()) }
 }
 
 impl Session for SimSession {
@@ -352,43 +287,6 @@ impl Session for SimSession {
     fn close(&mut self) -> Result<(), LogError> {
         self.producer = None;
         self.owned.clear();
-        Ok(())
-    }
-}
-
-impl Anew for SimSession {
-    type Producer = SimProducer;
-
-    fn slot(&mut self) -> &mut Option<SimProducer> {
-        &mut self.producer
-    }
-
-    fn replace_consumer(&mut self) -> Result<(), LogError> {
-        let world = self.world()?;
-        if world.cluster.borrow_mut().group(self.log.stage).is_replaced(&self.instance, self.membership) {
-            self.fate.replaced.set(true);
-            return Err(LogError::stop("recovering", "another process has the same instance name and took over"));
-        }
-        Ok(())
-    }
-
-    fn new_producer(&mut self) -> Result<SimProducer, LogError> {
-        let id = format!("{}-{}", self.log.stage, self.instance);
-        let epoch = self.world()?.cluster.borrow_mut().init_producer(&id);
-        let epoch = epoch.map_err(|_| LogError::recover("recovering", "the former transaction is not settled yet"))?;
-        Ok(SimProducer { id, epoch })
-    }
-
-    fn committed_offsets(&mut self) -> Result<Option<BTreeMap<u32, Inputs>>, LogError> {
-        let partitions: Vec<u32> = self.owned.partitions().collect();
-        Ok(self.committed(&*self.world()?, &partitions))
-    }
-
-    fn begin_again(&mut self, committed: BTreeMap<u32, Inputs>) -> Result<(), LogError> {
-        self.reading = None;
-        self.fate.stores.borrow_mut().clear();
-        self.seek(&committed);
-        self.owned.begin_again(committed);
         Ok(())
     }
 }

@@ -1,0 +1,82 @@
+//! Bringing the state of a partition to its committed offsets: a slice a poll.
+
+use std::collections::BTreeMap;
+
+use tributary_runtime::exactly_once::{Change, Progress, Restore, VERSION};
+use tributary_runtime::log::LogError;
+use tributary_runtime::topic::Topic;
+
+use super::{SimSession, TOMBSTONES_MS};
+use crate::faults::Fault;
+use crate::store::LocalStore;
+use crate::world::World;
+
+/// A restore, and how far its changelog was read.
+pub(super) struct Reading {
+    pub(super) restore: Restore<LocalStore>,
+    next: u64,
+}
+
+impl SimSession {
+    /// Works on the first partition that waits for its state.
+    pub(super) fn restore_slice(&mut self, world: &World) -> Result<(), LogError> {
+        let (Some(partition), Some(changelog)) = (self.owned.waiting(), self.log.changelog) else { return Ok(()) };
+        if self.reading.as_ref().is_none_or(|reading| reading.restore.partition() != partition) {
+            let store = self.disk.open(self.log.stage, partition);
+            let Some(owned) = self.owned.get_mut(partition) else { return Ok(()) };
+            owned.store = Some(store.clone());
+            let committed = owned.committed.clone();
+            let now_ms = world.cluster.borrow().now_ms;
+            let restore = Restore::begin(partition, store, committed, now_ms, TOMBSTONES_MS)?;
+            world.note(|| {
+                let from = restore.read_from();
+                format!("{} {} restores {partition} from {from:?} to {}", self.log.stage, self.instance, restore.committed())
+            });
+            self.reading = Some(Reading { next: restore.read_from().unwrap_or(0), restore });
+        }
+        self.may_crash(world, Fault::CrashInRestore).map_err(|trouble| trouble.error("restoring"))?;
+        let Some(mut reading) = self.reading.take() else { return Ok(()) };
+        let most = world.below(40) + 1;
+        read_changelog(world, changelog, partition, &mut reading, most)?;
+        match reading.restore.progress()? {
+            Progress::Current => {
+                let now_ms = world.cluster.borrow().now_ms;
+                let store = reading.restore.finish(now_ms)?;
+                self.fate.stores.borrow_mut().insert(partition, store.clone());
+                world.note(|| format!("{} {} has the state of {partition}", self.log.stage, self.instance));
+                if let Some(start) = self.owned.ready(partition, store) {
+                    self.seek(&BTreeMap::from([(partition, start)]));
+                }
+                return Ok(());
+            }
+            Progress::Ahead => {
+                if let Some(inputs) = self.committed(world, &[partition]).and_then(|mut all| all.remove(&partition)) {
+                    reading.restore.expect(inputs.clone());
+                    self.owned.expect(partition, inputs);
+                }
+            }
+            Progress::Going => {}
+        }
+        self.reading = Some(reading);
+        Ok(())
+    }
+}
+
+/// Gives a restore what can be read, up to a number of records.
+fn read_changelog(world: &World, changelog: Topic, partition: u32, reading: &mut Reading, most: usize) -> Result<(), LogError> {
+    let cluster = world.cluster.borrow();
+    let mut read = 0;
+    for (offset, entry) in cluster.committed(changelog, partition, reading.next).take(most) {
+        reading.restore.take(&Change {
+            topic: changelog.name(),
+            offset,
+            written_ms: entry.written_ms,
+            key: Some(&entry.key),
+            value: entry.value.as_deref(),
+            version: Some(VERSION),
+        })?;
+        reading.next = offset + 1;
+        read += 1;
+    }
+    if read < most { reading.restore.reached_end() } else { Ok(()) }
+}

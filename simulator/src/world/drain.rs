@@ -1,0 +1,70 @@
+//! The end of a run: everybody goes on until nobody has anything to do.
+
+use std::rc::Rc;
+
+use tributary_runtime::log::StageLog;
+
+use super::{EXPIRE_MS, Process, Status, World};
+
+impl World {
+    /// From now on nothing goes wrong, and everybody gets a turn, until nobody has anything to do.
+    ///
+    /// # Errors
+    /// When that takes more than `rounds_max` rounds.
+    pub fn drain(self: &Rc<Self>, rounds_max: usize) -> Result<(), String> {
+        self.faults.borrow_mut().stop();
+        let mut idle = 0;
+        for _ in 0..rounds_max {
+            let before = self.progress();
+            self.deliver();
+            self.late_end_arrives();
+            self.stranger();
+            self.cluster.borrow_mut().now_ms += 10;
+            self.cluster.borrow_mut().expire(EXPIRE_MS);
+            for by in 0..4 {
+                self.cluster.borrow_mut().settle_one(by);
+            }
+            let count = self.processes.borrow().len();
+            (0..count).for_each(|at| self.turn(at));
+            if let Some(why) = self.failure() {
+                return Err(why);
+            }
+            idle = if before == self.progress() && self.is_settled() { idle + 1 } else { 0 };
+            if idle > 60 {
+                return Ok(());
+            }
+        }
+        Err(format!("the messages never drain: {} things are still under way after {rounds_max} rounds", self.lag()))
+    }
+
+    fn progress(&self) -> (usize, usize) {
+        let cluster = self.cluster.borrow();
+        (cluster.processed.len(), cluster.unsettled())
+    }
+
+    fn is_settled(&self) -> bool {
+        let resting = |process: &Process| matches!(process.status, Status::Running | Status::Gone);
+        self.all_delivered()
+            && self.late.borrow().is_empty()
+            && self.cluster.borrow().unsettled() == 0
+            && self.processes.borrow().iter().all(resting)
+            && self.lag() == 0
+    }
+
+    /// How many records of inputs are still to be processed.
+    fn lag(&self) -> usize {
+        let mut stages: Vec<StageLog> = self.processes.borrow().iter().map(|process| process.log).collect();
+        stages.dedup_by_key(|log| log.stage);
+        let mut cluster = self.cluster.borrow_mut();
+        let mut lag = 0;
+        for log in stages {
+            for topic in log.inputs {
+                for partition in 0..cluster.partitions(*topic) {
+                    let next = cluster.group(log.stage).committed(*topic, partition).ok().flatten().unwrap_or(0);
+                    lag += cluster.committed(*topic, partition, next).count();
+                }
+            }
+        }
+        lag
+    }
+}
