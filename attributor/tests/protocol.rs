@@ -7,7 +7,7 @@ mod harness;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use harness::{Identity, Row, RowKey, World, milestone, touch};
+use harness::{Row, RowKey, World, milestone, touch};
 use proptest::prelude::*;
 use tributary_attributor::plan::Plan;
 use tributary_attributor::settings::{MultiplierSettings, Settings, Window};
