@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tributary_runtime::config::settings::Format;
 use tributary_runtime::embedded::{EmbeddedError, EmbeddedLog, EmbeddedOptions};
 use tributary_runtime::kafka::{KafkaOptions, KafkaSession};
 use tributary_runtime::service::Service;
@@ -22,6 +23,7 @@ pub fn open_embedded(settings: &Settings) -> Result<EmbeddedLog, EmbeddedError> 
         partitions: settings.topics.partitions,
         memory_bytes: settings.state.memory_mb as usize * 1024 * 1024,
         sync: settings.state.sync,
+        json_dead_letters: settings.worker.formats.dead_letters == Format::Json,
     })
 }
 
@@ -92,6 +94,7 @@ fn kafka_options(settings: &Settings, budget: Arc<StoreBudget>, worker: u32) -> 
     let mut names = TopicNames::default();
     Topic::ALL.into_iter().for_each(|topic| names.set(topic, settings.topics.name(topic)));
     options.topics = Arc::new(names);
+    options.json_dead_letters = settings.worker.formats.dead_letters == Format::Json;
     options.tombstone_retention_ms = u64::from(settings.topics.tombstone_retention_days) * 86_400_000;
     options
 }

@@ -111,3 +111,22 @@ fn rows_that_cannot_be_used_are_listed_with_line_and_column() {
     );
     assert!(!text.contains("13800001112"), "{text}");
 }
+
+#[test]
+fn dead_letters_can_be_written_as_json() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bad.ndjson");
+    fs::write(&file, "{\"phone\": \"13800001111\"}\n").unwrap();
+    let state = format!("state.path={}", folder.path().join("state").display());
+    let sets = ["--set", &state, "--set", "worker.formats.dead_letters=json", "--set", "http.listen=127.0.0.1:0"];
+    let run = |args: &[&str]| {
+        let found = tributary(&[args, &sets].concat());
+        assert!(found.status.success(), "{}", err(&found));
+        out(&found)
+    };
+    run(&["send", "--offline", file.to_str().unwrap()]);
+    run(&["run", "--until-idle", "1"]);
+    let line = run(&["tail", "dead-letters", "--from-beginning", "--until-end"]);
+    let letter: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!((&letter["reason"], &letter["field"]), (&"timestamp_missing".into(), &"timestamp".into()), "{letter}");
+}

@@ -1,6 +1,6 @@
 //! Output records as JSON, for topics that are configured so and for people.
 
-use tributary_proto::{Account, AttributorMessage, CreditUpdate, DeadLetter, IdentityMessage, Message, Profile};
+use tributary_proto::{Account, CreditUpdate, DeadLetter, Message, Profile};
 
 use crate::topic::Topic;
 
@@ -17,7 +17,8 @@ pub enum FormatError {
     },
 }
 
-/// The JSON form of an encoded record of an output topic, on one line. Of internal topics it is the debug form, as a JSON text.
+/// The JSON form of an encoded record of an output topic, on one line. Records of other topics are texts already, or internal: they are
+/// shown as a JSON text.
 ///
 /// # Errors
 /// When the bytes are not such a message.
@@ -27,24 +28,22 @@ pub fn to_json(topic: Topic, bytes: &[u8]) -> Result<Vec<u8>, FormatError> {
         Topic::Profiles => convert::<Profile>(topic, bytes),
         Topic::Accounts => convert::<Account>(topic, bytes),
         Topic::DeadLetters => convert::<DeadLetter>(topic, bytes),
-        Topic::IdentityInbox => show::<IdentityMessage>(topic, bytes),
-        Topic::AttributorInbox => show::<AttributorMessage>(topic, bytes),
         _ => Ok(serde_json::Value::from(String::from_utf8_lossy(bytes)).to_string().into_bytes()),
     }
 }
 
-fn decode<M: Message + Default>(topic: Topic, bytes: &[u8]) -> Result<M, FormatError> {
-    M::decode(bytes).map_err(|error| FormatError::Malformed { topic: topic.name(), why: error.to_string() })
-}
-
 fn convert<M: Message + Default + serde::Serialize>(topic: Topic, bytes: &[u8]) -> Result<Vec<u8>, FormatError> {
-    let message: M = decode(topic, bytes)?;
-    serde_json::to_vec(&message).map_err(|error| FormatError::Malformed { topic: topic.name(), why: error.to_string() })
+    let malformed = |why: String| FormatError::Malformed { topic: topic.name(), why };
+    let message = M::decode(bytes).map_err(|error| malformed(error.to_string()))?;
+    serde_json::to_vec(&message).map_err(|error| malformed(error.to_string()))
 }
 
-fn show<M: Message + Default + std::fmt::Debug>(topic: Topic, bytes: &[u8]) -> Result<Vec<u8>, FormatError> {
-    let message: M = decode(topic, bytes)?;
-    Ok(serde_json::Value::from(format!("{message:?}")).to_string().into_bytes())
+/// The value of a dead letter's record.
+#[cfg(feature = "native")]
+pub(crate) fn dead_letter(letter: &DeadLetter, json: bool) -> Vec<u8> {
+    // A letter can always be written as JSON; were it not so, it must not be lost for that.
+    let text = json.then(|| serde_json::to_vec(letter).ok()).flatten();
+    text.unwrap_or_else(|| letter.encode_to_vec())
 }
 
 #[cfg(test)]

@@ -72,9 +72,23 @@ pub static PARTITIONS_OWNED: Metric = Metric {
     label: "",
     help: "Partitions this process works on, by stage. 0 for long: the group has more members than partitions.",
 };
+/// State on disk.
+pub const STATE_BYTES: Metric = Metric {
+    name: "tributary_state_bytes",
+    kind: MetricKind::Gauge,
+    label: "",
+    help: "Bytes of committed state of the partitions a worker owns, by stage; `all` on the embedded log, which keeps all in one.",
+};
+/// Memory of RocksDB.
+pub const ROCKSDB_MEMORY_BYTES: Metric = Metric {
+    name: "tributary_rocksdb_memory_bytes",
+    kind: MetricKind::Gauge,
+    label: "",
+    help: "Bytes of blocks, indexes, filters and write buffers of all stores of the process; bounded by the state budget.",
+};
 
 /// All metrics of this file.
-pub static ALL: [&Metric; 9] = [
+pub static ALL: [&Metric; 11] = [
     &RECORDS_IN,
     &RECORDS_OUT,
     &DEAD_LETTERS,
@@ -84,6 +98,8 @@ pub static ALL: [&Metric; 9] = [
     &CREDIT_LATENCY_SECONDS,
     &RECOVERIES,
     &PARTITIONS_OWNED,
+    &STATE_BYTES,
+    &ROCKSDB_MEMORY_BYTES,
 ];
 
 /// What is to be published of a batch once it is committed.
@@ -169,4 +185,14 @@ pub(crate) fn count_recovery(stage: &'static str) {
 
 pub(crate) fn partitions_owned(stage: &'static str, count: usize) {
     gauge!(PARTITIONS_OWNED.name, "stage" => stage).set(count as f64);
+}
+
+/// How often sizes are measured: asking for them is not free.
+#[cfg(feature = "native")]
+pub(crate) const SIZES_EVERY: Duration = Duration::from_secs(5);
+
+#[cfg(feature = "native")]
+pub(crate) fn state(stage: &'static str, bytes: u64, memory: usize) {
+    gauge!(STATE_BYTES.name, "stage" => stage).set(bytes as f64);
+    gauge!(ROCKSDB_MEMORY_BYTES.name).set(memory as f64);
 }

@@ -12,6 +12,7 @@
 
 mod keys;
 mod session;
+mod sizes;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -47,6 +48,8 @@ pub struct EmbeddedOptions {
     pub memory_bytes: usize,
     /// Whether a commit waits for the disk: then it survives a failure of the machine, not only of the process.
     pub sync: bool,
+    /// Whether dead letters are written as JSON instead of Protobuf.
+    pub json_dead_letters: bool,
 }
 
 /// Why the embedded log failed.
@@ -107,9 +110,11 @@ const TRIM_RECORDS: u64 = 50_000;
 
 struct Inner {
     db: DB,
+    cache: Cache,
     path: PathBuf,
     partitions: u32,
     sync: bool,
+    json_dead_letters: bool,
     positions: Mutex<Positions>,
     /// Signalled when records were written.
     written: Condvar,
@@ -138,7 +143,7 @@ impl EmbeddedLog {
         settings.set_keep_log_file_num(2);
         let families = FAMILIES.map(|name| ColumnFamilyDescriptor::new(name, family_options(name, &cache)));
         let db = DB::open_cf_descriptors(&settings, &path, families).map_err(|error| open_error(&path, &error))?;
-        Self::with(db, path, options.partitions, options.sync)
+        Self::with(db, cache, options)
     }
 
     /// Opens the log in a folder for reading, as it stands now; another process may be writing to it.
@@ -146,15 +151,19 @@ impl EmbeddedLog {
     /// # Errors
     /// When there is none or it has another format.
     pub fn open_read_only(path: &Path) -> Result<Self, EmbeddedError> {
-        let cache = Cache::new_lru_cache(8 << 20);
+        let memory_bytes = 16 << 20;
+        let cache = Cache::new_lru_cache(memory_bytes / 2);
         let families = FAMILIES.map(|name| ColumnFamilyDescriptor::new(name, family_options(name, &cache)));
         let db = DB::open_cf_descriptors_read_only(&Options::default(), path, families, false)
             .map_err(|error| store_error("opening", path, error))?;
-        let found = read_u32(&db, path, keys::PARTITIONS)?.unwrap_or(0);
-        Self::with(db, path.to_owned(), found, false)
+        let partitions = read_u32(&db, path, keys::PARTITIONS)?.unwrap_or(0);
+        let options =
+            EmbeddedOptions { path: path.to_owned(), partitions, memory_bytes, sync: false, json_dead_letters: false };
+        Self::with(db, cache, &options)
     }
 
-    fn with(db: DB, path: PathBuf, partitions: u32, sync: bool) -> Result<Self, EmbeddedError> {
+    fn with(db: DB, cache: Cache, options: &EmbeddedOptions) -> Result<Self, EmbeddedError> {
+        let EmbeddedOptions { path, partitions, .. } = options.clone();
         match (read_u32(&db, &path, keys::FORMAT)?, read_u32(&db, &path, keys::PARTITIONS)?) {
             (None, _) => {
                 let meta = family(&db, &path, META)?;
@@ -169,7 +178,16 @@ impl EmbeddedLog {
             }
             (Some(found), _) => return Err(EmbeddedError::Format { path, found }),
         }
-        let inner = Inner { db, path, partitions, sync, positions: Mutex::new(Positions::default()), written: Condvar::new() };
+        let inner = Inner {
+            db,
+            cache,
+            path,
+            partitions,
+            sync: options.sync,
+            json_dead_letters: options.json_dead_letters,
+            positions: Mutex::new(Positions::default()),
+            written: Condvar::new(),
+        };
         let mut positions = Positions::default();
         for topic in Topic::ALL {
             for at in 0..partitions {

@@ -9,12 +9,13 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer};
 use rdkafka::topic_partition_list::Offset;
-use tributary_proto::{DeadLetter, Message, partition};
+use tributary_proto::{DeadLetter, partition};
 
 use super::context::Tag;
 use super::options::KafkaOptions;
 use super::session::{Consumed, KafkaSession, Produced, has_version};
 use crate::exactly_once::{Failed as Unsure, INPUTS_KEY, Inputs, VERSION, VERSION_HEADER, Wire, commit};
+use crate::format;
 use crate::log::{LogError, Routed, Session, Transaction};
 use crate::topic::Topic;
 
@@ -123,7 +124,7 @@ impl Wire for KafkaWire<'_> {
             topic: self.options.topics.of(Topic::DeadLetters),
             partition: partition::of(&letter.key, self.letters),
             key: &letter.key,
-            value: Some(&letter.encode_to_vec()),
+            value: Some(&format::dead_letter(letter, self.options.json_dead_letters)),
             timestamp_ms: None,
             headers: Some(dead_letter_headers(letter)),
             tag: 0,

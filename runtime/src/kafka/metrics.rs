@@ -41,31 +41,10 @@ pub const RESTORING_PARTITIONS: Metric = Metric {
     label: "",
     help: "Owned partitions whose state is not restored yet, by stage. Ready means 0.",
 };
-/// State on disk.
-pub const STATE_BYTES: Metric = Metric {
-    name: "tributary_state_bytes",
-    kind: MetricKind::Gauge,
-    label: "",
-    help: "Bytes of committed state of the partitions a worker owns, by stage.",
-};
-/// Memory of RocksDB.
-pub const ROCKSDB_MEMORY_BYTES: Metric = Metric {
-    name: "tributary_rocksdb_memory_bytes",
-    kind: MetricKind::Gauge,
-    label: "",
-    help: "Bytes of blocks, indexes, filters and write buffers of all stores of the process; bounded by the state budget.",
-};
 
 /// All metrics of this file.
-pub const ALL: [&Metric; 7] = [
-    &CONSUMER_LAG_RECORDS,
-    &FENCED,
-    &RESTORED_RECORDS,
-    &RESTORE_REMAINING_RECORDS,
-    &RESTORING_PARTITIONS,
-    &STATE_BYTES,
-    &ROCKSDB_MEMORY_BYTES,
-];
+pub const ALL: [&Metric; 5] =
+    [&CONSUMER_LAG_RECORDS, &FENCED, &RESTORED_RECORDS, &RESTORE_REMAINING_RECORDS, &RESTORING_PARTITIONS];
 
 pub(super) fn lag(stage: &'static str, topic: &str, partition: u32, records: u64) {
     gauge!(CONSUMER_LAG_RECORDS.name, "stage" => stage, "partition" => format!("{topic}/{partition}")).set(records as f64);
@@ -82,9 +61,4 @@ pub(super) fn restored(stage: &'static str, records: u64, remaining: u64) {
 
 pub(super) fn restoring(stage: &'static str, partitions: usize) {
     gauge!(RESTORING_PARTITIONS.name, "stage" => stage).set(partitions as f64);
-}
-
-pub(super) fn state(stage: &'static str, bytes: u64, memory: usize) {
-    gauge!(STATE_BYTES.name, "stage" => stage).set(bytes as f64);
-    gauge!(ROCKSDB_MEMORY_BYTES.name).set(memory as f64);
 }

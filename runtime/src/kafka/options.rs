@@ -39,6 +39,8 @@ pub struct KafkaOptions {
     pub recover_timeout_ms: u64,
     /// `delete.retention.ms` of the changelog topics: a local state that is behind by longer is restored whole; milliseconds.
     pub tombstone_retention_ms: u64,
+    /// Whether dead letters are written as JSON instead of Protobuf.
+    pub json_dead_letters: bool,
 }
 
 impl KafkaOptions {
@@ -58,6 +60,7 @@ impl KafkaOptions {
             restore_timeout_ms: 120_000,
             recover_timeout_ms: 300_000,
             tombstone_retention_ms: 86_400_000,
+            json_dead_letters: false,
         }
     }
 

@@ -12,11 +12,11 @@ use rdkafka::topic_partition_list::Offset;
 
 use super::context::{ConsumerEvents, ProducerEvents};
 use super::failure::{Remedy, remedy};
-use super::metrics;
 use super::options::KafkaOptions;
 use super::restore::Restorer;
 use crate::exactly_once::{Admission, Ownership, VERSION, VERSION_HEADER};
 use crate::log::{Assignment, Batch, BatchLimits, LogError, Session, StageLog, Transaction};
+use crate::metrics::{SIZES_EVERY, state};
 use crate::stage::Record;
 use crate::state::RocksStore;
 use crate::topic::Topic;
@@ -27,8 +27,6 @@ const OPEN_S_MAX: u64 = 30;
 pub(super) const ASK: Duration = Duration::from_secs(5);
 /// How long to wait for records while partitions wait for their state.
 const RESTORING_WAIT: Duration = Duration::from_millis(1);
-/// How often the sizes of the stores are published.
-const SIZES_EVERY: Duration = Duration::from_secs(5);
 
 pub(super) type Consumed = BaseConsumer<ConsumerEvents>;
 pub(super) type Produced = BaseProducer<ProducerEvents>;
@@ -222,7 +220,7 @@ impl KafkaSession {
         }
         self.sizes_at = Instant::now();
         let bytes = self.owned.iter().filter_map(|(_, owned)| owned.store.as_ref()).map(RocksStore::size_bytes).sum();
-        metrics::state(self.log.stage, bytes, self.options.budget.used_bytes());
+        state(self.log.stage, bytes, self.options.budget.used_bytes());
     }
 }
 

@@ -156,6 +156,5 @@ impl Session for MemorySession {
 
 /// The record of a dead letter: its key is that of the record that was refused.
 pub fn dead_letter_output(letter: DeadLetter) -> Output {
-    let value = letter.encode_to_vec();
-    Output { topic: Topic::DeadLetters, key: letter.key, value: Some(value) }
+    Output { topic: Topic::DeadLetters, value: Some(letter.encode_to_vec()), key: letter.key }
 }

@@ -1,0 +1,21 @@
+//! How much of disk and memory the embedded log takes.
+
+use super::{FAMILIES, Inner, STATE};
+
+impl Inner {
+    /// Bytes of state on disk and in write buffers.
+    pub(super) fn state_bytes(&self) -> u64 {
+        self.property(STATE, "rocksdb.total-sst-files-size") + self.property(STATE, "rocksdb.cur-size-all-mem-tables")
+    }
+
+    /// Bytes of blocks, indexes, filters and write buffers in memory.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let buffers: u64 = FAMILIES.iter().map(|name| self.property(name, "rocksdb.cur-size-all-mem-tables")).sum();
+        self.cache.get_usage() + usize::try_from(buffers).unwrap_or(usize::MAX)
+    }
+
+    fn property(&self, family: &'static str, name: &str) -> u64 {
+        let of = |family| self.db.property_int_value_cf(family, name).ok().flatten();
+        self.family(family).ok().and_then(of).unwrap_or(0)
+    }
+}
