@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tributary_runtime::config::{ConfigErrors, Sources, load};
 
-use crate::commands::{check, demo, generate, import, replay, run, send, tail, topics};
+use crate::commands::{check, demo, generate, import, quality, replay, run, send, tail, topics};
 use crate::settings::Settings;
 
 const AFTER_HELP: &str = "\
@@ -89,6 +89,8 @@ pub enum Command {
     Demo(demo::DemoArgs),
     /// Run the whole pipeline over files, without a broker
     Replay(replay::ReplayArgs),
+    /// Compare the profiles of a replay with the truth behind a generated history
+    Quality(quality::QualityArgs),
     /// Check the configuration, then brokers, topics and the state folder
     Check(check::CheckArgs),
     /// Show which topics are missing or different, or create the missing ones

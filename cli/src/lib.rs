@@ -13,6 +13,7 @@ pub mod logging;
 pub mod outcome;
 pub mod pipeline;
 pub mod progress;
+pub mod quality;
 pub mod replay;
 pub mod rows;
 pub mod settings;

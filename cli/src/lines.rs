@@ -47,6 +47,11 @@ impl Lines {
         Ok(Self { path: path.to_owned(), reader, line: 0, bytes_max, buffer: Vec::new() })
     }
 
+    /// The number of the last line read, from 1.
+    pub fn line(&self) -> u64 {
+        self.line
+    }
+
     /// The next line that is not blank, without its line end.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ pub mod check;
 pub mod demo;
 pub mod generate;
 pub mod import;
+pub mod quality;
 pub mod replay;
 pub mod run;
 pub mod send;
@@ -22,6 +23,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Run(args) => run::run(&args, &global),
         Command::Demo(args) => demo::run(&args, &global),
         Command::Replay(args) => replay::run(&args, &global),
+        Command::Quality(args) => quality::run(&args, &global),
         Command::Check(args) => check::run(&args, &global),
         Command::Topics(args) => topics::run(&args, &global),
         Command::Generate(args) => generate::run(&args, &global),
