@@ -11,15 +11,17 @@ use proptest::prelude::*;
 use tributary_identity::{IdentityStage, LOG, Rules, Settings};
 use tributary_proto::event::Body;
 use tributary_proto::{
-    Account, AccountRecord, Consent, Event, Identifier, Identify, IdentityMessage, Link, Message, Profile, Touch, Unlink,
-    identity_message,
+    Account, AccountRecord, Consent, Erase, Event, Identifier, Identify, IdentityMessage, Link, Message, MilestoneVersion,
+    Profile, Touch, Trait, Unlink, identity_message,
 };
 use tributary_runtime::log::{BatchLimits, MemoryLog};
 use tributary_runtime::topic::Topic;
 use tributary_runtime::worker::{Worker, WorkerOptions};
 
+const MAX_CLUSTER: usize = 9;
+
 fn settings() -> Settings {
-    Settings { shared_after: 2, shared_any: 6, max_cluster: 12, ..Settings::default() }
+    Settings { shared_after: 2, shared_any: 6, max_cluster: MAX_CLUSTER as u32, ..Settings::default() }
 }
 
 /// Runs the stage over events; returns the live profiles and accounts.
@@ -32,8 +34,12 @@ fn run(events: &[Event], partitions: u32, records_max: usize) -> (BTreeMap<Strin
         Worker::new(log.session(LOG), LOG, build, WorkerOptions { limits, cache_bytes: usize::MAX, json: Vec::new() });
     for event in events {
         let primary = event.identifiers.first().or(event.account_identifiers.first()).unwrap();
+        let key = match &event.body {
+            Some(Body::Milestone(version)) => version.milestone_id.clone().into_bytes(),
+            _ => primary.key(),
+        };
         let message = IdentityMessage { body: Some(identity_message::Body::Event(event.clone())) };
-        log.append(Topic::IdentityInbox, event.time_ms, primary.key(), message.encode_to_vec());
+        log.append(Topic::IdentityInbox, event.time_ms, key, message.encode_to_vec());
     }
     let mut steps = 0;
     while worker.step().unwrap() > 0 {
@@ -42,18 +48,25 @@ fn run(events: &[Event], partitions: u32, records_max: usize) -> (BTreeMap<Strin
     }
     let mut profiles = BTreeMap::new();
     for output in log.drain(Topic::Profiles) {
-        let profile = Profile::decode(output.value.unwrap().as_slice()).unwrap();
+        let Some(value) = output.value else {
+            profiles.remove(&String::from_utf8(output.key).unwrap());
+            continue;
+        };
+        let profile = Profile::decode(value.as_slice()).unwrap();
         assert_eq!(output.key, profile.profile_id.as_bytes());
         profiles.insert(profile.profile_id.clone(), profile);
     }
     let mut accounts = BTreeMap::new();
     for output in log.drain(Topic::Accounts) {
-        let account = Account::decode(output.value.unwrap().as_slice()).unwrap();
+        let Some(value) = output.value else {
+            accounts.remove(&String::from_utf8(output.key).unwrap());
+            continue;
+        };
+        let account = Account::decode(value.as_slice()).unwrap();
         accounts.insert(account.account_id.clone(), account);
     }
-    for profile in profiles.values().filter(|profile| !profile.merged_into.is_empty()) {
-        assert!(profiles.contains_key(&profile.merged_into), "merged into a profile that was never published");
-    }
+    assert!(profiles.values().all(|profile| profile.split_from.is_empty()), "a notice that nothing follows");
+    assert!(accounts.values().all(|account| account.split_from.is_empty()), "a notice that nothing follows");
     profiles.retain(|_, profile| profile.merged_into.is_empty());
     accounts.retain(|_, account| account.merged_into.is_empty());
     (profiles, accounts)
@@ -67,7 +80,10 @@ struct Judge {
     links: BTreeMap<(Identifier0, Identifier0), Pair>,
     asserted: BTreeMap<Identifier0, (i64, u128, Identifier0)>,
     consent: BTreeMap<Identifier0, (i64, u128, bool)>,
+    traits: BTreeMap<Identifier0, BTreeMap<String, (i64, u128, String)>>,
 }
+
+const HOUR_MS: i64 = 3_600_000;
 
 /// When first seen together, and the last word: time, event, whether it forbids.
 type Pair = (Option<i64>, Option<(i64, u128, bool)>);
@@ -90,28 +106,50 @@ fn xxhash(bytes: &[u8]) -> u128 {
 impl Judge {
     fn of(events: &[Event]) -> Self {
         let mut judge = Self::default();
-        for event in events {
-            judge.hear(event);
+        let mut erased: BTreeMap<Identifier0, i64> = BTreeMap::new();
+        for event in events.iter().filter(|event| matches!(event.body, Some(Body::Erase(_)))) {
+            for identifier in event.identifiers.iter().map(plain) {
+                let until = erased.entry(identifier).or_insert(event.time_ms);
+                *until = event.time_ms.max(*until);
+            }
+        }
+        for event in events.iter().filter(|event| !matches!(event.body, Some(Body::Erase(_)))) {
+            let until = event.identifiers.iter().filter_map(|of| erased.get(&plain(of))).max();
+            if until.is_none_or(|until| event.time_ms > *until) {
+                judge.hear(event, until.copied());
+            }
         }
         judge
     }
 
-    fn hear(&mut self, event: &Event) {
-        let at = (event.time_ms, xxhash(event.event_id.as_bytes()));
+    /// Hears an event that is not void. `erased` is the latest erasure of anybody it names: then it is a sighting only if its whole hour
+    /// is later, and counts as seen at the erasure.
+    fn hear(&mut self, event: &Event, erased: Option<i64>) {
+        let mut at = (event.time_ms, xxhash(event.event_id.as_bytes()));
+        let said_at = at;
         let people: Vec<_> = event.identifiers.iter().map(plain).collect();
         let accounts: Vec<_> = event.account_identifiers.iter().map(plain).collect();
-        self.mentioned.extend(people.iter().chain(&accounts).cloned());
         let unlink = matches!(event.body, Some(Body::Unlink(_)));
+        let sighting = !unlink && erased.is_none_or(|until| event.time_ms.div_euclid(HOUR_MS) * HOUR_MS > until);
+        let says = unlink || matches!(event.body, Some(Body::Link(_) | Body::Consent(_)));
+        let asserts = !people.is_empty() && !accounts.is_empty();
+        if !sighting && !says && !asserts && event.traits.is_empty() {
+            return;
+        }
+        if let Some(until) = erased {
+            at.0 = until + 1;
+        }
+        self.mentioned.extend(people.iter().chain(&accounts).cloned());
         for email in people.iter().filter(|of| of.0 == "email" && !of.1.ends_with("@qq.com")) {
             let domain = ("domain".to_owned(), email.1.split('@').nth(1).unwrap().to_owned());
             self.mentioned.insert(domain.clone());
-            if !unlink {
-                let known = self.earliest.entry(domain).or_insert(event.time_ms);
-                *known = event.time_ms.min(*known);
+            if sighting {
+                let known = self.earliest.entry(domain).or_insert(at.0);
+                *known = at.0.min(*known);
             }
         }
         let link = matches!(event.body, Some(Body::Link(_)));
-        for identifier in people.iter().filter(|_| !unlink).chain(accounts.iter()) {
+        for identifier in people.iter().chain(accounts.iter()).filter(|_| sighting) {
             let known = self.earliest.entry(identifier.clone()).or_insert(at.0);
             *known = at.0.min(*known);
         }
@@ -121,28 +159,44 @@ impl Judge {
         }
         for group in groups {
             for a in &group {
-                for b in group.iter().filter(|b| hash(a) < hash(b)) {
+                for b in group.iter().filter(|b| hash(a) < hash(b) && (sighting || link || unlink)) {
                     let known = self.links.entry((a.clone(), b.clone())).or_default();
-                    if !unlink {
+                    if sighting {
                         known.0 = Some(known.0.map_or(at.0, |earliest| earliest.min(at.0)));
                     }
                     if link || unlink {
-                        let word = (at.0, at.1, unlink);
+                        let word = (said_at.0, said_at.1, unlink);
                         known.1 = Some(known.1.map_or(word, |before| before.max(word)));
                     }
                 }
             }
         }
         if let (Some(primary), Some(account)) = (people.first(), accounts.first()) {
-            let said = (at.0, at.1, account.clone());
+            let said = (said_at.0, said_at.1, account.clone());
             let known = self.asserted.entry(primary.clone()).or_insert_with(|| said.clone());
             *known = said.max(known.clone());
         }
         if let (Some(primary), Some(Body::Consent(consent))) = (people.first(), &event.body) {
-            let said = (at.0, at.1, !consent.granted);
+            let said = (said_at.0, said_at.1, !consent.granted);
             let known = self.consent.entry(primary.clone()).or_insert(said);
             *known = said.max(*known);
         }
+        let bearer = if matches!(event.body, Some(Body::Account(_))) { accounts.first() } else { people.first() };
+        for named in event.traits.iter().filter(|_| bearer.is_some()) {
+            let said = (said_at.0, said_at.1, named.value.clone());
+            let all = self.traits.entry(bearer.unwrap().clone()).or_default();
+            let known = all.entry(named.name.clone()).or_insert_with(|| said.clone());
+            *known = said.max(known.clone());
+        }
+    }
+
+    fn traits_of(&self, group: &BTreeSet<Identifier0>) -> Vec<(String, String)> {
+        let mut all: BTreeMap<String, (i64, u128, String)> = BTreeMap::new();
+        for (name, said) in group.iter().filter_map(|of| self.traits.get(of)).flatten() {
+            let known = all.entry(name.clone()).or_insert_with(|| said.clone());
+            *known = said.clone().max(known.clone());
+        }
+        all.into_iter().map(|(name, (.., value))| (name, value)).collect()
     }
 
     fn shared(&self, of: &Identifier0) -> bool {
@@ -163,8 +217,8 @@ impl Judge {
         strong.count() > 2 || others.len() > 6
     }
 
-    /// Groups of identifiers: people or accounts.
-    fn groups(&self, accounts: bool) -> Vec<BTreeSet<Identifier0>> {
+    /// Groups of identifiers: people or accounts; and who is in quarantine.
+    fn groups(&self, accounts: bool) -> (Vec<BTreeSet<Identifier0>>, BTreeSet<Identifier0>) {
         let kinds = [
             "crm_contact",
             "crm_lead",
@@ -214,8 +268,8 @@ impl Judge {
         for (.., a, b) in &usable {
             unite(&mut clusters, a, b);
         }
-        let small: BTreeSet<_> = clusters.into_iter().filter(|set| set.len() <= 12).flatten().collect();
-        usable.retain(|(.., a, _)| small.contains(a));
+        let large: BTreeSet<_> = clusters.into_iter().filter(|set| set.len() > MAX_CLUSTER).flatten().collect();
+        usable.retain(|(.., a, _)| !large.contains(a));
         usable.sort();
         let mut sets = singles();
         for (.., a, b) in &usable {
@@ -238,18 +292,20 @@ impl Judge {
                 unite(&mut sets, a, b);
             }
         }
-        sets
+        (sets, large)
     }
 
     fn age(&self, of: &Identifier0) -> (i64, u128) {
         (self.earliest.get(of).copied().unwrap_or(i64::MAX), hash(of))
     }
 
-    /// profile id -> (account id, identifiers, revoked)
-    fn profiles(&self) -> BTreeMap<String, (String, BTreeSet<Identifier0>, bool)> {
+    fn profiles(&self) -> BTreeMap<String, Person> {
         let companies = self.accounts();
         let mut all = BTreeMap::new();
-        for set in self.groups(false) {
+        let (sets, large) = self.groups(false);
+        for set in sets {
+            let quarantined = large.contains(set.first().unwrap());
+            let traits = self.traits_of(&set);
             let oldest = set.iter().min_by_key(|of| self.age(of)).unwrap();
             let asserted = set.iter().filter_map(|of| self.asserted.get(of)).max().map(|(_, _, account)| account.clone());
             let domain = set
@@ -258,25 +314,33 @@ impl Judge {
                 .max_by_key(|of| (self.earliest.get(*of).copied(), hash(of)))
                 .map(|of| ("domain".to_owned(), of.1.split('@').nth(1).unwrap().to_owned()));
             let account = asserted.or(domain).map_or(String::new(), |named| {
-                let company = companies.iter().find(|(_, identifiers)| identifiers.contains(&named));
+                let company = companies.iter().find(|(_, (identifiers, ..))| identifiers.contains(&named));
                 company.map_or(named.1.clone(), |(id, _)| id.clone())
             });
             let revoked = set.iter().filter_map(|of| self.consent.get(of)).max().is_some_and(|(_, _, revoked)| *revoked);
-            all.insert(format!("p_{:032x}", hash(oldest)), (account, set, revoked));
+            all.insert(format!("p_{:032x}", hash(oldest)), (account, set, revoked, quarantined, traits));
         }
         all
     }
 
-    fn accounts(&self) -> BTreeMap<String, BTreeSet<Identifier0>> {
+    fn accounts(&self) -> BTreeMap<String, Company> {
         let mut all = BTreeMap::new();
-        for set in self.groups(true) {
+        let (sets, large) = self.groups(true);
+        for set in sets {
+            let quarantined = large.contains(set.first().unwrap());
+            let traits = self.traits_of(&set);
             let crm = set.iter().find(|of| of.0 == "crm_account");
             let id = crm.unwrap_or_else(|| set.iter().min_by_key(|of| self.age(of)).unwrap()).1.clone();
-            all.insert(id, set);
+            all.insert(id, (set, quarantined, traits));
         }
         all
     }
 }
+
+/// Account id, identifiers, whether revoked, whether quarantined, traits.
+type Person = (String, BTreeSet<Identifier0>, bool, bool, Vec<(String, String)>);
+/// Identifiers, whether quarantined, traits.
+type Company = (BTreeSet<Identifier0>, bool, Vec<(String, String)>);
 
 fn identifier() -> impl Strategy<Value = Identifier> {
     let plain =
@@ -296,7 +360,9 @@ fn account_identifier() -> impl Strategy<Value = Identifier> {
 fn events() -> impl Strategy<Value = Vec<Event>> {
     let people = prop::collection::vec(identifier(), 1..4);
     let accounts = prop::collection::vec(account_identifier(), 0..3);
-    let one = (people, accounts, 0i64..50, 0u8..20).prop_map(|(mut people, mut accounts, time_ms, what)| {
+    let one = (people, accounts, 0i64..50, 0u8..24, 0u8..6).prop_map(|(mut people, mut accounts, time, what, some_trait)| {
+        // Some hours hold several events.
+        let time_ms = time * HOUR_MS / 4;
         let order = tributary_proto::kind::Kinds::default();
         let sort = |list: &mut Vec<Identifier>| {
             list.sort_by_key(|of| (order.rank(&of.kind), of.value.clone()));
@@ -315,11 +381,19 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
             2 if !accounts.is_empty() => Body::Account(AccountRecord {}),
             3 => Body::Link(Link {}),
             4 => Body::Unlink(Unlink {}),
-            5 => Body::Consent(Consent { granted: time_ms % 2 == 0 }),
+            5 => Body::Consent(Consent { granted: time % 2 == 0 }),
+            20 | 21 => Body::Erase(Erase {}),
+            22 | 23 => {
+                let object_id = format!("{}", time % 3);
+                let (milestone_id, kind) = (format!("mql:{object_id}"), "mql".to_owned());
+                Body::Milestone(MilestoneVersion { milestone_id, kind, object_id, ..MilestoneVersion::default() })
+            }
             6..10 => Body::Identify(Identify {}),
             _ => Body::Touch(Touch { channel: "direct".into(), ..Touch::default() }),
         };
-        Event { time_ms, identifiers: people, account_identifiers: accounts, body: Some(body), ..Event::default() }
+        let named = matches!(body, Body::Erase(_) | Body::Unlink(_)) || some_trait > 1;
+        let traits = if named { vec![] } else { vec![Trait { name: format!("t{some_trait}"), value: format!("{time}") }] };
+        Event { time_ms, identifiers: people, account_identifiers: accounts, traits, body: Some(body), ..Event::default() }
     });
     prop::collection::vec(one, 1..40).prop_map(|mut all| {
         for (at, event) in all.iter_mut().enumerate() {
@@ -336,13 +410,23 @@ fn check(events: &[Event], partitions: u32, records_max: usize) {
         .into_values()
         .map(|profile| {
             let identifiers: BTreeSet<_> = profile.identifiers.iter().map(plain).collect();
-            (profile.profile_id, (profile.account_id, identifiers, profile.revoked))
+            let traits = plain_traits(profile.traits);
+            (profile.profile_id, (profile.account_id, identifiers, profile.revoked, profile.quarantined, traits))
         })
         .collect();
     assert_eq!(found, judge.profiles());
-    let found: BTreeMap<_, BTreeSet<_>> =
-        accounts.into_values().map(|account| (account.account_id, account.identifiers.iter().map(plain).collect())).collect();
+    let found: BTreeMap<_, Company> = accounts
+        .into_values()
+        .map(|account| {
+            let identifiers = account.identifiers.iter().map(plain).collect();
+            (account.account_id, (identifiers, account.quarantined, plain_traits(account.traits)))
+        })
+        .collect();
     assert_eq!(found, judge.accounts());
+}
+
+fn plain_traits(traits: Vec<Trait>) -> Vec<(String, String)> {
+    traits.into_iter().map(|named| (named.name, named.value)).collect()
 }
 
 proptest! {
