@@ -62,8 +62,14 @@ impl Core {
             }
         }
         for link in &said.links {
-            if node.add_link(cx.state, link, &self.rules)? && node.speaks_for(link) {
+            if !node.add_link(cx.state, link, &self.rules)? {
+                continue;
+            }
+            if node.speaks_for(link) {
                 news.links.push(link.clone());
+            } else if node.state.generation > 0 {
+                // The other end may have asked while this one was shared, before it heard of the link.
+                news.ask.extend(node.other_end(link).cloned());
             }
         }
         if !node.state.shared && self.is_claimed_by_too_many(node) {
@@ -74,6 +80,7 @@ impl Core {
         if node.state.shared {
             // Its links join nobody: a root that knew them would only ask strangers to become one component.
             news.links.clear();
+            news.ask.clear();
         }
         if news.present || news.earliest_ms.is_some() {
             self.claim_domain(cx, node, false)?;

@@ -165,7 +165,7 @@ impl Component {
             if known_large && hash != from {
                 continue;
             }
-            if !member.shared && !known_large {
+            if !member.shared {
                 for (other, link) in self.links_of(state, hash)? {
                     if is_active(&link) {
                         next.push(other);
@@ -222,12 +222,18 @@ impl Component {
     }
 
     /// Takes out the subscriptions made for a member that is no more; returns them.
-    pub fn end_subscriptions(self, state: &mut dyn State, of: &Identifier) -> Result<Vec<Subscribe>, StateError> {
+    pub fn end_subscriptions(self, state: &mut dyn State, of: &Identifier, epoch: u64) -> Result<Vec<Subscribe>, StateError> {
         let mut ended = Vec::new();
         for (sub, subscribe) in scan_messages::<Subscribe>(state, &self.root, &[keys::SUBSCRIPTION])? {
             if subscribe.subscriber.as_ref() == Some(of) {
                 state.delete(&self.root, &sub);
-                ended.push(Subscribe { end: true, ..subscribe });
+                ended.push(Subscribe { end: true, epoch, ..subscribe });
+            }
+        }
+        for account in ended.iter().filter_map(|ended| ended.account.as_ref()).map(Identifier::hash) {
+            if self.subscribers_of(state, account)?.is_empty() {
+                // Nobody here will be told when it changes.
+                state.delete(&self.root, &keys::one(keys::ACCOUNT, account));
             }
         }
         Ok(ended)

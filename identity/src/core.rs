@@ -1,6 +1,6 @@
 //! The actors of one partition: routing between them, and what is put off until the end of a batch.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use tributary_proto::attributor_message::Body as ToUnit;
@@ -18,6 +18,8 @@ pub(crate) struct Dirty {
     pub root: Identifier,
     /// Members whose cluster a fact has touched; and whether it may have become smaller by it.
     pub members: BTreeMap<Hash128, bool>,
+    /// Ids that another root has published, to be looked at.
+    pub ids: BTreeSet<String>,
 }
 
 /// The identity stage of one partition. What it holds between records is forgotten at the end of the batch.
@@ -60,11 +62,13 @@ impl Core {
 
     /// Notes that a fact has touched the cluster of a member.
     pub(crate) fn touched(&mut self, root: &Node, member: Hash128, shrunk: bool) {
-        let dirty = self
-            .dirty
-            .entry(root.hash)
-            .or_insert_with(|| Dirty { root: root.identifier.clone(), members: BTreeMap::new() });
-        *dirty.members.entry(member).or_default() |= shrunk;
+        *self.dirty_of(root).members.entry(member).or_default() |= shrunk;
+    }
+
+    /// What is to be computed again of a root's component.
+    pub(crate) fn dirty_of(&mut self, root: &Node) -> &mut Dirty {
+        let new = || Dirty { root: root.identifier.clone(), members: BTreeMap::new(), ids: BTreeSet::new() };
+        self.dirty.entry(root.hash).or_insert_with(new)
     }
 
     /// Handles a message, and what it causes in this partition.

@@ -10,7 +10,7 @@
 //! | as spoken of | `c` speaker | [`Claim`](tributary_proto::Claim) of another identifier or a milestone |
 //! | | `l` other | [`LinkFact`](tributary_proto::LinkFact) between this and the other identifier, by all claims |
 //! | | `t` name | [`TraitFact`](tributary_proto::TraitFact), by all claims |
-//! | | `u` subscriber | [`Identifier`] to be told this account's id |
+//! | | `u` subscriber | [`Subscribe`](tributary_proto::Subscribe): who is to be told this account's id |
 //! | as root | `m` member | [`Member`](tributary_proto::Member) |
 //! | | `k` a b, `k` b a | [`LinkFact`](tributary_proto::LinkFact) with an end among the members, to be found from either end |
 //! | | `a` account | [`AccountIs`](tributary_proto::AccountIs), latest answer |

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use prost::Message;
 use tributary_proto::{
-    Claim, Erasure, Hash128, Identifier, IdentifierState, LinkFact, Mention, Placement, Sighting, TraitFact,
+    Claim, Erasure, Hash128, Identifier, IdentifierState, LinkFact, Mention, Placement, Sighting, Subscribe,
+    TraitFact,
 };
 use tributary_runtime::state::{ActorKey, State, StateError, get_message, put_message, scan_messages};
 
@@ -287,25 +288,26 @@ impl Node {
         Ok(())
     }
 
-    /// Remembers who wants to be told this account's id; returns whether it was new.
-    pub fn add_subscriber(&self, state: &mut dyn State, subscriber: &Identifier) -> Result<bool, StateError> {
+    /// Remembers that somebody wants to be told this account's id, or no longer; returns whether it is somebody new.
+    pub fn add_subscriber(&self, state: &mut dyn State, said: &Subscribe) -> Result<bool, StateError> {
+        let Some(subscriber) = &said.subscriber else { return Ok(false) };
         let sub = keys::one(keys::SUBSCRIBER, subscriber.hash());
-        let new = state.get(&self.actor, &sub)?.is_none();
-        if new {
-            put_message(state, &self.actor, &sub, subscriber);
+        let known: Option<Subscribe> = get_message(state, &self.actor, &sub)?;
+        if known.as_ref().is_some_and(|known| known.epoch > said.epoch) {
+            return Ok(false);
+        }
+        let new = !said.end && known.is_none_or(|known| known.end || known.epoch < said.epoch);
+        if new || said.end {
+            let subscriber = said.subscriber.clone().filter(|_| !said.end);
+            put_message(state, &self.actor, &sub, &Subscribe { account: None, subscriber, ..said.clone() });
         }
         Ok(new)
     }
 
-    /// Forgets a subscriber.
-    pub fn end_subscriber(&self, state: &mut dyn State, subscriber: &Identifier) {
-        state.delete(&self.actor, &keys::one(keys::SUBSCRIBER, subscriber.hash()));
-    }
-
     /// Everybody who wants to be told this account's id.
     pub fn subscribers(&self, state: &mut dyn State) -> Result<Vec<Identifier>, StateError> {
-        let found = scan_messages(state, &self.actor, &[keys::SUBSCRIBER])?;
-        Ok(found.into_iter().map(|(_, subscriber)| subscriber).collect())
+        let found = scan_messages::<Subscribe>(state, &self.actor, &[keys::SUBSCRIBER])?;
+        Ok(found.into_iter().filter_map(|(_, subscribe)| subscribe.subscriber).collect())
     }
 
     /// Its placement, or one of the identifier alone while its root has told it none.

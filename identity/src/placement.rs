@@ -37,14 +37,10 @@ impl Core {
     /// A profile names this account identifier: it is told the account's id now, unless that is what it assumes anyway.
     pub(crate) fn subscribe(&mut self, cx: &mut Context<'_>, to: &Identifier, subscribe: &Subscribe) -> Result<(), StateError> {
         let node = self.meet(cx, to)?;
-        if subscribe.end {
-            if let Some(subscriber) = &subscribe.subscriber {
-                node.end_subscriber(cx.state, subscriber);
-            }
-        } else if let Some(subscriber) = &subscribe.subscriber
-            && node.add_subscriber(cx.state, subscriber)?
+        if let Some(subscriber) = &subscribe.subscriber
+            && node.add_subscriber(cx.state, subscribe)?
             && let Some(placement) =
-                node.state.placement.as_ref().filter(|told| told.unit != lone_placement(to, node.hash).unit)
+                node.state.placement.as_ref().filter(|told| subscribe.answered || told.unit != lone_placement(to, node.hash).unit)
         {
             self.tell(cx, subscriber, answer(to, subscriber, placement));
         }

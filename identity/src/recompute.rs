@@ -18,7 +18,7 @@ use crate::view::{self, Record, View};
 #[derive(Default)]
 struct Round {
     records: Vec<Record>,
-    /// Ids that members had before, and the hash of the identifier each is called after.
+    /// Ids that may be no more: those that members had before.
     before: BTreeSet<String>,
     /// Where members were before and are now.
     moved: BTreeMap<Hash128, (Option<String>, Option<String>)>,
@@ -35,7 +35,7 @@ impl Core {
         component.warm(cx.state)?;
         let epoch = root.state.epoch + 1;
         let mut seen = BTreeSet::new();
-        let mut round = Round::default();
+        let mut round = Round { before: dirty.ids, ..Round::default() };
         let mut changed = false;
         // First those that may have fallen apart: of these all is looked at.
         for whole in [true, false] {
@@ -83,7 +83,9 @@ impl Core {
             changed |= self.settle_member(cx, root, component, (*of, member), (placement, epoch, quarantined), round)?;
         }
         for (account, subscriber) in &view.subscriptions {
-            let subscribe = Subscribe { account: Some(account.clone()), subscriber: Some(subscriber.clone()), end: false };
+            let answered = component.answer(cx.state, account.hash())?.is_some();
+            let (of, by) = (Some(account.clone()), Some(subscriber.clone()));
+            let subscribe = Subscribe { account: of, subscriber: by, end: false, epoch, answered };
             if component.add_subscription(cx.state, &subscribe)? {
                 self.tell(cx, account, Body::Subscribe(subscribe));
             }
@@ -106,7 +108,9 @@ impl Core {
         let before = member.told.as_ref().map(id);
         round.before.extend(before.clone());
         round.moved.insert(of, (before, member.present.then(|| id(placement))));
-        let news = member.told.as_ref().is_none_or(|told| !same_place(told, placement));
+        // One that has no name cannot be told: its news, which bring the name, are still on their way.
+        let news =
+            member.identifier.is_some() && member.told.as_ref().is_none_or(|told| !same_place(told, placement));
         let flips = member.quarantined != quarantined;
         if flips {
             member.quarantined = quarantined;
@@ -124,7 +128,7 @@ impl Core {
         }
         let gone = about.filter(|_| !member.present && member.generation > 0);
         if let Some(gone) = &gone {
-            self.strip(cx, component, of, member, gone)?;
+            self.strip(cx, component, (of, member), gone, epoch)?;
         }
         if news || flips || gone.is_some() {
             component.put_member(cx.state, of, member);
@@ -137,11 +141,11 @@ impl Core {
         &mut self,
         cx: &mut Context<'_>,
         component: Component,
-        of: Hash128,
-        member: &mut Member,
+        (of, member): (Hash128, &mut Member),
         name: &Identifier,
+        epoch: u64,
     ) -> Result<(), StateError> {
-        for ended in component.end_subscriptions(cx.state, name)? {
+        for ended in component.end_subscriptions(cx.state, name, epoch)? {
             if let Some(account) = ended.account.clone() {
                 self.tell(cx, &account, Body::Subscribe(ended));
             }

@@ -202,16 +202,19 @@ impl Core {
         let component = Component::of(node.hash);
         let record = node.edit();
         record.epoch = record.epoch.max(part.epoch) + 1;
-        for answer in &part.accounts {
-            component.add_answer(cx.state, answer)?;
-        }
         for subscription in &part.subscriptions {
             component.add_subscription(cx.state, subscription)?;
+        }
+        for answer in &part.accounts {
+            if component.add_answer(cx.state, answer)? {
+                self.renamed(cx, &node, answer)?;
+            }
         }
         for published in &part.published {
             component.add_published(cx.state, published)?;
             if let Some(called_after) = Hash128::from_bytes(&published.called_after) {
                 self.touched(&node, called_after, false);
+                self.dirty_of(&node).ids.insert(published.id.clone());
             }
         }
         for member in &part.members {

@@ -414,7 +414,8 @@ fn check(events: &[Event], partitions: u32, records_max: usize) {
             (profile.profile_id, (profile.account_id, identifiers, profile.revoked, profile.quarantined, traits))
         })
         .collect();
-    assert_eq!(found, judge.profiles());
+    if found != judge.profiles() { eprintln!("CASE {partitions} {records_max}\n{}", compact(events)); }
+    assert_same(&found, &judge.profiles());
     let found: BTreeMap<_, Company> = accounts
         .into_values()
         .map(|account| {
@@ -422,7 +423,15 @@ fn check(events: &[Event], partitions: u32, records_max: usize) {
             (account.account_id, (identifiers, account.quarantined, plain_traits(account.traits)))
         })
         .collect();
-    assert_eq!(found, judge.accounts());
+    assert_same(&found, &judge.accounts());
+}
+
+/// Panics with what differs.
+fn assert_same<T: PartialEq + std::fmt::Debug>(found: &BTreeMap<String, T>, expected: &BTreeMap<String, T>) {
+    let differs = |key: &&String| found.get(*key) != expected.get(*key);
+    let keys: BTreeSet<_> = found.keys().chain(expected.keys()).filter(differs).collect();
+    let all: Vec<_> = keys.iter().map(|key| (key, found.get(*key), expected.get(*key))).collect();
+    assert!(all.is_empty(), "found and expected: {all:#?}");
 }
 
 fn plain_traits(traits: Vec<Trait>) -> Vec<(String, String)> {
@@ -430,7 +439,7 @@ fn plain_traits(traits: Vec<Trait>) -> Vec<(String, String)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(std::env::var("CASES").map_or(400, |n| n.parse().unwrap())))]
 
     #[test]
     fn any_partitioning_and_batching_gives_what_the_set_of_events_says(
@@ -443,7 +452,19 @@ proptest! {
     fn any_order_gives_what_the_set_of_events_says(events in events().prop_shuffle(), partitions in 1u32..5) {
         let mut twice = events.clone();
         twice.extend(events.iter().rev().cloned());
-        let (profiles, accounts) = run(&twice, partitions, 3);
-        prop_assert_eq!((profiles, accounts), run(&events, 1, 1000), "repeated and reversed");
+        let ((profiles, accounts), (expected, companies)) = (run(&twice, partitions, 3), run(&events, 1, 1000));
+        assert_same(&profiles, &expected);
+        assert_same(&accounts, &companies);
     }
+}
+
+fn compact(events: &[Event]) -> String {
+    let names = |list: &[Identifier]| list.iter().map(|of| of.value.clone()).collect::<Vec<_>>().join(",");
+    events
+        .iter()
+        .map(|event| {
+            let body = format!("{:?}", event.body).chars().skip(5).take_while(|c| *c != '(').collect::<String>();
+            format!("{} {} {} | {} {}\n", event.event_id, event.time_ms / (HOUR_MS / 4), body, names(&event.identifiers), names(&event.account_identifiers))
+        })
+        .collect()
 }
