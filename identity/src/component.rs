@@ -77,14 +77,6 @@ impl Component {
         put_message(state, &self.root, &keys::one(keys::MEMBER, hash), member);
     }
 
-    /// Lets a member out of quarantine, for its cluster to be looked at whole.
-    pub fn release(self, state: &mut dyn State, hash: Hash128) -> Result<(), StateError> {
-        if let Some(member) = self.member(state, hash)?.filter(|member| member.quarantined) {
-            self.put_member(state, hash, &Member { quarantined: false, ..member });
-        }
-        Ok(())
-    }
-
     /// Adds what a generation of its first end says of a link.
     pub fn add_link(self, state: &mut dyn State, ends: (Hash128, Hash128), said: &LinkFact) -> Result<Added, StateError> {
         let (a, b) = ends;

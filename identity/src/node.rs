@@ -71,8 +71,13 @@ impl Node {
     }
 
     /// Writes the record if it was changed.
-    pub fn save(self, state: &mut dyn State) {
-        if self.changed {
+    pub fn save(mut self, state: &mut dyn State) {
+        self.flush(state);
+    }
+
+    /// As [`Self::save`], and on it goes.
+    pub fn flush(&mut self, state: &mut dyn State) {
+        if std::mem::take(&mut self.changed) {
             put_message(state, &self.actor, keys::NODE, &self.state);
         }
     }

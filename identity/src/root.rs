@@ -176,11 +176,13 @@ impl Core {
     /// A root hangs under another and sends it all it has.
     fn hang(&mut self, cx: &mut Context<'_>, node: &mut Node, above: &Identifier) -> Result<(), StateError> {
         let component = Component::of(node.hash);
-        if let Some(dirty) = self.dirty.remove(&node.hash) {
-            // The root above takes quarantined members for what they are.
-            for (member, _) in dirty.members.into_iter().filter(|(_, shrunk)| *shrunk) {
-                component.release(cx.state, member)?;
-            }
+        if let Some(dirty) = self.dirty.remove(&node.hash)
+            && dirty.members.values().any(|shrunk| *shrunk)
+        {
+            // The root above takes quarantined members for what they are: who is to come out comes out here.
+            node.flush(cx.state);
+            self.recompute(cx, dirty)?;
+            *node = Node::load(cx.state, &node.identifier)?;
         }
         let parts = component.take(cx.state, &node.identifier, node.state.epoch)?;
         node.edit().parent = Some(above.clone());

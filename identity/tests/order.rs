@@ -453,6 +453,7 @@ proptest! {
         let mut twice = events.clone();
         twice.extend(events.iter().rev().cloned());
         let ((profiles, accounts), (expected, companies)) = (run(&twice, partitions, 3), run(&events, 1, 1000));
+        if profiles != expected { eprintln!("CASE {partitions} 3\n{}", compact(&events)); }
         assert_same(&profiles, &expected);
         assert_same(&accounts, &companies);
     }
