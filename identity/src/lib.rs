@@ -23,6 +23,7 @@
 //! ```
 
 pub mod cluster;
+pub mod explain;
 pub mod facts;
 pub mod keys;
 pub mod mention;

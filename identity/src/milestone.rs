@@ -145,7 +145,14 @@ impl Core {
         };
         if let Some(former) = &former {
             // Where no version is left, the anchor has it as withdrawn: its credit is to be taken back, and nothing else stays of it.
-            let nothing = Milestone { milestone_id: milestone_id.to_owned(), withdrawn: true, ..Milestone::default() };
+            let (kind, object_id) = milestone_id.split_once(':').unwrap_or((milestone_id, ""));
+            let nothing = Milestone {
+                milestone_id: milestone_id.to_owned(),
+                kind: kind.to_owned(),
+                object_id: object_id.to_owned(),
+                withdrawn: true,
+                ..Milestone::default()
+            };
             self.tell(cx, former, track(former, anchor.is_none().then_some(nothing)));
         }
         if let Some(anchor) = &anchor {
