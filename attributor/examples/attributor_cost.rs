@@ -106,7 +106,12 @@ fn deal(object: usize, value_minor: i64, stamp: u64, time_ms: i64) -> item::What
         currency: "CNY".to_owned(),
         withdrawn: false,
     };
-    item::What::Track(StoredTrack { milestone_id: milestone.milestone_id.clone(), stamp, milestone: Some(milestone), erased: false })
+    item::What::Track(StoredTrack {
+        milestone_id: milestone.milestone_id.clone(),
+        stamp,
+        milestone: Some(milestone),
+        erased: false,
+    })
 }
 
 /// `people` in accounts of four, with 25 touches each.

@@ -341,7 +341,8 @@ fn another_model_is_remodelled_and_a_dropped_one_retracted() {
 #[test]
 fn what_is_not_a_message_of_the_inbox_is_refused_and_changes_nothing() {
     let item = |what| Some(Body::Item(Item { identifier_hash: vec![1; 16], epoch: 0, what }));
-    let negative = StoredTrack { milestone_id: "m".into(), stamp: 1, milestone: Some(milestone("mql", "1", 0, -1)) };
+    let negative =
+        StoredTrack { milestone_id: "m".into(), stamp: 1, milestone: Some(milestone("mql", "1", 0, -1)), erased: false };
     let records: [(Vec<u8>, &str); 6] = [
         (b"\xff\xff".to_vec(), "protobuf_malformed"),
         (Vec::new(), "protobuf_malformed"),

@@ -55,7 +55,8 @@ impl Component {
         let known = self.member(state, hash)?;
         let new = known.is_none();
         let mut member = known.unwrap_or_default();
-        let before = (member.told.as_ref().map(|told| told.epoch), member.shared, member.generation, member.identifier.is_some());
+        let before =
+            (member.told.as_ref().map(|told| told.epoch), member.shared, member.generation, member.identifier.is_some());
         if new {
             member.quarantined = said.quarantined;
         }
@@ -88,9 +89,12 @@ impl Component {
             return Ok(Added::default());
         }
         let joined = known.as_ref().is_some_and(is_active);
-        let mut link = known
-            .filter(|known| known.generation == said.generation)
-            .unwrap_or_else(|| LinkFact { a: said.a.clone(), b: said.b.clone(), generation: said.generation, ..LinkFact::default() });
+        let mut link = known.filter(|known| known.generation == said.generation).unwrap_or_else(|| LinkFact {
+            a: said.a.clone(),
+            b: said.b.clone(),
+            generation: said.generation,
+            ..LinkFact::default()
+        });
         let news = merge_link(&mut link, said);
         if news {
             put_message(state, &self.root, &there, &link);

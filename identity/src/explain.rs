@@ -73,9 +73,5 @@ pub fn links(state: &mut dyn State, root: &Identifier, member: Hash128, rules: &
     let members: Vec<_> = members.into_iter().collect();
     let links: Vec<_> = links.into_values().collect();
     let refused: BTreeMap<usize, Refusal> = cluster(&members, &links, rules).refused.into_iter().collect();
-    Ok(links
-        .into_iter()
-        .enumerate()
-        .map(|(at, link)| Explained { link, refused: refused.get(&at).copied() })
-        .collect())
+    Ok(links.into_iter().enumerate().map(|(at, link)| Explained { link, refused: refused.get(&at).copied() }).collect())
 }

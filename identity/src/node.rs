@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use prost::Message;
 use tributary_proto::{
-    Claim, Erasure, Hash128, Identifier, IdentifierState, LinkFact, Mention, Placement, Sighting, Subscribe,
-    TraitFact,
+    Claim, Erasure, Hash128, Identifier, IdentifierState, LinkFact, Mention, Placement, Sighting, Subscribe, TraitFact,
 };
 use tributary_runtime::state::{ActorKey, State, StateError, get_message, put_message, scan_messages};
 

@@ -39,8 +39,11 @@ impl Core {
         let node = self.meet(cx, to)?;
         if let Some(subscriber) = &subscribe.subscriber
             && node.add_subscriber(cx.state, subscribe)?
-            && let Some(placement) =
-                node.state.placement.as_ref().filter(|told| subscribe.answered || told.unit != lone_placement(to, node.hash).unit)
+            && let Some(placement) = node
+                .state
+                .placement
+                .as_ref()
+                .filter(|told| subscribe.answered || told.unit != lone_placement(to, node.hash).unit)
         {
             self.tell(cx, subscriber, answer(to, subscriber, placement));
         }

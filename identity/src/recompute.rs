@@ -109,8 +109,7 @@ impl Core {
         round.before.extend(before.clone());
         round.moved.insert(of, (before, member.present.then(|| id(placement))));
         // One that has no name cannot be told: its news, which bring the name, are still on their way.
-        let news =
-            member.identifier.is_some() && member.told.as_ref().is_none_or(|told| !same_place(told, placement));
+        let news = member.identifier.is_some() && member.told.as_ref().is_none_or(|told| !same_place(told, placement));
         let flips = member.quarantined != quarantined;
         if flips {
             member.quarantined = quarantined;

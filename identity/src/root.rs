@@ -19,11 +19,8 @@ impl Core {
             let record = node.edit();
             record.members = 1;
             record.identifier = Some(identifier.clone());
-            let member = Member {
-                identifier: Some(identifier.clone()),
-                generation: node.state.generation,
-                ..Member::default()
-            };
+            let member =
+                Member { identifier: Some(identifier.clone()), generation: node.state.generation, ..Member::default() };
             Component::of(node.hash).add_member(cx.state, node.hash, &member)?;
             self.touched(&node, node.hash, false);
         }

@@ -414,7 +414,9 @@ fn check(events: &[Event], partitions: u32, records_max: usize) {
             (profile.profile_id, (profile.account_id, identifiers, profile.revoked, profile.quarantined, traits))
         })
         .collect();
-    if found != judge.profiles() { eprintln!("CASE {partitions} {records_max}\n{}", compact(events)); }
+    if found != judge.profiles() {
+        eprintln!("CASE {partitions} {records_max}\n{}", compact(events));
+    }
     assert_same(&found, &judge.profiles());
     let found: BTreeMap<_, Company> = accounts
         .into_values()
@@ -465,7 +467,14 @@ fn compact(events: &[Event]) -> String {
         .iter()
         .map(|event| {
             let body = format!("{:?}", event.body).chars().skip(5).take_while(|c| *c != '(').collect::<String>();
-            format!("{} {} {} | {} {}\n", event.event_id, event.time_ms / (HOUR_MS / 4), body, names(&event.identifiers), names(&event.account_identifiers))
+            format!(
+                "{} {} {} | {} {}\n",
+                event.event_id,
+                event.time_ms / (HOUR_MS / 4),
+                body,
+                names(&event.identifiers),
+                names(&event.account_identifiers)
+            )
         })
         .collect()
 }

@@ -112,7 +112,8 @@ fn profile() {
         split_from: "p_3".into(),
         quarantined: true,
     };
-    let expected = [b"\x0a\x03p_1\x12\x01A\x1a\x14", EMAIL, b"\x22\x06\x0a\x01n\x12\x01v\x28\x01\x32\x03p_2\x3a\x03p_3\x40\x01"].concat();
+    let expected =
+        [b"\x0a\x03p_1\x12\x01A\x1a\x14", EMAIL, b"\x22\x06\x0a\x01n\x12\x01v\x28\x01\x32\x03p_2\x3a\x03p_3\x40\x01"].concat();
     assert_eq!(profile.encode_to_vec(), expected);
 }
 

@@ -277,9 +277,8 @@ impl Identity {
 
     pub fn touch(&mut self, name: &str, touch: StoredTouch) {
         // Identity itself refuses what is void when it comes.
-        let void = |erasure: &Erasure| {
-            (erasure.mention == 0 || erasure.mention == touch.mention) && touch.time_ms <= erasure.until_ms
-        };
+        let void =
+            |erasure: &Erasure| (erasure.mention == 0 || erasure.mention == touch.mention) && touch.time_ms <= erasure.until_ms;
         if self.erasures.get(name).is_some_and(|all| all.iter().any(void)) {
             return;
         }
@@ -296,7 +295,8 @@ impl Identity {
             let stop = StoredTrack { milestone_id: milestone_id.clone(), stamp, milestone: None, erased: false };
             self.item(&anchor, item::What::Track(stop));
         }
-        let track = StoredTrack { milestone_id: milestone_id.clone(), stamp, milestone: Some(milestone.clone()), erased: false };
+        let track =
+            StoredTrack { milestone_id: milestone_id.clone(), stamp, milestone: Some(milestone.clone()), erased: false };
         self.item(name, item::What::Track(track));
         self.milestones.insert(milestone_id, (name.to_owned(), stamp, milestone));
     }

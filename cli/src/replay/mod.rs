@@ -140,26 +140,40 @@ impl Replay {
     /// Takes the outputs out of the log.
     fn collect(&mut self) -> Result<(), ReplayError> {
         let results = &mut self.results;
-        for update in drain::<CreditUpdate>(&self.log, Topic::Credits)? {
+        for (_, update) in drain::<CreditUpdate>(&self.log, Topic::Credits)? {
+            let Some(update) = update else { continue };
             (self.on_update)(&update);
             results.credits.add(&update);
         }
-        for profile in drain::<Profile>(&self.log, Topic::Profiles)? {
-            results.profiles.insert(profile.profile_id.clone(), profile);
+        for (id, profile) in drain::<Profile>(&self.log, Topic::Profiles)? {
+            keep_latest(&mut results.profiles, id, profile);
         }
-        for account in drain::<tributary_proto::Account>(&self.log, Topic::Accounts)? {
-            results.accounts.insert(account.account_id.clone(), account);
+        for (id, account) in drain::<tributary_proto::Account>(&self.log, Topic::Accounts)? {
+            keep_latest(&mut results.accounts, id, account);
         }
-        results.dead_letters.extend(drain::<DeadLetter>(&self.log, Topic::DeadLetters)?);
+        let letters = drain::<DeadLetter>(&self.log, Topic::DeadLetters)?;
+        results.dead_letters.extend(letters.into_iter().filter_map(|(_, letter)| letter));
         Ok(())
     }
 }
 
-fn drain<M: Message + Default>(log: &MemoryLog, topic: Topic) -> Result<Vec<M>, ReplayError> {
+/// As compaction does: the latest record of a key, none after a tombstone.
+fn keep_latest<T>(all: &mut std::collections::BTreeMap<String, T>, id: String, latest: Option<T>) {
+    match latest {
+        Some(latest) => drop(all.insert(id, latest)),
+        None => drop(all.remove(&id)),
+    }
+}
+
+/// The records of a topic with their keys; `None` for a tombstone.
+fn drain<M: Message + Default>(log: &MemoryLog, topic: Topic) -> Result<Vec<(String, Option<M>)>, ReplayError> {
     let decode = |bytes: Vec<u8>| {
         M::decode(bytes.as_slice()).map_err(|error| ReplayError::Output { topic: topic.name(), why: error.to_string() })
     };
-    log.drain(topic).into_iter().filter_map(|output| output.value).map(decode).collect()
+    let keyed = |output: tributary_runtime::stage::Output| {
+        Ok((String::from_utf8_lossy(&output.key).into_owned(), output.value.map(decode).transpose()?))
+    };
+    log.drain(topic).into_iter().map(keyed).collect()
 }
 
 impl Results {
