@@ -5,9 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tributary_proto::{Hash128, Milestone};
 
+use tributary_runtime::planted::planted;
+
 use crate::moments;
 use crate::plan::{LEAD_STAGE, Plan};
 use crate::wire::{Malformed, TouchView};
+
+/// Bytes of an encoded `StoredTouch`'s `mention`: a tag and a `fixed64`.
+const MENTION_BYTES: usize = 9;
 
 /// A touch that may be part of a journey, with what is known of its person.
 #[derive(Debug, Clone, Copy)]
@@ -22,7 +27,7 @@ pub struct Touchpoint<'a> {
     pub role: &'a str,
     /// xxh3-128 of the event id: the order among touches at one time.
     pub event_hash: Hash128,
-    /// xxh3-128 of `raw`: the order among versions of one event.
+    /// xxh3-128 of `raw` without the mention: the order among versions of one event.
     pub content_hash: Hash128,
 }
 
@@ -34,13 +39,15 @@ impl<'a> Touchpoint<'a> {
     pub fn read(raw: &'a [u8], profile: &'a str, role: &'a str) -> Result<Self, Malformed> {
         let view = TouchView::parse(raw)?;
         let event_hash = Hash128::of(view.event_id.as_bytes());
-        Ok(Self { view, raw, profile, role, event_hash, content_hash: Hash128::of(raw) })
+        // Whom the event names is not what it is: the field stands last.
+        let content = if view.mention == 0 { raw } else { raw.get(..raw.len().saturating_sub(MENTION_BYTES)).unwrap_or(raw) };
+        Ok(Self { view, raw, profile, role, event_hash, content_hash: Hash128::of(content) })
     }
 
     /// The order of touches in a journey: time, event hash; content where one event has come in two versions; profile and role where
     /// two people have brought the very same event.
     pub fn order(&self, other: &Self) -> Ordering {
-        let key = |touch: &Self| (touch.view.time_ms, touch.event_hash, touch.content_hash, touch.profile, touch.role);
+        let key = |touch: &Self| (touch.view.time_ms, touch.event_hash, touch.content_hash, touch.profile, touch.role, touch.raw);
         key(self).cmp(&key(other))
     }
 
@@ -79,8 +86,10 @@ impl<'t> Journey<'t> {
     /// milestones of the unit that are not withdrawn, `of` included.
     pub fn build(sorted: &'t [Touchpoint<'t>], of: &Milestone, live: &[&Milestone], plan: &Plan) -> Self {
         let from_ms = plan.window(&of.kind).start_ms(of, live);
+        let from_ms = from_ms.saturating_add(i64::from(planted("window_begins_late")));
         let from = sorted.partition_point(|touch| touch.view.time_ms < from_ms);
-        let to = sorted.partition_point(|touch| touch.view.time_ms <= of.time_ms);
+        let until_ms = of.time_ms.saturating_sub(i64::from(planted("window_ends_before_the_milestone")));
+        let to = sorted.partition_point(|touch| touch.view.time_ms <= until_ms);
         let window = sorted.get(from..to).unwrap_or_default();
 
         let mut folded = Folded::default();
@@ -125,7 +134,12 @@ impl<'t> Journey<'t> {
         if count <= max {
             return;
         }
-        let singled = self.stages.iter().copied().chain([self.close, Some(0), self.first_identified(), self.last_non_direct()]);
+        let singled = self.stages.iter().copied().chain([
+            self.close,
+            Some(0).filter(|_| !planted("long_journey_loses_its_first")),
+            self.first_identified(),
+            self.last_non_direct(),
+        ]);
         let mut kept: BTreeSet<usize> = singled.flatten().collect();
         for at in (0..count).rev() {
             if kept.len() >= max {
@@ -149,7 +163,7 @@ fn without_duplicates<'t>(window: &'t [Touchpoint<'t>], folded: &mut Folded) -> 
     let mut hashes: Vec<Hash128> = window.iter().map(|touch| touch.event_hash).collect();
     hashes.sort_unstable();
     hashes.dedup();
-    if hashes.len() == window.len() {
+    if hashes.len() == window.len() || planted("same_event_counts_twice") {
         return window.iter().collect();
     }
     folded.duplicates = window.len() - hashes.len();
@@ -168,7 +182,8 @@ fn without_sessions<'t>(touches: Vec<&'t Touchpoint<'t>>, gap_ms: i64, folded: &
     let mut kept = touches;
     kept.retain(|touch| match latest.insert(touch.profile, touch) {
         Some(previous) => {
-            touch.view.time_ms.saturating_sub(previous.view.time_ms) > gap_ms || previous.session() != touch.session()
+            touch.view.time_ms.saturating_sub(previous.view.time_ms) > gap_ms - i64::from(planted("session_gap_exclusive"))
+                || previous.session() != touch.session()
         }
         None => true,
     });

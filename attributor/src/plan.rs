@@ -61,6 +61,8 @@ pub struct Plan {
     pub session_gap_ms: i64,
     /// Most touches of a journey.
     pub max_journey: usize,
+    /// Most bytes of a message between actors: what is larger travels in parts. No setting; a test may make it small.
+    pub message_bytes_max: usize,
     /// Milestone kinds that a model looks at, `lead` first.
     pub stages: Vec<String>,
     window: WindowMs,

@@ -6,7 +6,7 @@ use tributary_proto::{AttributorMessage, attributor_message::Body};
 use tributary_runtime::stage::{Outbox, Share};
 use tributary_runtime::topic::Topic;
 
-/// The most bytes of a message between actors: what is larger travels in parts. Well below Kafka's default limit of 1 MiB.
+/// The most bytes of a message between actors, unless a plan says less: what is larger travels in parts. Well below Kafka's default limit of 1 MiB.
 pub const MESSAGE_BYTES_MAX: usize = 256 * 1024;
 
 /// Sends mail: to actors of this partition without the log, in the same batch; to others by the inbox topic.

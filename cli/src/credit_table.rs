@@ -1,12 +1,13 @@
 //! The credit table: what credit updates fold to, as BI would see it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use serde::Serialize;
 use tributary_proto::{CreditUpdate, WHOLE_NANO};
 
-/// A row with credit, in the order of its fields.
+/// A row that has credit. Its texts order it: milestone, model, touch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Row<'a> {
     /// The milestone.
@@ -27,6 +28,15 @@ pub struct Row<'a> {
     pub value_minor: i64,
     /// ISO 4217.
     pub currency: &'a str,
+    /// The milestone's kind. Not in the file: the id begins with it.
+    #[serde(skip)]
+    pub milestone_kind: &'a str,
+    /// The touch's source.
+    #[serde(skip)]
+    pub source: &'a str,
+    /// When the touch happened, milliseconds since 1970-01-01 UTC.
+    #[serde(skip)]
+    pub touch_time_ms: i64,
 }
 
 /// Something that does not add up.
@@ -40,27 +50,43 @@ pub struct Imbalance {
     pub what: String,
 }
 
-/// What is kept of a row: texts are shared, for millions of rows say the same few things.
-#[derive(Debug, Clone)]
-pub struct Latest {
-    /// The milestone's kind.
-    pub milestone_kind: Arc<str>,
-    /// The touch's channel.
-    pub channel: Arc<str>,
-    /// The touch's source.
-    pub source: Arc<str>,
-    /// Whose touch it is.
-    pub profile_id: Arc<str>,
-    /// The account of the milestone.
-    pub account_id: Arc<str>,
-    /// ISO 4217.
-    pub currency: Arc<str>,
-    /// When the touch happened, milliseconds since 1970-01-01 UTC.
-    pub touch_time_ms: i64,
-    /// Billionths.
-    pub weight_nano: i64,
-    /// Minor units.
-    pub value_minor: i64,
+/// A text that was met: millions of rows say the same few things.
+type TextId = u32;
+
+#[derive(Default)]
+struct Texts {
+    ids: HashMap<Arc<str>, TextId>,
+    texts: Vec<Arc<str>>,
+}
+
+impl Texts {
+    fn id(&mut self, text: &str) -> TextId {
+        if let Some(known) = self.ids.get(text) {
+            return *known;
+        }
+        let id = TextId::try_from(self.texts.len()).unwrap_or(TextId::MAX);
+        let shared: Arc<str> = text.into();
+        self.texts.push(shared.clone());
+        self.ids.insert(shared, id);
+        id
+    }
+
+    fn text(&self, id: TextId) -> &str {
+        self.texts.get(id as usize).map_or("", |text| text)
+    }
+}
+
+/// The latest row of a key.
+struct Latest {
+    milestone_kind: TextId,
+    channel: TextId,
+    source: TextId,
+    profile_id: TextId,
+    account_id: TextId,
+    currency: TextId,
+    touch_time_ms: i64,
+    weight_nano: i64,
+    value_minor: i64,
     revision: u64,
 }
 
@@ -70,63 +96,50 @@ struct Folded {
     value_sum: i64,
 }
 
-/// Model, then touch.
-type Rows = BTreeMap<(Arc<str>, Arc<str>), Folded>;
+/// By model and touch.
+type Rows = BTreeMap<(TextId, TextId), Folded>;
 
 /// Credit updates, folded in both ways that BI may fold them: the latest row of each key, and the sum of the deltas.
 #[derive(Default)]
 pub struct CreditTable {
-    milestones: BTreeMap<String, Rows>,
-    texts: BTreeSet<Arc<str>>,
+    milestones: HashMap<TextId, Rows>,
+    texts: Texts,
     updates: u64,
 }
-
-/// A row that has credit: milestone, model, touch, and the rest.
-pub type LatestRow<'a> = (&'a str, &'a str, &'a str, &'a Latest);
 
 impl CreditTable {
     /// Adds the next update.
     pub fn add(&mut self, update: &CreditUpdate) {
         self.updates += 1;
+        let texts = &mut self.texts;
         let latest = Latest {
-            milestone_kind: self.share(&update.milestone_kind),
-            channel: self.share(&update.channel),
-            source: self.share(&update.source),
-            profile_id: self.share(&update.profile_id),
-            account_id: self.share(&update.account_id),
-            currency: self.share(&update.currency),
+            milestone_kind: texts.id(&update.milestone_kind),
+            channel: texts.id(&update.channel),
+            source: texts.id(&update.source),
+            profile_id: texts.id(&update.profile_id),
+            account_id: texts.id(&update.account_id),
+            currency: texts.id(&update.currency),
             touch_time_ms: update.touch_time,
             weight_nano: update.weight_nano,
             value_minor: update.value_minor,
             revision: update.revision,
         };
-        let key = (self.share(&update.model), self.share(&update.touch_id));
+        let milestone = texts.id(&update.milestone_id);
+        let key = (texts.id(&update.model), texts.id(&update.touch_id));
         let (weight, value) = (update.delta_weight_nano, update.delta_value_minor);
-        if !self.milestones.contains_key(&update.milestone_id) {
-            self.milestones.insert(update.milestone_id.clone(), Rows::new());
-        }
-        let Some(rows) = self.milestones.get_mut(&update.milestone_id) else { return };
-        match rows.get_mut(&key) {
-            Some(row) => {
+        match self.milestones.entry(milestone).or_default().entry(key) {
+            Entry::Occupied(mut row) => {
+                let row = row.get_mut();
                 row.weight_sum += weight;
                 row.value_sum += value;
                 if latest.revision >= row.latest.revision {
                     row.latest = latest;
                 }
             }
-            None => {
-                rows.insert(key, Folded { latest, weight_sum: weight, value_sum: value });
+            Entry::Vacant(row) => {
+                row.insert(Folded { latest, weight_sum: weight, value_sum: value });
             }
         }
-    }
-
-    fn share(&mut self, text: &str) -> Arc<str> {
-        if let Some(known) = self.texts.get(text) {
-            return known.clone();
-        }
-        let shared: Arc<str> = text.into();
-        self.texts.insert(shared.clone());
-        shared
     }
 
     /// The number of updates.
@@ -134,40 +147,55 @@ impl CreditTable {
         self.updates
     }
 
-    /// What is known of every row that has credit, by key.
-    pub fn latest(&self) -> impl Iterator<Item = LatestRow<'_>> {
-        let rows = self.milestones.iter().flat_map(|(milestone_id, rows)| {
-            rows.iter().map(|((model, touch_id), row)| (milestone_id.as_str(), &**model, &**touch_id, &row.latest))
-        });
-        rows.filter(|(_, _, _, latest)| latest.weight_nano != 0)
+    /// The milestones that have updates, by id.
+    fn milestones(&self) -> Vec<(&str, &Rows)> {
+        let mut all: Vec<_> = self.milestones.iter().map(|(id, rows)| (self.texts.text(*id), rows)).collect();
+        all.sort_unstable_by_key(|(id, _)| *id);
+        all
     }
 
     /// The rows that have credit, by key.
     pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
-        self.latest().map(|(milestone_id, model, touch_id, latest)| Row {
+        self.milestones().into_iter().flat_map(|(milestone_id, rows)| {
+            let with_credit = rows.iter().filter(|(_, row)| row.latest.weight_nano != 0);
+            let mut rows: Vec<_> = with_credit.map(|(key, row)| self.row(milestone_id, *key, &row.latest)).collect();
+            rows.sort_unstable_by_key(|row| (row.model, row.touch_id));
+            rows
+        })
+    }
+
+    fn row<'a>(&'a self, milestone_id: &'a str, (model, touch): (TextId, TextId), latest: &Latest) -> Row<'a> {
+        let text = |id| self.texts.text(id);
+        Row {
             milestone_id,
-            model,
-            touch_id,
-            channel: &latest.channel,
-            profile_id: &latest.profile_id,
-            account_id: &latest.account_id,
+            model: text(model),
+            touch_id: text(touch),
+            channel: text(latest.channel),
+            profile_id: text(latest.profile_id),
+            account_id: text(latest.account_id),
             weight_nano: latest.weight_nano,
             value_minor: latest.value_minor,
-            currency: &latest.currency,
-        })
+            currency: text(latest.currency),
+            milestone_kind: text(latest.milestone_kind),
+            source: text(latest.source),
+            touch_time_ms: latest.touch_time_ms,
+        }
     }
 
     /// What does not add up: sums of deltas that are not the latest row, and weights of a milestone and model that do not make 1.
     pub fn imbalances(&self) -> Vec<Imbalance> {
         let mut found = Vec::new();
-        for (milestone_id, rows) in &self.milestones {
-            let mut weights: BTreeMap<&str, i64> = BTreeMap::new();
-            let mut add =
-                |model: &str, what| found.push(Imbalance { milestone_id: milestone_id.clone(), model: model.to_owned(), what });
-            for ((model, touch_id), row) in rows {
-                *weights.entry(model).or_default() += row.latest.weight_nano;
+        for (milestone_id, rows) in self.milestones() {
+            let mut weights: BTreeMap<TextId, i64> = BTreeMap::new();
+            let mut add = |model: TextId, what| {
+                let model = self.texts.text(model).to_owned();
+                found.push(Imbalance { milestone_id: milestone_id.to_owned(), model, what });
+            };
+            for ((model, touch), row) in rows {
+                *weights.entry(*model).or_default() += row.latest.weight_nano;
                 if (row.weight_sum, row.value_sum) != (row.latest.weight_nano, row.latest.value_minor) {
-                    add(model, format!("the deltas of touch {touch_id} do not sum to its latest row"));
+                    let touch = self.texts.text(*touch);
+                    add(*model, format!("the deltas of touch {touch} do not sum to its latest row"));
                 }
             }
             for (model, sum) in weights {

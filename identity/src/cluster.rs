@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 
 use tributary_proto::{Hash128, Identifier, LinkFact, Member};
 
+use tributary_runtime::planted::planted;
+
 use crate::facts::{is_active, is_explicit, is_forbidden};
 use crate::settings::Rules;
 
@@ -61,7 +63,7 @@ pub fn cluster(members: &[(Hash128, Member)], links: &[LinkFact], rules: &Rules)
     for (_, a, b) in &usable {
         whole.unite(*a, *b);
     }
-    let oversize = |at: usize| whole.size_of(at) > rules.max_cluster;
+    let oversize = |at: usize| whole.size_of(at) > rules.max_cluster + usize::from(planted("quarantine_one_too_late"));
     result.quarantined = (0..members.len()).filter(|at| oversize(*at)).count();
     let (quarantined, mut usable): (Vec<_>, Vec<_>) = usable.into_iter().partition(|(_, a, _)| oversize(*a));
     result.refused.extend(quarantined.into_iter().map(|(at, _, _)| (at, Refusal::Quarantined)));
@@ -82,7 +84,8 @@ pub fn cluster(members: &[(Hash128, Member)], links: &[LinkFact], rules: &Rules)
 /// What a link is sorted by, beside its ends: explicit statements first, then the surer kinds, then the older sightings.
 fn evidence(link: &LinkFact, rules: &Rules) -> (i64, i64) {
     let kind = |end: &Option<Identifier>| end.as_ref().map_or(String::new(), |end| end.kind.clone());
-    let class = if is_explicit(link) { -1 } else { rules.class(&kind(&link.a), &kind(&link.b)) };
+    let class =
+        if is_explicit(link) && !planted("explicit_link_is_weak") { -1 } else { rules.class(&kind(&link.a), &kind(&link.b)) };
     (class, link.earliest_ms.unwrap_or(i64::MAX))
 }
 
@@ -177,7 +180,7 @@ impl<'a> Constrained<'a> {
         self.check_limits(a, b)?;
         let joins_enemies =
             |of: usize, other: usize| self.never.get(of).into_iter().flatten().any(|enemy| self.sets.find(*enemy) == other);
-        if joins_enemies(a, b) || joins_enemies(b, a) {
+        if (joins_enemies(a, b) || joins_enemies(b, a)) && !planted("never_join_forgotten") {
             return Err(Refusal::NeverJoin);
         }
         if let Some((keep, hang)) = self.sets.unite(a, b) {
@@ -196,9 +199,11 @@ impl<'a> Constrained<'a> {
     fn check_limits(&self, a: usize, b: usize) -> Result<(), Refusal> {
         let (Some(left), Some(right)) = (self.counts.get(a), self.counts.get(b)) else { return Ok(()) };
         let (few, many) = if left.len() <= right.len() { (left, right) } else { (right, left) };
-        let broken = few
-            .iter()
-            .any(|(kind, count)| many.get(kind).is_some_and(|other| count.saturating_add(*other) > self.rules.limit(kind.0)));
+        let broken = few.iter().any(|(kind, count)| {
+            many.get(kind).is_some_and(|other| {
+                count.saturating_add(*other) > self.rules.limit(kind.0).saturating_add(planted("limit_one_too_high").into())
+            })
+        });
         if broken { Err(Refusal::Limit) } else { Ok(()) }
     }
 }

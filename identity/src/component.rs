@@ -9,7 +9,7 @@ use crate::facts::{is_active, is_forbidden, merge_account, merge_link, merge_mem
 use crate::keys;
 
 /// Parts of a component are cut below this many bytes: well under the 256 KiB that no message of ours exceeds.
-const PART_BYTES_MAX: usize = 200 * 1024;
+pub(crate) const PART_BYTES_MAX: usize = 200 * 1024;
 
 /// The component of one root.
 #[derive(Clone, Copy)]
@@ -259,8 +259,14 @@ impl Component {
     }
 
     /// Takes the component out of the state, in parts to be sent to the root above.
-    pub fn take(self, state: &mut dyn State, root: &Identifier, epoch: u64) -> Result<Vec<Absorb>, StateError> {
-        let mut parts = Parts { root: root.clone(), epoch, done: Vec::new(), current: Absorb::default(), bytes: 0 };
+    pub fn take(
+        self,
+        state: &mut dyn State,
+        root: &Identifier,
+        epoch: u64,
+        bytes_max: usize,
+    ) -> Result<Vec<Absorb>, StateError> {
+        let mut parts = Parts { root: root.clone(), epoch, bytes_max, done: Vec::new(), current: Absorb::default(), bytes: 0 };
         for (_, member) in self.take_all::<Member>(state, keys::MEMBER)? {
             parts.room(member.encoded_len()).members.push(member);
         }
@@ -299,6 +305,7 @@ fn published_key(id: &str) -> Vec<u8> {
 struct Parts {
     root: Identifier,
     epoch: u64,
+    bytes_max: usize,
     done: Vec<Absorb>,
     current: Absorb,
     bytes: usize,
@@ -306,7 +313,7 @@ struct Parts {
 
 impl Parts {
     fn room(&mut self, bytes: usize) -> &mut Absorb {
-        if self.bytes > 0 && self.bytes + bytes > PART_BYTES_MAX {
+        if self.bytes > 0 && self.bytes + bytes > self.bytes_max {
             self.done.push(std::mem::take(&mut self.current));
             self.bytes = 0;
         }

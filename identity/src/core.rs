@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tributary_proto::attributor_message::Body as ToUnit;
 use tributary_proto::identity_message::Body;
 use tributary_proto::{AttributorMessage, Hash128, Identifier, IdentityMessage, Item, item};
+use tributary_runtime::planted::planted;
 use tributary_runtime::stage::{Context, Share};
 use tributary_runtime::state::StateError;
 use tributary_runtime::topic::Topic;
@@ -143,7 +144,7 @@ pub(crate) fn pass_from(cx: &mut Context<'_>, node: &mut Node, what: item::What)
     if first {
         node.edit().brings = true;
     }
-    if first {
+    if first && !planted("newcomer_not_announced") {
         crate::placement::send_arrive(cx, node, &placement);
     }
     let item = Item { identifier_hash: node.hash.to_bytes().to_vec(), epoch: placement.epoch, what: Some(what) };

@@ -6,6 +6,7 @@
 use std::cmp::Ordering;
 
 use tributary_proto::{AccountIs, Assertion, Claim, ConsentFact, LinkFact, Member, Placement, Stamp, TraitFact, Word};
+use tributary_runtime::planted::planted;
 
 /// The order of statements: by event time, then event hash.
 pub fn stamp_key(stamp: Option<&Stamp>) -> (i64, &[u8]) {
@@ -16,6 +17,7 @@ pub fn stamp_key(stamp: Option<&Stamp>) -> (i64, &[u8]) {
 pub fn merge_earliest(known: &mut Option<i64>, said: Option<i64>) -> bool {
     match (*known, said) {
         (_, None) => false,
+        (Some(_), Some(_)) if planted("first_seen_by_arrival") => false,
         (Some(earlier), Some(time)) if earlier <= time => false,
         _ => {
             *known = said;
@@ -27,7 +29,7 @@ pub fn merge_earliest(known: &mut Option<i64>, said: Option<i64>) -> bool {
 /// Keeps the one that `later` says is greater.
 fn merge_latest<T: Clone>(known: &mut Option<T>, said: Option<&T>, later: impl Fn(&T, &T) -> bool) -> bool {
     let Some(said) = said else { return false };
-    if known.as_ref().is_some_and(|known| !later(said, known)) {
+    if known.as_ref().is_some_and(|known| !later(said, known)) && !planted("latest_by_arrival") {
         return false;
     }
     *known = Some(said.clone());
@@ -56,7 +58,7 @@ fn trait_key(of: &TraitFact) -> ((i64, &[u8]), &str) {
 
 /// Whether `said` is a later statement of the same trait; of two in the same event, the greater value.
 pub fn later_trait(said: &TraitFact, known: &TraitFact) -> bool {
-    trait_key(said) > trait_key(known)
+    trait_key(said) > trait_key(known) || planted("trait_by_arrival")
 }
 
 /// The name of a trait.
@@ -105,7 +107,7 @@ pub fn is_active(link: &LinkFact) -> bool {
 
 /// Whether the latest word on the pair is that they are not one.
 pub fn is_forbidden(link: &LinkFact) -> bool {
-    link.word.as_ref().is_some_and(|word| !word.join)
+    link.word.as_ref().is_some_and(|word| !word.join) && !planted("unlink_ignored")
 }
 
 /// Whether the latest word on the pair is that they are one.
@@ -164,7 +166,7 @@ pub fn merge_claim(known: &mut Claim, said: &Claim) -> bool {
 
 /// Keeps the newer answer of an account identifier.
 pub fn merge_account(known: &mut AccountIs, said: &AccountIs) -> bool {
-    let news = said.epoch > known.epoch;
+    let news = said.epoch > known.epoch || planted("older_account_answer_accepted");
     if news {
         *known = said.clone();
     }

@@ -30,7 +30,11 @@ impl Node {
     pub fn load(state: &mut dyn State, identifier: &Identifier) -> Result<Self, StateError> {
         let hash = identifier.hash();
         let actor = keys::identifier(hash);
-        let record = get_message(state, &actor, keys::NODE)?.unwrap_or_default();
+        let record: Option<IdentifierState> = get_message(state, &actor, keys::NODE)?;
+        if record.is_none() {
+            state.begins(&actor);
+        }
+        let record = record.unwrap_or_default();
         Ok(Self { identifier: identifier.clone(), hash, state: record, actor, changed: false })
     }
 
@@ -171,6 +175,8 @@ impl Node {
         if of == self.hash {
             self.edit().erased_ms = Some(until_ms);
         } else {
+            // The record comes before all else of the actor.
+            self.touch(true);
             put_message(state, &self.actor, &keys::one(keys::ERASURE, of), &Erasure { mention: 0, until_ms });
         }
     }

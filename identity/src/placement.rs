@@ -3,6 +3,7 @@
 use tributary_proto::attributor_message::Body as ToUnit;
 use tributary_proto::identity_message::Body;
 use tributary_proto::{AccountIs, Arrive, Identifier, Move, Place, Placement, StoredTrack, Subscribe, Track, item};
+use tributary_runtime::planted::planted;
 use tributary_runtime::stage::Context;
 use tributary_runtime::state::StateError;
 
@@ -18,7 +19,7 @@ impl Core {
         let mut node = self.meet(cx, to)?;
         let Some(placement) = place.placement else { return Ok(()) };
         let known = node.state.placement.as_ref();
-        if known.is_none_or(|known| known.epoch < placement.epoch) {
+        if known.is_none_or(|known| known.epoch < placement.epoch || planted("older_placement_accepted")) {
             cx.outbox.observe(&metrics::PLACEMENTS, "", 1);
             let before = node.edit().placement.replace(placement.clone());
             // Compress the path: the root that tells is above every node on it.
@@ -63,7 +64,7 @@ impl Core {
             return Ok(());
         }
         let before = before.unwrap_or_else(|| lone_placement(&node.identifier, node.hash));
-        if before.unit == now.unit {
+        if before.unit == now.unit || planted("subscribers_not_told") {
             return Ok(());
         }
         for subscriber in node.subscribers(cx.state)? {
@@ -111,7 +112,7 @@ fn answer(account: &Identifier, subscriber: &Identifier, placement: &Placement) 
 
 /// Tells the old unit to hand over and the new one whom to expect; or the one unit what has changed.
 fn tell_units(cx: &mut Context<'_>, node: &Node, before: Option<&Placement>, now: &Placement) {
-    if let Some(before) = before.filter(|before| before.unit != now.unit) {
+    if let Some(before) = before.filter(|before| before.unit != now.unit && !planted("old_unit_not_told")) {
         let to = now.unit.clone();
         let moved = Move { identifier_hash: node.hash.to_bytes().to_vec(), to, epoch: now.epoch };
         send_to_unit(cx, &before.unit, ToUnit::Move(moved));

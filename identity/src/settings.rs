@@ -91,6 +91,8 @@ pub struct Rules {
     pub shared_any: u32,
     /// See [`Settings::max_cluster`].
     pub max_cluster: usize,
+    /// Most bytes of a part of a component that is sent. No setting; a test may make it small.
+    pub part_bytes_max: usize,
 }
 
 impl Settings {
@@ -130,6 +132,7 @@ impl Settings {
             shared_after: self.shared_after,
             shared_any: self.shared_any,
             max_cluster: self.max_cluster as usize,
+            part_bytes_max: crate::component::PART_BYTES_MAX,
         })
     }
 }

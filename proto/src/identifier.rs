@@ -86,7 +86,19 @@ impl Identifier {
 
     /// xxh3-128 of the canonical bytes: *the identifier hash*.
     pub fn hash(&self) -> Hash128 {
-        Hash128::of(&self.key())
+        let parts =
+            [self.kind.as_bytes(), &[SEPARATOR as u8], self.scope.as_bytes(), &[SEPARATOR as u8], self.value.as_bytes()];
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        // Most are short: no allocation for them.
+        let mut room = [0; 128];
+        let Some(key) = room.get_mut(..length) else { return Hash128::of(&parts.concat()) };
+        let mut rest = &mut *key;
+        for part in parts {
+            let (to, after) = rest.split_at_mut(part.len());
+            to.copy_from_slice(part);
+            rest = after;
+        }
+        Hash128::of(key)
     }
 
     /// The form of people's outputs: `kind|scope|value`.

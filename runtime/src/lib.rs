@@ -3,6 +3,7 @@
 pub mod config;
 #[cfg(feature = "native")]
 pub mod embedded;
+pub mod exactly_once;
 pub mod format;
 #[cfg(feature = "native")]
 pub mod http;
@@ -13,6 +14,7 @@ pub mod kafka_admin;
 pub mod log;
 pub mod metric;
 pub mod metrics;
+pub mod planted;
 pub mod service;
 pub mod stage;
 pub mod state;

@@ -107,10 +107,10 @@ impl Outbox {
     }
 
     /// Takes the outputs, each with when the event that caused it was received.
-    pub fn take_outputs(&mut self) -> impl Iterator<Item = (Output, i64)> + use<> {
-        let mut causes = std::mem::take(&mut self.causes).into_iter().peekable();
+    pub fn take_outputs(&mut self) -> impl Iterator<Item = (Output, i64)> {
+        let mut causes = self.causes.drain(..).peekable();
         let mut cause = 0;
-        std::mem::take(&mut self.outputs).into_iter().enumerate().map(move |(at, output)| {
+        self.outputs.drain(..).enumerate().map(move |(at, output)| {
             while let Some((_, next)) = causes.next_if(|(from, _)| *from <= at) {
                 cause = next;
             }

@@ -11,6 +11,7 @@ use tributary_proto::{DeadLetter, partition};
 use crate::format::{self, FormatError};
 use crate::log::{Assignment, Batch, BatchLimits, LogError, Routed, Session, StageLog, Transaction};
 use crate::metrics;
+use crate::planted::planted;
 use crate::service::Pulse;
 use crate::stage::{Context, Outbox, Record, Rejection, Share, Stage, StageError};
 use crate::state::{Base, Overlay, StateError};
@@ -93,6 +94,21 @@ pub struct Worker<S> {
     batch: Batch,
     outbox: Outbox,
     partition_counts: BTreeMap<Topic, u32>,
+    /// Whether a step failed and was not recovered from yet.
+    recovering: bool,
+}
+
+/// What came of a turn of the loop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// A batch of this many records was committed.
+    Worked(usize),
+    /// A batch was not committed: the next turn tries to recover.
+    Aborted,
+    /// Not recovered yet: the next turn tries again.
+    NotRecovered,
+    /// All is as after the last commit.
+    Recovered,
 }
 
 /// Longest wait between attempts to recover.
@@ -110,6 +126,7 @@ impl<S: Session> Worker<S> {
             batch: Batch::default(),
             outbox: Outbox::default(),
             partition_counts: BTreeMap::new(),
+            recovering: false,
         }
     }
 
@@ -120,37 +137,58 @@ impl<S: Session> Worker<S> {
     pub fn run(&mut self, pulse: &Pulse) -> Result<(), WorkerError> {
         let mut pause = Duration::ZERO;
         while !pulse.stopping() {
-            match self.step() {
-                Ok(records) => {
+            match self.turn()? {
+                Turn::Worked(records) => {
                     pulse.turn(records);
                     pause = Duration::ZERO;
                 }
-                Err(WorkerError::Log { source: error @ LogError::Recover { .. }, .. }) => {
-                    tracing::warn!(stage = self.log.stage, %error, "transaction aborted");
+                Turn::Aborted => {
                     metrics::count_recovery(self.log.stage);
                     std::thread::sleep(pause);
                     pause = (pause * 2).clamp(Duration::from_millis(50), RECOVERY_PAUSE_MAX);
-                    self.recover(pulse)?;
                 }
-                Err(error) => return Err(error),
-            }
-        }
-        self.session.close().map_err(|source| self.log_error(source))
-    }
-
-    fn recover(&mut self, pulse: &Pulse) -> Result<(), WorkerError> {
-        while !pulse.stopping() {
-            pulse.turn(0);
-            match self.session.recover() {
-                Ok(()) => return Ok(()),
-                Err(error @ LogError::Recover { .. }) => {
-                    tracing::warn!(stage = self.log.stage, %error, "not recovered yet");
+                Turn::NotRecovered => {
+                    pulse.turn(0);
                     std::thread::sleep(RECOVERY_PAUSE_MAX);
                 }
-                Err(source) => return Err(self.log_error(source)),
+                Turn::Recovered => pulse.turn(0),
             }
         }
-        Ok(())
+        self.close()
+    }
+
+    /// One turn of the loop: a step, or one attempt to recover from a step that failed.
+    ///
+    /// # Errors
+    /// What cannot be recovered from.
+    pub fn turn(&mut self) -> Result<Turn, WorkerError> {
+        let recovering = self.recovering;
+        let done = if recovering {
+            self.session.recover().map(|()| Turn::Recovered).map_err(|source| self.log_error(source))
+        } else {
+            self.step().map(Turn::Worked)
+        };
+        match done {
+            Err(WorkerError::Log { source: error @ LogError::Recover { .. }, .. }) => {
+                let what = if recovering { "not recovered yet" } else { "transaction aborted" };
+                tracing::warn!(stage = self.log.stage, %error, what);
+                self.recovering = true;
+                Ok(if recovering { Turn::NotRecovered } else { Turn::Aborted })
+            }
+            Ok(turn) => {
+                self.recovering = false;
+                Ok(turn)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Leaves the log with nothing open.
+    ///
+    /// # Errors
+    /// What the log says.
+    pub fn close(&mut self) -> Result<(), WorkerError> {
+        self.session.close().map_err(|source| self.log_error(source))
     }
 
     /// Polls and commits one batch; returns the number of records in it.
@@ -174,6 +212,7 @@ impl<S: Session> Worker<S> {
     fn apply(&mut self, changes: Vec<Assignment>) -> Result<(), LogError> {
         for change in changes {
             match change {
+                Assignment::Revoked { .. } if planted("cache_survives_reassignment") => {}
                 Assignment::Revoked { partition } => {
                     self.slots.remove(&partition);
                 }
@@ -189,6 +228,9 @@ impl<S: Session> Worker<S> {
             Some(inbox) => self.session.partitions(*inbox)?,
             None => 0,
         };
+        if planted("cache_survives_reassignment") && self.slots.contains_key(&partition) {
+            return Ok(());
+        }
         let stage = (self.build)(Share { partition, partitions });
         self.slots.insert(partition, Slot { stage, state: Overlay::new(base), newest_ms: None });
         Ok(())
@@ -219,7 +261,8 @@ impl<S: Session> Worker<S> {
         let mut transaction = Transaction::default();
         let mut offsets: BTreeMap<(Topic, u32), u64> = BTreeMap::new();
         for record in batch.records() {
-            offsets.insert((record.topic, record.partition), record.offset + 1);
+            let next = if planted("offset_not_plus_one") { record.offset } else { record.offset + 1 };
+            offsets.insert((record.topic, record.partition), next + u64::from(planted("offset_plus_two")));
             self.handle(&record, &mut transaction)?;
         }
         self.end_batch(&mut transaction)?;
@@ -240,6 +283,9 @@ impl<S: Session> Worker<S> {
             Err(StageError::State(source)) => return Err(WorkerError::State { stage, partition, source }),
         }
         for rejection in self.outbox.rejections.drain(..) {
+            if planted("dead_letter_lost") {
+                break;
+            }
             transaction.dead_letters.push(dead_letter(stage, record, rejection));
         }
         Ok(())
@@ -249,6 +295,9 @@ impl<S: Session> Worker<S> {
         let stage = self.log.stage;
         let owned: Vec<(u32, i64)> = self.slots.iter().filter_map(|(at, slot)| Some((*at, slot.newest_ms?))).collect();
         for (partition, newest_ms) in owned {
+            if planted("batch_ended_for_one_partition") && partition % 2 == 1 {
+                continue;
+            }
             let Some(slot) = self.slots.get_mut(&partition) else { continue };
             self.outbox.caused_at(newest_ms);
             let mut context = Context { state: &mut slot.state, outbox: &mut self.outbox };
@@ -262,6 +311,7 @@ impl<S: Session> Worker<S> {
 
     /// Moves what the stage wrote into the transaction, with its partition.
     fn route(&mut self, transaction: &mut Transaction) -> Result<(), WorkerError> {
+        transaction.outputs.reserve_exact(self.outbox.outputs.len());
         for (mut output, timestamp_ms) in self.outbox.take_outputs() {
             if self.options.json.contains(&output.topic)
                 && let Some(bytes) = &output.value
@@ -289,8 +339,12 @@ impl<S: Session> Worker<S> {
         self.batch.clear();
         self.outbox = Outbox::default();
         for slot in self.slots.values_mut() {
-            slot.stage.discard_batch();
-            slot.state.discard();
+            if !planted("stage_keeps_aborted_batch") {
+                slot.stage.discard_batch();
+            }
+            if !planted("cache_keeps_aborted_batch") {
+                slot.state.discard();
+            }
             slot.newest_ms = None;
         }
     }

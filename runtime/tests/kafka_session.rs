@@ -127,7 +127,7 @@ impl Counter {
                 continue;
             }
             let count = state.get(&actor, b"").unwrap().map_or(0, |bytes| u64::from_be_bytes(bytes.try_into().unwrap())) + 1;
-            state.put(&actor, b"", count.to_be_bytes().to_vec());
+            state.put(&actor, b"", &count.to_be_bytes());
             let value = Some(count.to_string().into_bytes());
             let output = Output { topic: Topic::AttributorInbox, key: record.key.to_vec(), value };
             transaction.outputs.push(Routed { output, partition: record.partition, timestamp_ms: record.timestamp_ms });

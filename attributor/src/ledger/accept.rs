@@ -3,6 +3,7 @@
 use tributary_proto::{
     CreditUpdate, Desired, DesiredRow, LedgerRow, LedgerState, Milestone, ModelRef, ModelRevision, Reason, Share, WHOLE_NANO,
 };
+use tributary_runtime::planted::planted;
 use tributary_runtime::state::{self, StateError};
 use tributary_runtime::topic::Topic;
 
@@ -71,7 +72,9 @@ impl Ledger<'_> {
         for (sub, row, _) in known.iter().filter(|(_, _, seen)| !seen) {
             let view = TouchView::parse(&row.touch).map_err(|_| corrupt(&self.actor, sub))?;
             acceptance.show(&view, &row.profile_id);
-            updates += self.emit(&mut acceptance, Some(row), None);
+            if !planted("rows_not_retracted") {
+                updates += self.emit(&mut acceptance, Some(row), None);
+            }
             self.state.delete(&self.actor, sub);
         }
         self.outbox.observe(&metrics::LEDGER_IMBALANCE, "", acceptance.imbalances(&milestone));
@@ -101,14 +104,15 @@ impl Ledger<'_> {
             }
             if !slot.changed {
                 slot.changed = true;
-                revision.revision += 1;
+                revision.revision += if planted("revision_skips") { 2 } else { 1 };
             }
             update.model.clone_from(&revision.model);
             update.model_version.clone_from(&revision.version);
             update.revision = revision.revision;
             update.weight_nano = new_weight.cast_signed();
             update.value_minor = new_value;
-            update.delta_weight_nano = new_weight.cast_signed() - old_weight.cast_signed();
+            let sign = if planted("retraction_without_its_sign") && new_weight == 0 { -1 } else { 1 };
+            update.delta_weight_nano = sign * (new_weight.cast_signed() - old_weight.cast_signed());
             // Values are never negative, so that the difference of two always fits.
             update.delta_value_minor = new_value.saturating_sub(old_value);
             update.reason = slot.reason.into();

@@ -15,6 +15,7 @@
 mod accept;
 
 use tributary_proto::{Desired, Hash128, LedgerState};
+use tributary_runtime::planted::planted;
 use tributary_runtime::stage::{Outbox, StageError};
 use tributary_runtime::state::{self, ActorKey, State, StateError};
 
@@ -66,11 +67,20 @@ impl Ledger<'_> {
         if !readable || !own {
             return Err(malformed().into());
         }
-        let mut head: LedgerState = state::get_message(self.state, &self.actor, &HEAD)?.unwrap_or_default();
+        let known = state::get_message(self.state, &self.actor, &HEAD)?;
+        let mut head: LedgerState = known.unwrap_or_else(|| {
+            self.state.begins(&self.actor);
+            LedgerState::default()
+        });
         let of = (desired.stamp, desired.epoch);
         let buffered = (head.parts_stamp, head.parts_epoch);
         let follows = desired.part == 0 || (head.parts == desired.part && buffered == of);
-        if of < (head.stamp, head.epoch) || (head.parts > 0 && of < buffered) || !follows {
+        let stale = match () {
+            () if planted("stale_rows_accepted") => false,
+            () if planted("rows_of_older_epoch_accepted") => of.0 < head.stamp,
+            () => of < (head.stamp, head.epoch),
+        };
+        if stale || (head.parts > 0 && of < buffered) || !follows {
             self.outbox.observe(&metrics::DESIRED, "stale", 1);
             return Ok(());
         }
@@ -95,7 +105,9 @@ impl Ledger<'_> {
         }
         let mut rows = Vec::new();
         for (_, part) in state::scan_messages::<Desired>(self.state, &self.actor, &[PART])? {
-            rows.extend(part.rows);
+            if !planted("part_of_rows_lost") {
+                rows.extend(part.rows);
+            }
         }
         rows.append(&mut last.rows);
         last.rows = rows;

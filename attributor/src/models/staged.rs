@@ -1,5 +1,7 @@
 //! `staged` and `custom`: U-lead, W, full path, or any list of anchors.
 
+use tributary_runtime::planted::planted;
+
 use super::Model;
 use crate::journey::Journey;
 
@@ -93,7 +95,7 @@ impl Staged {
             }
         }
         if let Some((_, share)) = present.last_mut() {
-            *share += waiting;
+            *share += if planted("share_of_missing_stage_lost") { 0 } else { waiting };
         }
         present
     }

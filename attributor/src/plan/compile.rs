@@ -123,6 +123,7 @@ pub(super) fn plan(settings: &Settings) -> Result<Plan, SettingsError> {
         default_currency: settings.default_currency.clone(),
         session_gap_ms: i64::from(gap) * MINUTE_MS,
         max_journey: usize::try_from(max_journey).unwrap_or(usize::MAX),
+        message_bytes_max: crate::post::MESSAGE_BYTES_MAX,
         stages,
         window,
         longest_ms: longest(kind_plans.values().filter_map(|kind| kind.window).chain([window])),

@@ -18,6 +18,7 @@ mod recompute;
 
 use tributary_proto::{Arrive, Item, Message, Milestone, Reason, ResidentState, StoredTouch, StoredTrack, UnitSummary};
 use tributary_proto::{attributor_message::Body, item};
+use tributary_runtime::planted::planted;
 use tributary_runtime::stage::{Rejection, StageError};
 use tributary_runtime::state::{self, ActorKey, State, StateError};
 
@@ -88,9 +89,9 @@ impl Unit<'_, '_> {
             Standing::Resident => true,
             Standing::Expected => false,
         };
-        self.state.put(&self.actor, &keys::touch(&item.identifier, time_ms, raw), raw.to_vec());
+        self.state.put(&self.actor, &keys::touch(&item.identifier, time_ms, raw), raw);
         self.post.outbox.observe(&metrics::TOUCHES_STORED, "", 1);
-        if resident && self.may_affect(time_ms)? {
+        if resident && !planted("late_touch_ignored") && self.may_affect(time_ms)? {
             self.dirty().late.add(time_ms);
         }
         Ok(())
@@ -118,6 +119,9 @@ impl Unit<'_, '_> {
                 ItemBody::Touch(raw) => item::What::Touch(StoredTouch::decode(raw).map_err(|_| malformed())?),
                 ItemBody::Track(raw) => item::What::Track(StoredTrack::decode(raw).map_err(|_| malformed())?),
             };
+            if planted("item_not_forwarded") {
+                return Ok(Standing::Gone);
+            }
             let epoch = item.epoch.max(standing.moved_epoch);
             let forwarded = Item { identifier_hash: item.identifier.to_vec(), epoch, what: Some(what) };
             self.post.outbox.observe(&metrics::FORWARDED, "item", 1);
@@ -147,7 +151,9 @@ impl Unit<'_, '_> {
             state::put_message(self.state, &self.actor, &sub, &known);
         }
         let left_later = !known.moved_to.is_empty() && known.moved_epoch >= placement.epoch;
-        if left_later || known.placement.as_ref().is_some_and(|current| current.epoch > placement.epoch) {
+        if planted("older_arrival_accepted") {
+            // Falls through.
+        } else if left_later || known.placement.as_ref().is_some_and(|current| current.epoch > placement.epoch) {
             return Ok(());
         }
         let same = known.placement.as_ref().is_some_and(|current| {
@@ -180,7 +186,7 @@ impl Unit<'_, '_> {
     ) -> Result<bool, StateError> {
         let sub = keys::track(identifier, &track.milestone_id);
         let known: Option<StoredTrack> = state::get_message(self.state, &self.actor, &sub)?;
-        if known.as_ref().is_some_and(|known| known.stamp >= track.stamp) {
+        if known.as_ref().is_some_and(|known| known.stamp >= track.stamp) && !planted("older_track_accepted") {
             self.post.outbox.observe(&metrics::TRACKS, "stale", 1);
             return Ok(false);
         }
@@ -205,7 +211,7 @@ impl Unit<'_, '_> {
         let is_stage = after.or(before).is_some_and(|milestone| self.plan.is_stage(&milestone.kind));
         let dirty = self.dirty();
         dirty.milestone(milestone_id, reason);
-        if is_stage {
+        if is_stage && !planted("stage_change_ignored") {
             dirty.stage(before, after, reason);
         }
     }
@@ -213,7 +219,10 @@ impl Unit<'_, '_> {
     /// Whether a touch at `time_ms` may be part of the journey to a milestone tracked here.
     fn may_affect(&mut self, time_ms: i64) -> Result<bool, StateError> {
         let summary: Option<UnitSummary> = state::get_message(self.state, &self.actor, &keys::SUMMARY)?;
-        Ok(summary.is_some_and(|summary| self.plan.reach_ms(summary.earliest_ms) <= time_ms && time_ms <= summary.latest_ms))
+        Ok(summary.is_some_and(|summary| {
+            self.plan.reach_ms(summary.earliest_ms) <= time_ms
+                && time_ms < summary.latest_ms.saturating_add(i64::from(!planted("touch_at_the_milestone_ignored")))
+        }))
     }
 
     /// Writes anew between which times the tracked milestones lie that are not withdrawn.

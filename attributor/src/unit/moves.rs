@@ -2,13 +2,13 @@
 
 use prost::encoding::encoded_len_varint;
 use tributary_proto::{HandOver, Message, Move, Reason, ResidentState, StoredTrack, attributor_message::Body};
+use tributary_runtime::planted::planted;
 use tributary_runtime::stage::StageError;
 use tributary_runtime::state::{self, StateError};
 
 use super::keys::{self, IdentifierHash};
 use super::{Span, Unit, corrupt, malformed};
 use crate::metrics;
-use crate::post::MESSAGE_BYTES_MAX;
 use crate::wire::TouchView;
 
 /// Room for what surrounds the parts of a hand-over: hash, epoch, tags and lengths.
@@ -26,7 +26,8 @@ impl Unit<'_, '_> {
         }
         let sub = keys::of_identifier(keys::RESIDENT, &hash);
         let known: ResidentState = state::get_message(self.state, &self.actor, &sub)?.unwrap_or_default();
-        let newer_here = known.placement.as_ref().is_some_and(|placement| placement.epoch >= message.epoch);
+        let newer_here = !planted("older_move_accepted")
+            && known.placement.as_ref().is_some_and(|placement| placement.epoch >= message.epoch);
         let left_later = !known.moved_to.is_empty() && known.moved_epoch >= message.epoch;
         if newer_here || left_later || message.to.as_bytes() == own_key {
             return Ok(());
@@ -39,14 +40,18 @@ impl Unit<'_, '_> {
             moved_epoch: message.epoch,
             erasures: known.erasures,
         };
-        state::put_message(self.state, &self.actor, &sub, &mark);
+        if planted("move_leaves_no_mark") {
+            self.state.delete(&self.actor, &sub);
+        } else {
+            state::put_message(self.state, &self.actor, &sub, &mark);
+        }
         Ok(())
     }
 
     /// Sends everything stored under the identifier to where it moves, and removes it here.
     fn hand_over_all(&mut self, hash: &IdentifierHash, was_resident: bool, message: &Move) -> Result<(), StateError> {
         let (touch_prefix, track_prefix) = (keys::of_identifier(keys::TOUCH, hash), keys::of_identifier(keys::TRACK, hash));
-        let mut parts = Parts::new(hash, message.epoch);
+        let mut parts = Parts::new(hash, message.epoch, self.plan.message_bytes_max);
         let mut gone = Vec::new();
         let mut span = Span::default();
         self.state.scan(&self.actor, &touch_prefix, &state::prefix_end(&touch_prefix), &mut |sub, raw| {
@@ -65,7 +70,9 @@ impl Unit<'_, '_> {
                 self.track_changed(&track.milestone_id, Some(milestone), None, Reason::Identity);
             }
             gone.push(sub);
-            parts.track(track);
+            if !planted("tracks_not_handed_over") {
+                parts.track(track);
+            }
         }
         for sub in &gone {
             self.state.delete(&self.actor, sub);
@@ -104,7 +111,9 @@ impl Unit<'_, '_> {
         if !known.moved_to.is_empty() && known.moved_epoch > message.epoch {
             message.epoch = known.moved_epoch;
             self.post.outbox.observe(&metrics::FORWARDED, "hand_over", 1);
-            self.post.send(known.moved_to.into_bytes(), Body::HandOver(message));
+            if !planted("hand_over_not_forwarded") {
+                self.post.send(known.moved_to.into_bytes(), Body::HandOver(message));
+            }
             return Ok(());
         }
         let resident = known.placement.is_some();
@@ -113,7 +122,7 @@ impl Unit<'_, '_> {
                 self.post.outbox.observe(&metrics::TOUCHES_ERASED, "refused", 1);
                 continue;
             };
-            self.state.put(&self.actor, &keys::touch(&hash, time_ms, &raw), raw);
+            self.state.put(&self.actor, &keys::touch(&hash, time_ms, &raw), &raw);
         }
         let mut stored = false;
         for track in message.tracks {
@@ -168,18 +177,19 @@ struct Parts {
     full: Vec<HandOver>,
     open: HandOver,
     open_bytes: usize,
+    bytes_max: usize,
 }
 
 impl Parts {
-    fn new(hash: &IdentifierHash, epoch: u64) -> Self {
+    fn new(hash: &IdentifierHash, epoch: u64, bytes_max: usize) -> Self {
         let empty = HandOver { identifier_hash: hash.to_vec(), epoch, touches: Vec::new(), tracks: Vec::new() };
-        Self { open: empty.clone(), empty, full: Vec::new(), open_bytes: ENVELOPE_BYTES }
+        Self { open: empty.clone(), empty, full: Vec::new(), open_bytes: ENVELOPE_BYTES, bytes_max }
     }
 
     /// Makes room for a field of this many bytes.
     fn make_room(&mut self, bytes: usize) {
         let bytes = bytes + encoded_len_varint(bytes as u64) + 1;
-        if self.open_bytes + bytes > MESSAGE_BYTES_MAX && self.open_bytes > ENVELOPE_BYTES {
+        if self.open_bytes + bytes > self.bytes_max && self.open_bytes > ENVELOPE_BYTES {
             self.full.push(std::mem::replace(&mut self.open, self.empty.clone()));
             self.open_bytes = ENVELOPE_BYTES;
         }
@@ -197,7 +207,8 @@ impl Parts {
     }
 
     fn finish(mut self) -> Vec<HandOver> {
-        if self.open_bytes > ENVELOPE_BYTES {
+        let lost = planted("last_part_of_hand_over_lost") && !self.full.is_empty();
+        if self.open_bytes > ENVELOPE_BYTES && !lost {
             self.full.push(self.open);
         }
         self.full

@@ -7,6 +7,7 @@ use prost::encoding::encoded_len_varint;
 use tributary_proto::{
     Desired, DesiredRow, Message, Milestone, ModelRef, Placement, Reason, ResidentState, StoredTrack, attributor_message::Body,
 };
+use tributary_runtime::planted::planted;
 use tributary_runtime::state::{self, StateError};
 
 use super::keys::{self, IdentifierHash};
@@ -14,7 +15,6 @@ use super::{Dirty, Unit, corrupt};
 use crate::credit;
 use crate::journey::{Journey, Touchpoint};
 use crate::metrics;
-use crate::post::MESSAGE_BYTES_MAX;
 
 struct Resident {
     hash: IdentifierHash,
@@ -54,7 +54,11 @@ impl Unit<'_, '_> {
         }
         let residents = self.residents()?;
         let tracked = self.tracked(&residents)?;
-        let live: Vec<&Milestone> = tracked.iter().map(|one| &one.milestone).filter(|milestone| !milestone.withdrawn).collect();
+        let live: Vec<&Milestone> = tracked
+            .iter()
+            .map(|one| &one.milestone)
+            .filter(|milestone| !milestone.withdrawn || planted("withdrawn_is_a_stage"))
+            .collect();
         self.add_residents(&mut dirty, &residents, &tracked)?;
 
         let mut tasks = Vec::new();
@@ -72,7 +76,11 @@ impl Unit<'_, '_> {
                 .map_err(|_| corrupt(&self.actor, &keys::of_identifier(keys::TOUCH, &resident.hash)))?;
             touches.push(touch);
         }
-        touches.sort_unstable_by(Touchpoint::order);
+        if planted("tie_break_by_identifier") {
+            touches.sort_by_key(|touch| touch.view.time_ms);
+        } else {
+            touches.sort_unstable_by(Touchpoint::order);
+        }
         for task in &tasks {
             if let Some(anchor) = residents.get(task.tracked.anchor) {
                 self.compute(task, &anchor.placement, &touches, &live);
@@ -100,7 +108,7 @@ impl Unit<'_, '_> {
             let hash = keys::identifier(&sub).ok_or_else(|| corrupt(&self.actor, &sub))?;
             let Ok(anchor) = residents.binary_search_by_key(&hash, |resident| resident.hash) else { continue };
             let Some(milestone) = track.milestone else { continue };
-            if newest.get(&track.milestone_id).is_none_or(|known| known.stamp < track.stamp) {
+            if newest.get(&track.milestone_id).is_none_or(|known| known.stamp < track.stamp || planted("former_anchor_wins")) {
                 newest.insert(track.milestone_id, Tracked { anchor, stamp: track.stamp, milestone });
             }
         }
@@ -114,7 +122,9 @@ impl Unit<'_, '_> {
         for hash in std::mem::take(&mut dirty.residents) {
             let Ok(position) = residents.binary_search_by_key(&hash, |resident| resident.hash) else { continue };
             let span = self.span_of(&hash, self.plan.reach_ms(earliest_ms), latest_ms)?;
-            dirty.moved.join(span);
+            if !planted("newcomers_touches_ignored") {
+                dirty.moved.join(span);
+            }
             for one in tracked.iter().filter(|one| one.anchor == position) {
                 dirty.milestone(&one.milestone.milestone_id, Reason::Identity);
                 if self.plan.is_stage(&one.milestone.kind) {
@@ -133,7 +143,9 @@ impl Unit<'_, '_> {
         let (Some(from_ms), Some(to_ms)) = (from_ms, wanted.map(|task| task.tracked.milestone.time_ms).max()) else {
             return Ok(stored);
         };
-        for (owner, resident) in residents.iter().enumerate().filter(|(_, resident)| !resident.placement.revoked) {
+        for (owner, resident) in
+            residents.iter().enumerate().filter(|(_, resident)| !resident.placement.revoked || planted("consent_ignored"))
+        {
             self.scan_touches(&resident.hash, from_ms, to_ms, &mut |_, raw| {
                 let start = stored.bytes.len();
                 stored.bytes.extend_from_slice(raw);
@@ -178,14 +190,14 @@ impl Unit<'_, '_> {
             ..Desired::default()
         };
         let key = of.milestone_id.as_bytes();
-        for part in in_parts(header, rows) {
+        for part in in_parts(header, rows, self.plan.message_bytes_max) {
             self.post.send(key.to_vec(), Body::Desired(part));
         }
     }
 }
 
 /// Rows in as many messages as their size asks for, at least one; each carries the header.
-fn in_parts(header: Desired, rows: Vec<DesiredRow>) -> Vec<Desired> {
+fn in_parts(header: Desired, rows: Vec<DesiredRow>, bytes_max: usize) -> Vec<Desired> {
     /// Room for part number, its flag, and the tags.
     const SLACK_BYTES: usize = 64;
     let empty_bytes = header.encoded_len() + SLACK_BYTES;
@@ -195,7 +207,7 @@ fn in_parts(header: Desired, rows: Vec<DesiredRow>) -> Vec<Desired> {
     for row in rows {
         let row_bytes = row.encoded_len();
         let row_bytes = row_bytes + encoded_len_varint(row_bytes as u64) + 1;
-        if open_bytes + row_bytes > MESSAGE_BYTES_MAX && !open.rows.is_empty() {
+        if open_bytes + row_bytes > bytes_max && !open.rows.is_empty() {
             let next = Desired { part: open.part + 1, ..header.clone() };
             open.more = true;
             parts.push(std::mem::replace(&mut open, next));

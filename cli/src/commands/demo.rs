@@ -172,7 +172,7 @@ fn read_credits(settings: &Settings) -> anyhow::Result<CreditTable> {
 }
 
 fn milestones(table: &CreditTable) -> usize {
-    table.latest().map(|(milestone_id, ..)| milestone_id).collect::<BTreeSet<_>>().len()
+    table.rows().map(|row| row.milestone_id).collect::<BTreeSet<_>>().len()
 }
 
 /// The folder of the embedded log; removed at the end unless it is to be kept.

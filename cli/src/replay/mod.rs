@@ -10,9 +10,10 @@
 //! assert_eq!(results.profiles.len(), 1);
 //! ```
 
+mod intake;
 mod results;
 
-use tributary_proto::{CreditUpdate, DeadLetter, Message, Profile};
+use tributary_proto::CreditUpdate;
 use tributary_runtime::config::Problems;
 use tributary_runtime::log::{BatchLimits, MemoryLog, MemorySession};
 use tributary_runtime::topic::Topic;
@@ -21,6 +22,7 @@ use tributary_runtime::worker::{Worker, WorkerError, WorkerOptions};
 use crate::credit_table::CreditTable;
 use crate::pipeline::{Pipeline, StageName};
 use crate::settings::Settings;
+use intake::{Hear, Intake};
 
 pub use results::{Results, WriteError};
 
@@ -35,9 +37,10 @@ pub struct Replay {
     next_partition: u32,
     partitions: u32,
     waiting: usize,
-    results: Results,
-    /// Called with every credit update, in order.
-    on_update: Box<dyn FnMut(&CreditUpdate)>,
+    raw_records: u64,
+    /// Until the first outputs.
+    on_update: Option<Hear>,
+    intake: Option<Intake>,
 }
 
 /// Why a replay stopped.
@@ -54,6 +57,9 @@ pub enum ReplayError {
         /// What the decoder said.
         why: String,
     },
+    /// The system refused a thread.
+    #[error("a thread was refused: {0}")]
+    Thread(std::io::Error),
 }
 
 impl Replay {
@@ -77,20 +83,12 @@ impl Replay {
         let worker =
             |stage: StageName| Worker::new(log.session(stage.log()), stage.log(), pipeline.build(stage), options.clone());
         let workers = StageName::ALL.map(worker).into();
-        Ok(Self {
-            log,
-            workers,
-            next_partition: 0,
-            partitions,
-            waiting: 0,
-            results: Results::default(),
-            on_update: Box::new(|_| {}),
-        })
+        Ok(Self { log, workers, next_partition: 0, partitions, waiting: 0, raw_records: 0, on_update: None, intake: None })
     }
 
-    /// Has every credit update passed to `hear`, in order.
-    pub fn on_update(&mut self, hear: impl FnMut(&CreditUpdate) + 'static) {
-        self.on_update = Box::new(hear);
+    /// Has every credit update passed to `hear`, in order. Say it before the first [`Self::run`].
+    pub fn on_update(&mut self, hear: impl FnMut(&CreditUpdate) + Send + 'static) {
+        self.on_update = Some(Box::new(hear));
     }
 
     /// Appends a raw record. `received_ms` is when it was received, for the check of times in the future; 0 where that is not known.
@@ -98,7 +96,7 @@ impl Replay {
         self.log.append_raw(topic, self.next_partition, received_ms, value.to_vec());
         self.next_partition = (self.next_partition + 1) % self.partitions.max(1);
         self.waiting += 1;
-        self.results.raw_records += 1;
+        self.raw_records += 1;
     }
 
     /// Whether [`Self::run`] is due.
@@ -132,48 +130,22 @@ impl Replay {
     /// When a stage fails.
     pub fn finish(mut self) -> Result<Results, ReplayError> {
         self.run()?;
-        self.results.profiles.retain(|_, profile| profile.merged_into.is_empty());
-        self.results.accounts.retain(|_, account| account.merged_into.is_empty());
-        Ok(self.results)
+        let mut results = self.intake.map_or_else(|| Ok(Results::default()), Intake::finish)?;
+        results.raw_records = self.raw_records;
+        Ok(results)
     }
 
     /// Takes the outputs out of the log.
     fn collect(&mut self) -> Result<(), ReplayError> {
-        let results = &mut self.results;
-        for (_, update) in drain::<CreditUpdate>(&self.log, Topic::Credits)? {
-            let Some(update) = update else { continue };
-            (self.on_update)(&update);
-            results.credits.add(&update);
+        if self.intake.is_none() {
+            let hear = self.on_update.take().unwrap_or_else(|| Box::new(|_| {}));
+            self.intake = Some(Intake::start(hear)?);
         }
-        for (id, profile) in drain::<Profile>(&self.log, Topic::Profiles)? {
-            keep_latest(&mut results.profiles, id, profile);
+        if let Some(intake) = &self.intake {
+            intake.collect(&self.log);
         }
-        for (id, account) in drain::<tributary_proto::Account>(&self.log, Topic::Accounts)? {
-            keep_latest(&mut results.accounts, id, account);
-        }
-        let letters = drain::<DeadLetter>(&self.log, Topic::DeadLetters)?;
-        results.dead_letters.extend(letters.into_iter().filter_map(|(_, letter)| letter));
         Ok(())
     }
-}
-
-/// As compaction does: the latest record of a key, none after a tombstone.
-fn keep_latest<T>(all: &mut std::collections::BTreeMap<String, T>, id: String, latest: Option<T>) {
-    match latest {
-        Some(latest) => drop(all.insert(id, latest)),
-        None => drop(all.remove(&id)),
-    }
-}
-
-/// The records of a topic with their keys; `None` for a tombstone.
-fn drain<M: Message + Default>(log: &MemoryLog, topic: Topic) -> Result<Vec<(String, Option<M>)>, ReplayError> {
-    let decode = |bytes: Vec<u8>| {
-        M::decode(bytes.as_slice()).map_err(|error| ReplayError::Output { topic: topic.name(), why: error.to_string() })
-    };
-    let keyed = |output: tributary_runtime::stage::Output| {
-        Ok((String::from_utf8_lossy(&output.key).into_owned(), output.value.map(decode).transpose()?))
-    };
-    log.drain(topic).into_iter().map(keyed).collect()
 }
 
 impl Results {

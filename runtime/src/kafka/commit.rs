@@ -1,6 +1,6 @@
-//! One transaction a batch: outputs, dead letters, changelog and offsets; then the store.
+//! One transaction a batch, as [`commit`] orders it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rdkafka::TopicPartitionList;
@@ -11,18 +11,17 @@ use rdkafka::producer::{BaseRecord, Producer};
 use rdkafka::topic_partition_list::Offset;
 use tributary_proto::{DeadLetter, Message, partition};
 
-use super::changelog::{INPUTS_KEY, Inputs, VERSION, VERSION_HEADER};
 use super::context::Tag;
-use super::session::{KafkaSession, Produced, has_version};
+use super::options::KafkaOptions;
+use super::session::{Consumed, KafkaSession, Produced, has_version};
+use crate::exactly_once::{Failed as Unsure, INPUTS_KEY, Inputs, VERSION, VERSION_HEADER, Wire, commit};
 use crate::log::{LogError, Routed, Session, Transaction};
-use crate::state::{Position, Write};
 use crate::topic::Topic;
 
 const OPERATION: &str = "committing";
-/// A slice of waiting for deliveries. The client's own flush waits in slices of 100 ms, and each out to its end.
-const DRAIN_SLICE: Duration = Duration::from_micros(300);
-/// A slice of waiting for room in the producer's queue.
-const ROOM_SLICE: Duration = Duration::from_millis(1);
+/// A slice of waiting for deliveries, or for room in the producer's queue. The client's own flush waits in slices of 100 ms, each out to
+/// its end, and spins for what is less than a millisecond: on a small machine that takes the broker's time.
+const WAIT_SLICE: Duration = Duration::from_micros(300);
 
 /// A record on its way out.
 struct Outgoing<'a> {
@@ -37,60 +36,36 @@ struct Outgoing<'a> {
 
 impl KafkaSession {
     pub(super) fn commit_transaction(&mut self, mut transaction: Transaction) -> Result<(), LogError> {
-        // What failed to be begun is not known to be harmless either: from here on every error costs the producer.
-        let Some(producer) = self.producer.take() else {
-            return Err(LogError::recover(OPERATION, "the last transaction failed"));
-        };
-        let next = self.next_inputs(&transaction)?;
         for letter in &mut transaction.dead_letters {
             self.name_source(letter);
         }
-        let letters = self.dead_letter_partitions(&transaction.dead_letters)?;
+        let letters = if transaction.dead_letters.is_empty() { 0 } else { self.partitions(Topic::DeadLetters)? };
         let end = Instant::now() + Duration::from_millis(self.options.transaction_timeout_ms);
-        let committed = self.transact(&producer, &transaction, &letters, &next, end);
-        let positions = match committed {
-            Ok(positions) => positions,
-            Err(Failed::Client(error)) => {
+        let changelog = self.log.changelog.map(|changelog| self.options.topics.of(changelog));
+        let mut wire = KafkaWire { options: &self.options, consumer: self.consumer.as_ref(), changelog, letters, end };
+        let keeps_state = changelog.is_some();
+        match commit(&mut wire, &mut self.producer, &mut self.owned, keeps_state, &transaction, now_ms) {
+            Ok(next) => next.iter().try_for_each(|(partition, inputs)| self.note_done(*partition, inputs)),
+            Err(Unsure::Log(error)) => Err(error),
+            Err(Unsure::Wire(producer, failed)) => Err(self.give_up(&producer, failed)),
+        }
+    }
+
+    fn give_up(&mut self, producer: &Produced, failed: Failed) -> LogError {
+        match failed {
+            Failed::Client(error) => {
                 // Going back can take longer than this transaction's time out: end it now, so that readers need not wait for it.
                 let _settled_anew = producer.abort_transaction(Duration::from_secs(1));
-                return Err(self.transaction_failed(OPERATION, &error));
+                self.transaction_failed(OPERATION, &error)
             }
-            Err(Failed::Delivery(topic, error)) => {
+            Failed::Delivery(topic, error) => {
                 let _settled_anew = producer.abort_transaction(Duration::from_secs(1));
                 let failure = self.transaction_failed(OPERATION, &error);
                 tracing::warn!(stage = self.log.stage, topic, %error, "a record was not delivered");
-                return Err(failure);
+                failure
             }
-            Err(Failed::Unknown(why)) => return Err(LogError::recover(OPERATION, why)),
-        };
-        self.store_state(&transaction, &next, &positions)?;
-        self.producer = Some(producer);
-        for (partition, inputs) in next {
-            self.note_done(partition, &inputs)?;
-            if let Some(owned) = self.owned.get_mut(&partition) {
-                owned.committed = inputs;
-            }
+            Failed::Unknown(why) => LogError::recover(OPERATION, why),
         }
-        Ok(())
-    }
-
-    /// The input offsets of the touched partitions after this transaction.
-    fn next_inputs(&self, transaction: &Transaction) -> Result<BTreeMap<u32, Inputs>, LogError> {
-        let touched: BTreeSet<u32> =
-            transaction.offsets.iter().map(|(_, at, _)| *at).chain(transaction.state.iter().map(|(at, _)| *at)).collect();
-        let mut next = BTreeMap::new();
-        for partition in touched {
-            let Some(owned) = self.owned.get(&partition) else {
-                return Err(LogError::recover(OPERATION, format!("partition {partition} is no longer ours")));
-            };
-            next.insert(partition, owned.committed.clone());
-        }
-        for (topic, partition, offset) in &transaction.offsets {
-            if let Some(inputs) = next.get_mut(partition) {
-                inputs.0.insert(*topic, *offset);
-            }
-        }
-        Ok(next)
     }
 
     /// A dead letter names its source by the topic's name, not its role.
@@ -99,51 +74,39 @@ impl KafkaSession {
             letter.topic = self.options.topics.of(topic).to_owned();
         }
     }
+}
 
-    fn dead_letter_partitions(&mut self, letters: &[DeadLetter]) -> Result<Vec<u32>, LogError> {
-        if letters.is_empty() {
-            return Ok(Vec::new());
-        }
-        let count = self.partitions(Topic::DeadLetters)?;
-        Ok(letters.iter().map(|letter| partition::of(&letter.key, count)).collect())
+/// One transaction on its way to the brokers.
+struct KafkaWire<'a> {
+    options: &'a KafkaOptions,
+    consumer: Option<&'a Consumed>,
+    changelog: Option<&'a str>,
+    /// Partitions of the dead letters.
+    letters: u32,
+    end: Instant,
+}
+
+impl KafkaWire<'_> {
+    fn left(&self) -> Duration {
+        self.end.saturating_duration_since(Instant::now())
     }
 
-    /// Writes and commits; returns the offset after the last changelog record, by partition.
-    fn transact(
-        &self,
-        producer: &Produced,
-        transaction: &Transaction,
-        letters: &[u32],
-        next: &BTreeMap<u32, Inputs>,
-        end: Instant,
-    ) -> Result<BTreeMap<u32, u64>, Failed> {
+    fn changelog(&self) -> Result<&str, Failed> {
+        self.changelog.ok_or_else(|| Failed::Unknown("a stage without state has no changelog".to_owned()))
+    }
+}
+
+impl Wire for KafkaWire<'_> {
+    type Producer = Produced;
+    type Error = Failed;
+
+    fn begin(&mut self, producer: &Produced) -> Result<(), Failed> {
         drop(producer.context().take());
-        producer.begin_transaction()?;
-        for routed in &transaction.outputs {
-            send(producer, self.output(routed), end)?;
-        }
-        for (letter, partition) in transaction.dead_letters.iter().zip(letters) {
-            self.send_dead_letter(producer, letter, *partition, end)?;
-        }
-        if let Some(changelog) = self.log.changelog {
-            self.send_changes(producer, self.options.topics.of(changelog), transaction, next, end)?;
-        }
-        self.send_offsets(producer, transaction, end)?;
-        while producer.in_flight_count() > 0 && !producer.context().has_failed() && Instant::now() < end {
-            producer.poll(DRAIN_SLICE);
-        }
-        if !producer.context().has_failed() {
-            producer.commit_transaction(end.saturating_duration_since(Instant::now()))?;
-        }
-        let delivered = producer.context().take();
-        match delivered.failed {
-            Some((topic, error)) => Err(Failed::Delivery(topic, error)),
-            None => Ok(delivered.changelog),
-        }
+        Ok(producer.begin_transaction()?)
     }
 
-    fn output<'a>(&'a self, routed: &'a Routed) -> Outgoing<'a> {
-        Outgoing {
+    fn output(&mut self, producer: &Produced, routed: &Routed) -> Result<(), Failed> {
+        let outgoing = Outgoing {
             topic: self.options.topics.of(routed.output.topic),
             partition: routed.partition,
             key: &routed.output.key,
@@ -151,89 +114,60 @@ impl KafkaSession {
             timestamp_ms: Some(routed.timestamp_ms),
             headers: has_version(routed.output.topic).then(version_header),
             tag: 0,
-        }
+        };
+        send(producer, outgoing, self.end)
     }
 
-    fn send_dead_letter(&self, producer: &Produced, letter: &DeadLetter, partition: u32, end: Instant) -> Result<(), Failed> {
+    fn dead_letter(&mut self, producer: &Produced, letter: &DeadLetter) -> Result<(), Failed> {
         let outgoing = Outgoing {
             topic: self.options.topics.of(Topic::DeadLetters),
-            partition,
+            partition: partition::of(&letter.key, self.letters),
             key: &letter.key,
             value: Some(&letter.encode_to_vec()),
             timestamp_ms: None,
             headers: Some(dead_letter_headers(letter)),
             tag: 0,
         };
-        send(producer, outgoing, end)
+        send(producer, outgoing, self.end)
     }
 
-    /// The changes of the state, and behind those of each partition the offsets they stand for.
-    fn send_changes(
-        &self,
-        producer: &Produced,
-        topic: &str,
-        transaction: &Transaction,
-        next: &BTreeMap<u32, Inputs>,
-        end: Instant,
-    ) -> Result<(), Failed> {
-        for (partition, writes) in &transaction.state {
-            for Write { key, value } in writes {
-                send(producer, change(topic, *partition, key, value.as_deref()), end)?;
-            }
-        }
-        for (partition, inputs) in next {
-            let encoded = inputs.encode();
-            let last = Outgoing { headers: Some(version_header()), ..change(topic, *partition, INPUTS_KEY, Some(&encoded)) };
-            send(producer, last, end)?;
-        }
-        Ok(())
+    fn change(&mut self, producer: &Produced, partition: u32, key: &[u8], value: Option<&[u8]>) -> Result<(), Failed> {
+        send(producer, change(self.changelog()?, partition, key, value), self.end)
     }
 
-    fn send_offsets(&self, producer: &Produced, transaction: &Transaction, end: Instant) -> Result<(), Failed> {
+    fn inputs(&mut self, producer: &Produced, partition: u32, inputs: &Inputs) -> Result<(), Failed> {
+        let encoded = inputs.encode();
+        let last = change(self.changelog()?, partition, INPUTS_KEY, Some(&encoded));
+        send(producer, Outgoing { headers: Some(version_header()), ..last }, self.end)
+    }
+
+    fn offsets(&mut self, producer: &Produced, transaction: &Transaction) -> Result<(), Failed> {
         let mut list = TopicPartitionList::new();
         for (topic, partition, next) in &transaction.offsets {
             let number = i32::try_from(*partition).map_err(|error| Failed::Unknown(error.to_string()))?;
             let offset = i64::try_from(*next).map_err(|error| Failed::Unknown(error.to_string()))?;
             list.add_partition_offset(self.options.topics.of(*topic), number, Offset::Offset(offset))?;
         }
-        let consumer = self.consumer.as_ref().ok_or_else(|| Failed::Unknown("the session is closed".to_owned()))?;
+        let consumer = self.consumer.ok_or_else(|| Failed::Unknown("the session is closed".to_owned()))?;
         // A consumer that was thrown out has no generation, and an offset commit without one might be let through.
         if consumer.assignment_lost() {
             return Err(Failed::Unknown("the partitions were taken from us".to_owned()));
         }
         let member = consumer.group_metadata().ok_or_else(|| Failed::Unknown("the consumer has no group".to_owned()))?;
-        producer.send_offsets_to_transaction(&list, &member, end.saturating_duration_since(Instant::now()))?;
+        producer.send_offsets_to_transaction(&list, &member, self.left())?;
         Ok(())
     }
 
-    /// Writes the committed changes to the stores. Must follow the commit: state is never ahead of the log.
-    fn store_state(
-        &self,
-        transaction: &Transaction,
-        next: &BTreeMap<u32, Inputs>,
-        positions: &BTreeMap<u32, u64>,
-    ) -> Result<(), LogError> {
-        const OPERATION: &str = "writing the committed state";
-        if self.log.changelog.is_none() {
-            return Ok(());
+    fn end(&mut self, producer: &Produced) -> Result<BTreeMap<u32, u64>, Failed> {
+        drain(producer, self.end);
+        if !producer.context().has_failed() {
+            producer.commit_transaction(self.left())?;
         }
-        for (partition, inputs) in next {
-            let store = self.owned.get(partition).and_then(|owned| owned.store.as_ref());
-            let (Some(store), Some(changelog_next)) = (store, positions.get(partition)) else {
-                return Err(LogError::recover(
-                    OPERATION,
-                    format!("partition {partition} has no store or no changelog position"),
-                ));
-            };
-            let encoded = inputs.encode();
-            let of_partition = transaction.state.iter().filter(|(at, _)| at == partition).flat_map(|(_, writes)| writes);
-            let changes = of_partition
-                .map(|write| (write.key.as_slice(), write.value.as_deref()))
-                .chain(std::iter::once((INPUTS_KEY, Some(encoded.as_slice()))));
-            let position = Position { changelog_next: *changelog_next, as_of_ms: now_ms() };
-            store.write(changes, position).map_err(|error| LogError::stop(OPERATION, error))?;
+        let delivered = producer.context().take();
+        match delivered.failed {
+            Some((topic, error)) => Err(Failed::Delivery(topic, error)),
+            None => Ok(delivered.changelog),
         }
-        Ok(())
     }
 }
 
@@ -274,11 +208,27 @@ fn send(producer: &Produced, outgoing: Outgoing<'_>, end: Instant) -> Result<(),
             Err((error, refused))
                 if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull) && Instant::now() < end =>
             {
-                producer.poll(ROOM_SLICE);
+                serve(producer);
                 record = refused;
             }
             Err((error, _)) => return Err(Failed::Delivery(outgoing.topic.to_owned(), error)),
         }
+    }
+}
+
+/// Waits until every record was delivered, or one was not, or until `end`.
+fn drain(producer: &Produced, end: Instant) {
+    while producer.in_flight_count() > 0 && !producer.context().has_failed() && Instant::now() < end {
+        serve(producer);
+    }
+}
+
+/// Takes in the next delivery report; waits a slice where there is none.
+fn serve(producer: &Produced) {
+    let before = producer.in_flight_count();
+    producer.poll(Duration::ZERO);
+    if producer.in_flight_count() == before {
+        std::thread::sleep(WAIT_SLICE);
     }
 }
 

@@ -7,8 +7,9 @@
 //! |---|---|
 //! | settings, and which of the client's settings are refused | `options` |
 //! | polling, and what changes hands in a rebalance | `session`, `rebalance` |
-//! | one transaction a batch, then the store | `commit` |
-//! | what a restored state must agree with, and the records that carry it | `restore`, `changelog` |
+//! | one transaction a batch | `commit` |
+//! | reading the changelog | `restore` |
+//! | what is decided without a client, and in which order things are done | [`crate::exactly_once`] |
 //! | which errors are gone back from, and which stop the worker | `failure`, `recover` |
 //!
 //! What holds it together:
@@ -21,7 +22,6 @@
 //! - **No unknown outcome is built upon.** After any error in a transaction its producer is dropped. The next one has the same
 //!   transactional id: the broker settles the former transaction before it answers. Then the committed offsets are read again.
 
-mod changelog;
 mod commit;
 mod context;
 mod failure;

@@ -8,14 +8,14 @@ use rdkafka::consumer::{Consumer, RebalanceProtocol};
 use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::Offset;
 
-use super::changelog::Inputs;
 use super::context::Rebalance;
 use super::failure::{Remedy, remedy};
 use super::metrics;
 use super::restore::{Restorer, Step};
-use super::session::{ASK, KafkaSession, Owned, Phase};
-use crate::log::{Assignment, Batch, LogError};
-use crate::state::{EmptyBase, RocksStore, StoreError};
+use super::session::{ASK, KafkaSession};
+use crate::exactly_once::Inputs;
+use crate::log::{Batch, LogError};
+use crate::state::{RocksStore, StoreError};
 use crate::topic::Topic;
 
 /// How much of a poll may go into restoring.
@@ -53,7 +53,9 @@ impl KafkaSession {
             _ => consumer.assign(&list),
         };
         assigned.map_err(|error| LogError::recover("taking over partitions", error))?;
-        self.begin(committed, &list)?;
+        self.prepare(&committed, &list)?;
+        self.owned.begin(committed);
+        self.count_restoring();
         Ok(true)
     }
 
@@ -126,24 +128,15 @@ impl KafkaSession {
         })
     }
 
-    /// Begins partitions from their committed offsets: those with state are paused until they have it.
-    pub(super) fn begin(&mut self, committed: BTreeMap<u32, Inputs>, list: &TopicPartitionList) -> Result<(), LogError> {
-        let keeps_state = self.log.changelog.is_some();
-        if keeps_state {
+    /// Before partitions are begun from their committed offsets: those with state are paused until they have it.
+    pub(super) fn prepare(&mut self, committed: &BTreeMap<u32, Inputs>, list: &TopicPartitionList) -> Result<(), LogError> {
+        if self.log.changelog.is_some() {
             self.consumer()?.pause(list).map_err(|error| LogError::recover("taking over partitions", error))?;
         }
         for (partition, inputs) in committed {
-            self.note_done(partition, &inputs)?;
-            let expected = inputs.0.iter().map(|(topic, next)| (*topic, *next)).collect();
-            let phase = if keeps_state { Phase::Restoring } else { Phase::Ready };
-            // The store stays open when a partition is begun again: the worker may still hold it.
-            let store = self.owned.remove(&partition).and_then(|owned| owned.store);
-            self.owned.insert(partition, Owned { committed: inputs, expected, phase, store, since: Instant::now() });
-            if !keeps_state {
-                self.changes.push(Assignment::Assigned { partition, base: Box::new(EmptyBase) });
-            }
+            self.note_done(*partition, inputs)?;
+            self.since.insert(*partition, Instant::now());
         }
-        self.count_restoring();
         Ok(())
     }
 
@@ -178,22 +171,19 @@ impl KafkaSession {
     }
 
     pub(super) fn drop_owned(&mut self, partition: u32) {
-        if self.owned.remove(&partition).is_some() {
-            self.changes.push(Assignment::Revoked { partition });
-        }
+        self.owned.release(partition);
         if let Some(restorer) = &mut self.restorer {
             restorer.cancel(partition);
         }
     }
 
-    fn count_restoring(&self) {
-        metrics::restoring(self.log.stage, self.owned.values().filter(|owned| owned.phase == Phase::Restoring).count());
+    pub(super) fn count_restoring(&self) {
+        metrics::restoring(self.log.stage, self.owned.restoring());
     }
 
     /// Works on the first partition that waits for its state.
     fn restore_slice(&mut self) -> Result<(), LogError> {
-        let waiting = self.owned.iter().find(|(_, owned)| owned.phase == Phase::Restoring).map(|(partition, _)| *partition);
-        let (Some(partition), Some(changelog)) = (waiting, self.log.changelog) else { return Ok(()) };
+        let (Some(partition), Some(changelog)) = (self.owned.waiting(), self.log.changelog) else { return Ok(()) };
         if self.restorer.as_ref().is_none_or(|restorer| restorer.partition() != Some(partition)) {
             let Some(store) = self.open_store(partition)? else { return Ok(()) };
             self.start_restore(partition, changelog, store)?;
@@ -208,10 +198,7 @@ impl KafkaSession {
                 if let Some(restorer) = &mut self.restorer {
                     restorer.expect(inputs.clone());
                 }
-                if let Some(owned) = self.owned.get_mut(&partition) {
-                    owned.expected = inputs.0.iter().map(|(topic, next)| (*topic, *next)).collect();
-                    owned.committed = inputs;
-                }
+                self.owned.expect(partition, inputs);
                 Ok(())
             }
             Step::Done(store) => self.ready(partition, store),
@@ -219,7 +206,7 @@ impl KafkaSession {
     }
 
     fn start_restore(&mut self, partition: u32, changelog: Topic, store: RocksStore) -> Result<(), LogError> {
-        let committed = self.owned.get(&partition).map(|owned| owned.committed.clone()).unwrap_or_default();
+        let committed = self.owned.get(partition).map(|owned| owned.committed.clone()).unwrap_or_default();
         let restorer = match self.restorer.take() {
             Some(restorer) => restorer,
             None => Restorer::new(&self.options, &self.log, changelog)?,
@@ -230,12 +217,11 @@ impl KafkaSession {
     /// Opens the state; `None` while another process still holds the folder, which its former owner may for a moment.
     fn open_store(&mut self, partition: u32) -> Result<Option<RocksStore>, LogError> {
         let path = self.options.state_path.join(self.log.stage).join(partition.to_string());
-        let Some(owned) = self.owned.get_mut(&partition) else { return Ok(None) };
+        let since = self.since.get(&partition).copied().unwrap_or_else(Instant::now);
+        let Some(owned) = self.owned.get_mut(partition) else { return Ok(None) };
         match RocksStore::open(&path, &self.options.budget) {
             Ok(store) => Ok(Some(owned.store.insert(store).clone())),
-            Err(StoreError::Locked { .. })
-                if owned.since.elapsed().as_millis() < u128::from(self.options.restore_timeout_ms) =>
-            {
+            Err(StoreError::Locked { .. }) if since.elapsed().as_millis() < u128::from(self.options.restore_timeout_ms) => {
                 Ok(None)
             }
             Err(error) => Err(LogError::stop("opening the state", error)),
@@ -244,13 +230,10 @@ impl KafkaSession {
 
     /// Hands a partition out, to be read from its committed offsets.
     fn ready(&mut self, partition: u32, store: RocksStore) -> Result<(), LogError> {
-        let Some(owned) = self.owned.get_mut(&partition) else { return Ok(()) };
-        owned.phase = Phase::Ready;
-        let start = BTreeMap::from([(partition, owned.committed.clone())]);
-        let list = self.start_of(&start)?;
+        let Some(start) = self.owned.ready(partition, store) else { return Ok(()) };
+        let list = self.start_of(&BTreeMap::from([(partition, start)]))?;
         self.seek(list.clone())?;
         self.consumer()?.resume(&list).map_err(|error| LogError::recover("resuming a partition", error))?;
-        self.changes.push(Assignment::Assigned { partition, base: Box::new(store) });
         self.count_restoring();
         Ok(())
     }

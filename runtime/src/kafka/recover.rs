@@ -1,6 +1,6 @@
 //! A new producer, and back to the committed offsets.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer;
@@ -11,7 +11,8 @@ use super::context::ProducerEvents;
 use super::failure::{Remedy, SAME_INSTANCE, remedy};
 use super::metrics;
 use super::session::{KafkaSession, Produced};
-use crate::log::{Assignment, LogError};
+use crate::exactly_once::{Anew, Inputs, go_back};
+use crate::log::LogError;
 
 const OPERATION: &str = "recovering";
 /// One attempt to settle the former transaction. Short, so that a worker that is told to stop gets to see it.
@@ -22,16 +23,14 @@ const FENCED_AGAIN: Duration = Duration::from_mins(2);
 impl KafkaSession {
     /// One attempt; the error says whether another one makes sense.
     pub(super) fn recover_transaction(&mut self) -> Result<(), LogError> {
-        self.producer = None;
         let since = *self.recovering_since.get_or_insert_with(Instant::now);
-        let result = self.attempt();
+        let result = go_back(&mut GoingBack(self));
         match result {
             Ok(()) => {
                 self.recovering_since = None;
                 Ok(())
             }
             Err(LogError::Recover { operation, why }) => {
-                self.producer = None;
                 let waited_ms = since.elapsed().as_millis();
                 if waited_ms > u128::from(self.options.recover_timeout_ms) {
                     return Err(LogError::stop(operation, format!("gave up after {} s: {why}", waited_ms / 1000)));
@@ -42,14 +41,6 @@ impl KafkaSession {
         }
     }
 
-    fn attempt(&mut self) -> Result<(), LogError> {
-        self.replace_broken_consumer()?;
-        // The order matters: once the new producer has its epoch, the former transaction is settled whole, and what is committed
-        // is what was.
-        self.producer = Some(self.new_producer()?);
-        self.begin_again()
-    }
-
     /// A consumer with a fatal error is of no more use; one whose instance name was taken over must not take it back.
     fn replace_broken_consumer(&mut self) -> Result<(), LogError> {
         let Some((code, why)) = self.consumer()?.client().fatal_error() else { return Ok(()) };
@@ -57,40 +48,13 @@ impl KafkaSession {
             return Err(LogError::stop(OPERATION, SAME_INSTANCE));
         }
         tracing::warn!(stage = self.log.stage, why, "the Kafka consumer is replaced");
-        let owned: Vec<u32> = self.owned.keys().copied().collect();
+        let owned: Vec<u32> = self.owned.partitions().collect();
         for partition in owned {
             self.drop_owned(partition);
         }
         self.consumer()?.context().close();
         self.consumer = Some(self.new_consumer()?);
         self.subscribe()
-    }
-
-    fn new_producer(&mut self) -> Result<Produced, LogError> {
-        let config = self.options.producer(&self.log).map_err(|error| LogError::stop(OPERATION, error))?;
-        let producer: Produced =
-            config.create_with_context(ProducerEvents::default()).map_err(|error| LogError::stop(OPERATION, error))?;
-        producer.init_transactions(ATTEMPT).map_err(|error| self.transaction_failed(OPERATION, &error))?;
-        Ok(producer)
-    }
-
-    /// Everything owned is void in memory and begun from its committed offsets.
-    fn begin_again(&mut self) -> Result<(), LogError> {
-        if self.owned.is_empty() {
-            return Ok(());
-        }
-        let partitions: BTreeSet<u32> = self.owned.keys().copied().collect();
-        let Some(committed) = self.committed(&partitions)? else {
-            return Err(LogError::recover(OPERATION, "no answer about the committed offsets yet"));
-        };
-        let list = self.start_of(&committed)?;
-        if let Some(restorer) = &mut self.restorer {
-            partitions.iter().for_each(|partition| restorer.cancel(*partition));
-        }
-        self.changes.retain(|change| matches!(change, Assignment::Revoked { .. }));
-        self.changes.extend(partitions.iter().map(|partition| Assignment::Revoked { partition: *partition }));
-        self.begin(committed, &list)?;
-        self.seek(list)
     }
 
     /// What follows from an error of the producer. Its outcome is not known, whatever it says: it is not used again.
@@ -109,5 +73,48 @@ impl KafkaSession {
                 }
             }
         }
+    }
+}
+
+/// A session on its way back.
+struct GoingBack<'a>(&'a mut KafkaSession);
+
+impl Anew for GoingBack<'_> {
+    type Producer = Produced;
+
+    fn slot(&mut self) -> &mut Option<Produced> {
+        &mut self.0.producer
+    }
+
+    fn replace_consumer(&mut self) -> Result<(), LogError> {
+        self.0.replace_broken_consumer()
+    }
+
+    fn new_producer(&mut self) -> Result<Produced, LogError> {
+        let config = self.0.options.producer(&self.0.log).map_err(|error| LogError::stop(OPERATION, error))?;
+        let producer: Produced =
+            config.create_with_context(ProducerEvents::default()).map_err(|error| LogError::stop(OPERATION, error))?;
+        producer.init_transactions(ATTEMPT).map_err(|error| self.0.transaction_failed(OPERATION, &error))?;
+        Ok(producer)
+    }
+
+    fn committed_offsets(&mut self) -> Result<Option<BTreeMap<u32, Inputs>>, LogError> {
+        let partitions: BTreeSet<u32> = self.0.owned.partitions().collect();
+        self.0.committed(&partitions)
+    }
+
+    /// Everything owned is void in memory and begun from its committed offsets.
+    fn begin_again(&mut self, committed: BTreeMap<u32, Inputs>) -> Result<(), LogError> {
+        if committed.is_empty() {
+            return Ok(());
+        }
+        let list = self.0.start_of(&committed)?;
+        if let Some(restorer) = &mut self.0.restorer {
+            committed.keys().for_each(|partition| restorer.cancel(*partition));
+        }
+        self.0.prepare(&committed, &list)?;
+        self.0.owned.begin_again(committed);
+        self.0.count_restoring();
+        self.0.seek(list)
     }
 }

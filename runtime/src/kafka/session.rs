@@ -10,12 +10,12 @@ use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::producer::BaseProducer;
 use rdkafka::topic_partition_list::Offset;
 
-use super::changelog::{Inputs, VERSION, VERSION_HEADER};
 use super::context::{ConsumerEvents, ProducerEvents};
 use super::failure::{Remedy, remedy};
 use super::metrics;
 use super::options::KafkaOptions;
 use super::restore::Restorer;
+use crate::exactly_once::{Admission, Ownership, VERSION, VERSION_HEADER};
 use crate::log::{Assignment, Batch, BatchLimits, LogError, Session, StageLog, Transaction};
 use crate::stage::Record;
 use crate::state::RocksStore;
@@ -33,29 +33,6 @@ const SIZES_EVERY: Duration = Duration::from_secs(5);
 pub(super) type Consumed = BaseConsumer<ConsumerEvents>;
 pub(super) type Produced = BaseProducer<ProducerEvents>;
 
-/// A partition of every input that the group gave us.
-pub(super) struct Owned {
-    /// The committed offsets.
-    pub committed: Inputs,
-    /// The smallest offset that may come next, by input; guards against reading anything twice.
-    pub expected: Vec<(Topic, u64)>,
-    /// Whether its records are handed out.
-    pub phase: Phase,
-    /// Its state, once it is open.
-    pub store: Option<RocksStore>,
-    /// When it was given to us, or had to be begun again.
-    pub since: Instant,
-}
-
-/// What an owned partition is waiting for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// Its consumption is paused until its state is as far as the committed offsets.
-    Restoring,
-    /// Nothing.
-    Ready,
-}
-
 /// A worker's session on Kafka. See the module.
 pub struct KafkaSession {
     pub(super) options: KafkaOptions,
@@ -68,9 +45,9 @@ pub struct KafkaSession {
     /// `None` after an error in a transaction, until recovered.
     pub(super) producer: Option<Produced>,
     pub(super) restorer: Option<Restorer>,
-    pub(super) owned: BTreeMap<u32, Owned>,
-    /// What changed hands and was not reported yet.
-    pub(super) changes: Vec<Assignment>,
+    pub(super) owned: Ownership<RocksStore>,
+    /// When each partition was given to us, or had to be begun again.
+    pub(super) since: BTreeMap<u32, Instant>,
     pub(super) fenced_at: Option<Instant>,
     pub(super) recovering_since: Option<Instant>,
     pub(super) assigning_since: Option<Instant>,
@@ -92,8 +69,8 @@ impl KafkaSession {
             consumer: None,
             producer: None,
             restorer: None,
-            owned: BTreeMap::new(),
-            changes: Vec::new(),
+            owned: Ownership::new(log.changelog.is_some()),
+            since: BTreeMap::new(),
             fenced_at: None,
             recovering_since: None,
             assigning_since: None,
@@ -170,12 +147,11 @@ impl KafkaSession {
     /// Reads until the queue is empty or a limit is reached.
     fn gather(&mut self, batch: &mut Batch, limits: &BatchLimits) -> Result<(), LogError> {
         let Some(consumer) = self.consumer.as_ref() else { return Ok(()) };
-        let restoring = self.owned.values().any(|owned| owned.phase == Phase::Restoring);
         let mut wait = Duration::from_millis(limits.wait_ms);
-        if restoring {
+        if self.owned.waiting().is_some() {
             wait = wait.min(RESTORING_WAIT);
         }
-        if !self.changes.is_empty() {
+        if self.owned.has_changes() {
             wait = Duration::ZERO;
         }
         let mut end: Option<Instant> = None;
@@ -217,9 +193,9 @@ impl KafkaSession {
     /// Says which partitions cannot be read on, and what can be done.
     fn out_of_range(&self) -> String {
         let mut found = String::new();
-        for (partition, owned) in &self.owned {
+        for (partition, owned) in self.owned.iter() {
             for (topic, name) in &self.inputs {
-                let number = i32::try_from(*partition).unwrap_or(i32::MAX);
+                let number = i32::try_from(partition).unwrap_or(i32::MAX);
                 let (Some(next), Some(Ok((low, high)))) = (
                     owned.committed.0.get(topic),
                     self.consumer.as_ref().map(|asked| asked.fetch_watermarks(name, number, ASK)),
@@ -245,14 +221,14 @@ impl KafkaSession {
             return;
         }
         self.sizes_at = Instant::now();
-        let bytes = self.owned.values().filter_map(|owned| owned.store.as_ref()).map(RocksStore::size_bytes).sum();
+        let bytes = self.owned.iter().filter_map(|(_, owned)| owned.store.as_ref()).map(RocksStore::size_bytes).sum();
         metrics::state(self.log.stage, bytes, self.options.budget.used_bytes());
     }
 }
 
 /// Copies a message into the batch, if it may come now.
 fn take(
-    owned: &mut BTreeMap<u32, Owned>,
+    owned: &mut Ownership<RocksStore>,
     inputs: &[(Topic, String)],
     message: &BorrowedMessage<'_>,
     batch: &mut Batch,
@@ -263,14 +239,12 @@ fn take(
         return Ok(());
     };
     let Some((topic, _)) = inputs.iter().find(|(_, known)| known == name) else { return Ok(()) };
-    // What was fetched before its partition was paused or revoked: its partition is read from the committed offset again.
-    let Some(slot) = owned.get_mut(&partition).filter(|slot| slot.phase == Phase::Ready) else { return Ok(()) };
-    match slot.expected.iter_mut().find(|(of, _)| of == topic) {
-        Some((_, next)) if offset < *next => {
+    match owned.admit(*topic, partition, offset) {
+        Admission::Take => {}
+        Admission::Pass => return Ok(()),
+        Admission::Back(next) => {
             return Err(LogError::recover(OPERATION, format!("{name}/{partition} went back from offset {next} to {offset}")));
         }
-        Some((_, next)) => *next = offset + 1,
-        None => slot.expected.push((*topic, offset + 1)),
     }
     check_version(*topic, message)?;
     let timestamp_ms = message.timestamp().to_millis().unwrap_or(0);
@@ -338,7 +312,7 @@ impl Session for KafkaSession {
         // What was revoked meanwhile must not be in the batch.
         self.settle_rebalances(batch)?;
         self.publish_sizes();
-        Ok(std::mem::take(&mut self.changes))
+        Ok(self.owned.take_changes())
     }
 
     fn commit(&mut self, transaction: Transaction) -> Result<(), LogError> {
@@ -355,7 +329,7 @@ impl Session for KafkaSession {
         if let Some(consumer) = self.consumer.take() {
             consumer.context().close();
         }
-        let stores: Vec<RocksStore> = std::mem::take(&mut self.owned).into_values().filter_map(|owned| owned.store).collect();
+        let stores: Vec<RocksStore> = self.owned.clear().into_values().filter_map(|owned| owned.store).collect();
         stores.iter().try_for_each(RocksStore::flush).map_err(|error| LogError::stop("closing the state", error))
     }
 }

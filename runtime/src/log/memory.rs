@@ -155,7 +155,7 @@ impl Session for MemorySession {
 }
 
 /// The record of a dead letter: its key is that of the record that was refused.
-pub(crate) fn dead_letter_output(letter: DeadLetter) -> Output {
+pub fn dead_letter_output(letter: DeadLetter) -> Output {
     let value = letter.encode_to_vec();
     Output { topic: Topic::DeadLetters, key: letter.key, value: Some(value) }
 }

@@ -3,20 +3,19 @@
 //! An *actor* is an identifier, a milestone, a unit or a ledger. Its [`ActorKey`] is a tag and a hash; what it keeps stands under
 //! sub-keys in byte order, so that a part of it can be scanned. No core ever scans across actors.
 
-#[cfg(feature = "native")]
 mod load;
 mod overlay;
 #[cfg(feature = "native")]
 mod rocks;
+mod slots;
 
 use prost::Message;
 use tributary_proto::Hash128;
 
-#[cfg(feature = "native")]
 pub use load::Load;
 pub use overlay::{Base, EmptyBase, Overlay, Write};
 #[cfg(feature = "native")]
-pub use rocks::{INPUTS_KEY, Position, RocksStore, StoreBudget, StoreError};
+pub use rocks::{RocksStore, StoreBudget, StoreError};
 
 /// Length of an [`ActorKey`] in bytes.
 pub const ACTOR_KEY_LEN: usize = 17;
@@ -64,11 +63,15 @@ pub trait State {
     /// When the store below cannot be read.
     fn get(&mut self, actor: &ActorKey, sub: &[u8]) -> Result<Option<&[u8]>, StateError>;
 
-    /// Sets the value under `sub` of `actor`.
-    fn put(&mut self, actor: &ActorKey, sub: &[u8], value: Vec<u8>);
+    /// Sets the value under `sub` of `actor`. Sub-keys are short: at most 65,535 bytes.
+    fn put(&mut self, actor: &ActorKey, sub: &[u8], value: &[u8]);
 
     /// Removes the value under `sub` of `actor`.
     fn delete(&mut self, actor: &ActorKey, sub: &[u8]);
+
+    /// Says that `actor` has no value but what was written in this batch, so that nothing of it has to be read. A core says so of an
+    /// actor whose own record, which comes first and goes last, is not there.
+    fn begins(&mut self, _actor: &ActorKey) {}
 
     /// Calls `visit` with every sub-key and value of `actor` from `from` (inclusive) to `to` (exclusive; empty: to the end), in
     /// byte order, until it returns false.
@@ -97,7 +100,7 @@ pub fn get_message<M: Message + Default>(state: &mut dyn State, actor: &ActorKey
 
 /// Writes a message under `sub` of `actor`.
 pub fn put_message<M: Message>(state: &mut dyn State, actor: &ActorKey, sub: &[u8], message: &M) {
-    state.put(actor, sub, message.encode_to_vec());
+    state.put(actor, sub, &message.encode_to_vec());
 }
 
 /// All messages of `actor` whose sub-keys begin with `prefix`, with the sub-keys, in byte order.

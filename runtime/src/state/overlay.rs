@@ -3,11 +3,12 @@
 //! A read goes to the store below at most once; a write goes there once a commit, however often the value changed within it
 //! (measured: 2.8 times the throughput of reading and writing the store for every record).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::ops::Bound;
 
+use super::slots::{Slot, Slots};
 use super::{ACTOR_KEY_LEN, ActorKey, State, StateError};
+use crate::planted::planted;
 
 /// The committed state below an overlay.
 pub trait Base {
@@ -22,6 +23,11 @@ pub trait Base {
     /// # Errors
     /// When the store cannot be read.
     fn scan(&self, actor: &ActorKey, from: &[u8], to: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StateError>;
+
+    /// Whether it holds nothing and never will: then the overlay is all the state there is, with nothing to be written anywhere.
+    fn is_empty(&self) -> bool {
+        false
+    }
 }
 
 impl<B: Base + ?Sized> Base for Box<B> {
@@ -31,6 +37,10 @@ impl<B: Base + ?Sized> Base for Box<B> {
 
     fn scan(&self, actor: &ActorKey, from: &[u8], to: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StateError> {
         (**self).scan(actor, from, to, visit)
+    }
+
+    fn is_empty(&self) -> bool {
+        (**self).is_empty()
     }
 }
 
@@ -45,6 +55,10 @@ impl Base for EmptyBase {
 
     fn scan(&self, _: &ActorKey, _: &[u8], _: &[u8], _: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StateError> {
         Ok(())
+    }
+
+    fn is_empty(&self) -> bool {
+        true
     }
 }
 
@@ -74,19 +88,12 @@ impl Hasher for TakeEight {
     fn write_usize(&mut self, _: usize) {}
 }
 
-/// A cached value. `value` is `None` where the state has none.
-struct Slot {
-    value: Option<Vec<u8>>,
-    dirty: bool,
-}
-
 #[derive(Default)]
 struct Actor {
-    slots: BTreeMap<Vec<u8>, Slot>,
+    slots: Slots,
     /// Ranges of sub-keys that are in `slots` whole; an empty end is the end.
     loaded: Vec<(Vec<u8>, Vec<u8>)>,
-    dirty: bool,
-    last_used: u64,
+    last_used: u32,
 }
 
 impl Actor {
@@ -95,26 +102,66 @@ impl Actor {
             .iter()
             .any(|(low, high)| low.as_slice() <= from && (high.is_empty() || (!to.is_empty() && to <= high.as_slice())))
     }
+
+    fn has_loaded_one(&self, sub: &[u8]) -> bool {
+        self.loaded.iter().any(|(low, high)| low.as_slice() <= sub && (high.is_empty() || sub < high.as_slice()))
+    }
+
+    /// Notes a loaded range, which may hold others.
+    fn add_loaded(&mut self, from: &[u8], to: &[u8]) {
+        self.loaded.retain(|(low, high)| {
+            let within = from <= low.as_slice() && (to.is_empty() || (!high.is_empty() && high.as_slice() <= to));
+            !within
+        });
+        self.loaded.push((from.to_vec(), to.to_vec()));
+    }
+}
+
+/// What the batch has changed, in order, each sub-key once; in one buffer.
+#[derive(Default)]
+struct Changed {
+    subs: Vec<u8>,
+    /// The actor, and where its sub-key ends in `subs`.
+    ends: Vec<(ActorKey, usize)>,
+}
+
+impl Changed {
+    fn push(&mut self, actor: &ActorKey, sub: &[u8]) {
+        self.subs.extend_from_slice(sub);
+        self.ends.push((*actor, self.subs.len()));
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&ActorKey, &[u8])> {
+        let mut start = 0;
+        self.ends.iter().map(move |(actor, end)| {
+            let sub = self.subs.get(start..*end).unwrap_or_default();
+            start = *end;
+            (actor, sub)
+        })
+    }
+
+    fn clear(&mut self) {
+        self.subs.clear();
+        self.ends.clear();
+    }
 }
 
 /// See the module.
 pub struct Overlay<B> {
     base: B,
     actors: HashMap<ActorKey, Actor, BuildHasherDefault<TakeEight>>,
-    changed: Vec<ActorKey>,
+    changed: Changed,
     /// Bytes of keys and values held, with the overhead of their containers, roughly.
     bytes: usize,
-    /// Counts commits: what was used in the latest ones stays.
-    generation: u64,
+    /// The number of the current batch, from 1: what was used in the latest ones stays. Should it ever wrap, an old change may be
+    /// written once more.
+    generation: u32,
 }
-
-/// What a slot costs beside its bytes: two vectors, tree and flags.
-const SLOT_OVERHEAD_BYTES: usize = 96;
 
 impl<B: Base> Overlay<B> {
     /// An empty overlay over `base`.
     pub fn new(base: B) -> Self {
-        Self { base, actors: HashMap::default(), changed: Vec::new(), bytes: 0, generation: 0 }
+        Self { base, actors: HashMap::default(), changed: Changed::default(), bytes: 0, generation: 1 }
     }
 
     /// The committed state below.
@@ -122,9 +169,9 @@ impl<B: Base> Overlay<B> {
         &self.base
     }
 
-    /// Whether anything was changed since the last [`Self::settle`].
+    /// Whether the base is to be told of a change since the last [`Self::settle`].
     pub fn is_dirty(&self) -> bool {
-        !self.changed.is_empty()
+        !self.changed.ends.is_empty()
     }
 
     /// Bytes held, roughly.
@@ -132,17 +179,21 @@ impl<B: Base> Overlay<B> {
         self.bytes
     }
 
-    /// The changes since the last [`Self::settle`], in key order within an actor.
+    /// What the base is to be told: the changes since the last [`Self::settle`], each key once.
     pub fn writes(&self) -> Vec<Write> {
-        let mut writes = Vec::new();
-        for key in &self.changed {
-            let Some(actor) = self.actors.get(key) else { continue };
-            for (sub, slot) in actor.slots.iter().filter(|(_, slot)| slot.dirty) {
-                let mut full = Vec::with_capacity(ACTOR_KEY_LEN + sub.len());
-                full.extend_from_slice(&key.0);
-                full.extend_from_slice(sub);
-                writes.push(Write { key: full, value: slot.value.clone() });
+        let write = |(actor, sub): (&ActorKey, &[u8])| {
+            let mut key = Vec::with_capacity(ACTOR_KEY_LEN + sub.len());
+            key.extend_from_slice(&actor.0);
+            key.extend_from_slice(sub);
+            let slot = self.actors.get(actor)?.slots.get(sub)?;
+            if planted("removals_not_written") && slot.value().is_none() {
+                return None;
             }
+            Some(Write { key, value: slot.value().map(<[u8]>::to_vec) })
+        };
+        let mut writes: Vec<Write> = self.changed.iter().filter_map(write).collect();
+        if planted("last_write_lost") && writes.len() > 20 {
+            writes.pop();
         }
         writes
     }
@@ -150,15 +201,9 @@ impl<B: Base> Overlay<B> {
     /// Call when the changes are in the base: they are clean from now on, and actors that were not used for longest are dropped
     /// until no more than `budget_bytes` are held.
     pub fn settle(&mut self, budget_bytes: usize) {
-        for key in self.changed.drain(..) {
-            let Some(actor) = self.actors.get_mut(&key) else { continue };
-            actor.dirty = false;
-            for slot in actor.slots.values_mut() {
-                slot.dirty = false;
-            }
-        }
-        self.generation += 1;
-        if self.bytes > budget_bytes {
+        self.changed.clear();
+        self.generation = self.generation.wrapping_add(1).max(1);
+        if self.bytes > budget_bytes && !self.base.is_empty() {
             self.evict(budget_bytes / 2);
         }
     }
@@ -172,56 +217,60 @@ impl<B: Base> Overlay<B> {
 
     /// Drops the actors used longest ago until `target` bytes are held. Costs a sort of all actors, once in many commits.
     fn evict(&mut self, target: usize) {
-        let mut by_age: Vec<(u64, ActorKey)> = self.actors.iter().map(|(key, actor)| (actor.last_used, *key)).collect();
+        let mut by_age: Vec<(u32, ActorKey)> = self.actors.iter().map(|(key, actor)| (actor.last_used, *key)).collect();
         by_age.sort_unstable();
         for (_, key) in by_age {
             if self.bytes <= target {
                 break;
             }
             if let Some(actor) = self.actors.remove(&key) {
-                let freed: usize = actor.slots.iter().map(|(sub, slot)| cost(sub, slot.value.as_deref())).sum();
-                self.bytes = self.bytes.saturating_sub(freed);
+                self.bytes = self.bytes.saturating_sub(actor.slots.cost());
             }
         }
     }
 
-    fn set(&mut self, actor: &ActorKey, sub: &[u8], value: Option<Vec<u8>>) {
-        let entry = self.actors.entry(*actor).or_default();
-        entry.last_used = self.generation;
-        if !entry.dirty {
-            entry.dirty = true;
-            self.changed.push(*actor);
+    fn set(&mut self, key: &ActorKey, sub: &[u8], value: Option<&[u8]>) {
+        if value.is_none() && self.base.is_empty() {
+            return self.forget(key, sub);
         }
-        self.bytes += cost(sub, value.as_deref());
-        match entry.slots.get_mut(sub) {
-            Some(slot) => {
-                self.bytes = self.bytes.saturating_sub(cost(sub, slot.value.as_deref()));
-                *slot = Slot { value, dirty: true };
-            }
-            None => {
-                entry.slots.insert(sub.to_vec(), Slot { value, dirty: true });
-            }
+        let actor = self.actors.entry(*key).or_default();
+        actor.last_used = self.generation;
+        let slot = Slot::new(sub, value, self.generation);
+        self.bytes += slot.cost();
+        let before = actor.slots.put(slot);
+        self.bytes = self.bytes.saturating_sub(before.as_ref().map_or(0, Slot::cost));
+        if !self.base.is_empty() && before.is_none_or(|before| before.changed_in() != self.generation) {
+            self.changed.push(key, sub);
         }
     }
-}
 
-fn cost(sub: &[u8], value: Option<&[u8]>) -> usize {
-    SLOT_OVERHEAD_BYTES + sub.len() + value.map_or(0, <[u8]>::len)
+    /// Removes a value where nothing below needs to know.
+    fn forget(&mut self, key: &ActorKey, sub: &[u8]) {
+        let Some(actor) = self.actors.get_mut(key) else { return };
+        let freed = actor.slots.remove(sub).map_or(0, |slot| slot.cost());
+        self.bytes = self.bytes.saturating_sub(freed);
+        if actor.slots.is_empty() {
+            self.actors.remove(key);
+        }
+    }
 }
 
 impl<B: Base> State for Overlay<B> {
-    fn get(&mut self, actor: &ActorKey, sub: &[u8]) -> Result<Option<&[u8]>, StateError> {
-        let entry = self.actors.entry(*actor).or_default();
-        entry.last_used = self.generation;
-        if !entry.slots.contains_key(sub) {
-            let value = if entry.has_loaded(sub, &successor(sub)) { None } else { self.base.get(actor, sub)? };
-            self.bytes += cost(sub, value.as_deref());
-            entry.slots.insert(sub.to_vec(), Slot { value, dirty: false });
+    fn get(&mut self, key: &ActorKey, sub: &[u8]) -> Result<Option<&[u8]>, StateError> {
+        if self.base.is_empty() {
+            return Ok(self.actors.get(key).and_then(|actor| actor.slots.get(sub)).and_then(Slot::value));
         }
-        Ok(entry.slots.get(sub).and_then(|slot| slot.value.as_deref()))
+        let actor = self.actors.entry(*key).or_default();
+        actor.last_used = self.generation;
+        if actor.slots.get(sub).is_none() && !actor.has_loaded_one(sub) {
+            let slot = Slot::new(sub, self.base.get(key, sub)?.as_deref(), 0);
+            self.bytes += slot.cost();
+            actor.slots.put(slot);
+        }
+        Ok(actor.slots.get(sub).and_then(Slot::value))
     }
 
-    fn put(&mut self, actor: &ActorKey, sub: &[u8], value: Vec<u8>) {
+    fn put(&mut self, actor: &ActorKey, sub: &[u8], value: &[u8]) {
         self.set(actor, sub, Some(value));
     }
 
@@ -229,32 +278,38 @@ impl<B: Base> State for Overlay<B> {
         self.set(actor, sub, None);
     }
 
+    fn begins(&mut self, key: &ActorKey) {
+        if !self.base.is_empty() {
+            self.actors.entry(*key).or_default().add_loaded(&[], &[]);
+        }
+    }
+
     fn scan(
         &mut self,
-        actor: &ActorKey,
+        key: &ActorKey,
         from: &[u8],
         to: &[u8],
         visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
     ) -> Result<(), StateError> {
-        let entry = self.actors.entry(*actor).or_default();
-        entry.last_used = self.generation;
-        if !entry.has_loaded(from, to) {
-            let (slots, bytes) = (&mut entry.slots, &mut self.bytes);
-            self.base.scan(actor, from, to, &mut |sub, value| {
-                if !slots.contains_key(sub) {
-                    *bytes += cost(sub, Some(value));
-                    slots.insert(sub.to_vec(), Slot { value: Some(value.to_vec()), dirty: false });
-                }
-            })?;
-            entry.loaded.push((from.to_vec(), to.to_vec()));
+        if !self.base.is_empty() {
+            let actor = self.actors.entry(*key).or_default();
+            actor.last_used = self.generation;
+            if !actor.has_loaded(from, to) {
+                let (slots, bytes) = (&mut actor.slots, &mut self.bytes);
+                self.base.scan(key, from, to, &mut |sub, value| {
+                    if slots.get(sub).is_none() || planted("scan_overwrites_changes") {
+                        let slot = Slot::new(sub, Some(value), 0);
+                        *bytes += slot.cost();
+                        slots.put(slot);
+                    }
+                })?;
+                actor.add_loaded(from, to);
+            }
         }
-        let upper = if to.is_empty() { Bound::Unbounded } else { Bound::Excluded(to) };
-        if !to.is_empty() && from >= to {
-            return Ok(());
-        }
-        for (sub, slot) in entry.slots.range::<[u8], _>((Bound::Included(from), upper)) {
-            if let Some(value) = &slot.value
-                && !visit(sub, value)
+        let Some(actor) = self.actors.get(key) else { return Ok(()) };
+        for slot in actor.slots.range(from, to) {
+            if let Some(value) = slot.value()
+                && !visit(slot.sub(), value)
             {
                 break;
             }
@@ -263,10 +318,6 @@ impl<B: Base> State for Overlay<B> {
     }
 }
 
-/// The smallest key above `key`.
-fn successor(key: &[u8]) -> Vec<u8> {
-    let mut next = Vec::with_capacity(key.len() + 1);
-    next.extend_from_slice(key);
-    next.push(0);
-    next
-}
+#[cfg(test)]
+#[path = "overlay_tests.rs"]
+mod tests;

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! actor key (17 bytes) sub-key   value        written by the stages; no actor has the tag 0 or 255
-//! 17 zero bytes "inputs"         offsets      see `kafka::changelog`; also a record of the changelog
+//! 17 zero bytes "inputs"         offsets      see `exactly_once::Inputs`; also a record of the changelog
 //! 17 zero bytes "position"       position     version 1, next offset (8, big-endian), as of (8, big-endian)
 //! ```
 
@@ -22,9 +22,8 @@ use rocksdb::{
 
 use super::load::Load;
 use super::{ACTOR_KEY_LEN, ActorKey, Base, StateError, prefix_end};
+use crate::exactly_once::{Position, Store};
 
-/// Key of the input offsets a state stands for. Part of the stored format: do not change.
-pub const INPUTS_KEY: &[u8] = b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0inputs";
 /// Key of the position. Part of the stored format: do not change.
 const POSITION_KEY: &[u8] = b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0position";
 /// Version of the position, and with it of the whole folder.
@@ -97,15 +96,7 @@ impl StoreBudget {
     }
 }
 
-/// How far a store has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Position {
-    /// The offset of the changelog record to apply next.
-    pub changelog_next: u64,
-    /// When that was all there was, milliseconds since 1970-01-01 UTC: tombstones younger than this may still have to be applied.
-    pub as_of_ms: u64,
-}
-
+/// The stored form of a position.
 impl Position {
     fn encode(self) -> [u8; 17] {
         let mut bytes = [POSITION_VERSION; 17];
@@ -306,6 +297,34 @@ impl Inner {
     }
 }
 
+impl Store for RocksStore {
+    type Error = StoreError;
+
+    fn position(&self) -> Result<Option<Position>, StoreError> {
+        Self::position(self)
+    }
+
+    fn value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Self::value(self, key)
+    }
+
+    fn write<'a>(
+        &self,
+        changes: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)>,
+        position: Position,
+    ) -> Result<(), StoreError> {
+        Self::write(self, changes, position)
+    }
+
+    fn ingest(&self, load: &mut Load, position: Position) -> Result<(), StoreError> {
+        Self::ingest(self, load, position)
+    }
+
+    fn clear(&self) -> Result<(), StoreError> {
+        Self::clear(self)
+    }
+}
+
 impl Base for RocksStore {
     fn get(&self, actor: &ActorKey, sub: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
         let mut key = Vec::with_capacity(ACTOR_KEY_LEN + sub.len());
@@ -344,6 +363,7 @@ fn database_options(budget: &StoreBudget) -> Options {
     options.set_write_buffer_size(MEMTABLE_BYTES_MAX);
     options.set_max_write_buffer_number(3);
     options.set_memtable_prefix_bloom_ratio(0.1);
+    options.set_memtable_whole_key_filtering(true);
     options.set_level_compaction_dynamic_level_bytes(true);
     options.set_max_background_jobs(2);
     options.set_max_open_files(256);

@@ -6,7 +6,7 @@ use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
 use tributary_proto::WHOLE_NANO;
 
-use crate::credit_table::{CreditTable, Latest};
+use crate::credit_table::{CreditTable, Row};
 use crate::table;
 
 /// What a channel earned under a model, over all won deals.
@@ -27,21 +27,21 @@ pub struct Total {
 /// # Errors
 /// When it cannot be printed.
 pub fn journey(table: &CreditTable, milestone_id: &str, models: &[String]) -> std::io::Result<()> {
-    let mut touches: BTreeMap<(i64, &str), BTreeMap<&str, &Latest>> = BTreeMap::new();
-    for (_, model, touch_id, latest) in table.latest().filter(|(of, ..)| *of == milestone_id) {
-        touches.entry((latest.touch_time_ms, touch_id)).or_default().insert(model, latest);
+    let mut touches: BTreeMap<(i64, &str), BTreeMap<&str, Row<'_>>> = BTreeMap::new();
+    for row in table.rows().filter(|row| row.milestone_id == milestone_id) {
+        touches.entry((row.touch_time_ms, row.touch_id)).or_default().insert(row.model, row);
     }
     let first = touches.values().flat_map(BTreeMap::iter).next();
-    let value: i64 = first
-        .map_or(0, |(model, _)| touches.values().filter_map(|touch| touch.get(model)).map(|latest| latest.value_minor).sum());
-    let currency = first.map_or("", |(_, latest)| &latest.currency);
+    let value: i64 =
+        first.map_or(0, |(model, _)| touches.values().filter_map(|touch| touch.get(model)).map(|row| row.value_minor).sum());
+    let currency = first.map_or("", |(_, row)| row.currency);
     println!("The deal {milestone_id}, {} {currency}: who earned it, in percent by model", major(value));
     let mut rows = titled(&["touch", "channel", "source"], models);
     for ((time_ms, _), shares) in &touches {
         let Some(any) = shares.values().next() else { continue };
         let mut cells = vec![minute(*time_ms), any.channel.to_string(), any.source.to_string()];
         cells.extend(
-            models.iter().map(|model| shares.get(model.as_str()).map_or(String::new(), |latest| percent(latest.weight_nano))),
+            models.iter().map(|model| shares.get(model.as_str()).map_or(String::new(), |row| percent(row.weight_nano))),
         );
         rows.add_row(cells);
     }
@@ -52,8 +52,8 @@ pub fn journey(table: &CreditTable, milestone_id: &str, models: &[String]) -> st
 /// Sums of the won deals' value by channel and model.
 pub fn totals(table: &CreditTable) -> Vec<Total> {
     let mut sums: BTreeMap<(&str, &str, &str), i64> = BTreeMap::new();
-    for (_, model, _, latest) in table.latest().filter(|(_, _, _, latest)| &*latest.milestone_kind == "closed_won") {
-        *sums.entry((&latest.channel, model, &latest.currency)).or_default() += latest.value_minor;
+    for row in table.rows().filter(|row| row.milestone_kind == "closed_won") {
+        *sums.entry((row.channel, row.model, row.currency)).or_default() += row.value_minor;
     }
     let total = |((channel, model, currency), value_minor): ((&str, &str, &str), i64)| Total {
         model: model.to_owned(),

@@ -1,7 +1,7 @@
 //! What the changelog carries beside the state: which input offsets it stands for.
 //!
 //! A changelog record is a change of the state: key = actor key and sub-key, value, or a tombstone; its partition is the partition of
-//! the state. The last one of a transaction, in each partition it touched, has the key [`INPUTS_KEY`] and the offsets of the next
+//! the state. The last one of a transaction, in each partition it touched, has the key [`INPUTS_KEY`](super::INPUTS_KEY) and the offsets of the next
 //! records to read, one per input topic. Part of the stored format: do not change.
 
 use std::collections::BTreeMap;
@@ -11,13 +11,11 @@ use prost::Message;
 
 use crate::topic::Topic;
 
-pub(super) use crate::state::INPUTS_KEY;
-
-/// Key of the header with the format's version, on every record between stages and every [`INPUTS_KEY`] record.
-pub(super) const VERSION_HEADER: &str = "v";
+/// Key of the header with the format's version, on every record between stages and every [`INPUTS_KEY`](super::INPUTS_KEY) record.
+pub const VERSION_HEADER: &str = "v";
 
 /// Its value: [`tributary_proto::FORMAT_VERSION`] in decimal.
-pub(super) const VERSION: &[u8] = b"1";
+pub const VERSION: &[u8] = b"1";
 
 #[derive(Clone, PartialEq, Message)]
 struct Encoded {
@@ -37,23 +35,24 @@ struct Input {
 
 /// The offsets of the next records of a partition, by input topic; topics nothing was committed of are absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Inputs(pub BTreeMap<Topic, u64>);
+pub struct Inputs(pub BTreeMap<Topic, u64>);
 
 impl Inputs {
-    pub(super) fn encode(&self) -> Vec<u8> {
+    /// The value of the record that carries them.
+    pub fn encode(&self) -> Vec<u8> {
         let inputs = self.0.iter().map(|(topic, next)| Input { topic: topic.name().to_owned(), next: *next }).collect();
         Encoded { inputs }.encode_to_vec()
     }
 
     /// Reads what [`Self::encode`] wrote; `None` when it is something else.
-    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
         let encoded = Encoded::decode(bytes).ok()?;
         let role = |name: &str| Topic::ALL.into_iter().find(|topic| topic.name() == name);
         encoded.inputs.iter().map(|input| Some((role(&input.topic)?, input.next))).collect::<Option<_>>().map(Self)
     }
 
     /// Whether some offset is beyond that of `committed`.
-    pub(super) fn is_ahead_of(&self, committed: &Self) -> bool {
+    pub fn is_ahead_of(&self, committed: &Self) -> bool {
         self.0.iter().any(|(topic, next)| committed.0.get(topic).is_none_or(|committed| next > committed))
     }
 }
@@ -85,7 +84,7 @@ mod tests {
             b"\x0a\x08\x0a\x03sdk\x10\xac\x02\x0a\x05\x0a\x03utm"
         );
         assert_eq!(VERSION, tributary_proto::FORMAT_VERSION.to_string().as_bytes());
-        assert_eq!(INPUTS_KEY.len(), crate::state::ACTOR_KEY_LEN + 6);
+        assert_eq!(super::super::INPUTS_KEY.len(), crate::state::ACTOR_KEY_LEN + 6);
     }
 
     #[test]

@@ -1,0 +1,192 @@
+//! The commit rule: outputs, changes of the state and offsets in one transaction; then the store.
+
+use std::collections::BTreeMap;
+
+use tributary_proto::DeadLetter;
+
+use super::{INPUTS_KEY, Inputs, Ownership, Position, Store};
+use crate::log::{LogError, Routed, Transaction};
+use crate::planted::planted;
+
+/// What a commit asks of the log, in the order in which [`commit`] asks it.
+pub trait Wire {
+    /// What holds a transactional id and its epoch.
+    type Producer;
+    /// Why something failed.
+    type Error;
+
+    /// Begins a transaction.
+    ///
+    /// # Errors
+    /// After any error nothing is known of the transaction.
+    fn begin(&mut self, producer: &Self::Producer) -> Result<(), Self::Error>;
+
+    /// Writes a record.
+    ///
+    /// # Errors
+    /// As for [`Self::begin`].
+    fn output(&mut self, producer: &Self::Producer, routed: &Routed) -> Result<(), Self::Error>;
+
+    /// Writes a dead letter.
+    ///
+    /// # Errors
+    /// As for [`Self::begin`].
+    fn dead_letter(&mut self, producer: &Self::Producer, letter: &DeadLetter) -> Result<(), Self::Error>;
+
+    /// Writes a change of a partition's state to the changelog.
+    ///
+    /// # Errors
+    /// As for [`Self::begin`].
+    fn change(
+        &mut self,
+        producer: &Self::Producer,
+        partition: u32,
+        key: &[u8],
+        value: Option<&[u8]>,
+    ) -> Result<(), Self::Error>;
+
+    /// Writes the offsets that a partition's state stands for to the changelog.
+    ///
+    /// # Errors
+    /// As for [`Self::begin`].
+    fn inputs(&mut self, producer: &Self::Producer, partition: u32, inputs: &Inputs) -> Result<(), Self::Error>;
+
+    /// Adds the input offsets of the transaction, in the name of the group's member that we are.
+    ///
+    /// # Errors
+    /// As for [`Self::begin`].
+    fn offsets(&mut self, producer: &Self::Producer, transaction: &Transaction) -> Result<(), Self::Error>;
+
+    /// Ends the transaction; returns the offset after the last changelog record, by partition.
+    ///
+    /// # Errors
+    /// As for [`Self::begin`].
+    fn end(&mut self, producer: &Self::Producer) -> Result<BTreeMap<u32, u64>, Self::Error>;
+}
+
+/// Why a transaction was not committed, or is not known to be.
+pub enum Failed<P, E> {
+    /// The log failed. The producer is given up: its outcome is not known, whatever the error says.
+    Wire(P, E),
+    /// Something else did; the producer is gone.
+    Log(LogError),
+}
+
+impl<P, E> From<LogError> for Failed<P, E> {
+    fn from(error: LogError) -> Self {
+        Self::Log(error)
+    }
+}
+
+/// Commits a transaction, and then writes its changes to the stores. Returns the offsets that are committed now.
+///
+/// The producer is back in its slot only if all went well: a transaction whose outcome is not known is never built upon.
+///
+/// # Errors
+/// After any error nothing of the transaction may be assumed.
+pub fn commit<W: Wire, S: Store>(
+    wire: &mut W,
+    slot: &mut Option<W::Producer>,
+    ownership: &mut Ownership<S>,
+    keeps_state: bool,
+    transaction: &Transaction,
+    now_ms: impl FnOnce() -> u64,
+) -> Result<BTreeMap<u32, Inputs>, Failed<W::Producer, W::Error>> {
+    let Some(producer) = slot.take() else {
+        return Err(LogError::recover("committing", "the last transaction failed").into());
+    };
+    let next = ownership.next_inputs(transaction)?;
+    let positions = match transact(wire, &producer, keeps_state, transaction, &next) {
+        Ok(positions) => positions,
+        Err(_) if planted("producer_reused") => {
+            *slot = Some(producer);
+            return Err(LogError::recover("committing", "the outcome is not known").into());
+        }
+        Err(error) => {
+            if planted("store_written_before_commit") && keeps_state {
+                let positions = stands_at(ownership, &next);
+                write_stores(ownership, transaction, &next, &positions, now_ms())?;
+            }
+            return Err(Failed::Wire(producer, error));
+        }
+    };
+    if keeps_state && !planted("store_not_written") {
+        write_stores(ownership, transaction, &next, &positions, now_ms())?;
+    }
+    *slot = Some(producer);
+    for (partition, inputs) in &next {
+        if let Some(owned) = ownership.get_mut(*partition) {
+            owned.committed = inputs.clone();
+        }
+    }
+    Ok(next)
+}
+
+fn transact<W: Wire>(
+    wire: &mut W,
+    producer: &W::Producer,
+    keeps_state: bool,
+    transaction: &Transaction,
+    next: &BTreeMap<u32, Inputs>,
+) -> Result<BTreeMap<u32, u64>, W::Error> {
+    wire.begin(producer)?;
+    for routed in &transaction.outputs {
+        wire.output(producer, routed)?;
+    }
+    for letter in &transaction.dead_letters {
+        wire.dead_letter(producer, letter)?;
+    }
+    if keeps_state {
+        for (partition, writes) in &transaction.state {
+            for write in writes {
+                if planted("changes_not_in_transaction") && write.value.is_none() {
+                    continue;
+                }
+                wire.change(producer, *partition, &write.key, write.value.as_deref())?;
+            }
+        }
+        // Behind the changes: who reads them has read all of the transaction's changes of the partition.
+        for (partition, inputs) in next {
+            if planted("inputs_not_in_changelog") {
+                break;
+            }
+            wire.inputs(producer, *partition, inputs)?;
+        }
+    }
+    if !planted("offsets_not_in_transaction") {
+        wire.offsets(producer, transaction)?;
+    }
+    wire.end(producer)
+}
+
+/// Where the stores stand. Only a planted bug asks.
+fn stands_at<S: Store>(ownership: &Ownership<S>, next: &BTreeMap<u32, Inputs>) -> BTreeMap<u32, u64> {
+    let position = |partition: &u32| ownership.get(*partition)?.store.as_ref()?.position().ok().flatten();
+    next.keys().map(|partition| (*partition, position(partition).map_or(0, |position| position.changelog_next))).collect()
+}
+
+/// Writes the committed changes to the stores. Must follow the commit: state is never ahead of the log.
+fn write_stores<S: Store>(
+    ownership: &Ownership<S>,
+    transaction: &Transaction,
+    next: &BTreeMap<u32, Inputs>,
+    positions: &BTreeMap<u32, u64>,
+    as_of_ms: u64,
+) -> Result<(), LogError> {
+    const OPERATION: &str = "writing the committed state";
+    for (partition, inputs) in next {
+        let store = ownership.get(*partition).and_then(|owned| owned.store.as_ref());
+        let (Some(store), Some(changelog_next)) = (store, positions.get(partition)) else {
+            return Err(LogError::recover(OPERATION, format!("partition {partition} has no store or no changelog position")));
+        };
+        let encoded = inputs.encode();
+        let of_partition = transaction.state.iter().filter(|(at, _)| at == partition).flat_map(|(_, writes)| writes);
+        let changes = of_partition
+            .map(|write| (write.key.as_slice(), write.value.as_deref()))
+            .chain(std::iter::once((INPUTS_KEY, Some(encoded.as_slice()))));
+        let beyond = u64::from(planted("position_beyond_the_transaction")) * 8;
+        let position = Position { changelog_next: *changelog_next + beyond, as_of_ms };
+        store.write(changes, position).map_err(|error| LogError::stop(OPERATION, error))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,26 @@
+//! What makes a log and a local store exactly-once, without any client in it: decisions, and the order of steps.
+//!
+//! The session on Kafka and the simulated one read facts (what the group gave, which offsets are committed, what the changelog holds)
+//! and do what is decided here. So what a simulation shows about the decisions holds for both.
+//!
+//! | what | where |
+//! |---|---|
+//! | which partitions are held, and which records may be taken | [`Ownership`] |
+//! | one transaction a batch, then the store | [`commit()`] |
+//! | starting anew after a transaction that failed | [`go_back()`] |
+//! | from where a state is restored, and when it is current | [`Restore`] |
+//! | the input offsets that a state stands for | [`Inputs`] |
+
+mod commit;
+mod go_back;
+mod inputs;
+mod ownership;
+mod restore;
+mod store;
+
+pub use commit::{Failed, Wire, commit};
+pub use go_back::{Anew, go_back};
+pub use inputs::{Inputs, VERSION, VERSION_HEADER};
+pub use ownership::{Admission, Owned, Ownership, Phase};
+pub use restore::{Change, Progress, Restore};
+pub use store::{INPUTS_KEY, Position, Store};

@@ -1,0 +1,227 @@
+//! Bringing the state of a partition to its committed offsets, from the changelog.
+//!
+//! What is read last decides nothing: the marks that end a transaction reach the changelog's partitions and the offsets one by one, so
+//! the last committed transaction may be missing from what can be read. A state is current when the input offsets in it are the
+//! committed ones; until then there is more to come.
+
+use super::{INPUTS_KEY, Inputs, Position, Store, VERSION};
+use crate::log::LogError;
+use crate::planted::planted;
+use crate::state::Load;
+
+const OPERATION: &str = "restoring the state";
+/// What an empty store takes in at once, sorted in memory.
+const BULK_BYTES: usize = 64 << 20;
+/// What a store that was behind takes in at once.
+const TAIL_BYTES: usize = 4 << 20;
+
+/// A record of the changelog.
+#[derive(Debug, Clone, Copy)]
+pub struct Change<'a> {
+    /// Its topic's name.
+    pub topic: &'a str,
+    /// Its offset.
+    pub offset: u64,
+    /// When it was written, milliseconds since 1970-01-01 UTC.
+    pub written_ms: u64,
+    /// Its key.
+    pub key: Option<&'a [u8]>,
+    /// Its value; `None` is a tombstone.
+    pub value: Option<&'a [u8]>,
+    /// The version that wrote it, where it says.
+    pub version: Option<&'a [u8]>,
+}
+
+/// How a restore stands once all was read that could be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// There is more to come.
+    Going,
+    /// The state is beyond the committed offsets that are known: ask for them again.
+    Ahead,
+    /// The state is that of the committed offsets.
+    Current,
+}
+
+/// The restore of one partition.
+pub struct Restore<S> {
+    partition: u32,
+    store: S,
+    committed: Inputs,
+    /// Where the store stood.
+    found: Option<Position>,
+    /// What was read and is not in the store yet.
+    load: Load,
+    /// The offset after the last record read.
+    next: u64,
+    /// When that record was written.
+    as_of_ms: u64,
+    /// Whether all that could be read was read at some time.
+    seen_end: bool,
+    records: u64,
+}
+
+impl<S: Store> Restore<S> {
+    /// Begins to bring `store` to `committed`. A store that is older than the tombstones the changelog keeps is emptied: what was
+    /// removed since might come to life again.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn begin(partition: u32, store: S, committed: Inputs, now_ms: u64, tombstones_ms: u64) -> Result<Self, LogError> {
+        let mut found = store.position().map_err(failed)?;
+        if let Some(known) = found
+            && now_ms.saturating_sub(known.as_of_ms) > tombstones_ms
+            && inputs_of(&store)? != committed
+            && !planted("old_store_kept")
+        {
+            tracing::warn!(partition, "the local state is older than the changelog's tombstones: restoring all of it");
+            store.clear().map_err(failed)?;
+            found = None;
+        }
+        Ok(Self {
+            partition,
+            store,
+            committed,
+            found,
+            load: Load::default(),
+            next: found.map_or(0, |position| position.changelog_next),
+            as_of_ms: found.map_or(0, |position| position.as_of_ms),
+            seen_end: false,
+            records: 0,
+        })
+    }
+
+    /// The partition.
+    pub fn partition(&self) -> u32 {
+        self.partition
+    }
+
+    /// From which offset the changelog is to be read; `None`: from its beginning.
+    pub fn read_from(&self) -> Option<u64> {
+        self.found.map(|position| position.changelog_next + u64::from(planted("restore_skips_one")))
+    }
+
+    /// The offset after the last record read.
+    pub fn next_offset(&self) -> u64 {
+        self.next
+    }
+
+    /// Records read.
+    pub fn records(&self) -> u64 {
+        self.records
+    }
+
+    /// The committed offsets were read again.
+    pub fn expect(&mut self, committed: Inputs) {
+        self.committed = committed;
+    }
+
+    /// Takes in a record of the changelog.
+    ///
+    /// # Errors
+    /// When the record is not ours, or the store cannot be written.
+    pub fn take(&mut self, change: &Change<'_>) -> Result<(), LogError> {
+        let foreign = |what: &str| {
+            let why = format!("the record at offset {} of {}/{} {what}", change.offset, change.topic, self.partition);
+            LogError::stop(OPERATION, why)
+        };
+        let key = change.key.ok_or_else(|| foreign("has no key: it is not ours"))?;
+        if key == INPUTS_KEY && (change.version != Some(VERSION) || change.value.and_then(Inputs::decode).is_none()) {
+            return Err(foreign("was written by a version this one does not know; update this process"));
+        }
+        if !planted("restore_ignores_removals") || change.value.is_some() {
+            self.load.push(key, change.value);
+        }
+        self.next = change.offset + 1;
+        self.as_of_ms = change.written_ms;
+        self.records += 1;
+        if self.load.bytes() > if self.found.is_none() { BULK_BYTES } else { TAIL_BYTES } {
+            self.store_load()?;
+        }
+        Ok(())
+    }
+
+    /// All that can be read now was read.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    pub fn reached_end(&mut self) -> Result<(), LogError> {
+        self.seen_end = true;
+        self.store_load()
+    }
+
+    /// How it stands. What was read and is not in the store yet does not count.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn progress(&self) -> Result<Progress, LogError> {
+        if !self.load.is_empty() {
+            return Ok(Progress::Going);
+        }
+        let held = self.held()?;
+        // Where nothing was ever committed the changelog must be seen to hold nothing either.
+        let comparable = self.seen_end || !self.committed.0.is_empty();
+        Ok(match () {
+            () if comparable && held == self.committed => Progress::Current,
+            () if self.seen_end && planted("restore_ends_at_the_end") => Progress::Current,
+            () if self.seen_end && held.is_ahead_of(&self.committed) => Progress::Ahead,
+            () => Progress::Going,
+        })
+    }
+
+    /// The offsets that the store stands for.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn held(&self) -> Result<Inputs, LogError> {
+        inputs_of(&self.store)
+    }
+
+    /// The offsets to be reached.
+    pub fn committed(&self) -> &Inputs {
+        &self.committed
+    }
+
+    /// Ends a restore that is [`Progress::Current`].
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn finish(mut self, now_ms: u64) -> Result<S, LogError> {
+        self.as_of_ms = now_ms;
+        if self.records > 0 {
+            self.store.write(std::iter::empty(), self.position()).map_err(failed)?;
+        }
+        Ok(self.store)
+    }
+
+    fn position(&self) -> Position {
+        Position { changelog_next: self.next, as_of_ms: self.as_of_ms }
+    }
+
+    fn store_load(&mut self) -> Result<(), LogError> {
+        if self.load.is_empty() {
+            return Ok(());
+        }
+        let position = self.position();
+        if self.found.is_none() {
+            self.store.ingest(&mut self.load, position).map_err(failed)?;
+        } else {
+            self.store.write(self.load.changes(), position).map_err(failed)?;
+        }
+        self.load.clear();
+        Ok(())
+    }
+}
+
+fn inputs_of<S: Store>(store: &S) -> Result<Inputs, LogError> {
+    match store.value(INPUTS_KEY).map_err(failed)? {
+        None => Ok(Inputs::default()),
+        Some(bytes) => {
+            Inputs::decode(&bytes).ok_or_else(|| LogError::stop(OPERATION, "the input offsets of the state are corrupt"))
+        }
+    }
+}
+
+fn failed(error: impl std::fmt::Display) -> LogError {
+    LogError::stop(OPERATION, error)
+}

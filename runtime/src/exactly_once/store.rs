@@ -1,0 +1,57 @@
+//! The local store of a partition: a copy of what the changelog holds, never ahead of the log.
+
+use std::fmt::Display;
+
+use crate::state::{Base, Load};
+
+/// Key of the input offsets a state stands for. Part of the stored format: do not change.
+pub const INPUTS_KEY: &[u8] = b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0inputs";
+
+/// How far a store has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// The offset of the changelog record to apply next.
+    pub changelog_next: u64,
+    /// When that was all there was, milliseconds since 1970-01-01 UTC: tombstones younger than this may still have to be applied.
+    pub as_of_ms: u64,
+}
+
+/// The committed state of one partition. Clones share it.
+pub trait Store: Base + Clone + Send + 'static {
+    /// Why it cannot be read or written.
+    type Error: Display;
+
+    /// How far it has come; `None` when it is empty.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn position(&self) -> Result<Option<Position>, Self::Error>;
+
+    /// The value under a whole key.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Self::Error>;
+
+    /// Writes changes and the position after them, all or nothing. May be lost in a crash, from some write on.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn write<'a>(
+        &self,
+        changes: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)>,
+        position: Position,
+    ) -> Result<(), Self::Error>;
+
+    /// Takes in what was collected of a changelog, all or nothing.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn ingest(&self, load: &mut Load, position: Position) -> Result<(), Self::Error>;
+
+    /// Removes everything.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn clear(&self) -> Result<(), Self::Error>;
+}

@@ -1,0 +1,129 @@
+//! What must hold when a run has drained: between the inputs, the log, the stores and the oracle.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tributary_proto::event::Body as EventBody;
+use tributary_proto::{DeadLetter, IdentityMessage, Message, identity_message::Body};
+use tributary_runtime::topic::Topic;
+
+use crate::check::{Outputs, check};
+use crate::cluster::Cluster;
+use crate::oracle::Verdict;
+use crate::pipeline::LOGS;
+use crate::run::Sent;
+use crate::world::World;
+
+/// Checks everything.
+///
+/// # Errors
+/// What does not hold.
+pub fn audit(world: &World, sent: &Sent, verdict: &Verdict) -> Result<(), String> {
+    let cluster = world.cluster.borrow();
+    each_record_once(&cluster)?;
+    nothing_lost_on_the_way_in(&cluster, sent)?;
+    let mut outputs = Outputs::default();
+    for topic in [Topic::Profiles, Topic::Accounts, Topic::Credits] {
+        for value in values(&cluster, topic) {
+            outputs.add(topic, value)?;
+        }
+    }
+    check(&outputs, verdict)?;
+    drop(cluster);
+    stores_are_what_the_changelogs_say(world)
+}
+
+fn values(cluster: &Cluster, topic: Topic) -> impl Iterator<Item = &[u8]> {
+    let partitions = 0..cluster.partitions(topic);
+    let entries = partitions.flat_map(move |partition| cluster.committed(topic, partition, 0));
+    entries.filter_map(|(_, entry)| entry.value.as_deref())
+}
+
+/// Every committed record of every input was processed by exactly one transaction that committed, and nothing else was.
+fn each_record_once(cluster: &Cluster) -> Result<(), String> {
+    if let Some((handed, times)) = cluster.processed.iter().find(|(_, times)| **times != 1) {
+        return Err(format!("record {handed:?} was processed {times} times"));
+    }
+    for log in &LOGS {
+        for topic in log.inputs {
+            for partition in 0..cluster.partitions(*topic) {
+                for (offset, _) in cluster.committed(*topic, partition, 0) {
+                    let handed = (log.stage, *topic, partition, offset);
+                    if !cluster.processed.contains_key(&handed) {
+                        return Err(format!("record {handed:?} was never processed"));
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// In = applied + duplicate + dead: every event of a raw record is in the identity inbox as often as it was sent, and every other one is
+/// a dead letter.
+fn nothing_lost_on_the_way_in(cluster: &Cluster, sent: &Sent) -> Result<(), String> {
+    let mut applied: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
+    for value in values(cluster, Topic::IdentityInbox) {
+        if let Ok(IdentityMessage { body: Some(Body::Event(event)) }) = IdentityMessage::decode(value) {
+            // A milestone's version is an event of ingest like any other.
+            let _is_version = matches!(event.body, Some(EventBody::Milestone(_)));
+            *applied.entry(event.encode_to_vec()).or_default() += 1;
+        }
+    }
+    if applied != sent.events {
+        let differ = |bytes: &&Vec<u8>| applied.get(*bytes) != sent.events.get(*bytes);
+        let first = applied.keys().chain(sent.events.keys()).find(differ);
+        let times = |of: &BTreeMap<Vec<u8>, u64>| first.and_then(|bytes| of.get(bytes)).copied().unwrap_or(0);
+        let event = first.and_then(|bytes| tributary_proto::Event::decode(bytes.as_slice()).ok());
+        return Err(format!(
+            "an event was sent {} times and is applied {} times: {event:?}",
+            times(&sent.events),
+            times(&applied)
+        ));
+    }
+    let mut dead: BTreeMap<String, u64> = BTreeMap::new();
+    let mut seen = BTreeSet::new();
+    for value in values(cluster, Topic::DeadLetters) {
+        let letter = DeadLetter::decode(value).map_err(|error| format!("a dead letter cannot be read: {error}"))?;
+        let place = (letter.stage.clone(), letter.topic.clone(), letter.partition, letter.offset, letter.index);
+        if !seen.insert(place.clone()) {
+            return Err(format!("two dead letters of {place:?}"));
+        }
+        *dead.entry(letter.stage).or_default() += 1;
+    }
+    let ingest = dead.remove("ingest").unwrap_or(0);
+    let inboxes: u64 = dead.values().sum();
+    if (ingest, inboxes) != (sent.dead, sent.garbage) {
+        return Err(format!(
+            "{} records had to be refused by ingest and {} by the other stages; dead letters are {ingest} and {inboxes} ({dead:?})",
+            sent.dead, sent.garbage
+        ));
+    }
+    Ok(())
+}
+
+/// The store of every partition that is worked on holds what its changelog, read from the beginning, says.
+fn stores_are_what_the_changelogs_say(world: &World) -> Result<(), String> {
+    for (log, partition, store) in world.stores() {
+        let Some(changelog) = log.changelog else { continue };
+        let cluster = world.cluster.borrow();
+        let mut values: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
+        for (_, entry) in cluster.committed(changelog, partition, 0) {
+            match &entry.value {
+                Some(value) => values.insert(entry.key.clone(), value.clone()),
+                None => values.remove(&entry.key),
+            };
+        }
+        let held = store.content().values;
+        if held != values {
+            let differ = |key: &&Vec<u8>| held.get(*key) != values.get(*key);
+            let first = held.keys().chain(values.keys()).find(differ);
+            return Err(format!(
+                "the store of {} {partition} differs from its changelog at key {first:02x?}: {:?} and {:?}",
+                log.stage,
+                first.and_then(|key| held.get(key)).map(Vec::len),
+                first.and_then(|key| values.get(key)).map(Vec::len)
+            ));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,97 @@
+//! Many seeds, on several threads.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::faults::Fault;
+use crate::run::{Case, Report, run};
+
+/// Which seeds, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Campaign {
+    /// The first seed.
+    pub from: u64,
+    /// How many.
+    pub seeds: u64,
+    /// Threads.
+    pub jobs: usize,
+    /// Whether to stop at the first failure.
+    pub stop_at_first: bool,
+    /// The planted bug that is switched on; none is "".
+    pub planted: &'static str,
+}
+
+/// What came of many seeds.
+#[derive(Debug, Clone, Default)]
+pub struct Tally {
+    /// Seeds that were run.
+    pub seeds: u64,
+    /// The seeds that failed, and why.
+    pub failures: BTreeMap<u64, String>,
+    /// How often each fault struck.
+    pub struck: BTreeMap<Fault, u64>,
+    /// In how many seeds.
+    pub in_seeds: BTreeMap<Fault, u64>,
+    /// Records from outside.
+    pub records: u64,
+    /// Events told apart.
+    pub events: u64,
+    /// Turns of workers.
+    pub turns: u64,
+}
+
+impl Tally {
+    fn add(&mut self, seed: u64, report: Report) {
+        self.seeds += 1;
+        self.records += report.records as u64;
+        self.events += report.events as u64;
+        self.turns += report.turns;
+        for (fault, times) in report.struck {
+            *self.struck.entry(fault).or_default() += times;
+            *self.in_seeds.entry(fault).or_default() += 1;
+        }
+        if let Some(why) = report.failure {
+            self.failures.insert(seed, why);
+        }
+    }
+}
+
+impl Campaign {
+    /// Runs it; `tick` is called after every seed.
+    pub fn run(&self, tick: impl Fn() + Sync) -> Tally {
+        let next = AtomicU64::new(self.from);
+        let stop = AtomicBool::new(false);
+        let tally = Mutex::new(Tally::default());
+        let work = || {
+            switch_on(self.planted);
+            loop {
+                let seed = next.fetch_add(1, Ordering::Relaxed);
+                if seed >= self.from.saturating_add(self.seeds) || stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                let report = run(&Case::of(seed), false);
+                if report.failure.is_some() && self.stop_at_first {
+                    stop.store(true, Ordering::Relaxed);
+                }
+                tally.lock().unwrap_or_else(PoisonError::into_inner).add(seed, report);
+                tick();
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..self.jobs.max(1) {
+                scope.spawn(work);
+            }
+        });
+        tally.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Switches a planted bug on in this thread, where the build has any.
+pub fn switch_on(name: &'static str) {
+    #[cfg(feature = "planted")]
+    tributary_runtime::planted::switch_on(name);
+    #[cfg(not(feature = "planted"))]
+    let _none = name;
+}

@@ -1,0 +1,144 @@
+//! What must hold once everything has drained.
+
+use std::collections::BTreeMap;
+
+use tributary_proto::{Account, CreditUpdate, Message, Profile, WHOLE_NANO};
+
+use crate::oracle::Verdict;
+use crate::oracle::credit::{CreditTable, RowKey, as_row};
+
+/// What was committed to the output topics, each in the order of its partitions.
+#[derive(Debug, Clone, Default)]
+pub struct Outputs {
+    /// Of the `profiles` topic.
+    pub profiles: Vec<Profile>,
+    /// Of the `accounts` topic.
+    pub accounts: Vec<Account>,
+    /// Of the `credits` topic.
+    pub credits: Vec<CreditUpdate>,
+}
+
+impl Outputs {
+    /// Adds a record of one of the three topics.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn add(&mut self, topic: tributary_runtime::topic::Topic, value: &[u8]) -> Result<(), String> {
+        use tributary_runtime::topic::Topic;
+        let failed = |error| format!("a record of {} cannot be read: {error}", topic.name());
+        match topic {
+            Topic::Profiles => self.profiles.push(Profile::decode(value).map_err(failed)?),
+            Topic::Accounts => self.accounts.push(Account::decode(value).map_err(failed)?),
+            Topic::Credits => self.credits.push(CreditUpdate::decode(value).map_err(failed)?),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Compares what was written with what must be there.
+///
+/// # Errors
+/// The first differences.
+pub fn check(outputs: &Outputs, verdict: &Verdict) -> Result<(), String> {
+    check_profiles(outputs, verdict)?;
+    check_accounts(outputs, verdict)?;
+    let table = fold_credits(&outputs.credits)?;
+    compare("credit row", &table, &verdict.credits)?;
+    check_sums(&table, verdict)
+}
+
+fn check_profiles(outputs: &Outputs, verdict: &Verdict) -> Result<(), String> {
+    let latest: BTreeMap<&str, &Profile> =
+        outputs.profiles.iter().map(|profile| (profile.profile_id.as_str(), profile)).collect();
+    for profile in latest.values().filter(|profile| !profile.merged_into.is_empty()) {
+        if !latest.contains_key(profile.merged_into.as_str()) {
+            return Err(format!(
+                "profile {} is merged into {}, which was never published",
+                profile.profile_id, profile.merged_into
+            ));
+        }
+    }
+    let live = latest.into_values().filter(|profile| profile.merged_into.is_empty());
+    compare("profile", &live.map(|profile| (profile.profile_id.clone(), profile.clone())).collect(), &verdict.profiles)
+}
+
+fn check_accounts(outputs: &Outputs, verdict: &Verdict) -> Result<(), String> {
+    let latest: BTreeMap<&str, &Account> =
+        outputs.accounts.iter().map(|account| (account.account_id.as_str(), account)).collect();
+    let live = latest.into_values().filter(|account| account.merged_into.is_empty());
+    compare("account", &live.map(|account| (account.account_id.clone(), account.clone())).collect(), &verdict.accounts)
+}
+
+fn compare<K: Ord + std::fmt::Debug, V: PartialEq + std::fmt::Debug>(
+    what: &str,
+    found: &BTreeMap<K, V>,
+    expected: &BTreeMap<K, V>,
+) -> Result<(), String> {
+    let mut keys: Vec<&K> = found.keys().chain(expected.keys()).filter(|key| found.get(key) != expected.get(key)).collect();
+    keys.sort();
+    keys.dedup();
+    match keys.first() {
+        None => Ok(()),
+        Some(first) => Err(format!(
+            "{} {what}s differ, the first is {first:?}\n  found    {:?}\n  expected {:?}",
+            keys.len(),
+            found.get(first),
+            expected.get(first)
+        )),
+    }
+}
+
+/// The latest rows; each update must follow from the one before it.
+fn fold_credits(updates: &[CreditUpdate]) -> Result<CreditTable, String> {
+    let mut table = CreditTable::new();
+    let mut sums: BTreeMap<RowKey, (i64, i64)> = BTreeMap::new();
+    let mut revisions: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    for update in updates {
+        let key = (update.milestone_id.clone(), update.model.clone(), update.touch_id.clone());
+        let sum = sums.entry(key.clone()).or_default();
+        *sum = (sum.0 + update.delta_weight_nano, sum.1 + update.delta_value_minor);
+        if *sum != (update.weight_nano, update.value_minor) {
+            return Err(format!(
+                "the deltas of row {key:?} sum to {sum:?}, the row says ({}, {})",
+                update.weight_nano, update.value_minor
+            ));
+        }
+        let revision = revisions.entry((&update.milestone_id, &update.model)).or_default();
+        if update.revision != *revision && update.revision != *revision + 1 {
+            return Err(format!("row {key:?}: revision {} follows {revision}", update.revision));
+        }
+        *revision = update.revision;
+        let row = as_row(update);
+        if update.weight_nano == 0 {
+            if table.remove(&key).is_none() {
+                return Err(format!("row {key:?} is retracted and was not there"));
+            }
+        } else if table.insert(key.clone(), row.clone()).as_ref() == Some(&row) && update.delta_weight_nano == 0 {
+            let again = updates.iter().filter(|other| other.model_version != update.model_version).count();
+            if again == 0 {
+                return Err(format!("row {key:?}: an update that says nothing new"));
+            }
+        }
+    }
+    Ok(table)
+}
+
+/// Weights sum to exactly one, values to the milestone's.
+fn check_sums(table: &CreditTable, verdict: &Verdict) -> Result<(), String> {
+    let mut sums: BTreeMap<(&str, &str), (i128, i128)> = BTreeMap::new();
+    let mut expected: BTreeMap<(&str, &str), i128> = BTreeMap::new();
+    for ((milestone, model, _), row) in table {
+        let sum = sums.entry((milestone, model)).or_default();
+        *sum = (sum.0 + i128::from(row.weight_nano), sum.1 + i128::from(row.value_minor));
+    }
+    for ((milestone, model, _), row) in &verdict.credits {
+        *expected.entry((milestone, model)).or_default() += i128::from(row.value_minor);
+    }
+    for (key, (weight, value)) in sums {
+        if weight != i128::from(WHOLE_NANO) || expected.get(&key) != Some(&value) {
+            return Err(format!("the rows of {key:?} sum to weight {weight}, value {value}"));
+        }
+    }
+    Ok(())
+}

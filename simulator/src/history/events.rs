@@ -1,0 +1,264 @@
+//! What the senders of a small, quarrelsome market say.
+
+use super::Raw;
+use super::render::{self, Draft, Moment};
+use crate::draw::Draw;
+
+/// A kind of identifier that the settings declare.
+pub(super) const CUSTOM_KIND: &str = "badge";
+/// A kind of milestone that the settings declare.
+pub(super) const CUSTOM_MILESTONE: &str = "poc_passed";
+
+const MILESTONES: [&str; 9] =
+    ["lead", "mql", "meeting", "opportunity", "closed_won", "closed_won", "closed_lost", "expansion", CUSTOM_MILESTONE];
+const CHANNELS: [&str; 4] = ["direct", "email", "paid_search", "events"];
+
+/// How often each kind of record comes in this history.
+struct Mood {
+    people: usize,
+    accounts: usize,
+    objects: usize,
+    /// Percent of identifiers that are taken from the two that everybody shares.
+    sharing: usize,
+    /// Percent of events that name an account.
+    naming: usize,
+    /// Percent of records that are refused.
+    poison: usize,
+    /// Percent of event ids that were used before.
+    reuse: usize,
+    /// Weights of the kinds of records.
+    kinds: Vec<(Said, usize)>,
+    /// Times are multiples of this.
+    step_ms: i64,
+    steps: usize,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Said {
+    #[default]
+    Touch,
+    AccountTouch,
+    Milestone,
+    Identify,
+    Account,
+    Link,
+    Unlink,
+    Consent,
+}
+
+fn mood(draw: &mut Draw) -> Mood {
+    let often = |draw: &mut Draw, most: usize| if draw.percent(35) { 0 } else { draw.between(1, most) };
+    let kinds = vec![
+        (Said::Touch, draw.between(20, 60)),
+        (Said::AccountTouch, often(draw, 8)),
+        (Said::Milestone, draw.between(5, 30)),
+        (Said::Identify, draw.between(1, 30)),
+        (Said::Account, often(draw, 12)),
+        (Said::Link, often(draw, 10)),
+        (Said::Unlink, often(draw, 15)),
+        (Said::Consent, often(draw, 10)),
+    ];
+    Mood {
+        people: draw.between(2, 12),
+        accounts: draw.between(1, 4),
+        objects: draw.between(1, 4),
+        sharing: if draw.percent(50) { 0 } else { draw.between(3, 30) },
+        naming: if draw.percent(20) { 0 } else { draw.between(5, 60) },
+        poison: often(draw, 10),
+        reuse: often(draw, 8),
+        kinds,
+        step_ms: draw.pick(&[60_000, 20 * 60_000, 20 * 60_000, 7 * 3_600_000, 5 * 86_400_000]),
+        steps: draw.pick(&[4, 30, 200, 200]),
+    }
+}
+
+pub(super) fn draw(draw: &mut Draw) -> Vec<Raw> {
+    let mood = mood(draw);
+    let count = if draw.percent(15) { draw.between(1, 12) } else { draw.between(12, 110) };
+    let mut records = Vec::new();
+    let mut used = 0;
+    while records.len() < count {
+        if draw.percent(mood.poison) {
+            records.push(render::poison(draw));
+            continue;
+        }
+        let several = if draw.percent(4) { draw.between(2, 4) } else { 1 };
+        let drafts: Vec<Draft> = (0..several).map(|_| draft(draw, &mood, &mut used)).collect();
+        records.push(render::record(draw, &drafts));
+    }
+    records
+}
+
+fn draft(draw: &mut Draw, mood: &Mood, used: &mut usize) -> Draft {
+    let mut said = Said::default();
+    let total: usize = mood.kinds.iter().map(|(_, weight)| weight).sum();
+    let mut at = draw.below(total);
+    for (kind, weight) in &mood.kinds {
+        said = *kind;
+        if at < *weight {
+            break;
+        }
+        at -= weight;
+    }
+    let id = if *used > 0 && draw.percent(mood.reuse) { draw.below(*used) } else { *used };
+    *used += 1;
+    let time = Moment(draw.below(mood.steps) as i64 * mood.step_ms);
+    let mut draft = Draft::new(format!("e{id}"), time);
+    match said {
+        Said::Touch => {
+            people(draw, mood, &mut draft, 1, 3);
+            name_account(draw, mood, &mut draft);
+            touch(draw, &mut draft);
+        }
+        Said::AccountTouch => {
+            account(draw, mood, &mut draft);
+            touch(draw, &mut draft);
+        }
+        Said::Milestone => milestone(draw, mood, &mut draft),
+        Said::Identify => {
+            draft.set("kind", "identify");
+            people(draw, mood, &mut draft, 1, 4);
+            name_account(draw, mood, &mut draft);
+            traits(draw, &mut draft);
+        }
+        Said::Account => {
+            draft.set("kind", "account");
+            account(draw, mood, &mut draft);
+            if draw.percent(70) {
+                draft.add("domain", domain(draw.below(mood.accounts)));
+            }
+            if draw.percent(15) {
+                people(draw, mood, &mut draft, 1, 2);
+            }
+            traits(draw, &mut draft);
+        }
+        Said::Link | Said::Unlink => {
+            draft.set("kind", if said == Said::Link { "link" } else { "unlink" });
+            if draw.percent(15) {
+                account(draw, mood, &mut draft);
+                draft.add("domain", domain(draw.below(mood.accounts + 1)));
+                draft.add("domain", domain(draw.below(mood.accounts)));
+            } else {
+                people(draw, mood, &mut draft, 2, 3);
+                if draw.percent(10) {
+                    name_account(draw, mood, &mut draft);
+                }
+            }
+        }
+        Said::Consent => {
+            draft.set("kind", "consent");
+            draft.set("consent", if draw.percent(60) { "revoked" } else { "granted" });
+            people(draw, mood, &mut draft, 1, 2);
+        }
+    }
+    draft
+}
+
+fn touch(draw: &mut Draw, draft: &mut Draft) {
+    draft.set("channel", draw.pick(&CHANNELS));
+    for (field, percent) in [("source", 30), ("medium", 15), ("campaign", 20), ("content", 10), ("term", 10)] {
+        if draw.percent(percent) {
+            draft.set(field, draw.pick(&["a", "b"]));
+        }
+    }
+    if draw.percent(20) {
+        draft.set("touch_type", "form");
+    }
+    if draw.percent(10) {
+        traits(draw, draft);
+    }
+}
+
+fn traits(draw: &mut Draw, draft: &mut Draft) {
+    for name in ["role", "title"] {
+        if draw.percent(50) {
+            draft.traits.push((name, draw.pick(&["boss", "user", "other"])));
+        }
+    }
+}
+
+fn milestone(draw: &mut Draw, mood: &Mood, draft: &mut Draft) {
+    draft.set("kind", "milestone");
+    draft.set("milestone", draw.pick(&MILESTONES));
+    draft.set("object_id", format!("o{}", draw.below(mood.objects)));
+    if draw.percent(40) {
+        draft.occurred_at = Some(Moment(draw.below(mood.steps) as i64 * mood.step_ms));
+    }
+    if draw.percent(60) {
+        draft.set("value", draw.pick(&["0", "0.01", "7", "100.03", "300000.00", "90071992547409.91"]));
+        if draw.percent(60) {
+            draft.set("currency", draw.pick(&["USD", "CNY"]));
+        }
+    }
+    if draw.percent(15) {
+        draft.set("withdrawn", "true");
+    }
+    if draw.percent(60) {
+        name_account(draw, mood, draft);
+    }
+    if draw.percent(75) {
+        people(draw, mood, draft, 1, 2);
+    }
+}
+
+fn name_account(draw: &mut Draw, mood: &Mood, draft: &mut Draft) {
+    if draw.percent(mood.naming) {
+        account(draw, mood, draft);
+    }
+}
+
+fn account(draw: &mut Draw, mood: &Mood, draft: &mut Draft) {
+    let which = draw.below(mood.accounts);
+    let both = draw.percent(25);
+    if both || draw.percent(50) {
+        draft.add("account", format!("00{which}"));
+    }
+    if both || !draft.names_account() {
+        draft.add("domain", domain(which));
+    }
+}
+
+fn domain(which: usize) -> String {
+    format!("{}-corp.example", ["a", "b", "c", "d", "e"].get(which).unwrap_or(&"f"))
+}
+
+/// Adds identifiers of one person; some histories let strangers' identifiers slip in.
+fn people(draw: &mut Draw, mood: &Mood, draft: &mut Draft, low: usize, high: usize) {
+    let person = draw.below(mood.people);
+    for _ in 0..draw.between(low, high) {
+        let stranger = draw.percent(8);
+        let of = if stranger { draw.below(mood.people) } else { person };
+        let (kind, value) = if draw.percent(mood.sharing) { shared(draw) } else { identifier(draw, of, mood) };
+        draft.add(kind, value);
+    }
+}
+
+/// A front-desk phone, a kiosk's cookie.
+fn shared(draw: &mut Draw) -> (&'static str, String) {
+    if draw.percent(50) { ("phone", "+8613800009999".to_owned()) } else { ("anonymous_id", "kiosk".to_owned()) }
+}
+
+fn identifier(draw: &mut Draw, of: usize, mood: &Mood) -> (&'static str, String) {
+    let nth = draw.below(2);
+    match draw.below(14) {
+        0 => ("crm_contact", format!("003-{of}-{nth}")),
+        1 => ("crm_lead", format!("00Q-{of}-{nth}")),
+        2 => ("user_id", format!("u-{of}")),
+        3 => ("wechat_unionid", format!("open-1:U{of}")),
+        4 => ("wechat_openid", format!("wx-{nth}:O{of}")),
+        5 => ("wecom_external_userid", format!("corp-1:W{of}-{nth}")),
+        6 | 7 => {
+            let mail = match draw.below(4) {
+                0 => "qq.com".to_owned(),
+                1 => "private.example".to_owned(),
+                _ => domain((of + nth) % mood.accounts.max(1)),
+            };
+            ("email", format!("person{of}@{mail}"))
+        }
+        8 => ("email_sha256", format!("{:064x}", 0xabc0 + of)),
+        9 => ("phone", format!("+86138000010{:02}", of * 2 + nth)),
+        10 => (CUSTOM_KIND, format!("B-{of}-{nth}")),
+        11 | 12 => ("anonymous_id", format!("cookie-{of}-{}", draw.below(4))),
+        _ => ("device_id", format!("device-{of}-{nth}")),
+    }
+}

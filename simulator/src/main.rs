@@ -1,0 +1,254 @@
+//! `simulate`: runs seeds, replays one, or shows that planted bugs are found.
+
+use std::collections::BTreeSet;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use clap::Parser;
+use comfy_table::{CellAlignment, Table, presets};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::json;
+use tributary_simulator::campaign::{Campaign, Tally, switch_on};
+use tributary_simulator::faults::Fault;
+use tributary_simulator::planted::{self, Bug};
+use tributary_simulator::run::{Case, run};
+use tributary_simulator::shrink::shrink;
+
+/// How many seeds a planted bug may take to be found.
+const PLANTED_SEEDS: u64 = 1_000;
+/// Failing seeds that are made smaller.
+const SHRUNK_MAX: usize = 3;
+
+/// Runs the stages under seeded faults and compares what comes out with a naive computation.
+#[derive(Debug, Parser)]
+#[command(
+    name = "simulate",
+    after_help = "Examples:\n  simulate --seeds 2000 --jobs 2         2,000 seeds on two threads\n  simulate --seed 417                   one seed, with all that happened\n  simulate --planted all --report simulator/PLANTED.md    (a build with --features planted)"
+)]
+struct Args {
+    /// How many seeds to run.
+    #[arg(long, default_value_t = 2_000)]
+    seeds: u64,
+    /// The first seed.
+    #[arg(long, default_value_t = 0)]
+    from: u64,
+    /// Threads.
+    #[arg(long, default_value_t = 2)]
+    jobs: usize,
+    /// Replays one seed and says what happened.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// With --seed: the records to keep, by position, separated by commas; `none` for none.
+    #[arg(long, requires = "seed")]
+    keep: Option<String>,
+    /// With --seed: faults that do not strike, separated by commas.
+    #[arg(long, requires = "seed", value_delimiter = ',')]
+    without: Vec<String>,
+    /// With --seed: how many faults may strike.
+    #[arg(long, requires = "seed")]
+    faults: Option<usize>,
+    /// Switches a planted bug on, or `all` of them one after the other; needs a build with `--features planted`.
+    #[arg(long)]
+    planted: Option<String>,
+    /// With `--planted all`: the file for the report, Markdown.
+    #[arg(long, requires = "planted")]
+    report: Option<PathBuf>,
+    /// Prints results as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    // What panics in a seed is caught and reported with the seed.
+    std::panic::set_hook(Box::new(|_| {}));
+    match simulate(&args) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn simulate(args: &Args) -> anyhow::Result<bool> {
+    let bug = match args.planted.as_deref() {
+        None => None,
+        Some(_) if !cfg!(feature = "planted") => bail!("this build has no planted bugs; build it with --features planted"),
+        Some("all") => return planted_report(args),
+        Some(name) => Some(planted::find(name).with_context(|| format!("no planted bug is named {name:?}"))?),
+    };
+    match args.seed {
+        Some(seed) => replay(args, seed, bug),
+        None => campaign(args, bug),
+    }
+}
+
+fn progress(length: u64) -> ProgressBar {
+    let target = if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let bar = ProgressBar::with_draw_target(Some(length), target);
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} {msg} {elapsed} left {eta}") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+fn campaign(args: &Args, bug: Option<&'static Bug>) -> anyhow::Result<bool> {
+    let planted = bug.map_or("", |bug| bug.name);
+    let campaign = Campaign { from: args.from, seeds: args.seeds, jobs: args.jobs, stop_at_first: bug.is_some(), planted };
+    let bar = progress(args.seeds);
+    let begun = Instant::now();
+    let tally = campaign.run(|| bar.inc(1));
+    bar.finish_and_clear();
+    let took = begun.elapsed();
+    if args.json {
+        println!("{}", tally_json(&tally, took));
+    } else {
+        print_tally(&tally, took);
+    }
+    switch_on(planted);
+    for (seed, why) in tally.failures.iter().take(SHRUNK_MAX) {
+        eprintln!("seed {seed} fails: {why}");
+        let bar = progress(0);
+        let records = tributary_simulator::history::History::of(*seed).records.len();
+        let small = shrink(&Case::of(*seed), records, || bar.inc(1));
+        bar.finish_and_clear();
+        eprintln!("replay it:    {}", command(&Case::of(*seed), bug));
+        eprintln!("made smaller: {}", command(&small, bug));
+    }
+    Ok(tally.failures.is_empty())
+}
+
+fn command(case: &Case, bug: Option<&Bug>) -> String {
+    let (features, planted) = match bug {
+        Some(bug) => (" --features planted", format!(" --planted {}", bug.name)),
+        None => ("", String::new()),
+    };
+    format!("cargo run --release -p tributary-simulator{features} -- {}{planted}", case.arguments())
+}
+
+fn print_tally(tally: &Tally, took: Duration) {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED).set_header(["fault", "times", "in seeds", "what happens"]);
+    for fault in Fault::ALL {
+        let count = |of: &std::collections::BTreeMap<Fault, u64>| of.get(fault).copied().unwrap_or(0).to_string();
+        table.add_row([fault.name().to_owned(), count(&tally.struck), count(&tally.in_seeds), fault.help().to_owned()]);
+    }
+    for column in [1, 2] {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    println!("{table}");
+    println!(
+        "{} seeds, {} records, {} events, {} turns of workers in {:.1} s: {} differ",
+        tally.seeds,
+        tally.records,
+        tally.events,
+        tally.turns,
+        took.as_secs_f64(),
+        tally.failures.len()
+    );
+}
+
+fn tally_json(tally: &Tally, took: Duration) -> serde_json::Value {
+    let faults: serde_json::Map<String, serde_json::Value> = Fault::ALL
+        .iter()
+        .map(|fault| (fault.name().to_owned(), json!(tally.struck.get(fault).copied().unwrap_or(0))))
+        .collect();
+    let failures: Vec<_> = tally.failures.iter().map(|(seed, why)| json!({ "seed": seed, "why": why })).collect();
+    json!({
+        "seeds": tally.seeds,
+        "records": tally.records,
+        "events": tally.events,
+        "turns": tally.turns,
+        "seconds": took.as_secs_f64(),
+        "faults": faults,
+        "failures": failures,
+    })
+}
+
+fn replay(args: &Args, seed: u64, bug: Option<&'static Bug>) -> anyhow::Result<bool> {
+    switch_on(bug.map_or("", |bug| bug.name));
+    let keep = match args.keep.as_deref() {
+        None => None,
+        Some("none") => Some(Vec::new()),
+        Some(list) => Some(
+            list.split(',')
+                .map(str::parse)
+                .collect::<Result<_, _>>()
+                .context("--keep: expected numbers, separated by commas")?,
+        ),
+    };
+    let mut without = BTreeSet::new();
+    for name in &args.without {
+        let fault = Fault::ALL
+            .iter()
+            .find(|fault| fault.name() == name)
+            .with_context(|| format!("--without: no fault is named {name:?}"))?;
+        without.insert(*fault);
+    }
+    let case = Case { seed, keep, without, faults_max: args.faults.unwrap_or(usize::MAX) };
+    let report = run(&case, true);
+    if args.json {
+        println!(
+            "{}",
+            json!({ "seed": seed, "failure": report.failure, "records": report.records, "events": report.events, "turns": report.turns })
+        );
+        return Ok(report.failure.is_none());
+    }
+    let history = tributary_simulator::history::History::of(seed);
+    for (at, raw) in
+        history.records.iter().enumerate().filter(|(at, _)| case.keep.as_ref().is_none_or(|keep| keep.contains(at)))
+    {
+        println!("record {at} {}: {}", raw.topic.name(), raw.value);
+    }
+    report.trace.iter().for_each(|line| println!("{line}"));
+    match &report.failure {
+        Some(why) => println!("seed {seed} fails: {why}"),
+        None => println!(
+            "seed {seed}: no difference ({} records, {} events, {} turns)",
+            report.records, report.events, report.turns
+        ),
+    }
+    Ok(report.failure.is_none())
+}
+
+fn planted_report(args: &Args) -> anyhow::Result<bool> {
+    let bar = progress(planted::ALL.len() as u64);
+    let mut found = Vec::new();
+    for bug in planted::ALL {
+        bar.set_message(bug.name);
+        let campaign =
+            Campaign { from: args.from, seeds: PLANTED_SEEDS, jobs: args.jobs, stop_at_first: true, planted: bug.name };
+        let tally = campaign.run(|| {});
+        switch_on("");
+        // A seed that fails without the bug shows nothing.
+        let by_it = |seed: &u64| run(&Case::of(*seed), false).failure.is_none();
+        let first = tally.failures.iter().find(|(seed, _)| by_it(seed)).map(|(seed, why)| (*seed, why.clone()));
+        if !args.json && !std::io::stderr().is_terminal() {
+            eprintln!("{}: {first:?}", bug.name);
+        }
+        found.push((bug, first));
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    let caught = found.iter().filter(|(_, first)| first.is_some()).count();
+    let report = planted::report(&found, args.from, PLANTED_SEEDS);
+    match &args.report {
+        Some(path) => std::fs::write(path, report).with_context(|| format!("writing {}", path.display()))?,
+        None if !args.json => print!("{report}"),
+        None => {}
+    }
+    if args.json {
+        let all: Vec<_> = found.iter().map(|(bug, first)| json!({ "bug": bug.name, "seed": first.as_ref().map(|(seed, _)| seed), "why": first.as_ref().map(|(_, why)| why) })).collect();
+        println!("{}", json!({ "planted": all, "found": caught }));
+    } else {
+        println!("{caught} of {} planted bugs found", found.len());
+    }
+    Ok(caught * 100 >= found.len() * 95)
+}

@@ -1,0 +1,71 @@
+//! The judge: who is who, and who gets which credit, computed from the whole set of events at once.
+//!
+//! Naive on purpose. All events are in one list; there are no partitions, no messages, no epochs and nothing incremental. It shares
+//! nothing with the cores but the message types and the settings, so that a misreading of the rules would have to be made twice.
+//!
+//! | what | where |
+//! |---|---|
+//! | what the events say, as sets | [`facts`] |
+//! | people and accounts | [`people`] |
+//! | milestones, from all their versions | [`milestones`] |
+//! | journeys and models | [`journey`], [`models`] |
+//! | the credit table | [`credit`] |
+
+pub mod credit;
+pub mod facts;
+pub mod journey;
+pub mod milestones;
+pub mod models;
+pub mod people;
+
+use std::collections::BTreeMap;
+
+use tributary_proto::event::Body;
+use tributary_proto::{Account, Event, Profile, StoredTouch};
+
+use credit::{Brought, CreditTable, Reached};
+use facts::{Facts, Name};
+use people::People;
+
+/// What the settings of the two stages say.
+#[derive(Debug, Clone, Default)]
+pub struct Rules {
+    /// Of identity.
+    pub identity: tributary_identity::Settings,
+    /// Of the attributor.
+    pub attribution: tributary_attributor::settings::Settings,
+}
+
+/// What must be there once everything has been processed.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Verdict {
+    /// The profiles that live, by id.
+    pub profiles: BTreeMap<String, Profile>,
+    /// The accounts that live, by id.
+    pub accounts: BTreeMap<String, Account>,
+    /// The credit table.
+    pub credits: CreditTable,
+}
+
+/// Judges a set of events. Their order and their repetitions do not matter.
+pub fn judge(events: &[Event], rules: &Rules) -> Verdict {
+    let facts = Facts::of(events, &rules.identity);
+    let people = People::of(&facts, &rules.identity);
+    let mut touches = Vec::new();
+    for event in events {
+        let primary = event.identifiers.first().or(event.account_identifiers.first()).map(Name::of);
+        if let (Some(Body::Touch(touch)), Some(primary)) = (&event.body, primary) {
+            let touch = StoredTouch { event_id: event.event_id.clone(), time_ms: event.time_ms, touch: Some(touch.clone()), mention: 0 };
+            touches.push(Brought { touch, home: people.home(&primary) });
+        }
+    }
+    let reached: Vec<Reached> = milestones::of(events)
+        .into_iter()
+        .filter_map(|(anchor, milestone)| Some(Reached { home: people.home(&anchor?), milestone }))
+        .collect();
+    Verdict {
+        credits: credit::table(&touches, &reached, &rules.attribution),
+        profiles: people.profiles(),
+        accounts: people.accounts(),
+    }
+}

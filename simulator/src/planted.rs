@@ -1,0 +1,164 @@
+//! The bugs that can be planted, and what is said of those that were found.
+
+use std::fmt::Write;
+
+/// A bug that a build with the feature `planted` can switch on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bug {
+    /// Its name, at the place where it is planted.
+    pub name: &'static str,
+    /// What goes wrong.
+    pub what: &'static str,
+}
+
+macro_rules! bugs {
+    ($($name:literal $what:literal,)*) => {
+        /// Every bug.
+        pub const ALL: &[Bug] = &[$(Bug { name: $name, what: $what },)*];
+    };
+}
+
+bugs! {
+    "offset_not_plus_one" "the offset of the last record is committed, not that of the next",
+    "offset_plus_two" "the offset committed skips a record",
+    "cache_survives_reassignment" "a partition that comes back keeps the state it had in memory",
+    "dead_letter_lost" "what is refused is counted and forgotten",
+    "batch_ended_for_one_partition" "some partitions of a batch are not brought to their end",
+    "stage_keeps_aborted_batch" "what a stage put off survives the batch that was given up",
+    "cache_keeps_aborted_batch" "changes of a batch that was given up stay in memory",
+    "removals_not_written" "what a batch removed stays in the store and in the changelog",
+    "last_write_lost" "the last change of a large batch is not written back",
+    "scan_overwrites_changes" "reading a range of the store undoes changes of the batch",
+    "producer_reused" "a producer goes on after a commit whose outcome is not known",
+    "store_written_before_commit" "the store has changes of a transaction that was not committed",
+    "store_not_written" "the store misses a committed transaction, and nobody notices",
+    "offsets_not_in_transaction" "outputs are committed without the offsets of their inputs",
+    "changes_not_in_transaction" "removals are missing from the changelog",
+    "inputs_not_in_changelog" "the changelog does not say which inputs it stands for",
+    "position_beyond_the_transaction" "the store says that it has read more of the changelog than it has",
+    "state_not_restored" "a partition is worked on before its state is there",
+    "going_back_not_noticed" "records that a client hands out again are processed again",
+    "old_store_kept" "a store older than the changelog's tombstones is brought up to date, not restored whole",
+    "restore_skips_one" "a restore misses the first record of the changelog that it needs",
+    "restore_ignores_removals" "a restore does not remove what was removed",
+    "restore_ends_at_the_end" "a restore ends where the changelog does, whatever it stands for",
+    "item_not_forwarded" "what comes for an identifier that has moved on is dropped",
+    "late_touch_ignored" "a touch after its milestone changes nothing",
+    "older_arrival_accepted" "an older placement overwrites a newer one in a unit",
+    "older_track_accepted" "an older version of a milestone overwrites a newer one in a unit",
+    "stage_change_ignored" "milestones do not look again when one of their stages changes",
+    "touch_at_the_milestone_ignored" "a late touch at the very time of the latest milestone changes nothing",
+    "move_leaves_no_mark" "a unit forgets where an identifier went",
+    "older_move_accepted" "an identifier that has come back is moved on by an older message",
+    "hand_over_not_forwarded" "a hand-over to a unit that the identifier has left is dropped",
+    "tracks_not_handed_over" "a moving identifier leaves its milestones behind",
+    "last_part_of_hand_over_lost" "the last of several parts of a hand-over is not sent",
+    "withdrawn_is_a_stage" "withdrawn milestones count as stages",
+    "consent_ignored" "touches of people who revoked their consent count",
+    "tie_break_by_identifier" "touches at one time are sorted by whoever brought them",
+    "newcomers_touches_ignored" "what an identifier brings along when it arrives is not looked at",
+    "former_anchor_wins" "an identifier that no longer anchors a milestone still does",
+    "stale_rows_accepted" "a ledger accepts rows older than those it has",
+    "rows_of_older_epoch_accepted" "a ledger accepts rows from a unit that the anchor has left",
+    "part_of_rows_lost" "of rows in several parts only the last are taken",
+    "retraction_without_its_sign" "a retraction adds what it should take away",
+    "rows_not_retracted" "rows that should be gone stay in the table",
+    "revision_skips" "revisions grow by two",
+    "window_ends_before_the_milestone" "a touch at the time of its milestone does not count",
+    "window_begins_late" "a touch at the first moment of the window does not count",
+    "session_gap_exclusive" "a touch at the end of the session's gap begins a new session",
+    "same_event_counts_twice" "an event that two people brought counts twice",
+    "long_journey_loses_its_first" "a long journey does not keep its first touch",
+    "latest_lead_opens_the_funnel" "the latest lead counts, not the earliest",
+    "remainder_to_the_later" "ties of the largest remainder go to the later touch",
+    "share_of_missing_stage_lost" "the share of the last stages is lost where they are missing",
+    "unlink_ignored" "what was stated not to be one is joined",
+    "first_seen_by_arrival" "the first sighting to arrive counts as the earliest",
+    "latest_by_arrival" "the last statement to arrive counts as the latest",
+    "trait_by_arrival" "the last trait to arrive wins",
+    "older_account_answer_accepted" "an older account id overwrites a newer one",
+    "quarantine_one_too_late" "a cluster may have one identifier more than its limit",
+    "limit_one_too_high" "a profile may have one identifier more of a kind than its limit",
+    "never_join_forgotten" "two that must never be joined are joined by way of others",
+    "explicit_link_is_weak" "a stated link is no stronger than a sighting",
+    "older_placement_accepted" "an older placement overwrites a newer one at the identifier",
+    "subscribers_not_told" "people do not learn that their account's id has changed",
+    "old_unit_not_told" "the old unit of an identifier keeps what it brought",
+    "shared_not_noticed" "identifiers that too many claim join them all",
+    "epoch_lost_in_merge" "a merged component goes on with the smaller epoch",
+    "facts_stop_below_the_root" "news of an identifier that hangs under another one are dropped",
+    "join_stops_below_the_root" "a request to join that reaches a member is dropped",
+    "join_not_answered" "the higher of two roots does not answer the lower one",
+    "last_part_of_component_lost" "the last of several parts of a component is not sent",
+    "former_anchor_not_told" "a former anchor keeps its milestone",
+    "stamp_not_raised" "changes of a milestone have the same stamp",
+    "version_by_arrival" "the last version to arrive is the latest",
+    "newcomer_not_announced" "a unit is not told of an identifier before what it brings",
+}
+
+/// The bug with this name.
+pub fn find(name: &str) -> Option<&'static Bug> {
+    ALL.iter().find(|bug| bug.name == name)
+}
+
+/// The report: which bugs were found, by which seed, and how.
+pub fn report(found: &[(&Bug, Option<(u64, String)>)], from: u64, seeds: u64) -> String {
+    let caught = found.iter().filter(|(_, first)| first.is_some()).count();
+    let mut text = format!(
+        "# Planted bugs\n\nThe simulator finds {caught} of {} bugs that were planted one at a time, within {seeds} seeds each. Made by\n\n    \
+         cargo run --release -p tributary-simulator --features planted -- --planted all --report simulator/PLANTED.md\n\n\
+         | bug | what goes wrong | seeds | how it shows |\n|---|---|--:|---|\n",
+        found.len()
+    );
+    for (bug, first) in found {
+        let (after, how) = match first {
+            Some((seed, why)) => ((seed - from + 1).to_string(), shown(why)),
+            None => (format!("> {seeds}"), "**not found**".to_owned()),
+        };
+        // Writing to a text cannot fail.
+        let _infallible = writeln!(text, "| `{}` | {} | {after} | {how} |", bug.name, bug.what);
+    }
+    text
+}
+
+/// The beginning of the first line, fit for a table.
+fn shown(why: &str) -> String {
+    const LENGTH_MAX: usize = 100;
+    let line = why.lines().next().unwrap_or_default().replace('|', "/");
+    let mut short: String = line.chars().take(LENGTH_MAX).collect();
+    if short.len() < line.len() {
+        short.push_str(" …");
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+
+    fn names_in(folder: &Path, names: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                names_in(&path, names);
+            } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("planted.rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                names.extend(text.split("planted(\"").skip(1).filter_map(|rest| rest.split('"').next()).map(str::to_owned));
+            }
+        }
+    }
+
+    #[test]
+    fn every_bug_of_the_list_is_planted_and_every_planted_one_is_listed() {
+        let mut planted = BTreeSet::new();
+        for part in ["runtime", "identity", "attributor"] {
+            names_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(part).join("src"), &mut planted);
+        }
+        let listed: BTreeSet<String> = ALL.iter().map(|bug| bug.name.to_owned()).collect();
+        assert_eq!(planted, listed);
+        assert_eq!(listed.len(), ALL.len());
+    }
+}

@@ -1,0 +1,210 @@
+//! One seed: its history under its faults, and what came of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tributary_proto::partition;
+use tributary_runtime::log::BatchLimits;
+use tributary_runtime::topic::Topic;
+use tributary_runtime::worker::WorkerOptions;
+
+use crate::audit;
+use crate::cluster::Cluster;
+use crate::draw::Draw;
+use crate::faults::{Fault, Faults};
+use crate::history::{History, Outcome};
+use crate::oracle;
+use crate::pipeline::{LOGS, Pipeline};
+use crate::world::{Delivery, World};
+
+/// How long draining may take, in rounds in which every process has a turn.
+const ROUNDS_MAX: usize = 6_000;
+
+/// What is to be run. Everything but the seed is there to make a failing one smaller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Case {
+    /// The seed.
+    pub seed: u64,
+    /// The records that are kept, by position; `None` is all.
+    pub keep: Option<Vec<usize>>,
+    /// Faults that do not strike.
+    pub without: BTreeSet<Fault>,
+    /// How many faults may strike once the history is on its way.
+    pub faults_max: usize,
+}
+
+impl Case {
+    /// A seed as it is.
+    pub fn of(seed: u64) -> Self {
+        Self { seed, keep: None, without: BTreeSet::new(), faults_max: usize::MAX }
+    }
+
+    /// The arguments that run it.
+    pub fn arguments(&self) -> String {
+        let mut text = format!("--seed {}", self.seed);
+        if let Some(keep) = &self.keep {
+            let list: Vec<String> = keep.iter().map(usize::to_string).collect();
+            text += &format!(" --keep {}", if list.is_empty() { "none".to_owned() } else { list.join(",") });
+        }
+        if !self.without.is_empty() {
+            let list: Vec<&str> = self.without.iter().map(|fault| fault.name()).collect();
+            text += &format!(" --without {}", list.join(","));
+        }
+        if self.faults_max < usize::MAX {
+            text += &format!(" --faults {}", self.faults_max);
+        }
+        text
+    }
+}
+
+/// What came of a run.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// Why it failed.
+    pub failure: Option<String>,
+    /// How often each fault struck.
+    pub struck: BTreeMap<Fault, u64>,
+    /// Records from outside, repetitions included.
+    pub records: usize,
+    /// Events that were told apart.
+    pub events: usize,
+    /// Turns of workers.
+    pub turns: u64,
+    /// What happened, where that was asked for.
+    pub trace: Vec<String>,
+}
+
+/// Runs a case. Panics count as failures.
+pub fn run(case: &Case, trace: bool) -> Report {
+    let attempt = std::panic::catch_unwind(|| attempt(case, trace));
+    match attempt {
+        Ok(Ok(report)) => report,
+        Ok(Err(failure)) => Report { failure: Some(failure), ..Report::default() },
+        Err(panic) => {
+            let text =
+                panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+            Report { failure: Some(format!("panic: {}", text.unwrap_or_default())), ..Report::default() }
+        }
+    }
+}
+
+fn attempt(case: &Case, trace: bool) -> Result<Report, String> {
+    let mut history = History::of(case.seed);
+    if let Some(keep) = &case.keep {
+        let kept = history.records.iter().enumerate().filter(|(at, _)| keep.contains(at));
+        history.records = kept.map(|(_, raw)| raw.clone()).collect();
+    }
+    let mut draw = Draw::new(case.seed, 1);
+    let part_bytes_max = draw.percent(50).then(|| draw.between(200, 2_000));
+    let pipeline = Pipeline::compile(&history.ingest, &history.rules, part_bytes_max)?;
+    let outcomes = history.outcomes(pipeline.decoder());
+    let faults = Faults::of(case.seed, &case.without, case.faults_max);
+    let (cluster, partitions) = cluster(&mut draw);
+    let world = World::new(cluster, faults, Draw::new(case.seed, 3), pipeline, trace);
+    for (log, count) in LOGS.iter().zip(partitions) {
+        world.cluster.borrow_mut().add_group(log.stage, count);
+        for number in 0..draw.between(1, 3) {
+            world.start(*log, &number.to_string(), options(&mut draw, &world));
+        }
+    }
+    let sent = send(&mut draw, &world, &history, &outcomes, partitions);
+    let mut ticks = 0;
+    while world.failure().is_none() && (!world.all_delivered() || ticks < 1_500) {
+        world.tick();
+        ticks += 1;
+    }
+    let drained = world.failure().map_or(Ok(()), Err).and_then(|()| world.drain(ROUNDS_MAX));
+    let failure = drained.and_then(|()| {
+        let events: Vec<_> = outcomes.iter().flat_map(|outcome| outcome.events.clone()).collect();
+        audit::audit(&world, &sent, &oracle::judge(&events, &history.rules))
+    });
+    let report = Report {
+        failure: failure.err(),
+        struck: world.faults.borrow().struck.clone(),
+        records: sent.records,
+        events: sent.events.len(),
+        turns: world.turns(),
+        trace: world.take_trace(),
+    };
+    world.end();
+    Ok(report)
+}
+
+/// A cluster with 1 to 8 partitions a stage.
+fn cluster(draw: &mut Draw) -> (Cluster, [u32; 3]) {
+    let few = draw.percent(50);
+    let mut count = |most: usize| draw.between(1, if few { most.min(3) } else { most }) as u32;
+    let (raw, identity, attributor, outputs) = (count(3), count(8), count(8), count(3));
+    let topics = Topic::ALL.map(|topic| match topic {
+        Topic::Sdk | Topic::Utm | Topic::Webhook | Topic::Offline => (topic, raw),
+        Topic::IdentityInbox | Topic::IdentityChangelog => (topic, identity),
+        Topic::AttributorInbox | Topic::AttributorChangelog => (topic, attributor),
+        _ => (topic, outputs),
+    });
+    (Cluster::new(&topics), [raw, identity, attributor])
+}
+
+fn options(draw: &mut Draw, world: &World) -> WorkerOptions {
+    let small = world.strikes(Fault::SmallBatches);
+    let cache_bytes = if world.strikes(Fault::CacheEvicted) { 0 } else { draw.pick(&[2_000, 1 << 20]) };
+    let records_max = if small { draw.between(1, 3) } else { draw.between(4, 60) };
+    WorkerOptions {
+        limits: BatchLimits { records_max, bytes_max: usize::MAX, wait_ms: 0, gather_ms: 0 },
+        cache_bytes,
+        json: Vec::new(),
+    }
+}
+
+/// What was sent from outside, and what must be made of it.
+#[derive(Debug, Default)]
+pub struct Sent {
+    /// Raw records.
+    pub records: usize,
+    /// How often each event was sent, by its bytes.
+    pub events: BTreeMap<Vec<u8>, u64>,
+    /// Dead letters of ingest.
+    pub dead: u64,
+    /// Records of no message in the two inboxes.
+    pub garbage: u64,
+}
+
+/// Puts the history on its way: out of order, with repetitions, with garbage in between.
+fn send(draw: &mut Draw, world: &World, history: &History, outcomes: &[Outcome], partitions: [u32; 3]) -> Sent {
+    use tributary_proto::Message;
+    let mut sent = Sent::default();
+    let mut list: Vec<usize> = (0..history.records.len()).collect();
+    let faults = &world.faults;
+    list.extend((0..history.records.len()).filter(|_| faults.borrow_mut().strikes(Fault::DuplicateInput)));
+    if faults.borrow_mut().attempt(Fault::ReorderedInput) || draw.percent(50) {
+        let reach = draw.pick(&[3, 20, 1_000]);
+        let order = draw.order(list.len(), reach);
+        let inversions = order.iter().enumerate().filter(|(at, from)| at != *from).count();
+        (0..inversions).for_each(|_| faults.borrow_mut().count(Fault::ReorderedInput));
+        list = order.into_iter().filter_map(|from| list.get(from).copied()).collect();
+    }
+    let [raw_partitions, identity, attributor] = partitions;
+    for at in list {
+        let (Some(raw), Some(outcome)) = (history.records.get(at), outcomes.get(at)) else { continue };
+        sent.records += 1;
+        sent.dead += outcome.dead as u64;
+        if outcome.dead > 0 {
+            faults.borrow_mut().count(Fault::PoisonInput);
+        }
+        for event in &outcome.events {
+            *sent.events.entry(event.encode_to_vec()).or_default() += 1;
+        }
+        let partition = draw.below(raw_partitions as usize) as u32;
+        let (topic, value) = (raw.topic, raw.value.clone().into_bytes());
+        world.deliver_later([Delivery { topic, partition, timestamp_ms: raw.received_ms, key: Vec::new(), value }]);
+        if faults.borrow_mut().strikes(Fault::PoisonInbox) {
+            let (topic, count) = draw
+                .pick(&[Some((Topic::IdentityInbox, identity)), Some((Topic::AttributorInbox, attributor))])
+                .unwrap_or((Topic::IdentityInbox, identity));
+            let key = format!("user_id\u{1f}\u{1f}garbage-{at}").into_bytes();
+            let partition = partition::of(&key, count);
+            sent.garbage += 1;
+            let value = vec![0xff; draw.between(1, 4)];
+            world.deliver_later([Delivery { topic, partition, timestamp_ms: raw.received_ms, key, value }]);
+        }
+    }
+    sent
+}

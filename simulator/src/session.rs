@@ -1,0 +1,394 @@
+//! A session on the simulated cluster: what [`KafkaSession`] does with a client, done with the [`Cluster`] in memory.
+//!
+//! What is decided, and the order of the commit, is [`exactly_once`]'s, as it is on Kafka. Here stand the same few calls between the
+//! two, and the places where something goes wrong.
+//!
+//! [`KafkaSession`]: https://docs.rs/tributary-runtime
+//! [`Cluster`]: crate::cluster::Cluster
+//! [`exactly_once`]: tributary_runtime::exactly_once
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::{Rc, Weak};
+
+use tributary_runtime::exactly_once::{
+    Admission, Anew, Change, Failed, Inputs, Ownership, Progress, Restore, VERSION, commit, go_back,
+};
+use tributary_runtime::log::{Assignment, Batch, BatchLimits, LogError, Session, StageLog, Transaction};
+use tributary_runtime::stage::Record;
+use tributary_runtime::topic::Topic;
+
+use crate::cluster::{Handed, Rebalance};
+use crate::faults::Fault;
+use crate::store::{Disk, LocalStore};
+use crate::wire::{SimWire, Trouble};
+use crate::world::World;
+
+/// Tombstones are kept for at least this long by the changelogs, as far as sessions know.
+pub const TOMBSTONES_MS: u64 = 400;
+
+/// What the world sees of a process.
+#[derive(Debug, Default)]
+pub struct Fate {
+    /// The stores of the partitions it works on.
+    pub stores: RefCell<BTreeMap<u32, LocalStore>>,
+    /// It was killed: nothing in its memory counts any more.
+    pub crashed: Cell<bool>,
+    /// Another process has taken its name: it must stop.
+    pub replaced: Cell<bool>,
+}
+
+/// What holds a transactional id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SimProducer {
+    /// The transactional id.
+    pub id: String,
+    /// Its epoch.
+    pub epoch: u64,
+}
+
+struct Reading {
+    restore: Restore<LocalStore>,
+    next: u64,
+}
+
+/// See the module.
+pub struct SimSession {
+    pub(crate) world: Weak<World>,
+    pub(crate) log: StageLog,
+    pub(crate) instance: String,
+    pub(crate) membership: u64,
+    disk: Disk,
+    producer: Option<SimProducer>,
+    owned: Ownership<LocalStore>,
+    reading: Option<Reading>,
+    /// The offset of the next record to hand out.
+    next: BTreeMap<(Topic, u32), u64>,
+    /// What is in the batch.
+    pub(crate) handed: Vec<Handed>,
+    pub(crate) fate: Rc<Fate>,
+}
+
+impl SimSession {
+    /// A process with this instance name starts.
+    pub fn open(world: &Rc<World>, log: StageLog, instance: String, disk: Disk) -> Self {
+        let membership = world.join(log.stage, &instance);
+        Self {
+            world: Rc::downgrade(world),
+            owned: Ownership::new(log.changelog.is_some()),
+            log,
+            instance,
+            membership,
+            disk,
+            producer: None,
+            reading: None,
+            next: BTreeMap::new(),
+            handed: Vec::new(),
+            fate: Rc::default(),
+        }
+    }
+
+    /// What the world sees of the process.
+    pub fn fate(&self) -> Rc<Fate> {
+        Rc::clone(&self.fate)
+    }
+
+    fn world(&self) -> Result<Rc<World>, LogError> {
+        self.world.upgrade().ok_or_else(|| LogError::stop("using the log", "the simulation is over"))
+    }
+
+    /// The process may die here.
+    pub(crate) fn may_crash(&self, world: &World, fault: Fault) -> Result<(), Trouble> {
+        if world.strikes(fault) {
+            self.fate.crashed.set(true);
+            return Err(Trouble::Crashed);
+        }
+        Ok(())
+    }
+
+    fn settle_rebalances(&mut self, world: &World, batch: &mut Batch) -> Result<(), LogError> {
+        loop {
+            let next = world.cluster.borrow_mut().group(self.log.stage).next(&self.instance, self.membership);
+            match next {
+                None => return Ok(()),
+                Some(Rebalance::Replaced) => {
+                    self.fate.replaced.set(true);
+                    return Err(LogError::stop("reading", "another process has the same instance name and took over"));
+                }
+                Some(Rebalance::Lost) => {
+                    let lost: Vec<u32> = self.owned.partitions().collect();
+                    world.note(|| format!("{} {} was thrown out and joins again", self.log.stage, self.instance));
+                    self.let_go(world, &lost, batch);
+                    self.membership = world.join(self.log.stage, &self.instance);
+                }
+                Some(Rebalance::Revoke(partitions)) => {
+                    world.note(|| format!("{} {} lets go of {partitions:?}", self.log.stage, self.instance));
+                    self.let_go(world, &partitions, batch);
+                    world.cluster.borrow_mut().group(self.log.stage).released(&partitions, self.membership);
+                }
+                Some(Rebalance::Assign(partitions)) => {
+                    let Some(committed) = self.committed(world, &partitions) else { return Ok(()) };
+                    world.note(|| format!("{} {} begins {partitions:?}", self.log.stage, self.instance));
+                    world.cluster.borrow_mut().group(self.log.stage).taken(&partitions, self.membership);
+                    self.seek(&committed);
+                    self.owned.begin(committed);
+                }
+            }
+        }
+    }
+
+    fn let_go(&mut self, world: &World, partitions: &[u32], batch: &mut Batch) {
+        let before = batch.len();
+        for partition in partitions {
+            batch.drop_partition(*partition);
+            self.owned.release(*partition);
+            self.fate.stores.borrow_mut().remove(partition);
+            self.cancel(*partition);
+        }
+        self.handed.retain(|(_, _, partition, _)| !partitions.contains(partition));
+        if batch.len() < before {
+            world.faults.borrow_mut().count(Fault::RebalanceInBatch);
+        }
+    }
+
+    fn cancel(&mut self, partition: u32) {
+        if self.reading.as_ref().is_some_and(|reading| reading.restore.partition() == partition) {
+            self.reading = None;
+        }
+    }
+
+    /// The committed offsets; `None` while some are not known.
+    fn committed(&self, world: &World, partitions: &[u32]) -> Option<BTreeMap<u32, Inputs>> {
+        if world.strikes(Fault::NoAnswer) {
+            return None;
+        }
+        let mut cluster = world.cluster.borrow_mut();
+        let group = cluster.group(self.log.stage);
+        let mut all = BTreeMap::new();
+        for partition in partitions {
+            let mut inputs = Inputs::default();
+            for topic in self.log.inputs {
+                if let Some(next) = group.committed(*topic, *partition).ok()? {
+                    inputs.0.insert(*topic, next);
+                }
+            }
+            all.insert(*partition, inputs);
+        }
+        Some(all)
+    }
+
+    /// Partitions are read from their committed offsets.
+    fn seek(&mut self, committed: &BTreeMap<u32, Inputs>) {
+        for (partition, inputs) in committed {
+            for topic in self.log.inputs {
+                self.next.insert((*topic, *partition), inputs.0.get(topic).copied().unwrap_or(0));
+            }
+        }
+    }
+
+    /// Works on the first partition that waits for its state.
+    fn restore_slice(&mut self, world: &World) -> Result<(), LogError> {
+        let (Some(partition), Some(changelog)) = (self.owned.waiting(), self.log.changelog) else { return Ok(()) };
+        if self.reading.as_ref().is_none_or(|reading| reading.restore.partition() != partition) {
+            let store = self.disk.open(self.log.stage, partition);
+            let Some(owned) = self.owned.get_mut(partition) else { return Ok(()) };
+            owned.store = Some(store.clone());
+            let committed = owned.committed.clone();
+            let now_ms = world.cluster.borrow().now_ms;
+            let restore = Restore::begin(partition, store, committed, now_ms, TOMBSTONES_MS)?;
+            world.note(|| {
+                let from = restore.read_from();
+                format!("{} {} restores {partition} from {from:?} to {}", self.log.stage, self.instance, restore.committed())
+            });
+            self.reading = Some(Reading { next: restore.read_from().unwrap_or(0), restore });
+        }
+        self.may_crash(world, Fault::CrashInRestore).map_err(|trouble| trouble.error("restoring"))?;
+        let Some(mut reading) = self.reading.take() else { return Ok(()) };
+        let most = world.below(40) + 1;
+        read_changelog(world, changelog, partition, &mut reading, most)?;
+        match reading.restore.progress()? {
+            Progress::Current => {
+                let now_ms = world.cluster.borrow().now_ms;
+                let store = reading.restore.finish(now_ms)?;
+                self.fate.stores.borrow_mut().insert(partition, store.clone());
+                world.note(|| format!("{} {} has the state of {partition}", self.log.stage, self.instance));
+                if let Some(start) = self.owned.ready(partition, store) {
+                    self.seek(&BTreeMap::from([(partition, start)]));
+                }
+                return Ok(());
+            }
+            Progress::Ahead => {
+                if let Some(inputs) = self.committed(world, &[partition]).and_then(|mut all| all.remove(&partition)) {
+                    reading.restore.expect(inputs.clone());
+                    self.owned.expect(partition, inputs);
+                }
+            }
+            Progress::Going => {}
+        }
+        self.reading = Some(reading);
+        Ok(())
+    }
+
+    fn gather(&mut self, world: &World, batch: &mut Batch, limits: &BatchLimits) -> Result<(), LogError> {
+        let mut places: Vec<(Topic, u32)> =
+            self.log.inputs.iter().flat_map(|topic| self.owned.partitions().map(|partition| (*topic, partition))).collect();
+        while batch.len() < limits.records_max && !places.is_empty() {
+            let at = world.below(places.len());
+            let Some(place) = places.get(at).copied() else { break };
+            let most = (world.below(12) + 1).min(limits.records_max - batch.len());
+            if !self.take(world, place, most, batch)? {
+                places.swap_remove(at);
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands out some records of one partition; false when there is none.
+    fn take(
+        &mut self,
+        world: &World,
+        (topic, partition): (Topic, u32),
+        most: usize,
+        batch: &mut Batch,
+    ) -> Result<bool, LogError> {
+        let next = self.next.entry((topic, partition)).or_default();
+        if *next > 0 && world.strikes(Fault::WentBack) {
+            *next -= 1;
+        }
+        let cluster = world.cluster.borrow();
+        let mut any = false;
+        for (offset, entry) in cluster.committed(topic, partition, *next).take(most) {
+            any = true;
+            match self.owned.admit(topic, partition, offset) {
+                Admission::Take => {}
+                Admission::Pass => return Ok(false),
+                Admission::Back(expected) => {
+                    return Err(LogError::recover("reading", format!("went back from offset {expected} to {offset}")));
+                }
+            }
+            *next = offset + 1;
+            let value = entry.value.as_deref().unwrap_or_default();
+            batch.push(&Record { topic, partition, offset, timestamp_ms: entry.timestamp_ms, key: &entry.key, value });
+            self.handed.push((self.log.stage, topic, partition, offset));
+        }
+        Ok(any)
+    }
+}
+
+/// Gives a restore what can be read, up to a number of records.
+fn read_changelog(world: &World, changelog: Topic, partition: u32, reading: &mut Reading, most: usize) -> Result<(), LogError> {
+    let cluster = world.cluster.borrow();
+    let mut read = 0;
+    for (offset, entry) in cluster.committed(changelog, partition, reading.next).take(most) {
+        reading.restore.take(&Change {
+            topic: changelog.name(),
+            offset,
+            written_ms: entry.written_ms,
+            key: Some(&entry.key),
+            value: entry.value.as_deref(),
+            version: Some(VERSION),
+        })?;
+        reading.next = offset + 1;
+        read += 1;
+    }
+    if read < most { reading.restore.reached_end() } else { Ok(()) }
+}
+
+impl Session for SimSession {
+    fn partitions(&mut self, topic: Topic) -> Result<u32, LogError> {
+        Ok(self.world()?.cluster.borrow().partitions(topic))
+    }
+
+    fn poll(&mut self, batch: &mut Batch, limits: &BatchLimits) -> Result<Vec<Assignment>, LogError> {
+        let world = self.world()?;
+        self.handed.clear();
+        if self.producer.is_none() {
+            return Err(LogError::recover("reading", "the last transaction failed"));
+        }
+        self.settle_rebalances(&world, batch)?;
+        self.restore_slice(&world)?;
+        self.gather(&world, batch, limits)?;
+        if !batch.is_empty() && world.attempts(Fault::RebalanceInBatch) {
+            world.rebalance(self.log.stage);
+            world.interlude(20);
+        }
+        // What was revoked meanwhile must not be in the batch.
+        self.settle_rebalances(&world, batch)?;
+        Ok(self.owned.take_changes())
+    }
+
+    fn commit(&mut self, transaction: Transaction) -> Result<(), LogError> {
+        let world = self.world()?;
+        let keeps_state = self.log.changelog.is_some();
+        let now_ms = world.cluster.borrow().now_ms;
+        // Taken apart, so that the wire can look at the session while the rest is changed.
+        let mut producer = self.producer.take();
+        let mut owned = std::mem::replace(&mut self.owned, Ownership::new(keeps_state));
+        let mut wire = SimWire::new(&world, self);
+        let done = commit(&mut wire, &mut producer, &mut owned, keeps_state, &transaction, || now_ms);
+        self.producer = producer;
+        self.owned = owned;
+        match done {
+            Ok(_) => {
+                self.may_crash(&world, Fault::CrashAfterStore).map_err(|trouble| trouble.error("committing"))?;
+                world.may_flush(&self.disk);
+                Ok(())
+            }
+            Err(Failed::Log(error)) => Err(error),
+            Err(Failed::Wire(producer, trouble)) => {
+                if trouble != Trouble::Crashed && world.strikes(Fault::AbortAfterUnknown) {
+                    // Whether it succeeds is not known either.
+                    let _unknown = world.cluster.borrow_mut().end(&producer.id, producer.epoch, false);
+                }
+                Err(trouble.error("committing"))
+            }
+        }
+    }
+
+    fn recover(&mut self) -> Result<(), LogError> {
+        go_back(self)
+    }
+
+    fn close(&mut self) -> Result<(), LogError> {
+        self.producer = None;
+        self.owned.clear();
+        Ok(())
+    }
+}
+
+impl Anew for SimSession {
+    type Producer = SimProducer;
+
+    fn slot(&mut self) -> &mut Option<SimProducer> {
+        &mut self.producer
+    }
+
+    fn replace_consumer(&mut self) -> Result<(), LogError> {
+        let world = self.world()?;
+        if world.cluster.borrow_mut().group(self.log.stage).is_replaced(&self.instance, self.membership) {
+            self.fate.replaced.set(true);
+            return Err(LogError::stop("recovering", "another process has the same instance name and took over"));
+        }
+        Ok(())
+    }
+
+    fn new_producer(&mut self) -> Result<SimProducer, LogError> {
+        let id = format!("{}-{}", self.log.stage, self.instance);
+        let epoch = self.world()?.cluster.borrow_mut().init_producer(&id);
+        let epoch = epoch.map_err(|_| LogError::recover("recovering", "the former transaction is not settled yet"))?;
+        Ok(SimProducer { id, epoch })
+    }
+
+    fn committed_offsets(&mut self) -> Result<Option<BTreeMap<u32, Inputs>>, LogError> {
+        let partitions: Vec<u32> = self.owned.partitions().collect();
+        Ok(self.committed(&*self.world()?, &partitions))
+    }
+
+    fn begin_again(&mut self, committed: BTreeMap<u32, Inputs>) -> Result<(), LogError> {
+        self.reading = None;
+        self.fate.stores.borrow_mut().clear();
+        self.seek(&committed);
+        self.owned.begin_again(committed);
+        Ok(())
+    }
+}

@@ -1,0 +1,159 @@
+//! The local stores of a machine: a copy of the state that a crash throws back to what was flushed.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tributary_runtime::exactly_once::{Position, Store};
+use tributary_runtime::state::{ACTOR_KEY_LEN, ActorKey, Base, Load, StateError, prefix_end};
+
+/// What a store holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Content {
+    /// Values by whole key.
+    pub values: BTreeMap<Vec<u8>, Vec<u8>>,
+    position: Option<Position>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    now: Content,
+    flushed: Content,
+}
+
+/// The store of a partition. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct LocalStore(Arc<Mutex<Inner>>);
+
+impl LocalStore {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes what was written so far survive a crash.
+    pub fn flush(&self) {
+        let mut inner = self.lock();
+        inner.flushed = inner.now.clone();
+    }
+
+    /// What was not flushed is gone; returns whether there was anything.
+    pub fn crash(&self) -> bool {
+        let mut inner = self.lock();
+        let lost = inner.now != inner.flushed;
+        inner.now = inner.flushed.clone();
+        lost
+    }
+
+    /// What it holds.
+    pub fn content(&self) -> Content {
+        self.lock().now.clone()
+    }
+
+    /// When its content was all there was.
+    pub fn as_of_ms(&self) -> Option<u64> {
+        self.lock().now.position.map(|position| position.as_of_ms)
+    }
+}
+
+impl Base for LocalStore {
+    fn get(&self, actor: &ActorKey, sub: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        Ok(self.lock().now.values.get(&[actor.0.as_slice(), sub].concat()).cloned())
+    }
+
+    fn scan(&self, actor: &ActorKey, from: &[u8], to: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StateError> {
+        let start = [actor.0.as_slice(), from].concat();
+        let end = if to.is_empty() { prefix_end(&actor.0) } else { [actor.0.as_slice(), to].concat() };
+        if start < end {
+            for (key, value) in self.lock().now.values.range(start..end) {
+                visit(key.get(ACTOR_KEY_LEN..).unwrap_or_default(), value);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Store for LocalStore {
+    type Error = Infallible;
+
+    fn position(&self) -> Result<Option<Position>, Infallible> {
+        Ok(self.lock().now.position)
+    }
+
+    fn value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Infallible> {
+        Ok(self.lock().now.values.get(key).cloned())
+    }
+
+    fn write<'a>(
+        &self,
+        changes: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)>,
+        position: Position,
+    ) -> Result<(), Infallible> {
+        let mut inner = self.lock();
+        for (key, value) in changes {
+            match value {
+                Some(value) => inner.now.values.insert(key.to_vec(), value.to_vec()),
+                None => inner.now.values.remove(key),
+            };
+        }
+        inner.now.position = Some(position);
+        Ok(())
+    }
+
+    fn ingest(&self, load: &mut Load, position: Position) -> Result<(), Infallible> {
+        load.sort();
+        self.write(load.latest(), position)?;
+        self.flush();
+        Ok(())
+    }
+
+    fn clear(&self) -> Result<(), Infallible> {
+        self.lock().now = Content::default();
+        Ok(())
+    }
+}
+
+/// The disk of a machine. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Disk(Arc<Mutex<BTreeMap<(&'static str, u32), LocalStore>>>);
+
+impl Disk {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<(&'static str, u32), LocalStore>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The store of a stage's partition; an empty one where there is none.
+    pub fn open(&self, stage: &'static str, partition: u32) -> LocalStore {
+        self.lock().entry((stage, partition)).or_default().clone()
+    }
+
+    /// The machine goes down: what was not flushed is gone. Returns whether anything was lost.
+    pub fn crash(&self) -> bool {
+        let stores = self.lock();
+        stores.values().filter(|store| store.crash()).count() > 0
+    }
+
+    /// All stores, to be flushed or looked at.
+    pub fn stores(&self) -> Vec<((&'static str, u32), LocalStore)> {
+        self.lock().iter().map(|(key, store)| (*key, store.clone())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crash_throws_a_store_back_to_what_was_flushed() {
+        let disk = Disk::default();
+        let store = disk.open("identity", 1);
+        let at = |changelog_next| Position { changelog_next, as_of_ms: 0 };
+        let (a, b): (&[u8], &[u8]) = (b"a", b"b");
+        store.write([(a, Some(b))].into_iter(), at(1)).unwrap();
+        store.flush();
+        store.write([(a, None), (b, Some(a))].into_iter(), at(2)).unwrap();
+        assert_eq!((store.value(a).unwrap(), store.position().unwrap()), (None, Some(at(2))));
+        assert!(disk.crash());
+        assert_eq!((store.value(a).unwrap(), store.position().unwrap()), (Some(b.to_vec()), Some(at(1))));
+        assert!(!disk.crash());
+    }
+}
