@@ -71,7 +71,9 @@ fn arrive(number: usize, unit_number: usize) -> (String, Vec<u8>) {
         epoch: 1,
         ..Placement::default()
     };
-    message(&unit(unit_number), Body::Arrive(Arrive { identifier: Some(person(number)), placement: Some(placement) }))
+    let identifier_hash = person(number).hash().to_bytes().to_vec();
+    let (identifier, placement) = (Some(person(number)), Some(placement));
+    message(&unit(unit_number), Body::Arrive(Arrive { identifier, placement, identifier_hash, erasures: Vec::new() }))
 }
 
 fn item(number: usize, unit_number: usize, what: item::What) -> (String, Vec<u8>) {
@@ -91,7 +93,7 @@ fn touch(event: usize) -> item::What {
         ..Touch::default()
     };
     let event_id = format!("7f3a9c00-0000-4000-8000-{event:012x}");
-    item::What::Touch(StoredTouch { event_id, time_ms: event as i64 % 10_000 * HOUR_MS, touch: Some(touch) })
+    item::What::Touch(StoredTouch { event_id, time_ms: event as i64 % 10_000 * HOUR_MS, touch: Some(touch), mention: 0 })
 }
 
 fn deal(object: usize, value_minor: i64, stamp: u64, time_ms: i64) -> item::What {
@@ -104,7 +106,12 @@ fn deal(object: usize, value_minor: i64, stamp: u64, time_ms: i64) -> item::What
         currency: "CNY".to_owned(),
         withdrawn: false,
     };
-    item::What::Track(StoredTrack { milestone_id: milestone.milestone_id.clone(), stamp, milestone: Some(milestone) })
+    item::What::Track(StoredTrack {
+        milestone_id: milestone.milestone_id.clone(),
+        stamp,
+        milestone: Some(milestone),
+        erased: false,
+    })
 }
 
 /// `people` in accounts of four, with 25 touches each.

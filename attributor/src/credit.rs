@@ -43,6 +43,7 @@ fn unattributed(models: usize, value_minor: u64) -> DesiredRow {
         event_id: UNATTRIBUTED.to_owned(),
         time_ms: 0,
         touch: Some(Touch { channel: UNATTRIBUTED.to_owned(), ..Touch::default() }),
+        mention: 0,
     };
     let share = |(model, _)| Share { model, weight_nano: WHOLE_NANO, value_minor: signed(value_minor) };
     DesiredRow { touch: touch.encode_to_vec(), profile_id: String::new(), shares: (0u32..).zip(0..models).map(share).collect() }

@@ -11,6 +11,9 @@ use crate::moments;
 use crate::plan::{LEAD_STAGE, Plan};
 use crate::wire::{Malformed, TouchView};
 
+/// Bytes of an encoded `StoredTouch`'s `mention`: a tag and a `fixed64`.
+const MENTION_BYTES: usize = 9;
+
 /// A touch that may be part of a journey, with what is known of its person.
 #[derive(Debug, Clone, Copy)]
 pub struct Touchpoint<'a> {
@@ -24,7 +27,7 @@ pub struct Touchpoint<'a> {
     pub role: &'a str,
     /// xxh3-128 of the event id: the order among touches at one time.
     pub event_hash: Hash128,
-    /// xxh3-128 of `raw`: the order among versions of one event.
+    /// xxh3-128 of `raw` without the mention: the order among versions of one event.
     pub content_hash: Hash128,
 }
 
@@ -36,13 +39,16 @@ impl<'a> Touchpoint<'a> {
     pub fn read(raw: &'a [u8], profile: &'a str, role: &'a str) -> Result<Self, Malformed> {
         let view = TouchView::parse(raw)?;
         let event_hash = Hash128::of(view.event_id.as_bytes());
-        Ok(Self { view, raw, profile, role, event_hash, content_hash: Hash128::of(raw) })
+        // Whom the event names is not what it is: the field stands last.
+        let content = if view.mention == 0 { raw } else { raw.get(..raw.len().saturating_sub(MENTION_BYTES)).unwrap_or(raw) };
+        Ok(Self { view, raw, profile, role, event_hash, content_hash: Hash128::of(content) })
     }
 
     /// The order of touches in a journey: time, event hash; content where one event has come in two versions; profile and role where
     /// two people have brought the very same event.
     pub fn order(&self, other: &Self) -> Ordering {
-        let key = |touch: &Self| (touch.view.time_ms, touch.event_hash, touch.content_hash, touch.profile, touch.role);
+        let key =
+            |touch: &Self| (touch.view.time_ms, touch.event_hash, touch.content_hash, touch.profile, touch.role, touch.raw);
         key(self).cmp(&key(other))
     }
 

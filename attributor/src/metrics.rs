@@ -40,6 +40,13 @@ pub static JOURNEY_FOLDED: Metric = counter(
 pub static TOUCHES_STORED: Metric =
     counter("tributary_touches_stored_total", "", "Touches stored under their unit, duplicates included.");
 
+/// Touches that are void.
+pub static TOUCHES_ERASED: Metric = counter(
+    "tributary_touches_erased_total",
+    "outcome",
+    "Touches that an erasure voids: dropped from the state, or refused because they came after it.",
+);
+
 /// Versions of tracked milestones, by what became of them.
 pub static TRACKS: Metric = counter(
     "tributary_milestone_tracks_total",
@@ -69,13 +76,14 @@ pub static DESIRED: Metric = counter(
 );
 
 /// Every metric of this crate.
-pub static ALL: [&Metric; 11] = [
+pub static ALL: [&Metric; 12] = [
     &CREDIT_UPDATES,
     &LEDGER_IMBALANCE,
     &JOURNEYS,
     &JOURNEY_TOUCHES,
     &JOURNEY_FOLDED,
     &TOUCHES_STORED,
+    &TOUCHES_ERASED,
     &TRACKS,
     &FORWARDED,
     &HAND_OVERS,

@@ -2,7 +2,9 @@
 //!
 //! The tags are those of `attributor.proto` and `event.proto`; a test holds them against the generated types.
 
+use prost::Message;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
+use tributary_proto::Erasure;
 
 /// Bytes that are not the message they should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -20,6 +22,7 @@ impl From<prost::DecodeError> for Malformed {
 enum Value<'a> {
     Varint(u64),
     Bytes(&'a [u8]),
+    Fixed64(u64),
     Other,
 }
 
@@ -30,6 +33,10 @@ impl<'a> Value<'a> {
 
     fn text(self) -> Result<&'a str, Malformed> {
         std::str::from_utf8(self.bytes()?).map_err(|_| Malformed)
+    }
+
+    fn fixed64(self) -> Result<u64, Malformed> {
+        if let Self::Fixed64(value) = self { Ok(value) } else { Err(Malformed) }
     }
 
     fn varint(self) -> Result<u64, Malformed> {
@@ -50,6 +57,11 @@ fn next_field<'a>(rest: &mut &'a [u8]) -> Result<Option<(u32, Value<'a>)>, Malfo
             let (bytes, after) = rest.split_at_checked(length).ok_or(Malformed)?;
             *rest = after;
             Value::Bytes(bytes)
+        }
+        WireType::SixtyFourBit => {
+            let (bytes, after) = rest.split_first_chunk::<8>().ok_or(Malformed)?;
+            *rest = after;
+            Value::Fixed64(u64::from_le_bytes(*bytes))
         }
         other => {
             skip_field(other, tag, rest, DecodeContext::default())?;
@@ -82,6 +94,8 @@ pub struct TouchView<'a> {
     pub touch_type: &'a str,
     /// Whether the event named the person.
     pub identified: bool,
+    /// Whom its event names beside the identifier that brought it; 0 for nobody.
+    pub mention: u64,
 }
 
 impl<'a> TouchView<'a> {
@@ -96,6 +110,7 @@ impl<'a> TouchView<'a> {
                 1 => view.event_id = value.text()?,
                 2 => view.time_ms = value.varint()?.cast_signed(),
                 3 => view.parse_touch(value.bytes()?)?,
+                4 => view.mention = value.fixed64()?,
                 _ => {}
             }
         }
@@ -181,6 +196,8 @@ pub struct ResidentView<'a> {
     pub moved_to: &'a str,
     /// The epoch of that move.
     pub moved_epoch: u64,
+    /// The `erasures` as they are encoded, from the first one on; empty for nearly everybody.
+    erasures: &'a [u8],
 }
 
 impl<'a> ResidentView<'a> {
@@ -190,8 +207,11 @@ impl<'a> ResidentView<'a> {
     /// When the bytes are not one.
     pub fn parse(mut rest: &'a [u8]) -> Result<Self, Malformed> {
         let mut view = Self::default();
-        while let Some((tag, value)) = next_field(&mut rest)? {
+        loop {
+            let from_here = rest;
+            let Some((tag, value)) = next_field(&mut rest)? else { break };
             match tag {
+                5 if view.erasures.is_empty() => view.erasures = from_here,
                 2 => view.resident = true,
                 3 => view.moved_to = value.text()?,
                 4 => view.moved_epoch = value.varint()?,
@@ -201,15 +221,33 @@ impl<'a> ResidentView<'a> {
         Ok(view)
     }
 
+    /// Whether a touch is void.
+    ///
+    /// # Errors
+    /// When the bytes are not what they should be.
+    pub fn voids(&self, touch: &TouchView<'_>) -> Result<bool, Malformed> {
+        let mut rest = self.erasures;
+        while let Some((tag, value)) = next_field(&mut rest)? {
+            if tag == 5 && voids(&Erasure::decode(value.bytes()?)?, touch.mention, touch.time_ms) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Where something sent under `epoch` has to follow the identifier to; `None` where it stays.
     pub fn forwards(&self, epoch: u64) -> Option<&'a str> {
         (!self.moved_to.is_empty() && self.moved_epoch > epoch).then_some(self.moved_to)
     }
 }
 
+/// Whether an erasure voids what an identifier brought under a mention at a time.
+pub fn voids(erasure: &Erasure, mention: u64, time_ms: i64) -> bool {
+    (erasure.mention == 0 || erasure.mention == mention) && time_ms <= erasure.until_ms
+}
+
 #[cfg(test)]
 mod tests {
-    use prost::Message;
     use tributary_proto::{AttributorMessage, Item, Placement, ResidentState, StoredTouch, Touch, attributor_message, item};
 
     use super::*;
@@ -228,6 +266,7 @@ mod tests {
                 touch_type: "g".into(),
                 identified: true,
             }),
+            mention: 7,
         }
     }
 
@@ -246,6 +285,7 @@ mod tests {
             term: "f",
             touch_type: "g",
             identified: true,
+            mention: 7,
         };
         assert_eq!(view, expected);
 
@@ -255,12 +295,19 @@ mod tests {
         let view = ItemView::parse(&message).unwrap().unwrap();
         assert_eq!(view, ItemView { identifier: [7; 16], epoch: 9, body: ItemBody::Touch(&encoded) });
 
-        let state =
-            ResidentState { identifier: None, placement: Some(Placement::default()), moved_to: "u".into(), moved_epoch: 3 };
+        let state = ResidentState {
+            identifier: None,
+            placement: Some(Placement::default()),
+            moved_to: "u".into(),
+            moved_epoch: 3,
+            erasures: vec![Erasure { mention: 1, until_ms: 100 }, Erasure { mention: 7, until_ms: -5 }],
+        };
         let encoded = state.encode_to_vec();
         let view = ResidentView::parse(&encoded).unwrap();
-        assert_eq!(view, ResidentView { resident: true, moved_to: "u", moved_epoch: 3 });
+        assert_eq!((view.resident, view.moved_to, view.moved_epoch), (true, "u", 3));
         assert_eq!((view.forwards(2), view.forwards(3)), (Some("u"), None));
+        let at = |mention, time_ms| view.voids(&TouchView { mention, time_ms, ..TouchView::default() }).unwrap();
+        assert_eq!((at(7, -5), at(7, -4), at(1, 100), at(0, -9)), (true, false, true, false));
     }
 
     #[test]

@@ -35,7 +35,7 @@ fn touch(event: &Value) -> Vec<u8> {
         identified,
         ..Touch::default()
     };
-    StoredTouch { event_id: text(event, "event_id"), time_ms: time_ms(event), touch: Some(touch) }.encode_to_vec()
+    StoredTouch { event_id: text(event, "event_id"), time_ms: time_ms(event), touch: Some(touch), mention: 0 }.encode_to_vec()
 }
 
 fn milestone(event: &Value) -> Milestone {

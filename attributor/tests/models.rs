@@ -54,7 +54,7 @@ struct Raw {
 fn raw(event_id: &str, time_ms: i64, channel: &str, identified: bool) -> Raw {
     let touch_type = if event_id.ends_with('3') { "form".to_owned() } else { String::new() };
     let touch = Touch { channel: channel.into(), identified, touch_type, ..Touch::default() };
-    let raw = StoredTouch { event_id: event_id.into(), time_ms, touch: Some(touch) }.encode_to_vec();
+    let raw = StoredTouch { event_id: event_id.into(), time_ms, touch: Some(touch), mention: 0 }.encode_to_vec();
     Raw { raw, profile: "p_1", role: "" }
 }
 

@@ -68,6 +68,7 @@ enum Act {
     Touch { name: usize, event: usize, step: i64, channel: usize },
     Place { name: usize, unit: usize, profile: usize, boss: bool, revoked: bool },
     Milestone { name: usize, which: usize, step: i64, value: i64, withdrawn: bool },
+    Erase { name: usize, mention: u64, step: i64 },
     Deliver { records: usize },
 }
 
@@ -78,8 +79,9 @@ fn act() -> impl Strategy<Value = Act> {
             .prop_map(|(name, event, step, channel)| Act::Touch { name, event, step, channel }),
         2 => (name.clone(), 0..4usize, 0..3usize, any::<bool>(), prop::bool::weighted(0.2))
             .prop_map(|(name, unit, profile, boss, revoked)| Act::Place { name, unit, profile, boss, revoked }),
-        2 => (name, 0..MILESTONES.len(), 0..216i64, prop_oneof![Just(0), 1..1_000_000i64, Just(i64::MAX)], prop::bool::weighted(0.15))
+        2 => (name.clone(), 0..MILESTONES.len(), 0..216i64, prop_oneof![Just(0), 1..1_000_000i64, Just(i64::MAX)], prop::bool::weighted(0.15))
             .prop_map(|(name, which, step, value, withdrawn)| Act::Milestone { name, which, step, value, withdrawn }),
+        1 => (name, 0..3u64, 0..216i64).prop_map(|(name, mention, step)| Act::Erase { name, mention, step }),
         2 => (1..12usize).prop_map(|records| Act::Deliver { records }),
     ]
 }
@@ -92,7 +94,9 @@ fn perform(world: &mut World, act: &Act) {
     let identity = &mut world.identity;
     match *act {
         Act::Touch { name, event, step, channel } => {
-            identity.touch(&format!("x{name}"), touch(&format!("e{event}"), step * STEP_MS, CHANNELS[channel]));
+            let mention = event as u64 % 3;
+            let touch = StoredTouch { mention, ..touch(&format!("e{event}"), step * STEP_MS, CHANNELS[channel]) };
+            identity.touch(&format!("x{name}"), touch);
         }
         Act::Place { name, unit, profile, boss, revoked } => {
             let role = if boss { "boss" } else { "" };
@@ -102,6 +106,7 @@ fn perform(world: &mut World, act: &Act) {
             let (kind, object) = MILESTONES[which];
             identity.milestone(&format!("x{name}"), Milestone { withdrawn, ..milestone(kind, object, step * STEP_MS, value) });
         }
+        Act::Erase { name, mention, step } => identity.erase(&format!("x{name}"), mention, step * STEP_MS),
         Act::Deliver { records } => {
             world.take_identity();
             for _ in 0..records {
@@ -230,6 +235,24 @@ fn revoked_consent_takes_a_persons_touches_out() {
 }
 
 #[test]
+fn erased_touches_leave_the_state_and_their_credit_goes_to_the_others() {
+    let (mut world, since) = deal(3);
+    world.identity.erase("bert", 0, DAY_MS);
+    assert_eq!(reason_of_change(&mut world, since), Reason::Erased);
+    assert_eq!(linear(&world.table()).iter().map(|(touch, _)| *touch).collect::<Vec<_>>(), ["anna1", "anna2", "bert2"]);
+    assert_eq!(world.counts[&("tributary_touches_erased_total", "dropped")], 1);
+    assert!(!world.holds(b"bert1"), "the changelog has a tombstone for every value that names it");
+}
+
+#[test]
+fn an_erased_milestone_has_no_rows() {
+    let (mut world, since) = deal(2);
+    world.identity.erase_milestone("closed_won:6");
+    assert_eq!(reason_of_change(&mut world, since), Reason::Erased);
+    assert!(world.table().is_empty());
+}
+
+#[test]
 fn everybody_revoked_is_unattributed() {
     let (mut world, _) = deal(2);
     world.identity.place("anna", UNIT, "p_anna", "", true);
@@ -297,7 +320,8 @@ fn another_model_is_remodelled_and_a_dropped_one_retracted() {
 #[test]
 fn what_is_not_a_message_of_the_inbox_is_refused_and_changes_nothing() {
     let item = |what| Some(Body::Item(Item { identifier_hash: vec![1; 16], epoch: 0, what }));
-    let negative = StoredTrack { milestone_id: "m".into(), stamp: 1, milestone: Some(milestone("mql", "1", 0, -1)) };
+    let negative =
+        StoredTrack { milestone_id: "m".into(), stamp: 1, milestone: Some(milestone("mql", "1", 0, -1)), erased: false };
     let records: [(Vec<u8>, &str); 6] = [
         (b"\xff\xff".to_vec(), "protobuf_malformed"),
         (Vec::new(), "protobuf_malformed"),

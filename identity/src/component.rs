@@ -1,11 +1,11 @@
-//! A component in the state of its root: one key a member and a link, never one growing value.
+//! A component in the state of its root: one key a member and a link, never one growing value; and its clusters, one by one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tributary_proto::{Absorb, AccountIs, Hash128, Identifier, LinkFact, Member, Message, Published, Subscribe};
-use tributary_runtime::state::{ActorKey, State, StateError, get_message, put_message, scan_messages};
+use tributary_runtime::state::{ActorKey, State, StateError, get_message, prefix_end, put_message, scan_messages};
 
-use crate::facts::{is_active, merge_account, merge_link, merge_member};
+use crate::facts::{is_active, is_forbidden, merge_account, merge_link, merge_member};
 use crate::keys;
 
 /// Parts of a component are cut below this many bytes: well under the 256 KiB that no message of ours exceeds.
@@ -24,18 +24,19 @@ pub struct Added {
     pub news: bool,
     /// A member that was not one; a link that joins now and did not before.
     pub new: bool,
+    /// A member found shared, or with a new generation; a link that joins no more. Clusters may fall apart by it.
+    pub shrunk: bool,
 }
 
-/// Everything a root knows, by hash.
-pub struct Loaded {
-    /// Members.
+/// A cluster: members that links between non-shared ones connect.
+#[derive(Debug, Default)]
+pub struct Cluster {
+    /// Members, sorted by hash.
     pub members: Vec<(Hash128, Member)>,
-    /// Links with an end among the members.
+    /// The links between them, sorted by the hashes of their ends.
     pub links: Vec<LinkFact>,
-    /// What account identifiers have told.
-    pub answers: BTreeMap<Hash128, AccountIs>,
-    /// Profiles or accounts last published, by id.
-    pub published: BTreeMap<String, Published>,
+    /// Whether they are more than the limit allows. The members are then those alone that were not known to be quarantined.
+    pub quarantined: bool,
 }
 
 impl Component {
@@ -44,19 +45,32 @@ impl Component {
         Self { root: keys::identifier(root) }
     }
 
+    /// What is known of a member.
+    pub fn member(self, state: &mut dyn State, hash: Hash128) -> Result<Option<Member>, StateError> {
+        get_message(state, &self.root, &keys::one(keys::MEMBER, hash))
+    }
+
     /// Adds what is said of a member.
-    pub fn add_member(self, state: &mut dyn State, said: &Member) -> Result<Added, StateError> {
-        let Some(identifier) = &said.identifier else { return Ok(Added::default()) };
-        let sub = keys::one(keys::MEMBER, identifier.hash());
-        let known: Option<Member> = get_message(state, &self.root, &sub)?;
+    pub fn add_member(self, state: &mut dyn State, hash: Hash128, said: &Member) -> Result<Added, StateError> {
+        let known = self.member(state, hash)?;
         let new = known.is_none();
-        let mut member = known.unwrap_or_else(|| Member { identifier: Some(identifier.clone()), ..Member::default() });
-        let told = member.told.as_ref().map(|told| told.epoch);
-        let news = merge_member(&mut member, said) || new;
-        if news || told != member.told.as_ref().map(|told| told.epoch) {
-            put_message(state, &self.root, &sub, &member);
+        let mut member = known.unwrap_or_default();
+        let before =
+            (member.told.as_ref().map(|told| told.epoch), member.shared, member.generation, member.identifier.is_some());
+        if new {
+            member.quarantined = said.quarantined;
         }
-        Ok(Added { news, new })
+        let current = said.generation >= member.generation;
+        let news = merge_member(&mut member, said) || new;
+        if member.identifier.is_none() && current {
+            member.identifier.clone_from(&said.identifier);
+        }
+        let now = (member.told.as_ref().map(|told| told.epoch), member.shared, member.generation, member.identifier.is_some());
+        if news || before != now {
+            put_message(state, &self.root, &keys::one(keys::MEMBER, hash), &member);
+        }
+        let shrunk = !new && (member.generation > before.2 || (member.shared && !before.1));
+        Ok(Added { news, new, shrunk })
     }
 
     /// Replaces a member.
@@ -64,36 +78,124 @@ impl Component {
         put_message(state, &self.root, &keys::one(keys::MEMBER, hash), member);
     }
 
-    /// Whether an identifier is a member.
-    pub fn has_member(self, state: &mut dyn State, hash: Hash128) -> Result<bool, StateError> {
-        Ok(state.get(&self.root, &keys::one(keys::MEMBER, hash))?.is_some())
-    }
-
-    /// Adds what is said of a link.
-    pub fn add_link(self, state: &mut dyn State, said: &LinkFact) -> Result<Added, StateError> {
-        let (Some(a), Some(b)) = (&said.a, &said.b) else { return Ok(Added::default()) };
-        let sub = keys::two(keys::COMPONENT_LINK, a.hash(), b.hash());
-        let known: Option<LinkFact> = get_message(state, &self.root, &sub)?;
+    /// Adds what a generation of its first end says of a link.
+    pub fn add_link(self, state: &mut dyn State, ends: (Hash128, Hash128), said: &LinkFact) -> Result<Added, StateError> {
+        let (a, b) = ends;
+        let there = keys::two(keys::COMPONENT_LINK, a, b);
+        let known: Option<LinkFact> = get_message(state, &self.root, &there)?;
+        let outdated = known.as_ref().is_some_and(|known| known.generation > said.generation)
+            || self.member(state, a)?.is_some_and(|member| member.generation > said.generation);
+        if outdated {
+            return Ok(Added::default());
+        }
         let joined = known.as_ref().is_some_and(is_active);
-        let mut link = known.unwrap_or_else(|| LinkFact { a: said.a.clone(), b: said.b.clone(), ..LinkFact::default() });
+        let mut link = known.filter(|known| known.generation == said.generation).unwrap_or_else(|| LinkFact {
+            a: said.a.clone(),
+            b: said.b.clone(),
+            generation: said.generation,
+            ..LinkFact::default()
+        });
         let news = merge_link(&mut link, said);
         if news {
-            put_message(state, &self.root, &sub, &link);
+            put_message(state, &self.root, &there, &link);
+            put_message(state, &self.root, &keys::two(keys::COMPONENT_LINK, b, a), &link);
         }
-        Ok(Added { news, new: !joined && is_active(&link) })
+        let joins = is_active(&link);
+        Ok(Added { news, new: !joined && joins, shrunk: joined && !joins })
+    }
+
+    /// Drops the links that older generations of a member have told; returns their other ends.
+    pub fn drop_outdated_links(self, state: &mut dyn State, of: Hash128, generation: u64) -> Result<Vec<Hash128>, StateError> {
+        let mut dropped = Vec::new();
+        for (other, link) in self.links_of(state, of)? {
+            if other > of && link.generation < generation {
+                state.delete(&self.root, &keys::two(keys::COMPONENT_LINK, of, other));
+                state.delete(&self.root, &keys::two(keys::COMPONENT_LINK, other, of));
+                dropped.push(other);
+            }
+        }
+        Ok(dropped)
+    }
+
+    /// The links of a member, each with the hash of its other end.
+    pub fn links_of(self, state: &mut dyn State, of: Hash128) -> Result<Vec<(Hash128, LinkFact)>, StateError> {
+        let links = scan_messages::<LinkFact>(state, &self.root, &keys::one(keys::COMPONENT_LINK, of))?;
+        Ok(links
+            .into_iter()
+            .map(|(sub, link)| (sub.get(17..).and_then(Hash128::from_bytes).unwrap_or_default(), link))
+            .collect())
+    }
+
+    /// Brings the members and links into the cache, so that clusters are found without a read of the store for each of them.
+    pub fn warm(self, state: &mut dyn State) -> Result<(), StateError> {
+        for tag in [keys::MEMBER, keys::COMPONENT_LINK] {
+            state.scan(&self.root, &[tag], &prefix_end(&[tag]), &mut |_, _| false)?;
+        }
+        Ok(())
+    }
+
+    /// The cluster of a member. `whole` is false where it can only have grown since it was computed last: then members that are known to
+    /// be quarantined are not looked behind, so that the work is that of the part that is new to them. Members visited are added to `seen`.
+    pub fn cluster(
+        self,
+        state: &mut dyn State,
+        from: Hash128,
+        whole: bool,
+        max_cluster: usize,
+        seen: &mut BTreeSet<Hash128>,
+    ) -> Result<Cluster, StateError> {
+        let mut cluster = Cluster::default();
+        let mut found: BTreeMap<Hash128, Member> = BTreeMap::new();
+        let mut links: BTreeMap<(Hash128, Hash128), LinkFact> = BTreeMap::new();
+        let mut next = vec![from];
+        while let Some(hash) = next.pop() {
+            if found.contains_key(&hash) {
+                continue;
+            }
+            let Some(member) = self.member(state, hash)? else { continue };
+            if hash != from && member.shared {
+                continue;
+            }
+            let known_large = member.quarantined && !whole && !member.shared;
+            cluster.quarantined |= known_large;
+            if known_large && hash != from {
+                continue;
+            }
+            if !member.shared {
+                for (other, link) in self.links_of(state, hash)? {
+                    if is_active(&link) {
+                        next.push(other);
+                    }
+                    if is_active(&link) || is_forbidden(&link) {
+                        links.insert((hash.min(other), hash.max(other)), link);
+                    }
+                }
+            }
+            found.insert(hash, member);
+        }
+        seen.extend(found.keys());
+        cluster.quarantined |= found.len() > max_cluster;
+        links.retain(|(a, b), _| found.contains_key(a) && found.contains_key(b));
+        cluster.members = found.into_iter().collect();
+        cluster.links = links.into_values().collect();
+        Ok(cluster)
+    }
+
+    /// The latest answer of an account identifier.
+    pub fn answer(self, state: &mut dyn State, account: Hash128) -> Result<Option<AccountIs>, StateError> {
+        get_message(state, &self.root, &keys::one(keys::ACCOUNT, account))
     }
 
     /// Adds the answer of an account identifier; returns whether it was news.
     pub fn add_answer(self, state: &mut dyn State, said: &AccountIs) -> Result<bool, StateError> {
         let Some(account) = &said.account else { return Ok(false) };
-        let sub = keys::one(keys::ACCOUNT, account.hash());
-        let known: Option<AccountIs> = get_message(state, &self.root, &sub)?;
-        let news = match known {
+        let hash = account.hash();
+        let news = match self.answer(state, hash)? {
             Some(mut known) => merge_account(&mut known, said),
             None => true,
         };
         if news {
-            put_message(state, &self.root, &sub, said);
+            put_message(state, &self.root, &keys::one(keys::ACCOUNT, hash), said);
         }
         Ok(news)
     }
@@ -109,13 +211,41 @@ impl Component {
         Ok(new)
     }
 
+    /// The members on whose behalf an account identifier was asked.
+    pub fn subscribers_of(self, state: &mut dyn State, account: Hash128) -> Result<Vec<Hash128>, StateError> {
+        let found = scan_messages::<Subscribe>(state, &self.root, &keys::one(keys::SUBSCRIPTION, account))?;
+        Ok(found.into_iter().filter_map(|(sub, _)| sub.get(17..).and_then(Hash128::from_bytes)).collect())
+    }
+
+    /// Takes out the subscriptions made for a member that is no more; returns them.
+    pub fn end_subscriptions(self, state: &mut dyn State, of: &Identifier, epoch: u64) -> Result<Vec<Subscribe>, StateError> {
+        let mut ended = Vec::new();
+        for (sub, subscribe) in scan_messages::<Subscribe>(state, &self.root, &[keys::SUBSCRIPTION])? {
+            if subscribe.subscriber.as_ref() == Some(of) {
+                state.delete(&self.root, &sub);
+                ended.push(Subscribe { end: true, epoch, ..subscribe });
+            }
+        }
+        for account in ended.iter().filter_map(|ended| ended.account.as_ref()).map(Identifier::hash) {
+            if self.subscribers_of(state, account)?.is_empty() {
+                // Nobody here will be told when it changes.
+                state.delete(&self.root, &keys::one(keys::ACCOUNT, account));
+            }
+        }
+        Ok(ended)
+    }
+
     /// Adds what another component has published. Two that have published the same id may differ in what came last: it is published anew.
     pub fn add_published(self, state: &mut dyn State, said: &Published) -> Result<(), StateError> {
-        let sub = published_key(&said.id);
-        let known = state.get(&self.root, &sub)?.is_some();
+        let known = self.published(state, &said.id)?.is_some();
         let digest = if known { Vec::new() } else { said.digest.clone() };
-        put_message(state, &self.root, &sub, &Published { id: said.id.clone(), digest });
+        self.put_published(state, &Published { digest, ..said.clone() });
         Ok(())
+    }
+
+    /// What was last published under an id.
+    pub fn published(self, state: &mut dyn State, id: &str) -> Result<Option<Published>, StateError> {
+        get_message(state, &self.root, &published_key(id))
     }
 
     /// Remembers what was published.
@@ -128,21 +258,6 @@ impl Component {
         state.delete(&self.root, &published_key(id));
     }
 
-    /// Reads it all.
-    pub fn load(self, state: &mut dyn State) -> Result<Loaded, StateError> {
-        let hash = |sub: &[u8]| sub.get(1..).and_then(Hash128::from_bytes).unwrap_or_default();
-        let members = scan_messages::<Member>(state, &self.root, &[keys::MEMBER])?;
-        let links = scan_messages::<LinkFact>(state, &self.root, &[keys::COMPONENT_LINK])?;
-        let answers = scan_messages::<AccountIs>(state, &self.root, &[keys::ACCOUNT])?;
-        let published = scan_messages::<Published>(state, &self.root, &[keys::PUBLISHED])?;
-        Ok(Loaded {
-            members: members.into_iter().map(|(sub, member)| (hash(&sub), member)).collect(),
-            links: links.into_iter().map(|(_, link)| link).collect(),
-            answers: answers.into_iter().map(|(sub, answer)| (hash(&sub), answer)).collect(),
-            published: published.into_iter().map(|(_, published)| (published.id.clone(), published)).collect(),
-        })
-    }
-
     /// Takes the component out of the state, in parts to be sent to the root above.
     pub fn take(
         self,
@@ -152,30 +267,33 @@ impl Component {
         bytes_max: usize,
     ) -> Result<Vec<Absorb>, StateError> {
         let mut parts = Parts { root: root.clone(), epoch, bytes_max, done: Vec::new(), current: Absorb::default(), bytes: 0 };
-        for member in self.take_all::<Member>(state, keys::MEMBER)? {
+        for (_, member) in self.take_all::<Member>(state, keys::MEMBER)? {
             parts.room(member.encoded_len()).members.push(member);
         }
-        for link in self.take_all::<LinkFact>(state, keys::COMPONENT_LINK)? {
-            parts.room(link.encoded_len()).links.push(link);
+        for (sub, link) in self.take_all::<LinkFact>(state, keys::COMPONENT_LINK)? {
+            let end = |at: std::ops::Range<usize>| sub.get(at).unwrap_or_default();
+            if end(1..17) <= end(17..33) {
+                parts.room(link.encoded_len()).links.push(link);
+            }
         }
-        for answer in self.take_all::<AccountIs>(state, keys::ACCOUNT)? {
+        for (_, answer) in self.take_all::<AccountIs>(state, keys::ACCOUNT)? {
             parts.room(answer.encoded_len()).accounts.push(answer);
         }
-        for subscription in self.take_all::<Subscribe>(state, keys::SUBSCRIPTION)? {
+        for (_, subscription) in self.take_all::<Subscribe>(state, keys::SUBSCRIPTION)? {
             parts.room(subscription.encoded_len()).subscriptions.push(subscription);
         }
-        for published in self.take_all::<Published>(state, keys::PUBLISHED)? {
+        for (_, published) in self.take_all::<Published>(state, keys::PUBLISHED)? {
             parts.room(published.encoded_len()).published.push(published);
         }
         Ok(parts.finish())
     }
 
-    fn take_all<M: Message + Default>(self, state: &mut dyn State, tag: u8) -> Result<Vec<M>, StateError> {
+    fn take_all<M: Message + Default>(self, state: &mut dyn State, tag: u8) -> Result<Vec<(Vec<u8>, M)>, StateError> {
         let found = scan_messages::<M>(state, &self.root, &[tag])?;
         for (sub, _) in &found {
             state.delete(&self.root, sub);
         }
-        Ok(found.into_iter().map(|(_, message)| message).collect())
+        Ok(found)
     }
 }
 

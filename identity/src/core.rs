@@ -1,6 +1,6 @@
 //! The actors of one partition: routing between them, and what is put off until the end of a batch.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use tributary_proto::attributor_message::Body as ToUnit;
@@ -13,7 +13,15 @@ use tributary_runtime::topic::Topic;
 
 use crate::node::Node;
 use crate::settings::Rules;
-use crate::view::lone_placement;
+
+/// What is to be computed again of a component.
+pub(crate) struct Dirty {
+    pub root: Identifier,
+    /// Members whose cluster a fact has touched; and whether it may have become smaller by it.
+    pub members: BTreeMap<Hash128, bool>,
+    /// Ids that another root has published, to be looked at.
+    pub ids: BTreeSet<String>,
+}
 
 /// The identity stage of one partition. What it holds between records is forgotten at the end of the batch.
 pub struct Core {
@@ -21,10 +29,10 @@ pub struct Core {
     share: Share,
     /// Messages to actors of this partition: handled in the same batch, without going through the log.
     queue: VecDeque<(Identifier, Body)>,
-    /// Roots whose components are to be computed again.
-    pub(crate) dirty: BTreeMap<Hash128, Identifier>,
+    /// Roots of whose components a part is to be computed again.
+    pub(crate) dirty: BTreeMap<Hash128, Dirty>,
     /// What identifiers have brought and their units have not been given yet, and when the event was received.
-    items: Vec<(Hash128, item::What, i64)>,
+    items: Vec<(Identifier, item::What, i64)>,
 }
 
 impl Core {
@@ -41,6 +49,27 @@ impl Core {
         } else {
             cx.outbox.send(Topic::IdentityInbox, key, &IdentityMessage { body: Some(body) });
         }
+    }
+
+    /// Sends a message to a milestone.
+    pub(crate) fn tell_milestone(&mut self, cx: &mut Context<'_>, milestone_id: &str, body: Body) {
+        if self.share.owns(milestone_id.as_bytes()) {
+            self.queue.push_back((Identifier::default(), body));
+        } else {
+            let key = milestone_id.as_bytes().to_vec();
+            cx.outbox.send(Topic::IdentityInbox, key, &IdentityMessage { body: Some(body) });
+        }
+    }
+
+    /// Notes that a fact has touched the cluster of a member.
+    pub(crate) fn touched(&mut self, root: &Node, member: Hash128, shrunk: bool) {
+        *self.dirty_of(root).members.entry(member).or_default() |= shrunk;
+    }
+
+    /// What is to be computed again of a root's component.
+    pub(crate) fn dirty_of(&mut self, root: &Node) -> &mut Dirty {
+        let new = || Dirty { root: root.identifier.clone(), members: BTreeMap::new(), ids: BTreeSet::new() };
+        self.dirty.entry(root.hash).or_insert_with(new)
     }
 
     /// Handles a message, and what it causes in this partition.
@@ -67,11 +96,14 @@ impl Core {
             Body::Subscribe(subscribe) => self.subscribe(cx, to, &subscribe),
             Body::AccountIs(answer) => self.account_is(cx, to, answer),
             Body::Track(track) => self.track(cx, to, track),
+            Body::Claim(claim) => self.claim(cx, to, claim),
+            Body::Erased(erased) if !erased.milestone_id.is_empty() => self.void_versions(cx, &erased),
+            Body::Erased(erased) => self.erased(cx, to, &erased),
         }
     }
 
     /// Puts off what an identifier brings until its placement is settled, at the end of the batch.
-    pub(crate) fn bring(&mut self, cx: &Context<'_>, by: Hash128, what: item::What) {
+    pub(crate) fn bring(&mut self, cx: &Context<'_>, by: Identifier, what: item::What) {
         self.items.push((by, what, cx.outbox.cause()));
     }
 
@@ -84,13 +116,15 @@ impl Core {
             if self.dirty.is_empty() {
                 break;
             }
-            for hash in std::mem::take(&mut self.dirty).into_keys() {
-                self.recompute(cx, hash)?;
+            for dirty in std::mem::take(&mut self.dirty).into_values() {
+                self.recompute(cx, dirty)?;
             }
         }
         for (by, what, received_ms) in std::mem::take(&mut self.items) {
             cx.outbox.caused_at(received_ms);
-            self.pass_on(cx, by, what)?;
+            let mut node = Node::load(cx.state, &by)?;
+            pass_from(cx, &mut node, what);
+            node.save(cx.state);
         }
         Ok(())
     }
@@ -101,29 +135,17 @@ impl Core {
         self.dirty.clear();
         self.items.clear();
     }
-
-    /// Gives a unit what one of its identifiers has brought.
-    fn pass_on(&mut self, cx: &mut Context<'_>, by: Hash128, what: item::What) -> Result<(), StateError> {
-        let Some(mut node) = Node::load_by_hash(cx.state, by)? else { return Ok(()) };
-        pass_from(cx, &mut node, what);
-        node.save(cx.state);
-        Ok(())
-    }
 }
 
 /// Gives the unit of an identifier what it has brought: under its placement, or a provisional one of the identifier alone.
 pub(crate) fn pass_from(cx: &mut Context<'_>, node: &mut Node, what: item::What) {
-    if node.state.placement.is_none() {
-        let alone = lone_placement(&node.identifier, node.hash);
-        node.edit().placement = Some(alone);
-    }
+    let placement = node.placement_or_alone();
     let first = !node.state.brings;
     if first {
         node.edit().brings = true;
     }
-    let Some(placement) = &node.state.placement else { return };
     if first && !planted("newcomer_not_announced") {
-        crate::placement::send_arrive(cx, &node.identifier, placement);
+        crate::placement::send_arrive(cx, node, &placement);
     }
     let item = Item { identifier_hash: node.hash.to_bytes().to_vec(), epoch: placement.epoch, what: Some(what) };
     send_to_unit(cx, &placement.unit, ToUnit::Item(item));

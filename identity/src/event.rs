@@ -1,21 +1,21 @@
-//! An event arrives at its primary identifier: what is new in it is told to those it concerns.
+//! An event arrives at its primary identifier: what is new in it is claimed of those it names.
 //!
-//! In the steady state nothing is new, and an event costs one look-up of the primary, one a pair of identifiers, and one output.
-
-use std::collections::BTreeMap;
+//! In the steady state nothing is new, and an event costs one look-up of the primary, one of its mention, and one output.
 
 use tributary_proto::event::Body as What;
 use tributary_proto::identity_message::Body;
 use tributary_proto::{
-    Assertion, ConsentFact, Event, Facts, Hash128, Identifier, LinkFact, Stamp, StoredTouch, Trait, TraitFact, Word, item,
+    Assertion, Claim, ConsentFact, Event, Hash128, Identifier, LinkFact, Mention, Sighting, Stamp, StoredTouch, Trait,
+    TraitFact, Word, item,
 };
 use tributary_runtime::stage::Context;
 use tributary_runtime::state::StateError;
 
 use crate::core::{Core, pass_from};
-use crate::facts::{merge_assertion, merge_consent, merge_earliest, merge_link};
-use crate::keys;
-use crate::node::Node;
+use crate::facts::{merge_assertion, merge_consent, merge_word};
+use crate::mention::{bearer, first_seen, is_void, see};
+use crate::metrics;
+use crate::node::{Node, short};
 
 /// What an event says of the identifiers in it.
 pub(crate) struct Statement<'a> {
@@ -29,6 +29,17 @@ pub(crate) struct Statement<'a> {
     pub word: Option<bool>,
     pub traits: &'a [Trait],
     pub consent: Option<bool>,
+}
+
+/// What an event has changed of what is kept of its mention.
+#[derive(Default)]
+struct News {
+    /// The mention is new, or is seen earlier than before.
+    seen: bool,
+    word: bool,
+    assertion: bool,
+    consent: bool,
+    traits: Vec<TraitFact>,
 }
 
 impl<'a> Statement<'a> {
@@ -58,20 +69,22 @@ impl<'a> Statement<'a> {
         self.people.first().or_else(|| self.accounts.first())
     }
 
-    /// What it says of a pair.
-    pub(crate) fn link(&self, a: &Identifier, b: &Identifier) -> LinkFact {
-        let ((a, _), (b, _)) = keys::ordered(a, b);
-        LinkFact {
-            a: Some(a.clone()),
-            b: Some(b.clone()),
-            earliest_ms: (self.word != Some(false)).then_some(self.time_ms),
-            word: self.word.map(|join| Word { join, at: Some(self.stamp.clone()) }),
+    /// The hash of the set of identifiers named; `None` where there is but one.
+    pub(crate) fn mention(&self) -> Option<Hash128> {
+        if self.people.len() + self.accounts.len() < 2 {
+            return None;
         }
-    }
-
-    /// Who the traits are about: the account, in an account record; else the primary identifier.
-    pub(crate) fn bearer(&self) -> Option<&'a Identifier> {
-        if self.links_accounts { self.accounts.first() } else { self.primary() }
+        let mut bytes = vec![u8::from(self.links_accounts)];
+        for identifier in self.people {
+            identifier.write_key(&mut bytes);
+            bytes.push(0x1e);
+        }
+        bytes.push(0x1d);
+        for identifier in self.accounts {
+            identifier.write_key(&mut bytes);
+            bytes.push(0x1e);
+        }
+        Some(Hash128::of(&bytes))
     }
 
     pub(crate) fn trait_facts(&self) -> Vec<TraitFact> {
@@ -85,13 +98,47 @@ impl<'a> Statement<'a> {
         Some(Assertion { account: Some(account.clone()), at: Some(self.stamp.clone()) })
     }
 
-    pub(crate) fn consent_fact(&self) -> Option<ConsentFact> {
+    fn consent_fact(&self) -> Option<ConsentFact> {
         self.consent.map(|granted| ConsentFact { granted, at: Some(self.stamp.clone()) })
     }
-}
 
-/// News by the identifier they are about.
-type News = BTreeMap<Hash128, Facts>;
+    fn word_said(&self) -> Option<Word> {
+        self.word.map(|join| Word { join, at: Some(self.stamp.clone()) })
+    }
+
+    /// Every identifier, people first.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &'a Identifier> {
+        self.people.iter().chain(self.accounts)
+    }
+
+    /// The identifiers that the event states (or shows) to be one with this one.
+    fn group_of(&self, identifier: &Identifier) -> &'a [Identifier] {
+        if self.people.contains(identifier) {
+            self.people
+        } else if self.links_accounts {
+            self.accounts
+        } else {
+            &[]
+        }
+    }
+
+    /// The links of an identifier to the others of its group.
+    pub(crate) fn links(&self, of: &Identifier, earliest_ms: Option<i64>, word: Option<&Word>) -> Vec<LinkFact> {
+        if earliest_ms.is_none() && word.is_none() {
+            return Vec::new();
+        }
+        let link = |other| {
+            let ((a, _), (b, _)) = crate::keys::ordered(of, other);
+            LinkFact { a: Some(a.clone()), b: Some(b.clone()), earliest_ms, word: word.cloned(), generation: 0 }
+        };
+        self.group_of(of).iter().filter(|other| *other != of).map(link).collect()
+    }
+
+    /// Who the traits are about.
+    pub(crate) fn bearer(&self) -> Option<&'a Identifier> {
+        bearer(self.people, self.accounts, self.links_accounts)
+    }
+}
 
 impl Core {
     /// Handles an event at its primary identifier, or a version at its milestone.
@@ -100,166 +147,135 @@ impl Core {
             return self.version(cx, &event, version);
         }
         let said = Statement::of(&event);
-        let Some(primary) = said.primary() else { return Ok(()) };
-        let mut node = self.meet(cx, primary)?;
-        let mut news = News::new();
-        let own = self.own_news(cx, &mut node, &said, &mut news)?;
-        let steady = own == Facts::default() && node.state.placement.is_some() && self.dirty.is_empty();
-        self.report(cx, &mut node, own)?;
-        for facts in news.into_values() {
-            let about = facts.about.clone().unwrap_or_default();
-            self.tell(cx, &about, Body::Facts(facts));
-        }
-        let hash = node.hash;
-        if let Some(What::Touch(touch)) = event.body {
-            let touch = item::What::Touch(StoredTouch { event_id: event.event_id, time_ms: event.time_ms, touch: Some(touch) });
-            if steady {
-                pass_from(cx, &mut node, touch);
-            } else {
-                self.bring(cx, hash, touch);
-            }
-        }
-        node.save(cx.state);
-        Ok(())
-    }
-
-    /// Notes at the primary identifier what the event says; returns what is new about the primary itself, and adds what is new about
-    /// others to `news`.
-    fn own_news(
-        &mut self,
-        cx: &mut Context<'_>,
-        node: &mut Node,
-        said: &Statement<'_>,
-        news: &mut News,
-    ) -> Result<Facts, StateError> {
-        let mut own = Facts::default();
-        if said.word != Some(false) && merge_earliest(&mut node.state.earliest_ms, Some(said.time_ms)) {
-            node.touch(true);
-            own.earliest_ms = Some(said.time_ms);
-        }
-        if merge_assertion(&mut node.state.assertion, said.assertion().as_ref()) {
-            node.touch(true);
-            own.assertion = said.assertion();
-        }
-        if merge_consent(&mut node.state.consent, said.consent_fact().as_ref()) {
-            node.touch(true);
-            own.consent = said.consent_fact();
-        }
-        self.trait_news(cx, node, said, &mut own, news)?;
-        self.link_news(cx, node, said.people, said, &mut own, news)?;
-        if said.links_accounts {
-            self.link_news(cx, node, said.accounts, said, &mut own, news)?;
-        }
-        // Accounts that the event links are told when they were seen with their links.
-        if !said.people.is_empty() || !said.links_accounts {
-            for account in said.accounts.iter().filter(|account| **account != node.identifier) {
-                if node.add_account_report(cx.state, account.hash(), said.time_ms)? {
-                    merge_earliest(&mut about(news, account).earliest_ms, Some(said.time_ms));
-                }
-            }
-        }
-        Ok(own)
-    }
-
-    fn trait_news(
-        &mut self,
-        cx: &mut Context<'_>,
-        node: &Node,
-        said: &Statement<'_>,
-        own: &mut Facts,
-        news: &mut News,
-    ) -> Result<(), StateError> {
-        let Some(bearer) = said.bearer().filter(|_| !said.traits.is_empty()) else { return Ok(()) };
-        if *bearer != node.identifier {
-            about(news, bearer).traits = said.trait_facts();
+        if let Some(What::Erase(_)) = &event.body {
+            self.erase(cx, said.people, said.time_ms);
             return Ok(());
         }
-        for fact in said.trait_facts() {
-            if node.add_trait(cx.state, &fact)? {
-                own.traits.push(fact);
+        let Some(primary) = said.primary() else { return Ok(()) };
+        let mut node = self.meet(cx, primary)?;
+        let mention = said.mention();
+        let Some(steady) = self.hear(cx, &mut node, mention, &said)? else {
+            cx.outbox.observe(&metrics::ERASED, "event", 1);
+            node.save(cx.state);
+            return Ok(());
+        };
+        let steady = steady && node.state.placement.is_some() && self.dirty.is_empty();
+        if let Some(What::Touch(touch)) = event.body {
+            let mention = mention.map_or(0, short);
+            let touch = StoredTouch { event_id: event.event_id, time_ms: event.time_ms, touch: Some(touch), mention };
+            if steady {
+                pass_from(cx, &mut node, item::What::Touch(touch));
+            } else {
+                self.bring(cx, node.identifier.clone(), item::What::Touch(touch));
             }
         }
-        Ok(())
-    }
-
-    fn link_news(
-        &mut self,
-        cx: &mut Context<'_>,
-        node: &mut Node,
-        group: &[Identifier],
-        said: &Statement<'_>,
-        own: &mut Facts,
-        news: &mut News,
-    ) -> Result<(), StateError> {
-        for (at, a) in group.iter().enumerate() {
-            for b in group.iter().skip(at + 1) {
-                let link = said.link(a, b);
-                let mine = *a == node.identifier || *b == node.identifier;
-                let new = if mine { node.add_link(cx.state, &link, &self.rules)? } else { node.add_report(cx.state, &link)? };
-                if !new {
-                    continue;
-                }
-                for end in [a, b] {
-                    let facts = if *end == node.identifier { &mut *own } else { about(news, end) };
-                    facts.links.push(link.clone());
-                    if *end != node.identifier {
-                        merge_earliest(&mut facts.earliest_ms, link.earliest_ms);
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Handles news at the identifier they are about, or on their way up from it.
-    pub(crate) fn facts(&mut self, cx: &mut Context<'_>, to: &Identifier, facts: Facts) -> Result<(), StateError> {
-        let mut node = self.meet(cx, to)?;
-        let facts = if facts.about.as_ref() == Some(to) { self.sift(cx, &mut node, facts)? } else { facts };
-        self.report(cx, &mut node, facts)?;
         node.save(cx.state);
         Ok(())
     }
 
-    /// Keeps of the facts about an identifier what is news to it.
-    fn sift(&mut self, cx: &mut Context<'_>, node: &mut Node, said: Facts) -> Result<Facts, StateError> {
-        let mut news = Facts::default();
-        if merge_earliest(&mut node.state.earliest_ms, said.earliest_ms) {
-            node.touch(true);
-            news.earliest_ms = said.earliest_ms;
+    /// Keeps of the event what is new, and claims it; returns whether nothing was, and `None` where the event is void.
+    fn hear(
+        &mut self,
+        cx: &mut Context<'_>,
+        node: &mut Node,
+        mention: Option<Hash128>,
+        said: &Statement<'_>,
+    ) -> Result<Option<bool>, StateError> {
+        let known = node.sighting(cx.state, mention)?;
+        let new = known.is_none();
+        let mut sighting = match known {
+            Some(known) => known,
+            None => Sighting { erased_ms: self.erased_of(cx, node, said.people)?, ..Sighting::default() },
+        };
+        if sighting.erased_ms.is_some_and(|until_ms| said.time_ms <= until_ms) {
+            return Ok(None);
         }
-        if merge_assertion(&mut node.state.assertion, said.assertion.as_ref()) {
-            node.touch(true);
-            news.assertion = said.assertion;
-        }
-        if merge_consent(&mut node.state.consent, said.consent.as_ref()) {
-            node.touch(true);
-            news.consent = said.consent;
-        }
-        for fact in said.traits {
-            if node.add_trait(cx.state, &fact)? {
+        let before = if new { None } else { first_seen(&sighting) };
+        let changed = said.word != Some(false) && see(&mut sighting, said.time_ms);
+        let mut news = News {
+            seen: first_seen(&sighting) != before,
+            word: merge_word(&mut sighting.word, said.word_said().as_ref()),
+            assertion: merge_assertion(&mut sighting.assertion, said.assertion().as_ref()),
+            consent: merge_consent(&mut sighting.consent, said.consent_fact().as_ref()),
+            traits: Vec::new(),
+        };
+        for fact in said.trait_facts() {
+            if node.add_mention_trait(cx.state, mention, &fact)? {
                 news.traits.push(fact);
             }
         }
-        for link in said.links {
-            if node.add_link(cx.state, &link, &self.rules)? {
-                news.links.push(link);
+        if new && is_void(&sighting) && said.traits.is_empty() {
+            return Ok(Some(true));
+        }
+        if let (true, Some(hash)) = (new, mention) {
+            let (identifiers, account_identifiers) = (said.people.to_vec(), said.accounts.to_vec());
+            let mention = Mention { identifiers, account_identifiers, links_accounts: said.links_accounts };
+            node.put_mention(cx.state, hash, &mention);
+        }
+        let told = new || news.seen || news.word || news.assertion || news.consent || !news.traits.is_empty();
+        if changed || told {
+            node.put_sighting(cx.state, mention, Some(sighting.clone()));
+        }
+        if told {
+            self.claim_all(cx, node, said, &sighting, &news, new)?;
+        }
+        Ok(Some(!told))
+    }
+
+    /// Claims what is new: of the primary itself at once, of the others by message.
+    fn claim_all(
+        &mut self,
+        cx: &mut Context<'_>,
+        node: &mut Node,
+        said: &Statement<'_>,
+        sighting: &Sighting,
+        news: &News,
+        new: bool,
+    ) -> Result<(), StateError> {
+        let earliest_ms = first_seen(sighting).filter(|_| news.seen);
+        let word = sighting.word.as_ref().filter(|_| news.word);
+        for about in said.all() {
+            let own = *about == node.identifier;
+            let mut claim = Claim { earliest_ms, links: said.links(about, earliest_ms, word), ..Claim::default() };
+            if own && news.assertion {
+                claim.assertion.clone_from(&sighting.assertion);
+            }
+            if own && news.consent {
+                claim.consent.clone_from(&sighting.consent);
+            }
+            if said.bearer() == Some(about) {
+                claim.traits.clone_from(&news.traits);
+            }
+            if own {
+                let facts = self.take_in(cx, node, &claim)?;
+                self.report(cx, node, facts)?;
+            } else if new || claim != Claim::default() {
+                self.claim_of(cx, node, about, claim)?;
             }
         }
-        Ok(news)
+        Ok(())
     }
-}
 
-/// The news about an identifier, to be added to.
-fn about<'a>(news: &'a mut News, identifier: &Identifier) -> &'a mut Facts {
-    news.entry(identifier.hash()).or_insert_with(|| Facts { about: Some(identifier.clone()), ..Facts::default() })
-}
+    /// Tells an identifier what this one says of it.
+    pub(crate) fn claim_of(
+        &mut self,
+        cx: &mut Context<'_>,
+        node: &Node,
+        about: &Identifier,
+        claim: Claim,
+    ) -> Result<(), StateError> {
+        let erased_ms = node.erased_ms(cx.state, about.hash())?;
+        let claim = Claim { about: Some(about.clone()), by: Some(node.identifier.clone()), erased_ms, ..claim };
+        self.tell(cx, about, Body::Claim(claim));
+        Ok(())
+    }
 
-/// Merges a link into a list that holds each pair once.
-pub(crate) fn collect_link(links: &mut Vec<LinkFact>, said: LinkFact) {
-    match links.iter_mut().find(|known| known.a == said.a && known.b == said.b) {
-        Some(known) => {
-            merge_link(known, &said);
+    /// The latest erasure of any of these people, as far as the node has heard.
+    fn erased_of(&self, cx: &mut Context<'_>, node: &Node, people: &[Identifier]) -> Result<Option<i64>, StateError> {
+        let mut latest = None;
+        for identifier in people {
+            latest = latest.max(node.erased_ms(cx.state, identifier.hash())?);
         }
-        None => links.push(said),
+        Ok(latest)
     }
 }

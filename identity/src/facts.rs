@@ -3,7 +3,9 @@
 //! Every `merge_*` takes what is known and what is said, makes the known the union of both (a minimum, a maximum, or both), and
 //! returns whether anything was news. They commute, associate and are idempotent: that is why arrival order cannot matter.
 
-use tributary_proto::{AccountIs, Assertion, ConsentFact, LinkFact, Member, Placement, Stamp, TraitFact};
+use std::cmp::Ordering;
+
+use tributary_proto::{AccountIs, Assertion, Claim, ConsentFact, LinkFact, Member, Placement, Stamp, TraitFact, Word};
 use tributary_runtime::planted::planted;
 
 /// The order of statements: by event time, then event hash.
@@ -86,13 +88,16 @@ pub fn merge_traits(known: &mut Vec<TraitFact>, said: &[TraitFact]) -> bool {
     news
 }
 
-/// Keeps the earliest sighting and the latest word of a pair; of two words in the same event, the one that forbids.
+/// Keeps the earliest sighting and the latest word of a pair.
 pub fn merge_link(known: &mut LinkFact, said: &LinkFact) -> bool {
-    let seen = merge_earliest(&mut known.earliest_ms, said.earliest_ms);
-    let told = merge_latest(&mut known.word, said.word.as_ref(), |said, known| {
+    merge_earliest(&mut known.earliest_ms, said.earliest_ms) | merge_word(&mut known.word, said.word.as_ref())
+}
+
+/// Keeps the later word; of two in the same event, the one that forbids.
+pub fn merge_word(known: &mut Option<Word>, said: Option<&Word>) -> bool {
+    merge_latest(known, said, |said, known| {
         (stamp_key(said.at.as_ref()), !said.join) > (stamp_key(known.at.as_ref()), !known.join)
-    });
-    seen | told
+    })
 }
 
 /// Whether the pair was seen together (or stated to be one) and is not forbidden.
@@ -114,18 +119,49 @@ fn epoch(of: Option<&Placement>) -> Option<u64> {
     of.map(|placement| placement.epoch)
 }
 
-/// Unites all that is known of a member.
+/// Unites all that is known of a member. What a higher generation says replaces what a lower one said: something was taken back.
 pub fn merge_member(known: &mut Member, said: &Member) -> bool {
     if epoch(said.told.as_ref()) > epoch(known.told.as_ref()) {
         known.told = said.told.clone();
     }
+    match said.generation.cmp(&known.generation) {
+        Ordering::Less => return false,
+        Ordering::Greater => {
+            let (told, quarantined) = (known.told.take(), known.quarantined);
+            *known = Member { told, quarantined, ..said.clone() };
+            return true;
+        }
+        Ordering::Equal => {}
+    }
     let shared = said.shared && !known.shared;
+    let present = said.present && !known.present;
     known.shared |= said.shared;
+    known.present |= said.present;
     merge_earliest(&mut known.earliest_ms, said.earliest_ms)
         | merge_assertion(&mut known.assertion, said.assertion.as_ref())
         | merge_consent(&mut known.consent, said.consent.as_ref())
         | merge_traits(&mut known.traits, &said.traits)
         | shared
+        | present
+}
+
+/// Unites two claims of one speaker, or of several.
+pub fn merge_claim(known: &mut Claim, said: &Claim) -> bool {
+    let mut news = false;
+    for link in &said.links {
+        match known.links.iter_mut().find(|have| have.a == link.a && have.b == link.b) {
+            Some(have) => news |= merge_link(have, link),
+            None => {
+                known.links.push(link.clone());
+                news = true;
+            }
+        }
+    }
+    merge_earliest(&mut known.earliest_ms, said.earliest_ms)
+        | merge_assertion(&mut known.assertion, said.assertion.as_ref())
+        | merge_consent(&mut known.consent, said.consent.as_ref())
+        | merge_traits(&mut known.traits, &said.traits)
+        | news
 }
 
 /// Keeps the newer answer of an account identifier.
@@ -140,7 +176,7 @@ pub fn merge_account(known: &mut AccountIs, said: &AccountIs) -> bool {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use tributary_proto::{Identifier, Trait, Word};
+    use tributary_proto::{Identifier, Trait};
 
     use super::*;
 
@@ -169,11 +205,12 @@ mod tests {
             prop::option::of(consent),
             prop::collection::vec(fact, 0..3),
             any::<bool>(),
+            0u64..3,
         )
-            .prop_map(|(earliest_ms, assertion, consent, traits, shared)| {
+            .prop_map(|(earliest_ms, assertion, consent, traits, shared, generation)| {
                 let mut sorted = Vec::new();
                 merge_traits(&mut sorted, &traits);
-                Member { earliest_ms, assertion, consent, traits: sorted, shared, ..Member::default() }
+                Member { earliest_ms, assertion, consent, traits: sorted, shared, generation, ..Member::default() }
             })
     }
 

@@ -3,29 +3,40 @@
 //! | actor | sub-key | value |
 //! |---|---|---|
 //! | `i` identifier | `n` | [`IdentifierState`](tributary_proto::IdentifierState) |
-//! | | `l` other | [`LinkFact`](tributary_proto::LinkFact) between this and the other identifier |
-//! | | `r` a b | [`LinkFact`](tributary_proto::LinkFact) between two others, as this one has reported it |
-//! | | `e` account | [`Member`](tributary_proto::Member): the earliest time this one has reported of an account identifier |
-//! | | `t` name | [`TraitFact`](tributary_proto::TraitFact) stated under this identifier |
-//! | | `u` subscriber | [`Identifier`] to be told this account's id |
-//! | root, as well | `m` member | [`Member`](tributary_proto::Member) |
-//! | | `k` a b | [`LinkFact`](tributary_proto::LinkFact) with an end among the members |
+//! | as speaker | `v` mention | [`Sighting`](tributary_proto::Sighting) of events that name several identifiers |
+//! | | `w` mention | [`Mention`](tributary_proto::Mention): which identifiers those are |
+//! | | `q` mention name | [`TraitFact`](tributary_proto::TraitFact) stated in them (mention 0: in events that name nobody else) |
+//! | | `x` identifier | [`Erasure`](tributary_proto::Erasure) of one it was named with |
+//! | as spoken of | `c` speaker | [`Claim`](tributary_proto::Claim) of another identifier or a milestone |
+//! | | `l` other | [`LinkFact`](tributary_proto::LinkFact) between this and the other identifier, by all claims |
+//! | | `t` name | [`TraitFact`](tributary_proto::TraitFact), by all claims |
+//! | | `u` subscriber | [`Subscribe`](tributary_proto::Subscribe): who is to be told this account's id |
+//! | as root | `m` member | [`Member`](tributary_proto::Member) |
+//! | | `k` a b, `k` b a | [`LinkFact`](tributary_proto::LinkFact) with an end among the members, to be found from either end |
 //! | | `a` account | [`AccountIs`](tributary_proto::AccountIs), latest answer |
 //! | | `s` account member | [`Subscribe`](tributary_proto::Subscribe) that was sent |
 //! | | `p` id | [`Published`](tributary_proto::Published) profile or account |
 //! | `m` milestone | `n` | [`MilestoneState`](tributary_proto::MilestoneState) |
+//! | | `v` version | [`Event`](tributary_proto::Event) that reported it |
+//! | | `x` identifier | [`Erasure`](tributary_proto::Erasure) of one that a version names |
 
 use tributary_proto::{Hash128, Identifier};
 use tributary_runtime::state::ActorKey;
 
 /// Sub-key of an actor's own record.
 pub const NODE: &[u8] = b"n";
+/// First byte of the sub-keys of sightings, and of a milestone's versions.
+pub const SIGHTING: u8 = b'v';
+/// First byte of the sub-keys of mentions.
+pub const MENTION: u8 = b'w';
+/// First byte of the sub-keys of traits by mention.
+pub const MENTION_TRAIT: u8 = b'q';
+/// First byte of the sub-keys of erasures heard of.
+pub const ERASURE: u8 = b'x';
+/// First byte of the sub-keys of claims.
+pub const CLAIM: u8 = b'c';
 /// First byte of the sub-keys of an identifier's links.
 pub const LINK: u8 = b'l';
-/// First byte of the sub-keys of links that were reported for others.
-pub const REPORTED: u8 = b'r';
-/// First byte of the sub-keys of account identifiers that were reported.
-pub const REPORTED_ACCOUNT: u8 = b'e';
 /// First byte of the sub-keys of traits.
 pub const TRAIT: u8 = b't';
 /// First byte of the sub-keys of subscribers.
@@ -65,6 +76,13 @@ pub fn two(tag: u8, first: Hash128, second: Hash128) -> Vec<u8> {
     key.push(tag);
     key.extend_from_slice(&first.to_bytes());
     key.extend_from_slice(&second.to_bytes());
+    key
+}
+
+/// The sub-key of a trait stated in the events of a mention.
+pub fn mention_trait(mention: Hash128, name: &str) -> Vec<u8> {
+    let mut key = one(MENTION_TRAIT, mention);
+    key.extend_from_slice(name.as_bytes());
     key
 }
 

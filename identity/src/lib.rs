@@ -13,29 +13,34 @@
 //! let cookie = Identifier::new("anonymous_id", "", "cookie-7f3a");
 //! let email = Identifier::new("email", "", "zhang@b-corp.example");
 //! let mut members: Vec<_> = [&cookie, &email]
-//!     .map(|of| (of.hash(), Member { identifier: Some(of.clone()), ..Member::default() }))
+//!     .map(|of| (of.hash(), Member { identifier: Some(of.clone()), present: true, ..Member::default() }))
 //!     .into();
 //! members.sort_by_key(|(hash, _)| *hash);
-//! let link = LinkFact { a: Some(cookie), b: Some(email), earliest_ms: Some(1), word: None };
+//! let link = LinkFact { a: Some(cookie), b: Some(email), earliest_ms: Some(1), ..LinkFact::default() };
 //!
 //! let rules = Settings::default().compile().expect("the defaults are valid");
 //! assert_eq!(cluster(&members, &[link], &rules).profiles, [[0, 1]]);
 //! ```
 
 pub mod cluster;
+pub mod explain;
 pub mod facts;
 pub mod keys;
+pub mod mention;
 pub mod metrics;
 pub mod settings;
 pub mod stage;
 pub mod view;
 
+mod claim;
 mod component;
 mod core;
+mod erase;
 mod event;
 mod milestone;
 mod node;
 mod placement;
+mod recompute;
 mod root;
 
 pub use settings::{Rules, Settings, SettingsError};

@@ -16,12 +16,12 @@ pub static IDENTIFIERS: Metric = Metric {
     label: "",
     help: "Identifiers seen for the first time.",
 };
-/// Size of components.
-pub static COMPONENT_MEMBERS: Metric = Metric {
-    name: "tributary_identity_component_members",
+/// Size of clusters.
+pub static CLUSTER_MEMBERS: Metric = Metric {
+    name: "tributary_identity_cluster_members",
     kind: MetricKind::Histogram,
     label: "",
-    help: "Identifiers in a component that was computed again. Thousands: look for a value that many people share.",
+    help: "Identifiers in a cluster that was computed again. Thousands: look for a value that many people share.",
 };
 /// Placements told.
 pub static PLACEMENTS: Metric = Metric {
@@ -37,13 +37,20 @@ pub static SHARED: Metric = Metric {
     label: "",
     help: "Identifiers found to be shared by too many people; they join nobody from then on.",
 };
-/// Quarantined members.
+/// Identifiers that came into quarantine or out of it.
 pub static QUARANTINED: Metric = Metric {
-    name: "tributary_identity_quarantined_members",
-    kind: MetricKind::Gauge,
-    label: "",
-    help: "Identifiers in clusters over the limit, in the component computed last. Above 0: look at identity.max_cluster.",
+    name: "tributary_identity_quarantined_total",
+    kind: MetricKind::Counter,
+    label: "outcome",
+    help: "Identifiers whose cluster has become larger than identity.max_cluster (entered) or no longer is (left). More entered than left: look for the profiles published with quarantined.",
+};
+/// Void events.
+pub static ERASED: Metric = Metric {
+    name: "tributary_identity_erased_total",
+    kind: MetricKind::Counter,
+    label: "what",
+    help: "Events refused because they name an identifier that is erased up to a later time (event), and milestone versions among them (version).",
 };
 
 /// All metrics of this crate.
-pub static ALL: [&Metric; 6] = [&MERGES, &IDENTIFIERS, &COMPONENT_MEMBERS, &PLACEMENTS, &SHARED, &QUARANTINED];
+pub static ALL: [&Metric; 7] = [&MERGES, &IDENTIFIERS, &CLUSTER_MEMBERS, &PLACEMENTS, &SHARED, &QUARANTINED, &ERASED];

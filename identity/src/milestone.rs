@@ -1,20 +1,46 @@
 //! A milestone decides what it is from all its versions, and tells its anchor.
 //!
-//! Of every field the latest version that gives it wins, by (version time, event hash); so the milestone is a function of the set of
-//! its versions, and an amendment that arrives before what it amends is not lost.
+//! The versions are kept, so that it is a function of their set: of every field the latest version that gives it wins, by (version
+//! time, event-id hash); an amendment that arrives before what it amends is not lost, and an erasure takes out what it voids.
 
 use std::collections::BTreeMap;
 
 use tributary_proto::identity_message::Body;
-use tributary_proto::{Event, Facts, Hash128, Identifier, Milestone, MilestoneState, MilestoneVersion, Register, Track};
+use tributary_proto::{
+    Claim, Erased, Erasure, Event, Hash128, Identifier, Message, Milestone, MilestoneState, MilestoneVersion, Stamp, Track,
+};
 use tributary_runtime::planted::planted;
 use tributary_runtime::stage::Context;
-use tributary_runtime::state::{StateError, get_message, put_message};
+use tributary_runtime::state::{ActorKey, State, StateError, get_message, put_message, scan_messages};
 
 use crate::core::Core;
-use crate::event::{Statement, collect_link};
-use crate::facts::merge_earliest;
+use crate::event::Statement;
+use crate::facts::{merge_claim, merge_earliest};
 use crate::keys;
+use crate::mention::seen_at;
+use crate::metrics;
+
+/// A field of which the latest statement wins.
+#[derive(Default)]
+struct Register {
+    at: Option<Stamp>,
+    number: i64,
+    text: String,
+    identifier: Option<Identifier>,
+}
+
+/// The winner of each field.
+#[derive(Default)]
+struct Standing {
+    kind: String,
+    object_id: String,
+    earliest_ms: Option<i64>,
+    occurred_at: Option<Register>,
+    value: Option<Register>,
+    withdrawn: Option<Register>,
+    /// The latest version that names somebody: its account, else its primary identifier.
+    anchor: Option<Register>,
+}
 
 impl Core {
     /// Handles a version of a milestone.
@@ -25,117 +51,192 @@ impl Core {
         version: &MilestoneVersion,
     ) -> Result<(), StateError> {
         let said = Statement::of(event);
-        self.spread(cx, &said);
-        let actor = keys::milestone(&version.milestone_id);
-        let known: Option<MilestoneState> = get_message(cx.state, &actor, keys::NODE)?;
-        let mut state = known.unwrap_or_else(|| MilestoneState {
-            kind: version.kind.clone(),
-            object_id: version.object_id.clone(),
-            earliest_ms: i64::MAX,
-            ..MilestoneState::default()
-        });
-        if learn(&mut state, version, &said) {
-            self.announce(cx, &version.milestone_id, &mut state);
-            put_message(cx.state, &actor, keys::NODE, &state);
+        let id = version.milestone_id.as_str();
+        let actor = keys::milestone(id);
+        let erased_ms = erased_of(cx.state, &actor, said.people)?;
+        if erased_ms.is_some_and(|until_ms| said.time_ms <= until_ms) {
+            cx.outbox.observe(&metrics::ERASED, "version", 1);
+            return Ok(());
         }
+        let sub = keys::one(keys::SIGHTING, Hash128::of(&event.encode_to_vec()));
+        if cx.state.get(&actor, &sub)?.is_some() {
+            return Ok(());
+        }
+        put_message(cx.state, &actor, &sub, event);
+        for about in said.all() {
+            if let Some(claim) = claim(&said, about, erased_ms) {
+                self.tell_claim(cx, id, about, claim)?;
+            }
+        }
+        self.announce(cx, id, false)
+    }
+
+    /// An identifier that versions name is erased.
+    pub(crate) fn void_versions(&mut self, cx: &mut Context<'_>, message: &Erased) -> Result<(), StateError> {
+        let Some(about) = &message.about else { return Ok(()) };
+        let (id, until_ms) = (message.milestone_id.as_str(), message.until_ms);
+        let actor = keys::milestone(id);
+        let one = std::slice::from_ref(about);
+        if erased_of(cx.state, &actor, one)?.is_some_and(|known| known >= until_ms) {
+            return Ok(());
+        }
+        let erasure = Erasure { mention: 0, until_ms };
+        put_message(cx.state, &actor, &keys::one(keys::ERASURE, about.hash()), &erasure);
+        let mut affected: BTreeMap<Hash128, Identifier> = BTreeMap::new();
+        let (mut left, mut voided) = (Vec::new(), false);
+        for (sub, event) in versions(cx.state, &actor)? {
+            let named = event.identifiers.contains(about);
+            if named {
+                let all = event.identifiers.iter().chain(&event.account_identifiers);
+                affected.extend(all.map(|named| (named.hash(), named.clone())));
+            }
+            if named && event.time_ms <= until_ms {
+                voided = true;
+                cx.state.delete(&actor, &sub);
+            } else {
+                left.push(event);
+            }
+        }
+        for about in affected.values() {
+            let mut all: Option<Claim> = None;
+            for event in &left {
+                let said = Statement::of(event);
+                let erased_ms = erased_of(cx.state, &actor, said.people)?;
+                if let Some(claim) = claim(&said, about, erased_ms) {
+                    merge_claim(all.get_or_insert_default(), &claim);
+                }
+            }
+            let nothing = all.is_none();
+            self.tell_claim(cx, id, about, Claim { anew: true, nothing, ..all.unwrap_or_default() })?;
+        }
+        if voided { self.announce(cx, id, true) } else { Ok(()) }
+    }
+
+    fn tell_claim(
+        &mut self,
+        cx: &mut Context<'_>,
+        milestone_id: &str,
+        about: &Identifier,
+        claim: Claim,
+    ) -> Result<(), StateError> {
+        let erased_ms = erased_of(cx.state, &keys::milestone(milestone_id), std::slice::from_ref(about))?;
+        let claim = Claim { about: Some(about.clone()), milestone_id: milestone_id.to_owned(), erased_ms, ..claim };
+        self.tell(cx, about, Body::Claim(claim));
         Ok(())
     }
 
-    /// Tells the identifiers of the event what it says of them; each keeps what is news to it.
-    fn spread(&mut self, cx: &mut Context<'_>, said: &Statement<'_>) {
-        let mut news: BTreeMap<Hash128, Facts> = BTreeMap::new();
-        for identifier in said.people.iter().chain(said.accounts) {
-            let facts = news.entry(identifier.hash()).or_default();
-            facts.about = Some(identifier.clone());
-            facts.earliest_ms = Some(said.time_ms);
-        }
-        for (at, a) in said.people.iter().enumerate() {
-            for b in said.people.iter().skip(at + 1) {
-                for end in [a, b] {
-                    if let Some(facts) = news.get_mut(&end.hash()) {
-                        collect_link(&mut facts.links, said.link(a, b));
-                    }
-                }
-            }
-        }
-        if let Some(facts) = said.primary().and_then(|primary| news.get_mut(&primary.hash())) {
-            facts.assertion = said.assertion();
-            facts.traits = said.trait_facts();
-        }
-        for facts in news.into_values() {
-            let about = facts.about.clone().unwrap_or_default();
-            self.tell(cx, &about, Body::Facts(facts));
-        }
-    }
-
     /// Tells the anchor how the milestone stands, and a former anchor that it is no longer his.
-    fn announce(&mut self, cx: &mut Context<'_>, milestone_id: &str, state: &mut MilestoneState) {
-        let Some(anchor) = state.anchor.as_ref().and_then(|register| register.identifier.clone()) else { return };
-        let now = stands(milestone_id, state);
-        let former = state.told_anchor.clone().filter(|former| *former != anchor);
-        if former.is_none() && state.told.as_ref() == Some(&now) {
-            return;
+    fn announce(&mut self, cx: &mut Context<'_>, milestone_id: &str, erased: bool) -> Result<(), StateError> {
+        let actor = keys::milestone(milestone_id);
+        let mut state: MilestoneState = get_message(cx.state, &actor, keys::NODE)?.unwrap_or_default();
+        let mut standing = Standing::default();
+        for (_, event) in versions(cx.state, &actor)? {
+            standing.learn(&event);
+        }
+        let anchor = standing.anchor.as_ref().and_then(|register| register.identifier.clone());
+        let now = anchor.is_some().then(|| standing.milestone(milestone_id));
+        let former = state.told_anchor.clone().filter(|former| Some(former) != anchor.as_ref());
+        if (former.is_none() && state.told == now) || (anchor.is_none() && former.is_none()) {
+            return Ok(());
         }
         state.stamp += u64::from(!planted("stamp_not_raised"));
         let track = |about: &Identifier, milestone: Option<Milestone>| {
-            Body::Track(Track {
-                about: Some(about.clone()),
-                stamp: state.stamp,
-                milestone_id: milestone_id.to_owned(),
-                milestone,
-            })
+            let (about, milestone_id) = (Some(about.clone()), milestone_id.to_owned());
+            Body::Track(Track { about, stamp: state.stamp, milestone_id, milestone, erased })
         };
         if let Some(former) = former.as_ref().filter(|_| !planted("former_anchor_not_told")) {
-            self.tell(cx, former, track(former, None));
+            // Where no version is left, the anchor has it as withdrawn: its credit is to be taken back, and nothing else stays of it.
+            let (kind, object_id) = milestone_id.split_once(':').unwrap_or((milestone_id, ""));
+            let nothing = Milestone {
+                milestone_id: milestone_id.to_owned(),
+                kind: kind.to_owned(),
+                object_id: object_id.to_owned(),
+                withdrawn: true,
+                ..Milestone::default()
+            };
+            self.tell(cx, former, track(former, anchor.is_none().then_some(nothing)));
         }
-        self.tell(cx, &anchor, track(&anchor, Some(now.clone())));
-        state.told_anchor = Some(anchor);
-        state.told = Some(now);
+        if let Some(anchor) = &anchor {
+            self.tell(cx, anchor, track(anchor, now.clone()));
+        }
+        state.told_anchor = anchor;
+        state.told = now;
+        put_message(cx.state, &actor, keys::NODE, &state);
+        Ok(())
     }
 }
 
-/// The milestone as its versions have it.
-fn stands(milestone_id: &str, state: &MilestoneState) -> Milestone {
-    Milestone {
-        milestone_id: milestone_id.to_owned(),
-        kind: state.kind.clone(),
-        object_id: state.object_id.clone(),
-        time_ms: state.occurred_at.as_ref().map_or(state.earliest_ms, |register| register.number),
-        value_minor: state.value.as_ref().map_or(0, |register| register.number),
-        currency: state.value.as_ref().map_or(String::new(), |register| register.text.clone()),
-        withdrawn: state.withdrawn.as_ref().is_some_and(|register| register.number != 0),
+/// The latest erasure of any of these people, as far as the milestone has heard.
+fn erased_of(state: &mut dyn State, actor: &ActorKey, people: &[Identifier]) -> Result<Option<i64>, StateError> {
+    let mut latest = None;
+    for identifier in people {
+        let erasure: Option<Erasure> = get_message(state, actor, &keys::one(keys::ERASURE, identifier.hash()))?;
+        latest = latest.max(erasure.map(|erasure| erasure.until_ms));
     }
+    Ok(latest)
 }
 
-/// Adds a version; returns whether anything was news.
-fn learn(state: &mut MilestoneState, version: &MilestoneVersion, said: &Statement<'_>) -> bool {
-    let at = Some(said.stamp.clone());
-    let mut earliest = Some(state.earliest_ms);
-    let earlier = merge_earliest(&mut earliest, Some(said.time_ms));
-    state.earliest_ms = earliest.unwrap_or(said.time_ms);
-    let occurred = version.occurred_at_ms.map(|number| Register { at: at.clone(), number, ..Register::default() });
-    let value =
-        version.value_minor.map(|number| Register { at: at.clone(), number, text: version.currency.clone(), identifier: None });
-    let withdrawn = Register { at: at.clone(), number: i64::from(version.withdrawn), ..Register::default() };
-    let anchor = said.accounts.first().or(said.people.first());
-    let anchor = anchor.map(|identifier| Register { at, identifier: Some(identifier.clone()), ..Register::default() });
-    latest(&mut state.occurred_at, occurred)
-        | latest(&mut state.value, value)
-        | latest(&mut state.withdrawn, Some(withdrawn))
-        | latest(&mut state.anchor, anchor)
-        | earlier
+/// The versions kept, with their sub-keys.
+fn versions(state: &mut dyn State, actor: &ActorKey) -> Result<Vec<(Vec<u8>, Event)>, StateError> {
+    scan_messages(state, actor, &[keys::SIGHTING])
+}
+
+/// What a version says of an identifier; `None` where it is no sighting and says nothing else.
+fn claim(said: &Statement<'_>, about: &Identifier, erased_ms: Option<i64>) -> Option<Claim> {
+    let earliest_ms = seen_at(said.time_ms, erased_ms);
+    let assertion = said.assertion();
+    if !said.all().any(|named| named == about) || (earliest_ms.is_none() && assertion.is_none() && said.traits.is_empty()) {
+        return None;
+    }
+    let links = said.links(about, earliest_ms, None);
+    let mut claim = Claim { earliest_ms, links, ..Claim::default() };
+    if said.primary() == Some(about) {
+        claim.assertion = assertion;
+        claim.traits = said.trait_facts();
+        claim.traits.sort_by(|a, b| crate::facts::trait_name(a).cmp(crate::facts::trait_name(b)));
+    }
+    Some(claim)
+}
+
+impl Standing {
+    /// Adds a version.
+    fn learn(&mut self, event: &Event) {
+        let Some(tributary_proto::event::Body::Milestone(version)) = &event.body else { return };
+        let said = Statement::of(event);
+        self.kind.clone_from(&version.kind);
+        self.object_id.clone_from(&version.object_id);
+        merge_earliest(&mut self.earliest_ms, Some(said.time_ms));
+        let at = Some(said.stamp.clone());
+        let register = |number, text: &str| Some(Register { at: at.clone(), number, text: text.to_owned(), identifier: None });
+        latest(&mut self.occurred_at, version.occurred_at_ms.and_then(|time_ms| register(time_ms, "")));
+        latest(&mut self.value, version.value_minor.and_then(|value| register(value, &version.currency)));
+        latest(&mut self.withdrawn, register(i64::from(version.withdrawn), ""));
+        let anchor = said.accounts.first().or(said.people.first()).cloned();
+        latest(&mut self.anchor, anchor.map(|named| Register { at, identifier: Some(named), ..Register::default() }));
+    }
+
+    /// The milestone as its versions have it.
+    fn milestone(&self, milestone_id: &str) -> Milestone {
+        Milestone {
+            milestone_id: milestone_id.to_owned(),
+            kind: self.kind.clone(),
+            object_id: self.object_id.clone(),
+            time_ms: self.occurred_at.as_ref().map_or(self.earliest_ms.unwrap_or_default(), |register| register.number),
+            value_minor: self.value.as_ref().map_or(0, |register| register.number),
+            currency: self.value.as_ref().map_or(String::new(), |register| register.text.clone()),
+            withdrawn: self.withdrawn.as_ref().is_some_and(|register| register.number != 0),
+        }
+    }
 }
 
 /// Keeps the later statement; of two under one event id, the greater content.
-fn latest(known: &mut Option<Register>, said: Option<Register>) -> bool {
+fn latest(known: &mut Option<Register>, said: Option<Register>) {
     fn key(of: &Register) -> impl Ord {
         let identifier = of.identifier.as_ref().map(Identifier::key);
         (of.at.as_ref().map(|at| (at.time_ms, at.event_hash.clone())), of.number, of.text.clone(), identifier)
     }
-    let Some(said) = said else { return false };
-    if known.as_ref().is_some_and(|known| key(known) >= key(&said)) && !planted("version_by_arrival") {
-        return false;
+    let Some(said) = said else { return };
+    if known.as_ref().is_none_or(|known| key(known) < key(&said)) || planted("version_by_arrival") {
+        *known = Some(said);
     }
-    *known = Some(said);
-    true
 }

@@ -1,11 +1,16 @@
 //! The record of an identifier, while it is worked on.
 
-use prost::Message;
-use tributary_proto::{Hash128, Identifier, IdentifierState, LinkFact, TraitFact};
-use tributary_runtime::state::{ActorKey, State, StateError, get_message, put_message};
+use std::collections::BTreeMap;
 
-use crate::facts::{later_trait, merge_link, trait_name};
+use prost::Message;
+use tributary_proto::{
+    Claim, Erasure, Hash128, Identifier, IdentifierState, LinkFact, Mention, Placement, Sighting, Subscribe, TraitFact,
+};
+use tributary_runtime::state::{ActorKey, State, StateError, get_message, put_message, scan_messages};
+
+use crate::facts::{later_trait, merge_claim, merge_link, trait_name};
 use crate::keys;
+use crate::mention::{Mentioned, is_void};
 use crate::settings::Rules;
 
 /// An identifier and what it keeps.
@@ -17,38 +22,20 @@ pub struct Node {
     /// Its record.
     pub state: IdentifierState,
     actor: ActorKey,
-    /// Whether the state had no record of it.
-    pub new: bool,
     changed: bool,
 }
 
 impl Node {
-    /// Reads the record, or begins one: a root of its own.
+    /// Reads the record, or begins one.
     pub fn load(state: &mut dyn State, identifier: &Identifier) -> Result<Self, StateError> {
         let hash = identifier.hash();
         let actor = keys::identifier(hash);
-        let known: Option<IdentifierState> = get_message(state, &actor, keys::NODE)?;
-        let new = known.is_none();
-        if new {
+        let record: Option<IdentifierState> = get_message(state, &actor, keys::NODE)?;
+        if record.is_none() {
             state.begins(&actor);
         }
-        let record =
-            known.unwrap_or_else(|| IdentifierState { identifier: Some(identifier.clone()), ..IdentifierState::default() });
-        Ok(Self { identifier: identifier.clone(), hash, state: record, actor, new, changed: new })
-    }
-
-    /// Reads the record of a hash, if there is one.
-    pub fn load_by_hash(state: &mut dyn State, hash: Hash128) -> Result<Option<Self>, StateError> {
-        let actor = keys::identifier(hash);
-        let known: Option<IdentifierState> = get_message(state, &actor, keys::NODE)?;
-        Ok(known.map(|record| Self {
-            identifier: record.identifier.clone().unwrap_or_default(),
-            hash,
-            state: record,
-            actor,
-            new: false,
-            changed: false,
-        }))
+        let record = record.unwrap_or_default();
+        Ok(Self { identifier: identifier.clone(), hash, state: record, actor, changed: false })
     }
 
     /// Whether it is the root of its component.
@@ -72,22 +59,175 @@ impl Node {
         self.changed |= changed;
     }
 
+    /// Writes its name into the record, if an erasure has taken it out.
+    pub fn name(&mut self) {
+        if self.state.identifier.is_none() {
+            self.edit().identifier = Some(self.identifier.clone());
+        }
+    }
+
+    /// Takes its name out of the record, unless others need it as the address of their root.
+    pub fn forget_name(&mut self) {
+        if !self.is_root() || self.state.members <= 1 {
+            self.edit().identifier = None;
+        }
+    }
+
     /// Writes the record if it was changed.
-    pub fn save(self, state: &mut dyn State) {
-        if self.changed {
+    pub fn save(mut self, state: &mut dyn State) {
+        self.flush(state);
+    }
+
+    /// As [`Self::save`], and on it goes.
+    pub fn flush(&mut self, state: &mut dyn State) {
+        if std::mem::take(&mut self.changed) {
             put_message(state, &self.actor, keys::NODE, &self.state);
         }
     }
 
+    /// What is kept of the events of a mention; `None` for a mention that is new. `None` is the mention of nobody else.
+    pub fn sighting(&self, state: &mut dyn State, mention: Option<Hash128>) -> Result<Option<Sighting>, StateError> {
+        match mention {
+            Some(mention) => get_message(state, &self.actor, &keys::one(keys::SIGHTING, mention)),
+            None => Ok(self.state.alone.clone()),
+        }
+    }
+
+    /// Writes what is kept of the events of a mention, or that nothing is.
+    pub fn put_sighting(&mut self, state: &mut dyn State, mention: Option<Hash128>, sighting: Option<Sighting>) {
+        let Some(mention) = mention else {
+            self.edit().alone = sighting;
+            return;
+        };
+        let sub = keys::one(keys::SIGHTING, mention);
+        match sighting {
+            Some(sighting) => put_message(state, &self.actor, &sub, &sighting),
+            None => {
+                state.delete(&self.actor, &sub);
+                state.delete(&self.actor, &keys::one(keys::MENTION, mention));
+            }
+        }
+    }
+
+    /// Writes which identifiers a mention is of.
+    pub fn put_mention(&self, state: &mut dyn State, hash: Hash128, mention: &Mention) {
+        put_message(state, &self.actor, &keys::one(keys::MENTION, hash), mention);
+    }
+
+    /// All mentions with what is kept of their events.
+    pub fn mentions(&self, state: &mut dyn State) -> Result<Vec<Mentioned>, StateError> {
+        let mut traits: BTreeMap<Hash128, Vec<TraitFact>> = BTreeMap::new();
+        for (sub, fact) in scan_messages::<TraitFact>(state, &self.actor, &[keys::MENTION_TRAIT])? {
+            traits.entry(hash_in(&sub)).or_default().push(fact);
+        }
+        let mut all = Vec::new();
+        if let Some(sighting) = self.state.alone.clone() {
+            let (own, none) = (vec![self.identifier.clone()], Vec::new());
+            let account = tributary_proto::kind::is_account(&self.identifier.kind);
+            let (identifiers, account_identifiers) = if account { (none, own) } else { (own, none) };
+            let mention = Mention { identifiers, account_identifiers, links_accounts: false };
+            let traits = traits.remove(&Hash128::default()).unwrap_or_default();
+            all.push(Mentioned { hash: None, mention, sighting, traits });
+        }
+        for (sub, mention) in scan_messages::<Mention>(state, &self.actor, &[keys::MENTION])? {
+            let hash = hash_in(&sub);
+            let sighting = self.sighting(state, Some(hash))?.unwrap_or_default();
+            all.push(Mentioned { hash: Some(hash), mention, sighting, traits: traits.remove(&hash).unwrap_or_default() });
+        }
+        Ok(all)
+    }
+
+    /// Takes out of a mention what happened up to `until_ms`.
+    pub fn void_mention(&mut self, state: &mut dyn State, mentioned: &mut Mentioned, until_ms: i64) {
+        crate::mention::void(&mut mentioned.sighting, until_ms);
+        let actor = self.actor;
+        mentioned.traits.retain(|fact| {
+            let stands = fact.at.as_ref().is_some_and(|at| at.time_ms > until_ms);
+            if !stands {
+                state.delete(&actor, &keys::mention_trait(mentioned.hash.unwrap_or_default(), trait_name(fact)));
+            }
+            stands
+        });
+        let left = !is_void(&mentioned.sighting) || !mentioned.traits.is_empty();
+        self.put_sighting(state, mentioned.hash, left.then(|| mentioned.sighting.clone()));
+        // What the identifier brought under any mention is void up to its own erasure: no need to say it again.
+        if let Some(mention) = mentioned.hash.filter(|_| self.state.erased_ms.is_none_or(|whole| whole < until_ms)) {
+            let mention = short(mention);
+            let erasures = &mut self.edit().erasures;
+            match erasures.iter_mut().find(|known| known.mention == mention) {
+                Some(known) => known.until_ms = known.until_ms.max(until_ms),
+                None => erasures.push(Erasure { mention, until_ms }),
+            }
+        }
+    }
+
+    /// Up to when an identifier is erased, as far as this one has heard.
+    pub fn erased_ms(&self, state: &mut dyn State, of: Hash128) -> Result<Option<i64>, StateError> {
+        if of == self.hash {
+            return Ok(self.state.erased_ms);
+        }
+        let erasure: Option<Erasure> = get_message(state, &self.actor, &keys::one(keys::ERASURE, of))?;
+        Ok(erasure.map(|erasure| erasure.until_ms))
+    }
+
+    /// Notes that an identifier is erased.
+    pub fn put_erased(&mut self, state: &mut dyn State, of: Hash128, until_ms: i64) {
+        if of == self.hash {
+            self.edit().erased_ms = Some(until_ms);
+        } else {
+            // The record comes before all else of the actor.
+            self.touch(true);
+            put_message(state, &self.actor, &keys::one(keys::ERASURE, of), &Erasure { mention: 0, until_ms });
+        }
+    }
+
+    /// All that is void of what it brought, for its unit.
+    pub fn erasures(&self) -> Vec<Erasure> {
+        let whole = self.state.erased_ms.map(|until_ms| Erasure { mention: 0, until_ms });
+        whole.into_iter().chain(self.state.erasures.iter().copied()).collect()
+    }
+
+    /// Takes a claim over what its speaker said before; returns whether that was news.
+    pub fn add_claim(&self, state: &mut dyn State, speaker: Hash128, said: &Claim) -> Result<bool, StateError> {
+        let sub = keys::one(keys::CLAIM, speaker);
+        let known: Option<Claim> = get_message(state, &self.actor, &sub)?;
+        let new = known.is_none();
+        let mut claim =
+            known.unwrap_or_else(|| Claim { by: said.by.clone(), milestone_id: said.milestone_id.clone(), ..Claim::default() });
+        let news = merge_claim(&mut claim, said) || new;
+        if news {
+            put_message(state, &self.actor, &sub, &claim);
+        }
+        Ok(news)
+    }
+
+    /// Puts a claim in the place of what its speaker said before, or nothing.
+    pub fn replace_claim(&self, state: &mut dyn State, speaker: Hash128, said: Option<Claim>) {
+        let sub = keys::one(keys::CLAIM, speaker);
+        match said {
+            Some(said) => {
+                put_message(state, &self.actor, &sub, &Claim { about: None, erased_ms: None, anew: false, ..said });
+            }
+            None => state.delete(&self.actor, &sub),
+        }
+    }
+
+    /// All claims of others.
+    pub fn claims(&self, state: &mut dyn State) -> Result<Vec<Claim>, StateError> {
+        Ok(scan_messages(state, &self.actor, &[keys::CLAIM])?.into_iter().map(|(_, claim)| claim).collect())
+    }
+
     /// Adds what is said of the link to another identifier; returns whether it was news.
     pub fn add_link(&mut self, state: &mut dyn State, said: &LinkFact, rules: &Rules) -> Result<bool, StateError> {
-        let other = match (&said.a, &said.b) {
-            (Some(a), Some(b)) if *a == self.identifier => b,
-            (Some(a), Some(_)) => a,
-            _ => return Ok(false),
-        };
+        let Some(other) = self.other_end(said) else { return Ok(false) };
         let sub = keys::one(keys::LINK, other.hash());
-        let (news, new) = merge_into(state, &self.actor, &sub, said)?;
+        let known: Option<LinkFact> = get_message(state, &self.actor, &sub)?;
+        let new = known.is_none();
+        let mut link = known.unwrap_or_else(|| LinkFact { a: said.a.clone(), b: said.b.clone(), ..LinkFact::default() });
+        let news = merge_link(&mut link, said) || new;
+        if news {
+            put_message(state, &self.actor, &sub, &link);
+        }
         if new {
             let strong = rules.limit(&other.kind) == 1;
             let record = self.edit();
@@ -97,62 +237,115 @@ impl Node {
         Ok(news)
     }
 
-    /// Adds what it has to report of a link between two others; returns whether it was news.
-    pub fn add_report(&self, state: &mut dyn State, said: &LinkFact) -> Result<bool, StateError> {
-        let (Some(a), Some(b)) = (&said.a, &said.b) else { return Ok(false) };
-        let sub = keys::two(keys::REPORTED, a.hash(), b.hash());
-        merge_into(state, &self.actor, &sub, said).map(|(news, _)| news)
+    /// The links to other identifiers, by all claims.
+    pub fn links(&self, state: &mut dyn State) -> Result<Vec<LinkFact>, StateError> {
+        Ok(scan_messages(state, &self.actor, &[keys::LINK])?.into_iter().map(|(_, link)| link).collect())
     }
 
-    /// Notes that it reports having seen an account identifier at a time; returns whether that was news.
-    pub fn add_account_report(&self, state: &mut dyn State, account: Hash128, time_ms: i64) -> Result<bool, StateError> {
-        let sub = keys::one(keys::REPORTED_ACCOUNT, account);
-        let earlier = match state.get(&self.actor, &sub)? {
-            Some(bytes) => LinkFact::decode(bytes).ok().and_then(|seen| seen.earliest_ms).is_some_and(|seen| seen <= time_ms),
-            None => false,
-        };
-        if !earlier {
-            put_message(state, &self.actor, &sub, &LinkFact { earliest_ms: Some(time_ms), ..LinkFact::default() });
+    /// The other end of a link of this identifier.
+    pub fn other_end<'a>(&self, link: &'a LinkFact) -> Option<&'a Identifier> {
+        match (&link.a, &link.b) {
+            (Some(a), Some(b)) if *a == self.identifier => Some(b),
+            (Some(a), Some(_)) => Some(a),
+            _ => None,
         }
-        Ok(!earlier)
+    }
+
+    /// Whether it is for this end to take the link up to the roots: the end with the smaller hash.
+    pub fn speaks_for(&self, link: &LinkFact) -> bool {
+        link.a.as_ref() == Some(&self.identifier)
+    }
+
+    /// Adds a trait stated in the events of a mention; returns whether it was news.
+    pub fn add_mention_trait(
+        &self,
+        state: &mut dyn State,
+        mention: Option<Hash128>,
+        said: &TraitFact,
+    ) -> Result<bool, StateError> {
+        put_later_trait(state, &self.actor, &keys::mention_trait(mention.unwrap_or_default(), trait_name(said)), said)
     }
 
     /// Adds a trait stated under it; returns whether it was news.
     pub fn add_trait(&self, state: &mut dyn State, said: &TraitFact) -> Result<bool, StateError> {
-        let sub = keys::trait_named(trait_name(said));
-        let known: Option<TraitFact> = get_message(state, &self.actor, &sub)?;
-        let news = known.is_none_or(|known| later_trait(said, &known));
-        if news {
-            put_message(state, &self.actor, &sub, said);
-        }
-        Ok(news)
+        put_later_trait(state, &self.actor, &keys::trait_named(trait_name(said)), said)
     }
 
-    /// Remembers who wants to be told this account's id; returns whether it was new.
-    pub fn add_subscriber(&self, state: &mut dyn State, subscriber: &Identifier) -> Result<bool, StateError> {
+    /// Puts these facts in the place of all that was known by the claims.
+    pub fn replace_facts(&mut self, state: &mut dyn State, all: &Claim, rules: &Rules) -> Result<(), StateError> {
+        for tag in [keys::LINK, keys::TRAIT] {
+            let mut gone = Vec::new();
+            state.scan(&self.actor, &[tag], &[tag + 1], &mut |sub, _| {
+                gone.push(sub.to_vec());
+                true
+            })?;
+            for sub in gone {
+                state.delete(&self.actor, &sub);
+            }
+        }
+        let record = self.edit();
+        record.earliest_ms = all.earliest_ms;
+        record.assertion.clone_from(&all.assertion);
+        record.consent.clone_from(&all.consent);
+        (record.links, record.strong_links) = (0, 0);
+        record.generation += 1;
+        for link in &all.links {
+            self.add_link(state, link, rules)?;
+        }
+        for fact in &all.traits {
+            self.add_trait(state, fact)?;
+        }
+        Ok(())
+    }
+
+    /// Remembers that somebody wants to be told this account's id, or no longer; returns whether it is somebody new.
+    pub fn add_subscriber(&self, state: &mut dyn State, said: &Subscribe) -> Result<bool, StateError> {
+        let Some(subscriber) = &said.subscriber else { return Ok(false) };
         let sub = keys::one(keys::SUBSCRIBER, subscriber.hash());
-        let new = state.get(&self.actor, &sub)?.is_none();
-        if new {
-            put_message(state, &self.actor, &sub, subscriber);
+        let known: Option<Subscribe> = get_message(state, &self.actor, &sub)?;
+        if known.as_ref().is_some_and(|known| known.epoch > said.epoch) {
+            return Ok(false);
+        }
+        let new = !said.end && known.is_none_or(|known| known.end || known.epoch < said.epoch);
+        if new || said.end {
+            let subscriber = said.subscriber.clone().filter(|_| !said.end);
+            put_message(state, &self.actor, &sub, &Subscribe { account: None, subscriber, ..said.clone() });
         }
         Ok(new)
     }
 
     /// Everybody who wants to be told this account's id.
     pub fn subscribers(&self, state: &mut dyn State) -> Result<Vec<Identifier>, StateError> {
-        let found = tributary_runtime::state::scan_messages(state, &self.actor, &[keys::SUBSCRIBER])?;
-        Ok(found.into_iter().map(|(_, subscriber)| subscriber).collect())
+        let found = scan_messages::<Subscribe>(state, &self.actor, &[keys::SUBSCRIBER])?;
+        Ok(found.into_iter().filter_map(|(_, subscribe)| subscribe.subscriber).collect())
+    }
+
+    /// Its placement, or one of the identifier alone while its root has told it none.
+    pub fn placement_or_alone(&mut self) -> Placement {
+        if self.state.placement.is_none() {
+            let alone = crate::view::lone_placement(&self.identifier, self.hash);
+            self.edit().placement = Some(alone);
+        }
+        self.state.placement.clone().unwrap_or_default()
     }
 }
 
-/// Merges a link into a sub-key; returns whether it was news, and whether there was none before.
-fn merge_into(state: &mut dyn State, actor: &ActorKey, sub: &[u8], said: &LinkFact) -> Result<(bool, bool), StateError> {
-    let known: Option<LinkFact> = get_message(state, actor, sub)?;
-    let new = known.is_none();
-    let mut link = known.unwrap_or_else(|| LinkFact { a: said.a.clone(), b: said.b.clone(), ..LinkFact::default() });
-    let news = merge_link(&mut link, said) || new;
+/// The first 8 bytes of a mention's hash: how touches name it.
+pub fn short(mention: Hash128) -> u64 {
+    mention.to_bytes().first_chunk::<8>().map_or(0, |head| u64::from_be_bytes(*head))
+}
+
+/// The hash after the tag of a sub-key.
+fn hash_in(sub: &[u8]) -> Hash128 {
+    sub.get(1..17).and_then(Hash128::from_bytes).unwrap_or_default()
+}
+
+/// Writes a trait if it is later than the one that is there; returns whether it was.
+fn put_later_trait(state: &mut dyn State, actor: &ActorKey, sub: &[u8], said: &TraitFact) -> Result<bool, StateError> {
+    let known = state.get(actor, sub)?.and_then(|bytes| TraitFact::decode(bytes).ok());
+    let news = known.is_none_or(|known| later_trait(said, &known));
     if news {
-        put_message(state, actor, sub, &link);
+        put_message(state, actor, sub, said);
     }
-    Ok((news, new))
+    Ok(news)
 }

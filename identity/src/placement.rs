@@ -39,9 +39,12 @@ impl Core {
     pub(crate) fn subscribe(&mut self, cx: &mut Context<'_>, to: &Identifier, subscribe: &Subscribe) -> Result<(), StateError> {
         let node = self.meet(cx, to)?;
         if let Some(subscriber) = &subscribe.subscriber
-            && node.add_subscriber(cx.state, subscriber)?
-            && let Some(placement) =
-                node.state.placement.as_ref().filter(|told| told.unit != lone_placement(to, node.hash).unit)
+            && node.add_subscriber(cx.state, subscribe)?
+            && let Some(placement) = node
+                .state
+                .placement
+                .as_ref()
+                .filter(|told| subscribe.answered || told.unit != lone_placement(to, node.hash).unit)
         {
             self.tell(cx, subscriber, answer(to, subscriber, placement));
         }
@@ -78,7 +81,7 @@ impl Core {
             Some(parent) => self.tell(cx, &parent, Body::AccountIs(answer)),
             None => {
                 if Component::of(node.hash).add_answer(cx.state, &answer)? {
-                    self.dirty.insert(node.hash, to.clone());
+                    self.renamed(cx, &node, &answer)?;
                 }
             }
         }
@@ -89,8 +92,9 @@ impl Core {
     /// A milestone tells its anchor what to track: it goes on to the anchor's unit like a touch.
     pub(crate) fn track(&mut self, cx: &mut Context<'_>, to: &Identifier, track: Track) -> Result<(), StateError> {
         let node = self.meet(cx, to)?;
-        let stored = StoredTrack { milestone_id: track.milestone_id, stamp: track.stamp, milestone: track.milestone };
-        self.bring(cx, node.hash, item::What::Track(stored));
+        let Track { stamp, milestone_id, milestone, erased, .. } = track;
+        let stored = StoredTrack { milestone_id, stamp, milestone, erased };
+        self.bring(cx, node.identifier.clone(), item::What::Track(stored));
         node.save(cx.state);
         Ok(())
     }
@@ -113,11 +117,16 @@ fn tell_units(cx: &mut Context<'_>, node: &Node, before: Option<&Placement>, now
         let moved = Move { identifier_hash: node.hash.to_bytes().to_vec(), to, epoch: now.epoch };
         send_to_unit(cx, &before.unit, ToUnit::Move(moved));
     }
-    send_arrive(cx, &node.identifier, now);
+    send_arrive(cx, node, now);
 }
 
-/// Tells a unit that an identifier belongs to it.
-pub(crate) fn send_arrive(cx: &mut Context<'_>, identifier: &Identifier, placement: &Placement) {
-    let arrive = Arrive { identifier: Some(identifier.clone()), placement: Some(placement.clone()) };
+/// Tells a unit that an identifier belongs to it, and what is void of that which it brings.
+pub(crate) fn send_arrive(cx: &mut Context<'_>, node: &Node, placement: &Placement) {
+    let arrive = Arrive {
+        identifier: node.state.identifier.clone(),
+        placement: Some(placement.clone()),
+        identifier_hash: node.hash.to_bytes().to_vec(),
+        erasures: node.erasures(),
+    };
     send_to_unit(cx, &placement.unit, ToUnit::Arrive(arrive));
 }

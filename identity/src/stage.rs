@@ -37,8 +37,9 @@ impl Stage for IdentityStage {
         let body =
             message.body.ok_or_else(|| malformed("a message without a body; is a newer version writing here?".into()))?;
         let to = match &body {
-            // The key of a version is its milestone's.
+            // The key of what goes to a milestone is the milestone's.
             Body::Event(event) if matches!(event.body, Some(What::Milestone(_))) => Identifier::default(),
+            Body::Erased(erased) if !erased.milestone_id.is_empty() => Identifier::default(),
             _ => Identifier::from_key(record.key).map_err(|error| malformed(error.to_string()))?,
         };
         self.core.receive(context, to, body)?;

@@ -1,11 +1,10 @@
-//! What a component means to the world: the profiles (or accounts) of its members and the placement of each.
-
-use std::collections::BTreeMap;
+//! What a cluster means to the world: the profiles (or accounts) of its members and the placement of each.
 
 use tributary_proto::{
     Account, AccountIs, Assertion, ConsentFact, Hash128, Identifier, Member, Message, Placement, Profile, Trait, TraitFact,
     kind,
 };
+use tributary_runtime::state::StateError;
 use tributary_runtime::topic::Topic;
 
 use crate::cluster::Clustering;
@@ -16,6 +15,8 @@ use crate::settings::Rules;
 pub struct Record {
     /// profile_id or account_id: the record's key.
     pub id: String,
+    /// Hash of the identifier it is called after.
+    pub called_after: Hash128,
     /// The record, encoded.
     pub bytes: Vec<u8>,
 }
@@ -26,8 +27,6 @@ pub struct View {
     pub placements: Vec<Placement>,
     /// One a profile or account.
     pub records: Vec<Record>,
-    /// Where the records go.
-    pub topic: Topic,
     /// Account identifiers that profiles name, each with the member that named it.
     pub subscriptions: Vec<(Identifier, Identifier)>,
 }
@@ -60,17 +59,29 @@ pub fn lone_placement(identifier: &Identifier, hash: Hash128) -> Placement {
     Placement { unit: profile_unit(&profile_id), profile_id, ..Placement::default() }
 }
 
-/// Profiles of a component of people. `answers` are what account identifiers have told, by their hash.
-pub fn people(members: &Members, clustering: &Clustering, answers: &BTreeMap<Hash128, AccountIs>, rules: &Rules) -> View {
-    let mut view = View::empty(members, Topic::Profiles);
+/// What an account identifier has told, by its hash.
+pub type Answers<'a> = dyn FnMut(Hash128) -> Result<Option<AccountIs>, StateError> + 'a;
+
+/// The profiles of a cluster of people.
+///
+/// # Errors
+/// When `answers` fails.
+pub fn people(
+    members: &Members,
+    clustering: &Clustering,
+    quarantined: bool,
+    answers: &mut Answers<'_>,
+    rules: &Rules,
+) -> Result<View, StateError> {
+    let mut view = View::empty(members);
     for positions in &clustering.profiles {
         let group = pick(members, positions);
         let Some(oldest) = oldest(&group) else { continue };
         let profile_id = profile_id(oldest.0);
         let named = account_named(&group, rules);
         let (unit, account_id) = match &named {
-            Some((account, _)) => match answers.get(&account.hash()) {
-                Some(answer) => (answer.unit.clone(), answer.account_id.clone()),
+            Some((account, _)) => match answers(account.hash())? {
+                Some(answer) => (answer.unit, answer.account_id),
                 None => (account_unit(account), account.value.clone()),
             },
             None => (profile_unit(&profile_id), String::new()),
@@ -83,46 +94,70 @@ pub fn people(members: &Members, clustering: &Clustering, answers: &BTreeMap<Has
             &Placement { profile_id: profile_id.clone(), unit, account_id: account_id.clone(), role, revoked, epoch: 0 },
         );
         let identifiers = identifiers(&group);
-        let profile = Profile { profile_id, account_id, identifiers, traits, revoked, merged_into: String::new() };
-        view.records.push(Record { bytes: profile.encode_to_vec(), id: profile.profile_id });
+        if identifiers.is_empty() {
+            continue;
+        }
+        let profile = Profile { profile_id, account_id, identifiers, traits, revoked, quarantined, ..Profile::default() };
+        view.records.push(Record { bytes: profile.encode_to_vec(), called_after: oldest.0, id: profile.profile_id });
         if let Some((account, by)) = named {
             view.subscriptions.push((account, by.clone()));
         }
     }
-    view
+    Ok(view)
 }
 
-/// Accounts of a component of account identifiers.
-pub fn companies(members: &Members, clustering: &Clustering) -> View {
-    let mut view = View::empty(members, Topic::Accounts);
+/// The accounts of a cluster of account identifiers.
+pub fn companies(members: &Members, clustering: &Clustering, quarantined: bool) -> View {
+    let mut view = View::empty(members);
     for positions in &clustering.profiles {
         let group = pick(members, positions);
-        let Some(named) = account_identifier(&group) else { continue };
+        let Some((called_after, named)) = account_identifier(&group) else { continue };
         let (account_id, unit) = (named.value.clone(), account_unit(named));
         view.place(positions, &Placement { unit, account_id: account_id.clone(), ..Placement::default() });
-        let account =
-            Account { account_id, identifiers: identifiers(&group), traits: traits(&group), merged_into: String::new() };
-        view.records.push(Record { bytes: account.encode_to_vec(), id: account.account_id });
+        let identifiers = identifiers(&group);
+        if identifiers.is_empty() {
+            continue;
+        }
+        let account = Account { account_id, identifiers, traits: traits(&group), quarantined, ..Account::default() };
+        view.records.push(Record { bytes: account.encode_to_vec(), called_after, id: account.account_id });
     }
     view
 }
 
-/// The record that says where a profile or account has gone that is no longer published under its id; `None` where its identifier is
-/// not in the component.
-pub fn departed(members: &Members, placements: &[Placement], topic: Topic, id: &str) -> Option<Vec<u8>> {
-    if topic == Topic::Profiles {
-        let at = members.iter().position(|(hash, _)| profile_id(*hash) == id)?;
-        let merged_into = placements.get(at)?.profile_id.clone();
-        return Some(Profile { profile_id: id.to_owned(), merged_into, ..Profile::default() }.encode_to_vec());
+/// Where a component's records go.
+pub fn topic(root: &Identifier) -> Topic {
+    if kind::is_account(&root.kind) { Topic::Accounts } else { Topic::Profiles }
+}
+
+/// The record that says where a profile or account has gone that is no longer published under its id.
+pub fn departed(topic: Topic, id: &str, merged_into: &str) -> Vec<u8> {
+    let (id, merged_into) = (id.to_owned(), merged_into.to_owned());
+    match topic {
+        Topic::Accounts => Account { account_id: id, merged_into, ..Account::default() }.encode_to_vec(),
+        _ => Profile { profile_id: id, merged_into, ..Profile::default() }.encode_to_vec(),
     }
-    let at = members.iter().position(|(_, member)| member.identifier.as_ref().is_some_and(|named| named.value == id))?;
-    let merged_into = placements.get(at)?.account_id.clone();
-    Some(Account { account_id: id.to_owned(), merged_into, ..Account::default() }.encode_to_vec())
+}
+
+/// The record as the notice of an un-merge: the same, and where it was split from.
+pub fn split_off(topic: Topic, record: &[u8], from: &str) -> Vec<u8> {
+    // A field that is added at the end of a message is part of it.
+    let mut notice = record.to_vec();
+    let split_from = from.to_owned();
+    notice.extend(match topic {
+        Topic::Accounts => Account { split_from, ..Account::default() }.encode_to_vec(),
+        _ => Profile { split_from, ..Profile::default() }.encode_to_vec(),
+    });
+    notice
 }
 
 impl View {
-    fn empty(members: &Members, topic: Topic) -> Self {
-        Self { placements: vec![Placement::default(); members.len()], records: Vec::new(), topic, subscriptions: Vec::new() }
+    fn empty(members: &Members) -> Self {
+        Self { placements: vec![Placement::default(); members.len()], records: Vec::new(), subscriptions: Vec::new() }
+    }
+
+    /// The id of the profile, or for an account identifier of the account, that a placement is in.
+    pub fn id_of(placement: &Placement) -> &str {
+        if placement.profile_id.is_empty() { &placement.account_id } else { &placement.profile_id }
     }
 
     fn place(&mut self, positions: &[usize], placement: &Placement) {
@@ -140,9 +175,9 @@ fn pick<'a>(members: &'a Members, positions: &[usize]) -> Group<'a> {
     positions.iter().filter_map(|at| members.get(*at)).map(|(hash, member)| (*hash, member)).collect()
 }
 
-/// Earliest event time, then smallest hash; those without a time last.
-fn age(hash: Hash128, member: &Member) -> (i64, Hash128) {
-    (member.earliest_ms.unwrap_or(i64::MAX), hash)
+/// Earliest event time, then smallest hash; those without a time later, and those that no event names last.
+fn age(hash: Hash128, member: &Member) -> (bool, i64, Hash128) {
+    (!member.present, member.earliest_ms.unwrap_or(i64::MAX), hash)
 }
 
 fn oldest<'a>(group: &Group<'a>) -> Option<(Hash128, &'a Member)> {
@@ -169,16 +204,17 @@ fn account_named<'a>(group: &Group<'a>, rules: &Rules) -> Option<(Identifier, &'
 }
 
 /// The identifier an account is called by: its CRM id, else its oldest domain.
-fn account_identifier<'a>(group: &Group<'a>) -> Option<&'a Identifier> {
+fn account_identifier<'a>(group: &Group<'a>) -> Option<(Hash128, &'a Identifier)> {
     let named = group.iter().filter_map(|(hash, member)| {
         let identifier = member.identifier.as_ref()?;
-        Some(((identifier.kind != kind::CRM_ACCOUNT, age(*hash, member)), identifier))
+        Some(((!member.present, identifier.kind != kind::CRM_ACCOUNT, age(*hash, member)), (*hash, identifier)))
     });
-    named.min_by_key(|(rank, _)| *rank).map(|(_, identifier)| identifier)
+    named.min_by_key(|(rank, _)| *rank).map(|(_, named)| named)
 }
 
 fn identifiers(group: &Group<'_>) -> Vec<Identifier> {
-    let mut all: Vec<Identifier> = group.iter().filter_map(|(_, member)| member.identifier.clone()).collect();
+    let present = group.iter().filter(|(_, member)| member.present);
+    let mut all: Vec<Identifier> = present.filter_map(|(_, member)| member.identifier.clone()).collect();
     all.sort_by_cached_key(Identifier::key);
     all
 }

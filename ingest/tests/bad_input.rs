@@ -130,7 +130,6 @@ fn milestones_and_money() {
 #[test]
 fn kinds_and_fields() {
     refused(Topic::Offline, native(r#""kind":"SECRET""#), reason::KIND_UNKNOWN, "kind");
-    refused(Topic::Offline, native(r#""kind":"erase""#), reason::KIND_UNSUPPORTED, "kind");
     refused(Topic::Offline, native(r#""kind":"spend""#), reason::KIND_UNSUPPORTED, "kind");
     refused(Topic::Sdk, r#"{"type":"SECRET"}"#, reason::KIND_UNKNOWN, "type");
     refused(Topic::Offline, native(r#""campaign":["SECRET"]"#), reason::VALUE_INVALID, "campaign");

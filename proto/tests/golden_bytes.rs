@@ -109,15 +109,24 @@ fn profile() {
         traits: vec![Trait { name: "n".into(), value: "v".into() }],
         revoked: true,
         merged_into: "p_2".into(),
+        split_from: "p_3".into(),
+        quarantined: true,
     };
-    let expected = [b"\x0a\x03p_1\x12\x01A\x1a\x14", EMAIL, b"\x22\x06\x0a\x01n\x12\x01v\x28\x01\x32\x03p_2"].concat();
+    let expected =
+        [b"\x0a\x03p_1\x12\x01A\x1a\x14", EMAIL, b"\x22\x06\x0a\x01n\x12\x01v\x28\x01\x32\x03p_2\x3a\x03p_3\x40\x01"].concat();
     assert_eq!(profile.encode_to_vec(), expected);
 }
 
 #[test]
 fn account() {
-    let account = Account { account_id: "A".into(), merged_into: "B".into(), ..Account::default() };
-    assert_eq!(account.encode_to_vec(), b"\x0a\x01A\x22\x01B");
+    let account = Account {
+        account_id: "A".into(),
+        merged_into: "B".into(),
+        split_from: "C".into(),
+        quarantined: true,
+        ..Account::default()
+    };
+    assert_eq!(account.encode_to_vec(), b"\x0a\x01A\x22\x01B\x2a\x01C\x30\x01");
 }
 
 #[test]

@@ -24,7 +24,7 @@ fn run(history: &History, pipeline: &Pipeline, partitions: u32, records_max: usi
     let mut outputs = Outputs::default();
     for topic in [Topic::Profiles, Topic::Accounts, Topic::Credits] {
         for output in log.drain(topic) {
-            outputs.add(topic, &output.value.unwrap()).unwrap();
+            outputs.add(topic, &output.key, output.value.as_deref()).unwrap();
         }
     }
     outputs

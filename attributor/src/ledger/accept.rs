@@ -134,6 +134,7 @@ impl Acceptance {
                 .is_some_and(|from| from.time_ms != to.time_ms || from.currency != to.currency || from.kind != to.kind);
         let reason = match (first, stamp > head.stamp) {
             (true, _) => Reason::Milestone,
+            (false, true) if reason == Reason::Erased => Reason::Erased,
             (false, true) if to.withdrawn => Reason::Withdrawn,
             (false, true) => Reason::Amended,
             (false, false) => reason,

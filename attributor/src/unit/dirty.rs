@@ -49,6 +49,8 @@ pub struct Dirty {
     pub late: Span,
     /// Touches that were handed over, to or from here.
     pub moved: Span,
+    /// Touches that were erased.
+    pub erased: Span,
     /// Residents that came, or whose profile, role, consent or account changed.
     pub residents: BTreeSet<IdentifierHash>,
     /// When the newest event behind all this was received, milliseconds since 1970-01-01 UTC.
@@ -85,6 +87,9 @@ impl Dirty {
                 because(stage.reason);
             }
         }
+        if self.erased.meets(start_ms, milestone.time_ms) {
+            because(Reason::Erased);
+        }
         if self.moved.meets(start_ms, milestone.time_ms) {
             because(Reason::Identity);
         }
@@ -97,7 +102,7 @@ impl Dirty {
 
 /// Of several causes the one that says most.
 fn weightier(a: Reason, b: Reason) -> Reason {
-    const ORDER: [Reason; 4] = [Reason::Withdrawn, Reason::Amended, Reason::Identity, Reason::LateTouch];
+    const ORDER: [Reason; 5] = [Reason::Erased, Reason::Withdrawn, Reason::Amended, Reason::Identity, Reason::LateTouch];
     let rank = |reason: Reason| ORDER.iter().position(|known| *known == reason).unwrap_or(ORDER.len());
     if rank(a) <= rank(b) { a } else { b }
 }

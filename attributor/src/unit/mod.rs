@@ -11,6 +11,7 @@
 //! State: see [`keys`].
 
 mod dirty;
+mod erase;
 pub mod keys;
 mod moves;
 mod recompute;
@@ -68,7 +69,7 @@ impl Unit<'_, '_> {
         match item.body {
             ItemBody::Touch(raw) => {
                 let touch = TouchView::parse(raw).map_err(|_| malformed())?;
-                self.touch(item, raw, touch.time_ms)
+                self.touch(item, raw, &touch)
             }
             ItemBody::Track(raw) => {
                 let track = StoredTrack::decode(raw).map_err(|_| malformed())?;
@@ -81,8 +82,9 @@ impl Unit<'_, '_> {
     }
 
     /// The steady state: two look-ups, one write, and no decoding but of what decides.
-    fn touch(&mut self, item: &ItemView<'_>, raw: &[u8], time_ms: i64) -> Result<(), StageError> {
-        let resident = match self.follow(item)? {
+    fn touch(&mut self, item: &ItemView<'_>, raw: &[u8], touch: &TouchView<'_>) -> Result<(), StageError> {
+        let time_ms = touch.time_ms;
+        let resident = match self.follow(item, Some(touch))? {
             Standing::Gone => return Ok(()),
             Standing::Resident => true,
             Standing::Expected => false,
@@ -96,7 +98,7 @@ impl Unit<'_, '_> {
     }
 
     fn track(&mut self, item: &ItemView<'_>, track: StoredTrack) -> Result<(), StageError> {
-        let resident = match self.follow(item)? {
+        let resident = match self.follow(item, None)? {
             Standing::Gone => return Ok(()),
             Standing::Resident => true,
             Standing::Expected => false,
@@ -107,8 +109,8 @@ impl Unit<'_, '_> {
         Ok(())
     }
 
-    /// Where an item's identifier stands; forwards the item where it has moved on.
-    fn follow(&mut self, item: &ItemView<'_>) -> Result<Standing, StageError> {
+    /// Where an item's identifier stands; forwards the item where it has moved on, and refuses a touch that is void.
+    fn follow(&mut self, item: &ItemView<'_>, touch: Option<&TouchView<'_>>) -> Result<Standing, StageError> {
         let sub = keys::of_identifier(keys::RESIDENT, &item.identifier);
         let Some(bytes) = self.state.get(&self.actor, &sub)? else { return Ok(Standing::Expected) };
         let standing = ResidentView::parse(bytes).map_err(|_| corrupt(&self.actor, &sub))?;
@@ -123,6 +125,12 @@ impl Unit<'_, '_> {
             self.post.send(to.as_bytes().to_vec(), Body::Item(forwarded));
             return Ok(Standing::Gone);
         }
+        if let Some(touch) = touch
+            && standing.voids(touch).map_err(|_| corrupt(&self.actor, &sub))?
+        {
+            self.post.outbox.observe(&metrics::TOUCHES_ERASED, "refused", 1);
+            return Ok(Standing::Gone);
+        }
         Ok(if standing.resident { Standing::Resident } else { Standing::Expected })
     }
 
@@ -131,10 +139,14 @@ impl Unit<'_, '_> {
     /// # Errors
     /// [`StageError::Rejected`] when the message lacks a part.
     pub fn arrive(&mut self, arrive: Arrive) -> Result<(), StageError> {
-        let (Some(identifier), Some(placement)) = (arrive.identifier, arrive.placement) else { return Err(malformed().into()) };
-        let hash = identifier.hash().to_bytes();
+        let Some(placement) = arrive.placement else { return Err(malformed().into()) };
+        let hash: IdentifierHash = arrive.identifier_hash.as_slice().try_into().map_err(|_| malformed())?;
         let sub = keys::of_identifier(keys::RESIDENT, &hash);
-        let known: ResidentState = state::get_message(self.state, &self.actor, &sub)?.unwrap_or_default();
+        let mut known: ResidentState = state::get_message(self.state, &self.actor, &sub)?.unwrap_or_default();
+        if arrive.erasures != known.erasures {
+            known.erasures = self.void_touches(&hash, &known.erasures, &arrive.erasures)?;
+            state::put_message(self.state, &self.actor, &sub, &known);
+        }
         let left_later = !known.moved_to.is_empty() && known.moved_epoch >= placement.epoch;
         if left_later || known.placement.as_ref().is_some_and(|current| current.epoch > placement.epoch) {
             return Ok(());
@@ -149,10 +161,11 @@ impl Unit<'_, '_> {
             self.dirty().residents.insert(hash);
         }
         let arrived = ResidentState {
-            identifier: Some(identifier),
+            identifier: arrive.identifier,
             placement: Some(placement),
             moved_to: String::new(),
             moved_epoch: known.moved_epoch,
+            erasures: known.erasures,
         };
         state::put_message(self.state, &self.actor, &sub, &arrived);
         Ok(())
@@ -176,7 +189,12 @@ impl Unit<'_, '_> {
         state::put_message(self.state, &self.actor, &sub, &track);
         if resident {
             let withdrawn = track.milestone.as_ref().is_some_and(|milestone| milestone.withdrawn);
-            let reason = reason.unwrap_or(if withdrawn { Reason::Withdrawn } else { Reason::Amended });
+            let own = match (track.erased, withdrawn) {
+                (true, _) => Reason::Erased,
+                (false, true) => Reason::Withdrawn,
+                (false, false) => Reason::Amended,
+            };
+            let reason = reason.filter(|_| !track.erased).unwrap_or(own);
             let before = known.and_then(|known| known.milestone);
             self.track_changed(&track.milestone_id, before.as_ref(), track.milestone.as_ref(), reason);
         }
@@ -202,14 +220,16 @@ impl Unit<'_, '_> {
         }))
     }
 
-    /// Writes anew between which times the tracked milestones lie.
+    /// Writes anew between which times the tracked milestones lie that are not withdrawn.
     fn refresh_summary(&mut self) -> Result<(), StateError> {
         let mut summary: Option<UnitSummary> = None;
         for (_, track) in state::scan_messages::<StoredTrack>(self.state, &self.actor, &[keys::TRACK])? {
-            if let Some(Milestone { time_ms, .. }) = track.milestone {
-                let known = summary.get_or_insert(UnitSummary { earliest_ms: time_ms, latest_ms: time_ms });
-                known.earliest_ms = known.earliest_ms.min(time_ms);
-                known.latest_ms = known.latest_ms.max(time_ms);
+            if let Some(Milestone { time_ms, withdrawn, .. }) = track.milestone {
+                let known = summary.get_or_insert(UnitSummary { earliest_ms: i64::MAX, latest_ms: i64::MIN });
+                if !withdrawn {
+                    known.earliest_ms = known.earliest_ms.min(time_ms);
+                    known.latest_ms = known.latest_ms.max(time_ms);
+                }
             }
         }
         match summary {

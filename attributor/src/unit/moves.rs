@@ -33,10 +33,11 @@ impl Unit<'_, '_> {
         }
         self.hand_over_all(&hash, known.placement.is_some(), message)?;
         let mark = ResidentState {
-            identifier: known.identifier,
+            identifier: None,
             placement: None,
             moved_to: message.to.clone(),
             moved_epoch: message.epoch,
+            erasures: known.erasures,
         };
         if planted("move_leaves_no_mark") {
             self.state.delete(&self.actor, &sub);
@@ -94,15 +95,18 @@ impl Unit<'_, '_> {
     /// [`StageError::Rejected`] when the message cannot be read.
     pub fn hand_over(&mut self, mut message: HandOver) -> Result<(), StageError> {
         let hash: IdentifierHash = message.identifier_hash.as_slice().try_into().map_err(|_| malformed())?;
-        let mut span = Span::default();
-        let mut times = Vec::with_capacity(message.touches.len());
-        for raw in &message.touches {
-            let time_ms = TouchView::parse(raw).map_err(|_| malformed())?.time_ms;
-            span.add(time_ms);
-            times.push(time_ms);
-        }
         let sub = keys::of_identifier(keys::RESIDENT, &hash);
         let known: ResidentState = state::get_message(self.state, &self.actor, &sub)?.unwrap_or_default();
+        let mut span = Span::default();
+        let mut kept = Vec::with_capacity(message.touches.len());
+        for raw in &message.touches {
+            let touch = TouchView::parse(raw).map_err(|_| malformed())?;
+            let void = Self::is_void(&known.erasures, &touch);
+            if !void {
+                span.add(touch.time_ms);
+            }
+            kept.push((!void).then_some(touch.time_ms));
+        }
         if !known.moved_to.is_empty() && known.moved_epoch > message.epoch {
             message.epoch = known.moved_epoch;
             self.post.outbox.observe(&metrics::FORWARDED, "hand_over", 1);
@@ -112,7 +116,11 @@ impl Unit<'_, '_> {
             return Ok(());
         }
         let resident = known.placement.is_some();
-        for (raw, time_ms) in message.touches.into_iter().zip(times) {
+        for (raw, time_ms) in message.touches.into_iter().zip(kept) {
+            let Some(time_ms) = time_ms else {
+                self.post.outbox.observe(&metrics::TOUCHES_ERASED, "refused", 1);
+                continue;
+            };
             self.state.put(&self.actor, &keys::touch(&hash, time_ms, &raw), &raw);
         }
         let mut stored = false;

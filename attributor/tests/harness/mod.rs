@@ -41,6 +41,8 @@ pub struct World {
     pub updates: Vec<CreditUpdate>,
     pub counts: BTreeMap<(&'static str, &'static str), u64>,
     random: u64,
+    /// What the changelog holds, compacted.
+    stored: BTreeMap<(u32, Vec<u8>), Option<Vec<u8>>>,
 }
 
 impl World {
@@ -60,6 +62,7 @@ impl World {
             updates: Vec::new(),
             counts: BTreeMap::new(),
             random: seed,
+            stored: BTreeMap::new(),
         }
     }
 
@@ -119,6 +122,9 @@ impl World {
         let partition = &mut self.partitions[at as usize];
         let mut context = Context { state: &mut partition.state, outbox: &mut partition.outbox };
         partition.stage.end_batch(&mut context).unwrap();
+        for write in partition.state.writes() {
+            self.stored.insert((at, write.key), write.value);
+        }
         partition.state.settle(usize::MAX);
         self.collect(at);
     }
@@ -164,6 +170,12 @@ impl World {
         }
     }
 
+    /// Whether any value of the state holds these bytes.
+    pub fn holds(&mut self, bytes: &[u8]) -> bool {
+        let stored = self.stored.values().flatten();
+        stored.into_iter().any(|value| value.windows(bytes.len()).any(|window| window == bytes))
+    }
+
     /// The latest rows; panics where an update does not follow from the one before.
     pub fn table(&self) -> BTreeMap<RowKey, Row> {
         let mut table: BTreeMap<RowKey, Row> = BTreeMap::new();
@@ -202,6 +214,7 @@ pub struct Identity {
     pub placements: BTreeMap<String, Placement>,
     /// Encoded `StoredTouch`es by identifier.
     pub touches: BTreeMap<String, Vec<StoredTouch>>,
+    pub erasures: BTreeMap<String, Vec<Erasure>>,
     /// Anchor, stamp, milestone.
     pub milestones: BTreeMap<String, (String, u64, Milestone)>,
     said: Vec<(String, String, Body)>,
@@ -235,9 +248,30 @@ impl Identity {
             let message = Move { identifier_hash: hash(name), to: unit.into(), epoch: placement.epoch };
             self.say(name, &before.unit, Body::Move(message));
         }
-        let arrive = Arrive { identifier: Some(identifier(name)), placement: Some(placement.clone()) };
-        self.say(name, unit, Body::Arrive(arrive));
         self.placements.insert(name.to_owned(), placement);
+        self.arrive(name);
+    }
+
+    /// Tells the identifier's unit its placement and its erasures.
+    fn arrive(&mut self, name: &str) {
+        let placement = self.placements[name].clone();
+        let unit = placement.unit.clone();
+        let erasures = self.erasures.get(name).cloned().unwrap_or_default();
+        let (identifier, placement) = (Some(identifier(name)), Some(placement));
+        let arrive = Arrive { identifier, placement, identifier_hash: hash(name), erasures };
+        self.say(name, &unit, Body::Arrive(arrive));
+    }
+
+    /// What the identifier brought under a mention (0: under any) up to a time is void.
+    pub fn erase(&mut self, name: &str, mention: u64, until_ms: i64) {
+        let all = self.erasures.entry(name.to_owned()).or_default();
+        match all.iter_mut().find(|known| known.mention == mention) {
+            Some(known) => known.until_ms = known.until_ms.max(until_ms),
+            None => all.push(Erasure { mention, until_ms }),
+        }
+        let touches = self.touches.entry(name.to_owned()).or_default();
+        touches.retain(|touch| !((mention == 0 || touch.mention == mention) && touch.time_ms <= until_ms));
+        self.arrive(name);
     }
 
     fn item(&mut self, name: &str, what: item::What) {
@@ -246,6 +280,12 @@ impl Identity {
     }
 
     pub fn touch(&mut self, name: &str, touch: StoredTouch) {
+        // Identity itself refuses what is void when it comes.
+        let void =
+            |erasure: &Erasure| (erasure.mention == 0 || erasure.mention == touch.mention) && touch.time_ms <= erasure.until_ms;
+        if self.erasures.get(name).is_some_and(|all| all.iter().any(void)) {
+            return;
+        }
         self.item(name, item::What::Touch(touch.clone()));
         self.touches.entry(name.to_owned()).or_default().push(touch);
     }
@@ -256,18 +296,29 @@ impl Identity {
         let before = self.milestones.get(&milestone_id).cloned();
         let stamp = before.as_ref().map_or(1, |(_, stamp, _)| stamp + 1);
         if let Some((anchor, ..)) = before.filter(|(anchor, ..)| anchor != name) {
-            let stop = StoredTrack { milestone_id: milestone_id.clone(), stamp, milestone: None };
+            let stop = StoredTrack { milestone_id: milestone_id.clone(), stamp, milestone: None, erased: false };
             self.item(&anchor, item::What::Track(stop));
         }
-        let track = StoredTrack { milestone_id: milestone_id.clone(), stamp, milestone: Some(milestone.clone()) };
+        let track =
+            StoredTrack { milestone_id: milestone_id.clone(), stamp, milestone: Some(milestone.clone()), erased: false };
         self.item(name, item::What::Track(track));
         self.milestones.insert(milestone_id, (name.to_owned(), stamp, milestone));
     }
 }
 
+impl Identity {
+    /// All versions of the milestone are void.
+    pub fn erase_milestone(&mut self, milestone_id: &str) {
+        let (anchor, stamp, milestone) = self.milestones.remove(milestone_id).unwrap();
+        let nothing = Milestone { withdrawn: true, time_ms: 0, value_minor: 0, currency: String::new(), ..milestone };
+        let (milestone_id, milestone) = (milestone_id.to_owned(), Some(nothing));
+        self.item(&anchor, item::What::Track(StoredTrack { milestone_id, stamp: stamp + 1, milestone, erased: true }));
+    }
+}
+
 pub fn touch(event_id: &str, time_ms: i64, channel: &str) -> StoredTouch {
     let touch = Touch { channel: channel.into(), source: "s".into(), identified: true, ..Touch::default() };
-    StoredTouch { event_id: event_id.into(), time_ms, touch: Some(touch) }
+    StoredTouch { event_id: event_id.into(), time_ms, touch: Some(touch), mention: 0 }
 }
 
 pub fn milestone(kind: &str, object_id: &str, time_ms: i64, value_minor: i64) -> Milestone {

@@ -1,5 +1,6 @@
 //! Takes in what a replay puts out, on a thread of its own: folding and writing the outputs costs half as much as making them.
 
+use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
@@ -66,14 +67,8 @@ fn take_in(receiver: &Receiver<Outputs>, mut hear: Hear) -> Result<Results, Repl
             hear(&update);
             results.credits.add(&update);
         }
-        for bytes in values(&outputs.profiles) {
-            let profile = decode::<Profile>(Topic::Profiles, bytes)?;
-            results.profiles.insert(profile.profile_id.clone(), profile);
-        }
-        for bytes in values(&outputs.accounts) {
-            let account = decode::<Account>(Topic::Accounts, bytes)?;
-            results.accounts.insert(account.account_id.clone(), account);
-        }
+        compact::<Profile>(Topic::Profiles, outputs.profiles, &mut results.profiles)?;
+        compact::<Account>(Topic::Accounts, outputs.accounts, &mut results.accounts)?;
         for bytes in values(&outputs.dead_letters) {
             results.dead_letters.push(decode::<DeadLetter>(Topic::DeadLetters, bytes)?);
         }
@@ -81,6 +76,18 @@ fn take_in(receiver: &Receiver<Outputs>, mut hear: Hear) -> Result<Results, Repl
     results.profiles.retain(|_, profile| profile.merged_into.is_empty());
     results.accounts.retain(|_, account| account.merged_into.is_empty());
     Ok(results)
+}
+
+/// As compaction does: the latest record of a key, none after a tombstone.
+fn compact<M: Message + Default>(topic: Topic, outputs: Vec<Output>, all: &mut BTreeMap<String, M>) -> Result<(), ReplayError> {
+    for output in outputs {
+        let id = String::from_utf8_lossy(&output.key).into_owned();
+        match output.value {
+            Some(bytes) => drop(all.insert(id, decode::<M>(topic, &bytes)?)),
+            None => drop(all.remove(&id)),
+        }
+    }
+    Ok(())
 }
 
 fn values(outputs: &[Output]) -> impl Iterator<Item = &[u8]> {

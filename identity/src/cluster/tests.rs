@@ -28,7 +28,7 @@ fn members(names: &[&str], shared: &[&str]) -> Vec<(Hash128, Member)> {
 fn link(a: &str, b: &str, earliest_ms: i64) -> LinkFact {
     let (a, b) = (identifier(a), identifier(b));
     let (a, b) = if a.hash() <= b.hash() { (a, b) } else { (b, a) };
-    LinkFact { a: Some(a), b: Some(b), earliest_ms: Some(earliest_ms), word: None }
+    LinkFact { a: Some(a), b: Some(b), earliest_ms: Some(earliest_ms), ..LinkFact::default() }
 }
 
 fn said(link: LinkFact, join: bool) -> LinkFact {

@@ -5,7 +5,7 @@ mod record;
 use std::borrow::Cow;
 
 use tributary_proto::event::Body;
-use tributary_proto::{AccountRecord, Consent, Event, Identify, Link, Source, Unlink};
+use tributary_proto::{AccountRecord, Consent, Erase, Event, Identify, Link, Source, Unlink};
 use tributary_runtime::stage::Rejection;
 
 use record::Record;
@@ -87,6 +87,7 @@ enum Kind {
     Link,
     Unlink,
     Consent,
+    Erase,
 }
 
 impl Kind {
@@ -99,7 +100,8 @@ impl Kind {
             Some("link") => Self::Link,
             Some("unlink") => Self::Unlink,
             Some("consent") => Self::Consent,
-            Some("erase" | "spend") => {
+            Some("erase") => Self::Erase,
+            Some("spend") => {
                 let detail = "records of this kind are not processed by this version";
                 return Err(Rejection::new(reason::KIND_UNSUPPORTED, "kind", detail));
             }
@@ -135,6 +137,8 @@ fn body(
         Kind::Unlink => Ok(Body::Unlink(Unlink {})),
         Kind::Consent if named.people.is_empty() => missing("consent needs an identifier of a person"),
         Kind::Consent => Ok(Body::Consent(Consent { granted: granted(record.consent)? })),
+        Kind::Erase if named.people.is_empty() => missing("an erasure needs an identifier of a person"),
+        Kind::Erase => Ok(Body::Erase(Erase {})),
     }
 }
 

@@ -44,6 +44,7 @@ enum Said {
     Link,
     Unlink,
     Consent,
+    Erase,
 }
 
 fn mood(draw: &mut Draw) -> Mood {
@@ -57,6 +58,7 @@ fn mood(draw: &mut Draw) -> Mood {
         (Said::Link, often(draw, 10)),
         (Said::Unlink, often(draw, 15)),
         (Said::Consent, often(draw, 10)),
+        (Said::Erase, if draw.percent(60) { 0 } else { draw.between(1, 6) }),
     ];
     Mood {
         people: draw.between(2, 12),
@@ -144,6 +146,10 @@ fn draft(draw: &mut Draw, mood: &Mood, used: &mut usize) -> Draft {
                     name_account(draw, mood, &mut draft);
                 }
             }
+        }
+        Said::Erase => {
+            draft.set("kind", "erase");
+            people(draw, mood, &mut draft, 1, 2);
         }
         Said::Consent => {
             draft.set("kind", "consent");

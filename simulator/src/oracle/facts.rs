@@ -10,6 +10,34 @@ use xxhash_rust::xxh3::xxh3_128;
 /// Mail providers anyone may sign up with: a part of the configuration that comes with the program.
 const FREE_MAIL: &str = include_str!("../../../identity/data/free_mail.txt");
 
+/// Sightings are told apart by the hour where somebody was erased.
+const HOUR_MS: i64 = 3_600_000;
+
+/// Until when each identifier was erased.
+pub fn erasures(events: &[Event]) -> BTreeMap<Name, i64> {
+    let mut erased = BTreeMap::new();
+    for event in events.iter().filter(|event| is_erasure(event)) {
+        for name in event.identifiers.iter().map(Name::of) {
+            keep_greater(&mut erased, name, event.time_ms);
+        }
+    }
+    erased
+}
+
+fn is_erasure(event: &Event) -> bool {
+    matches!(event.body, Some(Body::Erase(_)))
+}
+
+/// The latest erasure of anybody the event names.
+fn erased_until(event: &Event, erased: &BTreeMap<Name, i64>) -> Option<i64> {
+    event.identifiers.iter().filter_map(|identifier| erased.get(&Name::of(identifier))).max().copied()
+}
+
+/// Whether an event counts for nothing: it asks for an erasure, or somebody it names was erased since.
+pub fn is_void(event: &Event, erased: &BTreeMap<Name, i64>) -> bool {
+    is_erasure(event) || erased_until(event, erased).is_some_and(|until| event.time_ms <= until)
+}
+
 /// An identifier. Sorted by its hash.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Name {
@@ -92,7 +120,10 @@ impl Facts {
         let built_in = FREE_MAIL.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
         let own = settings.free_mail.iter().map(|domain| domain.to_lowercase());
         let mut facts = Self { free_mail: built_in.map(str::to_owned).chain(own).collect(), ..Self::default() };
-        events.iter().for_each(|event| facts.hear(event));
+        let erased = erasures(events);
+        for event in events.iter().filter(|event| !is_void(event, &erased)) {
+            facts.hear(event, erased_until(event, &erased));
+        }
         facts
     }
 
@@ -102,7 +133,9 @@ impl Facts {
         (!domain.is_empty() && !self.free_mail.contains(domain)).then(|| Name::domain(domain))
     }
 
-    fn hear(&mut self, event: &Event) {
+    /// Hears an event that is not void. Where somebody it names was erased, it is a sighting only if its whole hour is later, and counts
+    /// as seen right after the erasure.
+    fn hear(&mut self, event: &Event, erased_until: Option<i64>) {
         let at: When = (event.time_ms, xxh3_128(event.event_id.as_bytes()));
         let people: Vec<Name> = event.identifiers.iter().map(Name::of).collect();
         let accounts: Vec<Name> = event.account_identifiers.iter().map(Name::of).collect();
@@ -112,18 +145,19 @@ impl Facts {
             _ => None,
         };
         // What is said not to be one was not seen.
-        let seen_people = word != Some(true);
-        let seen_accounts = word != Some(true) || !people.is_empty();
-        for (names, seen) in [(&people, seen_people), (&accounts, seen_accounts)] {
-            for name in names {
-                self.mention(name, seen.then_some(event.time_ms));
-            }
+        let later = erased_until.is_none_or(|until| event.time_ms.div_euclid(HOUR_MS) * HOUR_MS > until);
+        let seen_ms = (word != Some(true) && later).then(|| erased_until.map_or(event.time_ms, |until| until + 1));
+        let says = word.is_some() || matches!(event.body, Some(Body::Consent(_)));
+        let asserts = !people.is_empty() && !accounts.is_empty();
+        if seen_ms.is_none() && !says && !asserts && event.traits.is_empty() {
+            return;
         }
-        self.pair_up(&people, at, word);
+        people.iter().chain(&accounts).for_each(|name| self.mention(name, seen_ms));
+        self.pair_up(&people, at, word, seen_ms);
         let record = matches!(event.body, Some(Body::Account(_)));
         let about_accounts = record || (word.is_some() && people.is_empty());
         if about_accounts {
-            self.pair_up(&accounts, at, word);
+            self.pair_up(&accounts, at, word, seen_ms);
         }
         if let (Some(primary), Some(account)) = (people.first(), accounts.first()) {
             let (kind, scope, value) = account.text();
@@ -151,13 +185,14 @@ impl Facts {
         }
     }
 
-    fn pair_up(&mut self, group: &[Name], at: When, word: Option<bool>) {
+    fn pair_up(&mut self, group: &[Name], at: When, word: Option<bool>, seen_ms: Option<i64>) {
+        if word.is_none() && seen_ms.is_none() {
+            return;
+        }
         for a in group {
             for b in group.iter().filter(|b| a < *b) {
                 let pair = self.pairs.entry((a.clone(), b.clone())).or_default();
-                if word != Some(true) {
-                    pair.seen_ms = Some(pair.seen_ms.map_or(at.0, |known| known.min(at.0)));
-                }
+                pair.seen_ms = pair.seen_ms.into_iter().chain(seen_ms).min();
                 if let Some(forbids) = word {
                     pair.word = pair.word.max(Some((at, forbids)));
                 }

@@ -15,7 +15,7 @@ struct Version<'a> {
 }
 
 /// The milestones that the events report, each with the identifier that anchors it.
-pub fn of(events: &[Event]) -> Vec<(Option<Name>, Milestone)> {
+pub fn of(events: &[&Event]) -> Vec<(Option<Name>, Milestone)> {
     let mut versions: BTreeMap<&str, Vec<Version<'_>>> = BTreeMap::new();
     for event in events {
         if let Some(Body::Milestone(said)) = &event.body {

@@ -50,18 +50,25 @@ pub struct Verdict {
 /// Judges a set of events. Their order and their repetitions do not matter.
 pub fn judge(events: &[Event], rules: &Rules) -> Verdict {
     let facts = Facts::of(events, &rules.identity);
+    let erased = facts::erasures(events);
+    let events: Vec<&Event> = events.iter().filter(|event| !facts::is_void(event, &erased)).collect();
     let people = People::of(&facts, &rules.identity);
     let mut touches = Vec::new();
-    for event in events {
+    for event in &events {
         let primary = event.identifiers.first().or(event.account_identifiers.first()).map(Name::of);
         if let (Some(Body::Touch(touch)), Some(primary)) = (&event.body, primary) {
-            let touch = StoredTouch { event_id: event.event_id.clone(), time_ms: event.time_ms, touch: Some(touch.clone()) };
-            touches.push(Brought { touch, home: people.home(&primary) });
+            let touch = StoredTouch {
+                event_id: event.event_id.clone(),
+                time_ms: event.time_ms,
+                touch: Some(touch.clone()),
+                mention: 0,
+            };
+            touches.push(Brought { touch, home: people.home(&facts, &primary) });
         }
     }
-    let reached: Vec<Reached> = milestones::of(events)
+    let reached: Vec<Reached> = milestones::of(&events)
         .into_iter()
-        .filter_map(|(anchor, milestone)| Some(Reached { home: people.home(&anchor?), milestone }))
+        .filter_map(|(anchor, milestone)| Some(Reached { home: people.home(&facts, &anchor?), milestone }))
         .collect();
     Verdict {
         credits: credit::table(&touches, &reached, &rules.attribution),

@@ -50,18 +50,38 @@ impl People {
     /// The people and accounts that the facts make.
     pub fn of(facts: &Facts, settings: &Settings) -> Self {
         let mut people = Self { groups: Vec::new(), companies: Vec::new(), homes: BTreeMap::new() };
-        for group in groups(facts, settings, true) {
-            people.add_company(facts, group);
+        let (companies, large) = groups(facts, settings, true);
+        for group in companies {
+            let quarantined = group.iter().any(|name| large.contains(name));
+            people.add_company(facts, group, quarantined);
         }
-        for group in groups(facts, settings, false) {
-            people.add_person(facts, group);
+        let (persons, large) = groups(facts, settings, false);
+        for group in persons {
+            let quarantined = group.iter().any(|name| large.contains(name));
+            people.add_person(facts, group, quarantined);
         }
         people
     }
 
     /// Where an identifier belongs.
-    pub fn home(&self, name: &Name) -> Home {
-        self.homes.get(name).cloned().unwrap_or_default()
+    pub fn home(&self, facts: &Facts, name: &Name) -> Home {
+        if let Some(home) = self.homes.get(name) {
+            return home.clone();
+        }
+        // Who was erased, and has only done something in the same hour, is alone; an address still speaks for its domain.
+        let profile_id = if name.is_account() { String::new() } else { format!("p_{:032x}", name.hash) };
+        let account = if name.is_account() { Some(name.clone()) } else { facts.corporate_domain(name) };
+        match account {
+            Some(account) => {
+                let alone = Home {
+                    unit: format!("a:{}:{}", account.kind, account.value),
+                    account_id: account.value.clone(),
+                    ..Home::default()
+                };
+                Home { profile_id, ..self.homes.get(&account).cloned().unwrap_or(alone) }
+            }
+            None => Home { unit: format!("p:{profile_id}"), profile_id, ..Home::default() },
+        }
     }
 
     /// The profiles by id.
@@ -74,7 +94,7 @@ impl People {
         self.companies.iter().map(|(_, account)| (account.account_id.clone(), account.clone())).collect()
     }
 
-    fn add_company(&mut self, facts: &Facts, group: Group) {
+    fn add_company(&mut self, facts: &Facts, group: Group, quarantined: bool) {
         let Some(called) = group.iter().min_by_key(|name| (name.kind != "crm_account", age(facts, name))).cloned() else {
             return;
         };
@@ -85,19 +105,20 @@ impl People {
             account_id: called.value,
             identifiers: sorted(&group),
             traits: traits(facts, &group),
+            quarantined,
             ..Account::default()
         };
         self.companies.push((group, account));
     }
 
-    fn add_person(&mut self, facts: &Facts, group: Group) {
+    fn add_person(&mut self, facts: &Facts, group: Group, quarantined: bool) {
         let Some(oldest) = group.iter().min_by_key(|name| age(facts, name)) else { return };
         let profile_id = format!("p_{:032x}", oldest.hash);
         let asserted = group.iter().filter_map(|name| facts.asserted.get(name)).max().map(|(.., account)| account.clone());
         let newest = group.iter().filter(|name| facts.corporate_domain(name).is_some());
         let newest = newest.max_by_key(|name| (facts.earliest.get(name), name.hash));
         let named = asserted.or_else(|| facts.corporate_domain(newest?));
-        let account = named.map(|named| self.home(&named));
+        let account = named.map(|named| self.home(facts, &named));
         let traits = traits(facts, &group);
         let revoked = group.iter().filter_map(|name| facts.consent.get(name)).max().is_some_and(|(_, revoked)| *revoked);
         let home = Home {
@@ -109,7 +130,8 @@ impl People {
         };
         self.homes.extend(group.iter().map(|name| (name.clone(), home.clone())));
         let account_id = home.account_id;
-        let profile = Profile { profile_id, account_id, identifiers: sorted(&group), traits, revoked, ..Profile::default() };
+        let profile =
+            Profile { profile_id, account_id, identifiers: sorted(&group), traits, revoked, quarantined, ..Profile::default() };
         self.groups.push((group, profile));
     }
 }
@@ -134,8 +156,8 @@ fn traits(facts: &Facts, group: &Group) -> Vec<Trait> {
     latest.into_iter().map(|(name, (_, value))| Trait { name: name.clone(), value: value.clone() }).collect()
 }
 
-/// Groups of identifiers that are one: of accounts, or of people.
-fn groups(facts: &Facts, settings: &Settings, accounts: bool) -> Vec<Group> {
+/// Groups of identifiers that are one, of accounts or of people; and those in clusters that are too large.
+fn groups(facts: &Facts, settings: &Settings, accounts: bool) -> (Vec<Group>, Group) {
     let all: Vec<&Name> = facts.mentioned.iter().filter(|name| name.is_account() == accounts).collect();
     let pairs = || facts.pairs.iter().filter(|((a, _), _)| a.is_account() == accounts);
     let shared: BTreeSet<&Name> = all.iter().copied().filter(|name| is_shared(facts, settings, name)).collect();
@@ -152,7 +174,8 @@ fn groups(facts: &Facts, settings: &Settings, accounts: bool) -> Vec<Group> {
     let mut clusters = Sets::singles(&all);
     usable.iter().for_each(|(.., a, b)| clusters.unite(a, b));
     let limit = usize::try_from(settings.max_cluster).unwrap_or(usize::MAX);
-    usable.retain(|(.., a, _)| clusters.of(a).len() <= limit);
+    let large: Group = clusters.0.iter().filter(|cluster| cluster.len() > limit).flatten().cloned().collect();
+    usable.retain(|(.., a, _)| !large.contains(*a));
 
     usable.sort();
     let mut sets = Sets::singles(&all);
@@ -164,7 +187,7 @@ fn groups(facts: &Facts, settings: &Settings, accounts: bool) -> Vec<Group> {
             sets.unite(a, b);
         }
     }
-    sets.0
+    (sets.0, large)
 }
 
 /// Whether an identifier is linked to more others than one person can have.

@@ -1,0 +1,202 @@
+//! What a root computes of its component: the clusters that facts have touched, and whom it concerns what has changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tributary_proto::identity_message::Body;
+use tributary_proto::{Hash128, Identifier, Member, Place, Placement, Published, Subscribe, kind};
+use tributary_runtime::stage::{Context, Output};
+use tributary_runtime::state::StateError;
+
+use crate::cluster::{Clustering, cluster};
+use crate::component::{Cluster, Component};
+use crate::core::{Core, Dirty};
+use crate::metrics;
+use crate::node::Node;
+use crate::view::{self, Record, View};
+
+/// What a round of computation says of profiles or accounts.
+#[derive(Default)]
+struct Round {
+    records: Vec<Record>,
+    /// Ids that may be no more: those that members had before.
+    before: BTreeSet<String>,
+    /// Where members were before and are now.
+    moved: BTreeMap<Hash128, (Option<String>, Option<String>)>,
+}
+
+impl Core {
+    /// Computes the clusters of the members that facts have touched.
+    pub(crate) fn recompute(&mut self, cx: &mut Context<'_>, dirty: Dirty) -> Result<(), StateError> {
+        let mut root = Node::load(cx.state, &dirty.root)?;
+        if !root.is_root() {
+            return Ok(());
+        }
+        let component = Component::of(root.hash);
+        component.warm(cx.state)?;
+        let epoch = root.state.epoch + 1;
+        let mut seen = BTreeSet::new();
+        let mut round = Round { before: dirty.ids, ..Round::default() };
+        let mut changed = false;
+        // First those that may have fallen apart: of these all is looked at.
+        for whole in [true, false] {
+            for (member, _) in dirty.members.iter().filter(|(_, shrunk)| **shrunk == whole) {
+                if !seen.contains(member) {
+                    let found = component.cluster(cx.state, *member, whole, self.rules.max_cluster, &mut seen)?;
+                    changed |= self.settle_cluster(cx, &root, component, found, epoch, &mut round)?;
+                }
+            }
+        }
+        if changed {
+            root.edit().epoch = epoch;
+        }
+        let topic = view::topic(&root.identifier);
+        publish(cx, component, round, topic)?;
+        root.save(cx.state);
+        Ok(())
+    }
+
+    /// Decides who is one person in a cluster, and tells the members; returns whether any was told.
+    fn settle_cluster(
+        &mut self,
+        cx: &mut Context<'_>,
+        root: &Node,
+        component: Component,
+        found: Cluster,
+        epoch: u64,
+        round: &mut Round,
+    ) -> Result<bool, StateError> {
+        let Cluster { mut members, links, quarantined } = found;
+        cx.outbox.observe(&metrics::CLUSTER_MEMBERS, "", members.len() as u64);
+        let clustering = if quarantined {
+            Clustering { profiles: (0..members.len()).map(|at| vec![at]).collect(), ..Clustering::default() }
+        } else {
+            cluster(&members, &links, &self.rules)
+        };
+        let view = if kind::is_account(&root.identifier.kind) {
+            view::companies(&members, &clustering, quarantined)
+        } else {
+            let mut answer = |account: Hash128| component.answer(cx.state, account);
+            view::people(&members, &clustering, quarantined, &mut answer, &self.rules)?
+        };
+        let mut changed = false;
+        for ((of, member), placement) in members.iter_mut().zip(&view.placements) {
+            changed |= self.settle_member(cx, root, component, (*of, member), (placement, epoch, quarantined), round)?;
+        }
+        for (account, subscriber) in &view.subscriptions {
+            let answered = component.answer(cx.state, account.hash())?.is_some();
+            let (of, by) = (Some(account.clone()), Some(subscriber.clone()));
+            let subscribe = Subscribe { account: of, subscriber: by, end: false, epoch, answered };
+            if component.add_subscription(cx.state, &subscribe)? {
+                self.tell(cx, account, Body::Subscribe(subscribe));
+            }
+        }
+        round.records.extend(view.records);
+        Ok(changed)
+    }
+
+    /// Tells a member its placement if that is news; returns whether it was.
+    fn settle_member(
+        &mut self,
+        cx: &mut Context<'_>,
+        root: &Node,
+        component: Component,
+        (of, member): (Hash128, &mut Member),
+        (placement, epoch, quarantined): (&Placement, u64, bool),
+        round: &mut Round,
+    ) -> Result<bool, StateError> {
+        let id = |placement: &Placement| View::id_of(placement).to_owned();
+        let before = member.told.as_ref().map(id);
+        round.before.extend(before.clone());
+        round.moved.insert(of, (before, member.present.then(|| id(placement))));
+        // One that has no name cannot be told: its news, which bring the name, are still on their way.
+        let news = member.identifier.is_some() && member.told.as_ref().is_none_or(|told| !same_place(told, placement));
+        let flips = member.quarantined != quarantined;
+        if flips {
+            member.quarantined = quarantined;
+            let outcome = if quarantined { "entered" } else { "left" };
+            cx.outbox.observe(&metrics::QUARANTINED, outcome, 1);
+        }
+        let about = member.identifier.clone();
+        if news {
+            let placement = Placement { epoch, ..placement.clone() };
+            member.told = Some(placement.clone());
+            if let Some(about) = about.clone() {
+                let (placement, root) = (Some(placement), Some(root.identifier.clone()));
+                self.tell(cx, &about, Body::Place(Place { about: Some(about.clone()), placement, root }));
+            }
+        }
+        let gone = about.filter(|_| !member.present && member.generation > 0);
+        if let Some(gone) = &gone {
+            self.strip(cx, component, (of, member), gone, epoch)?;
+        }
+        if news || flips || gone.is_some() {
+            component.put_member(cx.state, of, member);
+        }
+        Ok(news)
+    }
+
+    /// All of a member is erased: what stays is its hash, its generation and what it was told last.
+    fn strip(
+        &mut self,
+        cx: &mut Context<'_>,
+        component: Component,
+        (of, member): (Hash128, &mut Member),
+        name: &Identifier,
+        epoch: u64,
+    ) -> Result<(), StateError> {
+        for ended in component.end_subscriptions(cx.state, name, epoch)? {
+            if let Some(account) = ended.account.clone() {
+                self.tell(cx, &account, Body::Subscribe(ended));
+            }
+        }
+        member.identifier = None;
+        member.hash = of.to_bytes().to_vec();
+        Ok(())
+    }
+}
+
+fn same_place(told: &Placement, now: &Placement) -> bool {
+    told.profile_id == now.profile_id
+        && told.unit == now.unit
+        && told.account_id == now.account_id
+        && told.role == now.role
+        && told.revoked == now.revoked
+}
+
+/// Publishes the profiles (or accounts) that changed, and where those went that are no more.
+fn publish(
+    cx: &mut Context<'_>,
+    component: Component,
+    round: Round,
+    topic: tributary_runtime::topic::Topic,
+) -> Result<(), StateError> {
+    let live: BTreeSet<&str> = round.records.iter().map(|record| record.id.as_str()).collect();
+    for record in &round.records {
+        let digest = Hash128::of(&record.bytes).to_bytes().to_vec();
+        let known = component.published(cx.state, &record.id)?;
+        if known.as_ref().is_some_and(|known| known.digest == digest) {
+            continue;
+        }
+        let called_after = record.called_after.to_bytes().to_vec();
+        component.put_published(cx.state, &Published { id: record.id.clone(), digest, called_after });
+        let held_by = round.moved.get(&record.called_after).and_then(|(before, _)| before.as_deref());
+        if let Some(from) = held_by.filter(|from| known.is_none() && *from != record.id && live.contains(from)) {
+            write(cx, topic, &record.id, Some(view::split_off(topic, &record.bytes, from)));
+        }
+        write(cx, topic, &record.id, Some(record.bytes.clone()));
+    }
+    for id in round.before.iter().filter(|id| !live.contains(id.as_str())) {
+        let Some(published) = component.published(cx.state, id)? else { continue };
+        let called_after = Hash128::from_bytes(&published.called_after).unwrap_or_default();
+        // Nobody has looked at the identifier it is called after: it stands.
+        let Some((_, now)) = round.moved.get(&called_after) else { continue };
+        let departed = now.as_ref().map(|now| view::departed(topic, id, now));
+        write(cx, topic, id, departed);
+        component.forget_published(cx.state, id);
+    }
+    Ok(())
+}
+
+fn write(cx: &mut Context<'_>, topic: tributary_runtime::topic::Topic, id: &str, value: Option<Vec<u8>>) {
+    cx.outbox.outputs.push(Output { topic, key: id.as_bytes().to_vec(), value });
+}
