@@ -47,7 +47,8 @@ impl<'a> Touchpoint<'a> {
     /// The order of touches in a journey: time, event hash; content where one event has come in two versions; profile and role where
     /// two people have brought the very same event.
     pub fn order(&self, other: &Self) -> Ordering {
-        let key = |touch: &Self| (touch.view.time_ms, touch.event_hash, touch.content_hash, touch.profile, touch.role, touch.raw);
+        let key =
+            |touch: &Self| (touch.view.time_ms, touch.event_hash, touch.content_hash, touch.profile, touch.role, touch.raw);
         key(self).cmp(&key(other))
     }
 
