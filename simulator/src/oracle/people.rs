@@ -50,11 +50,11 @@ impl People {
     /// The people and accounts that the facts make.
     pub fn of(facts: &Facts, settings: &Settings) -> Self {
         let mut people = Self { groups: Vec::new(), companies: Vec::new(), homes: BTreeMap::new() };
-        for group in groups(facts, settings, true) {
-            people.add_company(facts, group);
+        for (group, quarantined) in groups(facts, settings, true) {
+            people.add_company(facts, group, quarantined);
         }
-        for group in groups(facts, settings, false) {
-            people.add_person(facts, group);
+        for (group, quarantined) in groups(facts, settings, false) {
+            people.add_person(facts, group, quarantined);
         }
         people
     }
@@ -74,7 +74,7 @@ impl People {
         self.companies.iter().map(|(_, account)| (account.account_id.clone(), account.clone())).collect()
     }
 
-    fn add_company(&mut self, facts: &Facts, group: Group) {
+    fn add_company(&mut self, facts: &Facts, group: Group, quarantined: bool) {
         let Some(called) = group.iter().min_by_key(|name| (name.kind != "crm_account", age(facts, name))).cloned() else {
             return;
         };
@@ -85,12 +85,13 @@ impl People {
             account_id: called.value,
             identifiers: sorted(&group),
             traits: traits(facts, &group),
+            quarantined,
             ..Account::default()
         };
         self.companies.push((group, account));
     }
 
-    fn add_person(&mut self, facts: &Facts, group: Group) {
+    fn add_person(&mut self, facts: &Facts, group: Group, quarantined: bool) {
         let Some(oldest) = group.iter().min_by_key(|name| age(facts, name)) else { return };
         let profile_id = format!("p_{:032x}", oldest.hash);
         let asserted = group.iter().filter_map(|name| facts.asserted.get(name)).max().map(|(.., account)| account.clone());
@@ -109,7 +110,8 @@ impl People {
         };
         self.homes.extend(group.iter().map(|name| (name.clone(), home.clone())));
         let account_id = home.account_id;
-        let profile = Profile { profile_id, account_id, identifiers: sorted(&group), traits, revoked, ..Profile::default() };
+        let identifiers = sorted(&group);
+        let profile = Profile { profile_id, account_id, identifiers, traits, revoked, quarantined, ..Profile::default() };
         self.groups.push((group, profile));
     }
 }
@@ -134,8 +136,8 @@ fn traits(facts: &Facts, group: &Group) -> Vec<Trait> {
     latest.into_iter().map(|(name, (_, value))| Trait { name: name.clone(), value: value.clone() }).collect()
 }
 
-/// Groups of identifiers that are one: of accounts, or of people.
-fn groups(facts: &Facts, settings: &Settings, accounts: bool) -> Vec<Group> {
+/// Groups of identifiers that are one: of accounts, or of people; each with whether it is in quarantine.
+fn groups(facts: &Facts, settings: &Settings, accounts: bool) -> Vec<(Group, bool)> {
     let all: Vec<&Name> = facts.mentioned.iter().filter(|name| name.is_account() == accounts).collect();
     let pairs = || facts.pairs.iter().filter(|((a, _), _)| a.is_account() == accounts);
     let shared: BTreeSet<&Name> = all.iter().copied().filter(|name| is_shared(facts, settings, name)).collect();
@@ -152,7 +154,8 @@ fn groups(facts: &Facts, settings: &Settings, accounts: bool) -> Vec<Group> {
     let mut clusters = Sets::singles(&all);
     usable.iter().for_each(|(.., a, b)| clusters.unite(a, b));
     let limit = usize::try_from(settings.max_cluster).unwrap_or(usize::MAX);
-    usable.retain(|(.., a, _)| clusters.of(a).len() <= limit);
+    let quarantined = |name: &Name| clusters.of(name).len() > limit;
+    usable.retain(|(.., a, _)| !quarantined(a));
 
     usable.sort();
     let mut sets = Sets::singles(&all);
@@ -165,6 +168,10 @@ fn groups(facts: &Facts, settings: &Settings, accounts: bool) -> Vec<Group> {
         }
     }
     sets.0
+        .into_iter()
+        .map(|group| (group.first().is_some_and(quarantined), group))
+        .map(|(large, group)| (group, large))
+        .collect()
 }
 
 /// Whether an identifier is linked to more others than one person can have.
