@@ -130,7 +130,9 @@ impl Judge {
         let people: Vec<_> = event.identifiers.iter().map(plain).collect();
         let accounts: Vec<_> = event.account_identifiers.iter().map(plain).collect();
         let unlink = matches!(event.body, Some(Body::Unlink(_)));
-        let sighting = !unlink && erased.is_none_or(|until| event.time_ms.div_euclid(HOUR_MS) * HOUR_MS > until);
+        let whole_hour_later = erased.is_none_or(|until| event.time_ms.div_euclid(HOUR_MS) * HOUR_MS > until);
+        let sighting = !unlink && whole_hour_later;
+        let seen_accounts = whole_hour_later && (!unlink || !people.is_empty());
         let says = unlink || matches!(event.body, Some(Body::Link(_) | Body::Consent(_)));
         let asserts = !people.is_empty() && !accounts.is_empty();
         if !sighting && !says && !asserts && event.traits.is_empty() {
@@ -149,7 +151,7 @@ impl Judge {
             }
         }
         let link = matches!(event.body, Some(Body::Link(_)));
-        for identifier in people.iter().chain(accounts.iter()).filter(|_| sighting) {
+        for identifier in people.iter().filter(|_| sighting).chain(accounts.iter().filter(|_| seen_accounts)) {
             let known = self.earliest.entry(identifier.clone()).or_insert(at.0);
             *known = at.0.min(*known);
         }
