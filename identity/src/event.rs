@@ -74,7 +74,7 @@ impl<'a> Statement<'a> {
         if self.people.len() + self.accounts.len() < 2 {
             return None;
         }
-        let mut bytes = vec![u8::from(self.links_accounts)];
+        let mut bytes = vec![u8::from(self.links_accounts), u8::from(self.is_apart())];
         for identifier in self.people {
             identifier.write_key(&mut bytes);
             bytes.push(0x1e);
@@ -104,6 +104,11 @@ impl<'a> Statement<'a> {
 
     fn word_said(&self) -> Option<Word> {
         self.word.map(|join| Word { join, at: Some(self.stamp.clone()) })
+    }
+
+    /// Whether it states that identifiers are not one. Such an event is no sighting of them.
+    pub(crate) fn is_apart(&self) -> bool {
+        self.word == Some(false)
     }
 
     /// Every identifier, people first.
@@ -191,7 +196,8 @@ impl Core {
             return Ok(None);
         }
         let before = if new { None } else { first_seen(&sighting) };
-        let changed = said.word != Some(false) && see(&mut sighting, said.time_ms);
+        let beside = !said.people.is_empty() && !said.accounts.is_empty();
+        let changed = (!said.is_apart() || beside) && see(&mut sighting, said.time_ms);
         let mut news = News {
             seen: first_seen(&sighting) != before,
             word: merge_word(&mut sighting.word, said.word_said().as_ref()),
@@ -209,7 +215,8 @@ impl Core {
         }
         if let (true, Some(hash)) = (new, mention) {
             let (identifiers, account_identifiers) = (said.people.to_vec(), said.accounts.to_vec());
-            let mention = Mention { identifiers, account_identifiers, links_accounts: said.links_accounts };
+            let (links_accounts, apart) = (said.links_accounts, said.is_apart());
+            let mention = Mention { identifiers, account_identifiers, links_accounts, apart };
             node.put_mention(cx.state, hash, &mention);
         }
         let told = new || news.seen || news.word || news.assertion || news.consent || !news.traits.is_empty();
@@ -236,7 +243,9 @@ impl Core {
         let word = sighting.word.as_ref().filter(|_| news.word);
         for about in said.all() {
             let own = *about == node.identifier;
-            let mut claim = Claim { earliest_ms, links: said.links(about, earliest_ms, word), ..Claim::default() };
+            let links = said.links(about, earliest_ms.filter(|_| !said.is_apart()), word);
+            let seen_ms = earliest_ms.filter(|_| !said.is_apart() || !said.people.contains(about));
+            let mut claim = Claim { earliest_ms: seen_ms, links, ..Claim::default() };
             if own && news.assertion {
                 claim.assertion.clone_from(&sighting.assertion);
             }

@@ -97,9 +97,11 @@ impl Mentioned {
         if !self.names(about) {
             return None;
         }
-        let Mention { identifiers: people, account_identifiers: accounts, links_accounts } = &self.mention;
-        let first_ms = first_seen(&self.sighting);
-        let mut claim = Claim { earliest_ms: first_ms, ..Claim::default() };
+        let Mention { identifiers: people, account_identifiers: accounts, links_accounts, apart } = &self.mention;
+        let seen_ms = first_seen(&self.sighting);
+        let earliest_ms = seen_ms.filter(|_| !apart || !people.contains(about));
+        let first_ms = seen_ms.filter(|_| !apart);
+        let mut claim = Claim { earliest_ms, ..Claim::default() };
         let groups = [Some(people), links_accounts.then_some(accounts)];
         for group in groups.into_iter().flatten().filter(|group| group.contains(about)) {
             for other in group.iter().filter(|other| *other != about) {

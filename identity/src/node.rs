@@ -125,7 +125,7 @@ impl Node {
             let (own, none) = (vec![self.identifier.clone()], Vec::new());
             let account = tributary_proto::kind::is_account(&self.identifier.kind);
             let (identifiers, account_identifiers) = if account { (none, own) } else { (own, none) };
-            let mention = Mention { identifiers, account_identifiers, links_accounts: false };
+            let mention = Mention { identifiers, account_identifiers, links_accounts: false, apart: false };
             let traits = traits.remove(&Hash128::default()).unwrap_or_default();
             all.push(Mentioned { hash: None, mention, sighting, traits });
         }

@@ -99,6 +99,8 @@ fn identifiers() {
     refused(Topic::Utm, r#"{"timestamp":"2022-02-28","anonymous_id":"null","email":""}"#, reason::IDENTIFIER_MISSING, "");
     refused(Topic::Offline, native(r#""kind":"link""#), reason::IDENTIFIER_MISSING, "");
     refused(Topic::Offline, native(r#""kind":"account""#), reason::IDENTIFIER_MISSING, "");
+    let erase = r#"{"timestamp":"2022-02-28","kind":"erase","account":"001"}"#;
+    refused(Topic::Offline, erase, reason::IDENTIFIER_MISSING, "");
 }
 
 #[test]

@@ -139,6 +139,8 @@ fn native_kinds() {
     assert_eq!(names(&account), ["crm_account||001B", "domain||b.cn", "domain||b.example"]);
     let consent = native(r#""kind":"consent","email":"a@b.example","consent":"revoked""#);
     assert_eq!(consent.body, Some(Body::Consent(tributary_proto::Consent { granted: false })));
+    let erase = native(r#""kind":"erase","email":"a@b.example""#);
+    assert_eq!((erase.body, erase.identifiers.len()), (Some(Body::Erase(tributary_proto::Erase {})), 1));
     let milestone = native(
         r#""kind":"milestone","milestone":"mql","object_id":"Q","value":10,"withdrawn":"TRUE","occurred_at":"2022-02-27 08:00""#,
     );

@@ -144,15 +144,18 @@ impl Facts {
             Some(Body::Unlink(_)) => Some(true),
             _ => None,
         };
-        // What is said not to be one was not seen.
         let later = erased_until.is_none_or(|until| event.time_ms.div_euclid(HOUR_MS) * HOUR_MS > until);
-        let seen_ms = (word != Some(true) && later).then(|| erased_until.map_or(event.time_ms, |until| until + 1));
+        let sighting_ms = later.then(|| erased_until.map_or(event.time_ms, |until| until + 1));
+        // What is said not to be one was not seen; an account that is named beside people was.
+        let seen_ms = sighting_ms.filter(|_| word != Some(true));
+        let accounts_seen_ms = if people.is_empty() { seen_ms } else { sighting_ms };
         let says = word.is_some() || matches!(event.body, Some(Body::Consent(_)));
         let asserts = !people.is_empty() && !accounts.is_empty();
         if seen_ms.is_none() && !says && !asserts && event.traits.is_empty() {
             return;
         }
-        people.iter().chain(&accounts).for_each(|name| self.mention(name, seen_ms));
+        people.iter().for_each(|name| self.mention(name, seen_ms));
+        accounts.iter().for_each(|name| self.mention(name, accounts_seen_ms));
         self.pair_up(&people, at, word, seen_ms);
         let record = matches!(event.body, Some(Body::Account(_)));
         let about_accounts = record || (word.is_some() && people.is_empty());
