@@ -1,6 +1,7 @@
 //! The journey to a milestone: which touches count, in which order, and which of them brought about a stage.
 
 use std::cmp::Ordering;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use tributary_proto::{Hash128, Milestone};
@@ -69,6 +70,30 @@ pub struct Folded {
     pub overlong: usize,
 }
 
+/// Why a touch in the window has no place of its own.
+#[derive(Debug, Clone, Copy)]
+pub enum Fold<'t> {
+    /// The same event once more: this touch of it counts.
+    Duplicate(&'t Touchpoint<'t>),
+    /// It goes on the session of this touch before it.
+    Session(&'t Touchpoint<'t>),
+    /// Beyond the plan's `max_journey`.
+    Overlong,
+}
+
+impl Folded {
+    fn count(&mut self, fold: Fold<'_>) {
+        match fold {
+            Fold::Duplicate(_) => self.duplicates += 1,
+            Fold::Session(_) => self.sessions += 1,
+            Fold::Overlong => self.overlong += 1,
+        }
+    }
+}
+
+/// Told of a touch that is folded.
+type Hear<'a, 't> = dyn FnMut(&'t Touchpoint<'t>, Fold<'t>) + 'a;
+
 /// The journey to one milestone.
 #[derive(Debug, Clone)]
 pub struct Journey<'t> {
@@ -86,6 +111,17 @@ impl<'t> Journey<'t> {
     /// The journey to `of` among `sorted`: the consented touches of the unit, sorted by [`Touchpoint::order`]. `live` are the
     /// milestones of the unit that are not withdrawn, `of` included.
     pub fn build(sorted: &'t [Touchpoint<'t>], of: &Milestone, live: &[&Milestone], plan: &Plan) -> Self {
+        Self::trace(sorted, of, live, plan, &mut |_, _| {})
+    }
+
+    /// The same, and tells `hear` of every touch in the window that has no place of its own.
+    pub fn trace(
+        sorted: &'t [Touchpoint<'t>],
+        of: &Milestone,
+        live: &[&Milestone],
+        plan: &Plan,
+        hear: &mut Hear<'_, 't>,
+    ) -> Self {
         let from_ms = plan.window(&of.kind).start_ms(of, live);
         let from_ms = from_ms.saturating_add(i64::from(planted("window_begins_late")));
         let from = sorted.partition_point(|touch| touch.view.time_ms < from_ms);
@@ -94,13 +130,17 @@ impl<'t> Journey<'t> {
         let window = sorted.get(from..to).unwrap_or_default();
 
         let mut folded = Folded::default();
-        let single = without_duplicates(window, &mut folded);
-        let touches = without_sessions(single, plan.session_gap_ms, &mut folded);
+        let mut note = |touch, fold| {
+            folded.count(fold);
+            hear(touch, fold);
+        };
+        let single = without_duplicates(window, &mut note);
+        let touches = without_sessions(single, plan.session_gap_ms, &mut note);
         let last_until = |moment: i64| touches.partition_point(|touch| touch.view.time_ms <= moment).checked_sub(1);
         let stages = plan.stages.iter().map(|kind| moments::of_stage(kind, of, live).and_then(last_until)).collect();
         let close = if moments::is_closing(&of.kind) { last_until(of.time_ms) } else { None };
         let mut journey = Self { touches, milestone_time_ms: of.time_ms, folded, stages, close };
-        journey.shorten(plan.max_journey);
+        journey.shorten(plan.max_journey, hear);
         journey
     }
 
@@ -130,7 +170,7 @@ impl<'t> Journey<'t> {
     }
 
     /// Of a journey longer than `max`, keeps the first touch, those that a model singles out, and the newest.
-    fn shorten(&mut self, max: usize) {
+    fn shorten(&mut self, max: usize, hear: &mut Hear<'_, 't>) {
         let count = self.touches.len();
         if count <= max {
             return;
@@ -151,8 +191,15 @@ impl<'t> Journey<'t> {
         let place = |old: Option<usize>| old.map(|old| kept.range(..old).count());
         self.stages = self.stages.iter().map(|stage| place(*stage)).collect();
         self.close = place(self.close);
-        self.touches = kept.iter().filter_map(|at| self.touches.get(*at).copied()).collect();
-        self.folded.overlong = count - self.touches.len();
+        let mut at = 0..;
+        self.touches.retain(|touch| {
+            let keep = at.next().is_some_and(|at| kept.contains(&at));
+            if !keep {
+                self.folded.count(Fold::Overlong);
+                hear(touch, Fold::Overlong);
+            }
+            keep
+        });
     }
 }
 
@@ -160,34 +207,44 @@ impl<'t> Journey<'t> {
 pub const DIRECT: &str = "direct";
 
 /// Of the touches of one event the smallest: in sorted order, the first.
-fn without_duplicates<'t>(window: &'t [Touchpoint<'t>], folded: &mut Folded) -> Vec<&'t Touchpoint<'t>> {
+fn without_duplicates<'t>(window: &'t [Touchpoint<'t>], note: &mut Hear<'_, 't>) -> Vec<&'t Touchpoint<'t>> {
     let mut hashes: Vec<Hash128> = window.iter().map(|touch| touch.event_hash).collect();
     hashes.sort_unstable();
     hashes.dedup();
     if hashes.len() == window.len() || planted("same_event_counts_twice") {
         return window.iter().collect();
     }
-    folded.duplicates = window.len() - hashes.len();
-    let mut seen = BTreeSet::new();
-    window.iter().filter(|touch| seen.insert(touch.event_hash)).collect()
+    let mut seen: BTreeMap<Hash128, &'t Touchpoint<'t>> = BTreeMap::new();
+    let first = |touch: &&'t Touchpoint<'t>| match seen.entry(touch.event_hash) {
+        Entry::Vacant(place) => {
+            place.insert(touch);
+            true
+        }
+        Entry::Occupied(first) => {
+            note(touch, Fold::Duplicate(first.get()));
+            false
+        }
+    };
+    window.iter().filter(first).collect()
 }
 
 /// Of consecutive touches of one profile in one session the first. A gap of 0 makes no sessions. Touches of the account itself, which
 /// have no profile, form sessions among themselves.
-fn without_sessions<'t>(touches: Vec<&'t Touchpoint<'t>>, gap_ms: i64, folded: &mut Folded) -> Vec<&'t Touchpoint<'t>> {
+fn without_sessions<'t>(touches: Vec<&'t Touchpoint<'t>>, gap_ms: i64, note: &mut Hear<'_, 't>) -> Vec<&'t Touchpoint<'t>> {
     if gap_ms == 0 {
         return touches;
     }
-    let before = touches.len();
-    let mut latest: BTreeMap<&str, &Touchpoint<'_>> = BTreeMap::new();
+    let mut latest: BTreeMap<&str, &'t Touchpoint<'t>> = BTreeMap::new();
     let mut kept = touches;
-    kept.retain(|touch| match latest.insert(touch.profile, touch) {
-        Some(previous) => {
-            touch.view.time_ms.saturating_sub(previous.view.time_ms) > gap_ms - i64::from(planted("session_gap_exclusive"))
-                || previous.session() != touch.session()
+    kept.retain(|touch| {
+        let Some(previous) = latest.insert(touch.profile, touch) else { return true };
+        let gap_ms = gap_ms - i64::from(planted("session_gap_exclusive"));
+        let goes_on =
+            touch.view.time_ms.saturating_sub(previous.view.time_ms) <= gap_ms && previous.session() == touch.session();
+        if goes_on {
+            note(touch, Fold::Session(previous));
         }
-        None => true,
+        !goes_on
     });
-    folded.sessions = before - kept.len();
     kept
 }

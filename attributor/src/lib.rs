@@ -29,8 +29,11 @@ pub mod models;
 pub mod moments;
 pub mod plan;
 mod post;
+pub mod read;
 pub mod settings;
 pub mod share;
 pub mod stage;
 pub mod unit;
 pub mod wire;
+
+pub use stage::LOG;

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use tributary_proto::Milestone;
 
-use crate::models::{Model, Multipliers};
+use crate::journey::Journey;
+use crate::models::{Basis, Model, Multipliers};
 use crate::moments;
 use crate::settings::Settings;
 
@@ -44,6 +45,17 @@ pub struct PlannedModel {
     pub rule: Box<dyn Model>,
     /// Factors on the rule's weights.
     pub multipliers: Multipliers,
+}
+
+impl PlannedModel {
+    /// Why the touch at this position of a journey has its weight.
+    pub fn basis(&self, journey: &Journey<'_>, at: usize) -> Basis {
+        let mut basis = self.rule.basis(journey, at);
+        if let Some(touch) = journey.touches.get(at).filter(|_| !basis.words.is_empty()) {
+            basis.words += &self.multipliers.words(touch);
+        }
+        basis
+    }
 }
 
 #[derive(Debug)]

@@ -4,14 +4,20 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use tributary_proto::{AttributorMessage, Message, attributor_message::Body};
+use tributary_runtime::log::StageLog;
 use tributary_runtime::stage::{Context, Record, Share, Stage, StageError};
 use tributary_runtime::state::{ActorKey, State, StateError};
+use tributary_runtime::topic::Topic;
 
 use crate::ledger::{self, Ledger};
 use crate::plan::Plan;
 use crate::post::Post;
 use crate::unit::{self, Dirty, Unit, malformed};
 use crate::wire::ItemView;
+
+/// What the stage reads and keeps.
+pub const LOG: StageLog =
+    StageLog { stage: "attributor", inputs: &[Topic::AttributorInbox], changelog: Some(Topic::AttributorChangelog) };
 
 /// The attributor, of one partition.
 ///

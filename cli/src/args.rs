@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tributary_runtime::config::{ConfigErrors, Sources, load};
 
-use crate::commands::{check, demo, generate, import, replay, run, send, tail, topics};
+use crate::commands::{check, demo, explain, generate, import, profile, replay, run, send, tail, topics};
 use crate::settings::Settings;
 
 const AFTER_HELP: &str = "\
@@ -99,6 +99,10 @@ pub enum Command {
     Send(send::SendArgs),
     /// Check the rows of a CSV file and send them to the offline topic
     Import(import::ImportArgs),
+    /// Show why a milestone has the credit it has
+    Explain(explain::ExplainArgs),
+    /// Show what is known of an identifier: its profile, what joined it, what it brought
+    Profile(profile::ProfileArgs),
     /// Print the records of a topic as JSON lines
     Tail(tail::TailArgs),
 }

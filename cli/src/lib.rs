@@ -7,6 +7,7 @@ pub mod args;
 pub mod commands;
 pub mod credit_table;
 pub mod engine;
+pub mod explain;
 pub mod generate;
 pub mod lines;
 pub mod logging;

@@ -36,9 +36,7 @@ impl StageName {
         match self {
             Self::Ingest => StageLog { stage: "ingest", inputs: &Topic::RAW, changelog: None },
             Self::Identity => tributary_identity::LOG,
-            Self::Attributor => {
-                StageLog { stage: "attributor", inputs: &[Topic::AttributorInbox], changelog: Some(Topic::AttributorChangelog) }
-            }
+            Self::Attributor => tributary_attributor::LOG,
         }
     }
 }
@@ -86,6 +84,16 @@ impl Pipeline {
     /// The decoder of raw records.
     pub fn decoder(&self) -> &Decoder {
         &self.decoder
+    }
+
+    /// The rules of identity.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// The plan of attribution.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
     }
 
     /// What makes the stage of a partition.

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
+use tributary_proto::WHOLE_NANO;
 
 /// A table with these column titles.
 pub fn table(titles: &[&str]) -> Table {
@@ -28,4 +29,15 @@ pub fn print_json(value: &impl serde::Serialize) -> io::Result<()> {
     let mut out = io::stdout().lock();
     serde_json::to_writer(&mut out, value)?;
     writeln!(out)
+}
+
+/// Billionths as tenths of a percent.
+pub fn percent(weight_nano: i64) -> String {
+    let tenths = (i128::from(weight_nano) * 1_000 + i128::from(WHOLE_NANO) / 2) / i128::from(WHOLE_NANO);
+    format!("{}.{}", tenths / 10, tenths % 10)
+}
+
+/// A time in milliseconds since 1970-01-01 UTC, as minutes in UTC.
+pub fn minute(time_ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(time_ms).map_or(String::new(), |time| time.strftime("%Y-%m-%d %H:%M UTC").to_string())
 }

@@ -77,6 +77,18 @@ fn one_process_killed_and_restarted_gives_the_answer_of_replay() {
     }
     finish(&sets);
     check(&sets, &records);
+    check_explained(&sets, &records);
+}
+
+/// What `explain` reads from the stores of the workers is what it finds in a replay.
+fn check_explained(sets: &[String], records: &[Raw]) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut stores = tributary(sets);
+    stores.args(["explain", "closed_won:006X", "--json"]);
+    let mut replay = tributary(&[]);
+    replay.args(["replay", "--explain", "closed_won:006X", "--json"]).args(write_files(folder.path(), records));
+    let (stores, replay) = (succeed(stores).stdout, succeed(replay).stdout);
+    assert!(!replay.is_empty() && stores == replay, "{}", String::from_utf8_lossy(&stores));
 }
 
 #[test]

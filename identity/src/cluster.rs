@@ -31,6 +31,8 @@ pub enum Refusal {
 pub struct Clustering {
     /// Positions of members, one list a profile; every member is in exactly one. Lists and their items are in member order.
     pub profiles: Vec<Vec<usize>>,
+    /// Links (by position) that united two of what was apart until then: of every profile just enough to hold it together.
+    pub joined: Vec<usize>,
     /// Links (by position) that join nobody, and why.
     pub refused: Vec<(usize, Refusal)>,
     /// Members in clusters that are quarantined.
@@ -72,8 +74,10 @@ pub fn cluster(members: &[(Hash128, Member)], links: &[LinkFact], rules: &Rules)
     let never = links.iter().zip(&ends).filter(|(link, _)| is_forbidden(link)).filter_map(|(_, ends)| *ends);
     let mut people = Constrained::new(members, never, rules);
     for (at, a, b) in usable {
-        if let Err(refusal) = people.unite(a, b) {
-            result.refused.push((at, refusal));
+        match people.unite(a, b) {
+            Ok(true) => result.joined.push(at),
+            Ok(false) => {}
+            Err(refusal) => result.refused.push((at, refusal)),
         }
     }
     result.refused.sort_unstable();
@@ -82,7 +86,7 @@ pub fn cluster(members: &[(Hash128, Member)], links: &[LinkFact], rules: &Rules)
 }
 
 /// What a link is sorted by, beside its ends: explicit statements first, then the surer kinds, then the older sightings.
-fn evidence(link: &LinkFact, rules: &Rules) -> (i64, i64) {
+pub fn evidence(link: &LinkFact, rules: &Rules) -> (i64, i64) {
     let kind = |end: &Option<Identifier>| end.as_ref().map_or(String::new(), |end| end.kind.clone());
     let class =
         if is_explicit(link) && !planted("explicit_link_is_weak") { -1 } else { rules.class(&kind(&link.a), &kind(&link.b)) };
@@ -149,17 +153,13 @@ struct Constrained<'a> {
     sets: Sets,
     rules: &'a Rules,
     /// Per root: identifiers by kind and scope.
-    counts: Vec<BTreeMap<(&'a str, &'a str), u32>>,
+    counts: Vec<Counts<'a>>,
     /// Per root: positions that its members must never join.
     never: Vec<Vec<usize>>,
 }
 
 impl<'a> Constrained<'a> {
     fn new(members: &'a [(Hash128, Member)], never: impl Iterator<Item = (usize, usize)>, rules: &'a Rules) -> Self {
-        let kind_and_scope = |member: &'a Member| {
-            let identifier = member.identifier.as_ref();
-            identifier.map_or(("", ""), |identifier| (identifier.kind.as_str(), identifier.scope.as_str()))
-        };
         let counts = members.iter().map(|(_, member)| BTreeMap::from([(kind_and_scope(member), 1)])).collect();
         let mut enemies = vec![Vec::new(); members.len()];
         for (a, b) in never {
@@ -172,10 +172,11 @@ impl<'a> Constrained<'a> {
         Self { sets: Sets::new(members.len()), rules, counts, never: enemies }
     }
 
-    fn unite(&mut self, a: usize, b: usize) -> Result<(), Refusal> {
+    /// Unites the sets of two positions; returns whether they were apart.
+    fn unite(&mut self, a: usize, b: usize) -> Result<bool, Refusal> {
         let (a, b) = (self.sets.find(a), self.sets.find(b));
         if a == b {
-            return Ok(());
+            return Ok(false);
         }
         self.check_limits(a, b)?;
         let joins_enemies =
@@ -193,19 +194,40 @@ impl<'a> Constrained<'a> {
                 never.extend(enemies);
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     fn check_limits(&self, a: usize, b: usize) -> Result<(), Refusal> {
         let (Some(left), Some(right)) = (self.counts.get(a), self.counts.get(b)) else { return Ok(()) };
-        let (few, many) = if left.len() <= right.len() { (left, right) } else { (right, left) };
-        let broken = few.iter().any(|(kind, count)| {
-            many.get(kind).is_some_and(|other| {
-                count.saturating_add(*other) > self.rules.limit(kind.0).saturating_add(planted("limit_one_too_high").into())
-            })
-        });
-        if broken { Err(Refusal::Limit) } else { Ok(()) }
+        if over_limit(left, right, self.rules).is_some() { Err(Refusal::Limit) } else { Ok(()) }
     }
+}
+
+/// Identifiers by kind and scope.
+type Counts<'a> = BTreeMap<(&'a str, &'a str), u32>;
+
+fn kind_and_scope(member: &Member) -> (&str, &str) {
+    member.identifier.as_ref().map_or(("", ""), |identifier| (identifier.kind.as_str(), identifier.scope.as_str()))
+}
+
+/// The first kind and scope of which two sets together have more than its limit.
+fn over_limit<'a>(left: &Counts<'a>, right: &Counts<'a>, rules: &Rules) -> Option<(&'a str, &'a str)> {
+    let (few, many) = if left.len() <= right.len() { (left, right) } else { (right, left) };
+    let broken = |(kind, count): &(&(&'a str, &'a str), &u32)| {
+        let limit = rules.limit(kind.0).saturating_add(planted("limit_one_too_high").into());
+        many.get(*kind).is_some_and(|other| count.saturating_add(*other) > limit)
+    };
+    few.iter().find(broken).map(|(kind, _)| *kind)
+}
+
+/// The kind whose limit keeps two profiles apart.
+pub fn limit_between<'a>(one: &[&'a Member], other: &[&'a Member], rules: &Rules) -> Option<&'a str> {
+    let counts = |members: &[&'a Member]| {
+        let mut counts = Counts::new();
+        members.iter().for_each(|member| *counts.entry(kind_and_scope(member)).or_default() += 1);
+        counts
+    };
+    over_limit(&counts(one), &counts(other), rules).map(|(kind, _)| kind)
 }
 
 #[cfg(test)]

@@ -23,11 +23,11 @@
 //! ```
 
 pub mod cluster;
-pub mod explain;
 pub mod facts;
 pub mod keys;
 pub mod mention;
 pub mod metrics;
+pub mod read;
 pub mod settings;
 pub mod stage;
 pub mod view;

@@ -138,6 +138,11 @@ impl Settings {
 }
 
 impl Rules {
+    /// The kinds of identifiers in force.
+    pub fn kinds(&self) -> &Kinds {
+        &self.kinds
+    }
+
     /// How many identifiers of this kind (and scope) one profile may have. Domains are not limited: an account may own many.
     pub fn limit(&self, kind: &str) -> u32 {
         match self.limits.get(kind) {

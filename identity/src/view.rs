@@ -1,8 +1,8 @@
 //! What a cluster means to the world: the profiles (or accounts) of its members and the placement of each.
 
 use tributary_proto::{
-    Account, AccountIs, Assertion, ConsentFact, Hash128, Identifier, Member, Message, Placement, Profile, Trait, TraitFact,
-    kind,
+    Account, AccountIs, Assertion, ConsentFact, Hash128, Identifier, Member, Message, Placement, Profile, Stamp, Trait,
+    TraitFact, kind,
 };
 use tributary_runtime::state::StateError;
 use tributary_runtime::topic::Topic;
@@ -80,7 +80,7 @@ pub fn people(
         let profile_id = profile_id(oldest.0);
         let named = account_named(&group, rules);
         let (unit, account_id) = match &named {
-            Some((account, _)) => match answers(account.hash())? {
+            Some(Named { account, .. }) => match answers(account.hash())? {
                 Some(answer) => (answer.unit, answer.account_id),
                 None => (account_unit(account), account.value.clone()),
             },
@@ -99,7 +99,7 @@ pub fn people(
         }
         let profile = Profile { profile_id, account_id, identifiers, traits, revoked, quarantined, ..Profile::default() };
         view.records.push(Record { bytes: profile.encode_to_vec(), called_after: oldest.0, id: profile.profile_id });
-        if let Some((account, by)) = named {
+        if let Some(Named { account, by, .. }) = named {
             view.subscriptions.push((account, by.clone()));
         }
     }
@@ -169,14 +169,15 @@ impl View {
     }
 }
 
-type Group<'a> = Vec<(Hash128, &'a Member)>;
+/// The members of one profile or account.
+pub(crate) type Group<'a> = Vec<(Hash128, &'a Member)>;
 
-fn pick<'a>(members: &'a Members, positions: &[usize]) -> Group<'a> {
+pub(crate) fn pick<'a>(members: &'a Members, positions: &[usize]) -> Group<'a> {
     positions.iter().filter_map(|at| members.get(*at)).map(|(hash, member)| (*hash, member)).collect()
 }
 
 /// Earliest event time, then smallest hash; those without a time later, and those that no event names last.
-fn age(hash: Hash128, member: &Member) -> (bool, i64, Hash128) {
+pub(crate) fn age(hash: Hash128, member: &Member) -> (bool, i64, Hash128) {
     (!member.present, member.earliest_ms.unwrap_or(i64::MAX), hash)
 }
 
@@ -184,8 +185,17 @@ fn oldest<'a>(group: &Group<'a>) -> Option<(Hash128, &'a Member)> {
     group.iter().min_by_key(|(hash, member)| age(*hash, member)).copied()
 }
 
-/// The account a profile names, and the member that names it: the latest assertion, else the domain of the newest corporate address.
-fn account_named<'a>(group: &Group<'a>, rules: &Rules) -> Option<(Identifier, &'a Identifier)> {
+/// The account a profile names.
+pub(crate) struct Named<'a> {
+    pub account: Identifier,
+    /// The member that names it.
+    pub by: &'a Identifier,
+    /// When it was asserted; `None` where it is the domain of a corporate address.
+    pub asserted: Option<Stamp>,
+}
+
+/// The account a profile names: the latest assertion, else the domain of the newest corporate address.
+pub(crate) fn account_named<'a>(group: &Group<'a>, rules: &Rules) -> Option<Named<'a>> {
     let mut latest: Option<Assertion> = None;
     let mut by = None;
     for (_, member) in group {
@@ -193,14 +203,14 @@ fn account_named<'a>(group: &Group<'a>, rules: &Rules) -> Option<(Identifier, &'
             by = member.identifier.as_ref();
         }
     }
-    if let (Some(account), Some(by)) = (latest.and_then(|assertion| assertion.account), by) {
-        return Some((account, by));
+    if let (Some(Assertion { account: Some(account), at }), Some(by)) = (latest, by) {
+        return Some(Named { account, by, asserted: at });
     }
     let corporate = group.iter().filter_map(|(hash, member)| {
         let identifier = member.identifier.as_ref()?;
         Some(((member.earliest_ms, *hash), rules.corporate_domain(identifier)?, identifier))
     });
-    corporate.max_by_key(|(age, _, _)| *age).map(|(_, account, by)| (account, by))
+    corporate.max_by_key(|(age, _, _)| *age).map(|(_, account, by)| Named { account, by, asserted: None })
 }
 
 /// The identifier an account is called by: its CRM id, else its oldest domain.
@@ -220,17 +230,27 @@ fn identifiers(group: &Group<'_>) -> Vec<Identifier> {
 }
 
 fn traits(group: &Group<'_>) -> Vec<Trait> {
+    trait_facts(group).into_iter().filter_map(|fact| fact.r#trait).collect()
+}
+
+/// The latest value of every trait, by name.
+pub(crate) fn trait_facts(group: &Group<'_>) -> Vec<TraitFact> {
     let mut latest: Vec<TraitFact> = Vec::new();
     for (_, member) in group {
         merge_traits(&mut latest, &member.traits);
     }
-    latest.into_iter().filter_map(|fact| fact.r#trait).collect()
+    latest
 }
 
 fn revoked(group: &Group<'_>) -> bool {
+    consent(group).is_some_and(|consent| !consent.granted)
+}
+
+/// The latest consent.
+pub(crate) fn consent(group: &Group<'_>) -> Option<ConsentFact> {
     let mut latest: Option<ConsentFact> = None;
     for (_, member) in group {
         merge_consent(&mut latest, member.consent.as_ref());
     }
-    latest.is_some_and(|consent| !consent.granted)
+    latest
 }

@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tributary_identity::cluster::Refusal;
-use tributary_identity::{IdentityStage, Rules, Settings, explain};
+use tributary_identity::{IdentityStage, Rules, Settings, read};
 use tributary_proto::event::Body;
 use tributary_proto::{
     Erase, Event, Identifier, Identify, IdentityMessage, Link, Message, Profile, Touch, Unlink, identity_message,
 };
 use tributary_runtime::stage::{Context, Outbox, Record, Share, Stage};
-use tributary_runtime::state::{EmptyBase, Overlay};
+use tributary_runtime::state::{EmptyBase, Overlay, Snapshot, State, StateError};
 use tributary_runtime::topic::Topic;
 
 /// One partition, with what it has published and stored.
@@ -32,6 +32,16 @@ fn named(name: &str) -> Identifier {
 
 fn profile_id(name: &str) -> String {
     format!("p_{}", named(name).hash())
+}
+
+impl Snapshot for World {
+    fn partitions(&self, _: &str) -> u32 {
+        1
+    }
+
+    fn state(&mut self, _: &'static str, _: u32) -> Result<&mut dyn State, StateError> {
+        Ok(&mut self.state)
+    }
 }
 
 impl World {
@@ -114,18 +124,18 @@ fn refused_links_are_kept_with_the_rule_that_refused_them() {
     world.touch(2, &["crm_contact:2", "phone:1"]);
     world.event(3, &["phone:1", "phone:2"], Body::Unlink(Unlink {}));
     world.touch(4, &["phone:1", "phone:2"]);
-    let mut root = named("phone:1");
-    while let Some(parent) = explain::standing(&mut world.state, &root).unwrap().unwrap().parent {
-        root = parent;
-    }
-    let links = explain::links(&mut world.state, &root, named("phone:1").hash(), &world.rules.clone()).unwrap();
-    let find = |a: &str, b: &str| {
-        let ends = [Some(named(a)), Some(named(b))];
-        links.iter().find(|one| ends.contains(&one.link.a) && ends.contains(&one.link.b)).unwrap().refused
+    let rules = world.rules.clone();
+    let person = read::person(&mut world, &named("phone:1"), &rules).unwrap().unwrap();
+    assert!(person.is_settled() && person.id() == profile_id("crm_contact:1"));
+    let path: Vec<_> = person.path(&named("phone:1")).into_iter().map(|link| (link.joins, link.earliest_ms)).collect();
+    assert_eq!(path, [(true, Some(3_600_000))]);
+    let find = |name: &str| {
+        let refused = person.refused.iter().find(|of| [&of.link.a, &of.link.b].contains(&&named(name))).unwrap();
+        (refused.rule, refused.limit.clone())
     };
-    assert_eq!(find("crm_contact:1", "phone:1"), None);
-    assert_eq!(find("crm_contact:2", "phone:1"), Some(Refusal::Limit));
-    assert_eq!(explain::standing(&mut world.state, &named("phone:9")).unwrap(), None);
+    assert_eq!(find("crm_contact:2"), (Refusal::Limit, Some(("crm_contact".to_owned(), 1))));
+    assert_eq!(find("phone:2"), (Refusal::NeverJoin, None));
+    assert_eq!(read::person(&mut world, &named("phone:9"), &rules).unwrap(), None);
 }
 
 #[test]

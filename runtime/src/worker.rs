@@ -14,7 +14,7 @@ use crate::metrics;
 use crate::planted::planted;
 use crate::service::Pulse;
 use crate::stage::{Context, Outbox, Record, Rejection, Share, Stage, StageError};
-use crate::state::{Base, Overlay, StateError};
+use crate::state::{Base, Overlay, State, StateError};
 use crate::topic::Topic;
 
 /// Makes the stage of a partition.
@@ -207,6 +207,11 @@ impl<S: Session> Worker<S> {
             self.discard();
         }
         done
+    }
+
+    /// The state of a partition that the worker owns, for reading between two steps.
+    pub fn state(&mut self, partition: u32) -> Option<&mut dyn State> {
+        self.slots.get_mut(&partition).map(|slot| &mut slot.state as &mut dyn State)
     }
 
     fn apply(&mut self, changes: Vec<Assignment>) -> Result<(), LogError> {

@@ -26,8 +26,8 @@ use crate::wire::TouchView;
 /// Tag of ledgers among the stage's actors.
 pub const TAG: u8 = b'l';
 
-const HEAD: [u8; 1] = [b'h'];
-const ROW: u8 = b'o';
+pub(crate) const HEAD: [u8; 1] = [b'h'];
+pub(crate) const ROW: u8 = b'o';
 const PART: u8 = b'p';
 
 /// The actor of the milestone with this id.

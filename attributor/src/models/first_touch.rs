@@ -1,6 +1,6 @@
 //! `first_touch`.
 
-use super::{Model, all_on};
+use super::{Basis, Model, all_on};
 use crate::journey::Journey;
 
 /// All credit to the first touch.
@@ -14,5 +14,9 @@ impl Model for FirstTouch {
 
     fn parameters(&self) -> String {
         String::new()
+    }
+
+    fn basis(&self, _: &Journey<'_>, at: usize) -> Basis {
+        Basis::sole(at == 0, "the first touch")
     }
 }

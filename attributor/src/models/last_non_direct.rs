@@ -1,6 +1,6 @@
 //! `last_non_direct`.
 
-use super::{Model, all_on};
+use super::{Basis, Model, all_on};
 use crate::journey::Journey;
 
 /// All credit to the last touch whose channel is not `direct`; to the last touch where all are.
@@ -15,5 +15,12 @@ impl Model for LastNonDirect {
 
     fn parameters(&self) -> String {
         String::new()
+    }
+
+    fn basis(&self, journey: &Journey<'_>, at: usize) -> Basis {
+        match journey.last_non_direct() {
+            Some(last) => Basis::sole(at == last, "the last touch that is not direct"),
+            None => Basis::sole(at + 1 == journey.touches.len(), "the last touch: all are direct"),
+        }
     }
 }

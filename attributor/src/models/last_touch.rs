@@ -1,6 +1,6 @@
 //! `last_touch`.
 
-use super::{Model, all_on};
+use super::{Basis, Model, all_on};
 use crate::journey::Journey;
 
 /// All credit to the last touch.
@@ -15,5 +15,9 @@ impl Model for LastTouch {
 
     fn parameters(&self) -> String {
         String::new()
+    }
+
+    fn basis(&self, journey: &Journey<'_>, at: usize) -> Basis {
+        Basis::sole(at + 1 == journey.touches.len(), "the last touch")
     }
 }

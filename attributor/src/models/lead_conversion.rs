@@ -1,6 +1,6 @@
 //! `lead_conversion`.
 
-use super::{Model, all_on};
+use super::{Basis, Model, all_on};
 use crate::journey::Journey;
 
 /// All credit to the touch that made the lead: the last at or before the moment of `lead` (see [`super::Staged`]); without one, the
@@ -16,5 +16,16 @@ impl Model for LeadConversion {
 
     fn parameters(&self) -> String {
         String::new()
+    }
+
+    fn basis(&self, journey: &Journey<'_>, at: usize) -> Basis {
+        match (journey.lead_anchor(), journey.first_identified()) {
+            (Some(lead), _) => {
+                let anchors = if at == lead { vec![crate::moments::LEAD.to_owned()] } else { Vec::new() };
+                Basis { anchors, ..Basis::sole(at == lead, "the last touch up to the lead") }
+            }
+            (None, Some(first)) => Basis::sole(at == first, "no touch before a lead: the first that named a person"),
+            (None, None) => Basis::sole(at == 0, "no touch before a lead, and none named a person: the first"),
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! `linear`.
 
-use super::Model;
+use super::{Basis, Model};
 use crate::journey::Journey;
 
 /// The same credit to every touch.
@@ -14,5 +14,9 @@ impl Model for Linear {
 
     fn parameters(&self) -> String {
         String::new()
+    }
+
+    fn basis(&self, journey: &Journey<'_>, _: usize) -> Basis {
+        Basis::words(format!("one of {} touches, in equal parts", journey.touches.len()))
     }
 }

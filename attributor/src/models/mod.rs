@@ -40,6 +40,35 @@ pub trait Model: Debug + Send + Sync {
     /// The parameters as text, for the model's version: two models with the same type and text give the same weights. Part of the
     /// published format: do not change.
     fn parameters(&self) -> String;
+
+    /// Why the touch at this position has its weight; empty for one that the model gives none.
+    fn basis(&self, journey: &Journey<'_>, at: usize) -> Basis;
+}
+
+/// Why a touch has its weight under a model.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Basis {
+    /// The anchors it holds: `first`, `last`, `close`, or kinds of milestones.
+    pub anchors: Vec<String>,
+    /// The reason in words.
+    pub words: String,
+}
+
+impl Basis {
+    /// A reason without anchors.
+    fn words(words: impl Into<String>) -> Self {
+        Self { anchors: Vec::new(), words: words.into() }
+    }
+
+    /// The reason of a model with all its weight on one touch, where `here` is that one.
+    fn sole(here: bool, words: &str) -> Self {
+        if here { Self::words(words) } else { Self::default() }
+    }
+}
+
+/// A share in billionths, in percent.
+fn percent(nano: u128) -> String {
+    format!("{} %", nano as f64 / 1e7)
 }
 
 /// All the weight on one touch.

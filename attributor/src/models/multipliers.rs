@@ -47,6 +47,17 @@ impl Multipliers {
         by_channel * factor(&self.touch_type_micro, touch.view.touch_type) / one
     }
 
+    /// The factors on a touch, in words; empty where there are none.
+    pub fn words(&self, touch: &Touchpoint<'_>) -> String {
+        let factors = [
+            ("role", &self.role_micro, touch.role),
+            ("channel", &self.channel_micro, touch.view.channel),
+            ("touch type", &self.touch_type_micro, touch.view.touch_type),
+        ];
+        let named = factors.into_iter().filter_map(|(name, map, key)| Some((name, map.get(key)?, key)));
+        named.map(|(name, factor, key)| format!("; times {} for the {name} {key}", *factor as f64 / ONE_MICRO as f64)).collect()
+    }
+
     /// The factors as text, for the model's version. Part of the published format: do not change.
     pub fn parameters(&self) -> String {
         let mut text = String::new();

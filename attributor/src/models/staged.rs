@@ -1,8 +1,10 @@
 //! `staged` and `custom`: U-lead, W, full path, or any list of anchors.
 
+use std::ops::Range;
+
 use tributary_runtime::planted::planted;
 
-use super::Model;
+use super::{Basis, Model, percent};
 use crate::journey::Journey;
 
 /// Where an anchor stands in the journey.
@@ -56,11 +58,11 @@ impl Model for Staged {
     fn weigh(&self, journey: &Journey<'_>) -> Vec<u128> {
         let mut anchored = vec![None; journey.touches.len()];
         let mut last_anchor = None;
-        for (at, share) in self.folded(journey) {
-            if let Some(slot) = anchored.get_mut(at) {
+        for Present { touch, share, .. } in self.present(journey) {
+            if let Some(slot) = anchored.get_mut(touch) {
                 *slot = Some(slot.unwrap_or(0) + share);
             }
-            last_anchor = last_anchor.max(Some(at));
+            last_anchor = last_anchor.max(Some(touch));
         }
         let until = last_anchor.unwrap_or(0);
         let middle = anchored.iter().take(until).filter(|slot| slot.is_none()).count() as u128;
@@ -80,23 +82,65 @@ impl Model for Staged {
         let anchors: Vec<String> = self.anchors.iter().map(|(anchor, share)| format!("{}={share}", anchor.name())).collect();
         format!("{},middle={}", anchors.join(","), self.middle_nano)
     }
+
+    fn basis(&self, journey: &Journey<'_>, at: usize) -> Basis {
+        let present = self.present(journey);
+        let until = present.iter().map(|stage| stage.touch).max().unwrap_or(0);
+        let middle = (0..until).filter(|at| present.iter().all(|stage| stage.touch != *at)).count();
+        let held: Vec<&Present> = present.iter().filter(|stage| stage.touch == at).collect();
+        if held.is_empty() && at < until {
+            let share = percent(self.middle_nano.into());
+            return Basis::words(format!("one of {middle} before the last anchor that hold none: {share} in equal parts"));
+        }
+        let mut words: Vec<String> = held.iter().map(|stage| self.words(stage)).collect();
+        if !words.is_empty() && middle == 0 && self.middle_nano > 0 {
+            words.push(format!("no touch between: the middle's {} goes to the anchors", percent(self.middle_nano.into())));
+        }
+        let anchors = held.iter().map(|stage| self.name(stage.own).to_owned()).collect();
+        Basis { anchors, words: words.join("; ") }
+    }
+}
+
+/// A stage that is present.
+struct Present {
+    /// The touch that holds its anchor.
+    touch: usize,
+    /// Its share with what was folded into it.
+    share: u128,
+    /// The position of its anchor.
+    own: usize,
+    /// The positions of the anchors whose shares it has.
+    of: Range<usize>,
 }
 
 impl Staged {
-    /// The stages present, as (touch, share with what was folded into it).
-    fn folded(&self, journey: &Journey<'_>) -> Vec<(usize, u128)> {
-        let mut present: Vec<(usize, u128)> = Vec::with_capacity(self.anchors.len());
-        let mut waiting = 0;
-        for (anchor, share) in &self.anchors {
+    /// The stages present.
+    fn present(&self, journey: &Journey<'_>) -> Vec<Present> {
+        let mut present: Vec<Present> = Vec::with_capacity(self.anchors.len());
+        let (mut waiting, mut from) = (0, 0);
+        for (own, (anchor, share)) in self.anchors.iter().enumerate() {
             waiting += u128::from(*share);
-            if let Some(at) = anchor.touch(journey) {
-                present.push((at, waiting));
-                waiting = 0;
+            if let Some(touch) = anchor.touch(journey) {
+                present.push(Present { touch, share: waiting, own, of: from..own + 1 });
+                (waiting, from) = (0, own + 1);
             }
         }
-        if let Some((_, share)) = present.last_mut() {
-            *share += if planted("share_of_missing_stage_lost") { 0 } else { waiting };
+        if let Some(last) = present.last_mut() {
+            last.share += if planted("share_of_missing_stage_lost") { 0 } else { waiting };
+            last.of.end = self.anchors.len();
         }
         present
+    }
+
+    fn name(&self, anchor: usize) -> &str {
+        self.anchors.get(anchor).map_or("", |(anchor, _)| anchor.name())
+    }
+
+    /// `opportunity: 45 % (with that of lead, which is missing)`.
+    fn words(&self, stage: &Present) -> String {
+        let missing: Vec<&str> = stage.of.clone().filter(|of| *of != stage.own).map(|of| self.name(of)).collect();
+        let folded =
+            if missing.is_empty() { String::new() } else { format!(" (with that of {}, missing)", missing.join(" and ")) };
+        format!("{}: {}{folded}", self.name(stage.own), percent(stage.share))
     }
 }

@@ -1,7 +1,10 @@
 //! `time_decay`.
 
-use super::{LastTouch, Model, elapsed_ms, scaled};
+use super::{Basis, LastTouch, Model, elapsed_ms, scaled};
 use crate::journey::Journey;
+
+/// Milliseconds of a day.
+const DAY_MS: f64 = 86_400_000.0;
 
 /// Credit that halves with every half-life between the touch and the milestone.
 #[derive(Debug, Clone, Copy)]
@@ -29,5 +32,16 @@ impl Model for TimeDecay {
 
     fn parameters(&self) -> String {
         format!("half_life_ms={}", self.half_life_ms)
+    }
+
+    fn basis(&self, journey: &Journey<'_>, at: usize) -> Basis {
+        if self.half_life_ms == 0 {
+            return LastTouch.basis(journey, at);
+        }
+        let (Some(touch), Some(latest)) = (journey.touches.get(at), journey.touches.last()) else { return Basis::default() };
+        let days = elapsed_ms(touch.view.time_ms, latest.view.time_ms) / DAY_MS;
+        let half_life_days = self.half_life_ms as f64 / DAY_MS;
+        let place = if days > 0.0 { format!("{days:.1} days before the last touch") } else { "the last touch".to_owned() };
+        Basis::words(format!("{place}, halved every {half_life_days} days"))
     }
 }

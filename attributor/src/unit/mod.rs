@@ -29,6 +29,7 @@ use crate::wire::{ItemBody, ItemView, Malformed, ResidentView, TouchView};
 
 pub use dirty::{Dirty, Span};
 use keys::IdentifierHash;
+pub(crate) use recompute::{Resident, Tracked};
 
 /// A unit at work: its keys, and what it may touch.
 pub struct Unit<'a, 'p> {

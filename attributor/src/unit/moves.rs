@@ -155,7 +155,7 @@ impl Unit<'_, '_> {
     }
 
     /// Visits the touches that an identifier has here between two times, both included.
-    pub(super) fn scan_touches(
+    pub(crate) fn scan_touches(
         &mut self,
         hash: &IdentifierHash,
         from_ms: i64,

@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use prost::encoding::encoded_len_varint;
 use tributary_proto::{
-    Desired, DesiredRow, Message, Milestone, ModelRef, Placement, Reason, ResidentState, StoredTrack, attributor_message::Body,
+    Desired, DesiredRow, Identifier, Message, Milestone, ModelRef, Placement, Reason, ResidentState, StoredTrack,
+    attributor_message::Body,
 };
 use tributary_runtime::planted::planted;
 use tributary_runtime::state::{self, StateError};
@@ -16,16 +17,18 @@ use crate::credit;
 use crate::journey::{Journey, Touchpoint};
 use crate::metrics;
 
-struct Resident {
-    hash: IdentifierHash,
-    placement: Placement,
+/// An identifier that lives in the unit.
+pub(crate) struct Resident {
+    pub hash: IdentifierHash,
+    pub identifier: Option<Identifier>,
+    pub placement: Placement,
 }
 
 /// A milestone with the resident that anchors it.
-struct Tracked {
-    anchor: usize,
-    stamp: u64,
-    milestone: Milestone,
+pub(crate) struct Tracked {
+    pub anchor: usize,
+    pub stamp: u64,
+    pub milestone: Milestone,
 }
 
 /// What is to be computed.
@@ -89,20 +92,21 @@ impl Unit<'_, '_> {
         Ok(())
     }
 
-    fn residents(&mut self) -> Result<Vec<Resident>, StateError> {
+    /// The identifiers that live here, by hash.
+    pub(crate) fn residents(&mut self) -> Result<Vec<Resident>, StateError> {
         let states = state::scan_messages::<ResidentState>(self.state, &self.actor, &[keys::RESIDENT])?;
         let mut residents = Vec::with_capacity(states.len());
         for (sub, state) in states {
             if let Some(placement) = state.placement {
                 let hash = keys::identifier(&sub).ok_or_else(|| corrupt(&self.actor, &sub))?;
-                residents.push(Resident { hash, placement });
+                residents.push(Resident { hash, identifier: state.identifier, placement });
             }
         }
         Ok(residents)
     }
 
     /// The milestones anchored by residents. Where a milestone is on its way from one to another, the newer stamp counts.
-    fn tracked(&mut self, residents: &[Resident]) -> Result<Vec<Tracked>, StateError> {
+    pub(crate) fn tracked(&mut self, residents: &[Resident]) -> Result<Vec<Tracked>, StateError> {
         let mut newest: BTreeMap<String, Tracked> = BTreeMap::new();
         for (sub, track) in state::scan_messages::<StoredTrack>(self.state, &self.actor, &[keys::TRACK])? {
             let hash = keys::identifier(&sub).ok_or_else(|| corrupt(&self.actor, &sub))?;

@@ -2,8 +2,10 @@
 
 pub mod check;
 pub mod demo;
+pub mod explain;
 pub mod generate;
 pub mod import;
+pub mod profile;
 pub mod replay;
 pub mod run;
 pub mod send;
@@ -27,6 +29,8 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Generate(args) => generate::run(&args, &global),
         Command::Send(args) => send::run(&args, &global),
         Command::Import(args) => import::run(&args, &global),
+        Command::Explain(args) => explain::run(&args, &global),
+        Command::Profile(args) => profile::run(&args, &global),
         Command::Tail(args) => tail::run(&args, &global),
     }
 }

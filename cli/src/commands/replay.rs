@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
 use clap::Args;
@@ -12,8 +13,10 @@ use serde::Serialize;
 use tributary_runtime::topic::Topic;
 
 use super::send::{each_record, now_ms};
+use super::{explain, profile};
 use crate::args::Global;
 use crate::outcome::Usage;
+use crate::pipeline::Pipeline;
 use crate::progress::Progress;
 use crate::replay::{Replay, Results};
 use crate::{logging, table};
@@ -32,9 +35,9 @@ Example:
 pub struct ReplayArgs {
     #[command(flatten)]
     files: RawFiles,
-    /// Folder for the results; made if it does not exist
-    #[arg(long, value_name = "DIR")]
-    out: PathBuf,
+    /// Folder for the results; made if it does not exist. Needed unless a question is asked
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["explain", "profile"])]
+    out: Option<PathBuf>,
     /// Partitions of every topic
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
     partitions: u32,
@@ -44,6 +47,15 @@ pub struct ReplayArgs {
     /// When records without a receive time of their own were received, milliseconds since 1970-01-01 UTC; now if not given
     #[arg(long, value_name = "MS")]
     received_ms: Option<i64>,
+    /// Shows, instead of the summary, why a milestone has its credit (see `tributary explain`); may be given several times
+    #[arg(long, value_name = "MILESTONE_ID")]
+    explain: Vec<String>,
+    /// With --explain: the credit of this model only
+    #[arg(long, value_name = "NAME", requires = "explain")]
+    model: Option<String>,
+    /// Shows, instead of the summary, what is known of an identifier (see `tributary profile`); may be given several times
+    #[arg(long, value_name = "IDENTIFIER")]
+    profile: Vec<String>,
 }
 
 /// Files of raw records, by source.
@@ -103,30 +115,63 @@ pub fn run(args: &ReplayArgs, global: &Global) -> anyhow::Result<()> {
     let settings = global.settings()?;
     logging::start(&settings.log);
     let files = args.files.list()?;
-    fs::create_dir_all(&args.out)?;
     let started = Instant::now();
     let mut replay = Replay::new(&settings, args.partitions).map_err(Usage::from)?;
-    let mut updates = BufWriter::new(File::create(args.out.join("credits.ndjson"))?);
-    let (failed, failure) = std::sync::mpsc::channel();
+    let failure = match &args.out {
+        Some(folder) => Some(write_updates(&mut replay, folder)?),
+        None => None,
+    };
+    let received_ms = args.received_ms.unwrap_or_else(now_ms);
+    feed(&mut replay, &files, args.shuffle, received_ms, &settings)?;
+    replay.run()?;
+    let answered = answer(args, &mut replay, &settings, global);
+    let results = replay.finish()?;
+    if let Some(Ok(error)) = failure.map(|failure| failure.try_recv()) {
+        return Err(anyhow::Error::from(error).context("credits.ndjson cannot be written"));
+    }
+    let Some(folder) = &args.out else { return answered };
+    results.write(folder)?;
+    let imbalances = results.table().imbalances();
+    for found in &imbalances {
+        tracing::error!(milestone = found.milestone_id, model = found.model, "{}", found.what);
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    if args.asks() { answered } else { print(&summary(&results, imbalances.len(), seconds), folder, global) }
+}
+
+impl ReplayArgs {
+    fn asks(&self) -> bool {
+        !self.explain.is_empty() || !self.profile.is_empty()
+    }
+}
+
+/// Has every update written to `credits.ndjson` in a folder; what fails comes out of the channel.
+fn write_updates(replay: &mut Replay, folder: &Path) -> anyhow::Result<Receiver<std::io::Error>> {
+    fs::create_dir_all(folder)?;
+    let mut updates = BufWriter::new(File::create(folder.join("credits.ndjson"))?);
+    let (failed, failure) = channel();
     replay.on_update(move |update| {
         let written = serde_json::to_writer(&mut updates, update).map_err(std::io::Error::from);
         if let Err(error) = written.and_then(|()| updates.write_all(b"\n")) {
             let _ = failed.send(error);
         }
     });
-    let received_ms = args.received_ms.unwrap_or_else(now_ms);
-    feed(&mut replay, &files, args.shuffle, received_ms, &settings)?;
-    let results = replay.finish()?;
-    if let Ok(error) = failure.try_recv() {
-        return Err(anyhow::Error::from(error).context("credits.ndjson cannot be written"));
+    Ok(failure)
+}
+
+/// Answers the questions asked, over the state as it is after all files.
+fn answer(args: &ReplayArgs, replay: &mut Replay, settings: &crate::settings::Settings, global: &Global) -> anyhow::Result<()> {
+    if !args.asks() {
+        return Ok(());
     }
-    results.write(&args.out)?;
-    let imbalances = results.table().imbalances();
-    for found in &imbalances {
-        tracing::error!(milestone = found.milestone_id, model = found.model, "{}", found.what);
+    let pipeline = Pipeline::compile(settings).map_err(Usage::from)?;
+    for milestone_id in &args.explain {
+        explain::answer(replay.snapshot(), &pipeline, milestone_id, args.model.as_deref(), global)?;
     }
-    let seconds = started.elapsed().as_secs_f64();
-    print(&summary(&results, imbalances.len(), seconds), &args.out, global)
+    for asked in &args.profile {
+        profile::answer(replay.snapshot(), &pipeline, asked, global)?;
+    }
+    Ok(())
 }
 
 fn feed(

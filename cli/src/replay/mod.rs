@@ -16,6 +16,7 @@ mod results;
 use tributary_proto::CreditUpdate;
 use tributary_runtime::config::Problems;
 use tributary_runtime::log::{BatchLimits, MemoryLog, MemorySession};
+use tributary_runtime::state::{Snapshot, State, StateError};
 use tributary_runtime::topic::Topic;
 use tributary_runtime::worker::{Worker, WorkerError, WorkerOptions};
 
@@ -124,6 +125,11 @@ impl Replay {
         }
     }
 
+    /// The states of the stages, to be read after [`Self::run`].
+    pub fn snapshot(&mut self) -> &mut dyn Snapshot {
+        self
+    }
+
     /// Runs to the end and gives the results.
     ///
     /// # Errors
@@ -145,6 +151,19 @@ impl Replay {
             intake.collect(&self.log);
         }
         Ok(())
+    }
+}
+
+impl Snapshot for Replay {
+    fn partitions(&self, _: &str) -> u32 {
+        self.partitions
+    }
+
+    fn state(&mut self, stage: &'static str, partition: u32) -> Result<&mut dyn State, StateError> {
+        let missing = || StateError::Read(format!("partition {partition} of {stage} has not run"));
+        let stages = StageName::ALL.into_iter().zip(&mut self.workers);
+        let worker = stages.filter(|(name, _)| name.log().stage == stage).map(|(_, worker)| worker).next();
+        worker.and_then(|worker| worker.state(partition)).ok_or_else(missing)
     }
 }
 

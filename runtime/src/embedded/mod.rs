@@ -26,6 +26,7 @@ use tributary_proto::{FORMAT_VERSION, partition};
 
 use crate::log::StageLog;
 use crate::stage::Output;
+use crate::state::Committed;
 use crate::topic::Topic;
 
 pub use session::EmbeddedSession;
@@ -238,6 +239,12 @@ impl EmbeddedLog {
             }
         }
         Ok(lag)
+    }
+
+    /// The committed states of all stages, as they stand whenever they are read.
+    pub fn states(&self) -> Committed {
+        let inner = self.inner.clone();
+        Committed::new(self.partitions(), Box::new(move |stage, at| Ok(session::base(&inner, stage, at))))
     }
 
     /// Worker `worker` of the `workers` of a stage: it owns the partitions whose number leaves `worker` as remainder.

@@ -37,9 +37,7 @@ impl EmbeddedSession {
             }
         }
         self.assigned = true;
-        let base = |at: u32| -> Box<dyn Base + Send> {
-            Box::new(EmbeddedState { inner: self.inner.clone(), prefix: keys::state_prefix(self.stage.stage, at) })
-        };
+        let base = |at: u32| base(&self.inner, self.stage.stage, at);
         let assign =
             |at: &u32| [Assignment::Revoked { partition: *at }, Assignment::Assigned { partition: *at, base: base(*at) }];
         Ok(self.owned.iter().flat_map(assign).collect())
@@ -165,7 +163,11 @@ impl Session for EmbeddedSession {
     }
 }
 
-/// The state of one partition of a stage.
+/// The committed state of one partition of a stage.
+pub(super) fn base(inner: &Arc<Inner>, stage: &str, partition: u32) -> Box<dyn Base + Send> {
+    Box::new(EmbeddedState { inner: inner.clone(), prefix: keys::state_prefix(stage, partition) })
+}
+
 struct EmbeddedState {
     inner: Arc<Inner>,
     prefix: Vec<u8>,

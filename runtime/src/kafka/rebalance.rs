@@ -15,7 +15,7 @@ use super::restore::{Restorer, Step};
 use super::session::{ASK, KafkaSession};
 use crate::exactly_once::Inputs;
 use crate::log::{Batch, LogError};
-use crate::state::{RocksStore, StoreError};
+use crate::state::{RocksStore, StoreError, store_folder};
 use crate::topic::Topic;
 
 /// How much of a poll may go into restoring.
@@ -216,7 +216,7 @@ impl KafkaSession {
 
     /// Opens the state; `None` while another process still holds the folder, which its former owner may for a moment.
     fn open_store(&mut self, partition: u32) -> Result<Option<RocksStore>, LogError> {
-        let path = self.options.state_path.join(self.log.stage).join(partition.to_string());
+        let path = store_folder(&self.options.state_path, self.log.stage, partition);
         let since = self.since.get(&partition).copied().unwrap_or_else(Instant::now);
         let Some(owned) = self.owned.get_mut(partition) else { return Ok(None) };
         match RocksStore::open(&path, &self.options.budget) {

@@ -8,6 +8,9 @@ mod overlay;
 #[cfg(feature = "native")]
 mod rocks;
 mod slots;
+mod snapshot;
+#[cfg(feature = "native")]
+mod stores;
 
 use prost::Message;
 use tributary_proto::Hash128;
@@ -16,6 +19,9 @@ pub use load::Load;
 pub use overlay::{Base, EmptyBase, Overlay, Write};
 #[cfg(feature = "native")]
 pub use rocks::{RocksStore, StoreBudget, StoreError};
+pub use snapshot::{Committed, OpenBase, Snapshot};
+#[cfg(feature = "native")]
+pub use stores::{store_folder, stores_read_only};
 
 /// Length of an [`ActorKey`] in bytes.
 pub const ACTOR_KEY_LEN: usize = 17;

@@ -160,6 +160,20 @@ impl RocksStore {
         Ok(store)
     }
 
+    /// Opens the state in a folder for reading, as it was when it last reached the disk; another process may be writing to it.
+    ///
+    /// # Errors
+    /// When there is none, when another version wrote it, or when it cannot be read.
+    pub fn open_read_only(path: &Path, budget: &StoreBudget) -> Result<Self, StoreError> {
+        let db = DB::open_for_read_only(&database_options(budget), path, false)
+            .map_err(|error| open_failed(path, "opening for reading", &error))?;
+        // No claim is the latest: nobody may write.
+        let writer = Mutex::new(Writer { claim: 1, flushed: Instant::now() });
+        let store = Self { inner: Arc::new(Inner { db, path: path.to_owned(), writer }), claim: 0 };
+        store.position()?;
+        Ok(store)
+    }
+
     /// How far it has come; `None` when it is empty.
     ///
     /// # Errors

@@ -121,3 +121,22 @@ fn a_position_of_another_version_is_refused() {
     assert_eq!(Position::decode(&other), None);
     assert_eq!(Position::decode(b"\x01short"), None);
 }
+
+#[test]
+fn what_reached_the_disk_can_be_read_beside_its_writer() {
+    let folder = tempfile::tempdir().unwrap();
+    let budget = StoreBudget::new(8 << 20);
+    let path = folder.path().join("0");
+    assert!(RocksStore::open_read_only(&path, &budget).is_err(), "there is none");
+    let store = RocksStore::open(&path, &budget).unwrap();
+    let key = key(5, b"a");
+    store.write([(key.as_slice(), Some(&b"1"[..]))].into_iter(), at(1)).unwrap();
+    store.flush().unwrap();
+    store.write([(key.as_slice(), Some(&b"2"[..]))].into_iter(), at(2)).unwrap();
+
+    let reader = RocksStore::open_read_only(&path, &budget).unwrap();
+    assert_eq!((reader.value(&key).unwrap(), reader.position().unwrap()), (Some(b"1".to_vec()), Some(at(1))));
+    assert_eq!(subs(&reader, 5, b"", b"").len(), 1);
+    assert!(matches!(reader.write(std::iter::empty(), at(3)), Err(StoreError::Superseded { .. })));
+    store.write(std::iter::empty(), at(3)).unwrap();
+}

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
-use tributary_proto::WHOLE_NANO;
 
 use crate::credit_table::{CreditTable, Row};
-use crate::table;
+use crate::table::{self, minute, percent};
 
 /// What a channel earned under a model, over all won deals.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -97,12 +96,6 @@ fn align(rows: &mut Table, from: usize) {
     }
 }
 
-/// Tenths of a percent.
-fn percent(weight_nano: i64) -> String {
-    let tenths = (i128::from(weight_nano) * 1_000 + i128::from(WHOLE_NANO) / 2) / i128::from(WHOLE_NANO);
-    format!("{}.{}", tenths / 10, tenths % 10)
-}
-
 /// Whole units with thousands apart. The invented history's currencies have two decimals.
 fn major(value_minor: i64) -> String {
     let digits = (value_minor / 100).to_string();
@@ -114,9 +107,4 @@ fn major(value_minor: i64) -> String {
         text.push(digit);
     }
     text
-}
-
-/// Minutes, UTC.
-fn minute(time_ms: i64) -> String {
-    jiff::Timestamp::from_millisecond(time_ms).map_or(String::new(), |time| time.strftime("%Y-%m-%d %H:%M UTC").to_string())
 }

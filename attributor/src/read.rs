@@ -1,0 +1,196 @@
+//! What the attributor holds, and why: read for whoever asks, never changed.
+//!
+//! Nothing is decided here. The journey and the credit of a milestone come from the functions by which a unit computes them.
+
+mod journey;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use tributary_proto::{Identifier, LedgerRow, LedgerState, Message, Milestone, ModelRevision, StoredTouch, StoredTrack};
+use tributary_runtime::stage::{Outbox, Share};
+use tributary_runtime::state::{self, State, StateError};
+
+use crate::ledger;
+use crate::models::Basis;
+use crate::plan::Plan;
+use crate::post::Post;
+use crate::unit::keys::{self, IdentifierHash};
+use crate::unit::{Unit, corrupt};
+use journey::UnitJourney;
+
+/// Where a touch stands with regard to the journey to a milestone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// In it.
+    InJourney,
+    /// Its person has revoked the consent.
+    Revoked,
+    /// Before the window begins.
+    BeforeWindow,
+    /// After the milestone.
+    AfterMilestone,
+    /// The same event as the touch at this position.
+    Duplicate(usize),
+    /// It goes on the session of the touch at this position, which is the session's first.
+    Session(usize),
+    /// The journey is longer than `max_journey`, and this one is neither new enough nor singled out by a model.
+    Overlong,
+}
+
+/// A touch of a unit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UnitTouch {
+    /// The touch.
+    pub touch: StoredTouch,
+    /// The profile it belongs to; empty for a touch of the account itself.
+    pub profile_id: String,
+    /// The person's role.
+    pub role: String,
+    /// The identifier that brought it; `None` where its name is not known.
+    pub by: Option<Identifier>,
+    /// Where it stands.
+    pub standing: Standing,
+}
+
+/// A stage that models look at, as seen from a milestone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stage {
+    /// The kind of milestone, or `close`.
+    pub kind: String,
+    /// When it was reached, milliseconds since 1970-01-01 UTC.
+    pub moment_ms: i64,
+    /// The touch that brought it about, by position; `None` where none is in the journey.
+    pub touch: Option<usize>,
+}
+
+/// What a model gives a touch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Portion {
+    /// The touch, by position; `None` for the one row of an empty journey.
+    pub touch: Option<usize>,
+    /// Billionths.
+    pub weight_nano: u64,
+    /// Minor units.
+    pub value_minor: i64,
+    /// Why.
+    pub basis: Basis,
+}
+
+/// A milestone in the unit that tracks it, with all the touches of the unit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Explained {
+    /// The milestone as the unit has it.
+    pub milestone: Milestone,
+    /// Its stamp.
+    pub stamp: u64,
+    /// The account of the unit; empty for a profile's unit.
+    pub account_id: String,
+    /// The earliest time of a touch in the journey, milliseconds since 1970-01-01 UTC; `None` where any is early enough.
+    pub window_start_ms: Option<i64>,
+    /// All touches of the unit, in the order of journeys.
+    pub touches: Vec<UnitTouch>,
+    /// The stages reached by then.
+    pub stages: Vec<Stage>,
+    /// The credit that each model gives: its name, its version, and who has how much.
+    pub models: Vec<(String, String, Vec<Portion>)>,
+}
+
+/// What an identifier has brought to its unit.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Brought {
+    /// How many touches.
+    pub touches: usize,
+    /// The first, milliseconds since 1970-01-01 UTC.
+    pub first_ms: Option<i64>,
+    /// The last, milliseconds since 1970-01-01 UTC.
+    pub last_ms: Option<i64>,
+    /// The milestones it anchors.
+    pub milestones: Vec<Milestone>,
+}
+
+/// What was last emitted for a milestone.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Emitted {
+    /// Milestone, account and stamp of the rows.
+    pub head: LedgerState,
+    /// Every row under every model.
+    pub rows: Vec<EmittedRow>,
+}
+
+/// A row of the credit table, as last emitted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EmittedRow {
+    /// The model, its version, and the revision last used.
+    pub model: ModelRevision,
+    /// The touch.
+    pub touch: StoredTouch,
+    /// Whose it is.
+    pub profile_id: String,
+    /// Billionths.
+    pub weight_nano: u64,
+    /// Minor units.
+    pub value_minor: i64,
+}
+
+/// What was last emitted for a milestone; `None` where nothing was. `state` is that of the partition of its ledger.
+///
+/// # Errors
+/// When the state cannot be read.
+pub fn emitted(state: &mut dyn State, milestone_id: &str) -> Result<Option<Emitted>, StateError> {
+    let actor = ledger::actor(milestone_id.as_bytes());
+    let Some(head) = state::get_message::<LedgerState>(state, &actor, &ledger::HEAD)? else { return Ok(None) };
+    let mut rows = Vec::new();
+    for (sub, row) in state::scan_messages::<LedgerRow>(state, &actor, &[ledger::ROW])? {
+        let touch = StoredTouch::decode(row.touch.as_slice()).map_err(|_| corrupt(&actor, &sub))?;
+        for share in &row.shares {
+            let model = usize::try_from(share.model).ok().and_then(|at| head.revisions.get(at)).cloned().unwrap_or_default();
+            let (touch, profile_id) = (touch.clone(), row.profile_id.clone());
+            rows.push(EmittedRow { model, touch, profile_id, weight_nano: share.weight_nano, value_minor: share.value_minor });
+        }
+    }
+    Ok(Some(Emitted { head, rows }))
+}
+
+/// What an identifier has brought to the unit with this key. `state` is that of the unit's partition.
+///
+/// # Errors
+/// When the state cannot be read.
+pub fn brought(state: &mut dyn State, unit: &str, identifier: &IdentifierHash) -> Result<Brought, StateError> {
+    let actor = keys::actor(unit.as_bytes());
+    let mut found = Brought::default();
+    let prefix = keys::of_identifier(keys::TOUCH, identifier);
+    state.scan(&actor, &prefix, &state::prefix_end(&prefix), &mut |sub, _| {
+        found.touches += 1;
+        found.first_ms = found.first_ms.or(keys::time_ms(sub));
+        found.last_ms = keys::time_ms(sub).or(found.last_ms);
+        true
+    })?;
+    let tracks = state::scan_messages::<StoredTrack>(state, &actor, &keys::of_identifier(keys::TRACK, identifier))?;
+    found.milestones = tracks.into_iter().filter_map(|(_, track)| track.milestone).collect();
+    found.milestones.sort_by(|a, b| (a.time_ms, &a.milestone_id).cmp(&(b.time_ms, &b.milestone_id)));
+    Ok(found)
+}
+
+/// A milestone in the unit with this key; `None` where the unit does not track it. `state` is that of the unit's partition.
+///
+/// # Errors
+/// When the state cannot be read.
+pub fn milestone(state: &mut dyn State, unit: &str, milestone_id: &str, plan: &Plan) -> Result<Option<Explained>, StateError> {
+    let actor = keys::actor(unit.as_bytes());
+    let (mut local, mut outbox, mut dirty) = (VecDeque::new(), Outbox::default(), BTreeMap::new());
+    let share = Share { partition: 0, partitions: 1 };
+    let mut post = Post { share, local: &mut local, outbox: &mut outbox };
+    let mut unit = Unit { actor, plan, state, post: &mut post, dirty: &mut dirty };
+
+    let residents = unit.residents()?;
+    let tracked = unit.tracked(&residents)?;
+    let Some(one) = tracked.iter().find(|one| one.milestone.milestone_id == milestone_id) else { return Ok(None) };
+    let mut stored = Vec::new();
+    for (owner, resident) in residents.iter().enumerate() {
+        unit.scan_touches(&resident.hash, i64::MIN, i64::MAX, &mut |_, raw| {
+            stored.push((raw.to_vec(), owner));
+            true
+        })?;
+    }
+    UnitJourney { actor, one, tracked: &tracked, residents: &residents, plan }.explain(&stored).map(Some)
+}

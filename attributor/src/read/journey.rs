@@ -1,0 +1,155 @@
+//! A milestone in its unit: which touches are in its journey, why the others are not, and what each model gives.
+
+use std::collections::BTreeMap;
+
+use tributary_proto::{Message, Milestone, StoredTouch};
+use tributary_runtime::state::{ActorKey, StateError};
+
+use super::{Explained, Portion, Stage, Standing, UnitTouch};
+use crate::credit;
+use crate::journey::{Fold, Journey, Touchpoint};
+use crate::models::Basis;
+use crate::moments;
+use crate::plan::{Plan, PlannedModel};
+use crate::unit::keys;
+use crate::unit::{Resident, Tracked, corrupt};
+
+/// A unit and the milestone asked for.
+pub(super) struct UnitJourney<'a> {
+    pub actor: ActorKey,
+    pub one: &'a Tracked,
+    pub tracked: &'a [Tracked],
+    pub residents: &'a [Resident],
+    pub plan: &'a Plan,
+}
+
+/// A touch and who brought it.
+type Owned<'a> = (Touchpoint<'a>, &'a Resident);
+
+/// From a position in the journey to one among all touches.
+type Place<'a> = dyn Fn(usize) -> Option<usize> + 'a;
+
+impl UnitJourney<'_> {
+    /// Explains the milestone by all touches of the unit, each with the position of who brought it.
+    pub fn explain(&self, stored: &[(Vec<u8>, usize)]) -> Result<Explained, StateError> {
+        let (of, plan) = (&self.one.milestone, self.plan);
+        let tracked = self.tracked.iter().map(|one| &one.milestone);
+        let live: Vec<&Milestone> = tracked.filter(|milestone| !milestone.withdrawn).collect();
+        let start_ms = plan.window(&of.kind).start_ms(of, &live);
+        let all = self.read(stored)?;
+        let consented = || all.iter().enumerate().filter(|(_, (_, by))| !by.placement.revoked);
+        let sorted: Vec<Touchpoint<'_>> = consented().map(|(_, (touch, _))| *touch).collect();
+        let places: BTreeMap<*const Touchpoint<'_>, usize> =
+            sorted.iter().map(std::ptr::from_ref).zip(consented().map(|(at, _)| at)).collect();
+        let place = |touch: &Touchpoint<'_>| places.get(&std::ptr::from_ref(touch).cast()).copied();
+
+        let mut standings: Vec<Standing> = all.iter().map(|owned| outside(owned, start_ms, of.time_ms)).collect();
+        let mut folds: Vec<(Option<usize>, Option<Standing>)> = Vec::new();
+        let journey = Journey::trace(&sorted, of, &live, plan, &mut |touch, fold| {
+            let standing = match fold {
+                Fold::Duplicate(first) => place(first).map(Standing::Duplicate),
+                Fold::Session(before) => place(before).map(Standing::Session),
+                Fold::Overlong => Some(Standing::Overlong),
+            };
+            folds.push((place(touch), standing));
+        });
+        apply(folds, &mut standings);
+        let in_all = |position: usize| journey.touches.get(position).and_then(|touch| place(touch));
+        let touches = all.iter().zip(standings).map(|(owned, standing)| self.unit_touch(owned, standing));
+        let anchor = self.residents.get(self.one.anchor);
+        Ok(Explained {
+            milestone: of.clone(),
+            stamp: self.one.stamp,
+            account_id: anchor.map_or_else(String::new, |anchor| anchor.placement.account_id.clone()),
+            window_start_ms: (start_ms != i64::MIN).then_some(start_ms),
+            touches: touches.collect::<Result<_, _>>()?,
+            stages: stages(&journey, of, &live, plan, &in_all),
+            models: portions(&journey, of, plan, &in_all),
+        })
+    }
+
+    /// The touches, in the order of journeys.
+    fn read<'t>(&'t self, stored: &'t [(Vec<u8>, usize)]) -> Result<Vec<Owned<'t>>, StateError> {
+        let mut all = Vec::with_capacity(stored.len());
+        for (raw, owner) in stored {
+            let Some(by) = self.residents.get(*owner) else { continue };
+            let touch = Touchpoint::read(raw, &by.placement.profile_id, &by.placement.role);
+            all.push((touch.map_err(|_| corrupt(&self.actor, &[keys::TOUCH]))?, by));
+        }
+        all.sort_by(|(a, by), (b, other)| a.order(b).then(by.hash.cmp(&other.hash)));
+        Ok(all)
+    }
+
+    fn unit_touch(&self, (touch, by): &Owned<'_>, standing: Standing) -> Result<UnitTouch, StateError> {
+        let stored = StoredTouch::decode(touch.raw).map_err(|_| corrupt(&self.actor, &[keys::TOUCH]))?;
+        let (profile_id, role) = (touch.profile.to_owned(), touch.role.to_owned());
+        Ok(UnitTouch { touch: stored, profile_id, role, by: by.identifier.clone(), standing })
+    }
+}
+
+/// Notes which touches are folded, in the order in which it was told. A session goes by its first touch.
+fn apply(folds: Vec<(Option<usize>, Option<Standing>)>, standings: &mut [Standing]) {
+    for (at, standing) in folds {
+        let standing = match standing {
+            Some(Standing::Session(before)) => match standings.get(before) {
+                Some(Standing::Session(first)) => Some(Standing::Session(*first)),
+                _ => standing,
+            },
+            other => other,
+        };
+        if let (Some(slot), Some(standing)) = (at.and_then(|at| standings.get_mut(at)), standing) {
+            *slot = standing;
+        }
+    }
+}
+
+/// Where a touch stands by its time and its person alone.
+fn outside((touch, by): &Owned<'_>, start_ms: i64, milestone_ms: i64) -> Standing {
+    if by.placement.revoked {
+        Standing::Revoked
+    } else if touch.view.time_ms < start_ms {
+        Standing::BeforeWindow
+    } else if touch.view.time_ms > milestone_ms {
+        Standing::AfterMilestone
+    } else {
+        Standing::InJourney
+    }
+}
+
+fn stages(journey: &Journey<'_>, of: &Milestone, live: &[&Milestone], plan: &Plan, place: &Place<'_>) -> Vec<Stage> {
+    let reached = plan.stages.iter().enumerate().filter_map(|(at, kind)| {
+        let moment_ms = moments::of_stage(kind, of, live)?;
+        Some(Stage { kind: kind.clone(), moment_ms, touch: journey.stage_anchor(at).and_then(place) })
+    });
+    let close = moments::is_closing(&of.kind).then(|| Stage {
+        kind: "close".to_owned(),
+        moment_ms: of.time_ms,
+        touch: journey.close_anchor().and_then(place),
+    });
+    reached.chain(close).collect()
+}
+
+/// The credit under every model, by the function that the unit calls.
+fn portions(journey: &Journey<'_>, of: &Milestone, plan: &Plan, place: &Place<'_>) -> Vec<(String, String, Vec<Portion>)> {
+    let rows = credit::rows(journey, of, plan);
+    let positions: BTreeMap<&[u8], usize> = journey.touches.iter().enumerate().map(|(at, touch)| (touch.raw, at)).collect();
+    let of_model = |(number, model): (u32, &PlannedModel)| {
+        let mut portions = Vec::new();
+        for row in &rows {
+            let at = positions.get(row.touch.as_slice()).copied();
+            let basis = match at {
+                Some(at) => model.basis(journey, at),
+                None => Basis { anchors: Vec::new(), words: "no touch in the journey".to_owned() },
+            };
+            portions.extend(row.shares.iter().filter(|share| share.model == number).map(|share| Portion {
+                touch: at.and_then(place),
+                weight_nano: share.weight_nano,
+                value_minor: share.value_minor,
+                basis: basis.clone(),
+            }));
+        }
+        (model.name.clone(), model.version.clone(), portions)
+    };
+    let withdrawn = of.withdrawn;
+    (0u32..).zip(plan.models_of(&of.kind)).filter(|_| !withdrawn).map(of_model).collect()
+}

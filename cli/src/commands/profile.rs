@@ -1,0 +1,55 @@
+//! `tributary profile`: what is known of an identifier.
+
+use std::io;
+
+use clap::Args;
+use tributary_runtime::state::Snapshot;
+
+use super::explain::failure;
+use crate::args::Global;
+use crate::explain::{open, print_profile, profile};
+use crate::outcome::Usage;
+use crate::pipeline::Pipeline;
+use crate::{logging, table};
+
+const AFTER_HELP: &str = "\
+An identifier is written kind|scope|value as in profiles.ndjson, or kind:value (kind:scope:value where the kind has a scope), or is the
+id p_... of a profile; account:001B and domain:b-corp.example ask for an account. What is not written with | is normalised first.
+Reads the state of the service in state.path, which may be running; on Kafka that of the partitions that this machine holds, as it
+last reached the disk (at most ten minutes ago). `tributary replay --profile` answers the same over files.
+The answer holds personal data: mind where you write it. Exit code 1: no event has named the identifier.
+
+Example:
+  tributary profile email:zhang@b-corp.example --set state.path=/var/lib/tributary";
+
+/// The arguments of `profile`.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct ProfileArgs {
+    /// The identifier, or a profile's id
+    #[arg(value_name = "IDENTIFIER")]
+    identifier: String,
+}
+
+/// Runs `profile`.
+///
+/// # Errors
+/// When nothing is known of the identifier, or the state cannot be read.
+pub fn run(args: &ProfileArgs, global: &Global) -> anyhow::Result<()> {
+    let settings = global.settings()?;
+    logging::start(&settings.log);
+    let pipeline = Pipeline::compile(&settings).map_err(Usage::from)?;
+    answer(&mut open(&settings)?, &pipeline, &args.identifier, global)
+}
+
+/// Prints what is known of an identifier over a snapshot.
+///
+/// # Errors
+/// When nothing is known of it, or the state cannot be read.
+pub fn answer(snapshot: &mut dyn Snapshot, pipeline: &Pipeline, asked: &str, global: &Global) -> anyhow::Result<()> {
+    let found = profile(snapshot, pipeline, asked).map_err(failure)?;
+    if global.json {
+        return Ok(table::print_json(&found)?);
+    }
+    Ok(print_profile(&found, &mut io::stdout().lock())?)
+}

@@ -1,0 +1,73 @@
+//! Which identifier is meant: the forms in which one may be asked for.
+
+use serde_json::{Map, Value};
+use tributary_ingest::Decoded;
+use tributary_proto::{Hash128, Identifier, Source, kind};
+use tributary_runtime::state::Snapshot;
+
+use super::ExplainError;
+use crate::pipeline::Pipeline;
+
+/// What the answer to a wrong form ends with.
+const FORMS: &str = "write it as kind|scope|value (as in profiles.ndjson), kind:value, kind:scope:value for kinds with a scope, or \
+                     as a profile's id p_...";
+
+/// The identifier that `asked` means. What is written as `kind|scope|value` is taken as it is; everything else is normalised as ingest
+/// normalises it.
+///
+/// # Errors
+/// When it means none. Never holds the value.
+pub(super) fn identifier(asked: &str, pipeline: &Pipeline, snapshot: &mut dyn Snapshot) -> Result<Identifier, ExplainError> {
+    let asked = asked.trim();
+    if let Some(hash) = asked.strip_prefix("p_") {
+        return called_after(hash, snapshot);
+    }
+    if let [of, scope, value] = asked.splitn(3, '|').collect::<Vec<_>>()[..] {
+        check_kind(of, pipeline)?;
+        return Ok(Identifier::new(of, scope, value));
+    }
+    let (of, value) = match asked.split_once(':') {
+        Some(("account", value)) => (kind::CRM_ACCOUNT, value),
+        Some((of, value)) => (of, value),
+        // An address and a number in international form can be nothing else.
+        None if asked.contains('@') => ("email", asked),
+        None if asked.starts_with('+') => ("phone", asked),
+        None => return Err(ExplainError::Usage(format!("no kind of identifier is given; {FORMS}"))),
+    };
+    check_kind(of, pipeline)?;
+    normalised(of, value, pipeline)
+}
+
+fn called_after(hex: &str, snapshot: &mut dyn Snapshot) -> Result<Identifier, ExplainError> {
+    let hash = u128::from_str_radix(hex, 16).ok().filter(|_| hex.len() == 32).map(Hash128);
+    let hash = hash.ok_or_else(|| ExplainError::Usage("a profile's id is p_ and 32 hexadecimal digits".into()))?;
+    let found = tributary_identity::read::called_after(snapshot, hash)?;
+    found.ok_or_else(|| ExplainError::Unknown("no identifier is known after which a profile of this id is called".into()))
+}
+
+fn check_kind(of: &str, pipeline: &Pipeline) -> Result<(), ExplainError> {
+    let kinds = pipeline.rules().kinds();
+    if kinds.rank(of).is_some() {
+        return Ok(());
+    }
+    let known: Vec<&str> = kinds.people().chain(kind::ACCOUNT).collect();
+    Err(ExplainError::Usage(format!("there is no such kind of identifier; {FORMS}. Kinds are {}", known.join(", "))))
+}
+
+/// The value as ingest writes it: a native record with this one identifier is decoded.
+fn normalised(of: &str, value: &str, pipeline: &Pipeline) -> Result<Identifier, ExplainError> {
+    let field = if of == kind::CRM_ACCOUNT { "account" } else { of };
+    let mut record = Map::new();
+    record.insert("timestamp".into(), "2000-01-01T00:00:00Z".into());
+    record.insert(field.into(), value.into());
+    let mut decoded = Decoded::default();
+    let text = Value::Object(record).to_string();
+    let refused = |why: &str| ExplainError::Usage(format!("that is no {of}: {why}; {FORMS}"));
+    pipeline
+        .decoder()
+        .decode(Source::Offline, text.as_bytes(), None, &mut decoded)
+        .map_err(|rejection| refused(&rejection.detail))?;
+    let event = decoded.events.into_iter().next();
+    let named = event.and_then(|event| event.identifiers.into_iter().chain(event.account_identifiers).next());
+    named.ok_or_else(|| refused("such a value never names anybody"))
+}

@@ -1,0 +1,256 @@
+//! Why a milestone has the credit it has.
+
+use std::collections::BTreeMap;
+
+use tributary_attributor::read::{Emitted, Explained, Portion, Standing, UnitTouch, emitted, milestone as in_unit};
+use tributary_identity::read::{MilestoneFacts, milestone as facts_of};
+use tributary_proto::event::Body;
+use tributary_proto::{Event, Identifier, Milestone, Touch};
+use tributary_runtime::state::{Snapshot, StateError};
+
+use super::answer::{Credit, Explanation, MilestoneAnswer, Owner, StageReached, TouchRow, Version, Via};
+use super::person::People;
+use super::{ExplainError, words};
+use crate::pipeline::{Pipeline, StageName};
+use crate::table::minute;
+
+/// Explains a milestone; with `model`, the credit of one model only.
+///
+/// # Errors
+/// When no such milestone or model is known, or the state cannot be read.
+pub fn explain(
+    snapshot: &mut dyn Snapshot,
+    pipeline: &Pipeline,
+    milestone_id: &str,
+    model: Option<&str>,
+) -> Result<Explanation, ExplainError> {
+    let Some(facts) = facts_of(snapshot, milestone_id)? else { return Err(unknown(snapshot, pipeline, milestone_id)?) };
+    let attributor = StageName::Attributor.log().stage;
+    let emitted = emitted(snapshot.owner_of(attributor, milestone_id.as_bytes())?, milestone_id)?.unwrap_or_default();
+    let mut people = People::new(pipeline.rules());
+    let unit = match &facts.state.told_anchor {
+        Some(anchor) => people.of(snapshot, anchor)?.and_then(|person| person.record.placement.clone()),
+        None => None,
+    };
+    let explained = match &unit {
+        Some(placement) => {
+            let state = snapshot.owner_of(attributor, placement.unit.as_bytes())?;
+            in_unit(state, &placement.unit, milestone_id, pipeline.plan())?
+        }
+        None => None,
+    };
+    let milestone = milestone_answer(milestone_id, &facts, &emitted, explained.as_ref());
+    let touches = explained.as_ref().map(touch_rows).unwrap_or_default();
+    let credit = credit_rows(&emitted, explained.as_ref(), &milestone.currency);
+    let placed = explained.is_some() || facts.state.told_anchor.is_none();
+    let current = placed && credit.iter().all(|row| row.current) && credit.len() == count(explained.as_ref());
+    Ok(Explanation {
+        stages: explained.as_ref().map(stages).unwrap_or_default(),
+        owners: owners(snapshot, &mut people, &facts, explained.as_ref(), pipeline)?,
+        credit: of_model(credit, explained.as_ref(), model)?,
+        milestone,
+        touches,
+        current,
+    })
+}
+
+/// What to say of a milestone that nobody has reported.
+fn unknown(snapshot: &mut dyn Snapshot, pipeline: &Pipeline, asked: &str) -> Result<ExplainError, StateError> {
+    let object_id = asked.split_once(':').map_or(asked, |(_, object_id)| object_id);
+    let mut same_object = Vec::new();
+    for kind in pipeline.plan().kinds() {
+        let id = format!("{kind}:{object_id}");
+        if facts_of(snapshot, &id)?.is_some() {
+            same_object.push(id);
+        }
+    }
+    let hint = if same_object.is_empty() {
+        let kinds: Vec<&str> = pipeline.plan().kinds().collect();
+        format!("an id is written kind:object_id, such as closed_won:006X; kinds are {}", kinds.join(", "))
+    } else {
+        format!("did you mean {}?", same_object.join(" or "))
+    };
+    Ok(ExplainError::Unknown(format!("no event has reported the milestone {asked:?}; {hint}")))
+}
+
+fn milestone_answer(id: &str, facts: &MilestoneFacts, emitted: &Emitted, explained: Option<&Explained>) -> MilestoneAnswer {
+    let told = explained.map(|explained| &explained.milestone).or(facts.state.told.as_ref());
+    let Milestone { kind, time_ms, value_minor, currency, withdrawn, .. } = told.cloned().unwrap_or_default();
+    // Without a currency of its own it was emitted in the configured one.
+    let emitted_currency = emitted.head.milestone.as_ref().map(|milestone| milestone.currency.clone());
+    MilestoneAnswer {
+        milestone_id: id.to_owned(),
+        kind,
+        time_ms,
+        value_minor,
+        currency: emitted_currency.filter(|_| currency.is_empty()).unwrap_or(currency),
+        withdrawn,
+        anchor: facts.state.told_anchor.as_ref().map(Identifier::display),
+        account_id: explained.map_or_else(|| emitted.head.account_id.clone(), |explained| explained.account_id.clone()),
+        window_start_ms: explained.and_then(|explained| explained.window_start_ms),
+        versions: facts.versions.iter().map(version).collect(),
+    }
+}
+
+fn version(event: &Event) -> Version {
+    let body = if let Some(Body::Milestone(version)) = &event.body { version.clone() } else { Default::default() };
+    Version {
+        event_id: event.event_id.clone(),
+        time_ms: event.time_ms,
+        occurred_at_ms: body.occurred_at_ms,
+        value_minor: body.value_minor,
+        currency: body.currency,
+        withdrawn: body.withdrawn,
+        identifiers: event.identifiers.iter().chain(&event.account_identifiers).map(Identifier::display).collect(),
+    }
+}
+
+fn touch_rows(explained: &Explained) -> Vec<TouchRow> {
+    let row = |(at, of): (usize, &UnitTouch)| {
+        let Touch { channel, source, medium, campaign, .. } = of.touch.touch.clone().unwrap_or_default();
+        let (standing, why) = standing(of.standing, explained);
+        TouchRow {
+            number: at + 1,
+            touch_id: of.touch.event_id.clone(),
+            time_ms: of.touch.time_ms,
+            channel,
+            source,
+            medium,
+            campaign,
+            profile_id: of.profile_id.clone(),
+            identifier: of.by.as_ref().map(Identifier::display).unwrap_or_default(),
+            in_journey: of.standing == Standing::InJourney,
+            standing,
+            why,
+        }
+    };
+    explained.touches.iter().enumerate().map(row).collect()
+}
+
+fn standing(of: Standing, explained: &Explained) -> (&'static str, String) {
+    match of {
+        Standing::InJourney => ("in_journey", "in the journey".to_owned()),
+        Standing::Revoked => ("revoked", "out: the profile's consent is revoked".to_owned()),
+        Standing::BeforeWindow => {
+            let start = explained.window_start_ms.map(minute).unwrap_or_default();
+            ("before_window", format!("out: before the window, which begins {start}"))
+        }
+        Standing::AfterMilestone => ("after_milestone", "out: after the milestone".to_owned()),
+        Standing::Duplicate(first) => ("duplicate", format!("out: the same event as #{}", first + 1)),
+        Standing::Session(first) => ("session", format!("out: folded into the session of #{}", first + 1)),
+        Standing::Overlong => ("overlong", "out: beyond attribution.max_journey".to_owned()),
+    }
+}
+
+fn stages(explained: &Explained) -> Vec<StageReached> {
+    let touch_id = |at: usize| explained.touches.get(at).map(|of| of.touch.event_id.clone());
+    let reached = explained.stages.iter().map(|stage| StageReached {
+        stage: stage.kind.clone(),
+        time_ms: stage.moment_ms,
+        touch_id: stage.touch.and_then(touch_id),
+    });
+    reached.collect()
+}
+
+/// The number of rows that follow from the state at hand.
+fn count(explained: Option<&Explained>) -> usize {
+    explained.map_or(0, |explained| explained.models.iter().map(|(_, _, portions)| portions.len()).sum())
+}
+
+/// The rows as emitted, each with the reason that the models give for the same row now.
+fn credit_rows(emitted: &Emitted, explained: Option<&Explained>, currency: &str) -> Vec<Credit> {
+    let mut portions: BTreeMap<(&str, &str), &Portion> = BTreeMap::new();
+    let mut order: BTreeMap<&str, usize> = BTreeMap::new();
+    if let Some(explained) = explained {
+        for (at, (model, _, of_model)) in explained.models.iter().enumerate() {
+            order.insert(model, at);
+            for portion in of_model {
+                let touch = portion.touch.and_then(|at| explained.touches.get(at));
+                let touch_id = touch.map_or(tributary_proto::UNATTRIBUTED, |of| of.touch.event_id.as_str());
+                portions.insert((model, touch_id), portion);
+            }
+        }
+    }
+    let row = |of: &tributary_attributor::read::EmittedRow| {
+        let portion = portions.get(&(of.model.model.as_str(), of.touch.event_id.as_str()));
+        let same = |portion: &&&Portion| (portion.weight_nano, portion.value_minor) == (of.weight_nano, of.value_minor);
+        let current = portion.filter(same);
+        let basis = current.map(|portion| portion.basis.clone());
+        Credit {
+            model: of.model.model.clone(),
+            model_version: of.model.version.clone(),
+            touch_id: of.touch.event_id.clone(),
+            touch: portion.and_then(|portion| portion.touch).map(|at| at + 1),
+            channel: of.touch.touch.as_ref().map(|touch| touch.channel.clone()).unwrap_or_default(),
+            weight_nano: of.weight_nano,
+            value_minor: of.value_minor,
+            currency: currency.to_owned(),
+            anchors: basis.as_ref().map(|basis| basis.anchors.clone()).unwrap_or_default(),
+            reason: basis.map_or_else(|| "does not follow from the state at hand (any more)".to_owned(), |basis| basis.words),
+            current: current.is_some(),
+        }
+    };
+    let mut rows: Vec<(i64, Credit)> = emitted.rows.iter().map(|of| (of.touch.time_ms, row(of))).collect();
+    rows.sort_by_cached_key(|(time_ms, row)| {
+        (
+            order.get(row.model.as_str()).copied().unwrap_or(usize::MAX),
+            row.model.clone(),
+            row.touch,
+            *time_ms,
+            row.touch_id.clone(),
+        )
+    });
+    rows.into_iter().map(|(_, row)| row).collect()
+}
+
+fn of_model(rows: Vec<Credit>, explained: Option<&Explained>, model: Option<&str>) -> Result<Vec<Credit>, ExplainError> {
+    let Some(model) = model else { return Ok(rows) };
+    let mut known: Vec<&str> = explained.into_iter().flat_map(|of| &of.models).map(|(name, ..)| name.as_str()).collect();
+    known.extend(rows.iter().map(|row| row.model.as_str()));
+    if known.contains(&model) {
+        return Ok(rows.into_iter().filter(|row| row.model == model).collect());
+    }
+    known.sort_unstable();
+    known.dedup();
+    Err(ExplainError::Usage(format!("no model {model:?} gives credit for this milestone; models are {}", known.join(", "))))
+}
+
+/// The profiles that the touches come from, by the identifiers that brought them, and the anchor's.
+fn owners(
+    snapshot: &mut dyn Snapshot,
+    people: &mut People<'_>,
+    facts: &MilestoneFacts,
+    explained: Option<&Explained>,
+    pipeline: &Pipeline,
+) -> Result<Vec<Owner>, ExplainError> {
+    let rules = pipeline.rules();
+    let brought = explained.into_iter().flat_map(|of| &of.touches).filter_map(|touch| touch.by.clone());
+    let mut identifiers: Vec<Identifier> = Vec::new();
+    for identifier in brought.chain(facts.state.told_anchor.clone()) {
+        if !identifiers.contains(&identifier) {
+            identifiers.push(identifier);
+        }
+    }
+    let mut owners: Vec<Owner> = Vec::new();
+    for identifier in identifiers {
+        let Some(person) = people.of(snapshot, &identifier)?.cloned() else { continue };
+        let via = Via { identifier: identifier.display(), path: words::path(&person, &identifier, rules) };
+        let placement = &person.placement;
+        let same = |owner: &&mut Owner| owner.profile_id == placement.profile_id && owner.account_id == placement.account_id;
+        if let Some(owner) = owners.iter_mut().find(same) {
+            owner.identifiers.push(via);
+            continue;
+        }
+        owners.push(Owner {
+            profile_id: placement.profile_id.clone(),
+            account_id: placement.account_id.clone(),
+            role: placement.role.clone(),
+            account_why: people.account_why(snapshot, &person)?,
+            revoked: placement.revoked,
+            quarantined: person.quarantined,
+            identifiers: vec![via],
+            refused: person.refused.iter().map(|of| words::refused(of, rules)).collect(),
+        });
+    }
+    Ok(owners)
+}

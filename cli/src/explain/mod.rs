@@ -1,0 +1,42 @@
+//! Why is it so: what `explain` and `profile` answer, over the state of a running service, or of a replay.
+//!
+//! An answer is a function of a [`Snapshot`] and the settings: the same over every kind of snapshot. Nothing is decided here; the
+//! stages' own functions are called ([`tributary_identity::read`], [`tributary_attributor::read`]), and what they say is put together.
+//!
+//! Answers hold personal data. They go to standard output, where somebody has asked for them, and nowhere else: the errors of this
+//! module name kinds of identifiers, never values.
+
+mod answer;
+mod asked;
+mod history;
+mod milestone;
+mod open;
+mod person;
+mod profile;
+mod show;
+mod words;
+
+use tributary_runtime::state::StateError;
+
+pub use answer::{
+    AccountWhy, Anchor, Brought, Consent, Credit, Explanation, Former, Identified, LinkUsed, MilestoneAnswer, Owner, Profile,
+    RefusedLink, StageReached, TouchRow, TraitAnswer, Version, Via,
+};
+pub use milestone::explain;
+pub use open::open;
+pub use profile::profile;
+pub use show::{print_explanation, print_profile};
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ExplainError {
+    /// The question cannot be understood.
+    #[error("{0}")]
+    Usage(String),
+    /// Nothing is known of what was asked for.
+    #[error("{0}")]
+    Unknown(String),
+    /// The state cannot be read.
+    #[error(transparent)]
+    State(#[from] StateError),
+}

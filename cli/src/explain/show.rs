@@ -1,0 +1,242 @@
+//! The answers, for people.
+
+use std::io::{self, Write};
+
+use comfy_table::{CellAlignment, Table};
+
+use super::answer::{AccountWhy, Credit, Explanation, LinkUsed, MilestoneAnswer, Owner, Profile, RefusedLink, TouchRow};
+use crate::table::{minute, percent, table};
+
+/// Of touches that are in no journey, at most this many are listed; the rest is counted.
+const OUTSIDE_MAX: usize = 100;
+
+/// Prints why a milestone has its credit.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn print_explanation(of: &Explanation, out: &mut impl Write) -> io::Result<()> {
+    print_milestone(&of.milestone, out)?;
+    let inside = of.touches.iter().filter(|touch| touch.in_journey).count();
+    writeln!(out, "\nJourney: {inside} of {} touches", of.touches.len())?;
+    print_touches(&of.touches, out)?;
+    for stage in &of.stages {
+        let touch = of.touches.iter().find(|touch| touch.in_journey && Some(&touch.touch_id) == stage.touch_id.as_ref());
+        let by = touch.map_or_else(|| "no touch up to then".to_owned(), |touch| format!("#{}", touch.number));
+        writeln!(out, "{} reached {}: {by}", stage.stage, minute(stage.time_ms))?;
+    }
+    writeln!(out, "\nCredit, and why")?;
+    print_credit(&of.credit, out)?;
+    if !of.current {
+        writeln!(
+            out,
+            "What was emitted is not what follows from the state: messages are on their way, or the settings differ."
+        )?;
+    }
+    writeln!(out, "\nWhose touches, and why they are here")?;
+    of.owners.iter().try_for_each(|owner| print_owner(owner, out))
+}
+
+fn print_milestone(of: &MilestoneAnswer, out: &mut impl Write) -> io::Result<()> {
+    let value = if of.value_minor == 0 { String::new() } else { format!(", {}", money(of.value_minor, &of.currency)) };
+    let withdrawn = if of.withdrawn { "; WITHDRAWN: it counts for nothing" } else { "" };
+    writeln!(out, "{} reached {}{value}{withdrawn}", of.milestone_id, minute(of.time_ms))?;
+    let account = if of.account_id.is_empty() { "no account".to_owned() } else { format!("account {}", of.account_id) };
+    match &of.anchor {
+        Some(anchor) => writeln!(out, "  {account}; goes by {anchor}")?,
+        None => writeln!(out, "  goes by nobody: no version of it names anybody")?,
+    }
+    if let Some(start_ms) = of.window_start_ms {
+        writeln!(out, "  touches from {} on", minute(start_ms))?;
+    }
+    for version in &of.versions {
+        let mut says: Vec<String> =
+            version.occurred_at_ms.map(|at_ms| format!("reached {}", minute(at_ms))).into_iter().collect();
+        says.extend(version.value_minor.map(|value| money(value, &version.currency)));
+        says.extend(version.withdrawn.then(|| "withdrawn".to_owned()));
+        says.push(format!("names {}", version.identifiers.join(", ")));
+        writeln!(out, "  version {} of {}: {}", version.event_id, minute(version.time_ms), says.join("; "))?;
+    }
+    Ok(())
+}
+
+fn print_touches(touches: &[TouchRow], out: &mut impl Write) -> io::Result<()> {
+    let mut rows = table(&["#", "time", "channel", "source / medium / campaign", "profile", "brought by", ""]);
+    let mut outside = 0;
+    for touch in touches {
+        outside += usize::from(!touch.in_journey);
+        if !touch.in_journey && outside > OUTSIDE_MAX {
+            continue;
+        }
+        let from = [&touch.source, &touch.medium, &touch.campaign].map(String::as_str).join(" / ");
+        let number = touch.number.to_string();
+        let (from, profile) = (from.trim_matches([' ', '/']), short(&touch.profile_id));
+        rows.add_row([&number, &minute(touch.time_ms), &touch.channel, from, &profile, &touch.identifier, &touch.why]);
+    }
+    align(&mut rows, &[0]);
+    writeln!(out, "{rows}")?;
+    if outside > OUTSIDE_MAX {
+        writeln!(out, "and {} more that are not in the journey: --json has them all", outside - OUTSIDE_MAX)?;
+    }
+    Ok(())
+}
+
+fn print_credit(credit: &[Credit], out: &mut impl Write) -> io::Result<()> {
+    let mut rows = table(&["model", "percent", "value", "touch", "channel", "because"]);
+    let mut model = "";
+    for row in credit {
+        let name = if row.model == model { "" } else { &row.model };
+        model = &row.model;
+        let touch = row.touch.map_or_else(|| row.touch_id.clone(), |number| format!("#{number}"));
+        let (percent, value) = (percent(row.weight_nano.cast_signed()), money(row.value_minor, &row.currency));
+        rows.add_row([name, &percent, &value, &touch, &row.channel, &row.reason]);
+    }
+    align(&mut rows, &[1, 2, 3]);
+    writeln!(out, "{rows}")
+}
+
+fn print_owner(of: &Owner, out: &mut impl Write) -> io::Result<()> {
+    let what =
+        if of.profile_id.is_empty() { format!("account {}", of.account_id) } else { format!("profile {}", of.profile_id) };
+    let role = if of.role.is_empty() { String::new() } else { format!(", role {}", of.role) };
+    let revoked = if of.revoked { ", consent REVOKED" } else { "" };
+    let quarantined = if of.quarantined { ", QUARANTINED" } else { "" };
+    writeln!(out, "{what}{role}{revoked}{quarantined}")?;
+    print_account(&of.account_id, of.account_why.as_ref(), out)?;
+    for via in &of.identifiers {
+        if via.path.is_empty() {
+            writeln!(out, "  {}: the oldest identifier; it is called after it", via.identifier)?;
+            continue;
+        }
+        writeln!(out, "  {}:", via.identifier)?;
+        via.path.iter().try_for_each(|link| writeln!(out, "    {}", link_words(link)))?;
+    }
+    print_refused(&of.refused, out)
+}
+
+fn print_account(account_id: &str, why: Option<&AccountWhy>, out: &mut impl Write) -> io::Result<()> {
+    let Some(why) = why else { return Ok(()) };
+    let when = why.time_ms.map(|time_ms| format!(" on {}", minute(time_ms))).unwrap_or_default();
+    let how = if why.how == "asserted" { "asserted for" } else { "the email domain of" };
+    writeln!(out, "  account {account_id}: {} {how} {}{when}", why.names, why.by)?;
+    why.path.iter().try_for_each(|link| writeln!(out, "    {}", link_words(link)))
+}
+
+fn print_refused(refused: &[RefusedLink], out: &mut impl Write) -> io::Result<()> {
+    for of in refused {
+        writeln!(out, "  refused: {}", link_words(&of.link))?;
+        writeln!(out, "    {}", of.why)?;
+    }
+    Ok(())
+}
+
+/// `A = B, seen together since ... (class email)`.
+fn link_words(of: &LinkUsed) -> String {
+    let seen = of.earliest_ms.map(|time_ms| format!(", seen together since {}", minute(time_ms))).unwrap_or_default();
+    let stated = of.stated_ms.map(|time_ms| format!(", stated {}", minute(time_ms))).unwrap_or_default();
+    format!("{} = {}{seen}{stated} (class {})", of.a, of.b, of.class_name)
+}
+
+/// Prints what is known of an identifier.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn print_profile(of: &Profile, out: &mut impl Write) -> io::Result<()> {
+    let account = of.profile_id.is_empty();
+    let what = if account { format!("account {}", of.account_id) } else { format!("profile {}", of.profile_id) };
+    writeln!(out, "{}: {what}", of.asked)?;
+    if let Some(until_ms) = of.erased_until_ms {
+        writeln!(out, "  ERASED: events that name it up to {} are void", minute(until_ms))?;
+    }
+    match (&of.account_why, account) {
+        (Some(why), _) => print_account(&of.account_id, Some(why), out)?,
+        (None, false) => writeln!(out, "  no account: none was asserted, and it has no corporate address")?,
+        (None, true) => {}
+    }
+    if of.quarantined {
+        writeln!(out, "  QUARANTINED: its cluster is over identity.max_cluster, so that no link joins anybody")?;
+    }
+    print_consent(of, out)?;
+    for named in &of.traits {
+        writeln!(out, "  {} = {} (stated {})", named.name, named.value, minute(named.time_ms))?;
+    }
+    for former in &of.former {
+        let (from, until) = (minute(former.from_ms), minute(former.until_ms));
+        writeln!(out, "  merged: {} (its events began {from}, joined {until})", former.id)?;
+    }
+    if !of.current {
+        writeln!(out, "  messages about it are on their way: its units do not know all of this yet")?;
+    }
+    print_identifiers(of, out)?;
+    print_links(of, out)
+}
+
+fn print_consent(of: &Profile, out: &mut impl Write) -> io::Result<()> {
+    match &of.consent {
+        Some(consent) if consent.granted => writeln!(out, "  consent granted {}", minute(consent.time_ms)),
+        Some(consent) => writeln!(out, "  consent REVOKED {}: none of its touches counts", minute(consent.time_ms)),
+        None => Ok(()),
+    }
+}
+
+fn print_identifiers(of: &Profile, out: &mut impl Write) -> io::Result<()> {
+    let mut rows = table(&["identifier", "first seen", "touches", "from", "to", "milestones", ""]);
+    for known in &of.identifiers {
+        let time = |time_ms: Option<i64>| time_ms.map(minute).unwrap_or_default();
+        let brought = &known.brought;
+        let milestones: Vec<&str> = brought.milestones.iter().map(|anchor| anchor.milestone_id.as_str()).collect();
+        rows.add_row([
+            known.identifier.clone(),
+            time(known.earliest_ms),
+            brought.touches.to_string(),
+            time(brought.first_ms),
+            time(brought.last_ms),
+            milestones.join(", "),
+            if known.shared { "shared: joins nobody".to_owned() } else { String::new() },
+        ]);
+    }
+    align(&mut rows, &[2]);
+    writeln!(out, "{rows}")
+}
+
+fn print_links(of: &Profile, out: &mut impl Write) -> io::Result<()> {
+    if !of.links.is_empty() {
+        writeln!(out, "Links, the surest first; those marked * hold it together")?;
+    }
+    for link in &of.links {
+        writeln!(out, "{} {}", if link.joins { "*" } else { " " }, link_words(link))?;
+    }
+    if !of.refused.is_empty() {
+        writeln!(out, "Links that join nobody")?;
+    }
+    print_refused(&of.refused, out)
+}
+
+/// As much of a profile's id as a table has room for.
+fn short(profile_id: &str) -> String {
+    profile_id.chars().take(10).collect()
+}
+
+/// A value in major units of its currency.
+fn money(value_minor: i64, currency: &str) -> String {
+    let decimals = tributary_ingest::money::currency(currency).ok().and_then(|known| known.exponent()).unwrap_or(2);
+    let digits = format!("{:0>width$}", value_minor.unsigned_abs(), width = usize::from(decimals) + 1);
+    let (whole, part) = digits.split_at(digits.len() - usize::from(decimals));
+    let mut grouped = String::new();
+    for (at, digit) in whole.chars().enumerate() {
+        if at > 0 && (whole.len() - at).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    let sign = if value_minor < 0 { "-" } else { "" };
+    let part = if part.is_empty() { String::new() } else { format!(".{part}") };
+    format!("{sign}{grouped}{part} {currency}")
+}
+
+fn align(rows: &mut Table, right: &[usize]) {
+    for column in right {
+        if let Some(column) = rows.column_mut(*column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+}

@@ -1,0 +1,465 @@
+//! `explain` and `profile`: the credit they show is the credit that was emitted, and their reasons name what made it so.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "helpers of tests")]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::Output;
+
+use serde_json::{Value, json};
+use support::{RECEIVED_MS, Raw, golden, golden_folder, history, settings, succeed, tributary, write_files};
+use tributary_cli::explain::{ExplainError, Explanation, LinkUsed, Profile, TouchRow, explain, profile};
+use tributary_cli::pipeline::Pipeline;
+use tributary_cli::replay::Replay;
+use tributary_cli::settings::Settings;
+use tributary_runtime::topic::Topic;
+
+const DEAL: &str = "closed_won:006X";
+
+/// A replay to be asked.
+struct Asked {
+    replay: Replay,
+    pipeline: Pipeline,
+}
+
+impl Asked {
+    fn new(records: &[Raw], settings: &Settings, partitions: u32) -> Self {
+        let mut replay = Replay::new(settings, partitions).unwrap_or_else(|problems| panic!("{problems:?}"));
+        for (topic, record) in records {
+            replay.append(*topic, RECEIVED_MS, record);
+        }
+        replay.run().unwrap();
+        Self { replay, pipeline: Pipeline::compile(settings).unwrap_or_else(|problems| panic!("{problems:?}")) }
+    }
+
+    fn golden() -> Self {
+        Self::new(&golden(), &settings(), 4)
+    }
+
+    /// Over native records.
+    fn of(records: &[Value], settings: &Settings) -> Self {
+        let records: Vec<Raw> = records.iter().map(|record| (Topic::Offline, record.to_string().into_bytes())).collect();
+        Self::new(&records, settings, 3)
+    }
+
+    fn milestone(&mut self, id: &str) -> Explanation {
+        explain(self.replay.snapshot(), &self.pipeline, id, None).unwrap()
+    }
+
+    fn profile(&mut self, identifier: &str) -> Profile {
+        profile(self.replay.snapshot(), &self.pipeline, identifier).unwrap()
+    }
+
+    fn refusal(&mut self, identifier: &str) -> ExplainError {
+        profile(self.replay.snapshot(), &self.pipeline, identifier).unwrap_err()
+    }
+}
+
+fn ends(link: &LinkUsed) -> [&str; 2] {
+    let mut ends = [link.a.as_str(), link.b.as_str()];
+    ends.sort_unstable();
+    ends
+}
+
+#[test]
+fn the_rows_explained_are_those_of_the_golden_credit_table() {
+    let text = fs::read_to_string(golden_folder().join("credit-table.ndjson")).unwrap();
+    let wanted: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mut asked = Asked::golden();
+    let mut rows = BTreeMap::new();
+    for id in ["mql:00Q1", "opportunity:006X", DEAL] {
+        let explanation = asked.milestone(id);
+        assert!(explanation.current);
+        for row in explanation.credit {
+            assert!(row.current && !row.reason.is_empty(), "{row:?}");
+            rows.insert((id.to_owned(), row.model.clone(), row.touch_id.clone()), row);
+        }
+    }
+    assert_eq!(rows.len(), wanted.len());
+    for wanted in wanted {
+        let text = |field: &str| wanted[field].as_str().unwrap().to_owned();
+        let row = &rows[&(text("milestone_id"), text("model"), text("touch_id"))];
+        assert!(row.weight_nano.cast_signed().abs_diff(wanted["weight_nano"].as_i64().unwrap()) <= 2, "{row:?}");
+        assert!(row.value_minor.abs_diff(wanted["value_minor"].as_i64().unwrap()) <= 1, "{row:?}");
+        assert_eq!((&row.channel, &row.currency), (&text("channel"), &text("currency")));
+    }
+}
+
+#[test]
+fn reasons_name_the_identifiers_links_and_anchors() {
+    let explanation = Asked::golden().milestone(DEAL);
+    let brought: Vec<(&str, &str)> =
+        explanation.touches.iter().map(|touch| (touch.touch_id.as_str(), touch.identifier.as_str())).collect();
+    let expected = [
+        ("A", "anonymous_id||cookie-7f3a"),
+        ("wechat:gh_acorp:oZhang:1646013960:subscribe", "wechat_openid|gh_acorp|oZhang"),
+        ("C", "wechat_openid|gh_acorp|oZhang"),
+        ("D", "phone||+8613800001111"),
+        ("E", "email||zhang@b-corp.example"),
+        ("F", "crm_contact||003Z"),
+        ("G", "wechat_openid|gh_acorp|oZhang"),
+    ];
+    assert_eq!(brought, expected);
+    assert!(explanation.touches.iter().all(|touch| touch.in_journey));
+
+    let person = explanation.owners.iter().find(|owner| !owner.profile_id.is_empty()).unwrap();
+    let why = person.account_why.as_ref().unwrap();
+    assert_eq!((why.how, why.by.as_str(), why.names.as_str()), ("asserted", "crm_contact||003Z", "crm_account||001B"));
+    let path_of = |identifier: &str| {
+        let via = person.identifiers.iter().find(|via| via.identifier == identifier).unwrap();
+        via.path.iter().map(ends).collect::<Vec<_>>()
+    };
+    assert_eq!(path_of("anonymous_id||cookie-7f3a"), Vec::<[&str; 2]>::new());
+    let cookie_openid = ["anonymous_id||cookie-7f3a", "wechat_openid|gh_acorp|oZhang"];
+    assert_eq!(path_of("wechat_openid|gh_acorp|oZhang"), [cookie_openid]);
+    let phone_openid = ["phone||+8613800001111", "wechat_openid|gh_acorp|oZhang"];
+    assert_eq!(path_of("phone||+8613800001111"), [phone_openid, cookie_openid]);
+    assert_eq!(path_of("crm_contact||003Z")[0], ["crm_contact||003Z", "email||zhang@b-corp.example"]);
+
+    let anchors = |touch: &str| {
+        let row = explanation.credit.iter().find(|row| row.model == "full_path" && row.touch_id == touch).unwrap();
+        row.anchors.join(" ")
+    };
+    assert_eq!(
+        (anchors("A"), anchors("E"), anchors("F"), anchors("G")),
+        ("first".into(), "lead".into(), "opportunity".into(), "close".into())
+    );
+    assert_eq!(anchors("D"), "");
+}
+
+#[test]
+fn a_model_can_be_picked_and_an_unknown_one_is_refused() {
+    let mut asked = Asked::golden();
+    let found = explain(asked.replay.snapshot(), &asked.pipeline, DEAL, Some("w_shaped")).unwrap();
+    assert!(found.current && !found.credit.is_empty() && found.credit.iter().all(|row| row.model == "w_shaped"));
+    let refused = explain(asked.replay.snapshot(), &asked.pipeline, DEAL, Some("w_shape")).unwrap_err();
+    assert!(matches!(&refused, ExplainError::Usage(why) if why.contains("w_shaped")), "{refused}");
+}
+
+#[test]
+fn a_profile_says_what_made_it() {
+    let mut asked = Asked::golden();
+    let found = asked.profile("email: Zhang@B-Corp.example ");
+    assert_eq!(found.profile_id, "p_9ce777b87b508996b703dd2922724c92");
+    assert_eq!((found.account_id.as_str(), found.unit.as_str()), ("001B", "a:crm_account:001B"));
+    assert_eq!(found.identifiers[0].identifier, "anonymous_id||cookie-7f3a");
+    assert_eq!(found.identifiers.len(), 6);
+    assert_eq!(found.links.iter().filter(|link| link.joins).count(), 5, "a tree");
+    assert!(found.current && found.refused.is_empty());
+    let brought: usize = found.identifiers.iter().map(|known| known.brought.touches).sum();
+    assert_eq!(brought, 7);
+    // The same by every way to ask.
+    for identifier in [
+        "email||zhang@b-corp.example",
+        "zhang@b-corp.example",
+        "wechat_openid:gh_acorp:oZhang",
+        "phone:138 0000 1111",
+        "p_9ce777b87b508996b703dd2922724c92",
+    ] {
+        let other = asked.profile(identifier);
+        assert_eq!((&other.profile_id, &other.identifiers), (&found.profile_id, &found.identifiers), "{identifier}");
+    }
+    let account = asked.profile("account:001B");
+    assert_eq!((account.profile_id.as_str(), account.account_id.as_str()), ("", "001B"));
+    let milestones: Vec<&str> =
+        account.identifiers[0].brought.milestones.iter().map(|anchor| anchor.milestone_id.as_str()).collect();
+    assert_eq!(milestones, ["opportunity:006X", DEAL]);
+}
+
+#[test]
+fn what_was_merged_is_told_in_the_order_of_the_events() {
+    let mut asked = Asked::of(
+        &[
+            json!({"timestamp": "2023-01-01T00:00:00Z", "anonymous_id": "older"}),
+            json!({"timestamp": "2023-01-02T00:00:00Z", "phone": "+8613800002222"}),
+            json!({"timestamp": "2023-01-03T00:00:00Z", "anonymous_id": "older", "phone": "+8613800002222"}),
+        ],
+        &settings(),
+    );
+    let found = asked.profile("anonymous_id:older");
+    let merged: Vec<(i64, i64)> = found.former.iter().map(|former| (former.from_ms, former.until_ms)).collect();
+    assert_eq!(merged, [(1_672_617_600_000, 1_672_704_000_000)]);
+    assert_eq!(asked.profile(&found.former[0].id).profile_id, found.profile_id);
+}
+
+#[test]
+fn what_is_not_known_is_said_without_naming_the_person() {
+    let mut asked = Asked::golden();
+    let unknown = asked.refusal("phone:13912345678");
+    assert!(matches!(unknown, ExplainError::Unknown(_)) && !unknown.to_string().contains("3912345678"), "{unknown}");
+    for (wrong, hint) in
+        [("telephone:13912345678", "phone"), ("13912345678", "kind:value"), ("p_12", "32"), ("email:null", "email")]
+    {
+        let refused = asked.refusal(wrong);
+        assert!(matches!(refused, ExplainError::Usage(_)) && refused.to_string().contains(hint), "{wrong}: {refused}");
+        assert!(!refused.to_string().contains("3912345678"), "{refused}");
+    }
+    for (wrong, hint) in
+        [("won:006X", "opportunity:006X or closed_won:006X"), ("006X", "did you mean"), ("mql:nobody", "kind:object_id")]
+    {
+        let refused = explain(asked.replay.snapshot(), &asked.pipeline, wrong, None).unwrap_err();
+        assert!(matches!(refused, ExplainError::Unknown(_)) && refused.to_string().contains(hint), "{wrong}: {refused}");
+    }
+}
+
+fn touch(id: &str, time: &str, more: Value) -> Value {
+    let mut record = json!({"event_id": id, "timestamp": time, "anonymous_id": "c", "channel": "email", "campaign": id});
+    record.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    record
+}
+
+fn won(time: &str) -> Value {
+    json!({"kind": "milestone", "milestone": "closed_won", "object_id": "1", "timestamp": time, "anonymous_id": "c"})
+}
+
+/// The touches of the milestone, by id.
+fn standings(records: &[Value], settings: &Settings) -> BTreeMap<String, TouchRow> {
+    let explanation = Asked::of(records, settings).milestone("closed_won:1");
+    assert!(explanation.current);
+    explanation.touches.into_iter().map(|touch| (touch.touch_id.clone() + "@" + &touch.number.to_string(), touch)).collect()
+}
+
+#[track_caller]
+fn check(standings: &BTreeMap<String, TouchRow>, touch: &str, standing: &str, why: &str) {
+    let row = &standings[touch];
+    assert_eq!((row.standing, row.in_journey), (standing, standing == "in_journey"), "{row:?}");
+    assert!(row.why.contains(why), "{row:?}");
+}
+
+#[test]
+fn a_touch_is_out_before_the_window_and_after_the_milestone() {
+    let records = [
+        touch("early", "2021-01-01T00:00:00Z", json!({})),
+        touch("in", "2023-01-01T00:00:00Z", json!({})),
+        won("2023-06-01T00:00:00Z"),
+        touch("late", "2023-06-02T00:00:00Z", json!({})),
+    ];
+    let found = standings(&records, &settings());
+    check(&found, "early@1", "before_window", "begins 2021-12-08 00:00 UTC");
+    check(&found, "in@2", "in_journey", "in the journey");
+    check(&found, "late@3", "after_milestone", "after the milestone");
+}
+
+#[test]
+fn a_touch_is_out_when_the_consent_is_revoked() {
+    let records = [
+        touch("in", "2023-01-01T00:00:00Z", json!({})),
+        won("2023-06-01T00:00:00Z"),
+        json!({"kind": "consent", "consent": "revoked", "timestamp": "2023-06-02T00:00:00Z", "anonymous_id": "c"}),
+    ];
+    check(&standings(&records, &settings()), "in@1", "revoked", "consent");
+}
+
+#[test]
+fn a_touch_is_out_as_the_same_event() {
+    let records = [
+        touch("twice", "2023-01-01T00:00:00Z", json!({})),
+        touch("twice", "2023-01-03T00:00:00Z", json!({})),
+        won("2023-06-01T00:00:00Z"),
+    ];
+    let found = standings(&records, &settings());
+    check(&found, "twice@1", "in_journey", "");
+    check(&found, "twice@2", "duplicate", "the same event as #1");
+}
+
+#[test]
+fn a_touch_is_out_as_part_of_a_session() {
+    let records = [
+        touch("a", "2023-01-01T00:00:00Z", json!({"campaign": "x"})),
+        touch("b", "2023-01-01T00:20:00Z", json!({"campaign": "x"})),
+        touch("c", "2023-01-01T00:40:00Z", json!({"campaign": "x"})),
+        won("2023-06-01T00:00:00Z"),
+    ];
+    let found = standings(&records, &settings());
+    check(&found, "b@2", "session", "the session of #1");
+    check(&found, "c@3", "session", "the session of #1");
+}
+
+#[test]
+fn a_touch_is_out_beyond_the_longest_journey() {
+    let mut settings = settings();
+    settings.attribution.max_journey = 10;
+    let mut records: Vec<Value> =
+        (1..=12).map(|day| touch(&format!("t{day:02}"), &format!("2023-01-{day:02}T00:00:00Z"), json!({}))).collect();
+    records.push(won("2023-06-01T00:00:00Z"));
+    let found = standings(&records, &settings);
+    check(&found, "t01@1", "in_journey", "");
+    check(&found, "t02@2", "overlong", "max_journey");
+    check(&found, "t03@3", "overlong", "max_journey");
+    check(&found, "t04@4", "in_journey", "");
+}
+
+/// The rules that refuse links of an identifier's profile, with what they say.
+fn refused(records: &[Value], settings: &Settings, identifier: &str) -> Vec<(&'static str, String)> {
+    Asked::of(records, settings).profile(identifier).refused.into_iter().map(|of| (of.rule, of.why)).collect()
+}
+
+#[test]
+fn links_are_refused_by_limit_word_sharing_and_quarantine() {
+    let seen = |day: u32, a: Value| {
+        let mut record = json!({"timestamp": format!("2023-01-{day:02}T00:00:00Z")});
+        record.as_object_mut().unwrap().extend(a.as_object().unwrap().clone());
+        record
+    };
+    let two_contacts = [
+        seen(1, json!({"crm_contact": "1", "phone": "+8613800002222"})),
+        seen(2, json!({"crm_contact": "2", "phone": "+8613800002222"})),
+    ];
+    let found = refused(&two_contacts, &settings(), "crm_contact:2");
+    assert_eq!(found, [("limit", "the profile would have more than 1 of crm_contact (identity.limits)".to_owned())]);
+
+    let unlinked = [
+        seen(1, json!({"anonymous_id": "a", "phone": "+8613800002222"})),
+        seen(2, json!({"anonymous_id": "a", "phone": "+8613800002222", "kind": "unlink"})),
+    ];
+    let found = refused(&unlinked, &settings(), "anonymous_id:a");
+    assert_eq!(found, [("never_join", "stated not to be one on 2023-01-02 00:00 UTC".to_owned())]);
+
+    let kiosk: Vec<Value> =
+        (1..=4).map(|user| seen(user, json!({"anonymous_id": "kiosk", "user_id": user.to_string()}))).collect();
+    for identifier in ["user_id:2", "anonymous_id:kiosk"] {
+        let found = refused(&kiosk, &settings(), identifier);
+        assert_eq!(found.len(), if identifier == "user_id:2" { 1 } else { 4 });
+        assert_eq!(found[0].0, "shared");
+        assert!(found[0].1.contains("anonymous_id||kiosk is shared: linked to 4 of kinds with limit 1"), "{}", found[0].1);
+    }
+
+    let mut small = settings();
+    small.identity.max_cluster = 3;
+    let crowd: Vec<Value> =
+        (1..=4).map(|at| seen(at, json!({"phone": "+8613800002222", "anonymous_id": at.to_string()}))).collect();
+    let found = Asked::of(&crowd, &small).profile("anonymous_id:2");
+    assert!(found.quarantined && found.identifiers.len() == 1);
+    assert_eq!(found.refused.iter().map(|of| of.rule).collect::<Vec<_>>(), ["quarantined"]);
+}
+
+#[test]
+fn what_is_erased_leaves_its_mark_alone() {
+    let erase = json!({"kind": "erase", "timestamp": "2023-06-02T00:00:00Z", "anonymous_id": "c"});
+    let records = [touch("in", "2023-01-01T00:00:00Z", json!({"phone": "+8613800002222"})), won("2023-06-01T00:00:00Z"), erase];
+    let mut asked = Asked::of(&records, &settings());
+    let found = asked.profile("anonymous_id:c");
+    assert_eq!(found.erased_until_ms, Some(1_685_664_000_000));
+    assert!(found.identifiers.is_empty() && found.links.is_empty() && found.traits.is_empty());
+    let explanation = asked.milestone("closed_won:1");
+    assert!(explanation.credit.is_empty() && explanation.milestone.versions.is_empty() && explanation.current);
+}
+
+#[test]
+fn an_empty_journey_and_a_withdrawn_milestone_are_explained() {
+    let explanation = Asked::of(&[won("2023-06-01T00:00:00Z")], &settings()).milestone("closed_won:1");
+    assert!(explanation.current && explanation.touches.is_empty());
+    assert!(explanation.credit.iter().all(|row| row.touch_id == "unattributed" && row.reason == "no touch in the journey"));
+    assert_eq!(explanation.credit.len(), 10);
+
+    let mut withdrawn = won("2023-06-02T00:00:00Z");
+    withdrawn["withdrawn"] = true.into();
+    let records = [touch("in", "2023-01-01T00:00:00Z", json!({})), won("2023-06-01T00:00:00Z"), withdrawn];
+    let explanation = Asked::of(&records, &settings()).milestone("closed_won:1");
+    assert!(explanation.milestone.withdrawn && explanation.current && explanation.credit.is_empty());
+    assert_eq!(explanation.milestone.versions.len(), 2);
+}
+
+#[test]
+fn the_account_of_an_address_is_its_domain_and_what_that_is_linked_to() {
+    let records = [
+        json!({"kind": "account", "timestamp": "2023-01-01T00:00:00Z", "account": "001B", "domain": "b-corp.example"}),
+        json!({"timestamp": "2023-01-02T00:00:00Z", "email": "li@b-corp.example"}),
+    ];
+    let found = Asked::of(&records, &settings()).profile("li@b-corp.example");
+    let why = found.account_why.unwrap();
+    assert_eq!((found.account_id.as_str(), why.how, why.names.as_str()), ("001B", "email_domain", "domain||b-corp.example"));
+    assert_eq!(why.path.len() + usize::from(why.path.is_empty()), 1);
+}
+
+/// All that is explained does not depend on how many partitions hold it, and holds for every milestone of a history.
+#[test]
+fn every_milestone_of_a_history_is_explained_the_same_over_any_partitions() {
+    let records = history(60, 3, false);
+    let (mut one, mut many) = (Asked::new(&records, &settings(), 1), Asked::new(&records, &settings(), 5));
+    let ids: Vec<String> = {
+        let mut replay = Replay::new(&settings(), 1).unwrap_or_else(|problems| panic!("{problems:?}"));
+        records.iter().for_each(|(topic, record)| replay.append(*topic, RECEIVED_MS, record));
+        let results = replay.finish().unwrap();
+        let mut ids: Vec<String> = results.table().rows().map(|row| row.milestone_id.to_owned()).collect();
+        ids.dedup();
+        ids
+    };
+    assert!(ids.len() > 10);
+    for id in ids {
+        let explanation = one.milestone(&id);
+        assert!(explanation.current, "{id}");
+        assert_eq!(explanation, many.milestone(&id));
+        for owner in explanation.owners.iter().filter(|owner| !owner.profile_id.is_empty()) {
+            let found = one.profile(&owner.profile_id);
+            assert!(found.current && found.profile_id == owner.profile_id);
+            assert_eq!(found, many.profile(&owner.profile_id));
+        }
+    }
+}
+
+fn json_of(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn ask(sets: &[String], args: &[&str]) -> Output {
+    let mut command = tributary(sets);
+    command.args(args).arg("--json");
+    command.output().unwrap()
+}
+
+#[test]
+fn the_embedded_log_and_replay_give_the_same_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let sets = [format!("state.path={}", folder.path().join("state").display()), "topics.partitions=3".to_owned()];
+    let files = write_files(folder.path(), &golden());
+    let unknown = ask(&sets, &["explain", DEAL]);
+    assert_eq!(unknown.status.code(), Some(1), "there is no state yet");
+    let mut send = tributary(&sets);
+    send.arg("send").args(&files);
+    succeed(send);
+    let mut run = tributary(&sets);
+    run.args(["run", "--until-idle", "1"]);
+    succeed(run);
+    // A service holds the folder while questions are asked.
+    let mut run = tributary(&sets);
+    run.arg("run");
+    let running = support::Running::start(run);
+
+    let found = ask(&sets, &["explain", DEAL]);
+    assert!(found.status.success(), "{}", String::from_utf8_lossy(&found.stderr));
+    let mut replay: Vec<&str> = vec!["replay", "--explain", DEAL, "--partitions", "2"];
+    replay.extend(files.iter().map(String::as_str));
+    assert_eq!(json_of(&found), json_of(&ask(&[], &replay)));
+    let shape: Vec<&str> = ["milestone", "touches", "stages", "credit", "owners", "current"].into();
+    assert!(shape.iter().all(|field| json_of(&found).get(field).is_some()));
+    let row = json_of(&found)["credit"][0].clone();
+    for field in [
+        "model",
+        "model_version",
+        "touch_id",
+        "touch",
+        "channel",
+        "weight_nano",
+        "value_minor",
+        "currency",
+        "anchors",
+        "reason",
+    ] {
+        assert!(row.get(field).is_some(), "{field}");
+    }
+
+    let found = ask(&sets, &["profile", "phone:13800001111"]);
+    let mut replay: Vec<&str> = vec!["replay", "--profile", "phone:13800001111"];
+    replay.extend(files.iter().map(String::as_str));
+    assert_eq!(json_of(&found), json_of(&ask(&[], &replay)));
+    assert_eq!(json_of(&found)["identifiers"].as_array().unwrap().len(), 6);
+
+    assert_eq!(ask(&sets, &["explain", "closed_won:none"]).status.code(), Some(1));
+    assert_eq!(ask(&sets, &["profile", "phone:13912345678"]).status.code(), Some(1));
+    assert_eq!(ask(&sets, &["profile", "fax:1"]).status.code(), Some(2));
+    assert_eq!(ask(&sets, &["explain"]).status.code(), Some(2));
+    running.terminate();
+}

@@ -1,0 +1,236 @@
+//! What identity holds of an identifier or a milestone, and why: read for whoever asks, never changed.
+//!
+//! Nothing is decided here. Who is one person comes from the [`clustering`](crate::cluster) that roots call, the account and the
+//! placement from the [`view`](crate::view) they make of it.
+
+mod neighbourhood;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tributary_proto::{
+    ConsentFact, Event, Hash128, Identifier, IdentifierState, Member, MilestoneState, Placement, Stamp, TraitFact, kind,
+};
+use tributary_runtime::state::{Snapshot, StateError, get_message, scan_messages};
+
+use crate::cluster::Refusal;
+use crate::component::Component;
+use crate::keys;
+use crate::node::Node;
+use crate::settings::Rules;
+use crate::stage::LOG;
+use crate::view::View;
+use neighbourhood::Neighbourhood;
+
+/// A path to a root is no longer than the binary logarithm of a component's size.
+const PATH_MAX: usize = 64;
+
+/// Two identifiers seen together, or stated to be (or not to be) one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Link {
+    /// One end.
+    pub a: Identifier,
+    /// The other.
+    pub b: Identifier,
+    /// How sure it is: -1 for an explicit statement, else the weaker rank of the two kinds. Lower goes first.
+    pub class: i64,
+    /// Earliest event in which both were seen, milliseconds since 1970-01-01 UTC.
+    pub earliest_ms: Option<i64>,
+    /// The latest explicit statement: that they are one, or not, and when.
+    pub word: Option<(bool, i64)>,
+    /// Whether it united two that nothing surer had united already: these links alone hold the profile together.
+    pub joins: bool,
+}
+
+/// An identifier that joins nobody because too many claim it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shared {
+    /// The identifier.
+    pub identifier: Identifier,
+    /// How many distinct identifiers are linked to it.
+    pub links: u32,
+    /// How many of these are of a kind whose limit is 1.
+    pub strong_links: u32,
+}
+
+/// A link that joins nobody, and why.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Refused {
+    /// The link.
+    pub link: Link,
+    /// The rule that refuses it.
+    pub rule: Refusal,
+    /// Of a shared identifier: which, and what makes it shared.
+    pub shared: Option<Shared>,
+    /// Of a limit: the kind, and how many of it a profile may have.
+    pub limit: Option<(String, u32)>,
+}
+
+/// The account that a profile names.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AccountNamed {
+    /// The account identifier.
+    pub account: Identifier,
+    /// The identifier of the profile that names it.
+    pub by: Identifier,
+    /// When an event asserted it; `None` where it is the domain of a corporate address.
+    pub asserted: Option<Stamp>,
+}
+
+/// A profile (or an account), and all that made it what it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Person {
+    /// The identifier that was asked for.
+    pub asked: Identifier,
+    /// Its record.
+    pub record: IdentifierState,
+    /// The placement that follows from the facts at hand; of epoch 0.
+    pub placement: Placement,
+    /// Identifiers with what is known of each, the oldest first: the profile is called after it.
+    pub members: Vec<(Identifier, Member)>,
+    /// The links between its identifiers, the surest first.
+    pub links: Vec<Link>,
+    /// The links of its identifiers that join nobody.
+    pub refused: Vec<Refused>,
+    /// The account it names; `None` for an account, and where it names none.
+    pub account: Option<AccountNamed>,
+    /// Its latest traits.
+    pub traits: Vec<TraitFact>,
+    /// Its latest consent.
+    pub consent: Option<ConsentFact>,
+    /// Whether its cluster is over the limit.
+    pub quarantined: bool,
+}
+
+impl Person {
+    /// profile_id, or account_id of an account.
+    pub fn id(&self) -> &str {
+        View::id_of(&self.placement)
+    }
+
+    /// Whether it is an account.
+    pub fn is_account(&self) -> bool {
+        kind::is_account(&self.asked.kind)
+    }
+
+    /// Whether the placement that follows from the facts is the one the identifier has been told: else messages are on their way.
+    pub fn is_settled(&self) -> bool {
+        let told = self.record.placement.clone().map(|told| Placement { epoch: 0, ..told });
+        told.is_none_or(|told| told == self.placement)
+    }
+
+    /// The links that join an identifier to the oldest, beginning at the identifier; none where it is the oldest.
+    pub fn path(&self, from: &Identifier) -> Vec<&Link> {
+        let Some((oldest, _)) = self.members.first() else { return Vec::new() };
+        // Of every identifier the link towards the oldest: the links that joined make a tree.
+        let mut towards: BTreeMap<Hash128, &Link> = BTreeMap::new();
+        let mut next = vec![oldest];
+        let mut seen = BTreeSet::from([oldest.hash()]);
+        while let Some(at) = next.pop() {
+            for link in self.links.iter().filter(|link| link.joins) {
+                let other = if link.a == *at {
+                    &link.b
+                } else if link.b == *at {
+                    &link.a
+                } else {
+                    continue;
+                };
+                if seen.insert(other.hash()) {
+                    towards.insert(other.hash(), link);
+                    next.push(other);
+                }
+            }
+        }
+        let (mut at, mut path) = (from.clone(), Vec::new());
+        while let Some(link) = towards.get(&at.hash()).filter(|_| path.len() < self.links.len()) {
+            path.push(*link);
+            at = if link.a == at { link.b.clone() } else { link.a.clone() };
+        }
+        path
+    }
+}
+
+/// One version of a milestone.
+pub type Version = Event;
+
+/// A milestone: what it has told, and the versions from which it is decided, the earliest first.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct MilestoneFacts {
+    /// What it has told, and its anchor.
+    pub state: MilestoneState,
+    /// Its versions.
+    pub versions: Vec<Version>,
+}
+
+/// A milestone; `None` where no event has reported it.
+///
+/// # Errors
+/// When the state cannot be read.
+pub fn milestone(snapshot: &mut dyn Snapshot, milestone_id: &str) -> Result<Option<MilestoneFacts>, StateError> {
+    let actor = keys::milestone(milestone_id);
+    let state = snapshot.owner_of(LOG.stage, milestone_id.as_bytes())?;
+    let known: Option<MilestoneState> = get_message(state, &actor, keys::NODE)?;
+    let stored = scan_messages::<Event>(state, &actor, &[keys::SIGHTING])?;
+    let mut versions: Vec<Event> = stored.into_iter().map(|(_, event)| event).collect();
+    versions.sort_by_cached_key(|event| (event.time_ms, Hash128::of(event.event_id.as_bytes())));
+    Ok((known.is_some() || !versions.is_empty()).then(|| MilestoneFacts { state: known.unwrap_or_default(), versions }))
+}
+
+/// The identifier after which a profile of this id is or was called; `None` where no identifier has this hash.
+///
+/// # Errors
+/// When the state cannot be read.
+pub fn called_after(snapshot: &mut dyn Snapshot, hash: Hash128) -> Result<Option<Identifier>, StateError> {
+    for partition in 0..snapshot.partitions(LOG.stage) {
+        let state = snapshot.state(LOG.stage, partition)?;
+        let record: Option<IdentifierState> = get_message(state, &keys::identifier(hash), keys::NODE)?;
+        if let Some(identifier) = record.and_then(|record| record.identifier) {
+            return Ok(Some(identifier));
+        }
+    }
+    Ok(None)
+}
+
+/// The profile (or account) of an identifier; `None` where no event has named it.
+///
+/// # Errors
+/// When the state cannot be read.
+pub fn person(snapshot: &mut dyn Snapshot, asked: &Identifier, rules: &Rules) -> Result<Option<Person>, StateError> {
+    let node = load(snapshot, asked)?;
+    if node.state.members == 0 && node.state.erased_ms.is_none() {
+        return Ok(None);
+    }
+    let root = root_of(snapshot, &node)?;
+    let component = Component::of(root.hash());
+    let state = snapshot.owner_of(LOG.stage, &root.key())?;
+    let found = component.cluster(state, node.hash, true, rules.max_cluster, &mut BTreeSet::new())?;
+    let mut facts = Neighbourhood::of(found.members, found.links, found.quarantined);
+    facts.members.entry(node.hash).or_insert_with(|| alone(&node));
+    let own = facts.profile_of(node.hash, rules);
+    let sharing = facts.add_neighbours(snapshot, &own)?;
+    facts.describe(snapshot, node, &root, &sharing, rules).map(Some)
+}
+
+fn load(snapshot: &mut dyn Snapshot, identifier: &Identifier) -> Result<Node, StateError> {
+    Node::load(snapshot.owner_of(LOG.stage, &identifier.key())?, identifier)
+}
+
+fn root_of(snapshot: &mut dyn Snapshot, node: &Node) -> Result<Identifier, StateError> {
+    let (mut at, mut above) = (node.identifier.clone(), node.state.parent.clone());
+    for _ in 0..PATH_MAX {
+        let Some(parent) = above else { break };
+        above = load(snapshot, &parent)?.state.parent;
+        at = parent;
+    }
+    Ok(at)
+}
+
+/// The member that a node is on its own.
+fn alone(node: &Node) -> Member {
+    Member {
+        identifier: Some(node.identifier.clone()),
+        earliest_ms: node.state.earliest_ms,
+        shared: node.state.shared,
+        present: node.state.present,
+        ..Member::default()
+    }
+}

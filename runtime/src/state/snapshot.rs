@@ -1,0 +1,58 @@
+//! The states of all partitions, to be read together: who asks why something is as it is has to look at several.
+
+use std::collections::BTreeMap;
+
+use super::{Base, Overlay, State, StateError};
+
+/// The states of a pipeline's partitions at one moment. They are read; whatever a reader were to write to them is lost or undefined.
+pub trait Snapshot {
+    /// How many partitions a stage has.
+    fn partitions(&self, stage: &str) -> u32;
+
+    /// The state of one partition of a stage.
+    ///
+    /// # Errors
+    /// When it is not at hand or cannot be read.
+    fn state(&mut self, stage: &'static str, partition: u32) -> Result<&mut dyn State, StateError>;
+
+    /// The state of the partition that owns the actor with this key.
+    ///
+    /// # Errors
+    /// When it is not at hand or cannot be read.
+    fn owner_of(&mut self, stage: &'static str, key: &[u8]) -> Result<&mut dyn State, StateError> {
+        let partition = tributary_proto::partition::of(key, self.partitions(stage));
+        self.state(stage, partition)
+    }
+}
+
+/// Opens the committed state of one partition of a stage.
+pub type OpenBase = Box<dyn FnMut(&'static str, u32) -> Result<Box<dyn Base + Send>, StateError>>;
+
+/// A snapshot of committed states, each opened when it is first asked for.
+pub struct Committed {
+    partitions: u32,
+    open: OpenBase,
+    states: BTreeMap<(&'static str, u32), Overlay<Box<dyn Base + Send>>>,
+}
+
+impl Committed {
+    /// States of stages that all have this many partitions.
+    pub fn new(partitions: u32, open: OpenBase) -> Self {
+        Self { partitions, open, states: BTreeMap::new() }
+    }
+}
+
+impl Snapshot for Committed {
+    fn partitions(&self, _: &str) -> u32 {
+        self.partitions
+    }
+
+    fn state(&mut self, stage: &'static str, partition: u32) -> Result<&mut dyn State, StateError> {
+        if !self.states.contains_key(&(stage, partition)) {
+            let base = (self.open)(stage, partition)?;
+            self.states.insert((stage, partition), Overlay::new(base));
+        }
+        let missing = || StateError::Read(format!("partition {partition} of {stage} is not open"));
+        self.states.get_mut(&(stage, partition)).map(|state| state as &mut dyn State).ok_or_else(missing)
+    }
+}
