@@ -48,10 +48,13 @@ pub struct PlannedModel {
 }
 
 impl PlannedModel {
-    /// Why the touch at this position of a journey has its weight.
+    /// Why the touch at this position of a journey has the credit it has.
     pub fn basis(&self, journey: &Journey<'_>, at: usize) -> Basis {
         let mut basis = self.rule.basis(journey, at);
-        if let Some(touch) = journey.touches.get(at).filter(|_| !basis.words.is_empty()) {
+        if basis.words.is_empty() {
+            basis.words.push_str("the model singles out no touch of this journey: equal parts");
+        }
+        if let Some(touch) = journey.touches.get(at) {
             basis.words += &self.multipliers.words(touch);
         }
         basis

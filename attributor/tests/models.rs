@@ -155,6 +155,42 @@ fn one_touch_may_hold_several_anchors_and_no_middle_spreads_over_them() {
     assert_eq!(full, named(&[("a", 250_000_000), ("b", 750_000_000)]));
 }
 
+/// The reasons of one model, for its rows.
+fn reasons(settings: &Settings, name: &str, raws: &[Raw], of: &Milestone, others: &[Milestone]) -> Vec<(Vec<String>, String)> {
+    let plan = Plan::compile(settings).unwrap();
+    let points = sorted(raws);
+    let live: Vec<&Milestone> = others.iter().chain([of]).collect();
+    let journey = Journey::build(&points, of, &live, &plan);
+    let model = plan.models_of(&of.kind).find(|model| model.name == name).unwrap();
+    let basis = |at| model.basis(&journey, at);
+    (0..journey.touches.len()).map(basis).map(|basis| (basis.anchors, basis.words)).collect()
+}
+
+#[test]
+fn reasons_tell_what_was_folded_spread_and_multiplied() {
+    let raws = days(&[("a", 1, "x"), ("b", 2, "x"), ("c", 3, "x"), ("d", 4, "x")]);
+    let won = milestone("closed_won", "1", 10 * DAY_MS, 0);
+    let opportunity = milestone("opportunity", "1", 3 * DAY_MS, 0);
+    let found = reasons(&Settings::default(), "w_shaped", &raws, &won, &[opportunity]);
+    let anchors = |of: &str| vec![of.to_owned()];
+    assert_eq!(found[0], (anchors("first"), "first: 30 %".to_owned()));
+    assert_eq!(found[1], (vec![], "one of 1 before the last anchor that hold none: 10 % in equal parts".to_owned()));
+    assert_eq!(found[2], (anchors("opportunity"), "opportunity: 60 % (with that of lead, missing)".to_owned()));
+
+    let two = days(&[("a", 1, "x"), ("b", 2, "x")]);
+    let others = [milestone("lead", "9", 2 * DAY_MS, 0), milestone("opportunity", "1", 3 * DAY_MS, 0)];
+    let found = reasons(&Settings::default(), "full_path", &two, &won, &others);
+    assert_eq!(found[1].0, ["lead", "opportunity", "close"]);
+    assert!(found[1].1.ends_with("no touch between: the middle's 10 % goes to the anchors"), "{}", found[1].1);
+
+    let nobody = Settings { models: vec![staged("s", &[("meeting", 100.0)], 0.0)], ..Settings::default() };
+    assert_eq!(reasons(&nobody, "s", &two, &won, &[])[0].1, "the model singles out no touch of this journey: equal parts");
+
+    let multipliers = MultiplierSettings { channel: [("x".to_owned(), 2.5)].into(), ..MultiplierSettings::default() };
+    let times = Settings { models: vec![ModelSettings { multipliers, ..model("m", "linear") }], ..Settings::default() };
+    assert_eq!(reasons(&times, "m", &two, &won, &[])[0].1, "one of 2 touches, in equal parts; times 2.5 for the channel x");
+}
+
 #[test]
 fn half_a_life_is_half_the_credit_and_far_milestones_do_not_underflow() {
     let raws = days(&[("a", 0, "x"), ("b", 30, "x")]);

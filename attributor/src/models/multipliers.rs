@@ -47,8 +47,11 @@ impl Multipliers {
         by_channel * factor(&self.touch_type_micro, touch.view.touch_type) / one
     }
 
-    /// The factors on a touch, in words; empty where there are none.
+    /// The factors on a touch that has credit, in words; empty where there are none.
     pub fn words(&self, touch: &Touchpoint<'_>) -> String {
+        if self.factor_micro(touch) == 0 {
+            return "; the multipliers would leave no weight at all, and are left out".to_owned();
+        }
         let factors = [
             ("role", &self.role_micro, touch.role),
             ("channel", &self.channel_micro, touch.view.channel),

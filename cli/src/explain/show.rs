@@ -7,8 +7,8 @@ use comfy_table::{CellAlignment, Table};
 use super::answer::{AccountWhy, Credit, Explanation, LinkUsed, MilestoneAnswer, Owner, Profile, RefusedLink, TouchRow};
 use crate::table::{minute, percent, table};
 
-/// Of touches that are in no journey, at most this many are listed; the rest is counted.
-const OUTSIDE_MAX: usize = 100;
+/// Of touches that are in no journey, and of refused links, at most this many are listed; the rest is counted.
+const LISTED_MAX: usize = 100;
 
 /// Prints why a milestone has its credit.
 ///
@@ -64,7 +64,7 @@ fn print_touches(touches: &[TouchRow], out: &mut impl Write) -> io::Result<()> {
     let mut outside = 0;
     for touch in touches {
         outside += usize::from(!touch.in_journey);
-        if !touch.in_journey && outside > OUTSIDE_MAX {
+        if !touch.in_journey && outside > LISTED_MAX {
             continue;
         }
         let from = [&touch.source, &touch.medium, &touch.campaign].map(String::as_str).join(" / ");
@@ -74,8 +74,8 @@ fn print_touches(touches: &[TouchRow], out: &mut impl Write) -> io::Result<()> {
     }
     align(&mut rows, &[0]);
     writeln!(out, "{rows}")?;
-    if outside > OUTSIDE_MAX {
-        writeln!(out, "and {} more that are not in the journey: --json has them all", outside - OUTSIDE_MAX)?;
+    if outside > LISTED_MAX {
+        writeln!(out, "and {} more that are not in the journey: --json has them all", outside - LISTED_MAX)?;
     }
     Ok(())
 }
@@ -122,9 +122,12 @@ fn print_account(account_id: &str, why: Option<&AccountWhy>, out: &mut impl Writ
 }
 
 fn print_refused(refused: &[RefusedLink], out: &mut impl Write) -> io::Result<()> {
-    for of in refused {
+    for of in refused.iter().take(LISTED_MAX) {
         writeln!(out, "  refused: {}", link_words(&of.link))?;
         writeln!(out, "    {}", of.why)?;
+    }
+    if refused.len() > LISTED_MAX {
+        writeln!(out, "  and {} more that are refused: --json has them all", refused.len() - LISTED_MAX)?;
     }
     Ok(())
 }

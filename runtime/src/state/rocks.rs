@@ -29,6 +29,9 @@ const POSITION_KEY: &[u8] = b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0position";
 /// Version of the position, and with it of the whole folder.
 const POSITION_VERSION: u8 = 1;
 
+/// A file that the writer removes between its being listed and opened fails an opening for reading: the files are listed anew.
+const READ_ONLY_ATTEMPTS: usize = 3;
+
 const KIB: usize = 1024;
 const BLOCK_BYTES: usize = 16 * KIB;
 /// A memtable's size; also about what has to be read again from the changelog after a crash.
@@ -165,8 +168,16 @@ impl RocksStore {
     /// # Errors
     /// When there is none, when another version wrote it, or when it cannot be read.
     pub fn open_read_only(path: &Path, budget: &StoreBudget) -> Result<Self, StoreError> {
-        let db = DB::open_for_read_only(&database_options(budget), path, false)
-            .map_err(|error| open_failed(path, "opening for reading", &error))?;
+        let mut options = database_options(budget);
+        // Opened once and for all: the writer may remove a file, but not from under who has it open.
+        options.set_max_open_files(-1);
+        let mut db = DB::open_for_read_only(&options, path, false);
+        for _ in 1..READ_ONLY_ATTEMPTS {
+            if db.is_err() {
+                db = DB::open_for_read_only(&options, path, false);
+            }
+        }
+        let db = db.map_err(|error| open_failed(path, "opening for reading", &error))?;
         // No claim is the latest: nobody may write.
         let writer = Mutex::new(Writer { claim: 1, flushed: Instant::now() });
         let store = Self { inner: Arc::new(Inner { db, path: path.to_owned(), writer }), claim: 0 };
