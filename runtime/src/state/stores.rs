@@ -36,7 +36,8 @@ pub fn store_folder(folder: &Path, stage: &str, partition: u32) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::{ActorKey, Position, Snapshot, State};
+    use crate::exactly_once::Position;
+    use crate::state::{ActorKey, Snapshot};
 
     #[test]
     fn a_partition_is_found_in_its_folder_and_one_that_is_not_there_is_named() {
