@@ -85,7 +85,7 @@ pub struct Person {
     pub record: IdentifierState,
     /// The placement that follows from the facts at hand; of epoch 0.
     pub placement: Placement,
-    /// Identifiers with what is known of each, the oldest first: the profile is called after it.
+    /// Identifiers with what is known of each. It is called after the first: the oldest; of an account, the oldest of its CRM.
     pub members: Vec<(Identifier, Member)>,
     /// The links between its identifiers, the surest first.
     pub links: Vec<Link>,
@@ -118,13 +118,13 @@ impl Person {
         told.is_none_or(|told| told == self.placement)
     }
 
-    /// The links that join an identifier to the oldest, beginning at the identifier; none where it is the oldest.
+    /// The links that join an identifier to the one it is called after, beginning at the identifier; none where it is that one.
     pub fn path(&self, from: &Identifier) -> Vec<&Link> {
-        let Some((oldest, _)) = self.members.first() else { return Vec::new() };
-        // Of every identifier the link towards the oldest: the links that joined make a tree.
+        let Some((first, _)) = self.members.first() else { return Vec::new() };
+        // Of every identifier the link towards the first: the links that joined make a tree.
         let mut towards: BTreeMap<Hash128, &Link> = BTreeMap::new();
-        let mut next = vec![oldest];
-        let mut seen = BTreeSet::from([oldest.hash()]);
+        let mut next = vec![first];
+        let mut seen = BTreeSet::from([first.hash()]);
         while let Some(at) = next.pop() {
             for link in self.links.iter().filter(|link| link.joins) {
                 let other = if link.a == *at {

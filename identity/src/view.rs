@@ -213,11 +213,17 @@ pub(crate) fn account_named<'a>(group: &Group<'a>, rules: &Rules) -> Option<Name
     corporate.max_by_key(|(age, _, _)| *age).map(|(_, account, by)| Named { account, by, asserted: None })
 }
 
+/// The order in which an account's identifiers may give it its name.
+pub(crate) fn account_age(hash: Hash128, member: &Member) -> (bool, bool, (bool, i64, Hash128)) {
+    let is_domain = member.identifier.as_ref().is_none_or(|identifier| identifier.kind != kind::CRM_ACCOUNT);
+    (!member.present, is_domain, age(hash, member))
+}
+
 /// The identifier an account is called by: its CRM id, else its oldest domain.
 fn account_identifier<'a>(group: &Group<'a>) -> Option<(Hash128, &'a Identifier)> {
     let named = group.iter().filter_map(|(hash, member)| {
         let identifier = member.identifier.as_ref()?;
-        Some(((!member.present, identifier.kind != kind::CRM_ACCOUNT, age(*hash, member)), (*hash, identifier)))
+        Some((account_age(*hash, member), (*hash, identifier)))
     });
     named.min_by_key(|(rank, _)| *rank).map(|(_, named)| named)
 }

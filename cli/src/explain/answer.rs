@@ -158,7 +158,7 @@ pub struct Owner {
 pub struct Via {
     /// The identifier.
     pub identifier: String,
-    /// Links from it to the profile's oldest identifier, after which the profile is called; none where it is the oldest.
+    /// Links from it to the identifier that the profile (or account) is called after; none where it is that one.
     pub path: Vec<LinkUsed>,
 }
 
@@ -221,7 +221,7 @@ pub struct Profile {
     pub unit: String,
     /// Why that account; `null` for an account.
     pub account_why: Option<AccountWhy>,
-    /// Its identifiers, the oldest first.
+    /// Its identifiers; it is called after the first: the oldest, of an account the oldest of its CRM.
     pub identifiers: Vec<Identified>,
     /// The links between them, the surest first.
     pub links: Vec<LinkUsed>,

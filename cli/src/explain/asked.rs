@@ -10,7 +10,7 @@ use crate::pipeline::Pipeline;
 
 /// What the answer to a wrong form ends with.
 const FORMS: &str = "write it as kind|scope|value (as in profiles.ndjson), kind:value, kind:scope:value for kinds with a scope, or \
-                     as a profile's id p_...";
+                     as the id p_... of a profile";
 
 /// The identifier that `asked` means. What is written as `kind|scope|value` is taken as it is; everything else is normalised as ingest
 /// normalises it.

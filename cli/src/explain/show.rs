@@ -104,7 +104,7 @@ fn print_owner(of: &Owner, out: &mut impl Write) -> io::Result<()> {
     print_account(&of.account_id, of.account_why.as_ref(), out)?;
     for via in &of.identifiers {
         if via.path.is_empty() {
-            writeln!(out, "  {}: the oldest identifier; it is called after it", via.identifier)?;
+            writeln!(out, "  {}: it is called after this identifier", via.identifier)?;
             continue;
         }
         writeln!(out, "  {}:", via.identifier)?;
@@ -117,7 +117,7 @@ fn print_account(account_id: &str, why: Option<&AccountWhy>, out: &mut impl Writ
     let Some(why) = why else { return Ok(()) };
     let when = why.time_ms.map(|time_ms| format!(" on {}", minute(time_ms))).unwrap_or_default();
     let how = if why.how == "asserted" { "asserted for" } else { "the email domain of" };
-    writeln!(out, "  account {account_id}: {} {how} {}{when}", why.names, why.by)?;
+    writeln!(out, "  account {account_id}: {}, {how} {}{when}", why.names, why.by)?;
     why.path.iter().try_for_each(|link| writeln!(out, "    {}", link_words(link)))
 }
 

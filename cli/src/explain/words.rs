@@ -45,9 +45,14 @@ fn shared_why(shared: &Shared, rules: &Rules) -> String {
     let name = shared.identifier.display();
     if shared.strong_links > rules.shared_after {
         let (count, after) = (shared.strong_links, rules.shared_after);
-        format!("{name} is shared: linked to {count} of kinds with limit 1, more than identity.shared_after = {after}")
+        format!(
+            "{name} is shared: linked to {count} identifiers of kinds whose limit is 1, more than identity.shared_after = {after}"
+        )
     } else {
-        format!("{name} is shared: linked to {}, more than identity.shared_any = {}", shared.links, rules.shared_any)
+        format!(
+            "{name} is shared: linked to {} identifiers, more than identity.shared_any = {}",
+            shared.links, rules.shared_any
+        )
     }
 }
 
@@ -65,7 +70,7 @@ fn never_join_why(word: Option<(bool, i64)>) -> String {
     }
 }
 
-/// The links from an identifier of a person to the oldest, each with the end first at which one arrives.
+/// The links from an identifier of a person to the one it is called after, each with the end first at which one arrives.
 pub(super) fn path(person: &Person, from: &Identifier, rules: &Rules) -> Vec<LinkUsed> {
     let mut at = from.display();
     let turned = person.path(from).into_iter().map(|of| {

@@ -93,7 +93,11 @@ impl Neighbourhood {
         let own = positions_of(&members, &clustering, node.hash);
         let position = members.binary_search_by_key(&node.hash, |(hash, _)| *hash).unwrap_or_default();
         let mut group = view::pick(&members, &own);
-        group.sort_by_key(|(hash, member)| view::age(*hash, member));
+        if kind::is_account(&root.kind) {
+            group.sort_by_key(|(hash, member)| view::account_age(*hash, member));
+        } else {
+            group.sort_by_key(|(hash, member)| view::age(*hash, member));
+        }
         let account = view::account_named(&group, rules).filter(|_| !kind::is_account(&root.kind));
         let joined = clustering.joined.iter().copied().collect();
         let refusals =
