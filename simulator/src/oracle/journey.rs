@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tributary_attributor::settings::{Settings, Window};
-use tributary_proto::{Message, Milestone, Touch};
+use tributary_proto::{Message, Milestone, StoredTouch, Touch};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::credit::Brought;
@@ -98,7 +98,9 @@ pub fn body(touch: &Brought) -> &Touch {
 /// Time, event; then content, where one event came in two versions; then the person, where two brought the same.
 fn order(touch: &Brought) -> (i64, u128, u128, String, String) {
     let stored = &touch.touch;
-    let (event, content) = (xxh3_128(stored.event_id.as_bytes()), xxh3_128(&stored.encode_to_vec()));
+    // Whom the event named is no part of what it is.
+    let unnamed = StoredTouch { mention: 0, ..stored.clone() };
+    let (event, content) = (xxh3_128(stored.event_id.as_bytes()), xxh3_128(&unnamed.encode_to_vec()));
     (stored.time_ms, event, content, touch.home.profile_id.clone(), touch.home.role.clone())
 }
 
