@@ -8,7 +8,7 @@
 //! assert_eq!(run(&Case::of(7), false).struck, report.struck, "a seed says everything");
 //! ```
 //!
-//! A seed draws a [history](history) with its settings, a cluster with 1 to 8 partitions a stage, one to three processes a stage, and
+//! A seed draws a [`history`] with its settings, a cluster with 1 to 8 partitions a stage, one to three processes a stage, and
 //! how often which [fault](faults) strikes. The [world] then lets one thing happen at a time: a process does a turn of the real
 //! [`Worker`](tributary_runtime::worker::Worker) over a [session] on the simulated [cluster], a record arrives, a mark is written,
 //! something goes wrong. When all has drained, the [audit] compares everything with everything, and with the [oracle].
