@@ -34,7 +34,7 @@ impl StageName {
     /// What the stage reads and keeps.
     pub const fn log(self) -> StageLog {
         match self {
-            Self::Ingest => StageLog { stage: "ingest", inputs: &Topic::RAW, changelog: None },
+            Self::Ingest => tributary_ingest::LOG,
             Self::Identity => tributary_identity::LOG,
             Self::Attributor => tributary_attributor::LOG,
         }

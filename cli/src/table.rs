@@ -1,8 +1,9 @@
 //! Tables for people.
 
 use std::io::{self, Write};
+use std::ops::RangeBounds;
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use tributary_proto::WHOLE_NANO;
 
 /// A table with these column titles.
@@ -35,6 +36,25 @@ pub fn print_json(value: &impl serde::Serialize) -> io::Result<()> {
 pub fn percent(weight_nano: i64) -> String {
     let tenths = (i128::from(weight_nano) * 1_000 + i128::from(WHOLE_NANO) / 2) / i128::from(WHOLE_NANO);
     format!("{}.{}", tenths / 10, tenths % 10)
+}
+
+/// A number's digits with thousands apart.
+pub fn grouped(digits: &str) -> String {
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Aligns the columns at these positions to the right.
+pub fn align_right(rows: &mut Table, positions: impl RangeBounds<usize>) {
+    for (_, column) in rows.column_iter_mut().enumerate().filter(|(position, _)| positions.contains(position)) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
 }
 
 /// A time in milliseconds since 1970-01-01 UTC, as minutes in UTC.

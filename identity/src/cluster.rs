@@ -35,8 +35,6 @@ pub struct Clustering {
     pub joined: Vec<usize>,
     /// Links (by position) that join nobody, and why.
     pub refused: Vec<(usize, Refusal)>,
-    /// Members in clusters that are quarantined.
-    pub quarantined: usize,
 }
 
 /// Clusters members by links. Both must be sorted by hash, so that positions mean the same everywhere; links to identifiers that are
@@ -65,9 +63,8 @@ pub fn cluster(members: &[(Hash128, Member)], links: &[LinkFact], rules: &Rules)
     for (_, a, b) in &usable {
         whole.unite(*a, *b);
     }
-    let oversize = |at: usize| whole.size_of(at) > rules.max_cluster + usize::from(planted("quarantine_one_too_late"));
-    result.quarantined = (0..members.len()).filter(|at| oversize(*at)).count();
-    let (quarantined, mut usable): (Vec<_>, Vec<_>) = usable.into_iter().partition(|(_, a, _)| oversize(*a));
+    let (quarantined, mut usable): (Vec<_>, Vec<_>) =
+        usable.into_iter().partition(|(_, a, _)| rules.is_too_large(whole.size_of(*a)));
     result.refused.extend(quarantined.into_iter().map(|(at, _, _)| (at, Refusal::Quarantined)));
 
     usable.sort_by_cached_key(|(at, a, b)| (links.get(*at).map(|link| evidence(link, rules)), *a, *b));
@@ -87,9 +84,14 @@ pub fn cluster(members: &[(Hash128, Member)], links: &[LinkFact], rules: &Rules)
 
 /// What a link is sorted by, beside its ends: explicit statements first, then the surer kinds, then the older sightings.
 pub fn evidence(link: &LinkFact, rules: &Rules) -> (i64, i64) {
-    let kind = |end: &Option<Identifier>| end.as_ref().map_or(String::new(), |end| end.kind.clone());
-    let class =
-        if is_explicit(link) && !planted("explicit_link_is_weak") { -1 } else { rules.class(&kind(&link.a), &kind(&link.b)) };
+    fn kind(end: Option<&Identifier>) -> &str {
+        end.map_or("", |end| end.kind.as_str())
+    }
+    let class = if is_explicit(link) && !planted("explicit_link_is_weak") {
+        -1
+    } else {
+        rules.class(kind(link.a.as_ref()), kind(link.b.as_ref()))
+    };
     (class, link.earliest_ms.unwrap_or(i64::MAX))
 }
 

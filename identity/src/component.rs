@@ -7,6 +7,7 @@ use tributary_runtime::state::{ActorKey, State, StateError, get_message, prefix_
 
 use crate::facts::{is_active, is_forbidden, merge_account, merge_link, merge_member};
 use crate::keys;
+use crate::settings::Rules;
 
 /// Parts of a component are cut below this many bytes: well under the 256 KiB that no message of ours exceeds.
 pub(crate) const PART_BYTES_MAX: usize = 200 * 1024;
@@ -141,7 +142,7 @@ impl Component {
         state: &mut dyn State,
         from: Hash128,
         whole: bool,
-        max_cluster: usize,
+        rules: &Rules,
         seen: &mut BTreeSet<Hash128>,
     ) -> Result<Cluster, StateError> {
         let mut cluster = Cluster::default();
@@ -174,7 +175,7 @@ impl Component {
             found.insert(hash, member);
         }
         seen.extend(found.keys());
-        cluster.quarantined |= found.len() > max_cluster;
+        cluster.quarantined |= rules.is_too_large(found.len());
         links.retain(|(a, b), _| found.contains_key(a) && found.contains_key(b));
         cluster.members = found.into_iter().collect();
         cluster.links = links.into_values().collect();

@@ -5,15 +5,15 @@
 use tributary_proto::event::Body as What;
 use tributary_proto::identity_message::Body;
 use tributary_proto::{
-    Assertion, Claim, ConsentFact, Event, Hash128, Identifier, LinkFact, Mention, Sighting, Stamp, StoredTouch, Trait,
-    TraitFact, Word, item,
+    Assertion, Claim, ConsentFact, Event, Hash128, Identifier, Mention, Sighting, Stamp, StoredTouch, Trait, TraitFact, Word,
+    item,
 };
 use tributary_runtime::stage::Context;
 use tributary_runtime::state::StateError;
 
 use crate::core::{Core, pass_from};
 use crate::facts::{merge_assertion, merge_consent, merge_word};
-use crate::mention::{bearer, first_seen, is_void, see};
+use crate::mention::{Mentioned, first_seen, is_void, see};
 use crate::metrics;
 use crate::node::{Node, short};
 
@@ -29,17 +29,6 @@ pub(crate) struct Statement<'a> {
     pub word: Option<bool>,
     pub traits: &'a [Trait],
     pub consent: Option<bool>,
-}
-
-/// What an event has changed of what is kept of its mention.
-#[derive(Default)]
-struct News {
-    /// The mention is new, or is seen earlier than before.
-    seen: bool,
-    word: bool,
-    assertion: bool,
-    consent: bool,
-    traits: Vec<TraitFact>,
 }
 
 impl<'a> Statement<'a> {
@@ -116,32 +105,14 @@ impl<'a> Statement<'a> {
         self.people.iter().chain(self.accounts)
     }
 
-    /// The identifiers that the event states (or shows) to be one with this one.
-    fn group_of(&self, identifier: &Identifier) -> &'a [Identifier] {
-        if self.people.contains(identifier) {
-            self.people
-        } else if self.links_accounts {
-            self.accounts
-        } else {
-            &[]
+    /// The identifiers named, as they are kept.
+    pub(crate) fn to_mention(&self) -> Mention {
+        Mention {
+            identifiers: self.people.to_vec(),
+            account_identifiers: self.accounts.to_vec(),
+            links_accounts: self.links_accounts,
+            apart: self.is_apart(),
         }
-    }
-
-    /// The links of an identifier to the others of its group.
-    pub(crate) fn links(&self, of: &Identifier, earliest_ms: Option<i64>, word: Option<&Word>) -> Vec<LinkFact> {
-        if earliest_ms.is_none() && word.is_none() {
-            return Vec::new();
-        }
-        let link = |other| {
-            let ((a, _), (b, _)) = crate::keys::ordered(of, other);
-            LinkFact { a: Some(a.clone()), b: Some(b.clone()), earliest_ms, word: word.cloned(), generation: 0 }
-        };
-        self.group_of(of).iter().filter(|other| *other != of).map(link).collect()
-    }
-
-    /// Who the traits are about.
-    pub(crate) fn bearer(&self) -> Option<&'a Identifier> {
-        bearer(self.people, self.accounts, self.links_accounts)
     }
 }
 
@@ -198,64 +169,47 @@ impl Core {
         let before = if new { None } else { first_seen(&sighting) };
         let beside = !said.people.is_empty() && !said.accounts.is_empty();
         let changed = (!said.is_apart() || beside) && see(&mut sighting, said.time_ms);
-        let mut news = News {
-            seen: first_seen(&sighting) != before,
-            word: merge_word(&mut sighting.word, said.word_said().as_ref()),
-            assertion: merge_assertion(&mut sighting.assertion, said.assertion().as_ref()),
-            consent: merge_consent(&mut sighting.consent, said.consent_fact().as_ref()),
-            traits: Vec::new(),
-        };
+        let seen = first_seen(&sighting) != before;
+        let word = merge_word(&mut sighting.word, said.word_said().as_ref());
+        let assertion = merge_assertion(&mut sighting.assertion, said.assertion().as_ref());
+        let consent = merge_consent(&mut sighting.consent, said.consent_fact().as_ref());
+        let mut traits = Vec::new();
         for fact in said.trait_facts() {
             if node.add_mention_trait(cx.state, mention, &fact)? {
-                news.traits.push(fact);
+                traits.push(fact);
             }
         }
         if new && is_void(&sighting) && said.traits.is_empty() {
             return Ok(Some(true));
         }
-        if let (true, Some(hash)) = (new, mention) {
-            let (identifiers, account_identifiers) = (said.people.to_vec(), said.accounts.to_vec());
-            let (links_accounts, apart) = (said.links_accounts, said.is_apart());
-            let mention = Mention { identifiers, account_identifiers, links_accounts, apart };
-            node.put_mention(cx.state, hash, &mention);
-        }
-        let told = new || news.seen || news.word || news.assertion || news.consent || !news.traits.is_empty();
+        let told = new || seen || word || assertion || consent || !traits.is_empty();
         if changed || told {
             node.put_sighting(cx.state, mention, Some(sighting.clone()));
         }
-        if told {
-            self.claim_all(cx, node, said, &sighting, &news, new)?;
+        if !told {
+            return Ok(Some(true));
         }
-        Ok(Some(!told))
+        let news = Sighting {
+            first_ms: sighting.first_ms.filter(|_| seen),
+            latest_hour: sighting.latest_hour.filter(|_| seen),
+            word: sighting.word.filter(|_| word),
+            assertion: sighting.assertion.filter(|_| assertion),
+            consent: sighting.consent.filter(|_| consent),
+            ..sighting
+        };
+        let news = Mentioned { hash: mention, mention: said.to_mention(), sighting: news, traits };
+        if let (true, Some(hash)) = (new, mention) {
+            node.put_mention(cx.state, hash, &news.mention);
+        }
+        self.claim_all(cx, node, &news, new)?;
+        Ok(Some(false))
     }
 
-    /// Claims what is new: of the primary itself at once, of the others by message.
-    fn claim_all(
-        &mut self,
-        cx: &mut Context<'_>,
-        node: &mut Node,
-        said: &Statement<'_>,
-        sighting: &Sighting,
-        news: &News,
-        new: bool,
-    ) -> Result<(), StateError> {
-        let earliest_ms = first_seen(sighting).filter(|_| news.seen);
-        let word = sighting.word.as_ref().filter(|_| news.word);
-        for about in said.all() {
-            let own = *about == node.identifier;
-            let links = said.links(about, earliest_ms.filter(|_| !said.is_apart()), word);
-            let seen_ms = earliest_ms.filter(|_| !said.is_apart() || !said.people.contains(about));
-            let mut claim = Claim { earliest_ms: seen_ms, links, ..Claim::default() };
-            if own && news.assertion {
-                claim.assertion.clone_from(&sighting.assertion);
-            }
-            if own && news.consent {
-                claim.consent.clone_from(&sighting.consent);
-            }
-            if said.bearer() == Some(about) {
-                claim.traits.clone_from(&news.traits);
-            }
-            if own {
+    /// Claims what is new: of the primary itself at once, of the others by message, and of those of a new mention in any case.
+    fn claim_all(&mut self, cx: &mut Context<'_>, node: &mut Node, news: &Mentioned, new: bool) -> Result<(), StateError> {
+        for about in news.all() {
+            let Some(claim) = news.claim(about) else { continue };
+            if *about == node.identifier {
                 let facts = self.take_in(cx, node, &claim)?;
                 self.report(cx, node, facts)?;
             } else if new || claim != Claim::default() {

@@ -30,11 +30,6 @@ fn counts(time_ms: i64, erased_ms: Option<i64>) -> bool {
     erased_ms.is_none_or(|until_ms| time_ms.div_euclid(HOUR_MS).saturating_mul(HOUR_MS) > until_ms)
 }
 
-/// When the identifiers of a single event count as seen, given the erasure of any of them.
-pub fn seen_at(time_ms: i64, erased_ms: Option<i64>) -> Option<i64> {
-    counts(time_ms, erased_ms).then(|| erased_ms.map_or(time_ms, |until_ms| until_ms.saturating_add(1)))
-}
-
 /// Notes an event; returns whether that changed the sighting.
 pub fn see(sighting: &mut Sighting, time_ms: i64) -> bool {
     if !counts(time_ms, sighting.erased_ms) {
@@ -92,8 +87,8 @@ impl Mentioned {
         self.mention.identifiers.iter().chain(&self.mention.account_identifiers)
     }
 
-    /// What is said of one of its identifiers; `None` where it is not one.
-    fn claim(&self, about: &Identifier) -> Option<Claim> {
+    /// What is said of one of its identifiers; `None` where it is not one. Accounts asserted and consent are said of the primary one.
+    pub fn claim(&self, about: &Identifier) -> Option<Claim> {
         if !self.names(about) {
             return None;
         }
@@ -113,7 +108,7 @@ impl Mentioned {
                 }
             }
         }
-        if people.first() == Some(about) {
+        if people.first().or_else(|| accounts.first()) == Some(about) {
             claim.assertion.clone_from(&self.sighting.assertion);
             claim.consent.clone_from(&self.sighting.consent);
         }
@@ -125,7 +120,7 @@ impl Mentioned {
 }
 
 /// Who an event's traits are about: the account, where the account is what the event is about; else the primary identifier.
-pub fn bearer<'a>(people: &'a [Identifier], accounts: &'a [Identifier], links_accounts: bool) -> Option<&'a Identifier> {
+fn bearer<'a>(people: &'a [Identifier], accounts: &'a [Identifier], links_accounts: bool) -> Option<&'a Identifier> {
     if links_accounts { accounts.first() } else { people.first().or_else(|| accounts.first()) }
 }
 

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use tributary_proto::identity_message::Body;
 use tributary_proto::{
-    Claim, Erased, Erasure, Event, Hash128, Identifier, Message, Milestone, MilestoneState, MilestoneVersion, Stamp, Track,
+    Claim, Erased, Erasure, Event, Hash128, Identifier, Message, Milestone, MilestoneState, MilestoneVersion, Sighting, Stamp,
+    Track,
 };
 use tributary_runtime::planted::planted;
 use tributary_runtime::stage::Context;
@@ -15,9 +16,9 @@ use tributary_runtime::state::{ActorKey, State, StateError, get_message, put_mes
 
 use crate::core::Core;
 use crate::event::Statement;
-use crate::facts::{merge_claim, merge_earliest};
+use crate::facts::{merge_earliest, trait_name};
 use crate::keys;
-use crate::mention::seen_at;
+use crate::mention::{Mentioned, claim_about, is_void, see};
 use crate::metrics;
 
 /// A field of which the latest statement wins.
@@ -63,9 +64,11 @@ impl Core {
             return Ok(());
         }
         put_message(cx.state, &actor, &sub, event);
-        for about in said.all() {
-            if let Some(claim) = claim(&said, about, erased_ms) {
-                self.tell_claim(cx, id, about, claim)?;
+        if let Some(mentioned) = mentioned(&said, erased_ms) {
+            for about in said.all() {
+                if let Some(claim) = mentioned.claim(about) {
+                    self.tell_claim(cx, id, about, claim)?;
+                }
             }
         }
         self.announce(cx, id, false)
@@ -97,15 +100,13 @@ impl Core {
                 left.push(event);
             }
         }
+        let mut mentions = Vec::with_capacity(left.len());
+        for event in &left {
+            let said = Statement::of(event);
+            mentions.extend(mentioned(&said, erased_of(cx.state, &actor, said.people)?));
+        }
         for about in affected.values() {
-            let mut all: Option<Claim> = None;
-            for event in &left {
-                let said = Statement::of(event);
-                let erased_ms = erased_of(cx.state, &actor, said.people)?;
-                if let Some(claim) = claim(&said, about, erased_ms) {
-                    merge_claim(all.get_or_insert_default(), &claim);
-                }
-            }
+            let all = claim_about(&mentions, about);
             let nothing = all.is_none();
             self.tell_claim(cx, id, about, Claim { anew: true, nothing, ..all.unwrap_or_default() })?;
         }
@@ -181,21 +182,14 @@ fn versions(state: &mut dyn State, actor: &ActorKey) -> Result<Vec<(Vec<u8>, Eve
     scan_messages(state, actor, &[keys::SIGHTING])
 }
 
-/// What a version says of an identifier; `None` where it is no sighting and says nothing else.
-fn claim(said: &Statement<'_>, about: &Identifier, erased_ms: Option<i64>) -> Option<Claim> {
-    let earliest_ms = seen_at(said.time_ms, erased_ms);
-    let assertion = said.assertion();
-    if !said.all().any(|named| named == about) || (earliest_ms.is_none() && assertion.is_none() && said.traits.is_empty()) {
-        return None;
-    }
-    let links = said.links(about, earliest_ms, None);
-    let mut claim = Claim { earliest_ms, links, ..Claim::default() };
-    if said.primary() == Some(about) {
-        claim.assertion = assertion;
-        claim.traits = said.trait_facts();
-        claim.traits.sort_by(|a, b| crate::facts::trait_name(a).cmp(crate::facts::trait_name(b)));
-    }
-    Some(claim)
+/// What a version says of those it names; `None` where it is no sighting and says nothing else.
+fn mentioned(said: &Statement<'_>, erased_ms: Option<i64>) -> Option<Mentioned> {
+    let mut sighting = Sighting { erased_ms, assertion: said.assertion(), ..Sighting::default() };
+    see(&mut sighting, said.time_ms);
+    let mut traits = said.trait_facts();
+    traits.sort_by(|a, b| trait_name(a).cmp(trait_name(b)));
+    let empty = is_void(&sighting) && traits.is_empty();
+    (!empty).then(|| Mentioned { hash: said.mention(), mention: said.to_mention(), sighting, traits })
 }
 
 impl Standing {

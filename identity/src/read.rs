@@ -202,7 +202,7 @@ pub fn person(snapshot: &mut dyn Snapshot, asked: &Identifier, rules: &Rules) ->
     let root = root_of(snapshot, &node)?;
     let component = Component::of(root.hash());
     let state = snapshot.owner_of(LOG.stage, &root.key())?;
-    let found = component.cluster(state, node.hash, true, rules.max_cluster, &mut BTreeSet::new())?;
+    let found = component.cluster(state, node.hash, true, rules, &mut BTreeSet::new())?;
     let mut facts = Neighbourhood::of(found.members, found.links, found.quarantined);
     facts.members.entry(node.hash).or_insert_with(|| alone(&node));
     let own = facts.profile_of(node.hash, rules);

@@ -41,7 +41,7 @@ impl Core {
         for whole in [true, false] {
             for (member, _) in dirty.members.iter().filter(|(_, shrunk)| **shrunk == whole) {
                 if !seen.contains(member) {
-                    let found = component.cluster(cx.state, *member, whole, self.rules.max_cluster, &mut seen)?;
+                    let found = component.cluster(cx.state, *member, whole, &self.rules, &mut seen)?;
                     changed |= self.settle_cluster(cx, &root, component, found, epoch, &mut round)?;
                 }
             }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use tributary_proto::Identifier;
 use tributary_proto::kind::{self, Kinds};
+use tributary_runtime::planted::planted;
 
 /// Mail providers anyone may sign up with: their domains name no account.
 const FREE_MAIL: &str = include_str!("../data/free_mail.txt");
@@ -89,7 +90,7 @@ pub struct Rules {
     pub shared_after: u32,
     /// See [`Settings::shared_any`].
     pub shared_any: u32,
-    /// See [`Settings::max_cluster`].
+    /// See [`Settings::max_cluster`]. Ask [`Rules::is_too_large`].
     pub max_cluster: usize,
     /// Most bytes of a part of a component that is sent. No setting; a test may make it small.
     pub part_bytes_max: usize,
@@ -156,6 +157,11 @@ impl Rules {
     pub fn class(&self, a: &str, b: &str) -> i64 {
         let rank = |kind: &str| self.kinds.rank(kind).map_or(i64::MAX, i64::from);
         rank(a).max(rank(b))
+    }
+
+    /// Whether a cluster of so many identifiers is quarantined.
+    pub fn is_too_large(&self, count: usize) -> bool {
+        count > self.max_cluster + usize::from(planted("quarantine_one_too_late"))
     }
 
     /// The account that a corporate email address speaks for; `None` for a free-mail address.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tributary_proto::event::Body;
 use tributary_proto::identity_message::Body as MessageBody;
 use tributary_proto::{Event, IdentityMessage, Source};
+use tributary_runtime::log::StageLog;
 use tributary_runtime::stage::{Context, Outbox, Record, Rejection, Stage, StageError};
 use tributary_runtime::state::StateError;
 use tributary_runtime::topic::Topic;
@@ -12,6 +13,9 @@ use tributary_runtime::topic::Topic;
 use crate::decoder::{Decoded, Decoder};
 use crate::touch::input_name;
 use crate::{metrics, reason};
+
+/// What the stage reads; it keeps nothing.
+pub const LOG: StageLog = StageLog { stage: "ingest", inputs: &Topic::RAW, changelog: None };
 
 /// Ingest of one partition. It keeps no state: all that it knows is in the [`Decoder`] that all instances share.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 use tributary_proto::{Account, CreditUpdate, DeadLetter, Message, Profile};
 
+use crate::stage::Output;
 use crate::topic::Topic;
 
 /// Why a record cannot be shown as JSON.
@@ -38,12 +39,12 @@ fn convert<M: Message + Default + serde::Serialize>(topic: Topic, bytes: &[u8]) 
     serde_json::to_vec(&message).map_err(|error| malformed(error.to_string()))
 }
 
-/// The value of a dead letter's record.
-#[cfg(feature = "native")]
-pub(crate) fn dead_letter(letter: &DeadLetter, json: bool) -> Vec<u8> {
+/// The record of a dead letter: its key is that of the record that was refused.
+pub fn dead_letter(letter: &DeadLetter, json: bool) -> Output {
     // A letter can always be written as JSON; were it not so, it must not be lost for that.
     let text = json.then(|| serde_json::to_vec(letter).ok()).flatten();
-    text.unwrap_or_else(|| letter.encode_to_vec())
+    let value = text.unwrap_or_else(|| letter.encode_to_vec());
+    Output { topic: Topic::DeadLetters, key: letter.key.clone(), value: Some(value) }
 }
 
 #[cfg(test)]

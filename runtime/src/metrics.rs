@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::time::Duration;
+#[cfg(feature = "native")]
+use std::time::Instant;
 
 use metrics::{counter, gauge, histogram};
 
@@ -187,12 +189,31 @@ pub(crate) fn partitions_owned(stage: &'static str, count: usize) {
     gauge!(PARTITIONS_OWNED.name, "stage" => stage).set(count as f64);
 }
 
-/// How often sizes are measured: asking for them is not free.
+/// Publishes how large the state is, every few seconds: asking for it is not free.
 #[cfg(feature = "native")]
-pub(crate) const SIZES_EVERY: Duration = Duration::from_secs(5);
+#[derive(Debug)]
+pub(crate) struct StateSizes {
+    stage: &'static str,
+    published: Instant,
+}
 
 #[cfg(feature = "native")]
-pub(crate) fn state(stage: &'static str, bytes: u64, memory: usize) {
-    gauge!(STATE_BYTES.name, "stage" => stage).set(bytes as f64);
-    gauge!(ROCKSDB_MEMORY_BYTES.name).set(memory as f64);
+impl StateSizes {
+    const EVERY: Duration = Duration::from_secs(5);
+
+    /// Of a stage's state, or of that of `all`.
+    pub fn of(stage: &'static str) -> Self {
+        Self { stage, published: Instant::now() }
+    }
+
+    /// Publishes what `measure` says, if it is time: bytes of the state on disk, and bytes of memory that RocksDB uses.
+    pub fn publish(&mut self, measure: impl FnOnce() -> (u64, usize)) {
+        if self.published.elapsed() < Self::EVERY {
+            return;
+        }
+        self.published = Instant::now();
+        let (bytes, memory) = measure();
+        gauge!(STATE_BYTES.name, "stage" => self.stage).set(bytes as f64);
+        gauge!(ROCKSDB_MEMORY_BYTES.name).set(memory as f64);
+    }
 }

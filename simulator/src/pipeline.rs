@@ -8,17 +8,12 @@ use tributary_identity::{IdentityStage, Rules};
 use tributary_ingest::{Decoder, IngestStage, Settings as IngestSettings};
 use tributary_runtime::log::StageLog;
 use tributary_runtime::stage::{Share, Stage};
-use tributary_runtime::topic::Topic;
 use tributary_runtime::worker::BuildStage;
 
 use crate::oracle;
 
 /// What the stages read and keep, in the order of the data path.
-pub const LOGS: [StageLog; 3] = [
-    StageLog { stage: "ingest", inputs: &Topic::RAW, changelog: None },
-    tributary_identity::LOG,
-    StageLog { stage: "attributor", inputs: &[Topic::AttributorInbox], changelog: Some(Topic::AttributorChangelog) },
-];
+pub const LOGS: [StageLog; 3] = [tributary_ingest::LOG, tributary_identity::LOG, tributary_attributor::LOG];
 
 /// The stages' settings, compiled.
 #[derive(Clone)]

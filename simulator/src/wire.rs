@@ -5,7 +5,8 @@ use std::rc::Rc;
 
 use tributary_proto::{DeadLetter, partition};
 use tributary_runtime::exactly_once::{INPUTS_KEY, Inputs, Wire};
-use tributary_runtime::log::{LogError, Routed, Transaction, dead_letter_output};
+use tributary_runtime::format;
+use tributary_runtime::log::{LogError, Routed, Transaction};
 use tributary_runtime::topic::Topic;
 
 use crate::cluster::{Entry, Refused};
@@ -99,7 +100,7 @@ impl Wire for SimWire<'_> {
     }
 
     fn dead_letter(&mut self, producer: &SimProducer, letter: &DeadLetter) -> Result<(), Trouble> {
-        let output = dead_letter_output(letter.clone());
+        let output = format::dead_letter(letter, false);
         let to = partition::of(&output.key, self.world.cluster.borrow().partitions(Topic::DeadLetters));
         self.write(producer, Topic::DeadLetters, to, self.entry(output.key, output.value, 0)).map(|_| ())
     }

@@ -2,10 +2,8 @@
 
 use std::io::{self, Write};
 
-use comfy_table::{CellAlignment, Table};
-
 use super::answer::{AccountWhy, Credit, Explanation, LinkUsed, MilestoneAnswer, Owner, Profile, RefusedLink, TouchRow};
-use crate::table::{minute, percent, table};
+use crate::table::{align_right, grouped, minute, percent, table};
 
 /// Of touches that are in no journey, and of refused links, at most this many are listed; the rest is counted.
 const LISTED_MAX: usize = 100;
@@ -72,7 +70,7 @@ fn print_touches(touches: &[TouchRow], out: &mut impl Write) -> io::Result<()> {
         let (from, profile) = (from.trim_matches([' ', '/']), short(&touch.profile_id));
         rows.add_row([&number, &minute(touch.time_ms), &touch.channel, from, &profile, &touch.identifier, &touch.why]);
     }
-    align(&mut rows, &[0]);
+    align_right(&mut rows, ..1);
     writeln!(out, "{rows}")?;
     if outside > LISTED_MAX {
         writeln!(out, "and {} more that are not in the journey: --json has them all", outside - LISTED_MAX)?;
@@ -90,7 +88,7 @@ fn print_credit(credit: &[Credit], out: &mut impl Write) -> io::Result<()> {
         let (percent, value) = (percent(row.weight_nano.cast_signed()), money(row.value_minor, &row.currency));
         rows.add_row([name, &percent, &value, &touch, &row.channel, &row.reason]);
     }
-    align(&mut rows, &[1, 2, 3]);
+    align_right(&mut rows, 1..4);
     writeln!(out, "{rows}")
 }
 
@@ -197,7 +195,7 @@ fn print_identifiers(of: &Profile, out: &mut impl Write) -> io::Result<()> {
             if known.shared { "shared: joins nobody".to_owned() } else { String::new() },
         ]);
     }
-    align(&mut rows, &[2]);
+    align_right(&mut rows, 2..3);
     writeln!(out, "{rows}")
 }
 
@@ -224,22 +222,8 @@ fn money(value_minor: i64, currency: &str) -> String {
     let decimals = tributary_ingest::money::currency(currency).ok().and_then(|known| known.exponent()).unwrap_or(2);
     let digits = format!("{:0>width$}", value_minor.unsigned_abs(), width = usize::from(decimals) + 1);
     let (whole, part) = digits.split_at(digits.len() - usize::from(decimals));
-    let mut grouped = String::new();
-    for (at, digit) in whole.chars().enumerate() {
-        if at > 0 && (whole.len() - at).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
+    let grouped = grouped(whole);
     let sign = if value_minor < 0 { "-" } else { "" };
     let part = if part.is_empty() { String::new() } else { format!(".{part}") };
     format!("{sign}{grouped}{part} {currency}")
-}
-
-fn align(rows: &mut Table, right: &[usize]) {
-    for column in right {
-        if let Some(column) = rows.column_mut(*column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
 }

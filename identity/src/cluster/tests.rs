@@ -83,7 +83,8 @@ fn an_oversize_cluster_falls_apart_whole() {
     let links: Vec<_> = names.windows(2).map(|pair| link(pair[0], pair[1], 1)).collect();
     let all = members(&names, &[]);
     assert_eq!(profiles(&all, &links).len(), 7);
-    assert_eq!(cluster(&all, &links, &rules()).quarantined, 7);
+    let refused = cluster(&all, &links, &rules()).refused;
+    assert_eq!(refused, (0..links.len()).map(|at| (at, Refusal::Quarantined)).collect::<Vec<_>>());
     assert_eq!(profiles(&all, &links[1..]).len(), 2);
 }
 

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rocksdb::{ReadOptions, WriteBatch};
 
 use super::{EmbeddedError, Inner, OFFSETS, RECORDS, STATE, TRIM_RECORDS, keys};
 use crate::format;
 use crate::log::{Assignment, Batch, BatchLimits, LogError, Session, StageLog, Transaction};
-use crate::metrics;
-use crate::stage::{Output, Record};
+use crate::metrics::StateSizes;
+use crate::stage::Record;
 use crate::state::{ActorKey, Base, StateError, prefix_end};
 use crate::topic::Topic;
 
@@ -22,13 +22,12 @@ pub struct EmbeddedSession {
     assigned: bool,
     /// Offsets of the next records to poll.
     next: BTreeMap<(Topic, u32), u64>,
-    /// When sizes were published last.
-    sizes_at: Instant,
+    sizes: StateSizes,
 }
 
 impl EmbeddedSession {
     pub(super) fn new(inner: Arc<Inner>, stage: StageLog, owned: Vec<u32>) -> Self {
-        Self { inner, stage, owned, assigned: false, next: BTreeMap::new(), sizes_at: Instant::now() }
+        Self { inner, stage, owned, assigned: false, next: BTreeMap::new(), sizes: StateSizes::of("all") }
     }
 
     /// Takes the committed offsets and the partitions.
@@ -107,8 +106,7 @@ impl EmbeddedSession {
             inner.put_record(&mut batch, &mut ends, &routed.output, routed.partition, routed.timestamp_ms)?;
         }
         for letter in transaction.dead_letters {
-            let value = format::dead_letter(&letter, inner.json_dead_letters);
-            let output = Output { topic: Topic::DeadLetters, key: letter.key, value: Some(value) };
+            let output = format::dead_letter(&letter, inner.json_dead_letters);
             let at = tributary_proto::partition::of(&output.key, inner.partitions);
             inner.put_record(&mut batch, &mut ends, &output, at, 0)?;
         }
@@ -138,10 +136,7 @@ impl Session for EmbeddedSession {
     }
 
     fn poll(&mut self, batch: &mut Batch, limits: &BatchLimits) -> Result<Vec<Assignment>, LogError> {
-        if self.sizes_at.elapsed() >= metrics::SIZES_EVERY {
-            self.sizes_at = Instant::now();
-            metrics::state("all", self.inner.state_bytes(), self.inner.memory_bytes());
-        }
+        self.sizes.publish(|| (self.inner.state_bytes(), self.inner.memory_bytes()));
         let changes = if self.assigned { Vec::new() } else { self.assign()? };
         self.gather(batch, limits)?;
         if batch.is_empty() && limits.wait_ms > 0 {

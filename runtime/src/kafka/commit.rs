@@ -120,11 +120,12 @@ impl Wire for KafkaWire<'_> {
     }
 
     fn dead_letter(&mut self, producer: &Produced, letter: &DeadLetter) -> Result<(), Failed> {
+        let output = format::dead_letter(letter, self.options.json_dead_letters);
         let outgoing = Outgoing {
-            topic: self.options.topics.of(Topic::DeadLetters),
-            partition: partition::of(&letter.key, self.letters),
-            key: &letter.key,
-            value: Some(&format::dead_letter(letter, self.options.json_dead_letters)),
+            topic: self.options.topics.of(output.topic),
+            partition: partition::of(&output.key, self.letters),
+            key: &output.key,
+            value: output.value.as_deref(),
             timestamp_ms: None,
             headers: Some(dead_letter_headers(letter)),
             tag: 0,

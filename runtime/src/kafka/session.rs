@@ -16,7 +16,7 @@ use super::options::KafkaOptions;
 use super::restore::Restorer;
 use crate::exactly_once::{Admission, Ownership, VERSION, VERSION_HEADER};
 use crate::log::{Assignment, Batch, BatchLimits, LogError, Session, StageLog, Transaction};
-use crate::metrics::{SIZES_EVERY, state};
+use crate::metrics::StateSizes;
 use crate::stage::Record;
 use crate::state::RocksStore;
 use crate::topic::Topic;
@@ -49,7 +49,7 @@ pub struct KafkaSession {
     pub(super) fenced_at: Option<Instant>,
     pub(super) recovering_since: Option<Instant>,
     pub(super) assigning_since: Option<Instant>,
-    sizes_at: Instant,
+    sizes: StateSizes,
 }
 
 impl KafkaSession {
@@ -72,7 +72,7 @@ impl KafkaSession {
             fenced_at: None,
             recovering_since: None,
             assigning_since: None,
-            sizes_at: Instant::now(),
+            sizes: StateSizes::of(log.stage),
         };
         session.consumer = Some(session.new_consumer()?);
         session.check_topics()?;
@@ -215,12 +215,11 @@ impl KafkaSession {
     }
 
     fn publish_sizes(&mut self) {
-        if self.sizes_at.elapsed() < SIZES_EVERY {
-            return;
-        }
-        self.sizes_at = Instant::now();
-        let bytes = self.owned.iter().filter_map(|(_, owned)| owned.store.as_ref()).map(RocksStore::size_bytes).sum();
-        state(self.log.stage, bytes, self.options.budget.used_bytes());
+        let (owned, budget) = (&self.owned, &self.options.budget);
+        self.sizes.publish(|| {
+            let stores = owned.iter().filter_map(|(_, owned)| owned.store.as_ref());
+            (stores.map(RocksStore::size_bytes).sum(), budget.used_bytes())
+        });
     }
 }
 

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tributary_proto::{DeadLetter, Message, partition};
+use tributary_proto::partition;
 
 use super::{Assignment, Batch, BatchLimits, LogError, Routed, Session, StageLog, Transaction};
+use crate::format;
 use crate::stage::{Output, Record};
 use crate::state::EmptyBase;
 use crate::topic::Topic;
@@ -128,7 +129,7 @@ impl Session for MemorySession {
             append(&mut topics, output.topic, Some(partition), timestamp_ms, output);
         }
         for letter in transaction.dead_letters {
-            append(&mut topics, Topic::DeadLetters, None, 0, dead_letter_output(letter));
+            append(&mut topics, Topic::DeadLetters, None, 0, format::dead_letter(&letter, false));
         }
         for (topic, at, next) in transaction.offsets {
             let queue = topics.get_mut(&topic).and_then(|queues| queues.get_mut(at as usize));
@@ -152,9 +153,4 @@ impl Session for MemorySession {
     fn keeps_state(&self) -> bool {
         false
     }
-}
-
-/// The record of a dead letter: its key is that of the record that was refused.
-pub fn dead_letter_output(letter: DeadLetter) -> Output {
-    Output { topic: Topic::DeadLetters, value: Some(letter.encode_to_vec()), key: letter.key }
 }

@@ -13,7 +13,6 @@ use crate::state::{Base, Write};
 use crate::topic::Topic;
 
 pub use batch::Batch;
-pub use memory::dead_letter_output;
 pub use memory::{MemoryLog, MemorySession};
 
 /// What a session reads and keeps for its stage.

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use comfy_table::{CellAlignment, Table};
+use comfy_table::Table;
 use serde::Serialize;
 
 use crate::credit_table::{CreditTable, Row};
-use crate::table::{self, minute, percent};
+use crate::table::{self, align_right, grouped, minute, percent};
 
 /// What a channel earned under a model, over all won deals.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -44,7 +44,7 @@ pub fn journey(table: &CreditTable, milestone_id: &str, models: &[String]) -> st
         );
         rows.add_row(cells);
     }
-    align(&mut rows, 3);
+    align_right(&mut rows, 3..);
     table::print(&rows)
 }
 
@@ -79,7 +79,7 @@ pub fn totals_by_channel(totals: &[Total], models: &[String]) -> std::io::Result
         cells.extend(models.iter().map(|model| values.get(model.as_str()).map_or(String::new(), |value| major(*value))));
         rows.add_row(cells);
     }
-    align(&mut rows, 2);
+    align_right(&mut rows, 2..);
     table::print(&rows)
 }
 
@@ -90,21 +90,7 @@ fn titled(left: &[&str], models: &[String]) -> Table {
     table::table(&titles.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-fn align(rows: &mut Table, from: usize) {
-    for column in rows.column_iter_mut().skip(from) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-}
-
 /// Whole units with thousands apart. The invented history's currencies have two decimals.
 fn major(value_minor: i64) -> String {
-    let digits = (value_minor / 100).to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    grouped(&(value_minor / 100).to_string())
 }
