@@ -121,6 +121,7 @@ pub fn worker_options(settings: &Settings, partitions: u32) -> WorkerOptions {
             gather_ms: u64::from(settings.worker.batch_ms),
         },
         cache_bytes: (settings.state.memory_mb as usize) * 1024 * 1024 / 4 / partitions.max(1) as usize,
+        refusals: settings.worker.dead_letters,
         json: outputs.iter().filter(|topic| json(topic)).copied().collect(),
     }
 }

@@ -15,6 +15,7 @@ pub mod log;
 pub mod metric;
 pub mod metrics;
 pub mod planted;
+pub mod refusals;
 pub mod service;
 pub mod stage;
 pub mod state;

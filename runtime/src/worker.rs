@@ -12,6 +12,7 @@ use crate::format::{self, FormatError};
 use crate::log::{Assignment, Batch, BatchLimits, LogError, Routed, Session, StageLog, Transaction};
 use crate::metrics;
 use crate::planted::planted;
+use crate::refusals::{Excess, RefusalLimits, Refusals};
 use crate::service::Pulse;
 use crate::stage::{Context, Outbox, Record, Rejection, Share, Stage, StageError};
 use crate::state::{Base, Overlay, State, StateError};
@@ -29,6 +30,8 @@ pub struct WorkerOptions {
     pub cache_bytes: usize,
     /// Output topics whose records are written as JSON instead of Protobuf.
     pub json: Vec<Topic>,
+    /// How much may be refused before the worker stops.
+    pub refusals: RefusalLimits,
 }
 
 /// Why a worker stopped.
@@ -66,6 +69,27 @@ pub enum WorkerError {
         /// The thread's name.
         worker: String,
     },
+    /// More records were refused than may be.
+    #[error(
+        "stage {stage}: of the last {} records of topic {topic}, partition {partition}, up to offset {offset}, {} were refused, the last as \
+         {reason}; their batch was not committed. Repair what sends them, or allow more in [worker.dead_letters]; \
+         `tributary dead-letters list` shows what was refused before",
+        .excess.of, .excess.refused, topic = .topic.name()
+    )]
+    Refused {
+        /// The stage.
+        stage: &'static str,
+        /// The topic's role.
+        topic: Topic,
+        /// The partition.
+        partition: u32,
+        /// The record that was one too many.
+        offset: u64,
+        /// How many were refused.
+        excess: Excess,
+        /// Why it was refused: a code.
+        reason: String,
+    },
     /// The log handed out a record of a partition that it did not assign.
     #[error("stage {stage}: a record of partition {partition}, which is not assigned; this is a defect")]
     Unassigned {
@@ -82,6 +106,14 @@ struct Slot {
     state: Overlay<Box<dyn Base + Send>>,
     /// When the newest event of the batch was received, milliseconds; `None` while the batch has no record of this partition.
     newest_ms: Option<i64>,
+    /// What was refused, by input topic.
+    refusals: Vec<(Topic, Refusals)>,
+}
+
+impl Slot {
+    fn refusals(&mut self, topic: Topic) -> Option<&mut Refusals> {
+        self.refusals.iter_mut().find(|(known, _)| *known == topic).map(|(_, refusals)| refusals)
+    }
 }
 
 /// See the module.
@@ -237,7 +269,8 @@ impl<S: Session> Worker<S> {
             return Ok(());
         }
         let stage = (self.build)(Share { partition, partitions });
-        self.slots.insert(partition, Slot { stage, state: Overlay::new(base), newest_ms: None });
+        let refusals = self.log.inputs.iter().map(|topic| (*topic, Refusals::default())).collect();
+        self.slots.insert(partition, Slot { stage, state: Overlay::new(base), newest_ms: None, refusals });
         Ok(())
     }
 
@@ -287,13 +320,20 @@ impl<S: Session> Worker<S> {
             Err(StageError::Rejected(rejection)) => self.outbox.reject(rejection),
             Err(StageError::State(source)) => return Err(WorkerError::State { stage, partition, source }),
         }
+        let refused = !self.outbox.rejections.is_empty();
         for rejection in self.outbox.rejections.drain(..) {
             if planted("dead_letter_lost") {
                 break;
             }
             transaction.dead_letters.push(dead_letter(stage, record, rejection));
         }
-        Ok(())
+        match slot.refusals(record.topic).and_then(|refusals| refusals.note(refused, &self.options.refusals)) {
+            None => Ok(()),
+            Some(excess) => {
+                let reason = transaction.dead_letters.last().map_or(String::new(), |letter| letter.reason.clone());
+                Err(WorkerError::Refused { stage, topic: record.topic, partition, offset: record.offset, excess, reason })
+            }
+        }
     }
 
     fn end_batch(&mut self, transaction: &mut Transaction) -> Result<(), WorkerError> {
@@ -347,6 +387,7 @@ impl<S: Session> Worker<S> {
             slot.stage.discard_batch();
             slot.state.discard();
             slot.newest_ms = None;
+            slot.refusals.iter_mut().for_each(|(_, refusals)| *refusals = Refusals::default());
         }
     }
 

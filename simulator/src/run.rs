@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tributary_proto::partition;
 use tributary_runtime::log::BatchLimits;
+use tributary_runtime::refusals::RefusalLimits;
 use tributary_runtime::topic::Topic;
 use tributary_runtime::worker::WorkerOptions;
 
@@ -151,6 +152,7 @@ fn options(draw: &mut Draw, world: &World) -> WorkerOptions {
         limits: BatchLimits { records_max, bytes_max: usize::MAX, wait_ms: 0, gather_ms: 0 },
         cache_bytes,
         json: Vec::new(),
+        refusals: RefusalLimits::NONE,
     }
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Problems;
 use super::kafka::is_topic_text;
+use crate::refusals::RefusalLimits;
 use crate::topic::{Topic, TopicNames};
 
 /// `[topics]`: names, partitions and retention.
@@ -215,11 +216,19 @@ pub struct WorkerSettings {
     pub threads: ThreadSettings,
     /// Encoding of each output topic.
     pub formats: FormatSettings,
+    /// How much may be refused before the service stops.
+    pub dead_letters: RefusalLimits,
 }
 
 impl Default for WorkerSettings {
     fn default() -> Self {
-        Self { batch_records: 10_000, batch_ms: 30, threads: ThreadSettings::default(), formats: FormatSettings::default() }
+        Self {
+            batch_records: 10_000,
+            batch_ms: 30,
+            threads: ThreadSettings::default(),
+            formats: FormatSettings::default(),
+            dead_letters: RefusalLimits::default(),
+        }
     }
 }
 
@@ -228,6 +237,8 @@ impl WorkerSettings {
         problems.unless((1..=1_000_000).contains(&self.batch_records), "worker.batch_records", "expected 1 to 1000000");
         problems.unless((1..=60_000).contains(&self.batch_ms), "worker.batch_ms", "expected 1 to 60000 milliseconds");
         let ThreadSettings { ingest, identity, attributor } = self.threads;
+        let RefusalLimits { percent, .. } = self.dead_letters;
+        problems.unless(percent <= 100, "worker.dead_letters.percent", "expected 1 to 100, or 0 for no limit");
         for (stage, threads) in [("ingest", ingest), ("identity", identity), ("attributor", attributor)] {
             problems.unless((1..=256).contains(&threads), &format!("worker.threads.{stage}"), "expected 1 to 256");
         }

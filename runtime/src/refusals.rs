@@ -1,0 +1,99 @@
+//! When too much of what arrives is refused, the fault is upstream: the worker stops instead of filling the dead letters.
+//!
+//! ```
+//! use tributary_runtime::refusals::{Excess, RefusalLimits, Refusals};
+//!
+//! let limits = RefusalLimits { in_a_row: 3, ..RefusalLimits::default() };
+//! let mut partition = Refusals::default();
+//! assert_eq!(partition.note(true, &limits), None);
+//! assert_eq!(partition.note(true, &limits), None);
+//! assert_eq!(partition.note(true, &limits), Some(Excess { refused: 3, of: 3 }));
+//! ```
+
+use serde::{Deserialize, Serialize};
+
+/// `[worker.dead_letters]`: how much of a partition of an input topic may be refused. 0 is no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RefusalLimits {
+    /// Fewer records than this may be refused one after the other.
+    pub in_a_row: u32,
+    /// At most this share of every `window` records may be refused, percent: 1 to 100.
+    pub percent: u32,
+    /// The records that `percent` is taken of.
+    pub window: u32,
+}
+
+impl Default for RefusalLimits {
+    fn default() -> Self {
+        Self { in_a_row: 1_000, percent: 50, window: 10_000 }
+    }
+}
+
+impl RefusalLimits {
+    /// No limits: for files, whose dead letters are the report.
+    pub const NONE: Self = Self { in_a_row: 0, percent: 0, window: 0 };
+}
+
+/// More was refused than may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Excess {
+    /// So many records were refused
+    pub refused: u32,
+    /// of so many that were read last.
+    pub of: u32,
+}
+
+/// What was refused of a partition of an input topic. A worker that starts, or whose transaction was aborted, begins to count anew.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Refusals {
+    in_a_row: u32,
+    seen: u32,
+    refused: u32,
+}
+
+impl Refusals {
+    /// Notes that a record was read; says when that was one refusal too many.
+    pub fn note(&mut self, refused: bool, limits: &RefusalLimits) -> Option<Excess> {
+        self.in_a_row = if refused { self.in_a_row.saturating_add(1) } else { 0 };
+        if refused && self.in_a_row == limits.in_a_row {
+            return Some(Excess { refused: self.in_a_row, of: self.in_a_row });
+        }
+        if limits.window == 0 || limits.percent == 0 {
+            return None;
+        }
+        self.seen += 1;
+        self.refused += u32::from(refused);
+        if self.seen < limits.window {
+            return None;
+        }
+        let Self { seen, refused, .. } = *self;
+        (self.seen, self.refused) = (0, 0);
+        let share = u64::from(refused) * 100;
+        (share > u64::from(limits.percent) * u64::from(seen)).then_some(Excess { refused, of: seen })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_good_record_ends_a_row() {
+        let limits = RefusalLimits { in_a_row: 2, ..RefusalLimits::NONE };
+        let mut partition = Refusals::default();
+        let excess: Vec<bool> =
+            [true, false, true, false, true, true].map(|refused| partition.note(refused, &limits).is_some()).to_vec();
+        assert_eq!(excess, [false, false, false, false, false, true]);
+    }
+
+    #[test]
+    fn a_share_is_taken_of_every_window() {
+        let limits = RefusalLimits { in_a_row: 0, percent: 50, window: 4 };
+        let mut partition = Refusals::default();
+        let half = [true, false, true, false, true, true, false, true].map(|refused| partition.note(refused, &limits));
+        assert_eq!(half[..7], [None; 7]);
+        assert_eq!(half[7], Some(Excess { refused: 3, of: 4 }));
+        assert_eq!(partition.note(true, &RefusalLimits::NONE), None);
+    }
+}
