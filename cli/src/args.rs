@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tributary_runtime::config::{ConfigErrors, Sources, load};
 
-use crate::commands::{check, demo, explain, generate, import, profile, quality, replay, run, send, tail, topics};
+use crate::commands::{
+    check, dead_letters, demo, explain, generate, import, profile, quality, replay, run, send, tail, topics,
+};
 use crate::settings::Settings;
 
 const AFTER_HELP: &str = "\
@@ -105,6 +107,8 @@ pub enum Command {
     Explain(explain::ExplainArgs),
     /// Show what is known of an identifier: its profile, what joined it, what it brought
     Profile(profile::ProfileArgs),
+    /// Show what was refused and why, or send it again
+    DeadLetters(dead_letters::DeadLettersArgs),
     /// Print the records of a topic as JSON lines
     Tail(tail::TailArgs),
 }

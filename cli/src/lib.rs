@@ -6,6 +6,7 @@
 pub mod args;
 pub mod commands;
 pub mod credit_table;
+pub mod dead_letters;
 pub mod engine;
 pub mod explain;
 pub mod generate;

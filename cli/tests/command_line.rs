@@ -2,20 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests")]
 
+mod support;
+
 use std::fs;
-use std::process::{Command, Output};
 
-fn tributary(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_tributary")).args(args).env_remove("TRIBUTARY_CONFIG").output().unwrap()
-}
-
-fn out(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn err(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
+use support::command::{err, out, tributary};
 
 /// The commands that `--help` lists.
 fn commands() -> Vec<String> {

@@ -124,7 +124,7 @@ impl Serialize for Account {
 
 impl Serialize for DeadLetter {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        let mut row = out.serialize_struct("DeadLetter", 10)?;
+        let mut row = out.serialize_struct("DeadLetter", 11)?;
         row.serialize_field("reason", &self.reason)?;
         row.serialize_field("detail", &self.detail)?;
         row.serialize_field("field", &self.field)?;
@@ -135,6 +135,7 @@ impl Serialize for DeadLetter {
         row.serialize_field("index", &self.index)?;
         row.serialize_field("key", &Base64(&self.key))?;
         row.serialize_field("payload", &Base64(&self.payload))?;
+        row.serialize_field("timestamp", &Whole(self.timestamp))?;
         row.end()
     }
 }

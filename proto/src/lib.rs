@@ -15,6 +15,7 @@
 
 pub mod identifier;
 pub mod json;
+mod json_read;
 pub mod kind;
 pub mod partition;
 

@@ -142,9 +142,10 @@ fn dead_letter() {
         index: 3,
         key: b"k".to_vec(),
         payload: b"\xff".to_vec(),
+        timestamp: 4,
     };
     let bytes =
-        b"\x0a\x0ejson_malformed\x12\x01d\x1a\x01f\x22\x06ingest\x2a\x03sdk\x30\x01\x38\x02\x40\x03\x4a\x01k\x52\x01\xff";
+        b"\x0a\x0ejson_malformed\x12\x01d\x1a\x01f\x22\x06ingest\x2a\x03sdk\x30\x01\x38\x02\x40\x03\x4a\x01k\x52\x01\xff\x58\x04";
     assert_eq!(letter.encode_to_vec(), bytes);
     let json: serde_json::Value = serde_json::to_value(&letter).unwrap();
     assert_eq!((json["payload"].as_str(), json["key"].as_str()), (Some("/w=="), Some("aw==")));

@@ -1,5 +1,6 @@
 //! Output records as JSON, for topics that are configured so and for people.
 
+use serde::de::DeserializeOwned;
 use tributary_proto::{Account, CreditUpdate, DeadLetter, Message, Profile};
 
 use crate::stage::Output;
@@ -9,7 +10,7 @@ use crate::topic::Topic;
 #[derive(Debug, thiserror::Error)]
 pub enum FormatError {
     /// It is not a message of its topic.
-    #[error("a record of {topic} is not the Protobuf message it should be: {why}")]
+    #[error("a record of {topic} is not the message it should be: {why}")]
     Malformed {
         /// The topic's role.
         topic: &'static str,
@@ -31,6 +32,19 @@ pub fn to_json(topic: Topic, bytes: &[u8]) -> Result<Vec<u8>, FormatError> {
         Topic::DeadLetters => convert::<DeadLetter>(topic, bytes),
         _ => Ok(serde_json::Value::from(String::from_utf8_lossy(bytes)).to_string().into_bytes()),
     }
+}
+
+/// A record of a topic whose records may be Protobuf or JSON, whichever it is: the setting may have changed, the records before have not.
+///
+/// # Errors
+/// When the bytes are neither.
+pub fn read<M: Message + Default + DeserializeOwned>(topic: Topic, bytes: &[u8]) -> Result<M, FormatError> {
+    let malformed = |why: String| FormatError::Malformed { topic: topic.name(), why };
+    // No message begins so: it would be a group, which proto3 does not have.
+    if bytes.first() == Some(&b'{') {
+        return serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string()));
+    }
+    M::decode(bytes).map_err(|error| malformed(error.to_string()))
 }
 
 fn convert<M: Message + Default + serde::Serialize>(topic: Topic, bytes: &[u8]) -> Result<Vec<u8>, FormatError> {

@@ -408,6 +408,7 @@ fn dead_letter(stage: &str, record: &Record<'_>, rejection: Rejection) -> DeadLe
         index: rejection.index,
         key: record.key.to_vec(),
         payload: record.value.to_vec(),
+        timestamp: record.timestamp_ms,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub mod check;
+pub mod dead_letters;
 pub mod demo;
 pub mod explain;
 pub mod generate;
@@ -33,6 +34,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Import(args) => import::run(&args, &global),
         Command::Explain(args) => explain::run(&args, &global),
         Command::Profile(args) => profile::run(&args, &global),
+        Command::DeadLetters(args) => dead_letters::run(&args, &global),
         Command::Tail(args) => tail::run(&args, &global),
     }
 }

@@ -9,6 +9,8 @@
     reason = "helpers of tests"
 )]
 
+pub mod command;
+
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
