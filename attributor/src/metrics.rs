@@ -21,6 +21,13 @@ pub static LEDGER_IMBALANCE: Metric = counter(
 pub static JOURNEYS: Metric =
     counter("tributary_journeys_computed_total", "", "Journeys computed: one for each milestone that a batch made dirty.");
 
+/// Journeys computed to milestones beyond the horizon.
+pub static JOURNEYS_BEYOND_HORIZON: Metric = counter(
+    "tributary_journeys_beyond_horizon_total",
+    "",
+    "Journeys computed to milestones that lie further back than the horizon: touches of theirs may be gone.",
+);
+
 /// Touches of computed journeys.
 pub static JOURNEY_TOUCHES: Metric = Metric {
     name: "tributary_journey_touches",
@@ -45,6 +52,13 @@ pub static TOUCHES_ERASED: Metric = counter(
     "tributary_touches_erased_total",
     "outcome",
     "Touches that an erasure voids: dropped from the state, or refused because they came after it.",
+);
+
+/// Touches that no milestone within the horizon can see.
+pub static TOUCHES_DROPPED: Metric = counter(
+    "tributary_touches_dropped_total",
+    "outcome",
+    "Touches so old that no milestone within the horizon can see them: dropped from the state, or refused because they came that late.",
 );
 
 /// Versions of tracked milestones, by what became of them.
@@ -76,14 +90,16 @@ pub static DESIRED: Metric = counter(
 );
 
 /// Every metric of this crate.
-pub static ALL: [&Metric; 12] = [
+pub static ALL: [&Metric; 14] = [
     &CREDIT_UPDATES,
     &LEDGER_IMBALANCE,
     &JOURNEYS,
+    &JOURNEYS_BEYOND_HORIZON,
     &JOURNEY_TOUCHES,
     &JOURNEY_FOLDED,
     &TOUCHES_STORED,
     &TOUCHES_ERASED,
+    &TOUCHES_DROPPED,
     &TRACKS,
     &FORWARDED,
     &HAND_OVERS,

@@ -5,6 +5,7 @@ mod compile;
 use std::collections::BTreeMap;
 
 use tributary_proto::Milestone;
+use tributary_runtime::planted::planted;
 
 use crate::journey::Journey;
 use crate::models::{Basis, Model, Multipliers};
@@ -14,13 +15,15 @@ use crate::settings::Settings;
 /// Position of `lead` among [`Plan::stages`].
 pub const LEAD_STAGE: usize = 0;
 
+const DAY_MS: i64 = 86_400_000;
+
 /// How far back a journey reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WindowMs {
     /// This many milliseconds before the milestone, both ends included.
     Lookback(i64),
-    /// After the deal the unit won before.
-    Lifecycle,
+    /// After the deal the unit won before, and at most this many milliseconds before the milestone.
+    Lifecycle(i64),
 }
 
 impl WindowMs {
@@ -28,8 +31,17 @@ impl WindowMs {
     pub fn start_ms(self, of: &Milestone, live: &[&Milestone]) -> i64 {
         match self {
             Self::Lookback(length_ms) => of.time_ms.saturating_sub(length_ms),
-            Self::Lifecycle => moments::last_won_before(of, live).map_or(i64::MIN, |won_ms| won_ms.saturating_add(1)),
+            Self::Lifecycle(longest_ms) => {
+                let after_ms = moments::last_won_before(of, live).map_or(i64::MIN, |won_ms| won_ms.saturating_add(1));
+                if planted("lifecycle_without_end") { after_ms } else { after_ms.max(of.time_ms.saturating_sub(longest_ms)) }
+            }
         }
+    }
+
+    /// The most it reaches back, milliseconds.
+    pub fn longest_ms(self) -> i64 {
+        let (Self::Lookback(longest_ms) | Self::Lifecycle(longest_ms)) = self;
+        longest_ms
     }
 }
 
@@ -76,13 +88,19 @@ pub struct Plan {
     pub session_gap_ms: i64,
     /// Most touches of a journey.
     pub max_journey: usize,
+    /// By which steps units keep account of the newest touch, milliseconds: whole days, about a twenty-fourth of the horizon, so that an
+    /// identifier that stays active is seldom looked at.
+    pub step_ms: i64,
     /// Most bytes of a message between actors: what is larger travels in parts. No setting; a test may make it small.
     pub message_bytes_max: usize,
     /// Milestone kinds that a model looks at, `lead` first.
     pub stages: Vec<String>,
     window: WindowMs,
-    /// The longest look-back of any kind; `None` where a life cycle may reach back to any time.
-    longest_ms: Option<i64>,
+    /// The longest window of any kind.
+    longest_ms: i64,
+    /// Whether any kind's window is a life cycle.
+    lifecycles: bool,
+    horizon_ms: i64,
     models: Vec<PlannedModel>,
     kinds: BTreeMap<String, KindPlan>,
     custom_kinds: Vec<String>,
@@ -111,13 +129,30 @@ impl Plan {
 
     /// The earliest time at which a touch may be in the journey to any milestone reached at `time_ms` or later.
     pub fn reach_ms(&self, time_ms: i64) -> i64 {
-        self.longest_ms.map_or(i64::MIN, |longest_ms| time_ms.saturating_sub(longest_ms))
+        time_ms.saturating_sub(self.longest_ms)
+    }
+
+    /// Milestones of a unit reached before this time lie beyond the horizon, where the newest touch of the unit is at `newest_ms`.
+    pub fn horizon_ms(&self, newest_ms: i64) -> i64 {
+        newest_ms.saturating_sub(self.horizon_ms)
+    }
+
+    /// Touches before this time are in the journey to no milestone within the horizon, where the newest touch of the identifier that
+    /// brought them is at `newest_ms`.
+    pub fn out_of_reach_ms(&self, newest_ms: i64) -> i64 {
+        let horizon_ms = self.horizon_ms(newest_ms);
+        if planted("horizon_without_window") { horizon_ms } else { self.reach_ms(horizon_ms) }
+    }
+
+    /// `time_ms` rounded down to [`Self::step_ms`].
+    pub fn step_before(&self, time_ms: i64) -> i64 {
+        time_ms.div_euclid(self.step_ms).saturating_mul(self.step_ms)
     }
 
     /// Whether a milestone of this kind can change the credit of another one.
     pub fn is_stage(&self, kind: &str) -> bool {
         kind == moments::MQL
-            || (kind == moments::CLOSED_WON && self.longest_ms.is_none())
+            || (kind == moments::CLOSED_WON && self.lifecycles)
             || self.stages.iter().any(|stage| stage == kind)
     }
 

@@ -85,8 +85,10 @@ pub struct Explained {
     pub stamp: u64,
     /// The account of the unit; empty for a profile's unit.
     pub account_id: String,
-    /// The earliest time of a touch in the journey, milliseconds since 1970-01-01 UTC; `None` where any is early enough.
-    pub window_start_ms: Option<i64>,
+    /// The earliest time of a touch in the journey, milliseconds since 1970-01-01 UTC.
+    pub window_start_ms: i64,
+    /// Whether it lies beyond the horizon: touches of its journey may have been dropped.
+    pub beyond_horizon: bool,
     /// All touches of the unit, in the order of journeys.
     pub touches: Vec<UnitTouch>,
     /// The stages reached by then.

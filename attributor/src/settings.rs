@@ -34,8 +34,11 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// How far back from a milestone its journey reaches: `{ lookback_days = 540 }`, or `"lifecycle"` for everything since the deal
-    /// the unit won before.
+    /// the unit won before, but no further than the horizon.
     pub window: Window,
+    /// Milestones that lie further back than this many days, seen from the newest touch of anybody in their unit, need not find all
+    /// their touches any more: see [`crate::unit`]. 1 to 36,500, and at least the longest look-back.
+    pub horizon_days: u32,
     /// Consecutive touches of one profile with the same channel, source, medium and campaign, each at most this long after the one
     /// before, are one touch. 0 to 1,440; 0 keeps every touch.
     pub session_gap_minutes: u32,
@@ -57,7 +60,7 @@ pub struct Settings {
 pub enum Window {
     /// This many days before the milestone, 1 to 36,500.
     LookbackDays(u32),
-    /// Since the deal the unit won before; everything where there is none.
+    /// Since the deal the unit won before, or the horizon before the milestone, whichever is later.
     Lifecycle,
 }
 
@@ -145,6 +148,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             window: Window::LookbackDays(540),
+            horizon_days: 730,
             session_gap_minutes: 30,
             max_journey: 2_000,
             default_currency: "CNY".to_owned(),

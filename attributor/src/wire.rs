@@ -4,7 +4,7 @@
 
 use prost::Message;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
-use tributary_proto::Erasure;
+use tributary_proto::{Erasure, Extent};
 
 /// Bytes that are not the message they should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -196,6 +196,8 @@ pub struct ResidentView<'a> {
     pub moved_to: &'a str,
     /// The epoch of that move.
     pub moved_epoch: u64,
+    /// Between which times its touches lie.
+    pub extent: Option<Extent>,
     /// The `erasures` as they are encoded, from the first one on; empty for nearly everybody.
     erasures: &'a [u8],
 }
@@ -215,6 +217,7 @@ impl<'a> ResidentView<'a> {
                 2 => view.resident = true,
                 3 => view.moved_to = value.text()?,
                 4 => view.moved_epoch = value.varint()?,
+                6 => view.extent = Some(Extent::decode(value.bytes()?)?),
                 _ => {}
             }
         }
@@ -301,10 +304,12 @@ mod tests {
             moved_to: "u".into(),
             moved_epoch: 3,
             erasures: vec![Erasure { mention: 1, until_ms: 100 }, Erasure { mention: 7, until_ms: -5 }],
+            extent: Some(Extent { oldest_ms: -9, newest_ms: 4 }),
         };
         let encoded = state.encode_to_vec();
         let view = ResidentView::parse(&encoded).unwrap();
         assert_eq!((view.resident, view.moved_to, view.moved_epoch), (true, "u", 3));
+        assert_eq!(view.extent, state.extent);
         assert_eq!((view.forwards(2), view.forwards(3)), (Some("u"), None));
         let at = |mention, time_ms| view.voids(&TouchView { mention, time_ms, ..TouchView::default() }).unwrap();
         assert_eq!((at(7, -5), at(7, -4), at(1, 100), at(0, -9)), (true, false, true, false));

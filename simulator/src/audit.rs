@@ -2,22 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tributary_attributor::unit::keys;
 use tributary_proto::event::Body as EventBody;
-use tributary_proto::{DeadLetter, IdentityMessage, Message, identity_message::Body};
+use tributary_proto::{DeadLetter, IdentityMessage, Message, StoredTouch, UNATTRIBUTED, identity_message::Body};
+use tributary_runtime::state::ACTOR_KEY_LEN;
 use tributary_runtime::topic::Topic;
 
-use crate::check::{Outputs, check};
+use crate::check::{Outputs, check, fold_credits};
 use crate::cluster::Cluster;
 use crate::oracle::Verdict;
 use crate::pipeline::LOGS;
 use crate::run::Sent;
 use crate::world::World;
 
-/// Checks everything.
+/// Checks everything; returns how many touches were dropped for their age.
 ///
 /// # Errors
 /// What does not hold.
-pub fn audit(world: &World, sent: &Sent, verdict: &Verdict) -> Result<(), String> {
+pub fn audit(world: &World, sent: &Sent, verdict: &Verdict) -> Result<u64, String> {
     let cluster = world.cluster.borrow();
     each_record_once(&cluster)?;
     nothing_lost_on_the_way_in(&cluster, sent)?;
@@ -31,7 +33,39 @@ pub fn audit(world: &World, sent: &Sent, verdict: &Verdict) -> Result<(), String
     }
     check(&outputs, verdict)?;
     drop(cluster);
-    stores_are_what_the_changelogs_say(world)
+    stores_are_what_the_changelogs_say(world)?;
+    touches_are_there(&stored_touches(world)?, &outputs, verdict)
+}
+
+/// The ids of the touches that units hold.
+fn stored_touches(world: &World) -> Result<BTreeSet<String>, String> {
+    let mut ids = BTreeSet::new();
+    for (_, _, store) in world.stores().into_iter().filter(|(log, ..)| log.stage == tributary_attributor::LOG.stage) {
+        for (key, value) in store.content().values {
+            if key.first() == Some(&keys::TAG) && key.get(ACTOR_KEY_LEN) == Some(&keys::TOUCH) {
+                let touch = StoredTouch::decode(value.as_slice()).map_err(|error| format!("a stored touch: {error}"))?;
+                ids.insert(touch.event_id);
+            }
+        }
+    }
+    Ok(ids)
+}
+
+/// Units hold every touch but void ones and such as are too old, and none that nobody sent; what has credit is there to be explained.
+fn touches_are_there(stored: &BTreeSet<String>, outputs: &Outputs, verdict: &Verdict) -> Result<u64, String> {
+    if let Some(id) = verdict.kept.difference(stored).next() {
+        return Err(format!("touch {id:?} is gone"));
+    }
+    let all: BTreeSet<String> = verdict.kept.union(&verdict.droppable).cloned().collect();
+    if let Some(id) = stored.difference(&all).next() {
+        return Err(format!("touch {id:?} is void, and still there"));
+    }
+    for (milestone, _, touch) in fold_credits(&outputs.credits)?.keys() {
+        if touch != UNATTRIBUTED && !stored.contains(touch) {
+            return Err(format!("touch {touch:?} has credit for {milestone}, and is gone"));
+        }
+    }
+    Ok(verdict.droppable.difference(stored).count() as u64)
 }
 
 fn values(cluster: &Cluster, topic: Topic) -> impl Iterator<Item = &[u8]> {

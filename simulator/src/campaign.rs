@@ -34,6 +34,8 @@ pub struct Tally {
     pub struck: BTreeMap<Fault, u64>,
     /// In how many seeds.
     pub in_seeds: BTreeMap<Fault, u64>,
+    /// Touches dropped for their age.
+    pub dropped: u64,
     /// Records from outside.
     pub records: u64,
     /// Events told apart.
@@ -45,6 +47,7 @@ pub struct Tally {
 impl Tally {
     fn add(&mut self, seed: u64, report: Report) {
         self.seeds += 1;
+        self.dropped += report.dropped;
         self.records += report.records as u64;
         self.events += report.events as u64;
         self.turns += report.turns;

@@ -145,10 +145,11 @@ fn print_tally(tally: &Tally, took: Duration) {
     }
     println!("{table}");
     println!(
-        "{} seeds, {} records, {} events, {} turns of workers in {:.1} s: {} differ",
+        "{} seeds, {} records, {} events, {} touches dropped for their age, {} turns of workers in {:.1} s: {} differ",
         tally.seeds,
         tally.records,
         tally.events,
+        tally.dropped,
         tally.turns,
         took.as_secs_f64(),
         tally.failures.len()
@@ -165,6 +166,7 @@ fn tally_json(tally: &Tally, took: Duration) -> serde_json::Value {
         "seeds": tally.seeds,
         "records": tally.records,
         "events": tally.events,
+        "touches_dropped": tally.dropped,
         "turns": tally.turns,
         "seconds": took.as_secs_f64(),
         "faults": faults,

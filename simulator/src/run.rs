@@ -64,6 +64,8 @@ pub struct Report {
     pub failure: Option<String>,
     /// How often each fault struck.
     pub struck: BTreeMap<Fault, u64>,
+    /// Touches that were dropped for their age.
+    pub dropped: u64,
     /// Records from outside, repetitions included.
     pub records: usize,
     /// Events that were told apart.
@@ -114,12 +116,13 @@ fn attempt(case: &Case, trace: bool) -> Result<Report, String> {
         ticks += 1;
     }
     let drained = world.failure().map_or(Ok(()), Err).and_then(|()| world.drain(ROUNDS_MAX));
-    let failure = drained.and_then(|()| {
+    let audited = drained.and_then(|()| {
         let events: Vec<_> = outcomes.iter().flat_map(|outcome| outcome.events.clone()).collect();
         audit::audit(&world, &sent, &oracle::judge(&events, &history.rules))
     });
     let report = Report {
-        failure: failure.err(),
+        dropped: audited.as_ref().copied().unwrap_or(0),
+        failure: audited.err(),
         struck: world.faults.borrow().struck.clone(),
         records: sent.records,
         events: sent.events.len(),

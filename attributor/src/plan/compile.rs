@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tributary_proto::Hash128;
 
-use super::{KindPlan, Plan, PlannedModel, Problem, SettingsError, WindowMs};
+use super::{DAY_MS, KindPlan, Plan, PlannedModel, Problem, SettingsError, WindowMs};
 use crate::models::{
     Anchor, FirstTouch, LastNonDirect, LastTouch, LeadConversion, Linear, MULTIPLIER_MAX, Model, Multipliers, Position, Staged,
     TimeDecay, TimeWeighted,
@@ -12,8 +12,9 @@ use crate::models::{
 use crate::moments;
 use crate::settings::{ModelSettings, Settings, Window};
 
-const DAY_MS: i64 = 86_400_000;
 const MINUTE_MS: i64 = 60_000;
+/// Steps of the horizon.
+const HORIZON_STEPS: i64 = 24;
 const DAYS_MAX: u32 = 36_500;
 const SESSION_GAP_MINUTES_MAX: u32 = 1_440;
 const NAME_LENGTH_MAX: usize = 64;
@@ -87,7 +88,8 @@ impl Problems {
 
 pub(super) fn plan(settings: &Settings) -> Result<Plan, SettingsError> {
     let mut problems = Problems::default();
-    let window = window("window", settings.window, &mut problems);
+    let horizon_ms = i64::from(problems.whole("horizon_days", settings.horizon_days, 1, DAYS_MAX)) * DAY_MS;
+    let window = window("window", settings.window, horizon_ms, &mut problems);
     let gap = problems.whole("session_gap_minutes", settings.session_gap_minutes, 0, SESSION_GAP_MINUTES_MAX);
     let max_journey = problems.whole("max_journey", settings.max_journey, 10, 100_000);
     if iso_currency::Currency::from_code(&settings.default_currency).is_none() {
@@ -96,7 +98,10 @@ pub(super) fn plan(settings: &Settings) -> Result<Plan, SettingsError> {
     let kinds = milestone_kinds(settings, &mut problems);
 
     let mut stages = vec![moments::LEAD.to_owned()];
-    let reach = if let WindowMs::Lookback(length_ms) = window { length_ms.to_string() } else { "lifecycle".to_owned() };
+    let reach = match window {
+        WindowMs::Lookback(length_ms) => length_ms.to_string(),
+        WindowMs::Lifecycle(longest_ms) => format!("lifecycle,{longest_ms}"),
+    };
     let journey = format!("window={reach},session_gap_minutes={gap},max_journey={max_journey}");
     let mut models = Vec::new();
     let mut names = BTreeSet::new();
@@ -115,7 +120,14 @@ pub(super) fn plan(settings: &Settings) -> Result<Plan, SettingsError> {
     if settings.models.is_empty() {
         problems.add("models", "name at least one model, or leave the list out for the default ones");
     }
-    let kind_plans = kind_plans(settings, &kinds, &mut problems);
+    let kind_plans = kind_plans(settings, &kinds, horizon_ms, &mut problems);
+    let windows = || kind_plans.values().filter_map(|kind| kind.window).chain([window]);
+    let longest_ms = windows().map(WindowMs::longest_ms).max().unwrap_or_default();
+    if longest_ms > horizon_ms {
+        let days = longest_ms / DAY_MS;
+        problems.add("horizon_days", format!("must be at least the longest look-back, {days}: shorten that, or look further"));
+    }
+    let lifecycles = windows().any(|window| matches!(window, WindowMs::Lifecycle(_)));
     if !problems.0.is_empty() {
         return Err(SettingsError(problems.0));
     }
@@ -123,29 +135,26 @@ pub(super) fn plan(settings: &Settings) -> Result<Plan, SettingsError> {
         default_currency: settings.default_currency.clone(),
         session_gap_ms: i64::from(gap) * MINUTE_MS,
         max_journey: usize::try_from(max_journey).unwrap_or(usize::MAX),
+        step_ms: (horizon_ms / HORIZON_STEPS / DAY_MS).max(1) * DAY_MS,
         message_bytes_max: crate::post::MESSAGE_BYTES_MAX,
         stages,
         window,
-        longest_ms: longest(kind_plans.values().filter_map(|kind| kind.window).chain([window])),
+        longest_ms,
+        lifecycles,
+        horizon_ms,
         models,
         kinds: kind_plans,
         custom_kinds: settings.custom_kinds.clone(),
     })
 }
 
-fn longest(windows: impl Iterator<Item = WindowMs>) -> Option<i64> {
-    windows
-        .map(|window| if let WindowMs::Lookback(length_ms) = window { Some(length_ms) } else { None })
-        .try_fold(0, |longest: i64, length_ms| Some(longest.max(length_ms?)))
-}
-
-fn window(field: &str, window: Window, problems: &mut Problems) -> WindowMs {
+fn window(field: &str, window: Window, horizon_ms: i64, problems: &mut Problems) -> WindowMs {
     match window {
         Window::LookbackDays(days) => {
             let days = problems.whole(&format!("{field}.lookback_days"), days, 1, DAYS_MAX);
             WindowMs::Lookback(i64::from(days) * DAY_MS)
         }
-        Window::Lifecycle => WindowMs::Lifecycle,
+        Window::Lifecycle => WindowMs::Lifecycle(horizon_ms),
     }
 }
 
@@ -173,7 +182,12 @@ fn milestone_kinds<'s>(settings: &'s Settings, problems: &mut Problems) -> Vec<&
     kinds
 }
 
-fn kind_plans(settings: &Settings, kinds: &[&str], problems: &mut Problems) -> BTreeMap<String, KindPlan> {
+fn kind_plans(
+    settings: &Settings,
+    kinds: &[&str],
+    horizon_ms: i64,
+    problems: &mut Problems,
+) -> BTreeMap<String, KindPlan> {
     let mut plans = BTreeMap::new();
     for (kind, own) in &settings.milestones {
         let field = format!("milestones.{kind}");
@@ -191,7 +205,7 @@ fn kind_plans(settings: &Settings, kinds: &[&str], problems: &mut Problems) -> B
             }
         }
         let models = own.models.is_some().then_some(chosen);
-        let window = own.window.map(|own| window(&format!("{field}.window"), own, problems));
+        let window = own.window.map(|own| window(&format!("{field}.window"), own, horizon_ms, problems));
         plans.insert(kind.clone(), KindPlan { models, window });
     }
     plans
@@ -327,7 +341,7 @@ fn version(rule: &str, model: &dyn Model, multipliers: &Multipliers, journey: &s
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::AnchorSettings;
+    use crate::settings::{AnchorSettings, KindSettings};
 
     #[test]
     fn defaults_compile_to_ten_models() {
@@ -388,6 +402,32 @@ mod tests {
     }
 
     #[test]
+    fn the_horizon_is_at_least_the_longest_window_and_a_life_cycle_reaches_as_far() {
+        let plan_of = |horizon_days, window, won| {
+            let kind = KindSettings { window: Some(won), ..KindSettings::default() };
+            let milestones = BTreeMap::from([("closed_won".to_owned(), kind)]);
+            plan(&Settings { horizon_days, window, milestones, ..Settings::default() })
+        };
+        let (short, long) = (Window::LookbackDays(3), Window::LookbackDays(10));
+        let SettingsError(problems) = plan_of(9, short, long).unwrap_err();
+        assert_eq!(problems.iter().map(|problem| problem.field.as_str()).collect::<Vec<_>>(), ["horizon_days"]);
+        let plan = plan_of(10, short, long).unwrap();
+        assert_eq!((plan.horizon_ms(0), plan.out_of_reach_ms(0)), (-10 * DAY_MS, -20 * DAY_MS));
+        assert!(!plan.is_stage("closed_won"));
+        let plan = plan_of(30, short, Window::Lifecycle).unwrap();
+        assert_eq!((plan.horizon_ms(0), plan.out_of_reach_ms(0)), (-30 * DAY_MS, -60 * DAY_MS));
+        assert!(plan.is_stage("closed_won"));
+    }
+
+    #[test]
+    fn steps_are_whole_days_from_1970_on() {
+        let plan_of = |horizon_days| plan(&Settings { horizon_days, window: Window::LookbackDays(1), ..Settings::default() });
+        let (day, month) = (plan_of(1).unwrap(), plan_of(730).unwrap());
+        assert_eq!((day.step_before(DAY_MS), day.step_before(DAY_MS - 1), day.step_before(-1)), (DAY_MS, 0, -DAY_MS));
+        assert_eq!((month.step_before(30 * DAY_MS), month.step_before(30 * DAY_MS - 1)), (30 * DAY_MS, 0));
+    }
+
+    #[test]
     fn a_version_changes_with_the_parameters_and_only_with_them() {
         let version_of = |settings: &Settings, name: &str| {
             plan(settings).unwrap().models_of("").find(|model| model.name == name).unwrap().version.clone()
@@ -398,6 +438,9 @@ mod tests {
         assert_eq!(version_of(&settings, "linear"), linear);
         assert_ne!(version_of(&settings, "time_decay"), decay);
         settings.window = Window::Lifecycle;
-        assert_ne!(version_of(&settings, "linear"), linear);
+        let lifecycle = version_of(&settings, "linear");
+        assert_ne!(lifecycle, linear);
+        settings.horizon_days += 1;
+        assert_ne!(version_of(&settings, "linear"), lifecycle);
     }
 }

@@ -56,12 +56,14 @@ impl UnitJourney<'_> {
         apply(folds, &mut standings);
         let in_all = |position: usize| journey.touches.get(position).and_then(|touch| place(touch));
         let touches = all.iter().zip(standings).map(|(owned, standing)| self.unit_touch(owned, standing));
+        let newest_ms = all.last().map(|(touch, _)| touch.view.time_ms);
         let anchor = self.residents.get(self.one.anchor);
         Ok(Explained {
             milestone: of.clone(),
             stamp: self.one.stamp,
             account_id: anchor.map_or_else(String::new, |anchor| anchor.placement.account_id.clone()),
-            window_start_ms: (start_ms != i64::MIN).then_some(start_ms),
+            window_start_ms: start_ms,
+            beyond_horizon: of.time_ms < newest_ms.map_or(i64::MIN, |newest_ms| plan.horizon_ms(newest_ms)),
             touches: touches.collect::<Result<_, _>>()?,
             stages: stages(&journey, of, &live, plan, &in_all),
             models: portions(&journey, of, plan, &in_all),

@@ -25,6 +25,11 @@ impl Span {
         }
     }
 
+    /// The first and the last of its times.
+    pub fn ends(&self) -> Option<(i64, i64)> {
+        self.0
+    }
+
     /// Whether any of its times is among those from `from` to `to`.
     pub fn meets(&self, from: i64, to: i64) -> bool {
         self.0.is_some_and(|(own_from, own_to)| own_from <= to && from <= own_to)

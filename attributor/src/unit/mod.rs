@@ -8,15 +8,16 @@
 //! - a `Move` leaves a forwarding mark with its epoch, and what was sent under a lower epoch follows the identifier;
 //! - an `Arrive` with a higher epoch than the mark clears it; what is stored for an identifier that has not arrived yet waits.
 //!
-//! State: see [`keys`].
+//! What is old is forgotten: see [`horizon`]. State: see [`keys`].
 
 mod dirty;
 mod erase;
+mod horizon;
 pub mod keys;
 mod moves;
 mod recompute;
 
-use tributary_proto::{Arrive, Item, Message, Milestone, Reason, ResidentState, StoredTouch, StoredTrack, UnitSummary};
+use tributary_proto::{Arrive, Extent, Item, Message, Milestone, Reason, ResidentState, StoredTouch, StoredTrack, UnitSummary};
 use tributary_proto::{attributor_message::Body, item};
 use tributary_runtime::planted::planted;
 use tributary_runtime::stage::{Rejection, StageError};
@@ -85,13 +86,17 @@ impl Unit<'_, '_> {
     /// The steady state: two look-ups, one write, and no decoding but of what decides.
     fn touch(&mut self, item: &ItemView<'_>, raw: &[u8], touch: &TouchView<'_>) -> Result<(), StageError> {
         let time_ms = touch.time_ms;
-        let resident = match self.follow(item, Some(touch))? {
-            Standing::Gone => return Ok(()),
-            Standing::Resident => true,
-            Standing::Expected => false,
-        };
+        let Some(Standing { resident, extent }) = self.follow(item, Some(touch))? else { return Ok(()) };
+        let out_of_reach = self.is_out_of_reach(extent, time_ms);
+        if out_of_reach && !self.is_seen(time_ms)? {
+            self.post.outbox.observe(&metrics::TOUCHES_DROPPED, "refused", 1);
+            return Ok(());
+        }
         self.state.put(&self.actor, &keys::touch(&item.identifier, time_ms, raw), raw);
         self.post.outbox.observe(&metrics::TOUCHES_STORED, "", 1);
+        if !out_of_reach {
+            self.extend(&item.identifier, extent, time_ms, time_ms)?;
+        }
         if resident && !planted("late_touch_ignored") && self.may_affect(time_ms)? {
             self.dirty().late.add(time_ms);
         }
@@ -99,21 +104,17 @@ impl Unit<'_, '_> {
     }
 
     fn track(&mut self, item: &ItemView<'_>, track: StoredTrack) -> Result<(), StageError> {
-        let resident = match self.follow(item, None)? {
-            Standing::Gone => return Ok(()),
-            Standing::Resident => true,
-            Standing::Expected => false,
-        };
+        let Some(Standing { resident, .. }) = self.follow(item, None)? else { return Ok(()) };
         if self.store_track(&item.identifier, track, resident, None)? {
             self.refresh_summary()?;
         }
         Ok(())
     }
 
-    /// Where an item's identifier stands; forwards the item where it has moved on, and refuses a touch that is void.
-    fn follow(&mut self, item: &ItemView<'_>, touch: Option<&TouchView<'_>>) -> Result<Standing, StageError> {
+    /// Where an item's identifier stands; forwards the item where it has moved on, and refuses a touch that is void: then `None`.
+    fn follow(&mut self, item: &ItemView<'_>, touch: Option<&TouchView<'_>>) -> Result<Option<Standing>, StageError> {
         let sub = keys::of_identifier(keys::RESIDENT, &item.identifier);
-        let Some(bytes) = self.state.get(&self.actor, &sub)? else { return Ok(Standing::Expected) };
+        let Some(bytes) = self.state.get(&self.actor, &sub)? else { return Ok(Some(Standing::default())) };
         let standing = ResidentView::parse(bytes).map_err(|_| corrupt(&self.actor, &sub))?;
         if let Some(to) = standing.forwards(item.epoch) {
             let what = match item.body {
@@ -124,15 +125,15 @@ impl Unit<'_, '_> {
             let forwarded = Item { identifier_hash: item.identifier.to_vec(), epoch, what: Some(what) };
             self.post.outbox.observe(&metrics::FORWARDED, "item", 1);
             self.post.send(to.as_bytes().to_vec(), Body::Item(forwarded));
-            return Ok(Standing::Gone);
+            return Ok(None);
         }
         if let Some(touch) = touch
             && standing.voids(touch).map_err(|_| corrupt(&self.actor, &sub))?
         {
             self.post.outbox.observe(&metrics::TOUCHES_ERASED, "refused", 1);
-            return Ok(Standing::Gone);
+            return Ok(None);
         }
-        Ok(if standing.resident { Standing::Resident } else { Standing::Expected })
+        Ok(Some(Standing { resident: standing.resident, extent: standing.extent }))
     }
 
     /// An identifier is resident here, or its placement has changed.
@@ -167,6 +168,7 @@ impl Unit<'_, '_> {
             moved_to: String::new(),
             moved_epoch: known.moved_epoch,
             erasures: known.erasures,
+            extent: known.extent,
         };
         state::put_message(self.state, &self.actor, &sub, &arrived);
         Ok(())
@@ -241,13 +243,11 @@ impl Unit<'_, '_> {
     }
 }
 
-/// Where an identifier stands in a unit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
-    /// It lives here.
-    Resident,
-    /// It has not arrived: what it brought overtook it.
-    Expected,
-    /// It has moved on, and the item has followed.
-    Gone,
+/// Where an identifier stands in a unit that it has not left.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Standing {
+    /// It lives here; else it has not arrived, and what it brought overtook it.
+    resident: bool,
+    /// Between which times its touches lie.
+    extent: Option<Extent>,
 }

@@ -38,6 +38,7 @@ impl Unit<'_, '_> {
             moved_to: message.to.clone(),
             moved_epoch: message.epoch,
             erasures: known.erasures,
+            extent: None,
         };
         if planted("move_leaves_no_mark") {
             self.state.delete(&self.actor, &sub);
@@ -53,15 +54,7 @@ impl Unit<'_, '_> {
         let mut parts = Parts::new(hash, message.epoch, self.plan.message_bytes_max);
         let mut gone = Vec::new();
         let mut span = Span::default();
-        self.state.scan(&self.actor, &touch_prefix, &state::prefix_end(&touch_prefix), &mut |sub, raw| {
-            if let Some(time_ms) = keys::time_ms(sub) {
-                span.add(time_ms);
-            }
-            gone.push(sub.to_vec());
-            parts.touch(raw.to_vec());
-            true
-        })?;
-        self.post.outbox.observe(&metrics::HAND_OVER_TOUCHES, "", gone.len() as u64);
+        // Milestones go first: their new unit keeps what they see.
         let tracks = state::scan_messages::<StoredTrack>(self.state, &self.actor, &track_prefix)?;
         let had_tracks = !tracks.is_empty();
         for (sub, track) in tracks {
@@ -73,6 +66,16 @@ impl Unit<'_, '_> {
                 parts.track(track);
             }
         }
+        let tracked = gone.len();
+        self.state.scan(&self.actor, &touch_prefix, &state::prefix_end(&touch_prefix), &mut |sub, raw| {
+            if let Some(time_ms) = keys::time_ms(sub) {
+                span.add(time_ms);
+            }
+            gone.push(sub.to_vec());
+            parts.touch(raw.to_vec());
+            true
+        })?;
+        self.post.outbox.observe(&metrics::HAND_OVER_TOUCHES, "", gone.len().saturating_sub(tracked) as u64);
         for sub in &gone {
             self.state.delete(&self.actor, sub);
         }
@@ -129,6 +132,9 @@ impl Unit<'_, '_> {
         }
         if stored {
             self.refresh_summary()?;
+        }
+        if let Some((from_ms, to_ms)) = span.ends() {
+            self.extend(&hash, known.extent, from_ms, to_ms)?;
         }
         if resident && span != Span::default() {
             self.dirty().moved.join(span);

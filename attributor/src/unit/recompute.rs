@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use prost::encoding::encoded_len_varint;
 use tributary_proto::{
-    Desired, DesiredRow, Identifier, Message, Milestone, ModelRef, Placement, Reason, ResidentState, StoredTrack,
+    Desired, DesiredRow, Extent, Identifier, Message, Milestone, ModelRef, Placement, Reason, ResidentState, StoredTrack,
     attributor_message::Body,
 };
 use tributary_runtime::planted::planted;
@@ -22,6 +22,7 @@ pub(crate) struct Resident {
     pub hash: IdentifierHash,
     pub identifier: Option<Identifier>,
     pub placement: Placement,
+    pub extent: Option<Extent>,
 }
 
 /// A milestone with the resident that anchors it.
@@ -84,6 +85,10 @@ impl Unit<'_, '_> {
         } else {
             touches.sort_unstable_by(Touchpoint::order);
         }
+        let newest_ms = residents.iter().filter_map(|resident| resident.extent).map(|extent| extent.newest_ms).max();
+        let horizon_ms = newest_ms.map_or(i64::MIN, |newest_ms| self.plan.horizon_ms(newest_ms));
+        let beyond = tasks.iter().filter(|task| task.tracked.milestone.time_ms < horizon_ms).count();
+        self.post.outbox.observe(&metrics::JOURNEYS_BEYOND_HORIZON, "", beyond as u64);
         for task in &tasks {
             if let Some(anchor) = residents.get(task.tracked.anchor) {
                 self.compute(task, &anchor.placement, &touches, &live);
@@ -99,7 +104,7 @@ impl Unit<'_, '_> {
         for (sub, state) in states {
             if let Some(placement) = state.placement {
                 let hash = keys::identifier(&sub).ok_or_else(|| corrupt(&self.actor, &sub))?;
-                residents.push(Resident { hash, identifier: state.identifier, placement });
+                residents.push(Resident { hash, identifier: state.identifier, placement, extent: state.extent });
             }
         }
         Ok(residents)

@@ -40,8 +40,10 @@ pub struct MilestoneAnswer {
     pub anchor: Option<String>,
     /// Its account; empty while none is known.
     pub account_id: String,
-    /// Touches from here on are in the journey; `null` where any is early enough.
+    /// Touches from here on are in the journey; `null` while no unit tracks it.
     pub window_start_ms: Option<i64>,
+    /// Whether it lies further back than `attribution.horizon_days`, seen from the newest touch in its unit: touches may be gone.
+    pub beyond_horizon: bool,
     /// What reported it, the earliest first.
     pub versions: Vec<Version>,
 }

@@ -87,7 +87,8 @@ fn milestone_answer(id: &str, facts: &MilestoneFacts, emitted: &Emitted, explain
         withdrawn,
         anchor: facts.state.told_anchor.as_ref().map(Identifier::display),
         account_id: explained.map_or_else(|| emitted.head.account_id.clone(), |explained| explained.account_id.clone()),
-        window_start_ms: explained.and_then(|explained| explained.window_start_ms),
+        window_start_ms: explained.map(|explained| explained.window_start_ms),
+        beyond_horizon: explained.is_some_and(|explained| explained.beyond_horizon),
         versions: facts.versions.iter().map(version).collect(),
     }
 }
@@ -132,7 +133,7 @@ fn standing(of: Standing, explained: &Explained) -> (&'static str, String) {
         Standing::InJourney => ("in_journey", "in the journey".to_owned()),
         Standing::Revoked => ("revoked", "out: the profile's consent is revoked".to_owned()),
         Standing::BeforeWindow => {
-            let start = explained.window_start_ms.map(minute).unwrap_or_default();
+            let start = minute(explained.window_start_ms);
             ("before_window", format!("out: before the window, which begins {start}"))
         }
         Standing::AfterMilestone => ("after_milestone", "out: after the milestone".to_owned()),

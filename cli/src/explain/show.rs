@@ -46,6 +46,9 @@ fn print_milestone(of: &MilestoneAnswer, out: &mut impl Write) -> io::Result<()>
     if let Some(start_ms) = of.window_start_ms {
         writeln!(out, "  touches from {} on", minute(start_ms))?;
     }
+    if of.beyond_horizon {
+        writeln!(out, "  BEYOND THE HORIZON (attribution.horizon_days): touches may be gone, what was emitted stays")?;
+    }
     for version in &of.versions {
         let mut says: Vec<String> =
             version.occurred_at_ms.map(|at_ms| format!("reached {}", minute(at_ms))).into_iter().collect();

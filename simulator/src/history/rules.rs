@@ -42,6 +42,7 @@ fn identity(draw: &mut Draw) -> IdentitySettings {
 
 fn attribution(draw: &mut Draw) -> Settings {
     let defaults = Settings::default();
+    let horizon_days = if draw.percent(35) { draw.pick(&[1, 3, 10, 30, 30, 90]) } else { defaults.horizon_days };
     let mut models = if draw.percent(70) { defaults.models.clone() } else { some_of(draw, &defaults.models) };
     for extra in extra_models() {
         if draw.percent(20) {
@@ -59,11 +60,12 @@ fn attribution(draw: &mut Draw) -> Settings {
         if draw.percent(20) {
             let names: Vec<String> = models.iter().map(|model| model.name.clone()).collect();
             let chosen = draw.percent(70).then(|| some_of(draw, &names));
-            milestones.insert(kind.to_owned(), KindSettings { models: chosen, window: draw.percent(50).then(|| window(draw)) });
+            milestones.insert(kind.to_owned(), KindSettings { models: chosen, window: draw.percent(50).then(|| window(draw, horizon_days)) });
         }
     }
     Settings {
-        window: window(draw),
+        window: window(draw, horizon_days),
+        horizon_days,
         session_gap_minutes: draw.pick(&[0, 30, 30, 60, 1_440]),
         max_journey: if draw.percent(50) { number(draw.between(10, 14)) } else { defaults.max_journey },
         default_currency: "EUR".to_owned(),
@@ -79,13 +81,13 @@ fn some_of<T: Clone>(draw: &mut Draw, all: &[T]) -> Vec<T> {
     all.iter().enumerate().filter(|(at, _)| *at == always || draw.percent(40)).map(|(_, one)| one.clone()).collect()
 }
 
-fn window(draw: &mut Draw) -> Window {
+fn window(draw: &mut Draw, horizon_days: u32) -> Window {
     match draw.below(5) {
         0 => Window::Lifecycle,
         1 => Window::LookbackDays(1),
-        2 => Window::LookbackDays(3),
-        3 => Window::LookbackDays(30),
-        _ => Window::LookbackDays(540),
+        2 => Window::LookbackDays(3.min(horizon_days)),
+        3 => Window::LookbackDays(30.min(horizon_days)),
+        _ => Window::LookbackDays(540.min(horizon_days)),
     }
 }
 

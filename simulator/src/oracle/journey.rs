@@ -110,7 +110,9 @@ fn window_start(of: &Milestone, live: &[&Milestone], settings: &Settings) -> i64
         Window::LookbackDays(days) => of.time_ms.saturating_sub(i64::from(days) * DAY_MS),
         Window::Lifecycle => {
             let won = live.iter().filter(|other| other.kind == "closed_won" && other.milestone_id != of.milestone_id);
-            won.map(|won| won.time_ms).filter(|time_ms| *time_ms < of.time_ms).max().map_or(i64::MIN, |time_ms| time_ms + 1)
+            let last_ms = won.map(|won| won.time_ms).filter(|time_ms| *time_ms < of.time_ms).max();
+            let limit_ms = of.time_ms.saturating_sub(i64::from(settings.horizon_days) * DAY_MS);
+            last_ms.map_or(limit_ms, |last_ms| limit_ms.max(last_ms + 1))
         }
     }
 }

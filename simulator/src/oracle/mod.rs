@@ -10,21 +10,23 @@
 //! | milestones, from all their versions | [`milestones`] |
 //! | journeys and models | [`journey`], [`models`] |
 //! | the credit table | [`credit`] |
+//! | what may be forgotten | [`horizon`] |
 
 pub mod credit;
 pub mod facts;
+pub mod horizon;
 pub mod journey;
 pub mod milestones;
 pub mod models;
 pub mod people;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tributary_proto::event::Body;
 use tributary_proto::{Account, Event, Profile, StoredTouch};
 
 use credit::{Brought, CreditTable, Reached};
-use facts::{Facts, Name};
+use facts::Facts;
 use people::People;
 
 /// What the settings of the two stages say.
@@ -45,18 +47,29 @@ pub struct Verdict {
     pub accounts: BTreeMap<String, Account>,
     /// The credit table.
     pub credits: CreditTable,
+    /// Milestones beyond the horizon: their rows may miss touches.
+    pub beyond: BTreeSet<String>,
+    /// The ids of touches that must be kept, because a milestone within the horizon may be reached that sees them.
+    pub kept: BTreeSet<String>,
+    /// The ids of touches that may be dropped.
+    pub droppable: BTreeSet<String>,
 }
 
 /// Judges a set of events. Their order and their repetitions do not matter.
 pub fn judge(events: &[Event], rules: &Rules) -> Verdict {
     let facts = Facts::of(events, &rules.identity);
     let erased = facts::erasures(events);
+    let newest = horizon::newest(events);
     let events: Vec<&Event> = events.iter().filter(|event| !facts::is_void(event, &erased)).collect();
     let people = People::of(&facts, &rules.identity);
+    let mut verdict = Verdict { profiles: people.profiles(), accounts: people.accounts(), ..Verdict::default() };
     let mut touches = Vec::new();
     for event in &events {
-        let primary = event.identifiers.first().or(event.account_identifiers.first()).map(Name::of);
-        if let (Some(Body::Touch(touch)), Some(primary)) = (&event.body, primary) {
+        if let (Some(Body::Touch(touch)), Some(primary)) = (&event.body, horizon::bringer(event)) {
+            let newest_ms = newest.get(&primary).copied().unwrap_or(event.time_ms);
+            let droppable = horizon::may_be_dropped(event.time_ms, newest_ms, &rules.attribution);
+            let ids = if droppable { &mut verdict.droppable } else { &mut verdict.kept };
+            ids.insert(event.event_id.clone());
             let touch = StoredTouch {
                 event_id: event.event_id.clone(),
                 time_ms: event.time_ms,
@@ -66,13 +79,18 @@ pub fn judge(events: &[Event], rules: &Rules) -> Verdict {
             touches.push(Brought { touch, home: people.home(&facts, &primary) });
         }
     }
+    let mut newest_of_units: BTreeMap<String, i64> = BTreeMap::new();
+    for (name, newest_ms) in newest {
+        let known = newest_of_units.entry(people.home(&facts, &name).unit).or_insert(newest_ms);
+        *known = newest_ms.max(*known);
+    }
     let reached: Vec<Reached> = milestones::of(&events)
         .into_iter()
         .filter_map(|(anchor, milestone)| Some(Reached { home: people.home(&facts, &anchor?), milestone }))
         .collect();
-    Verdict {
-        credits: credit::table(&touches, &reached, &rules.attribution),
-        profiles: people.profiles(),
-        accounts: people.accounts(),
-    }
+    let newest_of = |of: &Reached| newest_of_units.get(&of.home.unit).copied();
+    let beyond = reached.iter().filter(|of| horizon::is_beyond(of, newest_of(of), &rules.attribution));
+    verdict.beyond = beyond.map(|of| of.milestone.milestone_id.clone()).collect();
+    verdict.credits = credit::table(&touches, &reached, &rules.attribution);
+    verdict
 }

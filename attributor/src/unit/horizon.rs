@@ -1,0 +1,90 @@
+//! Touches that lie too far back are dropped: the state of a unit is bounded by its activity, not by its age.
+//!
+//! The newest touch of an identifier says how far back it is worth while to keep its touches: a touch that is older by the horizon and
+//! the longest window is in the journey to no milestone within the horizon. It is dropped, unless a milestone that is tracked here at that
+//! moment can see it. Of each identifier by itself, whatever unit it is in: the newest touch of a unit may go back, when people are
+//! un-merged, and what was dropped would be missed.
+//!
+//! So the journey to a milestone is whole, in any order of events, as long as the milestone is no older than the newest touch of anybody in
+//! its unit by more than the horizon. To one beyond it the journey has the touches that are there: all that the unit had when the
+//! milestone became known; what comes to the unit later may have been dropped before.
+
+use tributary_proto::{Extent, ResidentState, StoredTrack};
+use tributary_runtime::planted::planted;
+use tributary_runtime::state::{self, StateError};
+
+use super::Unit;
+use super::keys::{self, IdentifierHash};
+use crate::metrics;
+
+impl Unit<'_, '_> {
+    /// Whether a touch is too old for every milestone within the horizon, given the extent of the identifier that brings it.
+    pub(super) fn is_out_of_reach(&self, extent: Option<Extent>, time_ms: i64) -> bool {
+        extent.is_some_and(|extent| time_ms < self.plan.out_of_reach_ms(extent.newest_ms))
+    }
+
+    /// Whether a milestone tracked here may have a touch at this time in its window.
+    pub(super) fn is_seen(&mut self, time_ms: i64) -> Result<bool, StateError> {
+        Ok(self.views()?.iter().any(|(from_ms, to_ms)| (*from_ms..=*to_ms).contains(&time_ms)))
+    }
+
+    /// The longest windows of all milestones tracked here. Of withdrawn ones too: they may come back.
+    fn views(&mut self) -> Result<Vec<(i64, i64)>, StateError> {
+        if self.state.get(&self.actor, &keys::SUMMARY)?.is_none() {
+            return Ok(Vec::new());
+        }
+        let tracks = state::scan_messages::<StoredTrack>(self.state, &self.actor, &[keys::TRACK])?;
+        let times = tracks.into_iter().filter_map(|(_, track)| track.milestone).map(|milestone| milestone.time_ms);
+        Ok(times.map(|time_ms| (self.plan.reach_ms(time_ms), time_ms)).collect())
+    }
+
+    /// Takes note of touches that were stored between two times, and drops what has come out of reach by that. Mostly there is nothing
+    /// to note.
+    pub(super) fn extend(
+        &mut self,
+        hash: &IdentifierHash,
+        known: Option<Extent>,
+        from_ms: i64,
+        to_ms: i64,
+    ) -> Result<(), StateError> {
+        let noted = |known: Extent| known.oldest_ms <= from_ms && to_ms < known.newest_ms.saturating_add(self.plan.step_ms);
+        if known.is_some_and(noted) {
+            return Ok(());
+        }
+        let mut extent = Extent { oldest_ms: self.plan.step_before(from_ms), newest_ms: self.plan.step_before(to_ms) };
+        if let Some(known) = known {
+            extent.oldest_ms = extent.oldest_ms.min(known.oldest_ms);
+            extent.newest_ms = extent.newest_ms.max(known.newest_ms);
+        }
+        let until_ms = self.plan.out_of_reach_ms(extent.newest_ms);
+        if extent.oldest_ms < until_ms {
+            self.drop_unseen(hash, extent.oldest_ms, until_ms)?;
+            extent.oldest_ms = until_ms;
+        }
+        let sub = keys::of_identifier(keys::RESIDENT, hash);
+        let mut resident: ResidentState = state::get_message(self.state, &self.actor, &sub)?.unwrap_or_default();
+        resident.extent = Some(extent);
+        state::put_message(self.state, &self.actor, &sub, &resident);
+        Ok(())
+    }
+
+    /// Drops the touches from `from_ms` to before `until_ms` that no milestone tracked here can see.
+    fn drop_unseen(&mut self, hash: &IdentifierHash, from_ms: i64, until_ms: i64) -> Result<(), StateError> {
+        let views = if planted("seen_touches_dropped") { Vec::new() } else { self.views()? };
+        let unseen = |time_ms: i64| !views.iter().any(|(from_ms, to_ms)| (*from_ms..=*to_ms).contains(&time_ms));
+        let mut gone = Vec::new();
+        self.scan_touches(hash, from_ms, until_ms.saturating_sub(1), &mut |sub, _| {
+            if keys::time_ms(sub).is_some_and(unseen) {
+                gone.push(sub.to_vec());
+            }
+            true
+        })?;
+        if !gone.is_empty() {
+            self.post.outbox.observe(&metrics::TOUCHES_DROPPED, "dropped", gone.len() as u64);
+        }
+        for sub in gone {
+            self.state.delete(&self.actor, &sub);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,48 @@
+//! How far back everything must be known.
+
+use std::collections::BTreeMap;
+
+use tributary_attributor::settings::{Settings, Window};
+use tributary_proto::Event;
+use tributary_proto::event::Body;
+
+use super::credit::Reached;
+use super::facts::Name;
+
+const DAY_MS: i64 = 86_400_000;
+
+/// The newest touch that each identifier brought, erased or not.
+pub type Newest = BTreeMap<Name, i64>;
+
+/// The identifier that brings a touch.
+pub fn bringer(event: &Event) -> Option<Name> {
+    let touches = matches!(event.body, Some(Body::Touch(_)));
+    event.identifiers.first().or(event.account_identifiers.first()).filter(|_| touches).map(Name::of)
+}
+
+/// The newest touch of each identifier.
+pub fn newest(events: &[Event]) -> Newest {
+    let mut newest = Newest::new();
+    for event in events {
+        if let Some(name) = bringer(event) {
+            let known = newest.entry(name).or_insert(event.time_ms);
+            *known = event.time_ms.max(*known);
+        }
+    }
+    newest
+}
+
+/// Whether a milestone lies further back than the horizon, seen from the newest touch of its unit: it may miss touches.
+pub fn is_beyond(of: &Reached, newest_of_unit_ms: Option<i64>, settings: &Settings) -> bool {
+    newest_of_unit_ms.is_some_and(|newest_ms| of.milestone.time_ms < newest_ms - i64::from(settings.horizon_days) * DAY_MS)
+}
+
+/// Whether a touch at `time_ms` may be dropped, given the newest touch of the identifier that brought it.
+pub fn may_be_dropped(time_ms: i64, newest_ms: i64, settings: &Settings) -> bool {
+    let windows = settings.milestones.values().filter_map(|kind| kind.window).chain([settings.window]);
+    let days = windows.map(|window| match window {
+        Window::LookbackDays(days) => days,
+        Window::Lifecycle => settings.horizon_days,
+    });
+    time_ms < newest_ms - i64::from(settings.horizon_days + days.max().unwrap_or(0)) * DAY_MS
+}
