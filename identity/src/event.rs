@@ -13,7 +13,7 @@ use tributary_runtime::state::StateError;
 
 use crate::core::{Core, pass_from};
 use crate::facts::{merge_assertion, merge_consent, merge_word};
-use crate::mention::{Mentioned, first_seen, is_void, see};
+use crate::mention::{Mentioned, counts, first_seen, is_void, see};
 use crate::metrics;
 use crate::node::{Node, short};
 
@@ -116,6 +116,14 @@ impl<'a> Statement<'a> {
     }
 }
 
+/// What came of an event that is not void.
+struct Heard {
+    /// Whether nothing of it was new.
+    steady: bool,
+    /// The latest erasure of anybody it names.
+    erased_ms: Option<i64>,
+}
+
 impl Core {
     /// Handles an event at its primary identifier, or a version at its milestone.
     pub(crate) fn event(&mut self, cx: &mut Context<'_>, event: Event) -> Result<(), StateError> {
@@ -130,13 +138,18 @@ impl Core {
         let Some(primary) = said.primary() else { return Ok(()) };
         let mut node = self.meet(cx, primary)?;
         let mention = said.mention();
-        let Some(steady) = self.hear(cx, &mut node, mention, &said)? else {
+        let Some(Heard { steady, erased_ms }) = self.hear(cx, &mut node, mention, &said)? else {
             cx.outbox.observe(&metrics::ERASED, "event", 1);
             node.save(cx.state);
             return Ok(());
         };
         let steady = steady && node.state.placement.is_some() && self.dirty.is_empty();
-        if let Some(What::Touch(touch)) = event.body {
+        let counts = counts(said.time_ms, erased_ms);
+        if let Some(What::Touch(_)) = &event.body
+            && !counts
+        {
+            cx.outbox.observe(&metrics::ERASED, "touch", 1);
+        } else if let Some(What::Touch(touch)) = event.body {
             let mention = mention.map_or(0, short);
             let touch = StoredTouch { event_id: event.event_id, time_ms: event.time_ms, touch: Some(touch), mention };
             if steady {
@@ -149,14 +162,14 @@ impl Core {
         Ok(())
     }
 
-    /// Keeps of the event what is new, and claims it; returns whether nothing was, and `None` where the event is void.
+    /// Keeps of the event what is new, and claims it; `None` where the event is void.
     fn hear(
         &mut self,
         cx: &mut Context<'_>,
         node: &mut Node,
         mention: Option<Hash128>,
         said: &Statement<'_>,
-    ) -> Result<Option<bool>, StateError> {
+    ) -> Result<Option<Heard>, StateError> {
         let known = node.sighting(cx.state, mention)?;
         let new = known.is_none();
         let mut sighting = match known {
@@ -166,6 +179,7 @@ impl Core {
         if sighting.erased_ms.is_some_and(|until_ms| said.time_ms <= until_ms) {
             return Ok(None);
         }
+        let erased_ms = sighting.erased_ms;
         let before = if new { None } else { first_seen(&sighting) };
         let beside = !said.people.is_empty() && !said.accounts.is_empty();
         let changed = (!said.is_apart() || beside) && see(&mut sighting, said.time_ms);
@@ -180,14 +194,14 @@ impl Core {
             }
         }
         if new && is_void(&sighting) && said.traits.is_empty() {
-            return Ok(Some(true));
+            return Ok(Some(Heard { steady: true, erased_ms }));
         }
         let told = new || seen || word || assertion || consent || !traits.is_empty();
         if changed || told {
             node.put_sighting(cx.state, mention, Some(sighting.clone()));
         }
         if !told {
-            return Ok(Some(true));
+            return Ok(Some(Heard { steady: true, erased_ms }));
         }
         let news = Sighting {
             first_ms: sighting.first_ms.filter(|_| seen),
@@ -202,7 +216,7 @@ impl Core {
             node.put_mention(cx.state, hash, &news.mention);
         }
         self.claim_all(cx, node, &news, new)?;
-        Ok(Some(false))
+        Ok(Some(Heard { steady: false, erased_ms }))
     }
 
     /// Claims what is new: of the primary itself at once, of the others by message, and of those of a new mention in any case.

@@ -25,9 +25,15 @@ pub fn first_seen(of: &Sighting) -> Option<i64> {
     }
 }
 
-/// Whether an event at this time is a sighting, given the erasure of the identifiers it names.
-fn counts(time_ms: i64, erased_ms: Option<i64>) -> bool {
+/// Whether an event at this time is a sighting, and its touch counts, given the erasure of the identifiers it names.
+pub fn counts(time_ms: i64, erased_ms: Option<i64>) -> bool {
     erased_ms.is_none_or(|until_ms| time_ms.div_euclid(HOUR_MS).saturating_mul(HOUR_MS) > until_ms)
+}
+
+/// The last time at which touches do not count, given an erasure: the end of its hour. A touch that counts is a sighting, so that
+/// everybody it names has heard of it, and can tell of a later erasure.
+pub fn touches_void_until(erased_ms: i64) -> i64 {
+    erased_ms.div_euclid(HOUR_MS).saturating_add(1).saturating_mul(HOUR_MS).saturating_sub(1)
 }
 
 /// Notes an event; returns whether that changed the sighting.

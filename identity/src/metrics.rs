@@ -49,7 +49,7 @@ pub static ERASED: Metric = Metric {
     name: "tributary_identity_erased_total",
     kind: MetricKind::Counter,
     label: "what",
-    help: "Events refused because they name an identifier that is erased up to a later time (event), and milestone versions among them (version).",
+    help: "Events refused because they name an identifier that is erased up to a later time (event), milestone versions among them (version), and touches of the hour of such an erasure (touch).",
 };
 
 /// All metrics of this crate.

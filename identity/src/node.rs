@@ -10,7 +10,7 @@ use tributary_runtime::state::{ActorKey, State, StateError, get_message, put_mes
 
 use crate::facts::{later_trait, merge_claim, merge_link, trait_name};
 use crate::keys;
-use crate::mention::{Mentioned, is_void};
+use crate::mention::{Mentioned, is_void, touches_void_until};
 use crate::settings::Rules;
 
 /// An identifier and what it keeps.
@@ -184,7 +184,8 @@ impl Node {
     /// All that is void of what it brought, for its unit.
     pub fn erasures(&self) -> Vec<Erasure> {
         let whole = self.state.erased_ms.map(|until_ms| Erasure { mention: 0, until_ms });
-        whole.into_iter().chain(self.state.erasures.iter().copied()).collect()
+        let all = whole.into_iter().chain(self.state.erasures.iter().copied());
+        all.map(|erasure| Erasure { until_ms: touches_void_until(erasure.until_ms), ..erasure }).collect()
     }
 
     /// Takes a claim over what its speaker said before; returns whether that was news.

@@ -42,7 +42,7 @@ fn identity(draw: &mut Draw) -> IdentitySettings {
 
 fn attribution(draw: &mut Draw) -> Settings {
     let defaults = Settings::default();
-    let horizon_days = if draw.percent(35) { draw.pick(&[1, 3, 10, 30, 30, 90]) } else { defaults.horizon_days };
+    let horizon_days = if draw.percent(40) { draw.pick(&[1, 3, 10, 10, 30, 90]) } else { defaults.horizon_days };
     let mut models = if draw.percent(70) { defaults.models.clone() } else { some_of(draw, &defaults.models) };
     for extra in extra_models() {
         if draw.percent(20) {
@@ -82,7 +82,8 @@ fn some_of<T: Clone>(draw: &mut Draw, all: &[T]) -> Vec<T> {
 }
 
 fn window(draw: &mut Draw, horizon_days: u32) -> Window {
-    match draw.below(5) {
+    // Short ones leave more to be dropped.
+    match if draw.percent(40) && horizon_days < 100 { 1 } else { draw.below(5) } {
         0 => Window::Lifecycle,
         1 => Window::LookbackDays(1),
         2 => Window::LookbackDays(3.min(horizon_days)),

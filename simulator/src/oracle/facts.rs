@@ -38,6 +38,15 @@ pub fn is_void(event: &Event, erased: &BTreeMap<Name, i64>) -> bool {
     is_erasure(event) || erased_until(event, erased).is_some_and(|until| event.time_ms <= until)
 }
 
+/// Whether the event's touch counts for nothing: of somebody who was erased, those of the same hour do not count either.
+pub fn is_void_touch(event: &Event, erased: &BTreeMap<Name, i64>) -> bool {
+    is_void(event, erased) || erased_until(event, erased).is_some_and(|until| !is_of_a_later_hour(event, until))
+}
+
+fn is_of_a_later_hour(event: &Event, until: i64) -> bool {
+    event.time_ms.div_euclid(HOUR_MS) * HOUR_MS > until
+}
+
 /// An identifier. Sorted by its hash.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Name {
@@ -144,7 +153,7 @@ impl Facts {
             Some(Body::Unlink(_)) => Some(true),
             _ => None,
         };
-        let later = erased_until.is_none_or(|until| event.time_ms.div_euclid(HOUR_MS) * HOUR_MS > until);
+        let later = erased_until.is_none_or(|until| is_of_a_later_hour(event, until));
         let sighting_ms = later.then(|| erased_until.map_or(event.time_ms, |until| until + 1));
         // What is said not to be one was not seen; an account that is named beside people was.
         let seen_ms = sighting_ms.filter(|_| word != Some(true));

@@ -64,7 +64,7 @@ pub fn judge(events: &[Event], rules: &Rules) -> Verdict {
     let people = People::of(&facts, &rules.identity);
     let mut verdict = Verdict { profiles: people.profiles(), accounts: people.accounts(), ..Verdict::default() };
     let mut touches = Vec::new();
-    for event in &events {
+    for event in events.iter().filter(|event| !facts::is_void_touch(event, &erased)) {
         if let (Some(Body::Touch(touch)), Some(primary)) = (&event.body, horizon::bringer(event)) {
             let newest_ms = newest.get(&primary).copied().unwrap_or(event.time_ms);
             let droppable = horizon::may_be_dropped(event.time_ms, newest_ms, &rules.attribution);
