@@ -6,7 +6,9 @@ mod journey;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use tributary_proto::{Identifier, LedgerRow, LedgerState, Message, Milestone, ModelRevision, StoredTouch, StoredTrack};
+use tributary_proto::{
+    Identifier, LedgerRow, LedgerState, Message, Milestone, ModelRevision, ResidentState, StoredTouch, StoredTrack,
+};
 use tributary_runtime::stage::{Outbox, Share};
 use tributary_runtime::state::{self, State, StateError};
 
@@ -16,6 +18,7 @@ use crate::plan::Plan;
 use crate::post::Post;
 use crate::unit::keys::{self, IdentifierHash};
 use crate::unit::{Unit, corrupt};
+use crate::wire::TouchView;
 use journey::UnitJourney;
 
 /// Where a touch stands with regard to the journey to a milestone.
@@ -97,6 +100,17 @@ pub struct Explained {
     pub models: Vec<(String, String, Vec<Portion>)>,
 }
 
+/// What became of a touch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// It is there.
+    Here,
+    /// It is not there, and is so old that it may have been dropped.
+    Dropped,
+    /// It is not there.
+    Missing,
+}
+
 /// What an identifier has brought to its unit.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Brought {
@@ -171,6 +185,32 @@ pub fn brought(state: &mut dyn State, unit: &str, identifier: &IdentifierHash) -
     found.milestones = tracks.into_iter().filter_map(|(_, track)| track.milestone).collect();
     found.milestones.sort_by(|a, b| (a.time_ms, &a.milestone_id).cmp(&(b.time_ms, &b.milestone_id)));
     Ok(found)
+}
+
+/// Where a touch of an event is, in the unit with this key under the identifier that brought it. `state` is that of the unit's partition.
+///
+/// # Errors
+/// When the state cannot be read.
+pub fn find_touch(
+    state: &mut dyn State,
+    (unit, by): (&str, &IdentifierHash),
+    (time_ms, event_id): (i64, &str),
+    plan: &Plan,
+) -> Result<Kept, StateError> {
+    let actor = keys::actor(unit.as_bytes());
+    let mut found = false;
+    let (from, to) = (keys::touches_from(by, time_ms), keys::touches_from(by, time_ms.saturating_add(1)));
+    state.scan(&actor, &from, &to, &mut |_, raw| {
+        found |= TouchView::parse(raw).is_ok_and(|touch| touch.event_id == event_id);
+        !found
+    })?;
+    if found {
+        return Ok(Kept::Here);
+    }
+    let resident: Option<ResidentState> = state::get_message(state, &actor, &keys::of_identifier(keys::RESIDENT, by))?;
+    let extent = resident.and_then(|resident| resident.extent);
+    let dropped = extent.is_some_and(|extent| time_ms < plan.out_of_reach_ms(extent.newest_ms));
+    Ok(if dropped { Kept::Dropped } else { Kept::Missing })
 }
 
 /// A milestone in the unit with this key; `None` where the unit does not track it. `state` is that of the unit's partition.

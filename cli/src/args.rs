@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tributary_runtime::config::{ConfigErrors, Sources, load};
 
 use crate::commands::{
-    check, dead_letters, demo, explain, generate, import, profile, quality, replay, run, send, tail, topics,
+    audit, check, dead_letters, demo, explain, generate, import, profile, quality, replay, run, send, tail, topics,
 };
 use crate::settings::Settings;
 
@@ -107,6 +107,8 @@ pub enum Command {
     Explain(explain::ExplainArgs),
     /// Show what is known of an identifier: its profile, what joined it, what it brought
     Profile(profile::ProfileArgs),
+    /// Account for every record, and check that the credit adds up
+    Audit(audit::AuditArgs),
     /// Show what was refused and why, or send it again
     DeadLetters(dead_letters::DeadLettersArgs),
     /// Print the records of a topic as JSON lines

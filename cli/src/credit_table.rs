@@ -40,7 +40,7 @@ pub struct Row<'a> {
 }
 
 /// Something that does not add up.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Imbalance {
     /// The milestone.
     pub milestone_id: String,
@@ -99,12 +99,24 @@ struct Folded {
 /// By model and touch.
 type Rows = BTreeMap<(TextId, TextId), Folded>;
 
+#[derive(Default)]
+struct Milestone {
+    rows: Rows,
+    /// The latest revision of each model.
+    revisions: BTreeMap<TextId, u64>,
+}
+
+/// The most faults of updates that are remembered.
+const FAULTS_MAX: usize = 1_000;
+
 /// Credit updates, folded in both ways that BI may fold them: the latest row of each key, and the sum of the deltas.
 #[derive(Default)]
 pub struct CreditTable {
-    milestones: HashMap<TextId, Rows>,
+    milestones: HashMap<TextId, Milestone>,
     texts: Texts,
     updates: u64,
+    /// Updates that do not follow from those before.
+    faults: Vec<Imbalance>,
 }
 
 impl CreditTable {
@@ -127,11 +139,20 @@ impl CreditTable {
         let milestone = texts.id(&update.milestone_id);
         let key = (texts.id(&update.model), texts.id(&update.touch_id));
         let (weight, value) = (update.delta_weight_nano, update.delta_value_minor);
-        match self.milestones.entry(milestone).or_default().entry(key) {
+        let milestone = self.milestones.entry(milestone).or_default();
+        let before = milestone.revisions.insert(key.0, latest.revision).unwrap_or(0);
+        let mut fault = None;
+        if !(before..=before.saturating_add(1)).contains(&latest.revision) {
+            fault = Some(format!("revision {} follows {before}", latest.revision));
+        }
+        match milestone.rows.entry(key) {
             Entry::Occupied(mut row) => {
                 let row = row.get_mut();
                 row.weight_sum += weight;
                 row.value_sum += value;
+                if latest.revision == row.latest.revision {
+                    fault = Some(format!("revision {} of touch {} comes twice", latest.revision, update.touch_id));
+                }
                 if latest.revision >= row.latest.revision {
                     row.latest = latest;
                 }
@@ -140,6 +161,14 @@ impl CreditTable {
                 row.insert(Folded { latest, weight_sum: weight, value_sum: value });
             }
         }
+        if let Some(what) = fault.filter(|_| self.faults.len() < FAULTS_MAX) {
+            self.faults.push(Imbalance { milestone_id: update.milestone_id.clone(), model: update.model.clone(), what });
+        }
+    }
+
+    /// The number of milestones that have updates.
+    pub fn milestone_count(&self) -> usize {
+        self.milestones.len()
     }
 
     /// The number of updates.
@@ -149,7 +178,7 @@ impl CreditTable {
 
     /// The milestones that have updates, by id.
     fn milestones(&self) -> Vec<(&str, &Rows)> {
-        let mut all: Vec<_> = self.milestones.iter().map(|(id, rows)| (self.texts.text(*id), rows)).collect();
+        let mut all: Vec<_> = self.milestones.iter().map(|(id, milestone)| (self.texts.text(*id), &milestone.rows)).collect();
         all.sort_unstable_by_key(|(id, _)| *id);
         all
     }
@@ -182,25 +211,31 @@ impl CreditTable {
         }
     }
 
-    /// What does not add up: sums of deltas that are not the latest row, and weights of a milestone and model that do not make 1.
+    /// What does not add up: revisions that are missing or come twice, sums of deltas that are not the latest row, weights of a milestone
+    /// and model that do not make 1, values that are not the same under every model.
     pub fn imbalances(&self) -> Vec<Imbalance> {
-        let mut found = Vec::new();
+        let mut found = self.faults.clone();
         for (milestone_id, rows) in self.milestones() {
-            let mut weights: BTreeMap<TextId, i64> = BTreeMap::new();
+            let mut sums: BTreeMap<TextId, (i64, i64)> = BTreeMap::new();
             let mut add = |model: TextId, what| {
                 let model = self.texts.text(model).to_owned();
                 found.push(Imbalance { milestone_id: milestone_id.to_owned(), model, what });
             };
             for ((model, touch), row) in rows {
-                *weights.entry(*model).or_default() += row.latest.weight_nano;
+                let sum = sums.entry(*model).or_default();
+                sum.0 += row.latest.weight_nano;
+                sum.1 += row.latest.value_minor;
                 if (row.weight_sum, row.value_sum) != (row.latest.weight_nano, row.latest.value_minor) {
                     let touch = self.texts.text(*touch);
                     add(*model, format!("the deltas of touch {touch} do not sum to its latest row"));
                 }
             }
-            for (model, sum) in weights {
-                if sum != 0 && sum.unsigned_abs() != WHOLE_NANO {
-                    add(model, format!("the weights sum to {sum} billionths"));
+            let mut value = None;
+            for (model, (weight_sum, value_sum)) in sums {
+                if weight_sum != 0 && weight_sum.unsigned_abs() != WHOLE_NANO {
+                    add(model, format!("the weights sum to {weight_sum} billionths"));
+                } else if weight_sum != 0 && *value.get_or_insert(value_sum) != value_sum {
+                    add(model, format!("the values sum to {value_sum}, those of another model do not"));
                 }
             }
         }
@@ -234,5 +269,15 @@ mod tests {
         assert_eq!(table.rows().map(|row| row.touch_id).collect::<Vec<_>>(), ["b"]);
         table.add(&update("b", 400_000_000, -500_000_000, 3));
         assert_eq!(table.imbalances().len(), 2);
+    }
+
+    #[test]
+    fn an_update_that_is_missing_or_comes_twice_is_noticed() {
+        let mut table = CreditTable::default();
+        table.add(&update("a", 1_000_000_000, 1_000_000_000, 1));
+        table.add(&update("a", 1_000_000_000, 0, 3));
+        table.add(&update("a", 1_000_000_000, 0, 3));
+        let found: Vec<_> = table.imbalances().into_iter().map(|found| found.what).collect();
+        assert_eq!(found, ["revision 3 follows 1", "revision 3 of touch a comes twice"]);
     }
 }

@@ -7,22 +7,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
-use std::time::Duration;
 
-use anyhow::Context;
 use serde::Serialize;
 use tributary_proto::{DeadLetter, Hash128};
 use tributary_runtime::format;
 use tributary_runtime::topic::Topic;
 
 use crate::settings::Settings;
-use crate::source::{self, Found, Next};
+use crate::source::{self, Found};
 
 /// The reason of a letter that says that another one was sent again.
 pub const RETRIED: &str = "retried";
-
-/// How long one look waits.
-const WAIT: Duration = Duration::from_millis(200);
 
 /// Where a letter is in its topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -98,19 +93,10 @@ impl Letter {
 /// # Errors
 /// When the topic cannot be read or holds something else, and those of `hear`.
 pub fn visit(settings: &Settings, hear: &mut dyn FnMut(Place, DeadLetter) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    let mut reader = source::open(settings, Topic::DeadLetters, true)?;
-    loop {
-        match reader.next(WAIT)? {
-            Next::Record(Found { partition, offset, value, .. }) => {
-                let place = Place { partition, offset };
-                let Some(value) = value else { continue };
-                let letter = format::read(Topic::DeadLetters, &value).with_context(|| format!("dead letter {place}"))?;
-                hear(place, letter)?;
-            }
-            Next::Idle => {}
-            Next::End => return Ok(()),
-        }
-    }
+    source::each(settings, Topic::DeadLetters, &mut |Found { partition, offset, value, .. }| match value {
+        Some(value) => hear(Place { partition, offset }, format::read(Topic::DeadLetters, &value)?),
+        None => Ok(()),
+    })
 }
 
 /// The letters of the topic.

@@ -1,16 +1,20 @@
 //! Where records are read for people and programs: a Kafka topic from the outside, or the embedded log.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use anyhow::Context;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use tributary_runtime::embedded::EmbeddedLog;
+use tributary_runtime::log::StageLog;
 use tributary_runtime::topic::Topic;
 
 use crate::settings::Settings;
 
+/// How long one look waits.
+const WAIT: Duration = Duration::from_millis(200);
 const METADATA_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why a topic cannot be read.
@@ -81,6 +85,58 @@ pub fn open(settings: &Settings, topic: Topic, from_beginning: bool) -> Result<B
         return Ok(Box::new(EmbeddedReader::new(log, topic, from_beginning)));
     }
     Ok(Box::new(KafkaReader::open(settings, topic, from_beginning)?))
+}
+
+/// Calls `hear` with every record of a topic that is there now.
+///
+/// # Errors
+/// When it cannot be read, and those of `hear`.
+pub fn each(settings: &Settings, topic: Topic, hear: &mut dyn FnMut(Found) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let mut reader = open(settings, topic, true)?;
+    loop {
+        match reader.next(WAIT)? {
+            Next::Record(found) => {
+                let (partition, offset) = (found.partition, found.offset);
+                hear(found).with_context(|| format!("topic {}, partition {partition}, offset {offset}", topic.name()))?;
+            }
+            Next::Idle => {}
+            Next::End => return Ok(()),
+        }
+    }
+}
+
+/// Per input topic and partition of a stage: the offset of the next record it will read; partitions of which it has read nothing may be
+/// missing.
+///
+/// # Errors
+/// When the log cannot be asked.
+pub fn committed(settings: &Settings, stage: StageLog) -> anyhow::Result<BTreeMap<(Topic, u32), u64>> {
+    let mut committed = BTreeMap::new();
+    if settings.kafka.is_embedded() {
+        let log = EmbeddedLog::open_read_only(&settings.state.folder_of_process().join("log"))?;
+        for (topic, at) in stage.inputs.iter().flat_map(|topic| (0..log.partitions()).map(move |at| (*topic, at))) {
+            committed.insert((topic, at), log.committed(&stage, topic, at)?);
+        }
+        return Ok(committed);
+    }
+    let mut config: ClientConfig = settings.kafka.properties().into_iter().collect();
+    config.set("group.id", format!("{}-{}", settings.kafka.group_prefix, stage.stage));
+    let consumer: BaseConsumer = config.create().map_err(SourceError::Configure)?;
+    for topic in stage.inputs {
+        let name = settings.topics.name(*topic);
+        let read = |source| SourceError::Read { topic: name.clone(), source };
+        let metadata = consumer.fetch_metadata(Some(&name), METADATA_TIMEOUT).map_err(read)?;
+        let mut list = TopicPartitionList::new();
+        for partition in metadata.topics().iter().flat_map(|found| found.partitions()) {
+            list.add_partition(&name, partition.id());
+        }
+        for element in consumer.committed_offsets(list, METADATA_TIMEOUT).map_err(read)?.elements() {
+            if let (Offset::Offset(next), Ok(at)) = (element.offset(), u32::try_from(element.partition())) {
+                committed.insert((*topic, at), u64::try_from(next).unwrap_or(0));
+            }
+        }
+    }
+    Ok(committed)
 }
 
 /// A Kafka topic, all partitions, `read_committed`.

@@ -105,6 +105,17 @@ impl<'a> Statement<'a> {
         self.people.iter().chain(self.accounts)
     }
 
+    /// Adds what it says, traits aside, to what is kept of its mention.
+    pub(crate) fn teach(&self, sighting: &mut Sighting) -> Learned {
+        let beside = !self.people.is_empty() && !self.accounts.is_empty();
+        Learned {
+            sighting: (!self.is_apart() || beside) && see(sighting, self.time_ms),
+            word: merge_word(&mut sighting.word, self.word_said().as_ref()),
+            assertion: merge_assertion(&mut sighting.assertion, self.assertion().as_ref()),
+            consent: merge_consent(&mut sighting.consent, self.consent_fact().as_ref()),
+        }
+    }
+
     /// The identifiers named, as they are kept.
     pub(crate) fn to_mention(&self) -> Mention {
         Mention {
@@ -114,6 +125,15 @@ impl<'a> Statement<'a> {
             apart: self.is_apart(),
         }
     }
+}
+
+/// What an event has changed of a sighting.
+pub(crate) struct Learned {
+    /// Whether it is an earlier sighting, or one of a later hour.
+    sighting: bool,
+    word: bool,
+    assertion: bool,
+    consent: bool,
 }
 
 /// What came of an event that is not void.
@@ -181,12 +201,8 @@ impl Core {
         }
         let erased_ms = sighting.erased_ms;
         let before = if new { None } else { first_seen(&sighting) };
-        let beside = !said.people.is_empty() && !said.accounts.is_empty();
-        let changed = (!said.is_apart() || beside) && see(&mut sighting, said.time_ms);
+        let Learned { sighting: changed, word, assertion, consent } = said.teach(&mut sighting);
         let seen = first_seen(&sighting) != before;
-        let word = merge_word(&mut sighting.word, said.word_said().as_ref());
-        let assertion = merge_assertion(&mut sighting.assertion, said.assertion().as_ref());
-        let consent = merge_consent(&mut sighting.consent, said.consent_fact().as_ref());
         let mut traits = Vec::new();
         for fact in said.trait_facts() {
             if node.add_mention_trait(cx.state, mention, &fact)? {

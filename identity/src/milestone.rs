@@ -168,7 +168,7 @@ impl Core {
 }
 
 /// The latest erasure of any of these people, as far as the milestone has heard.
-fn erased_of(state: &mut dyn State, actor: &ActorKey, people: &[Identifier]) -> Result<Option<i64>, StateError> {
+pub(crate) fn erased_of(state: &mut dyn State, actor: &ActorKey, people: &[Identifier]) -> Result<Option<i64>, StateError> {
     let mut latest = None;
     for identifier in people {
         let erasure: Option<Erasure> = get_message(state, actor, &keys::one(keys::ERASURE, identifier.hash()))?;

@@ -3,6 +3,7 @@
 //! Nothing is decided here. Who is one person comes from the [`clustering`](crate::cluster) that roots call, the account and the
 //! placement from the [`view`](crate::view) they make of it.
 
+mod kept;
 mod neighbourhood;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +20,7 @@ use crate::node::Node;
 use crate::settings::Rules;
 use crate::stage::LOG;
 use crate::view::View;
+pub use kept::{Kept, kept};
 use neighbourhood::Neighbourhood;
 
 /// A path to a root is no longer than the binary logarithm of a component's size.

@@ -44,4 +44,4 @@ pub use csv_row::CsvRows;
 pub use decoder::{Decoded, Decoder};
 pub use milestone::VOCABULARY as MILESTONE_KINDS;
 pub use settings::{Problem, Settings, SettingsError};
-pub use stage::{IngestStage, LOG};
+pub use stage::{IngestStage, LOG, decode_record};

@@ -58,19 +58,34 @@ fn key(event: &Event) -> Vec<u8> {
     }
 }
 
+/// Decodes a record of a raw topic as the stage does, and adds its events to `decoded`; returns which source it is of.
+///
+/// # Errors
+/// When the record as a whole is refused.
+pub fn decode_record(
+    decoder: &Decoder,
+    topic: Topic,
+    value: &[u8],
+    timestamp_ms: i64,
+    decoded: &mut Decoded,
+) -> Result<Source, Rejection> {
+    let source = match topic {
+        Topic::Sdk => Source::Sdk,
+        Topic::Utm => Source::Utm,
+        Topic::Webhook => Source::Webhook,
+        Topic::Offline => Source::Offline,
+        _ => return Err(Rejection::new(reason::KIND_UNKNOWN, "", "this topic is not a raw input of ingest")),
+    };
+    // A record without a timestamp has -1 (Kafka) or 0: no receive time is known.
+    let received_ms = (timestamp_ms > 0).then_some(timestamp_ms);
+    decoder.decode(source, value, received_ms, decoded)?;
+    Ok(source)
+}
+
 impl Stage for IngestStage {
     fn handle(&mut self, record: &Record<'_>, context: &mut Context<'_>) -> Result<(), StageError> {
-        let source = match record.topic {
-            Topic::Sdk => Source::Sdk,
-            Topic::Utm => Source::Utm,
-            Topic::Webhook => Source::Webhook,
-            Topic::Offline => Source::Offline,
-            _ => return Err(Rejection::new(reason::KIND_UNKNOWN, "", "this topic is not a raw input of ingest").into()),
-        };
-        // A record without a timestamp has -1 (Kafka) or 0: no receive time is known.
-        let received_ms = (record.timestamp_ms > 0).then_some(record.timestamp_ms);
         self.decoded.clear();
-        self.decoder.decode(source, record.value, received_ms, &mut self.decoded)?;
+        let source = decode_record(&self.decoder, record.topic, record.value, record.timestamp_ms, &mut self.decoded)?;
         self.send(source, context.outbox);
         Ok(())
     }

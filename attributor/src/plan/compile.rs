@@ -182,12 +182,7 @@ fn milestone_kinds<'s>(settings: &'s Settings, problems: &mut Problems) -> Vec<&
     kinds
 }
 
-fn kind_plans(
-    settings: &Settings,
-    kinds: &[&str],
-    horizon_ms: i64,
-    problems: &mut Problems,
-) -> BTreeMap<String, KindPlan> {
+fn kind_plans(settings: &Settings, kinds: &[&str], horizon_ms: i64, problems: &mut Problems) -> BTreeMap<String, KindPlan> {
     let mut plans = BTreeMap::new();
     for (kind, own) in &settings.milestones {
         let field = format!("milestones.{kind}");

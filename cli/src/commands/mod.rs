@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub mod audit;
 pub mod check;
 pub mod dead_letters;
 pub mod demo;
@@ -34,6 +35,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Import(args) => import::run(&args, &global),
         Command::Explain(args) => explain::run(&args, &global),
         Command::Profile(args) => profile::run(&args, &global),
+        Command::Audit(args) => audit::run(&args, &global),
         Command::DeadLetters(args) => dead_letters::run(&args, &global),
         Command::Tail(args) => tail::run(&args, &global),
     }

@@ -10,6 +10,7 @@
 )]
 
 pub mod command;
+pub mod service;
 
 use std::fs;
 use std::io::Write as _;

@@ -243,6 +243,14 @@ impl EmbeddedLog {
         self.inner.lock().ends.get(&(topic, at)).copied().unwrap_or(0)
     }
 
+    /// The offset of the next record that a stage will read of a partition of one of its inputs.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn committed(&self, stage: &StageLog, topic: Topic, at: u32) -> Result<u64, EmbeddedError> {
+        self.inner.next(&mut self.inner.lock(), stage.stage, topic, at)
+    }
+
     /// How many records of its inputs a stage has still to read.
     ///
     /// # Errors

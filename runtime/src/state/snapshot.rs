@@ -42,6 +42,13 @@ impl Committed {
     }
 }
 
+impl Committed {
+    /// Gives back the memory of what was read.
+    pub fn shrink(&mut self) {
+        self.states.values_mut().for_each(Overlay::discard);
+    }
+}
+
 impl Snapshot for Committed {
     fn partitions(&self, _: &str) -> u32 {
         self.partitions

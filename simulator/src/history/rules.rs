@@ -60,7 +60,10 @@ fn attribution(draw: &mut Draw) -> Settings {
         if draw.percent(20) {
             let names: Vec<String> = models.iter().map(|model| model.name.clone()).collect();
             let chosen = draw.percent(70).then(|| some_of(draw, &names));
-            milestones.insert(kind.to_owned(), KindSettings { models: chosen, window: draw.percent(50).then(|| window(draw, horizon_days)) });
+            milestones.insert(
+                kind.to_owned(),
+                KindSettings { models: chosen, window: draw.percent(50).then(|| window(draw, horizon_days)) },
+            );
         }
     }
     Settings {

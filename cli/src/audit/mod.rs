@@ -1,0 +1,53 @@
+//! The account of a pipeline: what came in, what became of it, and whether the credit adds up.
+//!
+//! Nothing that the pipeline has counted is believed. Every raw record is read and decoded again; what must have been refused is looked
+//! for in the dead letters, and every event in the state. Every credit update is added to the table that BI would have.
+
+mod records;
+
+use serde::Serialize;
+use tributary_proto::CreditUpdate;
+use tributary_runtime::format;
+use tributary_runtime::topic::Topic;
+
+use crate::credit_table::{CreditTable, Imbalance};
+use crate::progress::Progress;
+use crate::settings::Settings;
+use crate::source;
+
+pub use records::{Account, Place, Records, records};
+
+/// What the credit updates say.
+#[derive(Debug, Serialize)]
+pub struct Credits {
+    /// Updates.
+    pub updates: u64,
+    /// Milestones they are of.
+    pub milestones: usize,
+    /// Rows that have credit.
+    pub rows: usize,
+    /// What does not add up.
+    pub imbalances: Vec<Imbalance>,
+}
+
+/// Reads all credit updates and checks that they add up: of every milestone and model the revisions follow one another, the deltas sum to
+/// the latest rows, the weights to 1, and the values to the same under every model.
+///
+/// # Errors
+/// When the topic cannot be read or holds something else.
+pub fn credits(settings: &Settings) -> anyhow::Result<Credits> {
+    let mut table = CreditTable::default();
+    let mut progress = Progress::new("credits", None);
+    source::each(settings, Topic::Credits, &mut |found| {
+        let Some(value) = &found.value else { return Ok(()) };
+        table.add(&format::read::<CreditUpdate>(Topic::Credits, value)?);
+        progress.add(1);
+        Ok(())
+    })?;
+    Ok(Credits {
+        updates: table.updates(),
+        milestones: table.milestone_count(),
+        rows: table.rows().count(),
+        imbalances: table.imbalances(),
+    })
+}

@@ -1,0 +1,103 @@
+//! `tributary audit`: is everything accounted for?
+
+use clap::Args;
+use serde_json::json;
+
+use crate::args::Global;
+use crate::audit::{self, Account, Credits, Records};
+use crate::outcome::{NotWell, Usage};
+use crate::pipeline::Pipeline;
+use crate::table::{align_right, table};
+use crate::{logging, table};
+
+const AFTER_HELP: &str = "\
+Reads all raw records, dead letters and credit updates that are there, and the state in state.path, and believes no counter. Stop the
+senders first and wait until the service is idle; on Kafka stop the service too (its state is on the disk then), and run this where all
+partitions are. What is still under way shows as missing. Exit code 1: something is missing, surplus, or does not add up.
+
+Example:
+  tributary audit --config tributary.toml";
+
+/// The arguments of `audit`.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct AuditArgs {
+    /// Check the credit only: needs neither the raw records nor the state
+    #[arg(long)]
+    credits: bool,
+}
+
+/// Runs `audit`.
+///
+/// # Errors
+/// When something cannot be read, or is not accounted for.
+pub fn run(args: &AuditArgs, global: &Global) -> anyhow::Result<()> {
+    let settings = global.settings()?;
+    logging::start(&settings.log);
+    let pipeline = Pipeline::compile(&settings).map_err(Usage::from)?;
+    let records = if args.credits { None } else { Some(audit::records(&settings, &pipeline)?) };
+    let credits = audit::credits(&settings)?;
+    if global.json {
+        print_json(records.as_ref(), &credits)?;
+    } else {
+        if let Some(records) = &records {
+            print_records(records)?;
+        }
+        print_credits(&credits);
+    }
+    let balanced = records.is_none_or(|records| records.accounts.values().all(Account::is_balanced));
+    if balanced && credits.imbalances.is_empty() { Ok(()) } else { Err(NotWell.into()) }
+}
+
+fn print_json(records: Option<&Records>, credits: &Credits) -> anyhow::Result<()> {
+    let accounts = records.map(|records| {
+        let account = |((topic, partition), account): (&(_, u32), &Account)| {
+            let topic: &tributary_runtime::topic::Topic = topic;
+            json!({"topic": topic.name(), "partition": partition, "account": account, "balanced": account.is_balanced()})
+        };
+        records.accounts.iter().map(account).collect::<Vec<_>>()
+    });
+    let wrong = records.map(|records| &records.wrong);
+    Ok(table::print_json(&json!({"records": accounts, "wrong": wrong, "credits": credits}))?)
+}
+
+fn print_records(records: &Records) -> anyhow::Result<()> {
+    let mut rows = table(&[
+        "topic",
+        "partition",
+        "records",
+        "produced",
+        "applied",
+        "duplicate",
+        "dead",
+        "erased",
+        "dropped",
+        "waiting",
+        "missing",
+        "surplus",
+    ]);
+    for ((topic, partition), account) in &records.accounts {
+        let Account { records, produced, applied, duplicate, dead, erased, dropped, waiting, missing, surplus } = account;
+        let counts = [records, produced, applied, duplicate, dead, erased, dropped, waiting, missing, surplus];
+        let named = [topic.name().to_owned(), partition.to_string()];
+        rows.add_row(named.into_iter().chain(counts.map(u64::to_string)));
+    }
+    align_right(&mut rows, 1..);
+    table::print(&rows)?;
+    for place in &records.wrong {
+        println!("not accounted for: {} {}:{}", place.topic, place.partition, place.offset);
+    }
+    Ok(())
+}
+
+fn print_credits(credits: &Credits) {
+    let Credits { updates, milestones, rows, imbalances } = credits;
+    println!("{updates} credit updates of {milestones} milestones make {rows} rows");
+    for found in imbalances.iter().take(20) {
+        println!("{} {}: {}", found.milestone_id, found.model, found.what);
+    }
+    match imbalances.len() {
+        0 => println!("All of it adds up."),
+        count => println!("{count} things do not add up."),
+    }
+}

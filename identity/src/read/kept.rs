@@ -1,0 +1,98 @@
+//! What became of an event: whoever counts what came in and what was made of it asks for each.
+
+use tributary_proto::event::Body;
+use tributary_proto::{Event, Hash128, Message, Sighting, TraitFact};
+use tributary_runtime::state::{State, StateError, get_message};
+
+use super::{LOG, Snapshot, load};
+use crate::event::Statement;
+use crate::facts::{later_trait, trait_name};
+use crate::keys;
+use crate::mention::counts;
+use crate::milestone::erased_of;
+use crate::node::Node;
+
+/// What became of an event in identity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kept {
+    /// All that it says is known.
+    Here,
+    /// All that it says is known, and it is a touch: of this unit, under the identifier with this hash.
+    Touch {
+        /// The key of the unit.
+        unit: String,
+        /// The identifier that brought it.
+        by: [u8; 16],
+    },
+    /// An erasure of somebody it names has made it void.
+    Erased,
+    /// It is not known.
+    Missing,
+}
+
+/// What became of an event. Nothing is changed; hearing the event once more would.
+///
+/// # Errors
+/// When the state cannot be read.
+pub fn kept(snapshot: &mut dyn Snapshot, event: &Event) -> Result<Kept, StateError> {
+    let said = Statement::of(event);
+    if let Some(Body::Milestone(version)) = &event.body {
+        let state = snapshot.owner_of(LOG.stage, version.milestone_id.as_bytes())?;
+        let actor = keys::milestone(&version.milestone_id);
+        if erased_of(state, &actor, said.people)?.is_some_and(|until_ms| said.time_ms <= until_ms) {
+            return Ok(Kept::Erased);
+        }
+        let version = keys::one(keys::SIGHTING, Hash128::of(&event.encode_to_vec()));
+        return Ok(if state.get(&actor, &version)?.is_some() { Kept::Here } else { Kept::Missing });
+    }
+    if let Some(Body::Erase(_)) = &event.body {
+        for identifier in said.people {
+            if load(snapshot, identifier)?.state.erased_ms.is_none_or(|until_ms| until_ms < said.time_ms) {
+                return Ok(Kept::Missing);
+            }
+        }
+        return Ok(Kept::Here);
+    }
+    let Some(primary) = said.primary() else { return Ok(Kept::Here) };
+    let node = load(snapshot, primary)?;
+    heard(snapshot.owner_of(LOG.stage, &primary.key())?, &node, event, &said)
+}
+
+/// What became of an event at its primary identifier.
+fn heard(state: &mut dyn State, node: &Node, event: &Event, said: &Statement<'_>) -> Result<Kept, StateError> {
+    let mention = said.mention();
+    let sighting = node.sighting(state, mention)?;
+    let mut erased_ms = sighting.as_ref().and_then(|sighting| sighting.erased_ms);
+    if sighting.is_none() {
+        for identifier in said.people {
+            erased_ms = erased_ms.max(node.erased_ms(state, identifier.hash())?);
+        }
+    }
+    if erased_ms.is_some_and(|until_ms| said.time_ms <= until_ms) {
+        return Ok(Kept::Erased);
+    }
+    let known = sighting.unwrap_or_else(|| Sighting { erased_ms, ..Sighting::default() });
+    let mut again = known.clone();
+    said.teach(&mut again);
+    if again != known || !traits_are_known(state, node, said)? {
+        return Ok(Kept::Missing);
+    }
+    Ok(match (&event.body, &node.state.placement) {
+        (Some(Body::Touch(_)), _) if !counts(said.time_ms, erased_ms) => Kept::Erased,
+        (Some(Body::Touch(_)), Some(placement)) => Kept::Touch { unit: placement.unit.clone(), by: node.hash.to_bytes() },
+        (Some(Body::Touch(_)), None) => Kept::Missing,
+        _ => Kept::Here,
+    })
+}
+
+fn traits_are_known(state: &mut dyn State, node: &Node, said: &Statement<'_>) -> Result<bool, StateError> {
+    let mention = said.mention().unwrap_or_default();
+    for fact in said.trait_facts() {
+        let sub = keys::mention_trait(mention, trait_name(&fact));
+        let known: Option<TraitFact> = get_message(state, &keys::identifier(node.hash), &sub)?;
+        if known.is_none_or(|known| later_trait(&fact, &known)) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
