@@ -88,14 +88,20 @@ impl Letter {
     }
 }
 
-/// Calls `hear` with every record of the topic, in order within a partition.
+/// Calls `hear` with every record of the topic, in order within a partition. On Kafka letters name topics as they are called there; here
+/// they name them by role, as everywhere else.
 ///
 /// # Errors
 /// When the topic cannot be read or holds something else, and those of `hear`.
 pub fn visit(settings: &Settings, hear: &mut dyn FnMut(Place, DeadLetter) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    source::each(settings, Topic::DeadLetters, &mut |Found { partition, offset, value, .. }| match value {
-        Some(value) => hear(Place { partition, offset }, format::read(Topic::DeadLetters, &value)?),
-        None => Ok(()),
+    let names = Topic::ALL.map(|topic| (settings.topics.name(topic), topic.name()));
+    source::each(settings, Topic::DeadLetters, &mut |Found { partition, offset, value, .. }| {
+        let Some(value) = value else { return Ok(()) };
+        let mut letter: DeadLetter = format::read(Topic::DeadLetters, &value)?;
+        if let Some((_, role)) = names.iter().find(|(name, _)| *name == letter.topic) {
+            letter.topic = (*role).to_owned();
+        }
+        hear(Place { partition, offset }, letter)
     })
 }
 
