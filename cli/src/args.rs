@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tributary_runtime::config::{ConfigErrors, Sources, load};
 
 use crate::commands::{
-    audit, check, dead_letters, demo, explain, generate, import, profile, quality, replay, run, send, tail, topics,
+    audit, check, dead_letters, demo, explain, generate, import, profile, quality, replay, run, send, state, tail, topics,
 };
 use crate::settings::Settings;
 
@@ -111,6 +111,8 @@ pub enum Command {
     Audit(audit::AuditArgs),
     /// Show what was refused and why, or send it again
     DeadLetters(dead_letters::DeadLettersArgs),
+    /// Look at the state of this machine, check it, copy it, put it back
+    State(state::StateArgs),
     /// Print the records of a topic as JSON lines
     Tail(tail::TailArgs),
 }

@@ -22,4 +22,5 @@ pub mod rows;
 pub mod settings;
 pub mod sink;
 pub mod source;
+pub mod state;
 pub mod table;

@@ -12,6 +12,7 @@ pub mod quality;
 pub mod replay;
 pub mod run;
 pub mod send;
+pub mod state;
 pub mod tail;
 pub mod topics;
 
@@ -37,6 +38,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Profile(args) => profile::run(&args, &global),
         Command::Audit(args) => audit::run(&args, &global),
         Command::DeadLetters(args) => dead_letters::run(&args, &global),
+        Command::State(args) => state::run(&args, &global),
         Command::Tail(args) => tail::run(&args, &global),
     }
 }

@@ -157,31 +157,9 @@ pub fn tailed_table(sets: &[String]) -> CreditTable {
     let output = succeed(command);
     let mut table = CreditTable::default();
     for line in String::from_utf8(output.stdout).unwrap().lines() {
-        table.add(&update(line));
+        table.add(&serde_json::from_str(line).unwrap());
     }
     table
-}
-
-fn update(line: &str) -> tributary_proto::CreditUpdate {
-    let json: serde_json::Value = serde_json::from_str(line).unwrap();
-    let text = |name: &str| json[name].as_str().unwrap().to_owned();
-    let whole = |name: &str| json[name].as_i64().unwrap();
-    tributary_proto::CreditUpdate {
-        milestone_id: text("milestone_id"),
-        milestone_kind: text("milestone_kind"),
-        model: text("model"),
-        touch_id: text("touch_id"),
-        account_id: text("account_id"),
-        profile_id: text("profile_id"),
-        channel: text("channel"),
-        weight_nano: whole("weight_nano"),
-        value_minor: whole("value_minor"),
-        currency: text("currency"),
-        delta_weight_nano: whole("delta_weight_nano"),
-        delta_value_minor: whole("delta_value_minor"),
-        revision: json["revision"].as_u64().unwrap(),
-        ..Default::default()
-    }
 }
 
 /// Starts a broker that goes when this process goes; `None` (said loudly) where there can be none.

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, IteratorMode, Options, ReadOptions, WriteBatch,
     WriteOptions,
@@ -265,6 +266,43 @@ impl EmbeddedLog {
             }
         }
         Ok(lag)
+    }
+
+    /// Reads everything, checking the checksum of every block; tells `read` the bytes of each record. Returns how many there are.
+    ///
+    /// # Errors
+    /// When something cannot be read.
+    pub fn verify(&self, read: &mut dyn FnMut(u64)) -> Result<u64, EmbeddedError> {
+        let mut count = 0;
+        for name in FAMILIES {
+            let mut options = ReadOptions::default();
+            options.set_total_order_seek(true);
+            options.fill_cache(false);
+            for row in self.inner.db.iterator_cf_opt(self.inner.family(name)?, options, IteratorMode::Start) {
+                let (key, value) = row.map_err(|error| self.inner.error("reading", error))?;
+                count += 1;
+                read((key.len() + value.len()) as u64);
+            }
+        }
+        Ok(count)
+    }
+
+    /// Makes a copy of the log as it is now in the folder `to`, which must not exist: of hard links, where that is possible.
+    ///
+    /// # Errors
+    /// When the file system fails.
+    pub fn checkpoint(&self, to: &Path) -> Result<(), EmbeddedError> {
+        let failed = |error| self.inner.error("copying", error);
+        Checkpoint::new(&self.inner.db).map_err(failed)?.create_checkpoint(to).map_err(failed)
+    }
+
+    /// Bytes on disk.
+    pub fn size_bytes(&self) -> u64 {
+        let size = |name| {
+            let family = self.inner.family(name).ok()?;
+            self.inner.db.property_int_value_cf(family, "rocksdb.total-sst-files-size").ok()?
+        };
+        FAMILIES.into_iter().filter_map(size).sum()
     }
 
     /// The committed states of all stages, as they stand whenever they are read.

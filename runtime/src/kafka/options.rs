@@ -106,6 +106,8 @@ impl KafkaOptions {
             .set("client.id", self.member(log.stage))
             .set("group.id", self.group(log.stage))
             .set("isolation.level", "read_committed")
+            // A bit that flipped on its way or on the broker's disk stops the worker; the default would hand it out.
+            .set("check.crcs", "true")
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
             // A committed offset that is out of range stops the worker; the default would jump and lose or double records.

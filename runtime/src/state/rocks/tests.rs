@@ -1,4 +1,5 @@
 use super::*;
+use crate::state::{ACTOR_KEY_LEN, ActorKey, Base};
 
 fn at(changelog_next: u64) -> Position {
     Position { changelog_next, as_of_ms: 7 }

@@ -10,19 +10,26 @@
 //! 17 zero bytes "position"       position     version 1, next offset (8, big-endian), as of (8, big-endian)
 //! ```
 
+mod base;
+mod broken;
+mod options;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{
-    BlockBasedOptions, Cache, DB, DBCompressionType, ErrorKind, FlushOptions, IngestExternalFileOptions, LogLevel, Options,
-    ReadOptions, SliceTransform, SstFileWriter, WriteBatch, WriteBufferManager, WriteOptions,
+    Cache, DB, FlushOptions, IngestExternalFileOptions, ReadOptions, SstFileWriter, WriteBatch, WriteBufferManager,
+    WriteOptions,
 };
 
+use super::StateError;
 use super::load::Load;
-use super::{ACTOR_KEY_LEN, ActorKey, Base, StateError, prefix_end};
-use crate::exactly_once::{Position, Store};
+use crate::exactly_once::{INPUTS_KEY, Inputs, Position};
+use broken::{is_damage, is_marked, open_failed, set_aside, tell};
+use options::{database_options, table_options};
 
 /// Key of the position. Part of the stored format: do not change.
 const POSITION_KEY: &[u8] = b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0position";
@@ -32,11 +39,6 @@ const POSITION_VERSION: u8 = 1;
 /// A file that the writer removes between its being listed and opened fails an opening for reading: the files are listed anew.
 const READ_ONLY_ATTEMPTS: usize = 3;
 
-const KIB: usize = 1024;
-const BLOCK_BYTES: usize = 16 * KIB;
-/// A memtable's size; also about what has to be read again from the changelog after a crash.
-const MEMTABLE_BYTES_MAX: usize = 16 * KIB * KIB;
-const BLOOM_BITS_PER_KEY: f64 = 10.0;
 /// However little is written, a crash takes away no more than this.
 const FLUSH_AFTER: Duration = Duration::from_mins(10);
 
@@ -273,6 +275,45 @@ impl RocksStore {
         self.inner.db.flush().map_err(|error| self.inner.failed("flushing", error))
     }
 
+    /// The input offsets that the state stands for; `None` when it is empty.
+    ///
+    /// # Errors
+    /// When they cannot be read, or another version wrote them.
+    pub fn inputs(&self) -> Result<Option<Inputs>, StoreError> {
+        let Some(bytes) = self.value(INPUTS_KEY)? else { return Ok(None) };
+        Inputs::decode(&bytes).map(Some).ok_or_else(|| StoreError::Format { path: self.inner.path.clone() })
+    }
+
+    /// Reads every value, checking the checksum of every block; tells `read` the bytes of each. Returns how many there are.
+    ///
+    /// # Errors
+    /// When something cannot be read: the folder is marked, and set aside by the next [`Self::open`].
+    pub fn verify(&self, read: &mut dyn FnMut(u64)) -> Result<u64, StoreError> {
+        let mut options = ReadOptions::default();
+        options.set_total_order_seek(true);
+        options.fill_cache(false);
+        let mut rows = self.inner.db.raw_iterator_opt(options);
+        rows.seek_to_first();
+        let mut count = 0;
+        while let Some((key, value)) = rows.item() {
+            count += 1;
+            read((key.len() + value.len()) as u64);
+            rows.next();
+        }
+        rows.status().map_err(|error| self.inner.failed("reading", error))?;
+        Ok(count)
+    }
+
+    /// Makes a copy of the state as it is now in the folder `to`, which must not exist: of hard links, where that is possible.
+    ///
+    /// # Errors
+    /// When the file system fails.
+    pub fn checkpoint(&self, to: &Path) -> Result<(), StoreError> {
+        let failed = |error| self.inner.failed("copying", error);
+        self.flush()?;
+        Checkpoint::new(&self.inner.db).map_err(failed)?.create_checkpoint(to).map_err(failed)
+    }
+
     /// Bytes on disk and in write buffers, roughly.
     pub fn size_bytes(&self) -> u64 {
         let property = |name| self.inner.db.property_int_value(name).ok().flatten().unwrap_or(0);
@@ -306,8 +347,11 @@ impl Inner {
             why: error.to_string(),
         })?;
         let options = database_options(budget);
+        if is_marked(path) {
+            set_aside(path, "it was found so before")?;
+        }
         let db = match DB::open(&options, path) {
-            Err(error) if error.kind() == ErrorKind::Corruption => {
+            Err(error) if is_damage(&error) => {
                 set_aside(path, error.as_ref())?;
                 DB::open(&options, path)
             }
@@ -318,132 +362,12 @@ impl Inner {
     }
 
     fn failed(&self, operation: &'static str, error: rocksdb::Error) -> StoreError {
-        StoreError::Failed { path: self.path.clone(), operation, why: error.to_string() }
-    }
-}
-
-impl Store for RocksStore {
-    type Error = StoreError;
-
-    fn position(&self) -> Result<Option<Position>, StoreError> {
-        Self::position(self)
+        StoreError::Failed { path: self.path.clone(), operation, why: tell(&self.path, &error) }
     }
 
-    fn value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        Self::value(self, key)
+    fn unreadable(&self, error: &rocksdb::Error) -> StateError {
+        StateError::Read(tell(&self.path, error))
     }
-
-    fn write<'a>(
-        &self,
-        changes: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)>,
-        position: Position,
-    ) -> Result<(), StoreError> {
-        Self::write(self, changes, position)
-    }
-
-    fn ingest(&self, load: &mut Load, position: Position) -> Result<(), StoreError> {
-        Self::ingest(self, load, position)
-    }
-
-    fn clear(&self) -> Result<(), StoreError> {
-        Self::clear(self)
-    }
-}
-
-impl Base for RocksStore {
-    fn get(&self, actor: &ActorKey, sub: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-        let mut key = Vec::with_capacity(ACTOR_KEY_LEN + sub.len());
-        key.extend_from_slice(&actor.0);
-        key.extend_from_slice(sub);
-        self.inner.db.get(key).map_err(|error| StateError::Read(error.to_string()))
-    }
-
-    fn scan(&self, actor: &ActorKey, from: &[u8], to: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StateError> {
-        let mut start = Vec::with_capacity(ACTOR_KEY_LEN + from.len());
-        start.extend_from_slice(&actor.0);
-        start.extend_from_slice(from);
-        let end = if to.is_empty() { prefix_end(&actor.0) } else { [actor.0.as_slice(), to].concat() };
-        if !end.is_empty() && start >= end {
-            return Ok(());
-        }
-        let mut options = ReadOptions::default();
-        options.set_prefix_same_as_start(true);
-        if !end.is_empty() {
-            options.set_iterate_upper_bound(end);
-        }
-        let mut rows = self.inner.db.raw_iterator_opt(options);
-        rows.seek(&start);
-        while let Some((key, value)) = rows.item() {
-            visit(key.get(ACTOR_KEY_LEN..).unwrap_or_default(), value);
-            rows.next();
-        }
-        rows.status().map_err(|error| StateError::Read(error.to_string()))
-    }
-}
-
-fn database_options(budget: &StoreBudget) -> Options {
-    let mut options = table_options(Some(&budget.cache));
-    options.create_if_missing(true);
-    options.set_write_buffer_manager(&budget.buffers);
-    options.set_write_buffer_size(MEMTABLE_BYTES_MAX);
-    options.set_max_write_buffer_number(3);
-    options.set_memtable_prefix_bloom_ratio(0.1);
-    options.set_memtable_whole_key_filtering(true);
-    options.set_level_compaction_dynamic_level_bytes(true);
-    options.set_max_background_jobs(2);
-    options.set_max_open_files(256);
-    options.set_bytes_per_sync(1 << 20);
-    options.set_keep_log_file_num(2);
-    options.set_log_level(LogLevel::Warn);
-    options.set_stats_dump_period_sec(0);
-    options
-}
-
-/// What a table file needs to be readable by the database.
-fn table_options(cache: Option<&Cache>) -> Options {
-    let mut table = BlockBasedOptions::default();
-    table.set_block_size(BLOCK_BYTES);
-    table.set_bloom_filter(BLOOM_BITS_PER_KEY, false);
-    table.set_whole_key_filtering(true);
-    table.set_cache_index_and_filter_blocks(true);
-    table.set_cache_index_and_filter_blocks_with_high_priority(true);
-    table.set_pin_l0_filter_and_index_blocks_in_cache(true);
-    if let Some(cache) = cache {
-        table.set_block_cache(cache);
-    }
-    let mut options = Options::default();
-    options.set_block_based_table_factory(&table);
-    options.set_prefix_extractor(SliceTransform::create_fixed_prefix(ACTOR_KEY_LEN));
-    options.set_compression_type(DBCompressionType::Lz4);
-    options.set_bottommost_compression_type(DBCompressionType::Zstd);
-    options
-}
-
-fn open_failed(path: &Path, operation: &'static str, error: &rocksdb::Error) -> StoreError {
-    let why = error.to_string();
-    // RocksDB has no kind for it; the text is that of its `LockFile`.
-    if error.kind() == ErrorKind::IOError && why.contains("lock") {
-        StoreError::Locked { path: path.to_owned() }
-    } else {
-        StoreError::Failed { path: path.to_owned(), operation, why }
-    }
-}
-
-/// Moves a broken folder out of the way, next to itself, for whoever wants to look at it. An older one is removed.
-fn set_aside(path: &Path, why: &str) -> Result<(), StoreError> {
-    let mut aside = path.to_owned().into_os_string();
-    aside.push(".corrupt");
-    tracing::error!(folder = %path.display(), why, "the state folder is corrupt: set aside, restoring all of it from the changelog");
-    let failed = |error: std::io::Error| StoreError::Failed {
-        path: path.to_owned(),
-        operation: "setting the corrupt folder aside",
-        why: error.to_string(),
-    };
-    if Path::new(&aside).exists() {
-        std::fs::remove_dir_all(&aside).map_err(failed)?;
-    }
-    std::fs::rename(path, &aside).map_err(failed)?;
-    std::fs::create_dir_all(path).map_err(failed)
 }
 
 /// A panic of another holder leaves nothing half-done in what is locked here.
@@ -452,5 +376,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
-#[path = "rocks_tests.rs"]
+mod damage_tests;
+#[cfg(test)]
 mod tests;

@@ -1,0 +1,131 @@
+//! `tributary state`: what a service keeps on this machine.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use crate::args::Global;
+use crate::outcome::NotWell;
+use crate::progress::Progress;
+use crate::settings::Settings;
+use crate::state::{Backup, back_up, info, put_back, verify};
+use crate::table::{align_right, grouped, minute, table};
+use crate::{logging, table};
+
+const AFTER_HELP: &str = "\
+On Kafka the changelog topics are the true copy of the state: a backup saves the time of restoring from them. On the embedded log it is
+the only copy.
+
+Example:
+  tributary state info --config tributary.toml
+  tributary state backup /backups/tributary-monday --config tributary.toml";
+
+/// The arguments of `state`.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct StateArgs {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Show the stores, how large they are and how far they have come; the service may be running
+    #[command(after_help = "Example:\n  tributary state info --json")]
+    Info,
+    /// Read everything and check every checksum; the service may be running
+    #[command(after_help = "\
+What cannot be read is marked: on Kafka the next start sets it aside and restores it from the changelog.
+
+Example:
+  tributary state verify")]
+    Verify,
+    /// Copy the state of a stopped service, with the offsets it stands for
+    #[command(after_help = "Example:\n  tributary state backup /backups/tributary-monday")]
+    Backup {
+        /// The folder to make
+        #[arg(value_name = "FOLDER")]
+        to: PathBuf,
+    },
+    /// Put a backup back, unless it does not fit
+    #[command(after_help = "\
+Refused: other partitions, topics or consumer groups; offsets that the group has not committed; a copy that the changelog cannot bring up
+to date any more.
+
+Example:
+  tributary state restore /backups/tributary-monday")]
+    Restore {
+        /// The backup's folder
+        #[arg(value_name = "FOLDER")]
+        from: PathBuf,
+        /// Move what is there aside
+        #[arg(long)]
+        replace: bool,
+    },
+}
+
+/// Runs `state`.
+///
+/// # Errors
+/// When the state cannot be read or copied, is damaged, or does not fit.
+pub fn run(args: &StateArgs, global: &Global) -> anyhow::Result<()> {
+    let settings = global.settings()?;
+    logging::start(&settings.log);
+    match &args.action {
+        Action::Info => show_info(&settings, global.json),
+        Action::Verify => show_verify(&settings, global.json),
+        Action::Backup { to } => show_backup("copied", &back_up(&settings, to)?, global.json),
+        Action::Restore { from, replace } => show_backup("put back", &put_back(&settings, from, *replace)?, global.json),
+    }
+}
+
+fn show_info(settings: &Settings, json: bool) -> anyhow::Result<()> {
+    let found = info(settings)?;
+    if json {
+        return Ok(table::print_json(&found)?);
+    }
+    let mut rows = table(&["stage", "partition", "bytes", "changelog", "as of", "inputs"]);
+    for store in &found {
+        let number = |number: Option<u64>| number.map_or(String::new(), |number| number.to_string());
+        rows.add_row([
+            store.stage.to_owned(),
+            number(store.partition.map(u64::from)),
+            grouped(&store.bytes.to_string()),
+            number(store.changelog_next),
+            store.as_of_ms.and_then(|at| i64::try_from(at).ok()).map_or(String::new(), minute),
+            store.inputs.clone(),
+        ]);
+    }
+    align_right(&mut rows, 1..4);
+    Ok(table::print(&rows)?)
+}
+
+fn show_verify(settings: &Settings, json: bool) -> anyhow::Result<()> {
+    let mut progress = Progress::new("bytes", None);
+    let found = verify(settings, &mut |bytes| progress.add(bytes));
+    progress.finish();
+    if json {
+        table::print_json(&found)?;
+    } else {
+        let mut rows = table(&["stage", "partition", "values", "fault"]);
+        for store in &found {
+            let partition = store.partition.map_or(String::new(), |partition| partition.to_string());
+            let fault = store.fault.clone().unwrap_or_default();
+            rows.add_row([store.stage.to_owned(), partition, grouped(&store.values.to_string()), fault]);
+        }
+        align_right(&mut rows, 1..3);
+        table::print(&rows)?;
+    }
+    if found.iter().all(|store| store.fault.is_none()) { Ok(()) } else { Err(NotWell.into()) }
+}
+
+fn show_backup(verb: &str, backup: &Backup, json: bool) -> anyhow::Result<()> {
+    if json {
+        return Ok(table::print_json(backup)?);
+    }
+    match backup.embedded {
+        true => println!("{verb}: the embedded log"),
+        false => println!("{verb}: {} stores", backup.stores.len()),
+    }
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! What a service keeps on this machine: looked at, checked, copied and put back.
+
+mod backup;
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde::Serialize;
+use tributary_runtime::embedded::EmbeddedLog;
+use tributary_runtime::exactly_once::Inputs;
+use tributary_runtime::state::{RocksStore, StoreBudget, store_folder};
+
+use crate::pipeline::StageName;
+use crate::settings::Settings;
+
+pub use backup::{Backup, Refusal, back_up, put_back};
+
+/// Memory for reading, bytes.
+const READ_CACHE_BYTES: usize = 32 << 20;
+/// The stages that keep state.
+pub const KEEPERS: [StageName; 2] = [StageName::Identity, StageName::Attributor];
+
+/// A store on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StorePlace {
+    /// Its stage.
+    pub stage: &'static str,
+    /// Its partition.
+    pub partition: u32,
+    /// Its folder.
+    pub path: PathBuf,
+}
+
+/// The stores of Kafka's workers, by stage and partition.
+pub fn stores(settings: &Settings) -> Vec<StorePlace> {
+    let folder = settings.state.folder_of_process();
+    let mut found = Vec::new();
+    for stage in KEEPERS.map(|stage| stage.log().stage) {
+        let entries = fs::read_dir(folder.join(stage)).into_iter().flatten().flatten();
+        let mut partitions: Vec<u32> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+        partitions.sort_unstable();
+        found.extend(partitions.into_iter().map(|partition| {
+            let path = store_folder(&folder, stage, partition);
+            StorePlace { stage, partition, path }
+        }));
+    }
+    found
+}
+
+/// The folder of the embedded log.
+pub fn log_folder(settings: &Settings) -> PathBuf {
+    settings.state.folder_of_process().join("log")
+}
+
+/// What a store says of itself. Offsets are those of the next records.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StoreInfo {
+    /// Its stage; `all` for the embedded log.
+    pub stage: &'static str,
+    /// Its partition; `None` for the embedded log, which holds all.
+    pub partition: Option<u32>,
+    /// Bytes on disk.
+    pub bytes: u64,
+    /// Offset in the changelog; `None` for an empty store, and for the embedded log.
+    pub changelog_next: Option<u64>,
+    /// When that was written, milliseconds since 1970-01-01 UTC.
+    pub as_of_ms: Option<u64>,
+    /// The input offsets that the state stands for.
+    pub inputs: String,
+}
+
+/// What the stores of this machine say of themselves; a service may be running beside.
+///
+/// # Errors
+/// When one cannot be read.
+pub fn info(settings: &Settings) -> anyhow::Result<Vec<StoreInfo>> {
+    if settings.kafka.is_embedded() {
+        let log = EmbeddedLog::open_read_only(&log_folder(settings))?;
+        let mut lags = Vec::new();
+        for stage in StageName::ALL {
+            lags.push(format!("{} {} behind", stage.log().stage, log.lag(&stage.log())?));
+        }
+        let (bytes, inputs) = (log.size_bytes(), lags.join(", "));
+        return Ok(vec![StoreInfo { stage: "all", partition: None, bytes, changelog_next: None, as_of_ms: None, inputs }]);
+    }
+    let budget = StoreBudget::new(READ_CACHE_BYTES);
+    let mut found = Vec::new();
+    for place in stores(settings) {
+        let store = RocksStore::open_read_only(&place.path, &budget)?;
+        let position = store.position()?;
+        found.push(StoreInfo {
+            stage: place.stage,
+            partition: Some(place.partition),
+            bytes: store.size_bytes(),
+            changelog_next: position.map(|position| position.changelog_next),
+            as_of_ms: position.map(|position| position.as_of_ms),
+            inputs: store.inputs()?.unwrap_or(Inputs::default()).to_string(),
+        });
+    }
+    Ok(found)
+}
+
+/// A store that was read whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Verified {
+    /// Its stage; `all` for the embedded log.
+    pub stage: &'static str,
+    /// Its partition; `None` for the embedded log.
+    pub partition: Option<u32>,
+    /// Values read.
+    pub values: u64,
+    /// What is wrong with it.
+    pub fault: Option<String>,
+}
+
+/// Reads every value of every store, telling `read` the bytes of each.
+pub fn verify(settings: &Settings, read: &mut dyn FnMut(u64)) -> Vec<Verified> {
+    let verified = |stage, partition, result: anyhow::Result<u64>| match result {
+        Ok(values) => Verified { stage, partition, values, fault: None },
+        Err(error) => Verified { stage, partition, values: 0, fault: Some(format!("{error:#}")) },
+    };
+    if settings.kafka.is_embedded() {
+        let result = EmbeddedLog::open_read_only(&log_folder(settings)).and_then(|log| log.verify(read));
+        return vec![verified("all", None, result.map_err(Into::into))];
+    }
+    let budget = StoreBudget::new(READ_CACHE_BYTES);
+    let mut found = Vec::new();
+    for place in stores(settings) {
+        let result = RocksStore::open_read_only(&place.path, &budget).and_then(|store| store.verify(read));
+        found.push(verified(place.stage, Some(place.partition), result.map_err(Into::into)));
+    }
+    found
+}

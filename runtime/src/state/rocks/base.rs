@@ -1,0 +1,66 @@
+//! A store as the overlay and the exactly-once loop see it.
+
+use rocksdb::ReadOptions;
+
+use super::{RocksStore, StoreError};
+use crate::exactly_once::{Position, Store};
+use crate::state::{ACTOR_KEY_LEN, ActorKey, Base, Load, StateError, prefix_end};
+
+impl Store for RocksStore {
+    type Error = StoreError;
+
+    fn position(&self) -> Result<Option<Position>, StoreError> {
+        Self::position(self)
+    }
+
+    fn value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Self::value(self, key)
+    }
+
+    fn write<'a>(
+        &self,
+        changes: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)>,
+        position: Position,
+    ) -> Result<(), StoreError> {
+        Self::write(self, changes, position)
+    }
+
+    fn ingest(&self, load: &mut Load, position: Position) -> Result<(), StoreError> {
+        Self::ingest(self, load, position)
+    }
+
+    fn clear(&self) -> Result<(), StoreError> {
+        Self::clear(self)
+    }
+}
+
+impl Base for RocksStore {
+    fn get(&self, actor: &ActorKey, sub: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        let mut key = Vec::with_capacity(ACTOR_KEY_LEN + sub.len());
+        key.extend_from_slice(&actor.0);
+        key.extend_from_slice(sub);
+        self.inner.db.get(key).map_err(|error| self.inner.unreadable(&error))
+    }
+
+    fn scan(&self, actor: &ActorKey, from: &[u8], to: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StateError> {
+        let mut start = Vec::with_capacity(ACTOR_KEY_LEN + from.len());
+        start.extend_from_slice(&actor.0);
+        start.extend_from_slice(from);
+        let end = if to.is_empty() { prefix_end(&actor.0) } else { [actor.0.as_slice(), to].concat() };
+        if !end.is_empty() && start >= end {
+            return Ok(());
+        }
+        let mut options = ReadOptions::default();
+        options.set_prefix_same_as_start(true);
+        if !end.is_empty() {
+            options.set_iterate_upper_bound(end);
+        }
+        let mut rows = self.inner.db.raw_iterator_opt(options);
+        rows.seek(&start);
+        while let Some((key, value)) = rows.item() {
+            visit(key.get(ACTOR_KEY_LEN..).unwrap_or_default(), value);
+            rows.next();
+        }
+        rows.status().map_err(|error| self.inner.unreadable(&error))
+    }
+}
