@@ -6,7 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tributary_runtime::config::{ConfigErrors, Sources, load};
 
 use crate::commands::{
-    audit, check, dead_letters, demo, explain, generate, import, profile, quality, replay, run, send, state, tail, topics,
+    audit, check, dead_letters, demo, erase, explain, generate, import, profile, quality, replay, run, send, state, tail,
+    topics, unlink,
 };
 use crate::settings::Settings;
 
@@ -109,6 +110,10 @@ pub enum Command {
     Profile(profile::ProfileArgs),
     /// Account for every record, and check that the credit adds up
     Audit(audit::AuditArgs),
+    /// Make void what events say of somebody
+    Erase(erase::EraseArgs),
+    /// State that two identifiers are not one person, or not one account
+    Unlink(unlink::UnlinkArgs),
     /// Show what was refused and why, or send it again
     DeadLetters(dead_letters::DeadLettersArgs),
     /// Look at the state of this machine, check it, copy it, put it back

@@ -5,6 +5,7 @@
 
 pub mod args;
 pub mod audit;
+pub mod clock;
 pub mod commands;
 pub mod credit_table;
 pub mod dead_letters;
@@ -23,4 +24,5 @@ pub mod settings;
 pub mod sink;
 pub mod source;
 pub mod state;
+pub mod statement;
 pub mod table;

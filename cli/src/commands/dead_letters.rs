@@ -11,7 +11,7 @@ use tributary_runtime::format;
 use tributary_runtime::topic::Topic;
 
 use crate::args::Global;
-use crate::commands::send::now_ms;
+use crate::clock::now_ms;
 use crate::dead_letters::{Fate, Letter, Letters, Place, mark, raw_topic, visit};
 use crate::outcome::{NotWell, Usage};
 use crate::progress::Progress;

@@ -11,8 +11,8 @@ use tributary_runtime::config::settings::LogLevel;
 use tributary_runtime::service::Service;
 use tributary_runtime::topic::Topic;
 
-use super::send::now_ms;
 use crate::args::Global;
+use crate::clock::now_ms;
 use crate::credit_table::CreditTable;
 use crate::generate::{History, Item, Spec};
 use crate::outcome::{NotWell, Usage};

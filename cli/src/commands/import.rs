@@ -8,8 +8,8 @@ use tributary_ingest::{Decoded, Decoder};
 use tributary_proto::Source;
 use tributary_runtime::topic::Topic;
 
-use super::send::now_ms;
 use crate::args::Global;
+use crate::clock::now_ms;
 use crate::outcome::NotWell;
 use crate::progress::Progress;
 use crate::rows::{RowProblem, Rows};

@@ -4,6 +4,7 @@ pub mod audit;
 pub mod check;
 pub mod dead_letters;
 pub mod demo;
+pub mod erase;
 pub mod explain;
 pub mod generate;
 pub mod import;
@@ -15,6 +16,7 @@ pub mod send;
 pub mod state;
 pub mod tail;
 pub mod topics;
+pub mod unlink;
 
 use crate::args::{Cli, Command};
 
@@ -39,6 +41,8 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Audit(args) => audit::run(&args, &global),
         Command::DeadLetters(args) => dead_letters::run(&args, &global),
         Command::State(args) => state::run(&args, &global),
+        Command::Erase(args) => erase::run(&args, &global),
+        Command::Unlink(args) => unlink::run(&args, &global),
         Command::Tail(args) => tail::run(&args, &global),
     }
 }

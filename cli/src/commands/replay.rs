@@ -12,9 +12,10 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 use serde::Serialize;
 use tributary_runtime::topic::Topic;
 
-use super::send::{each_record, now_ms};
+use super::send::each_record;
 use super::{explain, profile};
 use crate::args::Global;
+use crate::clock::now_ms;
 use crate::outcome::Usage;
 use crate::pipeline::Pipeline;
 use crate::progress::Progress;

@@ -1,7 +1,7 @@
 //! `tributary send`: files to the raw topics.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde::Serialize;
@@ -9,6 +9,7 @@ use tributary_ingest::Decoder;
 use tributary_runtime::topic::Topic;
 
 use crate::args::Global;
+use crate::clock::now_ms;
 use crate::commands::replay::RawFiles;
 use crate::lines::Lines;
 use crate::progress::Progress;
@@ -147,10 +148,4 @@ pub(super) fn each_record(
 /// Whether the file's name ends in `.csv`.
 pub fn is_csv(file: &Path) -> bool {
     file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"))
-}
-
-/// The time of sending, which is when the records are received.
-pub(super) fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -12,16 +12,24 @@ use crate::pipeline::Pipeline;
 const FORMS: &str = "write it as kind|scope|value (as in profiles.ndjson), kind:value, kind:scope:value for kinds with a scope, or \
                      as the id p_... of a profile";
 
-/// The identifier that `asked` means. What is written as `kind|scope|value` is taken as it is; everything else is normalised as ingest
-/// normalises it.
+/// The identifier that `asked` means; of the id of a profile the one it is called after.
 ///
 /// # Errors
 /// When it means none. Never holds the value.
 pub(super) fn identifier(asked: &str, pipeline: &Pipeline, snapshot: &mut dyn Snapshot) -> Result<Identifier, ExplainError> {
-    let asked = asked.trim();
-    if let Some(hash) = asked.strip_prefix("p_") {
-        return called_after(hash, snapshot);
+    match asked.trim().strip_prefix("p_") {
+        Some(hash) => called_after(hash, snapshot),
+        None => parse_identifier(asked, pipeline),
     }
+}
+
+/// The identifier that `text` is. What is written as `kind|scope|value` is taken as it is; everything else is normalised as ingest
+/// normalises it.
+///
+/// # Errors
+/// When it is none. Never holds the value.
+pub fn parse_identifier(text: &str, pipeline: &Pipeline) -> Result<Identifier, ExplainError> {
+    let asked = text.trim();
     if let [of, scope, value] = asked.splitn(3, '|').collect::<Vec<_>>()[..] {
         check_kind(of, pipeline)?;
         return Ok(Identifier::new(of, scope, value));

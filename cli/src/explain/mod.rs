@@ -23,6 +23,7 @@ pub use answer::{
     AccountWhy, Anchor, Brought, Consent, Credit, Explanation, Former, Identified, LinkUsed, MilestoneAnswer, Owner, Profile,
     RefusedLink, StageReached, TouchRow, TraitAnswer, Version, Via,
 };
+pub use asked::parse_identifier;
 pub use milestone::explain;
 pub use open::open;
 pub use profile::profile;

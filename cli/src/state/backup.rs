@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
@@ -17,6 +16,7 @@ use tributary_runtime::state::{RocksStore, StoreBudget};
 use tributary_runtime::topic::Topic;
 
 use super::{KEEPERS, READ_CACHE_BYTES, StorePlace, log_folder, stores};
+use crate::clock::now_ms;
 use crate::engine;
 use crate::settings::Settings;
 use crate::source;
@@ -32,7 +32,7 @@ pub struct Backup {
     /// Version of this file.
     pub version: u32,
     /// When it was made, milliseconds since 1970-01-01 UTC.
-    pub made_ms: u64,
+    pub made_ms: i64,
     /// Whether it is of an embedded log.
     pub embedded: bool,
     /// Partitions of every topic.
@@ -214,12 +214,13 @@ fn check_fit(backup: &Backup, here: &Backup) -> Result<(), Refusal> {
 
 /// Refuses stores that the changelog cannot bring up to date.
 fn check_offsets(backup: &Backup, settings: &Settings) -> anyhow::Result<()> {
+    let now_ms = u64::try_from(now_ms()).unwrap_or(0);
     let retention_ms = u64::from(settings.topics.tombstone_retention_days) * 86_400_000;
     for stage in KEEPERS {
         let committed = source::committed(settings, stage.log())?;
         for store in backup.stores.iter().filter(|store| store.stage == stage.log().stage) {
             let (stage, partition) = (store.stage.clone(), store.partition);
-            if now_ms().saturating_sub(store.as_of_ms) > retention_ms {
+            if now_ms.saturating_sub(store.as_of_ms) > retention_ms {
                 return Err(Refusal::TooOld { stage, partition }.into());
             }
             let of_partition = committed.iter().filter(|((_, at), _)| *at == partition);
@@ -286,10 +287,4 @@ fn check_copy(backup: &Backup, settings: &Settings) -> anyhow::Result<()> {
         anyhow::ensure!(next == Some(expected.changelog_next), "{stage}, partition {partition}: the copy is not whole");
     }
     Ok(())
-}
-
-/// When a backup was made and how old it is: no decision about data reads it.
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

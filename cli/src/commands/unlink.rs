@@ -1,0 +1,50 @@
+//! `tributary unlink`: states that two identifiers are not one person, or not one account.
+
+use clap::Args;
+use serde_json::json;
+
+use crate::args::Global;
+use crate::outcome::Usage;
+use crate::pipeline::Pipeline;
+use crate::statement::statement;
+use crate::{logging, table};
+
+const AFTER_HELP: &str = "\
+They are never joined after this, whatever is seen; what was joined is parted, and credit given anew. A link stated at a later time takes
+it back. On the embedded log the service must be stopped meanwhile.
+
+Example:
+  tributary unlink crm_contact:003Z phone:+8613800001111";
+
+/// The arguments of `unlink`.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct UnlinkArgs {
+    /// An identifier, kind:value or kind|scope|value
+    #[arg(value_name = "IDENTIFIER")]
+    one: String,
+    /// The other
+    #[arg(value_name = "IDENTIFIER")]
+    other: String,
+    /// As of when (default: now)
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
+}
+
+/// Runs `unlink`.
+///
+/// # Errors
+/// When an identifier cannot be read or the statement not be sent.
+pub fn run(args: &UnlinkArgs, global: &Global) -> anyhow::Result<()> {
+    let settings = global.settings()?;
+    logging::start(&settings.log);
+    let pipeline = Pipeline::compile(&settings).map_err(Usage::from)?;
+    let about = [args.one.clone(), args.other.clone()];
+    let unlink = statement("unlink", &about, args.at.as_deref(), &pipeline)?;
+    unlink.send(&settings)?;
+    if global.json {
+        return Ok(table::print_json(&json!({"at_ms": unlink.event.time_ms, "sent": true}))?);
+    }
+    println!("sent: an unlink as of {}", table::minute(unlink.event.time_ms));
+    Ok(())
+}

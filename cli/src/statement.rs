@@ -1,0 +1,71 @@
+//! Statements that operators make about people: an erasure, an unlink. Each is a native record like any other.
+
+use serde_json::{Map, Value};
+use tributary_ingest::Decoded;
+use tributary_proto::{Event, Identifier, Source, kind};
+use tributary_runtime::topic::Topic;
+
+use crate::clock::now_ms;
+use crate::explain::parse_identifier;
+use crate::outcome::Usage;
+use crate::pipeline::Pipeline;
+use crate::settings::Settings;
+use crate::sink;
+
+/// A statement, ready to be sent.
+#[derive(Debug)]
+pub struct Statement {
+    record: String,
+    /// What ingest will make of it.
+    pub event: Event,
+}
+
+/// A statement of a kind about identifiers, as of a time (RFC 3339, or local in `ingest.time_zone`; now where none is given).
+///
+/// # Errors
+/// When an identifier or the time cannot be read, or the statement makes no sense. Never holds a value.
+pub fn statement(kind: &str, about: &[String], at: Option<&str>, pipeline: &Pipeline) -> anyhow::Result<Statement> {
+    let mut fields: Map<String, Value> = Map::new();
+    for text in about {
+        let identifier = parse_identifier(text, pipeline).map_err(|error| Usage(error.to_string()))?;
+        let (field, value) = field_of(&identifier);
+        match fields.entry(field).or_insert_with(|| Value::Array(Vec::new())) {
+            Value::Array(values) => values.push(value.into()),
+            other => *other = value.into(),
+        }
+    }
+    fields.insert("kind".into(), kind.into());
+    fields.insert("timestamp".into(), at.map_or_else(now, str::to_owned).into());
+    let record = Value::Object(fields).to_string();
+    let mut decoded = Decoded::default();
+    let read = pipeline.decoder().decode(Source::Offline, record.as_bytes(), Some(now_ms()), &mut decoded);
+    let rejection = read.err().or_else(|| decoded.rejections.pop());
+    if let Some(rejection) = rejection {
+        return Err(Usage(rejection.detail).into());
+    }
+    let event = decoded.events.pop().ok_or_else(|| Usage("nobody is named by that".into()))?;
+    Ok(Statement { record, event })
+}
+
+impl Statement {
+    /// Sends it to the offline topic.
+    ///
+    /// # Errors
+    /// When it cannot be delivered.
+    pub fn send(&self, settings: &Settings) -> anyhow::Result<()> {
+        let mut sink = sink::open(settings)?;
+        sink.send(Topic::Offline, &[], self.record.as_bytes(), now_ms())?;
+        Ok(sink.flush()?)
+    }
+}
+
+/// The field of the native record for an identifier, and what to write there.
+fn field_of(identifier: &Identifier) -> (String, String) {
+    let Identifier { kind: of, scope, value } = identifier;
+    let field = if of == kind::CRM_ACCOUNT { "account" } else { of };
+    (field.to_owned(), if scope.is_empty() { value.clone() } else { format!("{scope}:{value}") })
+}
+
+fn now() -> String {
+    jiff::Timestamp::now().to_string()
+}
