@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
 use tributary_runtime::embedded::EmbeddedLog;
+use tributary_runtime::kafka::Complaints;
 use tributary_runtime::stage::Output;
 use tributary_runtime::topic::Topic;
 
@@ -44,10 +46,10 @@ pub enum SinkError {
         first: String,
     },
     /// The brokers did not take everything in time.
-    #[error("the brokers did not take all records within {} s: {source}; check kafka.brokers", FLUSH_TIMEOUT.as_secs())]
+    #[error("the brokers did not take all records within {} s: {why}; check kafka.brokers and [kafka.security]", FLUSH_TIMEOUT.as_secs())]
     Flush {
         /// What the client says.
-        source: KafkaError,
+        why: String,
     },
     /// The embedded log failed.
     #[error("{0}")]
@@ -86,6 +88,7 @@ pub fn open(settings: &Settings) -> Result<Box<dyn RawSink>, SinkError> {
 struct Deliveries {
     failed: AtomicU64,
     first: Mutex<Option<String>>,
+    complaints: Complaints,
 }
 
 impl Deliveries {
@@ -100,7 +103,11 @@ impl Deliveries {
     }
 }
 
-impl ClientContext for Deliveries {}
+impl ClientContext for Deliveries {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.complaints.log(level, facility, message);
+    }
+}
 
 impl ProducerContext for Deliveries {
     type DeliveryOpaque = ();
@@ -160,7 +167,7 @@ impl RawSink for KafkaSink {
     fn flush(&mut self) -> Result<(), SinkError> {
         let flushed = self.producer.flush(FLUSH_TIMEOUT);
         self.producer.context().check()?;
-        flushed.map_err(|source| SinkError::Flush { source })
+        flushed.map_err(|error| SinkError::Flush { why: self.producer.context().complaints.explain(&error) })
     }
 }
 

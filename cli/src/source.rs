@@ -6,8 +6,10 @@ use std::time::Duration;
 use anyhow::Context;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
+use rdkafka::metadata::Metadata;
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use tributary_runtime::embedded::EmbeddedLog;
+use tributary_runtime::kafka::{Complaints, explain};
 use tributary_runtime::log::StageLog;
 use tributary_runtime::topic::Topic;
 
@@ -26,6 +28,14 @@ pub enum SourceError {
     /// The topic does not exist.
     #[error("there is no topic {0}; `tributary topics plan` shows what is missing")]
     NoTopic(String),
+    /// No broker answered.
+    #[error("no broker answered about topic {topic}: {why}; check kafka.brokers and [kafka.security]")]
+    Unreachable {
+        /// The topic's name.
+        topic: String,
+        /// What the client says.
+        why: String,
+    },
     /// Reading failed.
     #[error("topic {topic}: {source}")]
     Read {
@@ -121,11 +131,11 @@ pub fn committed(settings: &Settings, stage: StageLog) -> anyhow::Result<BTreeMa
     }
     let mut config: ClientConfig = settings.kafka.properties().into_iter().collect();
     config.set("group.id", format!("{}-{}", settings.kafka.group_prefix, stage.stage));
-    let consumer: BaseConsumer = config.create().map_err(SourceError::Configure)?;
+    let consumer = config.create_with_context(Complaints::default()).map_err(SourceError::Configure)?;
     for topic in stage.inputs {
         let name = settings.topics.name(*topic);
         let read = |source| SourceError::Read { topic: name.clone(), source };
-        let metadata = consumer.fetch_metadata(Some(&name), METADATA_TIMEOUT).map_err(read)?;
+        let metadata = ask(&consumer, &name)?;
         let mut list = TopicPartitionList::new();
         for partition in metadata.topics().iter().flat_map(|found| found.partitions()) {
             list.add_partition(&name, partition.id());
@@ -139,9 +149,16 @@ pub fn committed(settings: &Settings, stage: StageLog) -> anyhow::Result<BTreeMa
     Ok(committed)
 }
 
+fn ask(consumer: &BaseConsumer<Complaints>, topic: &str) -> Result<Metadata, SourceError> {
+    consumer.fetch_metadata(Some(topic), METADATA_TIMEOUT).map_err(|error| SourceError::Unreachable {
+        topic: topic.to_owned(),
+        why: explain(consumer, consumer.context(), &error),
+    })
+}
+
 /// A Kafka topic, all partitions, `read_committed`.
 pub struct KafkaReader {
-    consumer: BaseConsumer,
+    consumer: BaseConsumer<Complaints>,
     topic: String,
     /// Per partition: whether its end was reached.
     ended: Vec<bool>,
@@ -160,8 +177,8 @@ impl KafkaReader {
         config.set("group.id", format!("{}-tail", settings.kafka.group_prefix));
         config.set("enable.auto.commit", "false").set("isolation.level", "read_committed").set("enable.partition.eof", "true");
         config.set("allow.auto.create.topics", "false").set("auto.offset.reset", "error");
-        let consumer: BaseConsumer = config.create().map_err(SourceError::Configure)?;
-        let metadata = consumer.fetch_metadata(Some(&topic), METADATA_TIMEOUT).map_err(read)?;
+        let consumer = config.create_with_context(Complaints::default()).map_err(SourceError::Configure)?;
+        let metadata = ask(&consumer, &topic)?;
         let found = metadata.topics().first().filter(|found| found.error().is_none() && !found.partitions().is_empty());
         let partitions = found.map_or(0, |found| found.partitions().len());
         if partitions == 0 {

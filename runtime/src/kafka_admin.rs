@@ -6,10 +6,12 @@ use std::time::Duration;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
-use rdkafka::types::RDKafkaErrorCode;
+use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 
 use crate::config::kafka::KafkaSettings;
+use crate::kafka::{Complaints, explain};
 use crate::topics_plan::{FoundTopic, TopicSpec};
 
 /// Between two looks whether new topics are shown.
@@ -22,13 +24,16 @@ pub enum AdminError {
     #[error("the Kafka client cannot be configured: {0}; see [kafka] in the configuration")]
     Configure(#[source] KafkaError),
     /// No broker answered.
-    #[error("no answer from the brokers at {brokers}: {source}; check kafka.brokers and [kafka.security]")]
+    #[error("no answer from the brokers at {brokers}: {why}; check kafka.brokers and [kafka.security]")]
     Unreachable {
         /// The bootstrap brokers.
         brokers: String,
         /// What the client says.
-        source: KafkaError,
+        why: String,
     },
+    /// Topics may not even be looked at.
+    #[error("this login may not describe topic {0}: grant it Describe, Read and Write on the topics and Read on the groups")]
+    Forbidden(String),
     /// The brokers refused to describe or create topics.
     #[error("the brokers refused: {0}; check the rights of this login")]
     Refused(#[source] KafkaError),
@@ -58,6 +63,8 @@ pub enum AdminError {
 /// A connection for administration.
 pub struct KafkaAdmin {
     client: AdminClient<DefaultClientContext>,
+    /// Asked for metadata: unlike that of the other client, its log can be heard.
+    asker: BaseConsumer<Complaints>,
     brokers: String,
     timeout: Duration,
 }
@@ -79,7 +86,8 @@ impl KafkaAdmin {
     pub fn new(settings: &KafkaSettings, timeout: Duration) -> Result<Self, AdminError> {
         let config: ClientConfig = settings.properties().into_iter().collect();
         let client = config.create().map_err(AdminError::Configure)?;
-        Ok(Self { client, brokers: settings.brokers.clone(), timeout })
+        let asker = config.create_with_context(Complaints::default()).map_err(AdminError::Configure)?;
+        Ok(Self { client, asker, brokers: settings.brokers.clone(), timeout })
     }
 
     /// Asks which brokers and topics there are.
@@ -87,8 +95,7 @@ impl KafkaAdmin {
     /// # Errors
     /// When no broker answers.
     pub fn cluster(&self) -> Result<Cluster, AdminError> {
-        let unreachable = |source| AdminError::Unreachable { brokers: self.brokers.clone(), source };
-        let metadata = self.client.inner().fetch_metadata(None, self.timeout).map_err(unreachable)?;
+        let metadata = self.asker.fetch_metadata(None, self.timeout).map_err(|error| self.unreachable(&error))?;
         let count = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
         let found = metadata.topics().iter().map(|topic| {
             let replicas = topic.partitions().first().map_or(0, |partition| partition.replicas().len());
@@ -109,6 +116,7 @@ impl KafkaAdmin {
     pub async fn find(&self, names: &[String]) -> Result<BTreeMap<String, FoundTopic>, AdminError> {
         let mut found = self.cluster()?.topics;
         found.retain(|name, _| names.contains(name));
+        self.check_rights(names.iter().find(|name| !found.contains_key(*name)))?;
         let resources: Vec<_> = found.keys().map(|name| ResourceSpecifier::Topic(name)).collect();
         if resources.is_empty() {
             return Ok(found);
@@ -126,6 +134,23 @@ impl KafkaAdmin {
             topic.config = configs.remove(name).unwrap_or_default();
         }
         Ok(found)
+    }
+
+    /// A topic that is not listed may be there, and not to be seen by this login.
+    fn check_rights(&self, missing: Option<&String>) -> Result<(), AdminError> {
+        let Some(name) = missing else { return Ok(()) };
+        let asked = self.asker.fetch_metadata(Some(name), self.timeout);
+        let metadata = asked.map_err(|error| self.unreachable(&error))?;
+        let forbidden = Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+        if metadata.topics().iter().any(|topic| topic.error() == forbidden) {
+            return Err(AdminError::Forbidden(name.clone()));
+        }
+        Ok(())
+    }
+
+    fn unreachable(&self, error: &KafkaError) -> AdminError {
+        let why = explain(&self.asker, self.asker.context(), error);
+        AdminError::Unreachable { brokers: self.brokers.clone(), why }
     }
 
     /// Creates topics, and waits until the brokers show them. One that has come to exist in the meantime is left alone.

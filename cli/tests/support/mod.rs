@@ -164,11 +164,15 @@ pub fn tailed_table(sets: &[String]) -> CreditTable {
 
 /// Starts a broker that goes when this process goes; `None` (said loudly) where there can be none.
 pub fn broker() -> Option<String> {
+    broker_in(&std::env::temp_dir().join(format!("tributary-kafka-{}", std::process::id())), &[])
+}
+
+/// The same, in this folder and with further arguments of the script.
+pub fn broker_in(folder: &Path, further: &[String]) -> Option<String> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/kafka/broker");
     let pid = std::process::id().to_string();
-    let folder = std::env::temp_dir().join(format!("tributary-kafka-{pid}"));
     let arguments = ["start", "--port", "0", "--owner", &pid, "--dir"];
-    let started = Command::new(script).args(arguments).arg(&folder).stderr(Stdio::inherit()).output().unwrap();
+    let started = Command::new(script).args(arguments).arg(folder).args(further).stderr(Stdio::inherit()).output().unwrap();
     let required = std::env::var_os("TRIBUTARY_REQUIRE_KAFKA").is_some_and(|value| value == "1");
     if started.status.code() == Some(3) && !required {
         // Not through the macros: the test harness would hold it back.

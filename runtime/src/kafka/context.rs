@@ -15,7 +15,7 @@ use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, TopicPartitionList};
 
-use super::metrics;
+use super::{Complaints, metrics};
 
 /// What a rebalance asks for.
 #[derive(Debug, Clone)]
@@ -33,11 +33,19 @@ pub(super) struct ConsumerEvents {
     /// Next offset to be committed, by topic name and partition: what lag is measured from.
     done: Mutex<BTreeMap<(String, i32), u64>>,
     closing: AtomicBool,
+    /// Why connections failed.
+    pub(super) complaints: Complaints,
 }
 
 impl ConsumerEvents {
     pub(super) fn new(stage: &'static str) -> Self {
-        Self { stage, pending: Mutex::default(), done: Mutex::default(), closing: AtomicBool::new(false) }
+        Self {
+            stage,
+            pending: Mutex::default(),
+            done: Mutex::default(),
+            closing: AtomicBool::new(false),
+            complaints: Complaints::default(),
+        }
     }
 
     /// The oldest rebalance that was not done yet.
@@ -73,6 +81,7 @@ impl ConsumerEvents {
 
 impl ClientContext for ConsumerEvents {
     fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
+        self.complaints.hear(fac, message);
         log(level, fac, message);
     }
 
@@ -196,7 +205,7 @@ fn is_purge(failed: Option<&(String, KafkaError)>) -> bool {
 }
 
 /// librdkafka's log holds no records and no credentials unless `debug` is set, which is refused.
-fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
+pub(super) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
     match level {
         RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
             tracing::warn!(facility, "{message}");

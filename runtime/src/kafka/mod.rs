@@ -10,6 +10,7 @@
 //! | one transaction a batch | `commit` |
 //! | reading the changelog | `restore` |
 //! | what is decided without a client, and in which order things are done | [`crate::exactly_once`] |
+//! | why a connection cannot be made | `complaints` |
 //! | which errors are gone back from, and which stop the worker | `failure`, `recover` |
 //!
 //! What holds it together:
@@ -23,6 +24,7 @@
 //!   transactional id: the broker settles the former transaction before it answers. Then the committed offsets are read again.
 
 mod commit;
+mod complaints;
 mod context;
 mod failure;
 pub mod metrics;
@@ -32,5 +34,6 @@ mod recover;
 mod restore;
 mod session;
 
+pub use complaints::{Complaints, explain};
 pub use options::{KafkaOptions, RefusedSetting, refused_setting};
 pub use session::KafkaSession;

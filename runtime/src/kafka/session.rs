@@ -9,7 +9,9 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::producer::BaseProducer;
 use rdkafka::topic_partition_list::Offset;
+use rdkafka::types::RDKafkaRespErr;
 
+use super::complaints::explain;
 use super::context::{ConsumerEvents, ProducerEvents};
 use super::failure::{Remedy, remedy};
 use super::options::KafkaOptions;
@@ -283,10 +285,18 @@ impl Session for KafkaSession {
         let name = self.options.topics.of(topic);
         let operation = "looking up a topic";
         let wait = Duration::from_secs(OPEN_S_MAX);
-        let metadata = self.consumer()?.fetch_metadata(Some(name), wait).map_err(|error| {
-            LogError::stop(operation, format!("no broker of {} answered about topic {name}: {error}", self.options.brokers))
+        let consumer = self.consumer()?;
+        let metadata = consumer.fetch_metadata(Some(name), wait).map_err(|error| {
+            let why = explain(consumer, &consumer.context().complaints, &error);
+            LogError::stop(operation, format!("no broker of {} answered about topic {name}: {why}", self.options.brokers))
         })?;
-        let found = metadata.topics().iter().find(|found| found.name() == name && found.error().is_none());
+        let found = metadata.topics().iter().find(|found| found.name() == name);
+        if found.and_then(|found| found.error()) == Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
+            let why =
+                format!("this login may not describe topic {name}: grant it Describe and Read, and Write where it writes");
+            return Err(LogError::stop(operation, why));
+        }
+        let found = found.filter(|found| found.error().is_none());
         let count = found.map_or(0, |found| found.partitions().len());
         match u32::try_from(count) {
             Ok(count) if count > 0 => {

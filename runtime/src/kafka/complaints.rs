@@ -1,0 +1,116 @@
+//! Why a connection cannot be made, in words that say what to do.
+//!
+//! The client tells whoever asks it something that "the transport failed", and its log why. Here both are put together.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, ConsumerContext};
+use rdkafka::error::KafkaError;
+
+use super::context::log;
+
+/// Facility of the line that librdkafka logs when it gives a connection up.
+const FAILED: &str = "FAIL";
+
+/// How long a look for lines of the log takes, and how many looks there are.
+const POLL: Duration = Duration::from_millis(20);
+const POLLS_MAX: usize = 20;
+
+/// What is said of a connection, and what is to be done then; the first that fits. The texts are those of OpenSSL and librdkafka.
+const HINTS: &[(&str, &str)] = &[
+    ("certificate has expired", "the broker's certificate has expired"),
+    ("hostname mismatch", "the broker's certificate is of another host: write the name it is of into kafka.brokers"),
+    ("IP address mismatch", "the broker's certificate is of another host: write the name it is of into kafka.brokers"),
+    ("certificate verify failed", "the broker's certificate is not signed by the authority in kafka.security.ca"),
+    ("Authentication failed", "kafka.security.username or kafka.security.password is wrong"),
+    ("security.protocol", "the broker speaks another protocol here: set kafka.security.protocol"),
+    ("wrong version number", "the broker does not speak TLS here: set kafka.security.protocol"),
+    ("certificate required", "the broker asks for a certificate: set kafka.security.certificate and kafka.security.key"),
+    ("Connection refused", "nobody listens there: check kafka.brokers"),
+    ("Failed to resolve", "there is no such host: check kafka.brokers"),
+];
+
+/// Listens to the log of a client.
+#[derive(Debug, Default)]
+pub struct Complaints {
+    latest: Mutex<Option<String>>,
+}
+
+impl Complaints {
+    /// Notes a line of the client's log.
+    pub fn hear(&self, facility: &str, message: &str) {
+        if facility == FAILED {
+            // Before the host come the names of the thread and of the client, which say nothing to anybody.
+            let said = message.rsplit_once("]: ").map_or(message, |(_, said)| said);
+            *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(said.to_owned());
+        }
+    }
+
+    /// An error, with what the log said last and what to do.
+    pub fn explain(&self, error: &KafkaError) -> String {
+        let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match latest {
+            None => error.to_string(),
+            Some(said) => match hint(&said) {
+                Some(hint) => format!("{hint} ({said})"),
+                None => format!("{error} ({said})"),
+            },
+        }
+    }
+}
+
+/// An error of a consumer that nobody will use any more, with what its log said last and what to do: its log comes to who polls.
+pub fn explain<C: ConsumerContext>(consumer: &BaseConsumer<C>, complaints: &Complaints, error: &KafkaError) -> String {
+    for _ in 0..POLLS_MAX {
+        if consumer.poll(POLL).is_none() {
+            break;
+        }
+    }
+    complaints.explain(error)
+}
+
+fn hint(said: &str) -> Option<&'static str> {
+    HINTS.iter().find(|(part, _)| said.contains(part)).map(|(_, hint)| *hint)
+}
+
+impl ClientContext for Complaints {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.hear(facility, message);
+        log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "Kafka client");
+    }
+}
+
+impl ConsumerContext for Complaints {}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::types::RDKafkaErrorCode;
+
+    use super::*;
+
+    #[test]
+    fn the_last_complaint_says_what_to_do() {
+        let complaints = Complaints::default();
+        let error = KafkaError::MetadataFetch(RDKafkaErrorCode::BrokerTransportFailure);
+        assert_eq!(complaints.explain(&error), error.to_string());
+        complaints.hear("CONFWARN", "something else");
+        complaints.hear(
+            "FAIL",
+            "[thrd:ssl://kafka:9093/bootstrap]: ssl://kafka:9093/bootstrap: SSL handshake failed: certificate verify failed",
+        );
+        let said = complaints.explain(&error);
+        assert!(
+            said.starts_with("the broker's certificate is not signed by") && said.contains("ssl://kafka:9093/bootstrap"),
+            "{said}"
+        );
+        complaints.hear("FAIL", "kafka:9093: Disconnected");
+        assert_eq!(complaints.explain(&error), format!("{error} (kafka:9093: Disconnected)"));
+    }
+}
