@@ -194,7 +194,7 @@ fn reasons_tell_what_was_folded_spread_and_multiplied() {
 #[test]
 fn half_a_life_is_half_the_credit_and_far_milestones_do_not_underflow() {
     let raws = days(&[("a", 0, "x"), ("b", 30, "x")]);
-    let settings = Settings { window: Window::LookbackDays(36_500), ..Settings::default() };
+    let settings = Settings { horizon_days: 36_500, window: Window::LookbackDays(36_500), ..Settings::default() };
     for day in [30, 36_500] {
         let won = milestone("closed_won", "1", day * DAY_MS, 0);
         let decay = weights(&settings, "time_decay", &raws, &won, &[]);
@@ -237,6 +237,9 @@ fn both_ends_of_the_window_are_in_it_and_a_life_cycle_begins_after_the_deal_befo
     assert_eq!(ids(&settings, &[]), ["in", "end"]);
     let settings = Settings { window: Window::Lifecycle, ..Settings::default() };
     assert_eq!(ids(&settings, &[]), ["out", "in", "end"]);
+    assert_eq!(ids(&settings, &[milestone("closed_won", "0", 2 * DAY_MS, 0)]), ["end"]);
+    let settings = Settings { horizon_days: 2, ..settings };
+    assert_eq!(ids(&settings, &[]), ["in", "end"], "a life cycle reaches no further back than the horizon");
     assert_eq!(ids(&settings, &[milestone("closed_won", "0", 2 * DAY_MS, 0)]), ["end"]);
 }
 

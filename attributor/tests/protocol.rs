@@ -237,6 +237,8 @@ fn revoked_consent_takes_a_persons_touches_out() {
 #[test]
 fn erased_touches_leave_the_state_and_their_credit_goes_to_the_others() {
     let (mut world, since) = deal(3);
+    world.drain();
+    assert!(world.holds(b"bert1"));
     world.identity.erase("bert", 0, DAY_MS);
     assert_eq!(reason_of_change(&mut world, since), Reason::Erased);
     assert_eq!(linear(&world.table()).iter().map(|(touch, _)| *touch).collect::<Vec<_>>(), ["anna1", "anna2", "bert2"]);

@@ -13,7 +13,7 @@ use tributary_attributor::stage::AttributorStage;
 use tributary_proto::attributor_message::Body;
 use tributary_proto::*;
 use tributary_runtime::stage::{Context, Outbox, Record, Share as Part, Stage};
-use tributary_runtime::state::{EmptyBase, Overlay};
+use tributary_runtime::state::{ActorKey, Base, Overlay, StateError};
 use tributary_runtime::topic::Topic;
 
 /// A row of the credit table with everything it says, less revision and reason.
@@ -21,9 +21,22 @@ pub type Row = CreditUpdate;
 /// (milestone, model, touch).
 pub type RowKey = (String, String, String);
 
+/// A store that holds nothing, and yet is to be told of every change.
+struct NewStore;
+
+impl Base for NewStore {
+    fn get(&self, _: &ActorKey, _: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        Ok(None)
+    }
+
+    fn scan(&self, _: &ActorKey, _: &[u8], _: &[u8], _: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StateError> {
+        Ok(())
+    }
+}
+
 pub struct Partition {
     stage: AttributorStage,
-    state: Overlay<EmptyBase>,
+    state: Overlay<NewStore>,
     outbox: Outbox,
 }
 
@@ -50,7 +63,7 @@ impl World {
         let plan = Arc::new(Plan::compile(&settings).unwrap());
         let partition = |partition| Partition {
             stage: AttributorStage::new(Arc::clone(&plan), Part { partition, partitions }),
-            state: Overlay::new(EmptyBase),
+            state: Overlay::new(NewStore),
             outbox: Outbox::default(),
         };
         Self {
