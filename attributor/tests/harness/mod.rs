@@ -60,7 +60,14 @@ pub struct World {
 
 impl World {
     pub fn new(settings: Settings, partitions: u32, seed: u64) -> Self {
-        let plan = Arc::new(Plan::compile(&settings).unwrap());
+        Self::resting(settings, partitions, seed, None)
+    }
+
+    /// With units that rest after what costs more than this.
+    pub fn resting(settings: Settings, partitions: u32, seed: u64, rest_after: Option<u64>) -> Self {
+        let mut plan = Plan::compile(&settings).unwrap();
+        plan.rest_after = rest_after.unwrap_or(plan.rest_after);
+        let plan = Arc::new(plan);
         let partition = |partition| Partition {
             stage: AttributorStage::new(Arc::clone(&plan), Part { partition, partitions }),
             state: Overlay::new(NewStore),
@@ -120,6 +127,18 @@ impl World {
             return false;
         }
         let lane = waiting[self.below(waiting.len())];
+        self.deliver(lane);
+        true
+    }
+
+    /// Delivers one record to a partition: of identity, or of the attributor.
+    pub fn step_of(&mut self, partition: u32, of_identity: bool) {
+        let waits = |lane: &&Lane| (lane.0, lane.2) == (of_identity, partition) && !self.lanes[*lane].is_empty();
+        let lane = *self.lanes.keys().find(waits).unwrap();
+        self.deliver(lane);
+    }
+
+    fn deliver(&mut self, lane: Lane) {
         let (key, value) = self.lanes.get_mut(&lane).unwrap().pop_front().unwrap();
         assert!(value.len() <= 256 * 1024, "a message of {} bytes", value.len());
         let partition = &mut self.partitions[lane.2 as usize];
@@ -128,7 +147,6 @@ impl World {
         let mut context = Context { state: &mut partition.state, outbox: &mut partition.outbox };
         partition.stage.handle(&record, &mut context).unwrap();
         self.collect(lane.2);
-        true
     }
 
     pub fn end_batch(&mut self, at: u32) {
