@@ -1,8 +1,10 @@
 //! The journey to a milestone: which touches count, in which order, and which of them brought about a stage.
 
+mod course;
+
 use std::cmp::Ordering;
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::ops::Range;
 
 use tributary_proto::{Hash128, Milestone};
 
@@ -11,6 +13,8 @@ use tributary_runtime::planted::planted;
 use crate::moments;
 use crate::plan::{LEAD_STAGE, Plan};
 use crate::wire::{Malformed, TouchView};
+
+pub use course::Course;
 
 /// Bytes of an encoded `StoredTouch`'s `mention`: a tag and a `fixed64`.
 const MENTION_BYTES: usize = 9;
@@ -66,7 +70,7 @@ pub struct Folded {
     pub duplicates: usize,
     /// The same session as the touch before.
     pub sessions: usize,
-    /// Beyond the plan's `max_journey`.
+    /// Beyond the plan's `max_journey`, whatever they are.
     pub overlong: usize,
 }
 
@@ -108,40 +112,38 @@ pub struct Journey<'t> {
 }
 
 impl<'t> Journey<'t> {
-    /// The journey to `of` among `sorted`: the consented touches of the unit, sorted by [`Touchpoint::order`]. `live` are the
-    /// milestones of the unit that are not withdrawn, `of` included.
-    pub fn build(sorted: &'t [Touchpoint<'t>], of: &Milestone, live: &[&Milestone], plan: &Plan) -> Self {
-        Self::trace(sorted, of, live, plan, &mut |_, _| {})
+    /// The journey to `of` among the touches of its unit. `live` are the milestones of the unit that are not withdrawn, `of` included.
+    ///
+    /// Looks at no more touches than the journey is to have, and at those a model singles out.
+    pub fn build(course: &Course<'t>, of: &Milestone, live: &[&Milestone], plan: &Plan) -> Self {
+        Self::find(course, of, live, plan, None)
     }
 
     /// The same, and tells `hear` of every touch in the window that has no place of its own.
-    pub fn trace(
-        sorted: &'t [Touchpoint<'t>],
-        of: &Milestone,
-        live: &[&Milestone],
-        plan: &Plan,
-        hear: &mut Hear<'_, 't>,
-    ) -> Self {
+    pub fn trace(course: &Course<'t>, of: &Milestone, live: &[&Milestone], plan: &Plan, hear: &mut Hear<'_, 't>) -> Self {
+        Self::find(course, of, live, plan, Some(hear))
+    }
+
+    fn find(course: &Course<'t>, of: &Milestone, live: &[&Milestone], plan: &Plan, hear: Option<&mut Hear<'_, 't>>) -> Self {
         let from_ms = plan.window(&of.kind).start_ms(of, live);
         let from_ms = from_ms.saturating_add(i64::from(planted("window_begins_late")));
-        let from = sorted.partition_point(|touch| touch.view.time_ms < from_ms);
         let until_ms = of.time_ms.saturating_sub(i64::from(planted("window_ends_before_the_milestone")));
-        let to = sorted.partition_point(|touch| touch.view.time_ms <= until_ms);
-        let window = sorted.get(from..to).unwrap_or_default();
+        let search = Search { course, window: course.window(from_ms, until_ms), gap_ms: plan.session_gap_ms };
 
-        let mut folded = Folded::default();
-        let mut note = |touch, fold| {
-            folded.count(fold);
-            hear(touch, fold);
-        };
-        let single = without_duplicates(window, &mut note);
-        let touches = without_sessions(single, plan.session_gap_ms, &mut note);
-        let last_until = |moment: i64| touches.partition_point(|touch| touch.view.time_ms <= moment).checked_sub(1);
-        let stages = plan.stages.iter().map(|kind| moments::of_stage(kind, of, live).and_then(last_until)).collect();
+        let last_until = |moment: i64| search.last(course.end(moment), |_| true);
+        let stages: Vec<Option<usize>> =
+            plan.stages.iter().map(|kind| moments::of_stage(kind, of, live).and_then(last_until)).collect();
         let close = if moments::is_closing(&of.kind) { last_until(of.time_ms) } else { None };
-        let mut journey = Self { touches, milestone_time_ms: of.time_ms, folded, stages, close };
-        journey.shorten(plan.max_journey, hear);
-        journey
+        let singled = stages.iter().copied().chain([close]).flatten();
+        let (positions, folded) = search.positions(singled, plan.max_journey, hear);
+        let place = |position: Option<usize>| positions.binary_search(&position?).ok();
+        Self {
+            stages: stages.into_iter().map(place).collect(),
+            close: place(close),
+            touches: positions.iter().filter_map(|at| course.get(*at)).collect(),
+            milestone_time_ms: of.time_ms,
+            folded,
+        }
     }
 
     /// The touch that brought about the stage at this position of the plan's stages.
@@ -168,83 +170,79 @@ impl<'t> Journey<'t> {
     pub fn last_non_direct(&self) -> Option<usize> {
         self.touches.iter().rposition(|touch| touch.view.channel != DIRECT)
     }
-
-    /// Of a journey longer than `max`, keeps the first touch, those that a model singles out, and the newest.
-    fn shorten(&mut self, max: usize, hear: &mut Hear<'_, 't>) {
-        let count = self.touches.len();
-        if count <= max {
-            return;
-        }
-        let singled = self.stages.iter().copied().chain([
-            self.close,
-            Some(0).filter(|_| !planted("long_journey_loses_its_first")),
-            self.first_identified(),
-            self.last_non_direct(),
-        ]);
-        let mut kept: BTreeSet<usize> = singled.flatten().collect();
-        for at in (0..count).rev() {
-            if kept.len() >= max {
-                break;
-            }
-            kept.insert(at);
-        }
-        let place = |old: Option<usize>| old.map(|old| kept.range(..old).count());
-        self.stages = self.stages.iter().map(|stage| place(*stage)).collect();
-        self.close = place(self.close);
-        let mut at = 0..;
-        self.touches.retain(|touch| {
-            let keep = at.next().is_some_and(|at| kept.contains(&at));
-            if !keep {
-                self.folded.count(Fold::Overlong);
-                hear(touch, Fold::Overlong);
-            }
-            keep
-        });
-    }
 }
 
 /// The channel of visits that nothing brought about.
 pub const DIRECT: &str = "direct";
 
-/// Of the touches of one event the smallest: in sorted order, the first.
-fn without_duplicates<'t>(window: &'t [Touchpoint<'t>], note: &mut Hear<'_, 't>) -> Vec<&'t Touchpoint<'t>> {
-    let mut hashes: Vec<Hash128> = window.iter().map(|touch| touch.event_hash).collect();
-    hashes.sort_unstable();
-    hashes.dedup();
-    if hashes.len() == window.len() || planted("same_event_counts_twice") {
-        return window.iter().collect();
-    }
-    let mut seen: BTreeMap<Hash128, &'t Touchpoint<'t>> = BTreeMap::new();
-    let first = |touch: &&'t Touchpoint<'t>| match seen.entry(touch.event_hash) {
-        Entry::Vacant(place) => {
-            place.insert(touch);
-            true
-        }
-        Entry::Occupied(first) => {
-            note(touch, Fold::Duplicate(first.get()));
-            false
-        }
-    };
-    window.iter().filter(first).collect()
+/// The search for the touches of a window that have a place of their own.
+struct Search<'a, 't> {
+    course: &'a Course<'t>,
+    window: Range<usize>,
+    gap_ms: i64,
 }
 
-/// Of consecutive touches of one profile in one session the first. A gap of 0 makes no sessions. Touches of the account itself, which
-/// have no profile, form sessions among themselves.
-fn without_sessions<'t>(touches: Vec<&'t Touchpoint<'t>>, gap_ms: i64, note: &mut Hear<'_, 't>) -> Vec<&'t Touchpoint<'t>> {
-    if gap_ms == 0 {
-        return touches;
+impl<'t> Search<'_, 't> {
+    fn fold(&self, at: usize) -> Option<Fold<'t>> {
+        self.course.fold(at, self.window.start, self.gap_ms)
     }
-    let mut latest: BTreeMap<&str, &'t Touchpoint<'t>> = BTreeMap::new();
-    let mut kept = touches;
-    kept.retain(|touch| {
-        let Some(previous) = latest.insert(touch.profile, touch) else { return true };
-        let gap_ms = gap_ms - i64::from(planted("session_gap_exclusive"));
-        let goes_on =
-            touch.view.time_ms.saturating_sub(previous.view.time_ms) <= gap_ms && previous.session() == touch.session();
-        if goes_on {
-            note(touch, Fold::Session(previous));
+
+    fn is(&self, at: usize, what: impl Fn(&TouchView<'_>) -> bool) -> bool {
+        self.course.get(at).is_some_and(|touch| what(&touch.view)) && self.fold(at).is_none()
+    }
+
+    /// The last such touch before position `end`.
+    fn last(&self, end: usize, what: impl Fn(&TouchView<'_>) -> bool) -> Option<usize> {
+        (self.window.start..end.min(self.window.end)).rev().find(|at| self.is(*at, &what))
+    }
+
+    /// The positions of the journey's touches: all, or of more than `max` the first, those that a model singles out, and the newest.
+    fn positions(
+        &self,
+        singled: impl Iterator<Item = usize>,
+        max: usize,
+        hear: Option<&mut Hear<'_, 't>>,
+    ) -> (Vec<usize>, Folded) {
+        let mut folded = Folded::default();
+        let mut newest = Vec::new();
+        for at in self.window.clone().rev() {
+            match self.fold(at) {
+                None if newest.len() == max => {
+                    newest.push(at);
+                    break;
+                }
+                None => newest.push(at),
+                Some(fold) => folded.count(fold),
+            }
         }
-        !goes_on
-    });
-    kept
+        let overlong = newest.len() > max;
+        let kept = if overlong { self.shortened(singled, &newest, max) } else { newest.iter().rev().copied().collect() };
+        if overlong {
+            folded.overlong = self.window.len() - kept.len() - folded.duplicates - folded.sessions;
+        }
+        if let Some(hear) = hear {
+            for at in self.window.clone() {
+                let overlong = || kept.binary_search(&at).err().map(|_| Fold::Overlong);
+                if let (Some(touch), Some(fold)) = (self.course.get(at), self.fold(at).or_else(overlong)) {
+                    hear(touch, fold);
+                }
+            }
+        }
+        (kept, folded)
+    }
+
+    fn shortened(&self, singled: impl Iterator<Item = usize>, newest: &[usize], max: usize) -> Vec<usize> {
+        let first = Some(self.window.start).filter(|_| !planted("long_journey_loses_its_first"));
+        let first_identified = self.window.clone().find(|at| self.is(*at, |touch| touch.identified));
+        let last_non_direct = self.last(self.window.end, |touch| touch.channel != DIRECT);
+        let mut kept: BTreeSet<usize> =
+            singled.chain([first, first_identified, last_non_direct].into_iter().flatten()).collect();
+        for at in newest {
+            if kept.len() >= max {
+                break;
+            }
+            kept.insert(*at);
+        }
+        kept.into_iter().collect()
+    }
 }

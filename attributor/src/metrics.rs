@@ -28,6 +28,13 @@ pub static JOURNEYS_BEYOND_HORIZON: Metric = counter(
     "Journeys computed to milestones that lie further back than the horizon: touches of theirs may be gone.",
 );
 
+/// Milestones whose computation was put off.
+pub static JOURNEYS_PUT_OFF: Metric = counter(
+    "tributary_journeys_put_off_total",
+    "",
+    "Milestones that wait to be computed because their unit rests: a large unit takes no more than its share of the time.",
+);
+
 /// Touches of computed journeys.
 pub static JOURNEY_TOUCHES: Metric = Metric {
     name: "tributary_journey_touches",
@@ -90,11 +97,12 @@ pub static DESIRED: Metric = counter(
 );
 
 /// Every metric of this crate.
-pub static ALL: [&Metric; 14] = [
+pub static ALL: [&Metric; 15] = [
     &CREDIT_UPDATES,
     &LEDGER_IMBALANCE,
     &JOURNEYS,
     &JOURNEYS_BEYOND_HORIZON,
+    &JOURNEYS_PUT_OFF,
     &JOURNEY_TOUCHES,
     &JOURNEY_FOLDED,
     &TOUCHES_STORED,

@@ -93,6 +93,8 @@ pub struct Plan {
     pub step_ms: i64,
     /// Most bytes of a message between actors: what is larger travels in parts. No setting; a test may make it small.
     pub message_bytes_max: usize,
+    /// A unit whose milestones cost more than this to compute, in records handled, rests afterwards. No setting; a test may make it small.
+    pub rest_after: u64,
     /// Milestone kinds that a model looks at, `lead` first.
     pub stages: Vec<String>,
     window: WindowMs,

@@ -222,10 +222,10 @@ pub fn milestone(state: &mut dyn State, unit: &str, milestone_id: &str, plan: &P
     let (mut local, mut outbox, mut dirty) = (VecDeque::new(), Outbox::default(), BTreeMap::new());
     let share = Share { partition: 0, partitions: 1 };
     let mut post = Post { share, local: &mut local, outbox: &mut outbox };
-    let mut unit = Unit { actor, plan, state, post: &mut post, dirty: &mut dirty };
+    let mut unit = Unit { actor, key: unit.as_bytes(), plan, state, post: &mut post, dirty: &mut dirty };
 
     let residents = unit.residents()?;
-    let tracked = unit.tracked(&residents)?;
+    let tracked = unit.tracked()?;
     let Some(one) = tracked.iter().find(|one| one.milestone.milestone_id == milestone_id) else { return Ok(None) };
     let mut stored = Vec::new();
     for (owner, resident) in residents.iter().enumerate() {

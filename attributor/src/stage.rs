@@ -28,38 +28,46 @@ pub struct AttributorStage {
     share: Share,
     local: VecDeque<(Vec<u8>, Body)>,
     dirty: BTreeMap<ActorKey, Dirty>,
+    /// The units whose rest may be over, and what each has still to wait.
+    wakes: Vec<(Vec<u8>, u64)>,
+    /// The records of the batch, but for those.
+    handled: u64,
 }
 
 impl AttributorStage {
     /// The attributor of the partition that `share` names.
     pub fn new(plan: Arc<Plan>, share: Share) -> Self {
-        Self { plan, share, local: VecDeque::new(), dirty: BTreeMap::new() }
+        Self { plan, share, local: VecDeque::new(), dirty: BTreeMap::new(), wakes: Vec::new(), handled: 0 }
     }
 
     fn dispatch(&mut self, key: &[u8], body: Body, context: &mut Context<'_>) -> Result<(), StageError> {
         match body {
             Body::Desired(desired) => self.ledger(key, context).desired(desired),
-            Body::Arrive(arrive) => self.with_unit(unit::keys::actor(key), context, |unit| unit.arrive(arrive)),
-            Body::Move(message) => self.with_unit(unit::keys::actor(key), context, |unit| unit.leave(key, &message)),
-            Body::HandOver(message) => self.with_unit(unit::keys::actor(key), context, |unit| unit.hand_over(message)),
+            Body::Arrive(arrive) => self.with_unit(key, context, |unit| unit.arrive(arrive)),
+            Body::Move(message) => self.with_unit(key, context, |unit| unit.leave(&message)),
+            Body::HandOver(message) => self.with_unit(key, context, |unit| unit.hand_over(message)),
+            Body::Wake(wake) => {
+                self.wakes.push((key.to_vec(), wake.wait));
+                Ok(())
+            }
             Body::Item(item) => {
                 let encoded = AttributorMessage { body: Some(Body::Item(item)) }.encode_to_vec();
                 let item = ItemView::parse(&encoded).ok().flatten().ok_or_else(malformed)?;
-                self.with_unit(unit::keys::actor(key), context, |unit| unit.item(&item))
+                self.with_unit(key, context, |unit| unit.item(&item))
             }
         }
     }
 
     fn with_unit<E>(
         &mut self,
-        actor: ActorKey,
+        key: &[u8],
         context: &mut Context<'_>,
         work: impl FnOnce(&mut Unit<'_, '_>) -> Result<(), E>,
     ) -> Result<(), E> {
         let Context { state, outbox } = context;
         let state: &mut dyn State = *state;
         let mut post = Post { share: self.share, local: &mut self.local, outbox };
-        work(&mut Unit { actor, plan: &self.plan, state, post: &mut post, dirty: &mut self.dirty })
+        work(&mut Unit { actor: unit::keys::actor(key), key, plan: &self.plan, state, post: &mut post, dirty: &mut self.dirty })
     }
 
     fn ledger<'a>(&self, key: &'a [u8], context: &'a mut Context<'_>) -> Ledger<'a> {
@@ -81,20 +89,29 @@ impl AttributorStage {
 
 impl Stage for AttributorStage {
     fn handle(&mut self, record: &Record<'_>, context: &mut Context<'_>) -> Result<(), StageError> {
+        let wakes = self.wakes.len();
         match ItemView::parse(record.value).map_err(|_| malformed())? {
-            Some(item) => self.with_unit(unit::keys::actor(record.key), context, |unit| unit.item(&item))?,
+            Some(item) => self.with_unit(record.key, context, |unit| unit.item(&item))?,
             None => {
                 let message = AttributorMessage::decode(record.value).map_err(|_| malformed())?;
                 self.dispatch(record.key, message.body.ok_or_else(malformed)?, context)?;
             }
         }
+        self.handled += u64::from(self.wakes.len() == wakes);
         Ok(self.deliver(context)?)
     }
 
     fn end_batch(&mut self, context: &mut Context<'_>) -> Result<(), StateError> {
-        for (actor, dirty) in std::mem::take(&mut self.dirty) {
+        for mut dirty in std::mem::take(&mut self.dirty).into_values() {
             context.outbox.caused_at(dirty.received_ms);
-            self.with_unit(actor, context, |unit| unit.recompute(dirty))?;
+            let key = std::mem::take(&mut dirty.key);
+            self.with_unit(&key, context, |unit| unit.recompute(dirty))?;
+            self.deliver(context)?;
+        }
+        let (wakes, handled) = (std::mem::take(&mut self.wakes), std::mem::take(&mut self.handled));
+        for (key, wait) in &wakes {
+            let wait = unit::still_to_wait(*wait, handled, wakes.len() as u64);
+            self.with_unit(key, context, |unit| unit.wake(wait))?;
             self.deliver(context)?;
         }
         Ok(())
@@ -103,5 +120,7 @@ impl Stage for AttributorStage {
     fn discard_batch(&mut self) {
         self.local.clear();
         self.dirty.clear();
+        self.wakes.clear();
+        self.handled = 0;
     }
 }

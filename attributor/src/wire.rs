@@ -165,7 +165,7 @@ impl<'a> ItemView<'a> {
         while let Some((tag, value)) = next_field(&mut rest)? {
             match tag {
                 1 => item = Some(value.bytes()?),
-                2..=5 => item = None,
+                2..=6 => item = None,
                 _ => {}
             }
         }

@@ -5,7 +5,13 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use tributary_attributor::{credit, journey::Journey, journey::Touchpoint, plan::Plan, settings::Settings, wire::TouchView};
+use tributary_attributor::{
+    credit,
+    journey::{Course, Journey, Touchpoint},
+    plan::Plan,
+    settings::Settings,
+    wire::TouchView,
+};
 use tributary_proto::{Message, Milestone, StoredTouch, Touch, WHOLE_NANO};
 
 const EVENTS: &str = include_str!("../../cli/tests/golden/zhang/decoded.ndjson");
@@ -66,7 +72,7 @@ fn the_ten_models_give_the_golden_credit_table() {
     for of in &milestones {
         let models: Vec<&str> = plan.models_of(&of.kind).map(|model| model.name.as_str()).collect();
         let mut sums = vec![(0, 0); models.len()];
-        for row in credit::rows(&Journey::build(&sorted, of, &live, &plan), of, &plan) {
+        for row in credit::rows(&Journey::build(&Course::of(&sorted), of, &live, &plan), of, &plan) {
             let touch = TouchView::parse(&row.touch).unwrap();
             for share in &row.shares {
                 let model = share.model as usize;

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "test code")]
 
 use proptest::prelude::*;
-use tributary_attributor::journey::{Journey, Touchpoint};
+use tributary_attributor::journey::{Course, Journey, Touchpoint};
 use tributary_attributor::plan::Plan;
 use tributary_attributor::settings::{AnchorSettings, ModelSettings, MultiplierSettings, Settings, Window};
 use tributary_attributor::{credit, wire::TouchView};
@@ -81,7 +81,7 @@ fn weights(settings: &Settings, name: &str, raws: &[Raw], of: &Milestone, others
     let points = sorted(raws);
     let live: Vec<&Milestone> = others.iter().chain([of]).collect();
     let position = plan.models_of(&of.kind).position(|model| model.name == name).unwrap();
-    let rows = credit::rows(&Journey::build(&points, of, &live, &plan), of, &plan);
+    let rows = credit::rows(&Journey::build(&Course::of(&points), of, &live, &plan), of, &plan);
     rows.iter()
         .filter_map(|row| {
             let share = row.shares.iter().find(|share| share.model as usize == position)?;
@@ -160,7 +160,7 @@ fn reasons(settings: &Settings, name: &str, raws: &[Raw], of: &Milestone, others
     let plan = Plan::compile(settings).unwrap();
     let points = sorted(raws);
     let live: Vec<&Milestone> = others.iter().chain([of]).collect();
-    let journey = Journey::build(&points, of, &live, &plan);
+    let journey = Journey::build(&Course::of(&points), of, &live, &plan);
     let model = plan.models_of(&of.kind).find(|model| model.name == name).unwrap();
     let basis = |at| model.basis(&journey, at);
     (0..journey.touches.len()).map(basis).map(|basis| (basis.anchors, basis.words)).collect()
@@ -194,7 +194,7 @@ fn reasons_tell_what_was_folded_spread_and_multiplied() {
 #[test]
 fn half_a_life_is_half_the_credit_and_far_milestones_do_not_underflow() {
     let raws = days(&[("a", 0, "x"), ("b", 30, "x")]);
-    let settings = Settings { window: Window::LookbackDays(36_500), ..Settings::default() };
+    let settings = Settings { horizon_days: 36_500, window: Window::LookbackDays(36_500), ..Settings::default() };
     for day in [30, 36_500] {
         let won = milestone("closed_won", "1", day * DAY_MS, 0);
         let decay = weights(&settings, "time_decay", &raws, &won, &[]);
@@ -237,6 +237,9 @@ fn both_ends_of_the_window_are_in_it_and_a_life_cycle_begins_after_the_deal_befo
     assert_eq!(ids(&settings, &[]), ["in", "end"]);
     let settings = Settings { window: Window::Lifecycle, ..Settings::default() };
     assert_eq!(ids(&settings, &[]), ["out", "in", "end"]);
+    assert_eq!(ids(&settings, &[milestone("closed_won", "0", 2 * DAY_MS, 0)]), ["end"]);
+    let settings = Settings { horizon_days: 2, ..settings };
+    assert_eq!(ids(&settings, &[]), ["in", "end"], "a life cycle reaches no further back than the horizon");
     assert_eq!(ids(&settings, &[milestone("closed_won", "0", 2 * DAY_MS, 0)]), ["end"]);
 }
 
@@ -310,7 +313,7 @@ proptest! {
         let of = milestone("closed_won", "1", minute * MINUTE_MS, 0);
         let plan = Plan::compile(&Settings::default()).unwrap();
         let points = sorted(&raws);
-        let journey = Journey::build(&points, &of, &[&of], &plan);
+        let journey = Journey::build(&Course::of(&points), &of, &[&of], &plan);
         let ids: Vec<String> = journey.touches.iter().map(|touch| touch.view.event_id.to_owned()).collect();
         prop_assert_eq!(ids, naive_journey(&raws, &of, 540));
     }
@@ -331,7 +334,7 @@ proptest! {
             stages.iter().map(|(kind, object, minute)| milestone(kinds[*kind], &object.to_string(), minute * MINUTE_MS, 0)).collect();
         let live: Vec<&Milestone> = others.iter().chain([&of]).collect();
         let points = sorted(&raws);
-        let rows = credit::rows(&Journey::build(&points, &of, &live, &plan), &of, &plan);
+        let rows = credit::rows(&Journey::build(&Course::of(&points), &of, &live, &plan), &of, &plan);
         for (position, model) in plan.models_of("closed_won").enumerate() {
             let shares: Vec<_> = rows.iter().flat_map(|row| &row.shares).filter(|share| share.model as usize == position).collect();
             prop_assert_eq!(shares.iter().map(|share| share.weight_nano).sum::<u64>(), WHOLE_NANO, "{}", &model.name);

@@ -127,10 +127,11 @@ proptest! {
         acts in prop::collection::vec(act(), 1..90),
         partitions in prop_oneof![Just(1u32), Just(2), Just(3), Just(8)],
         lifecycle in prop::bool::weighted(0.3),
+        rest_after in prop::option::of(0u64..40),
         seed in any::<u64>(),
     ) {
         let window = if lifecycle { Window::Lifecycle } else { Window::LookbackDays(1) };
-        let mut world = World::new(settings(window), partitions, seed);
+        let mut world = World::resting(settings(window), partitions, seed, rest_after);
         for name in 0..5 {
             world.identity.place(&format!("x{name}"), &format!("p:x{name}"), &format!("p_{name}"), "", false);
         }
@@ -237,6 +238,8 @@ fn revoked_consent_takes_a_persons_touches_out() {
 #[test]
 fn erased_touches_leave_the_state_and_their_credit_goes_to_the_others() {
     let (mut world, since) = deal(3);
+    world.drain();
+    assert!(world.holds(b"bert1"));
     world.identity.erase("bert", 0, DAY_MS);
     assert_eq!(reason_of_change(&mut world, since), Reason::Erased);
     assert_eq!(linear(&world.table()).iter().map(|(touch, _)| *touch).collect::<Vec<_>>(), ["anna1", "anna2", "bert2"]);
@@ -280,6 +283,29 @@ fn a_new_profile_is_said_again_without_a_difference() {
     let merged: Vec<_> = world.updates[since..].iter().filter(|update| update.model == "linear").collect();
     assert_eq!(merged.len(), 2);
     assert!(merged.iter().all(|update| update.profile_id == "p_older" && update.delta_weight_nano == 0));
+}
+
+#[test]
+fn a_unit_that_has_cost_much_rests_and_catches_up() {
+    let mut world = World::resting(Settings::default(), 1, 7, Some(0));
+    world.identity.place("anna", UNIT, "p_anna", "", false);
+    world.identity.touch("anna", touch("first", DAY_MS, "email"));
+    world.identity.milestone("anna", milestone("closed_won", "6", 10 * DAY_MS, 1_000));
+    world.take_identity();
+    while world.step() {}
+    world.end_batch(0);
+    assert_eq!(linear(&world.table()), [("first", 1_000)], "computed at once: it has cost nothing yet");
+
+    // The wake-up call waits behind more records than the unit has cost, and only then is what came in between computed.
+    world.identity.touch("anna", touch("late", 2 * DAY_MS, "events"));
+    world.take_identity();
+    world.step_of(0, true);
+    world.end_batch(0);
+    assert_eq!(world.counts[&("tributary_journeys_put_off_total", "")], 1);
+    assert_eq!(linear(&world.table()), [("first", 1_000)]);
+    assert_eq!(linear(&world.settled()), [("first", 500), ("late", 500)]);
+    assert_eq!(world.table(), naive(&world));
+    assert_eq!(world.updates.last().unwrap().reason(), Reason::LateTouch);
 }
 
 #[test]

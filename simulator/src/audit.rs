@@ -31,10 +31,25 @@ pub fn audit(world: &World, sent: &Sent, verdict: &Verdict) -> Result<u64, Strin
             }
         }
     }
-    check(&outputs, verdict)?;
     drop(cluster);
+    nothing_is_put_off(world)?;
+    check(&outputs, verdict)?;
     stores_are_what_the_changelogs_say(world)?;
     touches_are_there(&stored_touches(world)?, &outputs, verdict)
+}
+
+/// No unit rests once all has drained.
+fn nothing_is_put_off(world: &World) -> Result<(), String> {
+    for (_, partition, store) in world.stores().into_iter().filter(|(log, ..)| log.stage == tributary_attributor::LOG.stage) {
+        let rests = |key: &Vec<u8>| {
+            let sub = key.get(ACTOR_KEY_LEN..).unwrap_or_default();
+            key.first() == Some(&keys::TAG) && (sub == keys::RESTING || sub.first() == Some(&keys::DUE))
+        };
+        if store.content().values.keys().any(rests) {
+            return Err(format!("a unit of attributor {partition} still rests"));
+        }
+    }
+    Ok(())
 }
 
 /// The ids of the touches that units hold.

@@ -24,17 +24,24 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Compiles settings. What is sent in parts is cut below `part_bytes_max`, where that is given.
+    /// Compiles settings. What is sent in parts is cut below `part_bytes_max`, where that is given, and units rest after what costs more than
+    /// `rest_after`.
     ///
     /// # Errors
     /// What is wrong with them.
-    pub fn compile(ingest: &IngestSettings, rules: &oracle::Rules, part_bytes_max: Option<usize>) -> Result<Self, String> {
+    pub fn compile(
+        ingest: &IngestSettings,
+        rules: &oracle::Rules,
+        part_bytes_max: Option<usize>,
+        rest_after: Option<u64>,
+    ) -> Result<Self, String> {
         let mut identity = rules.identity.compile().map_err(|errors| format!("{errors:?}"))?;
         let mut plan = Plan::compile(&rules.attribution).map_err(|error| error.to_string())?;
         if let Some(bytes_max) = part_bytes_max {
             identity.part_bytes_max = bytes_max;
             plan.message_bytes_max = bytes_max;
         }
+        plan.rest_after = rest_after.unwrap_or(plan.rest_after);
         Ok(Self { decoder: decoder(ingest)?, rules: Arc::new(identity), plan: Arc::new(plan) })
     }
 

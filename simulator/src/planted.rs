@@ -62,6 +62,7 @@ bugs! {
     "lifecycle_without_end" "a life cycle reaches back beyond the horizon",
     "horizon_without_window" "touches are dropped that a milestone within the horizon may see",
     "seen_touches_dropped" "touches are dropped though a milestone that is known sees them",
+    "put_off_and_forgotten" "what a resting unit puts off is never computed",
     "session_gap_exclusive" "a touch at the end of the session's gap begins a new session",
     "same_event_counts_twice" "an event that two people brought counts twice",
     "long_journey_loses_its_first" "a long journey does not keep its first touch",

@@ -98,7 +98,8 @@ fn attempt(case: &Case, trace: bool) -> Result<Report, String> {
     }
     let mut draw = Draw::new(case.seed, 1);
     let part_bytes_max = draw.percent(50).then(|| draw.between(200, 2_000));
-    let pipeline = Pipeline::compile(&history.ingest, &history.rules, part_bytes_max)?;
+    let rest_after = draw.percent(40).then(|| draw.below(30) as u64);
+    let pipeline = Pipeline::compile(&history.ingest, &history.rules, part_bytes_max, rest_after)?;
     let outcomes = history.outcomes(pipeline.decoder());
     let faults = Faults::of(case.seed, &case.without, case.faults_max);
     let (cluster, partitions) = cluster(&mut draw);

@@ -36,7 +36,7 @@ fn the_oracle_and_the_stages_agree_on_quiet_histories() {
     let mut failed = 0;
     for seed in 0..300 {
         let history = History::of(seed);
-        let pipeline = Pipeline::compile(&history.ingest, &history.rules, None).unwrap();
+        let pipeline = Pipeline::compile(&history.ingest, &history.rules, None, None).unwrap();
         let events: Vec<_> = history.outcomes(pipeline.decoder()).into_iter().flat_map(|outcome| outcome.events).collect();
         let verdict = judge(&events, &history.rules);
         let outputs = run(&history, &pipeline, 1 + seed as u32 % 4, 1 + seed as usize % 40);

@@ -7,7 +7,7 @@ use tributary_runtime::state::{ActorKey, StateError};
 
 use super::{Explained, Portion, Stage, Standing, UnitTouch};
 use crate::credit;
-use crate::journey::{Fold, Journey, Touchpoint};
+use crate::journey::{Course, Fold, Journey, Touchpoint};
 use crate::models::Basis;
 use crate::moments;
 use crate::plan::{Plan, PlannedModel};
@@ -45,7 +45,7 @@ impl UnitJourney<'_> {
 
         let mut standings: Vec<Standing> = all.iter().map(|owned| outside(owned, start_ms, of.time_ms)).collect();
         let mut folds: Vec<(Option<usize>, Option<Standing>)> = Vec::new();
-        let journey = Journey::trace(&sorted, of, &live, plan, &mut |touch, fold| {
+        let journey = Journey::trace(&Course::of(&sorted), of, &live, plan, &mut |touch, fold| {
             let standing = match fold {
                 Fold::Duplicate(first) => place(first).map(Standing::Duplicate),
                 Fold::Session(before) => place(before).map(Standing::Session),
@@ -57,11 +57,10 @@ impl UnitJourney<'_> {
         let in_all = |position: usize| journey.touches.get(position).and_then(|touch| place(touch));
         let touches = all.iter().zip(standings).map(|(owned, standing)| self.unit_touch(owned, standing));
         let newest_ms = all.last().map(|(touch, _)| touch.view.time_ms);
-        let anchor = self.residents.get(self.one.anchor);
         Ok(Explained {
             milestone: of.clone(),
             stamp: self.one.stamp,
-            account_id: anchor.map_or_else(String::new, |anchor| anchor.placement.account_id.clone()),
+            account_id: self.one.anchor.account_id.clone(),
             window_start_ms: start_ms,
             beyond_horizon: of.time_ms < newest_ms.map_or(i64::MIN, |newest_ms| plan.horizon_ms(newest_ms)),
             touches: touches.collect::<Result<_, _>>()?,

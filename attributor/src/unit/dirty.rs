@@ -50,6 +50,8 @@ pub struct StageChange {
 /// What a batch changed in a unit.
 #[derive(Debug, Default)]
 pub struct Dirty {
+    /// The unit's key.
+    pub key: Vec<u8>,
     /// Touches that came.
     pub late: Span,
     /// Touches that were handed over, to or from here.
@@ -65,6 +67,11 @@ pub struct Dirty {
 }
 
 impl Dirty {
+    /// Nothing yet, of the unit with this key.
+    pub fn of(key: &[u8]) -> Self {
+        Self { key: key.to_vec(), ..Self::default() }
+    }
+
     /// The milestone itself has changed.
     pub fn milestone(&mut self, milestone_id: &str, reason: Reason) {
         let known = self.milestones.entry(milestone_id.to_owned()).or_insert(reason);
@@ -106,7 +113,7 @@ impl Dirty {
 }
 
 /// Of several causes the one that says most.
-fn weightier(a: Reason, b: Reason) -> Reason {
+pub(super) fn weightier(a: Reason, b: Reason) -> Reason {
     const ORDER: [Reason; 5] = [Reason::Erased, Reason::Withdrawn, Reason::Amended, Reason::Identity, Reason::LateTouch];
     let rank = |reason: Reason| ORDER.iter().position(|known| *known == reason).unwrap_or(ORDER.len());
     if rank(a) <= rank(b) { a } else { b }

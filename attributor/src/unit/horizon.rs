@@ -8,6 +8,8 @@
 //! So the journey to a milestone is whole, in any order of events, as long as the milestone is no older than the newest touch of anybody in
 //! its unit by more than the horizon. To one beyond it the journey has the touches that are there: all that the unit had when the
 //! milestone became known; what comes to the unit later may have been dropped before.
+//!
+//! Each touch is looked at once for this: an [`Extent`] says from which time on touches have not been, and moves by whole steps.
 
 use tributary_proto::{Extent, ResidentState, StoredTrack};
 use tributary_runtime::planted::planted;

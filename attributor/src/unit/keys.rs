@@ -6,6 +6,8 @@
 //! | `t`, identifier (16), time (8), content (16) | `StoredTouch` |
 //! | `m`, identifier (16), milestone (16) | `StoredTrack` |
 //! | `s` | `UnitSummary` |
+//! | `w` | the byte 1, while the unit rests |
+//! | `d`, milestone (16) | `DueState` |
 //!
 //! Identifier and milestone are the xxh3-128 of their keys, content is the xxh3-128 of the value: a touch is written without being
 //! looked up, whether it is there already or not. Time is big-endian with the sign bit flipped, so that byte order is time order.
@@ -28,6 +30,11 @@ pub const TRACK: u8 = b'm';
 /// The key of the unit's summary.
 pub const SUMMARY: [u8; 1] = [b's'];
 
+/// The key that is there while the unit rests.
+pub const RESTING: [u8; 1] = [b'w'];
+/// Begins the key of a milestone that was put off.
+pub const DUE: u8 = b'd';
+
 /// The actor of the unit with this key.
 pub fn actor(key: &[u8]) -> ActorKey {
     ActorKey::new(TAG, Hash128::of(key))
@@ -46,6 +53,11 @@ pub fn track(identifier: &IdentifierHash, milestone_id: &str) -> [u8; 33] {
     key[1..17].copy_from_slice(identifier);
     key[17..].copy_from_slice(&Hash128::of(milestone_id.as_bytes()).to_bytes());
     key
+}
+
+/// The key of a milestone that was put off.
+pub fn due(milestone_id: &str) -> [u8; 17] {
+    of_identifier(DUE, &Hash128::of(milestone_id.as_bytes()).to_bytes())
 }
 
 /// Where the touches of an identifier at `time_ms` and later begin.

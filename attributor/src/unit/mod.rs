@@ -16,6 +16,7 @@ mod horizon;
 pub mod keys;
 mod moves;
 mod recompute;
+mod rest;
 
 use tributary_proto::{Arrive, Extent, Item, Message, Milestone, Reason, ResidentState, StoredTouch, StoredTrack, UnitSummary};
 use tributary_proto::{attributor_message::Body, item};
@@ -31,10 +32,13 @@ use crate::wire::{ItemBody, ItemView, Malformed, ResidentView, TouchView};
 pub use dirty::{Dirty, Span};
 use keys::IdentifierHash;
 pub(crate) use recompute::{Resident, Tracked};
+pub use rest::REST_AFTER;
+pub(crate) use rest::still_to_wait;
 
 /// A unit at work: its keys, and what it may touch.
 pub struct Unit<'a, 'p> {
     pub(crate) actor: ActorKey,
+    pub(crate) key: &'a [u8],
     pub(crate) plan: &'a Plan,
     pub(crate) state: &'a mut dyn State,
     pub(crate) post: &'a mut Post<'p>,
@@ -58,7 +62,7 @@ pub(crate) fn corrupt(actor: &ActorKey, sub: &[u8]) -> StateError {
 
 impl Unit<'_, '_> {
     fn dirty(&mut self) -> &mut Dirty {
-        let dirty = self.dirty.entry(self.actor).or_default();
+        let dirty = self.dirty.entry(self.actor).or_insert_with(|| Dirty::of(self.key));
         dirty.received_ms = dirty.received_ms.max(self.post.outbox.cause());
         dirty
     }

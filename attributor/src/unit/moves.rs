@@ -15,11 +15,11 @@ use crate::wire::TouchView;
 const ENVELOPE_BYTES: usize = 128;
 
 impl Unit<'_, '_> {
-    /// An identifier leaves: hands over what it brought, and leaves a forwarding mark. `own_key` is this unit's key.
+    /// An identifier leaves: hands over what it brought, and leaves a forwarding mark.
     ///
     /// # Errors
     /// [`StageError::Rejected`] when the message cannot be read.
-    pub fn leave(&mut self, own_key: &[u8], message: &Move) -> Result<(), StageError> {
+    pub fn leave(&mut self, message: &Move) -> Result<(), StageError> {
         let hash: IdentifierHash = message.identifier_hash.as_slice().try_into().map_err(|_| malformed())?;
         if message.to.is_empty() {
             return Err(malformed().into());
@@ -28,7 +28,7 @@ impl Unit<'_, '_> {
         let known: ResidentState = state::get_message(self.state, &self.actor, &sub)?.unwrap_or_default();
         let newer_here = known.placement.as_ref().is_some_and(|placement| placement.epoch >= message.epoch);
         let left_later = !known.moved_to.is_empty() && known.moved_epoch >= message.epoch;
-        if newer_here || left_later || message.to.as_bytes() == own_key {
+        if newer_here || left_later || message.to.as_bytes() == self.key {
             return Ok(());
         }
         self.hand_over_all(&hash, known.placement.is_some(), message)?;

@@ -14,7 +14,7 @@ use tributary_runtime::state::{self, StateError};
 use super::keys::{self, IdentifierHash};
 use super::{Dirty, Unit, corrupt};
 use crate::credit;
-use crate::journey::{Journey, Touchpoint};
+use crate::journey::{Course, Journey, Touchpoint};
 use crate::metrics;
 
 /// An identifier that lives in the unit.
@@ -27,16 +27,19 @@ pub(crate) struct Resident {
 
 /// A milestone with the resident that anchors it.
 pub(crate) struct Tracked {
-    pub anchor: usize,
+    /// Who anchors it.
+    pub by: IdentifierHash,
+    /// Where that one is placed.
+    pub anchor: Placement,
     pub stamp: u64,
     pub milestone: Milestone,
 }
 
 /// What is to be computed.
-struct Task<'m> {
-    tracked: &'m Tracked,
+pub(super) struct Task<'m> {
+    pub tracked: &'m Tracked,
     start_ms: i64,
-    reason: Reason,
+    pub reason: Reason,
 }
 
 /// Stored touches of several residents, copied out of the state in one piece.
@@ -48,7 +51,7 @@ struct Stored {
 }
 
 impl Unit<'_, '_> {
-    /// Computes what `dirty` calls for.
+    /// Computes what `dirty` calls for, or puts it off while the unit rests.
     ///
     /// # Errors
     /// When the state is at fault.
@@ -56,23 +59,42 @@ impl Unit<'_, '_> {
         if self.state.get(&self.actor, &keys::SUMMARY)?.is_none() {
             return Ok(());
         }
-        let residents = self.residents()?;
-        let tracked = self.tracked(&residents)?;
-        let live: Vec<&Milestone> = tracked
-            .iter()
-            .map(|one| &one.milestone)
-            .filter(|milestone| !milestone.withdrawn || planted("withdrawn_is_a_stage"))
-            .collect();
-        self.add_residents(&mut dirty, &residents, &tracked)?;
+        let tracked = self.tracked()?;
+        self.add_residents(&mut dirty, &tracked)?;
+        let live = live(&tracked);
+        let tasks = self.tasks(&tracked, &live, |milestone, start_ms| dirty.reason(milestone, start_ms));
+        if self.is_resting()? {
+            return self.put_off(&tasks, dirty.received_ms);
+        }
+        let cost = self.compute_all(&tasks, &live)?;
+        self.rest_after(cost);
+        Ok(())
+    }
 
+    /// What is to be computed, given why a milestone with a window from this time on should be.
+    pub(super) fn tasks<'m>(
+        &self,
+        tracked: &'m [Tracked],
+        live: &[&Milestone],
+        reason: impl Fn(&Milestone, i64) -> Option<Reason>,
+    ) -> Vec<Task<'m>> {
         let mut tasks = Vec::new();
-        for one in &tracked {
-            let start_ms = self.plan.window(&one.milestone.kind).start_ms(&one.milestone, &live);
-            if let Some(reason) = dirty.reason(&one.milestone, start_ms) {
+        for one in tracked {
+            let start_ms = self.plan.window(&one.milestone.kind).start_ms(&one.milestone, live);
+            if let Some(reason) = reason(&one.milestone, start_ms) {
                 tasks.push(Task { tracked: one, start_ms, reason });
             }
         }
-        let stored = self.load(&tasks, &residents)?;
+        tasks
+    }
+
+    /// Computes milestones and tells their ledgers; returns what that cost, in records handled.
+    pub(super) fn compute_all(&mut self, tasks: &[Task<'_>], live: &[&Milestone]) -> Result<u64, StateError> {
+        if tasks.is_empty() {
+            return Ok(0);
+        }
+        let residents = self.residents()?;
+        let stored = self.load(tasks, &residents)?;
         let mut touches = Vec::with_capacity(stored.places.len());
         for (place, owner) in &stored.places {
             let (Some(raw), Some(resident)) = (stored.bytes.get(place.clone()), residents.get(*owner)) else { continue };
@@ -85,16 +107,19 @@ impl Unit<'_, '_> {
         } else {
             touches.sort_unstable_by(Touchpoint::order);
         }
+        self.count_beyond_horizon(tasks, &residents);
+        let course = Course::of(&touches);
+        let shares: u64 = tasks.iter().map(|task| self.compute(task, &course, live)).sum();
+        Ok(touches.len() as u64 / 2 + shares / 2)
+    }
+
+    fn count_beyond_horizon(&mut self, tasks: &[Task<'_>], residents: &[Resident]) {
         let newest_ms = residents.iter().filter_map(|resident| resident.extent).map(|extent| extent.newest_ms).max();
         let horizon_ms = newest_ms.map_or(i64::MIN, |newest_ms| self.plan.horizon_ms(newest_ms));
         let beyond = tasks.iter().filter(|task| task.tracked.milestone.time_ms < horizon_ms).count();
-        self.post.outbox.observe(&metrics::JOURNEYS_BEYOND_HORIZON, "", beyond as u64);
-        for task in &tasks {
-            if let Some(anchor) = residents.get(task.tracked.anchor) {
-                self.compute(task, &anchor.placement, &touches, &live);
-            }
+        if beyond > 0 {
+            self.post.outbox.observe(&metrics::JOURNEYS_BEYOND_HORIZON, "", beyond as u64);
         }
-        Ok(())
     }
 
     /// The identifiers that live here, by hash.
@@ -111,30 +136,41 @@ impl Unit<'_, '_> {
     }
 
     /// The milestones anchored by residents. Where a milestone is on its way from one to another, the newer stamp counts.
-    pub(crate) fn tracked(&mut self, residents: &[Resident]) -> Result<Vec<Tracked>, StateError> {
+    pub(crate) fn tracked(&mut self) -> Result<Vec<Tracked>, StateError> {
         let mut newest: BTreeMap<String, Tracked> = BTreeMap::new();
         for (sub, track) in state::scan_messages::<StoredTrack>(self.state, &self.actor, &[keys::TRACK])? {
-            let hash = keys::identifier(&sub).ok_or_else(|| corrupt(&self.actor, &sub))?;
-            let Ok(anchor) = residents.binary_search_by_key(&hash, |resident| resident.hash) else { continue };
+            let by = keys::identifier(&sub).ok_or_else(|| corrupt(&self.actor, &sub))?;
             let Some(milestone) = track.milestone else { continue };
-            if newest.get(&track.milestone_id).is_none_or(|known| known.stamp < track.stamp) {
-                newest.insert(track.milestone_id, Tracked { anchor, stamp: track.stamp, milestone });
+            if newest.get(&track.milestone_id).is_some_and(|known| known.stamp >= track.stamp) {
+                continue;
+            }
+            if let Some(anchor) = self.placement_of(&by)? {
+                newest.insert(track.milestone_id, Tracked { by, anchor, stamp: track.stamp, milestone });
             }
         }
         Ok(newest.into_values().collect())
     }
 
+    /// Where an identifier is placed that lives here.
+    fn placement_of(&mut self, hash: &IdentifierHash) -> Result<Option<Placement>, StateError> {
+        let sub = keys::of_identifier(keys::RESIDENT, hash);
+        let known: Option<ResidentState> = state::get_message(self.state, &self.actor, &sub)?;
+        Ok(known.and_then(|known| known.placement))
+    }
+
     /// What follows from residents that came or changed: the milestones they anchor, and those in reach of their touches.
-    fn add_residents(&mut self, dirty: &mut Dirty, residents: &[Resident], tracked: &[Tracked]) -> Result<(), StateError> {
+    fn add_residents(&mut self, dirty: &mut Dirty, tracked: &[Tracked]) -> Result<(), StateError> {
         let times = tracked.iter().map(|one| one.milestone.time_ms);
         let (Some(earliest_ms), Some(latest_ms)) = (times.clone().min(), times.max()) else { return Ok(()) };
         for hash in std::mem::take(&mut dirty.residents) {
-            let Ok(position) = residents.binary_search_by_key(&hash, |resident| resident.hash) else { continue };
+            if self.placement_of(&hash)?.is_none() {
+                continue;
+            }
             let span = self.span_of(&hash, self.plan.reach_ms(earliest_ms), latest_ms)?;
             if !planted("newcomers_touches_ignored") {
                 dirty.moved.join(span);
             }
-            for one in tracked.iter().filter(|one| one.anchor == position) {
+            for one in tracked.iter().filter(|one| one.by == hash) {
                 dirty.milestone(&one.milestone.milestone_id, Reason::Identity);
                 if self.plan.is_stage(&one.milestone.kind) {
                     dirty.stage(None, Some(&one.milestone), Reason::Identity);
@@ -165,13 +201,13 @@ impl Unit<'_, '_> {
         Ok(stored)
     }
 
-    /// Computes one milestone and tells its ledger.
-    fn compute(&mut self, task: &Task<'_>, anchor: &Placement, touches: &[Touchpoint<'_>], live: &[&Milestone]) {
-        let of = &task.tracked.milestone;
+    /// Computes one milestone and tells its ledger; returns how many shares it gave.
+    fn compute(&mut self, task: &Task<'_>, course: &Course<'_>, live: &[&Milestone]) -> u64 {
+        let (of, anchor) = (&task.tracked.milestone, &task.tracked.anchor);
         let rows = if of.withdrawn {
             Vec::new()
         } else {
-            let journey = Journey::build(touches, of, live, self.plan);
+            let journey = Journey::build(course, of, live, self.plan);
             let outbox = &mut *self.post.outbox;
             outbox.observe(&metrics::JOURNEYS, "", 1);
             outbox.observe(&metrics::JOURNEY_TOUCHES, "", journey.touches.len() as u64);
@@ -198,11 +234,19 @@ impl Unit<'_, '_> {
             models: models.map(|model| ModelRef { model: model.name.clone(), version: model.version.clone() }).collect(),
             ..Desired::default()
         };
+        let shares = rows.iter().map(|row| row.shares.len() as u64).sum();
         let key = of.milestone_id.as_bytes();
         for part in in_parts(header, rows, self.plan.message_bytes_max) {
             self.post.send(key.to_vec(), Body::Desired(part));
         }
+        shares
     }
+}
+
+/// The milestones that are not withdrawn.
+pub(super) fn live(tracked: &[Tracked]) -> Vec<&Milestone> {
+    let all = tracked.iter().map(|one| &one.milestone);
+    all.filter(|milestone| !milestone.withdrawn || planted("withdrawn_is_a_stage")).collect()
 }
 
 /// Rows in as many messages as their size asks for, at least one; each carries the header.

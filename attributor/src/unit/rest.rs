@@ -1,0 +1,117 @@
+//! A large unit takes no more than its share of the time.
+//!
+//! What a unit costs grows with its touches and its milestones, and every batch may change it. So a unit that has cost much rests: what has
+//! to be computed is noted, and done at once when the partition has handled as many records as the unit has cost. The unit sends itself a
+//! `Wake` by way of the log: it comes behind whoever is waiting there, and comes again after a crash. Where nobody waits, a unit rests
+//! for no longer than one turn of the log.
+
+use std::collections::BTreeMap;
+
+use tributary_proto::{AttributorMessage, DueState, Reason, Wake, attributor_message::Body};
+use tributary_runtime::planted::planted;
+use tributary_runtime::state::{self, StateError};
+use tributary_runtime::topic::Topic;
+
+use super::dirty::weightier;
+use super::recompute::{Task, live};
+use super::{Unit, keys};
+use crate::metrics;
+
+/// What a computation may cost, in records handled, without the unit having to rest: some milliseconds.
+pub const REST_AFTER: u64 = 1_000;
+/// Records of a batch that is so small that nobody can be waiting behind it.
+const QUIET: u64 = 100;
+
+/// What a unit still has to wait after a batch of `handled` records, of which the `resting` units of the partition each count their part.
+pub(crate) fn still_to_wait(wait: u64, handled: u64, resting: u64) -> u64 {
+    let served = match handled {
+        0 => wait,
+        1..QUIET => wait / 4 + QUIET,
+        _ => handled / resting.max(1),
+    };
+    wait.saturating_sub(served)
+}
+
+impl Unit<'_, '_> {
+    pub(super) fn is_resting(&mut self) -> Result<bool, StateError> {
+        Ok(self.state.get(&self.actor, &keys::RESTING)?.is_some())
+    }
+
+    /// Notes what has to be computed later.
+    pub(super) fn put_off(&mut self, tasks: &[Task<'_>], received_ms: i64) -> Result<(), StateError> {
+        for task in tasks {
+            let milestone_id = &task.tracked.milestone.milestone_id;
+            let sub = keys::due(milestone_id);
+            let known: Option<DueState> = state::get_message(self.state, &self.actor, &sub)?;
+            let reason = known.as_ref().map_or(task.reason, |known| weightier(known.reason(), task.reason));
+            let received_ms = known.as_ref().map_or(received_ms, |known| received_ms.max(known.received_ms));
+            let due = DueState { milestone_id: milestone_id.clone(), reason: reason.into(), received_ms };
+            if known.as_ref() != Some(&due) && !planted("put_off_and_forgotten") {
+                state::put_message(self.state, &self.actor, &sub, &due);
+            }
+        }
+        if !tasks.is_empty() {
+            self.post.outbox.observe(&metrics::JOURNEYS_PUT_OFF, "", tasks.len() as u64);
+        }
+        Ok(())
+    }
+
+    /// Rests after a computation that has cost much.
+    pub(super) fn rest_after(&mut self, cost: u64) {
+        if cost > self.plan.rest_after {
+            self.state.put(&self.actor, &keys::RESTING, &[1]);
+            self.wake_up_after(cost);
+        }
+    }
+
+    fn wake_up_after(&mut self, wait: u64) {
+        let message = AttributorMessage { body: Some(Body::Wake(Wake { wait })) };
+        self.post.outbox.send(Topic::AttributorInbox, self.key.to_vec(), &message);
+    }
+
+    /// Computes what was put off, if the unit has rested for long enough.
+    ///
+    /// # Errors
+    /// When the state is at fault.
+    pub fn wake(&mut self, wait: u64) -> Result<(), StateError> {
+        if wait > 0 {
+            self.wake_up_after(wait);
+            return Ok(());
+        }
+        self.state.delete(&self.actor, &keys::RESTING);
+        let mut reasons: BTreeMap<String, Reason> = BTreeMap::new();
+        let mut received_ms = i64::MIN;
+        for (sub, due) in state::scan_messages::<DueState>(self.state, &self.actor, &[keys::DUE])? {
+            received_ms = received_ms.max(due.received_ms);
+            reasons.insert(due.milestone_id.clone(), due.reason());
+            self.state.delete(&self.actor, &sub);
+        }
+        if reasons.is_empty() {
+            return Ok(());
+        }
+        self.post.outbox.caused_at(received_ms);
+        // What has moved on in the meantime is computed where it is now.
+        let tracked = self.tracked()?;
+        let live = live(&tracked);
+        let tasks = self.tasks(&tracked, &live, |milestone, _| reasons.get(&milestone.milestone_id).copied());
+        let cost = self.compute_all(&tasks, &live)?;
+        self.rest_after(cost);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rest_ends_at_once_where_nobody_waits_and_soon_where_few_do() {
+        assert_eq!(still_to_wait(1_000_000, 0, 1), 0);
+        let (mut wait, mut batches) = (1_000_000, 0);
+        while wait > 0 {
+            (wait, batches) = (still_to_wait(wait, 1, 3), batches + 1);
+        }
+        assert!(batches < 40, "{batches}");
+        assert_eq!((still_to_wait(9_000, 5_000, 1), still_to_wait(9_000, 5_000, 5)), (4_000, 8_000));
+    }
+}
