@@ -201,24 +201,33 @@ impl Component {
         Ok(news)
     }
 
-    /// Remembers a subscription; returns whether it was not one before.
-    pub fn add_subscription(self, state: &mut dyn State, subscribe: &Subscribe) -> Result<bool, StateError> {
-        let (Some(account), Some(subscriber)) = (&subscribe.account, &subscribe.subscriber) else { return Ok(false) };
-        let sub = keys::two(keys::SUBSCRIPTION, account.hash(), subscriber.hash());
-        let new = state.get(&self.root, &sub)?.is_none();
-        if new {
-            put_message(state, &self.root, &sub, subscribe);
+    /// Whether an account identifier was asked on behalf of a member.
+    pub fn is_subscribed(self, state: &mut dyn State, account: Hash128, subscriber: Hash128) -> Result<bool, StateError> {
+        Ok(state.get(&self.root, &keys::two(keys::SUBSCRIPTION, account, subscriber))?.is_some())
+    }
+
+    /// Remembers a subscription.
+    pub fn add_subscription(self, state: &mut dyn State, subscribe: &Subscribe) {
+        if let (Some(account), Some(subscriber)) = (&subscribe.account, &subscribe.subscriber) {
+            put_message(state, &self.root, &keys::two(keys::SUBSCRIPTION, account.hash(), subscriber.hash()), subscribe);
         }
-        Ok(new)
+    }
+
+    /// Whether there is an answer of an account identifier, or one may be on its way to somebody who is no more: then who asks has to be
+    /// told even what he would assume.
+    pub fn may_be_answered(self, state: &mut dyn State, account: Hash128) -> Result<bool, StateError> {
+        Ok(self.answer(state, account)?.is_some() || self.is_subscribed(state, account, account)?)
     }
 
     /// The members on whose behalf an account identifier was asked.
     pub fn subscribers_of(self, state: &mut dyn State, account: Hash128) -> Result<Vec<Hash128>, StateError> {
         let found = scan_messages::<Subscribe>(state, &self.root, &keys::one(keys::SUBSCRIPTION, account))?;
-        Ok(found.into_iter().filter_map(|(sub, _)| sub.get(17..).and_then(Hash128::from_bytes)).collect())
+        let live = found.into_iter().filter(|(_, subscribe)| !subscribe.end);
+        Ok(live.filter_map(|(sub, _)| sub.get(17..).and_then(Hash128::from_bytes)).collect())
     }
 
-    /// Takes out the subscriptions made for a member that is no more; returns them.
+    /// Takes out the subscriptions made for a member that is no more; returns them. What stays is one in the account's own name, which says
+    /// that somebody was.
     pub fn end_subscriptions(self, state: &mut dyn State, of: &Identifier, epoch: u64) -> Result<Vec<Subscribe>, StateError> {
         let mut ended = Vec::new();
         for (sub, subscribe) in scan_messages::<Subscribe>(state, &self.root, &[keys::SUBSCRIPTION])? {
@@ -227,21 +236,21 @@ impl Component {
                 ended.push(Subscribe { end: true, epoch, ..subscribe });
             }
         }
-        for account in ended.iter().filter_map(|ended| ended.account.as_ref()).map(Identifier::hash) {
-            if self.subscribers_of(state, account)?.is_empty() {
+        for account in ended.iter().filter_map(|ended| ended.account.as_ref()) {
+            let (of, by) = (Some(account.clone()), Some(account.clone()));
+            self.add_subscription(state, &Subscribe { account: of, subscriber: by, end: true, epoch: 0, answered: false });
+            if self.subscribers_of(state, account.hash())?.is_empty() {
                 // Nobody here will be told when it changes.
-                state.delete(&self.root, &keys::one(keys::ACCOUNT, account));
+                state.delete(&self.root, &keys::one(keys::ACCOUNT, account.hash()));
             }
         }
         Ok(ended)
     }
 
-    /// Adds what another component has published. Two that have published the same id may differ in what came last: it is published anew.
-    pub fn add_published(self, state: &mut dyn State, said: &Published) -> Result<(), StateError> {
-        let known = self.published(state, &said.id)?.is_some();
-        let digest = if known { Vec::new() } else { said.digest.clone() };
-        self.put_published(state, &Published { digest, ..said.clone() });
-        Ok(())
+    /// Adds what another component has published. It is published anew: this one may have said something else of it since, from what it
+    /// had by then.
+    pub fn add_published(self, state: &mut dyn State, said: &Published) {
+        self.put_published(state, &Published { digest: Vec::new(), ..said.clone() });
     }
 
     /// What was last published under an id.
@@ -268,6 +277,7 @@ impl Component {
         bytes_max: usize,
     ) -> Result<Vec<Absorb>, StateError> {
         let mut parts = Parts { root: root.clone(), epoch, bytes_max, done: Vec::new(), current: Absorb::default(), bytes: 0 };
+        // In this order: an answer touches the members on whose behalf it was asked for, and what was published those it was called after.
         for (_, member) in self.take_all::<Member>(state, keys::MEMBER)? {
             parts.room(member.encoded_len()).members.push(member);
         }
@@ -277,11 +287,11 @@ impl Component {
                 parts.room(link.encoded_len()).links.push(link);
             }
         }
-        for (_, answer) in self.take_all::<AccountIs>(state, keys::ACCOUNT)? {
-            parts.room(answer.encoded_len()).accounts.push(answer);
-        }
         for (_, subscription) in self.take_all::<Subscribe>(state, keys::SUBSCRIPTION)? {
             parts.room(subscription.encoded_len()).subscriptions.push(subscription);
+        }
+        for (_, answer) in self.take_all::<AccountIs>(state, keys::ACCOUNT)? {
+            parts.room(answer.encoded_len()).accounts.push(answer);
         }
         for (_, published) in self.take_all::<Published>(state, keys::PUBLISHED)? {
             parts.room(published.encoded_len()).published.push(published);

@@ -83,12 +83,14 @@ impl Core {
             changed |= self.settle_member(cx, root, component, (*of, member), (placement, epoch, quarantined), round)?;
         }
         for (account, subscriber) in &view.subscriptions {
-            let answered = component.answer(cx.state, account.hash())?.is_some();
+            if component.is_subscribed(cx.state, account.hash(), subscriber.hash())? {
+                continue;
+            }
+            let answered = component.may_be_answered(cx.state, account.hash())?;
             let (of, by) = (Some(account.clone()), Some(subscriber.clone()));
             let subscribe = Subscribe { account: of, subscriber: by, end: false, epoch, answered };
-            if component.add_subscription(cx.state, &subscribe)? {
-                self.tell(cx, account, Body::Subscribe(subscribe));
-            }
+            component.add_subscription(cx.state, &subscribe);
+            self.tell(cx, account, Body::Subscribe(subscribe));
         }
         round.records.extend(view.records);
         Ok(changed)

@@ -212,7 +212,7 @@ impl Core {
         let record = node.edit();
         record.epoch = if planted("epoch_lost_in_merge") { record.epoch } else { record.epoch.max(part.epoch) + 1 };
         for subscription in &part.subscriptions {
-            component.add_subscription(cx.state, subscription)?;
+            component.add_subscription(cx.state, subscription);
         }
         for answer in &part.accounts {
             if component.add_answer(cx.state, answer)? {
@@ -220,7 +220,7 @@ impl Core {
             }
         }
         for published in &part.published {
-            component.add_published(cx.state, published)?;
+            component.add_published(cx.state, published);
             if let Some(called_after) = Hash128::from_bytes(&published.called_after) {
                 self.touched(&node, called_after, false);
                 self.dirty_of(&node).ids.insert(published.id.clone());
