@@ -4,53 +4,19 @@
 
 mod support;
 
-use std::path::Path;
 use std::sync::OnceLock;
 use std::thread::sleep;
 use std::time::Duration;
 
-use support::{Raw, Running, golden, history, succeed, table_of, table_text, tailed_table, tributary, write_files};
+use support::{
+    Raw, Running, finish, golden, history, pipeline, run, send, succeed, table_of, table_text, tailed_table, tributary,
+    write_files,
+};
 
 /// The broker of this test binary.
 fn broker() -> Option<&'static str> {
     static BROKER: OnceLock<Option<String>> = OnceLock::new();
     BROKER.get_or_init(support::broker).as_deref()
-}
-
-/// Settings of a pipeline with topics, groups and state of its own, on 4 partitions.
-fn pipeline(brokers: &str, name: &str, folder: &Path) -> Vec<String> {
-    let sets = vec![
-        format!("kafka.brokers={brokers}"),
-        format!("topics.prefix={name}"),
-        format!("kafka.group_prefix={name}"),
-        "topics.partitions=4".to_owned(),
-        format!("state.path={}", folder.join("state").display()),
-        "state.memory_mb=64".to_owned(),
-    ];
-    let mut create = tributary(&sets);
-    create.args(["topics", "create"]);
-    succeed(create);
-    sets
-}
-
-fn send(sets: &[String], records: &[Raw]) {
-    let folder = tempfile::tempdir().unwrap();
-    let mut command = tributary(sets);
-    command.arg("send").args(write_files(folder.path(), records));
-    succeed(command);
-}
-
-fn run(sets: &[String], arguments: &[&str]) -> Running {
-    let mut command = tributary(sets);
-    command.arg("run").args(arguments);
-    Running::start(command)
-}
-
-/// Runs all stages until there is nothing left to do.
-fn finish(sets: &[String]) {
-    let mut command = tributary(sets);
-    command.args(["run", "--until-idle", "6"]);
-    succeed(command);
 }
 
 /// What a reader of committed records folds the credits to is the table of `replay`, both as latest rows and as summed deltas.
@@ -65,7 +31,7 @@ fn check(sets: &[String], records: &[Raw]) {
 fn one_process_killed_and_restarted_gives_the_answer_of_replay() {
     let Some(brokers) = broker() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let mut sets = pipeline(brokers, "one", folder.path());
+    let mut sets = pipeline(brokers, "one", folder.path(), &[]);
     sets.push("worker.batch_records=300".to_owned());
     let mut records = golden();
     records.extend(history(150, 21, false));
@@ -95,7 +61,7 @@ fn check_explained(sets: &[String], records: &[Raw]) {
 fn three_processes_and_a_lost_state_give_the_answer_of_replay() {
     let Some(brokers) = broker() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let sets = pipeline(brokers, "three", folder.path());
+    let sets = pipeline(brokers, "three", folder.path(), &[]);
     let records = history(150, 22, false);
     let (early, late) = records.split_at(records.len() / 2);
     send(&sets, early);

@@ -11,194 +11,15 @@
 
 mod support;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use support::{PATIENCE, broker, create_topics, produce, produce_aborted, read_committed, transactional};
-use tributary_runtime::kafka::{KafkaOptions, KafkaSession};
-use tributary_runtime::log::{Assignment, Batch, BatchLimits, LogError, Routed, Session, StageLog, Transaction};
-use tributary_runtime::stage::Output;
-use tributary_runtime::state::{ActorKey, Base, Overlay, State, StoreBudget};
-use tributary_runtime::topic::{Topic, TopicNames};
-
-const LOG: StageLog =
-    StageLog { stage: "identity", inputs: &[Topic::IdentityInbox], changelog: Some(Topic::IdentityChangelog) };
-const LIMITS: BatchLimits = BatchLimits { records_max: 50, bytes_max: 1 << 20, wait_ms: 50, gather_ms: 50 };
-const PARTITIONS: i32 = 4;
-
-/// The topics of one test, and its sessions' settings.
-struct Bench {
-    brokers: &'static str,
-    prefix: String,
-    names: TopicNames,
-    folder: tempfile::TempDir,
-}
-
-impl Bench {
-    fn new(prefix: &str) -> Option<Self> {
-        let brokers = broker()?;
-        let names = TopicNames::with_prefix(prefix);
-        let topics = [Topic::IdentityInbox, Topic::IdentityChangelog, Topic::AttributorInbox, Topic::DeadLetters];
-        let all: Vec<_> = topics.iter().map(|topic| (names.of(*topic).to_owned(), PARTITIONS, topic.compacted())).collect();
-        create_topics(brokers, &all);
-        Some(Self { brokers, prefix: prefix.to_owned(), names, folder: tempfile::tempdir().unwrap() })
-    }
-
-    fn options(&self, instance: &str) -> KafkaOptions {
-        let state = self.folder.path().join(instance);
-        let mut options = KafkaOptions::new(self.brokers, state, Arc::new(StoreBudget::new(16 << 20)));
-        options.group_prefix.clone_from(&self.prefix);
-        options.topics = Arc::new(self.names.clone());
-        options.instance = instance.to_owned();
-        options.session_timeout_ms = 4_000;
-        options.restore_timeout_ms = 15_000;
-        options
-    }
-
-    fn open(&self, instance: &str) -> Counter {
-        Counter::new(self.options(instance))
-    }
-
-    /// `count` records to every key of every partition, each asking for its key to be counted.
-    fn feed(&self, keys: usize, count: usize) {
-        let keys: Vec<(i32, String)> =
-            (0..PARTITIONS).flat_map(|at| (0..keys).map(move |key| (at, format!("key-{at}-{key}")))).collect();
-        for _ in 0..count {
-            let records: Vec<_> = keys.iter().map(|(at, key)| (*at, key.as_str(), "count")).collect();
-            produce(self.brokers, self.names.of(Topic::IdentityInbox), &records);
-        }
-    }
-
-    /// What was counted in the end. Every key's counts must have been written as 1, 2, 3, ...: each once and in order.
-    fn counted(&self) -> BTreeMap<String, u64> {
-        let mut counts: BTreeMap<String, u64> = BTreeMap::new();
-        for (_, key, value) in read_committed(self.brokers, self.names.of(Topic::AttributorInbox), PARTITIONS) {
-            let key = String::from_utf8(key).unwrap();
-            let count: u64 = String::from_utf8(value.unwrap()).unwrap().parse().unwrap();
-            let latest = counts.entry(key.clone()).or_default();
-            assert_eq!(count, *latest + 1, "{key}");
-            *latest = count;
-        }
-        counts
-    }
-
-    fn expect(&self, keys: usize, count: u64) {
-        let counted = self.counted();
-        assert_eq!(counted.len(), keys * PARTITIONS as usize);
-        assert!(counted.values().all(|counted| *counted == count), "{counted:?}");
-    }
-}
-
-/// The smallest stage there is: counts the records of each key and writes the count; `forget` removes it.
-struct Counter {
-    session: KafkaSession,
-    slots: BTreeMap<u32, Overlay<Box<dyn Base + Send>>>,
-    handled: usize,
-}
-
-fn actor(key: &[u8]) -> ActorKey {
-    ActorKey::new(b'k', tributary_proto::Hash128::of(key))
-}
-
-impl Counter {
-    fn new(options: KafkaOptions) -> Self {
-        Self { session: KafkaSession::open(options, LOG).unwrap(), slots: BTreeMap::new(), handled: 0 }
-    }
-
-    /// Polls and handles a batch; what is to be committed.
-    fn work(&mut self) -> Result<(Transaction, usize), LogError> {
-        let mut batch = Batch::default();
-        for change in self.session.poll(&mut batch, &LIMITS)? {
-            match change {
-                Assignment::Assigned { partition, base } => drop(self.slots.insert(partition, Overlay::new(base))),
-                Assignment::Revoked { partition } => drop(self.slots.remove(&partition)),
-            }
-        }
-        let mut transaction = Transaction::default();
-        let mut offsets = BTreeMap::new();
-        for record in batch.records() {
-            offsets.insert((record.topic, record.partition), record.offset + 1);
-            let state = self.slots.get_mut(&record.partition).expect("records come only of assigned partitions");
-            let actor = actor(record.key);
-            if record.value == b"forget" {
-                state.delete(&actor, b"");
-                continue;
-            }
-            let count = state.get(&actor, b"").unwrap().map_or(0, |bytes| u64::from_be_bytes(bytes.try_into().unwrap())) + 1;
-            state.put(&actor, b"", &count.to_be_bytes());
-            let value = Some(count.to_string().into_bytes());
-            let output = Output { topic: Topic::AttributorInbox, key: record.key.to_vec(), value };
-            transaction.outputs.push(Routed { output, partition: record.partition, timestamp_ms: record.timestamp_ms });
-        }
-        transaction.offsets = offsets.into_iter().map(|((topic, at), next)| (topic, at, next)).collect();
-        transaction.state =
-            self.slots.iter().filter(|(_, state)| state.is_dirty()).map(|(at, state)| (*at, state.writes())).collect();
-        Ok((transaction, batch.len()))
-    }
-
-    fn step(&mut self) -> Result<usize, LogError> {
-        let (transaction, records) = self.work()?;
-        if records > 0 {
-            self.session.commit(transaction)?;
-            self.slots.values_mut().for_each(|state| state.settle(1 << 20));
-        }
-        self.handled += records;
-        Ok(records)
-    }
-
-    /// What a worker does after an error.
-    fn recover(&mut self) -> Result<(), LogError> {
-        self.slots.values_mut().for_each(Overlay::discard);
-        loop {
-            match self.session.recover() {
-                Err(LogError::Recover { .. }) => std::thread::sleep(Duration::from_millis(100)),
-                other => return other,
-            }
-        }
-    }
-
-    fn step_and_recover(&mut self) -> Result<usize, LogError> {
-        match self.step() {
-            Err(LogError::Recover { .. }) => self.recover().map(|()| 0),
-            other => other,
-        }
-    }
-
-    fn run_until(&mut self, done: impl Fn(&Self) -> bool) {
-        let begun = Instant::now();
-        while !done(self) {
-            assert!(begun.elapsed() < PATIENCE, "handled {} records", self.handled);
-            self.step_and_recover().unwrap();
-        }
-    }
-
-    fn handle(&mut self, records: usize) {
-        let goal = self.handled + records;
-        self.run_until(|counter| counter.handled >= goal);
-    }
-
-    /// The error that stops it.
-    fn stopped(&mut self) -> String {
-        let begun = Instant::now();
-        loop {
-            assert!(begun.elapsed() < PATIENCE, "it goes on");
-            if let Err(error) = self.step_and_recover() {
-                return error.to_string();
-            }
-        }
-    }
-
-    fn close(mut self) {
-        self.session.close().unwrap();
-    }
-
-    fn count(&self, partition: u32, key: &str) -> Option<u64> {
-        let bytes = self.slots[&partition].base().get(&actor(key.as_bytes()), b"").unwrap()?;
-        Some(u64::from_be_bytes(bytes.try_into().unwrap()))
-    }
-}
+use support::counter::{Bench, Counter, LOG, PARTITIONS};
+use support::{PATIENCE, produce, produce_aborted, transactional};
+use tributary_runtime::kafka::KafkaSession;
+use tributary_runtime::log::{LogError, Session};
+use tributary_runtime::topic::Topic;
 
 fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
@@ -232,7 +53,7 @@ fn a_batch_that_is_given_up_is_done_again_once() {
             break work;
         }
     };
-    drop(transactional(bench.brokers, "given-up-identity-a-0"));
+    drop(transactional(&bench.brokers, "given-up-identity-a-0"));
     let refused = counter.session.commit(transaction).unwrap_err();
     assert!(matches!(refused, LogError::Recover { .. }), "{refused}");
     // Until it has recovered, it does nothing.
@@ -264,11 +85,7 @@ fn of_two_processes_with_one_name_the_later_one_goes_on() {
         stopped.join().unwrap()
     });
     assert!(why.contains("instance name"), "{why}");
-    let begun = Instant::now();
-    while bench.counted().values().sum::<u64>() < 160 {
-        assert!(begun.elapsed() < PATIENCE);
-        second.step_and_recover().unwrap();
-    }
+    bench.work_off(&mut second, 160);
     second.close();
     bench.expect(2, 20);
 }
@@ -287,7 +104,7 @@ fn state_that_is_lost_or_behind_is_restored_from_the_changelog() {
     copy(&state, &behind);
     let mut counter = bench.open("a");
     bench.feed(5, 3);
-    produce(bench.brokers, bench.names.of(Topic::IdentityInbox), &[(0, "key-0-0", "forget"), (1, "key-1-0", "forget")]);
+    produce(&bench.brokers, bench.names.of(Topic::IdentityInbox), &[(0, "key-0-0", "forget"), (1, "key-1-0", "forget")]);
     counter.handle(62);
     counter.close();
     let expected = |counter: &mut Counter| {
@@ -337,12 +154,12 @@ fn offsets_of_aborted_records_and_of_marks_are_no_records() {
     let changelog = bench.names.of(Topic::IdentityChangelog).to_owned();
     for _ in 0..5 {
         bench.feed(1, 1);
-        produce_aborted(bench.brokers, &inbox, &[(0, "key-0-0", "count"), (1, "key-1-0", "count")]);
-        produce_aborted(bench.brokers, &changelog, &[(0, "foreign", "x"), (1, "foreign", "x"), (2, "foreign", "x")]);
+        produce_aborted(&bench.brokers, &inbox, &[(0, "key-0-0", "count"), (1, "key-1-0", "count")]);
+        produce_aborted(&bench.brokers, &changelog, &[(0, "foreign", "x"), (1, "foreign", "x"), (2, "foreign", "x")]);
     }
     let mut counter = bench.open("a");
     counter.handle(20);
-    produce_aborted(bench.brokers, &changelog, &[(0, "foreign", "x"), (1, "foreign", "x")]);
+    produce_aborted(&bench.brokers, &changelog, &[(0, "foreign", "x"), (1, "foreign", "x")]);
     counter.close();
     std::fs::remove_dir_all(bench.folder.path().join("a")).unwrap();
     let mut counter = bench.open("a");
@@ -403,7 +220,7 @@ fn a_committed_offset_that_retention_removed_stops_the_worker() {
     counter.handle(40);
     counter.close();
     bench.feed(1, 10);
-    support::delete_records_before(bench.brokers, bench.names.of(Topic::IdentityInbox), 2, 15);
+    support::delete_records_before(&bench.brokers, bench.names.of(Topic::IdentityInbox), 2, 15);
     let why = bench.open("a").stopped();
     assert!(why.contains("removed.identity-inbox/2 is to be read from offset 10 and holds 15 to 20"), "{why}");
     assert!(why.contains("--reset-offsets"), "{why}");
@@ -416,7 +233,7 @@ fn offsets_set_back_behind_the_state_stop_the_worker() {
     let mut counter = bench.open("a");
     counter.handle(40);
     counter.close();
-    support::reset_offset(bench.brokers, "set-back-identity", bench.names.of(Topic::IdentityInbox), 1, 4);
+    support::reset_offset(&bench.brokers, "set-back-identity", bench.names.of(Topic::IdentityInbox), 1, 4);
     let why = bench.open("a").stopped();
     assert!(why.contains("reading identity-inbox 10, the group has committed identity-inbox 4"), "{why}");
 }

@@ -56,6 +56,8 @@ faults! {
     OutcomeUnknownCommitted "outcome_unknown_committed" "A commit succeeds, and its answer is lost.",
     OutcomeUnknownLost "outcome_unknown_lost" "A commit is lost on its way.",
     OutcomeUnknownLate "outcome_unknown_late" "A commit comes late: its sender has given it up.",
+    EndSentTwice "end_sent_twice" "A commit succeeds, and a copy of it comes late: the client lost its connection and sent it again.",
+    OffsetsSentTwice "offsets_sent_twice" "Offsets are added to a transaction, and a copy of them comes late, for the same reason.",
     AbortAfterUnknown "abort_after_unknown" "An abort follows a commit whose outcome is not known.",
     LateMarks "late_marks" "The marks that end a transaction come late, one by one.",
     DeliveryFailed "delivery_failed" "A record of a transaction cannot be written.",

@@ -28,6 +28,7 @@ bugs! {
     "last_write_lost" "the last change of a large batch is not written back",
     "scan_overwrites_changes" "reading a range of the store undoes changes of the batch",
     "producer_reused" "a producer goes on after a commit whose outcome is not known",
+    "late_copy_trusted" "a producer goes on after a commit that was sent twice",
     "store_written_before_commit" "the store has changes of a transaction that was not committed",
     "store_not_written" "the store misses a committed transaction, and nobody notices",
     "offsets_not_in_transaction" "outputs are committed without the offsets of their inputs",

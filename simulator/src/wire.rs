@@ -1,10 +1,9 @@
 //! One transaction on its way to the simulated cluster, and all that can happen to it.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use tributary_proto::{DeadLetter, partition};
-use tributary_runtime::exactly_once::{INPUTS_KEY, Inputs, Wire};
+use tributary_runtime::exactly_once::{Ended, INPUTS_KEY, Inputs, Wire};
 use tributary_runtime::format;
 use tributary_runtime::log::{LogError, Routed, Transaction};
 use tributary_runtime::topic::Topic;
@@ -12,7 +11,7 @@ use tributary_runtime::topic::Topic;
 use crate::cluster::{Entry, Refused};
 use crate::faults::Fault;
 use crate::session::{SimProducer, SimSession};
-use crate::world::World;
+use crate::world::{Late, World};
 
 /// Why a transaction did not get through, or is not known to have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,14 +48,14 @@ impl From<Refused> for Trouble {
 pub struct SimWire<'a> {
     world: &'a Rc<World>,
     session: &'a SimSession,
-    /// The offset after the last changelog record, by partition.
-    positions: BTreeMap<u32, u64>,
+    /// What will be known once it is committed.
+    ended: Ended,
 }
 
 impl<'a> SimWire<'a> {
     /// The wire of a session.
     pub fn new(world: &'a Rc<World>, session: &'a SimSession) -> Self {
-        Self { world, session, positions: BTreeMap::new() }
+        Self { world, session, ended: Ended::default() }
     }
 
     fn write(&self, producer: &SimProducer, topic: Topic, to: u32, entry: Entry) -> Result<u64, Trouble> {
@@ -73,7 +72,7 @@ impl<'a> SimWire<'a> {
     fn change_at(&mut self, producer: &SimProducer, to: u32, key: &[u8], value: Option<&[u8]>) -> Result<(), Trouble> {
         let Some(changelog) = self.session.log.changelog else { return Err(Trouble::Unknown) };
         let offset = self.write(producer, changelog, to, self.entry(key.to_vec(), value.map(<[u8]>::to_vec), 0))?;
-        self.positions.insert(to, offset + 1);
+        self.ended.changelog.insert(to, offset + 1);
         Ok(())
     }
 
@@ -117,19 +116,25 @@ impl Wire for SimWire<'_> {
         self.session.may_crash(self.world, Fault::CrashBeforeOffsets)?;
         self.stand_still();
         let (stage, member) = (self.session.log.stage, (self.session.instance.as_str(), self.session.membership));
-        let producer = (producer.id.as_str(), producer.epoch);
+        let sender = (producer.id.as_str(), producer.epoch);
         let mut cluster = self.world.cluster.borrow_mut();
-        Ok(cluster.add_offsets(producer, stage, member, &transaction.offsets, &self.session.handed)?)
+        cluster.add_offsets(sender, stage, member, &transaction.offsets, &self.session.handed)?;
+        drop(cluster);
+        if self.world.strikes(Fault::OffsetsSentTwice) {
+            self.world.later(producer, Late::Offsets(stage, transaction.offsets.clone()));
+            self.ended.connection_lost = true;
+        }
+        Ok(())
     }
 
-    fn end(&mut self, producer: &SimProducer) -> Result<BTreeMap<u32, u64>, Trouble> {
+    fn end(&mut self, producer: &SimProducer) -> Result<Ended, Trouble> {
         self.session.may_crash(self.world, Fault::CrashBeforeEnd)?;
         self.stand_still();
         if self.world.strikes(Fault::OutcomeUnknownLost) {
             return Err(Trouble::Unknown);
         }
         if self.world.strikes(Fault::OutcomeUnknownLate) {
-            self.world.end_later(producer);
+            self.world.later(producer, Late::Commit);
             return Err(Trouble::Unknown);
         }
         self.world.cluster.borrow_mut().end(&producer.id, producer.epoch, true)?;
@@ -139,6 +144,10 @@ impl Wire for SimWire<'_> {
         }
         self.session.may_crash(self.world, Fault::CrashBeforeStore)?;
         self.stand_still();
-        Ok(std::mem::take(&mut self.positions))
+        if self.world.strikes(Fault::EndSentTwice) {
+            self.world.later(producer, Late::Commit);
+            self.ended.connection_lost = true;
+        }
+        Ok(std::mem::take(&mut self.ended))
     }
 }

@@ -9,14 +9,17 @@
     reason = "helpers of tests"
 )]
 
+pub mod audit;
+#[path = "../../../runtime/tests/support/broker.rs"]
+pub mod broker;
 pub mod command;
 pub mod service;
 
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
+use broker::Broker;
 use tributary_cli::credit_table::CreditTable;
 use tributary_cli::generate::{History, Item, Spec};
 use tributary_cli::replay::Replay;
@@ -162,24 +165,54 @@ pub fn tailed_table(sets: &[String]) -> CreditTable {
     table
 }
 
+/// Settings of a pipeline with topics, groups and state of its own, on 4 partitions.
+pub fn pipeline(brokers: &str, name: &str, folder: &Path, more: &[String]) -> Vec<String> {
+    let mut sets = vec![
+        format!("kafka.brokers={brokers}"),
+        format!("topics.prefix={name}"),
+        format!("kafka.group_prefix={name}"),
+        "topics.partitions=4".to_owned(),
+        format!("state.path={}", folder.join("state").display()),
+        "state.memory_mb=64".to_owned(),
+    ];
+    sets.extend_from_slice(more);
+    let mut create = tributary(&sets);
+    create.args(["topics", "create"]);
+    succeed(create);
+    sets
+}
+
+pub fn send(sets: &[String], records: &[Raw]) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = tributary(sets);
+    command.arg("send").args(write_files(folder.path(), records));
+    succeed(command);
+}
+
+pub fn run(sets: &[String], arguments: &[&str]) -> Running {
+    let mut command = tributary(sets);
+    command.arg("run").args(arguments);
+    Running::start(command)
+}
+
+/// Runs all stages until there is nothing left to do.
+pub fn finish(sets: &[String]) {
+    finish_after(sets, "6");
+}
+
+/// The same, idle for so many seconds. Members that were there before keep their partitions until their sessions end.
+pub fn finish_after(sets: &[String], idle_s: &str) {
+    let mut command = tributary(sets);
+    command.args(["run", "--until-idle", idle_s]);
+    succeed(command);
+}
+
 /// Starts a broker that goes when this process goes; `None` (said loudly) where there can be none.
 pub fn broker() -> Option<String> {
-    broker_in(&std::env::temp_dir().join(format!("tributary-kafka-{}", std::process::id())), &[])
+    Broker::start("").map(|broker| broker.address)
 }
 
 /// The same, in this folder and with further arguments of the script.
 pub fn broker_in(folder: &Path, further: &[String]) -> Option<String> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/kafka/broker");
-    let pid = std::process::id().to_string();
-    let arguments = ["start", "--port", "0", "--owner", &pid, "--dir"];
-    let started = Command::new(script).args(arguments).arg(folder).args(further).stderr(Stdio::inherit()).output().unwrap();
-    let required = std::env::var_os("TRIBUTARY_REQUIRE_KAFKA").is_some_and(|value| value == "1");
-    if started.status.code() == Some(3) && !required {
-        // Not through the macros: the test harness would hold it back.
-        let line = "\n==== SKIPPED: tests on real Kafka: Java or Maven Central cannot be reached from this machine ====\n";
-        std::io::stderr().write_all(line.as_bytes()).unwrap();
-        return None;
-    }
-    assert!(started.status.success(), "the broker did not start: {}", started.status);
-    Some(String::from_utf8(started.stdout).unwrap().trim().to_owned())
+    Broker::start_in(folder.to_owned(), 1, further).map(|broker| broker.address)
 }

@@ -57,11 +57,21 @@ pub trait Wire {
     /// As for [`Self::begin`].
     fn offsets(&mut self, producer: &Self::Producer, transaction: &Transaction) -> Result<(), Self::Error>;
 
-    /// Ends the transaction; returns the offset after the last changelog record, by partition.
+    /// Ends the transaction.
     ///
     /// # Errors
     /// As for [`Self::begin`].
-    fn end(&mut self, producer: &Self::Producer) -> Result<BTreeMap<u32, u64>, Self::Error>;
+    fn end(&mut self, producer: &Self::Producer) -> Result<Ended, Self::Error>;
+}
+
+/// What is known of a transaction that was committed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// The offset after the last changelog record, by partition.
+    pub changelog: BTreeMap<u32, u64>,
+    /// Whether a connection was lost since the transaction began. A client sends again what was under way on it and says nothing of
+    /// it; the first copy may still arrive, and would end the producer's next transaction, or set its offsets back.
+    pub connection_lost: bool,
 }
 
 /// Why a transaction was not committed, or is not known to be.
@@ -96,8 +106,8 @@ pub fn commit<W: Wire, S: Store>(
         return Err(LogError::recover("committing", "the last transaction failed").into());
     };
     let next = ownership.next_inputs(transaction)?;
-    let positions = match transact(wire, &producer, keeps_state, transaction, &next) {
-        Ok(positions) => positions,
+    let ended = match transact(wire, &producer, keeps_state, transaction, &next) {
+        Ok(ended) => ended,
         Err(_) if planted("producer_reused") => {
             *slot = Some(producer);
             return Err(LogError::recover("committing", "the outcome is not known").into());
@@ -111,7 +121,13 @@ pub fn commit<W: Wire, S: Store>(
         }
     };
     if keeps_state && !planted("store_not_written") {
-        write_stores(ownership, transaction, &next, &positions, now_ms())?;
+        write_stores(ownership, transaction, &next, &ended.changelog, now_ms())?;
+    }
+    if ended.connection_lost && !planted("late_copy_trusted") {
+        // Committed, and yet the producer is gone: copies of its requests that come late belong to an epoch that has passed.
+        return Err(
+            LogError::recover("committing", "a connection was lost on the way: what was sent twice may come late").into()
+        );
     }
     *slot = Some(producer);
     for (partition, inputs) in &next {
@@ -128,7 +144,7 @@ fn transact<W: Wire>(
     keeps_state: bool,
     transaction: &Transaction,
     next: &BTreeMap<u32, Inputs>,
-) -> Result<BTreeMap<u32, u64>, W::Error> {
+) -> Result<Ended, W::Error> {
     wire.begin(producer)?;
     for routed in &transaction.outputs {
         wire.output(producer, routed)?;

@@ -18,7 +18,7 @@ mod ownership;
 mod restore;
 mod store;
 
-pub use commit::{Failed, Wire, commit};
+pub use commit::{Ended, Failed, Wire, commit};
 pub use go_back::{Anew, go_back};
 pub use inputs::{Inputs, VERSION, VERSION_HEADER};
 pub use ownership::{Admission, Owned, Ownership, Phase};

@@ -1,6 +1,5 @@
 //! One transaction a batch, as [`commit`] orders it.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rdkafka::TopicPartitionList;
@@ -11,10 +10,10 @@ use rdkafka::producer::{BaseRecord, Producer};
 use rdkafka::topic_partition_list::Offset;
 use tributary_proto::{DeadLetter, partition};
 
-use super::context::Tag;
+use super::context::{Delivered, Tag};
 use super::options::KafkaOptions;
 use super::session::{Consumed, KafkaSession, Produced, has_version};
-use crate::exactly_once::{Failed as Unsure, INPUTS_KEY, Inputs, VERSION, VERSION_HEADER, Wire, commit};
+use crate::exactly_once::{Ended, Failed as Unsure, INPUTS_KEY, Inputs, VERSION, VERSION_HEADER, Wire, commit};
 use crate::format;
 use crate::log::{LogError, Routed, Session, Transaction};
 use crate::topic::Topic;
@@ -102,6 +101,8 @@ impl Wire for KafkaWire<'_> {
     type Error = Failed;
 
     fn begin(&mut self, producer: &Produced) -> Result<(), Failed> {
+        // What is told of the time between two transactions is of no interest: nothing of ours was under way.
+        drain(producer, self.end);
         drop(producer.context().take());
         Ok(producer.begin_transaction()?)
     }
@@ -160,15 +161,17 @@ impl Wire for KafkaWire<'_> {
         Ok(())
     }
 
-    fn end(&mut self, producer: &Produced) -> Result<BTreeMap<u32, u64>, Failed> {
+    fn end(&mut self, producer: &Produced) -> Result<Ended, Failed> {
         drain(producer, self.end);
         if !producer.context().has_failed() {
             producer.commit_transaction(self.left())?;
+            // The client has noted a lost connection before it had the answer; what it noted waits to be taken in.
+            drain(producer, self.end);
         }
-        let delivered = producer.context().take();
-        match delivered.failed {
+        let Delivered { changelog, failed, connection_lost } = producer.context().take();
+        match failed {
             Some((topic, error)) => Err(Failed::Delivery(topic, error)),
-            None => Ok(delivered.changelog),
+            None => Ok(Ended { changelog, connection_lost }),
         }
     }
 }
@@ -218,7 +221,7 @@ fn send(producer: &Produced, outgoing: Outgoing<'_>, end: Instant) -> Result<(),
     }
 }
 
-/// Waits until every record was delivered, or one was not, or until `end`.
+/// Waits until every record was delivered and all that the client tells was taken in, or a record was not delivered, or until `end`.
 fn drain(producer: &Produced, end: Instant) {
     while producer.in_flight_count() > 0 && !producer.context().has_failed() && Instant::now() < end {
         serve(producer);

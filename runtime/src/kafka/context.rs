@@ -143,7 +143,12 @@ pub(super) struct Delivered {
     pub changelog: BTreeMap<u32, u64>,
     /// The first record that was not delivered: its topic and why.
     pub failed: Option<(String, KafkaError)>,
+    /// Whether a connection was lost.
+    pub connection_lost: bool,
 }
+
+/// Facility of the line that librdkafka logs whenever it gives a connection up, whatever the reason.
+const CONNECTION_LOST: &str = "FAIL";
 
 /// What a record's delivery report carries: 0, or the partition of a changelog record plus 1.
 pub(super) type Tag = usize;
@@ -167,6 +172,9 @@ impl ProducerEvents {
 
 impl ClientContext for ProducerEvents {
     fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
+        if fac == CONNECTION_LOST {
+            lock(&self.delivered).connection_lost = true;
+        }
         log(level, fac, message);
     }
 

@@ -17,7 +17,6 @@ pub(super) enum Remedy {
 pub(super) fn remedy(error: &KafkaError) -> Remedy {
     match error.rdkafka_error_code() {
         Some(Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch) => Remedy::Fenced,
-        Some(Code::FencedInstanceId) => Remedy::Stop(SAME_INSTANCE),
         Some(Code::TopicAuthorizationFailed) => {
             Remedy::Stop("grant this principal read and write on the topics (see `tributary check`)")
         }
@@ -63,7 +62,7 @@ mod tests {
         assert_eq!(of(Code::IllegalGeneration), Remedy::Recover);
         assert_eq!(of(Code::ProducerFenced), Remedy::Fenced);
         assert!(matches!(of(Code::TopicAuthorizationFailed), Remedy::Stop(_)));
-        assert!(matches!(of(Code::FencedInstanceId), Remedy::Stop(_)));
+        assert_eq!(of(Code::FencedInstanceId), Remedy::Recover, "whether it is another process is looked into on the way back");
         assert_eq!(remedy(&KafkaError::Canceled), Remedy::Recover);
     }
 }

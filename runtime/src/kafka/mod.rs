@@ -22,6 +22,8 @@
 //!   group's committed ones, and nothing else counts.
 //! - **No unknown outcome is built upon.** After any error in a transaction its producer is dropped. The next one has the same
 //!   transactional id: the broker settles the former transaction before it answers. Then the committed offsets are read again.
+//!   The same after a commit that succeeded while a connection was lost: the client has sent again what was under way on it, and a copy
+//!   that comes late would be taken for a part of the next transaction, were the epoch the same.
 
 mod commit;
 mod complaints;

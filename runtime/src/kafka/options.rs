@@ -5,10 +5,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
 
 use crate::log::StageLog;
 use crate::state::StoreBudget;
 use crate::topic::TopicNames;
+
+/// A broker that is back is met again within about a second; the client's default grows to ten.
+const RECONNECT_MS_MAX: &str = "1000";
 
 /// How a worker's session works on Kafka.
 #[derive(Clone)]
@@ -99,7 +103,8 @@ impl KafkaOptions {
             .set("fetch.queue.backoff.ms", "5")
             .set("queued.max.messages.kbytes", "32768")
             .set("fetch.message.max.bytes", "4194304")
-            .set("fetch.wait.max.ms", "200");
+            .set("fetch.wait.max.ms", "200")
+            .set("reconnect.backoff.max.ms", RECONNECT_MS_MAX);
         self.pass_on(&mut config)?;
         config
             .set("bootstrap.servers", &self.brokers)
@@ -123,6 +128,7 @@ impl KafkaOptions {
             .set("linger.ms", "1")
             // A transaction that follows the one before at once is answered with "concurrent transactions": ask again soon.
             .set("retry.backoff.ms", "10")
+            .set("reconnect.backoff.max.ms", RECONNECT_MS_MAX)
             .set("compression.type", "lz4")
             .set("queue.buffering.max.messages", "500000")
             // Outputs are far smaller; a dead letter holds its record whole.
@@ -132,7 +138,11 @@ impl KafkaOptions {
             .set("bootstrap.servers", &self.brokers)
             .set("client.id", self.member(log.stage))
             .set("transactional.id", self.member(log.stage))
-            .set("transaction.timeout.ms", self.transaction_timeout_ms.to_string());
+            .set("transaction.timeout.ms", self.transaction_timeout_ms.to_string())
+            // A few lines whenever a connection comes or goes, none about records: the only way to hear of every lost connection. Errors
+            // are told of some, and not again within half a minute.
+            .set("debug", "broker")
+            .set_log_level(RDKafkaLogLevel::Debug);
         Ok(config)
     }
 

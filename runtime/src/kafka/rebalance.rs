@@ -112,7 +112,11 @@ impl KafkaSession {
         let waited = since.elapsed().as_millis() > u128::from(self.options.recover_timeout_ms);
         match remedy(error) {
             Remedy::Stop(advice) => Err(LogError::stop(operation, format!("{error}: {advice}"))),
-            _ if waited => Err(LogError::stop(operation, format!("no answer in time: {error}"))),
+            _ if waited => {
+                let why =
+                    "if the brokers can be reached, a transaction that was never ended holds them; look for a hanging one";
+                Err(LogError::stop(operation, format!("no answer in time: {error}; {why}")))
+            }
             _ => {
                 tracing::warn!(stage = self.log.stage, %error, "no answer about committed offsets yet");
                 Ok(())

@@ -10,13 +10,15 @@ use rdkafka::producer::Producer;
 use super::context::ProducerEvents;
 use super::failure::{Remedy, SAME_INSTANCE, remedy};
 use super::metrics;
-use super::session::{KafkaSession, Produced};
+use super::session::{ASK, KafkaSession, Produced};
 use crate::exactly_once::{Anew, Inputs, go_back};
 use crate::log::LogError;
 
 const OPERATION: &str = "recovering";
 /// One attempt to settle the former transaction. Short, so that a worker that is told to stop gets to see it.
 const ATTEMPT: Duration = Duration::from_secs(3);
+/// The group notices the end of a session somewhat late.
+const SESSION_ENDS: Duration = Duration::from_secs(2);
 /// Fenced twice within this: two processes take the transactional id from each other.
 const FENCED_AGAIN: Duration = Duration::from_mins(2);
 
@@ -45,7 +47,7 @@ impl KafkaSession {
     fn replace_broken_consumer(&mut self) -> Result<(), LogError> {
         let Some((code, why)) = self.consumer()?.client().fatal_error() else { return Ok(()) };
         if code == RDKafkaErrorCode::FencedInstanceId {
-            return Err(LogError::stop(OPERATION, SAME_INSTANCE));
+            self.doubt_name()?;
         }
         tracing::warn!(stage = self.log.stage, why, "the Kafka consumer is replaced");
         let owned: Vec<u32> = self.owned.partitions().collect();
@@ -55,6 +57,23 @@ impl KafkaSession {
         self.consumer()?.context().close();
         self.consumer = Some(self.new_consumer()?);
         self.subscribe()
+    }
+
+    /// The group has our name for another member. It may be what is left of us: a join whose answer was lost with its broker, or with
+    /// the life before this one. Such a member says nothing and is gone after a session; another process is not.
+    fn doubt_name(&mut self) -> Result<(), LogError> {
+        let since = *self.doubted_since.get_or_insert_with(Instant::now);
+        if since.elapsed() < Duration::from_millis(self.options.session_timeout_ms) + SESSION_ENDS {
+            return Err(LogError::recover(OPERATION, "another member of the group has our name: seeing whether it lives"));
+        }
+        let (group, name) = (self.options.group(self.log.stage), self.options.member(self.log.stage));
+        let found =
+            self.consumer()?.fetch_group_list(Some(&group), ASK).map_err(|error| LogError::recover(OPERATION, error))?;
+        if found.groups().iter().flat_map(|group| group.members()).any(|member| member.client_id() == name) {
+            return Err(LogError::stop(OPERATION, SAME_INSTANCE));
+        }
+        self.doubted_since = None;
+        Ok(())
     }
 
     /// What follows from an error of the producer. Its outcome is not known, whatever it says: it is not used again.

@@ -49,6 +49,8 @@ pub struct KafkaSession {
     /// When each partition was given to us, or had to be begun again.
     pub(super) since: BTreeMap<u32, Instant>,
     pub(super) fenced_at: Option<Instant>,
+    /// Since when the group has our name for another member.
+    pub(super) doubted_since: Option<Instant>,
     pub(super) recovering_since: Option<Instant>,
     pub(super) assigning_since: Option<Instant>,
     sizes: StateSizes,
@@ -72,6 +74,7 @@ impl KafkaSession {
             owned: Ownership::new(log.changelog.is_some()),
             since: BTreeMap::new(),
             fenced_at: None,
+            doubted_since: None,
             recovering_since: None,
             assigning_since: None,
             sizes: StateSizes::of(log.stage),

@@ -2,9 +2,10 @@
 
 #![allow(dead_code)]
 
-use std::io::Write as _;
-use std::path::Path;
-use std::process::{Command, Stdio};
+pub mod broker;
+pub mod counter;
+pub mod proxy;
+
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -17,34 +18,15 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::Offset;
 use rdkafka::{ClientConfig, TopicPartitionList};
 
+pub use broker::Broker;
+
 /// Longest wait for anything: a failing test ends, a slow machine passes.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
-/// The broker of this test binary, or `None` (said loudly) where there can be none. It goes when this process goes.
+/// The broker of this test binary, or `None` (said loudly) where there can be none.
 pub fn broker() -> Option<&'static str> {
-    static BROKER: OnceLock<Option<String>> = OnceLock::new();
-    BROKER.get_or_init(start).as_deref()
-}
-
-fn start() -> Option<String> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/kafka/broker");
-    let pid = std::process::id().to_string();
-    let folder = std::env::temp_dir().join(format!("tributary-kafka-{pid}"));
-    let started = Command::new(script)
-        .args(["start", "--port", "0", "--owner", &pid, "--dir"])
-        .arg(&folder)
-        .stderr(Stdio::inherit())
-        .output()
-        .expect("bash runs the broker's script");
-    let skip = started.status.code() == Some(3) && std::env::var_os("TRIBUTARY_REQUIRE_KAFKA").is_none_or(|value| value != "1");
-    if skip {
-        // Not through the macros: the test harness would hold it back.
-        let line = "\n==== SKIPPED: tests on real Kafka: Java or Maven Central cannot be reached from this machine ====\n";
-        std::io::stderr().write_all(line.as_bytes()).unwrap();
-        return None;
-    }
-    assert!(started.status.success(), "the broker did not start: {}", started.status);
-    Some(String::from_utf8(started.stdout).unwrap().trim().to_owned())
+    static BROKER: OnceLock<Option<Broker>> = OnceLock::new();
+    BROKER.get_or_init(|| Broker::start("")).as_ref().map(|broker| broker.address.as_str())
 }
 
 fn client(brokers: &str) -> ClientConfig {

@@ -205,6 +205,23 @@ impl Cluster {
         Ok(())
     }
 
+    /// A copy of offsets that a producer has sent before: in the transaction that is open now they take the place of those it has.
+    /// Whether there were any.
+    pub fn offsets_again(&mut self, (id, epoch): (&str, u64), stage: &str, offsets: &[(Topic, u32, u64)]) -> bool {
+        let producer = self.producers.get_mut(id).filter(|producer| producer.epoch == epoch);
+        let open = producer.and_then(|producer| producer.transaction.as_mut()).filter(|open| open.commits.is_none());
+        let mut taken = false;
+        for place in open.into_iter().flat_map(|open| &mut open.places) {
+            let Place::Offset(of, topic, partition, next) = place else { continue };
+            let copy = offsets.iter().find(|(of, at, _)| of == topic && at == partition);
+            if let Some((_, _, late)) = copy.filter(|_| *of == stage) {
+                *next = *late;
+                taken = true;
+            }
+        }
+        taken
+    }
+
     /// Decides how the producer's transaction ends. The marks follow, one by one: see [`Self::settle_one`].
     ///
     /// # Errors

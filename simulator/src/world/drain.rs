@@ -17,7 +17,7 @@ impl World {
         for _ in 0..rounds_max {
             let before = self.progress();
             self.deliver();
-            self.late_end_arrives();
+            self.late_request_arrives();
             self.stranger();
             self.cluster.borrow_mut().now_ms += 10;
             self.cluster.borrow_mut().expire(EXPIRE_MS);

@@ -65,6 +65,15 @@ struct Process {
     worker: Option<Worker<SimSession>>,
 }
 
+/// A request that comes late.
+#[derive(Debug, Clone)]
+pub enum Late {
+    /// To commit.
+    Commit,
+    /// Input offsets of a stage, for the transaction.
+    Offsets(&'static str, Vec<(Topic, u32, u64)>),
+}
+
 /// See the module.
 pub struct World {
     /// The cluster.
@@ -75,8 +84,8 @@ pub struct World {
     pipeline: Pipeline,
     processes: RefCell<Vec<Process>>,
     deliveries: RefCell<VecDeque<Delivery>>,
-    /// Commits that come late.
-    late: RefCell<Vec<SimProducer>>,
+    /// Requests of producers that come late.
+    late: RefCell<Vec<(SimProducer, Late)>>,
     /// Disks that were left behind.
     left_behind: RefCell<Vec<(&'static str, Disk)>>,
     /// Epoch of the stranger's open transaction.
@@ -186,9 +195,9 @@ impl World {
         }
     }
 
-    /// A commit comes late.
-    pub fn end_later(&self, producer: &SimProducer) {
-        self.late.borrow_mut().push(producer.clone());
+    /// A request comes late.
+    pub fn later(&self, producer: &SimProducer, late: Late) {
+        self.late.borrow_mut().push((producer.clone(), late));
     }
 
     /// Writes the marks of transactions that are being ended, unless they come late.
@@ -244,7 +253,7 @@ impl World {
                 let by = self.below(1_000);
                 self.cluster.borrow_mut().settle_one(by);
             }
-            92..94 => self.late_end_arrives(),
+            92..94 => self.late_request_arrives(),
             _ => self.mischief(),
         }
     }
@@ -258,12 +267,16 @@ impl World {
         }
     }
 
-    fn late_end_arrives(&self) {
+    fn late_request_arrives(&self) {
         let count = self.late.borrow().len();
         if count > 0 {
-            let SimProducer { id, epoch } = self.late.borrow_mut().swap_remove(self.below(count));
-            let arrived = self.cluster.borrow_mut().end(&id, epoch, true);
-            self.note(|| format!("the late commit of {id} arrives: {arrived:?}"));
+            let (SimProducer { id, epoch }, late) = self.late.borrow_mut().swap_remove(self.below(count));
+            let mut cluster = self.cluster.borrow_mut();
+            let arrived = match &late {
+                Late::Commit => cluster.end(&id, epoch, true).is_ok(),
+                Late::Offsets(stage, offsets) => cluster.offsets_again((&id, epoch), stage, offsets),
+            };
+            self.note(|| format!("what {id} sent arrives late, {late:?}: {}", if arrived { "taken" } else { "refused" }));
         }
     }
 
