@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use tributary_proto::{Absorb, AccountIs, Hash128, Identifier, LinkFact, Member, Message, Published, Subscribe};
 use tributary_runtime::state::{ActorKey, State, StateError, get_message, prefix_end, put_message, scan_messages};
 
-use crate::facts::{is_active, is_forbidden, merge_account, merge_link, merge_member};
+use crate::facts::{is_active, is_forbidden, merge_link, merge_member};
 use crate::keys;
 use crate::settings::Rules;
+use crate::view::lone_placement;
 
 /// Parts of a component are cut below this many bytes: well under the 256 KiB that no message of ours exceeds.
 pub(crate) const PART_BYTES_MAX: usize = 200 * 1024;
@@ -187,18 +188,17 @@ impl Component {
         get_message(state, &self.root, &keys::one(keys::ACCOUNT, account))
     }
 
-    /// Adds the answer of an account identifier; returns whether it was news.
+    /// Adds the answer of an account identifier; returns whether it changes what members go by.
     pub fn add_answer(self, state: &mut dyn State, said: &AccountIs) -> Result<bool, StateError> {
         let Some(account) = &said.account else { return Ok(false) };
         let hash = account.hash();
-        let news = match self.answer(state, hash)? {
-            Some(mut known) => merge_account(&mut known, said),
-            None => true,
-        };
-        if news {
-            put_message(state, &self.root, &keys::one(keys::ACCOUNT, hash), said);
+        let known = self.answer(state, hash)?;
+        if known.as_ref().is_some_and(|known| known.epoch >= said.epoch) {
+            return Ok(false);
         }
-        Ok(news)
+        put_message(state, &self.root, &keys::one(keys::ACCOUNT, hash), said);
+        let before = known.map_or_else(|| lone_placement(account, hash).unit, |known| known.unit);
+        Ok(before != said.unit)
     }
 
     /// Whether an account identifier was asked on behalf of a member.
@@ -213,21 +213,13 @@ impl Component {
         }
     }
 
-    /// Whether there is an answer of an account identifier, or one may be on its way to somebody who is no more: then who asks has to be
-    /// told even what he would assume.
-    pub fn may_be_answered(self, state: &mut dyn State, account: Hash128) -> Result<bool, StateError> {
-        Ok(self.answer(state, account)?.is_some() || self.is_subscribed(state, account, account)?)
-    }
-
     /// The members on whose behalf an account identifier was asked.
     pub fn subscribers_of(self, state: &mut dyn State, account: Hash128) -> Result<Vec<Hash128>, StateError> {
         let found = scan_messages::<Subscribe>(state, &self.root, &keys::one(keys::SUBSCRIPTION, account))?;
-        let live = found.into_iter().filter(|(_, subscribe)| !subscribe.end);
-        Ok(live.filter_map(|(sub, _)| sub.get(17..).and_then(Hash128::from_bytes)).collect())
+        Ok(found.into_iter().filter_map(|(sub, _)| sub.get(17..).and_then(Hash128::from_bytes)).collect())
     }
 
-    /// Takes out the subscriptions made for a member that is no more; returns them. What stays is one in the account's own name, which says
-    /// that somebody was.
+    /// Takes out the subscriptions made for a member that is no more; returns them.
     pub fn end_subscriptions(self, state: &mut dyn State, of: &Identifier, epoch: u64) -> Result<Vec<Subscribe>, StateError> {
         let mut ended = Vec::new();
         for (sub, subscribe) in scan_messages::<Subscribe>(state, &self.root, &[keys::SUBSCRIPTION])? {
@@ -236,12 +228,10 @@ impl Component {
                 ended.push(Subscribe { end: true, epoch, ..subscribe });
             }
         }
-        for account in ended.iter().filter_map(|ended| ended.account.as_ref()) {
-            let (of, by) = (Some(account.clone()), Some(account.clone()));
-            self.add_subscription(state, &Subscribe { account: of, subscriber: by, end: true, epoch: 0, answered: false });
-            if self.subscribers_of(state, account.hash())?.is_empty() {
+        for account in ended.iter().filter_map(|ended| ended.account.as_ref()).map(Identifier::hash) {
+            if self.subscribers_of(state, account)?.is_empty() {
                 // Nobody here will be told when it changes.
-                state.delete(&self.root, &keys::one(keys::ACCOUNT, account.hash()));
+                state.delete(&self.root, &keys::one(keys::ACCOUNT, account));
             }
         }
         Ok(ended)

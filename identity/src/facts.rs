@@ -5,7 +5,7 @@
 
 use std::cmp::Ordering;
 
-use tributary_proto::{AccountIs, Assertion, Claim, ConsentFact, LinkFact, Member, Placement, Stamp, TraitFact, Word};
+use tributary_proto::{Assertion, Claim, ConsentFact, LinkFact, Member, Placement, Stamp, TraitFact, Word};
 use tributary_runtime::planted::planted;
 
 /// The order of statements: by event time, then event hash.
@@ -162,15 +162,6 @@ pub fn merge_claim(known: &mut Claim, said: &Claim) -> bool {
         | merge_consent(&mut known.consent, said.consent.as_ref())
         | merge_traits(&mut known.traits, &said.traits)
         | news
-}
-
-/// Keeps the newer answer of an account identifier.
-pub fn merge_account(known: &mut AccountIs, said: &AccountIs) -> bool {
-    let news = said.epoch > known.epoch;
-    if news {
-        *known = said.clone();
-    }
-    news
 }
 
 #[cfg(test)]

@@ -35,16 +35,13 @@ impl Core {
         Ok(())
     }
 
-    /// A profile names this account identifier: it is told the account's id now, unless that is what it assumes anyway.
+    /// A profile names this account identifier: it is told the account's id now, also where that is what it assumes anyway. Else an
+    /// older answer, still on its way to somebody else of its component, would be the newest there is.
     pub(crate) fn subscribe(&mut self, cx: &mut Context<'_>, to: &Identifier, subscribe: &Subscribe) -> Result<(), StateError> {
         let node = self.meet(cx, to)?;
         if let Some(subscriber) = &subscribe.subscriber
             && node.add_subscriber(cx.state, subscribe)?
-            && let Some(placement) = node
-                .state
-                .placement
-                .as_ref()
-                .filter(|told| subscribe.answered || told.unit != lone_placement(to, node.hash).unit)
+            && let Some(placement) = &node.state.placement
         {
             self.tell(cx, subscriber, answer(to, subscriber, placement));
         }

@@ -86,9 +86,8 @@ impl Core {
             if component.is_subscribed(cx.state, account.hash(), subscriber.hash())? {
                 continue;
             }
-            let answered = component.may_be_answered(cx.state, account.hash())?;
             let (of, by) = (Some(account.clone()), Some(subscriber.clone()));
-            let subscribe = Subscribe { account: of, subscriber: by, end: false, epoch, answered };
+            let subscribe = Subscribe { account: of, subscriber: by, end: false, epoch };
             component.add_subscription(cx.state, &subscribe);
             self.tell(cx, account, Body::Subscribe(subscribe));
         }
