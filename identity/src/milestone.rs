@@ -18,7 +18,7 @@ use crate::core::Core;
 use crate::event::Statement;
 use crate::facts::{merge_earliest, trait_name};
 use crate::keys;
-use crate::mention::{Mentioned, claim_about, is_void, see};
+use crate::mention::{Mentioned, claim_about, counts, see};
 use crate::metrics;
 
 /// A field of which the latest statement wins.
@@ -55,7 +55,7 @@ impl Core {
         let id = version.milestone_id.as_str();
         let actor = keys::milestone(id);
         let erased_ms = erased_of(cx.state, &actor, said.people)?;
-        if erased_ms.is_some_and(|until_ms| said.time_ms <= until_ms) {
+        if !counts(said.time_ms, erased_ms) {
             cx.outbox.observe(&metrics::ERASED, "version", 1);
             return Ok(());
         }
@@ -64,11 +64,10 @@ impl Core {
             return Ok(());
         }
         put_message(cx.state, &actor, &sub, event);
-        if let Some(mentioned) = mentioned(&said, erased_ms) {
-            for about in said.all() {
-                if let Some(claim) = mentioned.claim(about) {
-                    self.tell_claim(cx, id, about, claim)?;
-                }
+        let mentioned = mentioned(&said, erased_ms);
+        for about in said.all() {
+            if let Some(claim) = mentioned.claim(about) {
+                self.tell_claim(cx, id, about, claim)?;
             }
         }
         self.announce(cx, id, false)
@@ -93,7 +92,7 @@ impl Core {
                 let all = event.identifiers.iter().chain(&event.account_identifiers);
                 affected.extend(all.map(|named| (named.hash(), named.clone())));
             }
-            if named && event.time_ms <= until_ms {
+            if named && !counts(event.time_ms, Some(until_ms)) {
                 voided = true;
                 cx.state.delete(&actor, &sub);
             } else {
@@ -103,7 +102,7 @@ impl Core {
         let mut mentions = Vec::with_capacity(left.len());
         for event in &left {
             let said = Statement::of(event);
-            mentions.extend(mentioned(&said, erased_of(cx.state, &actor, said.people)?));
+            mentions.push(mentioned(&said, erased_of(cx.state, &actor, said.people)?));
         }
         for about in affected.values() {
             let all = claim_about(&mentions, about);
@@ -182,14 +181,13 @@ fn versions(state: &mut dyn State, actor: &ActorKey) -> Result<Vec<(Vec<u8>, Eve
     scan_messages(state, actor, &[keys::SIGHTING])
 }
 
-/// What a version says of those it names; `None` where it is no sighting and says nothing else.
-fn mentioned(said: &Statement<'_>, erased_ms: Option<i64>) -> Option<Mentioned> {
+/// What a version says of those it names.
+fn mentioned(said: &Statement<'_>, erased_ms: Option<i64>) -> Mentioned {
     let mut sighting = Sighting { erased_ms, assertion: said.assertion(), ..Sighting::default() };
     see(&mut sighting, said.time_ms);
     let mut traits = said.trait_facts();
     traits.sort_by(|a, b| trait_name(a).cmp(trait_name(b)));
-    let empty = is_void(&sighting) && traits.is_empty();
-    (!empty).then(|| Mentioned { hash: said.mention(), mention: said.to_mention(), sighting, traits })
+    Mentioned { hash: said.mention(), mention: said.to_mention(), sighting, traits }
 }
 
 impl Standing {

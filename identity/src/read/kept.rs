@@ -39,7 +39,7 @@ pub fn kept(snapshot: &mut dyn Snapshot, event: &Event) -> Result<Kept, StateErr
     if let Some(Body::Milestone(version)) = &event.body {
         let state = snapshot.owner_of(LOG.stage, version.milestone_id.as_bytes())?;
         let actor = keys::milestone(&version.milestone_id);
-        if erased_of(state, &actor, said.people)?.is_some_and(|until_ms| said.time_ms <= until_ms) {
+        if !counts(said.time_ms, erased_of(state, &actor, said.people)?) {
             return Ok(Kept::Erased);
         }
         let version = keys::one(keys::SIGHTING, Hash128::of(&event.encode_to_vec()));

@@ -33,9 +33,12 @@ fn erased_until(event: &Event, erased: &BTreeMap<Name, i64>) -> Option<i64> {
     event.identifiers.iter().filter_map(|identifier| erased.get(&Name::of(identifier))).max().copied()
 }
 
-/// Whether an event counts for nothing: it asks for an erasure, or somebody it names was erased since.
+/// Whether an event counts for nothing: it asks for an erasure, or somebody it names was erased since. A milestone's version counts for
+/// nothing in the hour of the erasure either.
 pub fn is_void(event: &Event, erased: &BTreeMap<Name, i64>) -> bool {
-    is_erasure(event) || erased_until(event, erased).is_some_and(|until| event.time_ms <= until)
+    let version = matches!(event.body, Some(Body::Milestone(_)));
+    let voids = |until| event.time_ms <= until || (version && !is_of_a_later_hour(event, until));
+    is_erasure(event) || erased_until(event, erased).is_some_and(voids)
 }
 
 /// Whether the event's touch counts for nothing: of somebody who was erased, those of the same hour do not count either.
