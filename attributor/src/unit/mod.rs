@@ -8,7 +8,7 @@
 //! - a `Move` leaves a forwarding mark with its epoch, and what was sent under a lower epoch follows the identifier;
 //! - an `Arrive` with a higher epoch than the mark clears it; what is stored for an identifier that has not arrived yet waits.
 //!
-//! What is old is forgotten: see [`horizon`]. State: see [`keys`].
+//! What is old is forgotten: see `horizon.rs`. State: see [`keys`].
 
 mod dirty;
 mod erase;
