@@ -17,7 +17,7 @@ use crate::settings::Settings;
 use crate::source::{self, Found};
 
 /// The reason of a letter that says that another one was sent again.
-pub const RETRIED: &str = "retried";
+const RETRIED: &str = "retried";
 
 /// Where a letter is in its topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -19,7 +19,7 @@ use crate::settings::Settings;
 /// When it cannot be opened.
 pub fn open_embedded(settings: &Settings) -> Result<EmbeddedLog, EmbeddedError> {
     EmbeddedLog::open(&EmbeddedOptions {
-        path: settings.state.folder_of_process().join("log"),
+        path: settings.state.folder_of_log(),
         partitions: settings.topics.partitions,
         memory_bytes: settings.state.memory_mb as usize * 1024 * 1024,
         sync: settings.state.sync,

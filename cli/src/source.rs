@@ -9,7 +9,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::metadata::Metadata;
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use tributary_runtime::embedded::EmbeddedLog;
-use tributary_runtime::kafka::{Complaints, explain};
+use tributary_runtime::kafka::{Complaints, explain, group_name};
 use tributary_runtime::log::StageLog;
 use tributary_runtime::topic::Topic;
 
@@ -90,7 +90,7 @@ pub trait TopicReader {
 /// When it cannot be opened.
 pub fn open(settings: &Settings, topic: Topic, from_beginning: bool) -> Result<Box<dyn TopicReader>, SourceError> {
     if settings.kafka.is_embedded() {
-        let path = settings.state.folder_of_process().join("log");
+        let path = settings.state.folder_of_log();
         let log = EmbeddedLog::open_read_only(&path).map_err(|error| SourceError::Embedded(error.to_string()))?;
         return Ok(Box::new(EmbeddedReader::new(log, topic, from_beginning)));
     }
@@ -123,14 +123,14 @@ pub fn each(settings: &Settings, topic: Topic, hear: &mut dyn FnMut(Found) -> an
 pub fn committed(settings: &Settings, stage: StageLog) -> anyhow::Result<BTreeMap<(Topic, u32), u64>> {
     let mut committed = BTreeMap::new();
     if settings.kafka.is_embedded() {
-        let log = EmbeddedLog::open_read_only(&settings.state.folder_of_process().join("log"))?;
+        let log = EmbeddedLog::open_read_only(&settings.state.folder_of_log())?;
         for (topic, at) in stage.inputs.iter().flat_map(|topic| (0..log.partitions()).map(move |at| (*topic, at))) {
             committed.insert((topic, at), log.committed(&stage, topic, at)?);
         }
         return Ok(committed);
     }
     let mut config: ClientConfig = settings.kafka.properties().into_iter().collect();
-    config.set("group.id", format!("{}-{}", settings.kafka.group_prefix, stage.stage));
+    config.set("group.id", group_name(&settings.kafka.group_prefix, stage.stage));
     let consumer = config.create_with_context(Complaints::default()).map_err(SourceError::Configure)?;
     for topic in stage.inputs {
         let name = settings.topics.name(*topic);

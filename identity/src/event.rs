@@ -194,7 +194,7 @@ impl Core {
         let new = known.is_none();
         let mut sighting = match known {
             Some(known) => known,
-            None => Sighting { erased_ms: self.erased_of(cx, node, said.people)?, ..Sighting::default() },
+            None => Sighting { erased_ms: node.erased_of(cx.state, said.people)?, ..Sighting::default() },
         };
         if sighting.erased_ms.is_some_and(|until_ms| said.time_ms <= until_ms) {
             return Ok(None);
@@ -261,14 +261,5 @@ impl Core {
         let claim = Claim { about: Some(about.clone()), by: Some(node.identifier.clone()), erased_ms, ..claim };
         self.tell(cx, about, Body::Claim(claim));
         Ok(())
-    }
-
-    /// The latest erasure of any of these people, as far as the node has heard.
-    fn erased_of(&self, cx: &mut Context<'_>, node: &Node, people: &[Identifier]) -> Result<Option<i64>, StateError> {
-        let mut latest = None;
-        for identifier in people {
-            latest = latest.max(node.erased_ms(cx.state, identifier.hash())?);
-        }
-        Ok(latest)
     }
 }

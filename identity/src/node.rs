@@ -170,6 +170,15 @@ impl Node {
         Ok(erasure.map(|erasure| erasure.until_ms))
     }
 
+    /// The latest erasure of any of these people, as far as this one has heard.
+    pub fn erased_of(&self, state: &mut dyn State, people: &[Identifier]) -> Result<Option<i64>, StateError> {
+        let mut latest = None;
+        for identifier in people {
+            latest = latest.max(self.erased_ms(state, identifier.hash())?);
+        }
+        Ok(latest)
+    }
+
     /// Notes that an identifier is erased.
     pub fn put_erased(&mut self, state: &mut dyn State, of: Hash128, until_ms: i64) {
         if of == self.hash {

@@ -10,7 +10,7 @@ use tributary_proto::{Event, Hash128, Message};
 use tributary_runtime::state::{Committed, Snapshot, StateError};
 use tributary_runtime::topic::Topic;
 
-use crate::dead_letters::{self, RETRIED};
+use crate::dead_letters::{raw_topic, visit};
 use crate::explain;
 use crate::pipeline::{Pipeline, StageName};
 use crate::progress::Progress;
@@ -119,10 +119,9 @@ pub fn records(settings: &Settings, pipeline: &Pipeline) -> anyhow::Result<Recor
 /// What ingest has refused, by the dead letters.
 fn refused(settings: &Settings) -> anyhow::Result<Refused> {
     let mut refused = Refused::new();
-    dead_letters::visit(settings, &mut |_, letter| {
-        let topic = Topic::RAW.into_iter().find(|topic| topic.name() == letter.topic && letter.reason != RETRIED);
+    visit(settings, &mut |_, letter| {
         let place = u32::try_from(letter.partition).ok().zip(u64::try_from(letter.offset).ok());
-        if let (Some(topic), Some((partition, offset))) = (topic, place) {
+        if let (Some(topic), Some((partition, offset))) = (raw_topic(&letter), place) {
             refused.entry((topic, partition, offset)).or_default().push(letter.index);
         }
         Ok(())

@@ -15,7 +15,7 @@ use tributary_runtime::exactly_once::{Inputs, Position};
 use tributary_runtime::state::{RocksStore, StoreBudget};
 use tributary_runtime::topic::Topic;
 
-use super::{KEEPERS, READ_CACHE_BYTES, StorePlace, log_folder, stores};
+use super::{KEEPERS, READ_CACHE_BYTES, StorePlace, stores};
 use crate::clock::now_ms;
 use crate::engine;
 use crate::settings::Settings;
@@ -128,7 +128,7 @@ pub fn back_up(settings: &Settings, to: &Path) -> anyhow::Result<Backup> {
     }
     let mut copied = Vec::new();
     if settings.kafka.is_embedded() {
-        let from = log_folder(settings);
+        let from = settings.state.folder_of_log();
         anyhow::ensure!(from.is_dir(), "there is no state in {}", from.display());
         fs::create_dir_all(to)?;
         engine::open_embedded(settings)?.checkpoint(&to.join("log"))?;
@@ -272,7 +272,7 @@ fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
 /// Whether what was put back is what was copied.
 fn check_copy(backup: &Backup, settings: &Settings) -> anyhow::Result<()> {
     if backup.embedded {
-        EmbeddedLog::open_read_only(&log_folder(settings))?.verify(&mut |_| {})?;
+        EmbeddedLog::open_read_only(&settings.state.folder_of_log())?.verify(&mut |_| {})?;
         return Ok(());
     }
     let budget = StoreBudget::new(READ_CACHE_BYTES);

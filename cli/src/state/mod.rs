@@ -47,11 +47,6 @@ pub fn stores(settings: &Settings) -> Vec<StorePlace> {
     found
 }
 
-/// The folder of the embedded log.
-pub fn log_folder(settings: &Settings) -> PathBuf {
-    settings.state.folder_of_process().join("log")
-}
-
 /// What a store says of itself. Offsets are those of the next records.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StoreInfo {
@@ -75,7 +70,7 @@ pub struct StoreInfo {
 /// When one cannot be read.
 pub fn info(settings: &Settings) -> anyhow::Result<Vec<StoreInfo>> {
     if settings.kafka.is_embedded() {
-        let log = EmbeddedLog::open_read_only(&log_folder(settings))?;
+        let log = EmbeddedLog::open_read_only(&settings.state.folder_of_log())?;
         let mut lags = Vec::new();
         for stage in StageName::ALL {
             lags.push(format!("{} {} behind", stage.log().stage, log.lag(&stage.log())?));
@@ -120,7 +115,7 @@ pub fn verify(settings: &Settings, read: &mut dyn FnMut(u64)) -> Vec<Verified> {
         Err(error) => Verified { stage, partition, values: 0, fault: Some(format!("{error:#}")) },
     };
     if settings.kafka.is_embedded() {
-        let result = EmbeddedLog::open_read_only(&log_folder(settings)).and_then(|log| log.verify(read));
+        let result = EmbeddedLog::open_read_only(&settings.state.folder_of_log()).and_then(|log| log.verify(read));
         return vec![verified("all", None, result.map_err(Into::into))];
     }
     let budget = StoreBudget::new(READ_CACHE_BYTES);

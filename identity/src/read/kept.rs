@@ -61,17 +61,14 @@ pub fn kept(snapshot: &mut dyn Snapshot, event: &Event) -> Result<Kept, StateErr
 /// What became of an event at its primary identifier.
 fn heard(state: &mut dyn State, node: &Node, event: &Event, said: &Statement<'_>) -> Result<Kept, StateError> {
     let mention = said.mention();
-    let sighting = node.sighting(state, mention)?;
-    let mut erased_ms = sighting.as_ref().and_then(|sighting| sighting.erased_ms);
-    if sighting.is_none() {
-        for identifier in said.people {
-            erased_ms = erased_ms.max(node.erased_ms(state, identifier.hash())?);
-        }
-    }
+    let known = match node.sighting(state, mention)? {
+        Some(known) => known,
+        None => Sighting { erased_ms: node.erased_of(state, said.people)?, ..Sighting::default() },
+    };
+    let erased_ms = known.erased_ms;
     if erased_ms.is_some_and(|until_ms| said.time_ms <= until_ms) {
         return Ok(Kept::Erased);
     }
-    let known = sighting.unwrap_or_else(|| Sighting { erased_ms, ..Sighting::default() });
     let mut again = known.clone();
     said.teach(&mut again);
     if again != known || !traits_are_known(state, node, said)? {

@@ -130,6 +130,11 @@ impl StateSettings {
         self.folder(|name| std::env::var(name).ok())
     }
 
+    /// The folder of the embedded log in it.
+    pub fn folder_of_log(&self) -> PathBuf {
+        self.folder_of_process().join("log")
+    }
+
     fn check(&self, problems: &mut Problems) {
         problems.unless(self.memory_mb >= 16, "state.memory_mb", "expected 16 or more");
     }

@@ -10,10 +10,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 
-use super::context::log;
-
-/// Facility of the line that librdkafka logs when it gives a connection up.
-const FAILED: &str = "FAIL";
+use super::context::{CONNECTION_LOST, log};
 
 /// How long a look for lines of the log takes, and how many looks there are.
 const POLL: Duration = Duration::from_millis(20);
@@ -44,7 +41,7 @@ pub struct Complaints {
 impl Complaints {
     /// Notes a line of the client's log.
     pub fn hear(&self, facility: &str, message: &str) {
-        if facility == FAILED {
+        if facility == CONNECTION_LOST {
             // Before the host come the names of the thread and of the client, which say nothing to anybody.
             let said = message.rsplit_once("]: ").map_or(message, |(_, said)| said);
             *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(said.to_owned());

@@ -81,8 +81,7 @@ impl ConsumerEvents {
 
 impl ClientContext for ConsumerEvents {
     fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
-        self.complaints.hear(fac, message);
-        log(level, fac, message);
+        self.complaints.log(level, fac, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
@@ -148,7 +147,7 @@ pub(super) struct Delivered {
 }
 
 /// Facility of the line that librdkafka logs whenever it gives a connection up, whatever the reason.
-const CONNECTION_LOST: &str = "FAIL";
+pub(super) const CONNECTION_LOST: &str = "FAIL";
 
 /// What a record's delivery report carries: 0, or the partition of a changelog record plus 1.
 pub(super) type Tag = usize;

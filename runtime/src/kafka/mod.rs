@@ -37,5 +37,5 @@ mod restore;
 mod session;
 
 pub use complaints::{Complaints, explain};
-pub use options::{KafkaOptions, RefusedSetting, refused_setting};
+pub use options::{KafkaOptions, RefusedSetting, group_name, refused_setting};
 pub use session::KafkaSession;

@@ -47,6 +47,11 @@ pub struct KafkaOptions {
     pub json_dead_letters: bool,
 }
 
+/// The name of a stage's consumer group.
+pub fn group_name(prefix: &str, stage: &str) -> String {
+    format!("{prefix}-{stage}")
+}
+
 impl KafkaOptions {
     /// The defaults, for these brokers and this state folder.
     pub fn new(brokers: impl Into<String>, state_path: impl Into<PathBuf>, budget: Arc<StoreBudget>) -> Self {
@@ -69,7 +74,7 @@ impl KafkaOptions {
     }
 
     pub(super) fn group(&self, stage: &str) -> String {
-        format!("{}-{stage}", self.group_prefix)
+        group_name(&self.group_prefix, stage)
     }
 
     pub(super) fn member(&self, stage: &str) -> String {
