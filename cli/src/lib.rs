@@ -5,6 +5,7 @@
 
 pub mod args;
 pub mod audit;
+pub mod backlog;
 pub mod clock;
 pub mod commands;
 pub mod credit_table;

@@ -16,8 +16,9 @@ use tributary_runtime::topic::Topic;
 use crate::settings::Settings;
 
 /// How long one look waits.
-const WAIT: Duration = Duration::from_millis(200);
-const METADATA_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const WAIT: Duration = Duration::from_millis(200);
+/// How long a question waits for its answer.
+pub(crate) const METADATA_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why a topic cannot be read.
 #[derive(Debug, thiserror::Error)]

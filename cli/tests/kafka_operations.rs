@@ -30,7 +30,7 @@ fn worked(folder: &Path, brokers: String) -> Service {
 }
 
 fn drain(service: &Service) {
-    service.ok(&["run", "--until-idle", "5"]);
+    service.ok(&["run", "--until-idle", "1"]);
 }
 
 fn balanced(service: &Service) {

@@ -137,7 +137,7 @@ fn the_right_connection_works_and_wrong_ones_say_why() {
     let service = broker.service();
     service.ok(&["topics", "create"]);
     send(&service, folder.path());
-    let run = service.command(&["run", "--until-idle", "5", "--log-level", "trace"]);
+    let run = service.command(&["run", "--until-idle", "1", "--log-level", "trace"]);
     assert!(run.status.success(), "{}", err(&run));
     let credits = service.ok(&["tail", "credits", "--from-beginning", "--until-end"]);
     assert!(credits.contains("closed_won:1"), "{credits}");

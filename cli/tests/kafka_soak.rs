@@ -17,7 +17,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_core::{RngCore, SeedableRng};
 use support::audit::differences;
 use support::broker::Broker;
-use support::{Raw, finish_after, history, pipeline, send, tributary};
+use support::{Raw, finish, history, pipeline, send, tributary};
 use tributary_cli::settings::Settings;
 
 /// A number that the long runs set.
@@ -109,7 +109,7 @@ impl World {
         let mut sets = self.sets.clone();
         sets.push("kafka.instance=last".to_owned());
         sets.push(format!("state.path={}", self.folder.path().join("state/last").display()));
-        finish_after(&sets, "16");
+        finish(&sets);
         let found = differences(&self.settings, records);
         assert!(found.is_empty(), "{found:#?}\n{}", self.complaints());
     }

@@ -39,6 +39,7 @@ bugs! {
     "going_back_not_noticed" "records that a client hands out again are processed again",
     "old_store_kept" "a store older than the changelog's tombstones is brought up to date, not restored whole",
     "restore_skips_records" "a restore misses the first records of the changelog that it needs",
+    "restore_outlasts_tombstones" "a restore that took longer than tombstones are kept goes on",
     "restore_ignores_removals" "a restore does not remove what was removed",
     "restore_ends_at_the_end" "a restore ends where the changelog does, whatever it stands for",
     "late_touch_ignored" "a touch after its milestone changes nothing",

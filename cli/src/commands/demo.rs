@@ -22,7 +22,7 @@ use crate::rows::Rows;
 use crate::settings::Settings;
 use crate::sink::{EmbeddedSink, RawSink};
 use crate::source::{EmbeddedReader, Next, TopicReader};
-use crate::{engine, generate, logging, table};
+use crate::{backlog, engine, generate, logging, table};
 
 mod show;
 
@@ -136,8 +136,7 @@ fn feed_and_drain(settings: &Settings, args: &DemoArgs) -> anyhow::Result<u64> {
     progress.finish();
     let (health, stop) = (service.health(), service.stop_flag());
     while !stop.load(std::sync::atomic::Ordering::Relaxed) {
-        let lag = StageName::ALL.iter().try_fold(0, |sum, stage| log.lag(&stage.log()).map(|lag| sum + lag))?;
-        if lag == 0 && health.idle() >= DRAINED {
+        if health.idle() >= DRAINED && backlog::left_embedded(&log, &StageName::ALL)?.is_none() {
             break;
         }
         std::thread::sleep(Duration::from_millis(20));

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use tributary_runtime::http;
 use tributary_runtime::service::{Health, Service};
 
 use crate::args::Global;
+use crate::backlog::{self, Left};
 use crate::outcome::Usage;
 use crate::pipeline::{Pipeline, StageName, metrics};
 use crate::{engine, logging, table};
@@ -31,7 +32,8 @@ pub struct RunArgs {
     /// The stages to run
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = StageName::ALL)]
     stages: Vec<StageName>,
-    /// Leaves once no stage of this process has had a record for this long
+    /// Leaves once no stage of this process has had a record for this long, and none is left to be read: also not one that
+    /// another process holds or an open transaction hides
     #[arg(long, value_name = "SECONDS")]
     until_idle: Option<f64>,
 }
@@ -50,17 +52,23 @@ pub fn run(args: &RunArgs, global: &Global) -> anyhow::Result<()> {
     stages.dedup();
 
     let mut service = Service::default();
-    if settings.kafka.is_embedded() {
+    let log = if settings.kafka.is_embedded() {
         let log = engine::open_embedded(&settings)?;
         engine::start_embedded(&mut service, &log, &settings, &pipeline, &stages)?;
+        Some(log)
     } else {
         engine::start_kafka(&mut service, &settings, &pipeline, &stages)?;
-    }
+        None
+    };
     let address = http::serve(settings.http.listen, recorder, service.health())?;
     let names: Vec<&str> = stages.iter().map(|stage| stage.log().stage).collect();
     tracing::info!(stages = names.join(","), http = %address, version = env!("CARGO_PKG_VERSION"), "started");
     watch_signals(service.stop_flag())?;
-    wait(&service.health(), &service.stop_flag(), args.until_idle.map(Duration::from_secs_f64));
+    let left = || match &log {
+        Some(log) => backlog::left_embedded(log, &stages),
+        None => backlog::left_kafka(&settings, &stages),
+    };
+    wait(&service.health(), &service.stop_flag(), args.until_idle.map(Duration::from_secs_f64), &left);
     let health = service.health();
     service.stop()?;
     tracing::info!("stopped, with nothing open");
@@ -70,11 +78,20 @@ pub fn run(args: &RunArgs, global: &Global) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Waits for a signal, the end of a worker, or idleness.
-fn wait(health: &Health, stop: &AtomicBool, until_idle: Option<Duration>) {
+/// Waits for a signal, the end of a worker, or idleness with nothing left.
+fn wait(health: &Health, stop: &AtomicBool, until_idle: Option<Duration>, left: &dyn Fn() -> anyhow::Result<Option<Left>>) {
+    let mut asked = Instant::now();
     while !stop.load(Ordering::Relaxed) {
-        if until_idle.is_some_and(|limit| health.is_ready() && health.idle() >= limit) {
-            break;
+        if let Some(limit) = until_idle
+            && health.is_ready()
+            && health.idle().min(asked.elapsed()) >= limit
+        {
+            match left() {
+                Ok(None) => break,
+                Ok(Some(left)) => tracing::info!(%left, "idle, but not at the end"),
+                Err(error) => tracing::info!(%error, "idle, but it cannot be seen whether anything is left"),
+            }
+            asked = Instant::now();
         }
         std::thread::sleep(LOOK);
     }

@@ -197,13 +197,8 @@ pub fn run(sets: &[String], arguments: &[&str]) -> Running {
 
 /// Runs all stages until there is nothing left to do.
 pub fn finish(sets: &[String]) {
-    finish_after(sets, "6");
-}
-
-/// The same, idle for so many seconds. Members that were there before keep their partitions until their sessions end.
-pub fn finish_after(sets: &[String], idle_s: &str) {
     let mut command = tributary(sets);
-    command.args(["run", "--until-idle", idle_s]);
+    command.args(["run", "--until-idle", "1"]);
     succeed(command);
 }
 

@@ -3,6 +3,12 @@
 //! What is read last decides nothing: the marks that end a transaction reach the changelog's partitions and the offsets one by one, so
 //! the last committed transaction may be missing from what can be read. A state is current when the input offsets in it are the
 //! committed ones; until then there is more to come.
+//!
+//! A changelog keeps tombstones for a limited time ([KIP-534]): a store must see one within that time of the moment it is known to
+//! lack none, or it must begin anew. That moment is the state's `as_of_ms`: when the store was emptied, when it was at the end of what
+//! can be read, or when the last record read was written, whichever is the latest.
+//!
+//! [KIP-534]: https://cwiki.apache.org/confluence/display/KAFKA/KIP-534%3A+Retain+tombstones+and+transaction+markers+for+approximately+delete.retention.ms+milliseconds
 
 use super::{INPUTS_KEY, Inputs, Position, Store, VERSION};
 use crate::log::LogError;
@@ -39,6 +45,8 @@ pub enum Progress {
     Going,
     /// The state is beyond the committed offsets that are known: ask for them again.
     Ahead,
+    /// It took longer than tombstones are kept: [`Restore::begin_again`].
+    Outlasted,
     /// The state is that of the committed offsets.
     Current,
 }
@@ -54,8 +62,12 @@ pub struct Restore<S> {
     load: Load,
     /// The offset after the last record read.
     next: u64,
-    /// When that record was written.
+    /// Since when a tombstone may be missing.
     as_of_ms: u64,
+    /// How long the changelog keeps tombstones.
+    tombstones_ms: u64,
+    /// A tombstone may be missing.
+    outlasted: bool,
     /// Whether all that could be read was read at some time.
     seen_end: bool,
     records: u64,
@@ -68,27 +80,43 @@ impl<S: Store> Restore<S> {
     /// # Errors
     /// When the store cannot be read.
     pub fn begin(partition: u32, store: S, committed: Inputs, now_ms: u64, tombstones_ms: u64) -> Result<Self, LogError> {
-        let mut found = store.position().map_err(failed)?;
-        if let Some(known) = found
-            && now_ms.saturating_sub(known.as_of_ms) > tombstones_ms
-            && inputs_of(&store)? != committed
-            && !planted("old_store_kept")
-        {
-            tracing::warn!(partition, "the local state is older than the changelog's tombstones: restoring all of it");
-            store.clear().map_err(failed)?;
-            found = None;
-        }
-        Ok(Self {
+        let found = store.position().map_err(failed)?;
+        let mut restore = Self {
             partition,
-            store,
             committed,
             found,
             load: Load::default(),
             next: found.map_or(0, |position| position.changelog_next),
-            as_of_ms: found.map_or(0, |position| position.as_of_ms),
+            as_of_ms: found.map_or(now_ms, |position| position.as_of_ms),
+            tombstones_ms,
+            outlasted: false,
             seen_end: false,
             records: 0,
-        })
+            store,
+        };
+        if restore.is_too_late(now_ms) && restore.held()? != restore.committed && !planted("old_store_kept") {
+            restore.begin_again(now_ms)?;
+        }
+        Ok(restore)
+    }
+
+    /// Empties the store: the changelog is to be read from its beginning.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn begin_again(&mut self, now_ms: u64) -> Result<(), LogError> {
+        let partition = self.partition;
+        tracing::warn!(partition, "the local state is older than the changelog's tombstones: restoring all of it");
+        self.store.clear().map_err(failed)?;
+        self.load.clear();
+        (self.found, self.next, self.as_of_ms) = (None, 0, now_ms);
+        (self.outlasted, self.seen_end) = (false, false);
+        Ok(())
+    }
+
+    /// Whether the changelog may have lost a tombstone that the store needs.
+    fn is_too_late(&self, now_ms: u64) -> bool {
+        now_ms.saturating_sub(self.as_of_ms) > self.tombstones_ms
     }
 
     /// The partition.
@@ -116,11 +144,15 @@ impl<S: Store> Restore<S> {
         self.committed = committed;
     }
 
-    /// Takes in a record of the changelog.
+    /// Takes in a record of the changelog that was received now.
     ///
     /// # Errors
     /// When the record is not ours, or the store cannot be written.
-    pub fn take(&mut self, change: &Change<'_>) -> Result<(), LogError> {
+    pub fn take(&mut self, change: &Change<'_>, now_ms: u64) -> Result<(), LogError> {
+        self.outlasted |= self.is_too_late(now_ms) && !planted("restore_outlasts_tombstones");
+        if self.outlasted {
+            return Ok(());
+        }
         let foreign = |what: &str| {
             let why = format!("the record at offset {} of {}/{} {what}", change.offset, change.topic, self.partition);
             LogError::stop(OPERATION, why)
@@ -133,7 +165,7 @@ impl<S: Store> Restore<S> {
             self.load.push(key, change.value);
         }
         self.next = change.offset + 1;
-        self.as_of_ms = change.written_ms;
+        self.as_of_ms = self.as_of_ms.max(change.written_ms.min(now_ms));
         self.records += 1;
         if self.load.bytes() > if self.found.is_none() { BULK_BYTES } else { TAIL_BYTES } {
             self.store_load()?;
@@ -145,8 +177,13 @@ impl<S: Store> Restore<S> {
     ///
     /// # Errors
     /// When the store cannot be read or written.
-    pub fn reached_end(&mut self) -> Result<(), LogError> {
+    pub fn reached_end(&mut self, now_ms: u64) -> Result<(), LogError> {
+        self.outlasted |= self.is_too_late(now_ms) && !planted("restore_outlasts_tombstones");
+        if self.outlasted {
+            return Ok(());
+        }
         self.seen_end = true;
+        self.as_of_ms = now_ms;
         self.store_load()
     }
 
@@ -155,6 +192,9 @@ impl<S: Store> Restore<S> {
     /// # Errors
     /// When the store cannot be read.
     pub fn progress(&self) -> Result<Progress, LogError> {
+        if self.outlasted {
+            return Ok(Progress::Outlasted);
+        }
         if !self.load.is_empty() {
             return Ok(Progress::Going);
         }

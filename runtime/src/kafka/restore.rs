@@ -139,7 +139,7 @@ impl Restorer {
                 None => break,
                 Some(Ok(message)) => {
                     let headers = message.headers();
-                    job.restore.take(&Change {
+                    let change = Change {
                         topic: message.topic(),
                         offset: u64::try_from(message.offset()).unwrap_or(0),
                         written_ms: message.timestamp().to_millis().and_then(|ms| u64::try_from(ms).ok()).unwrap_or(0),
@@ -148,18 +148,23 @@ impl Restorer {
                         version: headers
                             .and_then(|headers| headers.iter().find(|header| header.key == VERSION_HEADER))
                             .and_then(|header| header.value),
-                    })?;
+                    };
+                    job.restore.take(&change, now_ms())?;
                     job.untold += 1;
                     job.progress = Instant::now();
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => {
-                    job.restore.reached_end()?;
+                    job.restore.reached_end(now_ms())?;
                     if job.restore.progress()? == Progress::Current {
                         return self.done(job);
                     }
                 }
                 Some(Err(error)) => self.reader_failed(&job, &error)?,
             }
+        }
+        if job.restore.progress()? == Progress::Outlasted {
+            job.restore.begin_again(now_ms())?;
+            self.read_from(&mut job)?;
         }
         job.tell(self.stage);
         let ahead = job.restore.progress()? == Progress::Ahead;

@@ -36,7 +36,7 @@ impl SimSession {
         }
         self.may_crash(world, Fault::CrashInRestore).map_err(|trouble| trouble.error("restoring"))?;
         let Some(mut reading) = self.reading.take() else { return Ok(()) };
-        let most = world.below(40) + 1;
+        let most = world.below(200) + 1;
         read_changelog(world, changelog, partition, &mut reading, most)?;
         match reading.restore.progress()? {
             Progress::Current => {
@@ -55,6 +55,12 @@ impl SimSession {
                     self.owned.expect(partition, inputs);
                 }
             }
+            Progress::Outlasted => {
+                let now_ms = world.cluster.borrow().now_ms;
+                reading.restore.begin_again(now_ms)?;
+                reading.next = 0;
+                world.note(|| format!("{} {} restores {partition} again", self.log.stage, self.instance));
+            }
             Progress::Going => {}
         }
         self.reading = Some(reading);
@@ -67,16 +73,17 @@ fn read_changelog(world: &World, changelog: Topic, partition: u32, reading: &mut
     let cluster = world.cluster.borrow();
     let mut read = 0;
     for (offset, entry) in cluster.committed(changelog, partition, reading.next).take(most) {
-        reading.restore.take(&Change {
+        let change = Change {
             topic: changelog.name(),
             offset,
             written_ms: entry.written_ms,
             key: Some(&entry.key),
             value: entry.value.as_deref(),
             version: Some(VERSION),
-        })?;
+        };
+        reading.restore.take(&change, cluster.now_ms)?;
         reading.next = offset + 1;
         read += 1;
     }
-    if read < most { reading.restore.reached_end() } else { Ok(()) }
+    if read < most { reading.restore.reached_end(cluster.now_ms) } else { Ok(()) }
 }

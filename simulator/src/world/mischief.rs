@@ -9,8 +9,8 @@ use crate::cluster::Entry;
 use crate::faults::Fault;
 use crate::session::TOMBSTONES_MS;
 
-/// How long tombstones are kept: a restore may take its time.
-const RETENTION_MS: u64 = 4 * TOMBSTONES_MS;
+/// How long tombstones are kept, which is what the stages are told.
+const RETENTION_MS: u64 = TOMBSTONES_MS;
 
 impl World {
     /// Something goes wrong.

@@ -1,0 +1,118 @@
+//! Whether stages have anything left to read, seen from the outside: whoever owns the partitions, and whatever transaction hides them.
+
+use std::time::Instant;
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use tributary_runtime::embedded::EmbeddedLog;
+use tributary_runtime::kafka::Complaints;
+use tributary_runtime::log::StageLog;
+
+use crate::pipeline::StageName;
+use crate::settings::Settings;
+use crate::source::{METADATA_TIMEOUT, SourceError, WAIT, committed};
+
+/// What is left.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Left {
+    /// Records in an input of a stage.
+    #[error("{0} has records to read")]
+    Records(&'static str),
+    /// A transaction that is neither committed nor aborted hides the records after its first.
+    #[error("a transaction is open in {topic}/{partition}")]
+    OpenTransaction {
+        /// The topic.
+        topic: &'static str,
+        /// The partition.
+        partition: u32,
+    },
+}
+
+/// The first thing that is left for these stages on an embedded log; `None`: they have read everything.
+///
+/// # Errors
+/// When the log cannot be read.
+pub fn left_embedded(log: &EmbeddedLog, stages: &[StageName]) -> anyhow::Result<Option<Left>> {
+    for stage in stages.iter().map(|stage| stage.log()) {
+        if log.lag(&stage)? > 0 {
+            return Ok(Some(Left::Records(stage.stage)));
+        }
+    }
+    Ok(None)
+}
+
+/// The same on Kafka.
+///
+/// # Errors
+/// When Kafka cannot be asked.
+pub fn left_kafka(settings: &Settings, stages: &[StageName]) -> anyhow::Result<Option<Left>> {
+    let clients = Clients::new(settings)?;
+    for stage in stages {
+        if let Some(left) = clients.left(settings, stage.log())? {
+            return Ok(Some(left));
+        }
+    }
+    Ok(None)
+}
+
+/// Two consumers, because the end of a partition is another one for each.
+struct Clients {
+    /// Sees the last stable offset.
+    committed: BaseConsumer<Complaints>,
+    /// Sees the high watermark.
+    all: BaseConsumer<Complaints>,
+}
+
+impl Clients {
+    fn new(settings: &Settings) -> Result<Self, SourceError> {
+        let consumer = |isolation: &str| {
+            let mut config: ClientConfig = settings.kafka.properties().into_iter().collect();
+            // The client asks for a group even where none is joined.
+            config.set("group.id", format!("{}-backlog", settings.kafka.group_prefix));
+            config.set("enable.auto.commit", "false").set("enable.partition.eof", "true").set("isolation.level", isolation);
+            config.set("auto.offset.reset", "earliest").set("allow.auto.create.topics", "false");
+            config.create_with_context(Complaints::default()).map_err(SourceError::Configure)
+        };
+        Ok(Self { committed: consumer("read_committed")?, all: consumer("read_uncommitted")? })
+    }
+
+    fn left(&self, settings: &Settings, stage: StageLog) -> anyhow::Result<Option<Left>> {
+        let known = committed(settings, stage)?;
+        let mut unread = TopicPartitionList::new();
+        for topic in stage.inputs {
+            let name = settings.topics.name(*topic);
+            let read = |source| SourceError::Read { topic: name.clone(), source };
+            for partition in 0..settings.topics.partitions {
+                let at = i32::try_from(partition)?;
+                let (first, end) = self.all.fetch_watermarks(&name, at, METADATA_TIMEOUT).map_err(read)?;
+                let (_, stable) = self.committed.fetch_watermarks(&name, at, METADATA_TIMEOUT).map_err(read)?;
+                if stable < end {
+                    return Ok(Some(Left::OpenTransaction { topic: topic.name(), partition }));
+                }
+                let next = known.get(&(*topic, partition)).map_or(Ok(first), |next| i64::try_from(*next))?;
+                if next < stable {
+                    unread.add_partition_offset(&name, at, Offset::Offset(next)).map_err(read)?;
+                }
+            }
+        }
+        Ok(self.has_records(&unread)?.then_some(Left::Records(stage.stage)))
+    }
+
+    /// Marks have offsets too: whether there is a record can only be seen by reading on. A broker that does not answer counts as one.
+    fn has_records(&self, unread: &TopicPartitionList) -> Result<bool, KafkaError> {
+        let until = Instant::now() + METADATA_TIMEOUT;
+        let mut partitions = unread.count();
+        self.committed.assign(unread)?;
+        while partitions > 0 {
+            match self.committed.poll(WAIT) {
+                Some(Err(KafkaError::PartitionEOF(_))) => partitions -= 1,
+                Some(Err(error)) => return Err(error),
+                Some(Ok(_)) => return Ok(true),
+                None if Instant::now() > until => return Ok(true),
+                None => {}
+            }
+        }
+        Ok(false)
+    }
+}
