@@ -66,6 +66,7 @@ faults! {
     NoAnswer "no_answer" "The cluster does not say which offsets are committed.",
     WentBack "went_back" "A client hands out records again.",
     Compacted "compacted" "Old values are removed from the changelogs.",
+    RestoreStalled "restore_stalled" "A restore stands still for about as long as tombstones are kept.",
 }
 
 /// How often each kind strikes in one seed: some not at all, some all the time.

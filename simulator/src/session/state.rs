@@ -15,6 +15,7 @@ use crate::world::World;
 pub(super) struct Reading {
     pub(super) restore: Restore<LocalStore>,
     next: u64,
+    stalled_until_ms: u64,
 }
 
 impl SimSession {
@@ -32,15 +33,20 @@ impl SimSession {
                 let from = restore.read_from();
                 format!("{} {} restores {partition} from {from:?} to {}", self.log.stage, self.instance, restore.committed())
             });
-            self.reading = Some(Reading { next: restore.read_from().unwrap_or(0), restore });
+            self.reading = Some(Reading { next: restore.read_from().unwrap_or(0), restore, stalled_until_ms: 0 });
         }
         self.may_crash(world, Fault::CrashInRestore).map_err(|trouble| trouble.error("restoring"))?;
-        let Some(mut reading) = self.reading.take() else { return Ok(()) };
+        let now_ms = world.cluster.borrow().now_ms;
+        let Some(mut reading) = self.reading.take_if(|reading| reading.stalled_until_ms <= now_ms) else { return Ok(()) };
+        if world.strikes(Fault::RestoreStalled) {
+            reading.stalled_until_ms = now_ms + world.below(2 * TOMBSTONES_MS as usize) as u64;
+            self.reading = Some(reading);
+            return Ok(());
+        }
         let most = world.below(200) + 1;
         read_changelog(world, changelog, partition, &mut reading, most)?;
         match reading.restore.progress()? {
             Progress::Current => {
-                let now_ms = world.cluster.borrow().now_ms;
                 let store = reading.restore.finish(now_ms)?;
                 self.fate.stores.borrow_mut().insert(partition, store.clone());
                 world.note(|| format!("{} {} has the state of {partition}", self.log.stage, self.instance));
@@ -56,7 +62,6 @@ impl SimSession {
                 }
             }
             Progress::Outlasted => {
-                let now_ms = world.cluster.borrow().now_ms;
                 reading.restore.begin_again(now_ms)?;
                 reading.next = 0;
                 world.note(|| format!("{} {} restores {partition} again", self.log.stage, self.instance));

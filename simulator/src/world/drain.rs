@@ -1,8 +1,10 @@
 //! The end of a run: everybody goes on until nobody has anything to do.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use tributary_runtime::log::StageLog;
+use tributary_runtime::topic::Topic;
 
 use super::{EXPIRE_MS, Process, Status, World};
 
@@ -49,6 +51,14 @@ impl World {
             && self.cluster.borrow().unsettled() == 0
             && self.processes.borrow().iter().all(resting)
             && self.lag() == 0
+            && self.all_restored()
+    }
+
+    /// Whether the state of every partition is there to be looked at.
+    fn all_restored(&self) -> bool {
+        let changelogs: BTreeSet<Topic> = self.processes.borrow().iter().filter_map(|process| process.log.changelog).collect();
+        let partitions: u32 = changelogs.into_iter().map(|changelog| self.cluster.borrow().partitions(changelog)).sum();
+        self.stores().len() >= partitions as usize
     }
 
     /// How many records of inputs are still to be processed.
