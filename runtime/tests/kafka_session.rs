@@ -13,8 +13,10 @@ mod support;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use metrics_exporter_prometheus::PrometheusBuilder;
+use rdkafka::producer::{BaseRecord, Producer};
 use support::counter::{Bench, Counter, LOG, PARTITIONS};
 use support::{PATIENCE, produce, produce_aborted, transactional};
 use tributary_runtime::kafka::KafkaSession;
@@ -132,7 +134,8 @@ fn state_that_is_lost_or_behind_is_restored_from_the_changelog() {
     // So far behind that tombstones may be gone: what was forgotten must not come back.
     replace(Some(&behind));
     let mut options = bench.options("a");
-    options.tombstone_retention_ms = 1;
+    options.tombstone_retention_ms = 5_000;
+    std::thread::sleep(Duration::from_millis(options.tombstone_retention_ms));
     let mut counter = Counter::new(options);
     expected(&mut counter);
     counter.close();
@@ -236,6 +239,55 @@ fn offsets_set_back_behind_the_state_stop_the_worker() {
     support::reset_offset(&bench.brokers, "set-back-identity", bench.names.of(Topic::IdentityInbox), 1, 4);
     let why = bench.open("a").stopped();
     assert!(why.contains("reading identity-inbox 10, the group has committed identity-inbox 4"), "{why}");
+}
+
+#[test]
+fn a_number_of_partitions_that_changes_stops_the_worker_and_the_next_one() {
+    let Some(bench) = Bench::new("grown") else { return };
+    bench.feed(1, 10);
+    let mut counter = bench.open("a");
+    counter.handle(40);
+    for topic in [Topic::IdentityInbox, Topic::IdentityChangelog] {
+        support::add_partitions(&bench.brokers, bench.names.of(topic), 6);
+    }
+    let why = counter.stopped();
+    assert!(why.contains("had 4 partitions and has 6"), "{why}");
+    counter.close();
+    let why = bench.open("a").stopped();
+    assert!(why.contains("topic grown.identity-changelog had 4 partitions and has 6"), "{why}");
+}
+
+#[test]
+fn a_transaction_that_hangs_is_told_and_what_follows_it_waits() {
+    let Some(bench) = Bench::new("hangs") else { return };
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let held_up = |stage: &str, at: &str| {
+        let (text, name) = (recorder.handle().render(), format!("partition=\"{}/{at}\"", bench.names.of(Topic::IdentityInbox)));
+        let line = text.lines().find(|line| line.starts_with("tributary_held_up_seconds{") && line.contains(&name));
+        line.unwrap_or_else(|| panic!("{stage}: {text}")).rsplit(' ').next().unwrap().parse::<f64>().unwrap()
+    };
+    metrics::with_local_recorder(&recorder, || {
+        let mut counter = bench.open("a");
+        bench.feed(1, 10);
+        counter.handle(40);
+        let stranger = support::transactional(&bench.brokers, "stranger");
+        stranger.begin_transaction().unwrap();
+        let record = BaseRecord::to(bench.names.of(Topic::IdentityInbox)).partition(1).key("stranger").payload("count");
+        stranger.send(record).map_err(|(error, _)| error).unwrap();
+        stranger.flush(support::PATIENCE).unwrap();
+        bench.feed(1, 10);
+        counter.handle(30);
+        let begun = Instant::now();
+        counter.run_until(|_| begun.elapsed() > Duration::from_secs(12));
+        assert!(held_up("open", "1") > 4.0 && held_up("open", "0") == 0.0);
+        stranger.abort_transaction(support::PATIENCE).unwrap();
+        counter.handle(10);
+        let begun = Instant::now();
+        counter.run_until(|_| begun.elapsed() > Duration::from_secs(6));
+        assert!(held_up("ended", "1") == 0.0);
+        counter.close();
+    });
+    bench.expect(1, 20);
 }
 
 #[test]

@@ -105,8 +105,12 @@ impl<S: Store> Restore<S> {
     /// # Errors
     /// When the store cannot be written.
     pub fn begin_again(&mut self, now_ms: u64) -> Result<(), LogError> {
-        let partition = self.partition;
-        tracing::warn!(partition, "the local state is older than the changelog's tombstones: restoring all of it");
+        let (partition, days) = (self.partition, self.tombstones_ms / 86_400_000);
+        tracing::warn!(
+            partition,
+            days,
+            "the local state, or what was restored of it, is older than the changelog keeps tombstones: restoring all of it"
+        );
         self.store.clear().map_err(failed)?;
         self.load.clear();
         (self.found, self.next, self.as_of_ms) = (None, 0, now_ms);

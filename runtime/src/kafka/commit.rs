@@ -42,7 +42,8 @@ impl KafkaSession {
         let letters = if transaction.dead_letters.is_empty() { 0 } else { self.partitions(Topic::DeadLetters)? };
         let end = Instant::now() + Duration::from_millis(self.options.transaction_timeout_ms);
         let changelog = self.log.changelog.map(|changelog| self.options.topics.of(changelog));
-        let mut wire = KafkaWire { options: &self.options, consumer: self.consumer.as_ref(), changelog, letters, end };
+        let spread = self.spread();
+        let mut wire = KafkaWire { options: &self.options, consumer: self.consumer.as_ref(), changelog, spread, letters, end };
         let keeps_state = changelog.is_some();
         match commit(&mut wire, &mut self.producer, &mut self.owned, keeps_state, &transaction, now_ms) {
             Ok(next) => next.iter().try_for_each(|(partition, inputs)| self.note_done(*partition, inputs)),
@@ -81,6 +82,8 @@ struct KafkaWire<'a> {
     options: &'a KafkaOptions,
     consumer: Option<&'a Consumed>,
     changelog: Option<&'a str>,
+    /// What offsets say besides.
+    spread: Option<String>,
     /// Partitions of the dead letters.
     letters: u32,
     end: Instant,
@@ -149,7 +152,11 @@ impl Wire for KafkaWire<'_> {
         for (topic, partition, next) in &transaction.offsets {
             let number = i32::try_from(*partition).map_err(|error| Failed::Unknown(error.to_string()))?;
             let offset = i64::try_from(*next).map_err(|error| Failed::Unknown(error.to_string()))?;
-            list.add_partition_offset(self.options.topics.of(*topic), number, Offset::Offset(offset))?;
+            let mut element = list.add_partition(self.options.topics.of(*topic), number);
+            element.set_offset(Offset::Offset(offset))?;
+            if let Some(spread) = &self.spread {
+                element.set_metadata(spread);
+            }
         }
         let consumer = self.consumer.ok_or_else(|| Failed::Unknown("the session is closed".to_owned()))?;
         // A consumer that was thrown out has no generation, and an offset commit without one might be let through.

@@ -5,17 +5,21 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::producer::{DeliveryResult, ProducerContext};
-use rdkafka::statistics::Statistics;
+use rdkafka::statistics::{Partition, Statistics};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, TopicPartitionList};
 
 use super::{Complaints, metrics};
+
+/// How often it is said that a transaction hangs.
+const SAY_AGAIN: Duration = Duration::from_mins(1);
 
 /// What a rebalance asks for.
 #[derive(Debug, Clone)]
@@ -29,20 +33,23 @@ pub(super) enum Rebalance {
 /// Of the consumer of the inputs.
 pub(super) struct ConsumerEvents {
     stage: &'static str,
+    /// A transaction that is open for longer is no worker's: the brokers would have aborted it.
+    hanging: Duration,
     pending: Mutex<VecDeque<Rebalance>>,
-    /// Next offset to be committed, by topic name and partition: what lag is measured from.
-    done: Mutex<BTreeMap<(String, i32), u64>>,
+    /// By topic name and partition.
+    read: Mutex<BTreeMap<(String, i32), Reading>>,
     closing: AtomicBool,
     /// Why connections failed.
     pub(super) complaints: Complaints,
 }
 
 impl ConsumerEvents {
-    pub(super) fn new(stage: &'static str) -> Self {
+    pub(super) fn new(stage: &'static str, hanging: Duration) -> Self {
         Self {
             stage,
+            hanging,
             pending: Mutex::default(),
-            done: Mutex::default(),
+            read: Mutex::default(),
             closing: AtomicBool::new(false),
             complaints: Complaints::default(),
         }
@@ -63,19 +70,50 @@ impl ConsumerEvents {
     }
 
     pub(super) fn set_done(&self, topic: &str, partition: i32, next: u64) {
-        let mut done = lock(&self.done);
-        match done.iter_mut().find(|((name, number), _)| *number == partition && name == topic) {
-            Some((_, known)) => *known = next,
+        let mut read = lock(&self.read);
+        match read.iter_mut().find(|((name, number), _)| *number == partition && name == topic) {
+            Some((_, known)) => known.done = next,
             None => {
-                done.insert((topic.to_owned(), partition), next);
+                read.insert((topic.to_owned(), partition), Reading { done: next, held_up: None });
             }
         }
     }
 
-    /// The partition is no longer ours: its series must not keep its last value.
+    /// The partition is no longer ours: its series must not keep their last value.
     pub(super) fn forget(&self, topic: &str, partition: i32) {
-        lock(&self.done).remove(&(topic.to_owned(), partition));
+        lock(&self.read).remove(&(topic.to_owned(), partition));
         metrics::lag(self.stage, topic, partition.unsigned_abs(), 0);
+        metrics::held_up(self.stage, topic, partition.unsigned_abs(), Duration::ZERO);
+    }
+}
+
+/// How far the records of a partition were read.
+struct Reading {
+    /// Next offset to be committed: what lag is measured from.
+    done: u64,
+    /// The offset at which an open transaction begins, since when it is the first, and when that was said.
+    held_up: Option<(i64, Instant, Option<Instant>)>,
+}
+
+impl Reading {
+    /// Readers see nothing beyond the first open transaction.
+    fn watch_stable(&mut self, partition: &Partition) -> Duration {
+        if partition.ls_offset >= partition.hi_offset || partition.ls_offset < 0 {
+            self.held_up = None;
+        } else if self.held_up.is_none_or(|(offset, ..)| offset != partition.ls_offset) {
+            self.held_up = Some((partition.ls_offset, Instant::now(), None));
+        }
+        self.held_up.map_or(Duration::ZERO, |(_, since, _)| since.elapsed())
+    }
+
+    /// The offset at which a transaction hangs, if it is to be said now.
+    fn hangs(&mut self, hanging: Duration) -> Option<i64> {
+        let (offset, since, said) = self.held_up.as_mut()?;
+        let due = since.elapsed() > hanging && said.is_none_or(|said| said.elapsed() > SAY_AGAIN);
+        due.then(|| {
+            *said = Some(Instant::now());
+            *offset
+        })
     }
 }
 
@@ -89,14 +127,23 @@ impl ClientContext for ConsumerEvents {
     }
 
     fn stats(&self, statistics: Statistics) {
-        let done = lock(&self.done);
-        for ((name, number), done) in done.iter() {
+        let mut read = lock(&self.read);
+        for ((name, number), reading) in read.iter_mut() {
             let Some(partition) = statistics.topics.get(name).and_then(|topic| topic.partitions.get(number)) else { continue };
+            metrics::held_up(self.stage, name, number.unsigned_abs(), reading.watch_stable(partition));
+            if let Some(offset) = reading.hangs(self.hanging) {
+                tracing::warn!(
+                    stage = self.stage,
+                    "a transaction is open in {name}/{number} since offset {offset} and holds up its readers: if `kafka-transactions.sh \
+                     find-hanging` lists it, end it with `kafka-transactions.sh abort --topic {name} --partition {number} \
+                     --start-offset {offset}`"
+                );
+            }
             let Ok(end) = u64::try_from(partition.ls_offset) else { continue };
             // Records that end transactions have offsets but never reach us: where all was fetched and handed out, nothing is left.
             let fetched_all = partition.next_offset >= partition.ls_offset && partition.fetchq_cnt == 0;
-            let handled_all = u64::try_from(partition.app_offset).is_ok_and(|handed_out| handed_out <= *done);
-            let lag = if fetched_all && handled_all { 0 } else { end.saturating_sub(*done) };
+            let handled_all = u64::try_from(partition.app_offset).is_ok_and(|handed_out| handed_out <= reading.done);
+            let lag = if fetched_all && handled_all { 0 } else { end.saturating_sub(reading.done) };
             metrics::lag(self.stage, name, number.unsigned_abs(), lag);
         }
     }

@@ -7,7 +7,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 pub(super) enum Remedy {
     /// Go back to the committed offsets, with a new producer.
     Recover,
-    /// The same; but the second time in a row it is another process.
+    /// The same; but the second time in a row it may be another process.
     Fenced,
     /// Stop, and say this.
     Stop(&'static str),

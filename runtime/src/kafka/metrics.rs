@@ -1,5 +1,7 @@
 //! Metrics of the log on Kafka.
 
+use std::time::Duration;
+
 use metrics::{counter, gauge};
 
 use crate::metric::{Metric, MetricKind};
@@ -11,6 +13,14 @@ pub const CONSUMER_LAG_RECORDS: Metric = Metric {
     label: "partition",
     help: "Committed records of an input (`topic/partition`) that are not processed yet, by stage; absent while unknown, 0 once the \
            partition belongs to another process. Look when it grows for minutes.",
+};
+/// Open transactions.
+pub const HELD_UP_SECONDS: Metric = Metric {
+    name: "tributary_held_up_seconds",
+    kind: MetricKind::Gauge,
+    label: "partition",
+    help: "How long the first open transaction in an input (`topic/partition`) has kept its readers from what follows, by stage; 0 \
+           when there is none. Alert above 60: a hanging transaction; the log names its offset and the command that ends it.",
 };
 /// Fencings.
 pub const FENCED: Metric = Metric {
@@ -43,11 +53,15 @@ pub const RESTORING_PARTITIONS: Metric = Metric {
 };
 
 /// All metrics of this file.
-pub const ALL: [&Metric; 5] =
-    [&CONSUMER_LAG_RECORDS, &FENCED, &RESTORED_RECORDS, &RESTORE_REMAINING_RECORDS, &RESTORING_PARTITIONS];
+pub const ALL: [&Metric; 6] =
+    [&CONSUMER_LAG_RECORDS, &HELD_UP_SECONDS, &FENCED, &RESTORED_RECORDS, &RESTORE_REMAINING_RECORDS, &RESTORING_PARTITIONS];
 
 pub(super) fn lag(stage: &'static str, topic: &str, partition: u32, records: u64) {
     gauge!(CONSUMER_LAG_RECORDS.name, "stage" => stage, "partition" => format!("{topic}/{partition}")).set(records as f64);
+}
+
+pub(super) fn held_up(stage: &'static str, topic: &str, partition: u32, since: Duration) {
+    gauge!(HELD_UP_SECONDS.name, "stage" => stage, "partition" => format!("{topic}/{partition}")).set(since.as_secs_f64());
 }
 
 pub(super) fn fenced(stage: &'static str) {

@@ -31,6 +31,7 @@ mod context;
 mod failure;
 pub mod metrics;
 mod options;
+mod partitions;
 mod rebalance;
 mod recover;
 mod restore;

@@ -59,26 +59,6 @@ impl KafkaSession {
         Ok(true)
     }
 
-    /// The partitions of an assignment: each of every input, none beyond the number that keys are spread over.
-    fn whole_partitions(&self, places: &[(String, i32)]) -> Result<BTreeSet<u32>, LogError> {
-        const OPERATION: &str = "taking over partitions";
-        let partitions: BTreeSet<u32> = places.iter().filter_map(|(_, number)| u32::try_from(*number).ok()).collect();
-        if partitions.len() * self.inputs.len() != places.len() {
-            let why = "the group gave us a partition of one input without the same of the others; all members must read the same topics";
-            return Err(LogError::stop(OPERATION, why));
-        }
-        let count = self.inputs.first().and_then(|(topic, _)| self.counts.get(topic)).copied().unwrap_or(0);
-        match partitions.last() {
-            Some(last) if *last >= count => Err(LogError::stop(
-                OPERATION,
-                format!(
-                    "partition {last} is new, there were {count}; keys are spread over a fixed number, so it must not change"
-                ),
-            )),
-            _ => Ok(partitions),
-        }
-    }
-
     /// The committed offsets; `None` when there is no answer yet. Waits for transactions that are being committed.
     pub(super) fn committed(&mut self, partitions: &BTreeSet<u32>) -> Result<Option<BTreeMap<u32, Inputs>>, LogError> {
         const OPERATION: &str = "reading committed offsets";
@@ -100,6 +80,7 @@ impl KafkaSession {
             let topic = self.inputs.iter().find(|(_, name)| name == element.topic()).map(|(topic, _)| *topic);
             let (Some(topic), Offset::Offset(next)) = (topic, element.offset()) else { continue };
             let (Ok(partition), Ok(next)) = (u32::try_from(element.partition()), u64::try_from(next)) else { continue };
+            self.check_spread(element.metadata())?;
             if let Some(inputs) = committed.get_mut(&partition) {
                 inputs.0.insert(topic, next);
             }

@@ -19,7 +19,7 @@ const OPERATION: &str = "recovering";
 const ATTEMPT: Duration = Duration::from_secs(3);
 /// The group notices the end of a session somewhat late.
 const SESSION_ENDS: Duration = Duration::from_secs(2);
-/// Fenced twice within this: two processes take the transactional id from each other.
+/// Fenced twice within this: two processes may be taking the transactional id from each other.
 const FENCED_AGAIN: Duration = Duration::from_mins(2);
 
 impl KafkaSession {
@@ -63,7 +63,7 @@ impl KafkaSession {
     /// the life before this one. Such a member says nothing and is gone after a session; another process is not.
     fn doubt_name(&mut self) -> Result<(), LogError> {
         let since = *self.doubted_since.get_or_insert_with(Instant::now);
-        if since.elapsed() < Duration::from_millis(self.options.session_timeout_ms) + SESSION_ENDS {
+        if since.elapsed() < self.session_ends() {
             return Err(LogError::recover(OPERATION, "another member of the group has our name: seeing whether it lives"));
         }
         let (group, name) = (self.options.group(self.log.stage), self.options.member(self.log.stage));
@@ -84,14 +84,32 @@ impl KafkaSession {
             Remedy::Recover => LogError::recover(operation, error),
             Remedy::Fenced => {
                 metrics::fenced(self.log.stage);
-                match self.fenced_at.replace(Instant::now()) {
-                    Some(before) if before.elapsed() < FENCED_AGAIN => {
-                        LogError::stop(operation, format!("{error}: {SAME_INSTANCE}"))
-                    }
-                    _ => LogError::recover(operation, error),
+                let now = Instant::now();
+                if self.fenced_at.replace(now).is_some_and(|before| now - before < FENCED_AGAIN) {
+                    self.contested_since = Some(now);
                 }
+                LogError::recover(operation, error)
             }
         }
+    }
+
+    /// Two processes with one name must not take the transactional id from each other for ever, nor both leave it to the other: the
+    /// group decides, which has room for one. It tells the loser with the next heartbeat; who is told nothing goes on.
+    fn await_verdict(&mut self) -> Result<(), LogError> {
+        match self.contested_since {
+            Some(since) if since.elapsed() < self.session_ends() => {
+                Err(LogError::recover(OPERATION, "another process may have our name: seeing whom the group keeps"))
+            }
+            _ => {
+                self.contested_since = None;
+                Ok(())
+            }
+        }
+    }
+
+    /// How long the group may hold a member that is gone.
+    fn session_ends(&self) -> Duration {
+        Duration::from_millis(self.options.session_timeout_ms) + SESSION_ENDS
     }
 }
 
@@ -110,6 +128,7 @@ impl Anew for GoingBack<'_> {
     }
 
     fn new_producer(&mut self) -> Result<Produced, LogError> {
+        self.0.await_verdict()?;
         let config = self.0.options.producer(&self.0.log).map_err(|error| LogError::stop(OPERATION, error))?;
         let producer: Produced =
             config.create_with_context(ProducerEvents::default()).map_err(|error| LogError::stop(OPERATION, error))?;

@@ -9,9 +9,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::producer::BaseProducer;
 use rdkafka::topic_partition_list::Offset;
-use rdkafka::types::RDKafkaRespErr;
 
-use super::complaints::explain;
 use super::context::{ConsumerEvents, ProducerEvents};
 use super::failure::{Remedy, remedy};
 use super::options::KafkaOptions;
@@ -24,7 +22,7 @@ use crate::state::RocksStore;
 use crate::topic::Topic;
 
 /// Longest wait for brokers, when opening.
-const OPEN_S_MAX: u64 = 30;
+pub(super) const OPEN_S_MAX: u64 = 30;
 /// Longest wait for an answer about topics and offsets.
 pub(super) const ASK: Duration = Duration::from_secs(5);
 /// How long to wait for records while partitions wait for their state.
@@ -40,6 +38,8 @@ pub struct KafkaSession {
     /// The inputs with their names.
     pub(super) inputs: Vec<(Topic, String)>,
     pub(super) counts: BTreeMap<Topic, u32>,
+    /// When they were looked at.
+    pub(super) counted: Instant,
     /// `None` only while it is replaced, and once closed.
     pub(super) consumer: Option<Consumed>,
     /// `None` after an error in a transaction, until recovered.
@@ -49,6 +49,8 @@ pub struct KafkaSession {
     /// When each partition was given to us, or had to be begun again.
     pub(super) since: BTreeMap<u32, Instant>,
     pub(super) fenced_at: Option<Instant>,
+    /// Since when another process seems to take the transactional id from us.
+    pub(super) contested_since: Option<Instant>,
     /// Since when the group has our name for another member.
     pub(super) doubted_since: Option<Instant>,
     pub(super) recovering_since: Option<Instant>,
@@ -68,12 +70,14 @@ impl KafkaSession {
             log,
             inputs,
             counts: BTreeMap::new(),
+            counted: Instant::now(),
             consumer: None,
             producer: None,
             restorer: None,
             owned: Ownership::new(log.changelog.is_some()),
             since: BTreeMap::new(),
             fenced_at: None,
+            contested_since: None,
             doubted_since: None,
             recovering_since: None,
             assigning_since: None,
@@ -98,32 +102,15 @@ impl KafkaSession {
 
     pub(super) fn new_consumer(&self) -> Result<Consumed, LogError> {
         let config = self.options.consumer(&self.log).map_err(|error| LogError::stop("opening the log", error))?;
+        let hanging = 2 * Duration::from_millis(self.options.transaction_timeout_ms);
         config
-            .create_with_context(ConsumerEvents::new(self.log.stage))
+            .create_with_context(ConsumerEvents::new(self.log.stage, hanging))
             .map_err(|error: KafkaError| LogError::stop("opening the log", error))
     }
 
     pub(super) fn subscribe(&self) -> Result<(), LogError> {
         let names: Vec<&str> = self.inputs.iter().map(|(_, name)| name.as_str()).collect();
         self.consumer()?.subscribe(&names).map_err(|error| LogError::stop("joining the group", error))
-    }
-
-    /// All inputs, and the changelog, have the same partitions.
-    fn check_topics(&mut self) -> Result<(), LogError> {
-        let topics: Vec<Topic> = self.log.inputs.iter().copied().chain(self.log.changelog).collect();
-        let mut first = None;
-        for topic in topics {
-            let count = self.partitions(topic)?;
-            let (other, expected) = *first.get_or_insert((topic, count));
-            if count != expected {
-                let (name, other) = (self.options.topics.of(topic), self.options.topics.of(other));
-                return Err(LogError::stop(
-                    "opening the log",
-                    format!("topic {name} has {count} partitions, {other} has {expected}; they must have the same number"),
-                ));
-            }
-        }
-        Ok(())
     }
 
     pub(super) fn consumer(&self) -> Result<&Consumed, LogError> {
@@ -282,41 +269,14 @@ pub(super) fn has_version(topic: Topic) -> bool {
 
 impl Session for KafkaSession {
     fn partitions(&mut self, topic: Topic) -> Result<u32, LogError> {
-        if let Some(count) = self.counts.get(&topic) {
-            return Ok(*count);
-        }
-        let name = self.options.topics.of(topic);
-        let operation = "looking up a topic";
-        let wait = Duration::from_secs(OPEN_S_MAX);
-        let consumer = self.consumer()?;
-        let metadata = consumer.fetch_metadata(Some(name), wait).map_err(|error| {
-            let why = explain(consumer, &consumer.context().complaints, &error);
-            LogError::stop(operation, format!("no broker of {} answered about topic {name}: {why}", self.options.brokers))
-        })?;
-        let found = metadata.topics().iter().find(|found| found.name() == name);
-        if found.and_then(|found| found.error()) == Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
-            let why =
-                format!("this login may not describe topic {name}: grant it Describe and Read, and Write where it writes");
-            return Err(LogError::stop(operation, why));
-        }
-        let found = found.filter(|found| found.error().is_none());
-        let count = found.map_or(0, |found| found.partitions().len());
-        match u32::try_from(count) {
-            Ok(count) if count > 0 => {
-                self.counts.insert(topic, count);
-                Ok(count)
-            }
-            _ => Err(LogError::stop(
-                operation,
-                format!("topic {name} does not exist or may not be described; `tributary topics create` makes what is missing"),
-            )),
-        }
+        self.count(topic)
     }
 
     fn poll(&mut self, batch: &mut Batch, limits: &BatchLimits) -> Result<Vec<Assignment>, LogError> {
         if self.producer.is_none() {
             return Err(LogError::recover("reading", "the last transaction failed"));
         }
+        self.watch_counts()?;
         self.settle(batch)?;
         self.gather(batch, limits)?;
         // What was revoked meanwhile must not be in the batch.

@@ -176,7 +176,7 @@ impl Counter {
     pub fn run_until(&mut self, done: impl Fn(&Self) -> bool) {
         let begun = Instant::now();
         while !done(self) {
-            assert!(begun.elapsed() < PATIENCE, "handled {} records", self.handled);
+            assert!(begun.elapsed() < PATIENCE, "handled {} records, has {:?}", self.handled, self.slots.keys());
             self.step_and_recover().unwrap();
         }
     }

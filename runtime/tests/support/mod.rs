@@ -9,7 +9,7 @@ pub mod proxy;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::KafkaError;
@@ -54,6 +54,14 @@ pub fn create_topics(brokers: &str, topics: &[(String, i32, bool)]) {
     for created in wait(admin(brokers).create_topics(&new, &AdminOptions::new())).unwrap() {
         created.unwrap();
     }
+}
+
+pub fn add_partitions(brokers: &str, topic: &str, partitions: usize) {
+    let new = NewPartitions::new(topic, partitions);
+    wait(admin(brokers).create_partitions([&new], &AdminOptions::new()))
+        .unwrap()
+        .into_iter()
+        .for_each(|done| drop(done.unwrap()));
 }
 
 pub fn delete_records_before(brokers: &str, topic: &str, partition: i32, offset: i64) {
