@@ -11,7 +11,7 @@ use tributary_runtime::log::StageLog;
 
 use crate::pipeline::StageName;
 use crate::settings::Settings;
-use crate::source::{METADATA_TIMEOUT, SourceError, WAIT, committed};
+use crate::source::{METADATA_TIMEOUT, SourceError, WAIT, ask, committed};
 
 /// What is left.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -83,8 +83,8 @@ impl Clients {
         for topic in stage.inputs {
             let name = settings.topics.name(*topic);
             let read = |source| SourceError::Read { topic: name.clone(), source };
-            for partition in 0..settings.topics.partitions {
-                let at = i32::try_from(partition)?;
+            for partition in ask(&self.all, &name)?.topics().iter().flat_map(|found| found.partitions()) {
+                let (at, partition) = (partition.id(), u32::try_from(partition.id())?);
                 let (first, end) = self.all.fetch_watermarks(&name, at, METADATA_TIMEOUT).map_err(read)?;
                 let (_, stable) = self.committed.fetch_watermarks(&name, at, METADATA_TIMEOUT).map_err(read)?;
                 if stable < end {

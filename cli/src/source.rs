@@ -150,7 +150,7 @@ pub fn committed(settings: &Settings, stage: StageLog) -> anyhow::Result<BTreeMa
     Ok(committed)
 }
 
-fn ask(consumer: &BaseConsumer<Complaints>, topic: &str) -> Result<Metadata, SourceError> {
+pub(crate) fn ask(consumer: &BaseConsumer<Complaints>, topic: &str) -> Result<Metadata, SourceError> {
     consumer.fetch_metadata(Some(topic), METADATA_TIMEOUT).map_err(|error| SourceError::Unreachable {
         topic: topic.to_owned(),
         why: explain(consumer, consumer.context(), &error),

@@ -82,3 +82,22 @@ fn three_processes_and_a_lost_state_give_the_answer_of_replay() {
     finish(&sets);
     check(&sets, &records);
 }
+
+#[test]
+fn a_new_number_of_partitions_is_reached_by_working_the_raw_topics_off_again() {
+    let Some(brokers) = broker() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let old = pipeline(brokers, "old", folder.path(), &[]);
+    let records = history(60, 23, false);
+    send(&old, &records);
+    finish(&old);
+    check(&old, &records);
+
+    let beside = tempfile::tempdir().unwrap();
+    let mut more: Vec<String> =
+        ["sdk", "utm", "webhook", "offline"].iter().map(|raw| format!("topics.names.{raw}=old.{raw}")).collect();
+    more.push("topics.partitions=7".to_owned());
+    let new = pipeline(brokers, "new", beside.path(), &more);
+    finish(&new);
+    check(&new, &records);
+}
