@@ -45,14 +45,14 @@ pub(super) fn open_failed(path: &Path, operation: &'static str, error: &rocksdb:
     }
 }
 
-/// Moves a broken folder out of the way, next to itself, for whoever wants to look at it. An older one is removed.
+/// Moves a folder that cannot be used out of the way, next to itself, for whoever wants to look at it. An older one is removed.
 pub(super) fn set_aside(path: &Path, why: &str) -> Result<(), StoreError> {
     let mut aside = path.to_owned().into_os_string();
     aside.push(".corrupt");
-    tracing::error!(folder = %path.display(), why, "the state folder is corrupt: set aside, restoring all of it from the changelog");
+    tracing::error!(folder = %path.display(), why, "the state folder cannot be used: set aside, restoring all of it from the changelog");
     let failed = |error: std::io::Error| StoreError::Failed {
         path: path.to_owned(),
-        operation: "setting the corrupt folder aside",
+        operation: "setting the folder aside",
         why: error.to_string(),
     };
     if Path::new(&aside).exists() {

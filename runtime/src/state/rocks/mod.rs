@@ -12,6 +12,7 @@
 
 mod base;
 mod broken;
+mod open;
 mod options;
 
 use std::collections::BTreeMap;
@@ -28,7 +29,7 @@ use rocksdb::{
 use super::StateError;
 use super::load::Load;
 use crate::exactly_once::{INPUTS_KEY, Inputs, Position};
-use broken::{is_damage, is_marked, open_failed, set_aside, tell};
+use broken::{open_failed, tell};
 use options::{database_options, table_options};
 
 /// Key of the position. Part of the stored format: do not change.
@@ -139,11 +140,11 @@ pub struct RocksStore {
 }
 
 impl RocksStore {
-    /// Opens the state in the folder `path`, which is made if it is not there. A folder that RocksDB calls corrupt is set aside and
-    /// begun anew: the changelog has all of it.
+    /// Opens the state in the folder `path`, which is made if it is not there. A folder that RocksDB calls corrupt, or that has a
+    /// format this version does not know, is set aside and begun anew: the changelog has all of it.
     ///
     /// # Errors
-    /// When another process holds the folder, when another version wrote it, or when the file system fails.
+    /// When another process holds the folder, or when the file system fails.
     pub fn open(path: &Path, budget: &StoreBudget) -> Result<Self, StoreError> {
         let mut open = lock(&budget.open);
         let inner = match open.get(path).and_then(Weak::upgrade) {
@@ -340,27 +341,6 @@ impl RocksStore {
 }
 
 impl Inner {
-    fn open(path: &Path, budget: &StoreBudget) -> Result<Self, StoreError> {
-        std::fs::create_dir_all(path).map_err(|error| StoreError::Failed {
-            path: path.to_owned(),
-            operation: "making it",
-            why: error.to_string(),
-        })?;
-        let options = database_options(budget);
-        if is_marked(path) {
-            set_aside(path, "it was found so before")?;
-        }
-        let db = match DB::open(&options, path) {
-            Err(error) if is_damage(&error) => {
-                set_aside(path, error.as_ref())?;
-                DB::open(&options, path)
-            }
-            result => result,
-        };
-        let db = db.map_err(|error| open_failed(path, "opening", &error))?;
-        Ok(Self { db, path: path.to_owned(), writer: Mutex::new(Writer { claim: 0, flushed: Instant::now() }) })
-    }
-
     fn failed(&self, operation: &'static str, error: rocksdb::Error) -> StoreError {
         StoreError::Failed { path: self.path.clone(), operation, why: tell(&self.path, &error) }
     }

@@ -123,6 +123,68 @@ fn a_position_of_another_version_is_refused() {
     assert_eq!(Position::decode(b"\x01short"), None);
 }
 
+/// Copies a folder as an earlier version left it; see `fixtures/README.md`.
+fn fixture(version: &str, to: &Path) {
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/state/rocks/fixtures").join(version);
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+#[test]
+fn a_folder_of_version_1_opens_with_what_is_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("0");
+    fixture("version-1", &path);
+    let store = RocksStore::open(&path, &StoreBudget::new(8 << 20)).unwrap();
+    assert_eq!(store.position().unwrap(), Some(at(41)));
+    assert_eq!(store.value(&key(5, b"a")).unwrap(), Some(b"kept".to_vec()));
+    assert_eq!(store.value(&key(5, b"b")).unwrap(), None, "it was removed");
+    assert!(!folder.path().join("0.corrupt").exists());
+}
+
+#[test]
+fn a_folder_of_an_unknown_version_is_set_aside_and_begun_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("0");
+    fixture("version-0", &path);
+    let budget = StoreBudget::new(8 << 20);
+    assert!(matches!(RocksStore::open_read_only(&path, &budget), Err(StoreError::Format { .. })));
+    let store = RocksStore::open(&path, &budget).unwrap();
+    assert_eq!((store.position().unwrap(), store.value(&key(5, b"a")).unwrap()), (None, None));
+    assert!(folder.path().join("0.corrupt").exists());
+}
+
+/// Writes the fixtures anew, for a new version of the format: `cargo test -p tributary-runtime --features native fixtures -- --ignored`.
+#[test]
+#[ignore = "writes files of the project"]
+fn write_the_fixtures() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/state/rocks/fixtures");
+    for version in [0, POSITION_VERSION] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("0");
+        let store = RocksStore::open(&path, &StoreBudget::new(8 << 20)).unwrap();
+        let keys = [key(5, b"a"), key(5, b"b")];
+        store.write(keys.iter().map(|key| (key.as_slice(), Some(&b"kept"[..]))), at(40)).unwrap();
+        store.write([(keys[1].as_slice(), None)].into_iter(), at(41)).unwrap();
+        let mut position = at(41).encode();
+        position[0] = version;
+        store.inner.db.put(POSITION_KEY, position).unwrap();
+        store.flush().unwrap();
+        drop(store);
+        let to = root.join(format!("version-{version}"));
+        std::fs::create_dir_all(&to).unwrap();
+        for entry in std::fs::read_dir(&path).unwrap().map(Result::unwrap) {
+            let name = entry.file_name().into_string().unwrap();
+            if !["LOG", "LOCK", "OPTIONS"].iter().any(|needless| name.starts_with(needless)) {
+                std::fs::copy(entry.path(), to.join(name)).unwrap();
+            }
+        }
+    }
+}
+
 #[test]
 fn what_reached_the_disk_can_be_read_beside_its_writer() {
     let folder = tempfile::tempdir().unwrap();
