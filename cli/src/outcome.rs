@@ -26,13 +26,40 @@ pub fn exit(result: anyhow::Result<()>) -> ExitCode {
     if error.is::<NotWell>() || is_broken_pipe(&error) {
         return ExitCode::from(u8::from(error.is::<NotWell>()));
     }
-    eprintln!("error: {error:#}");
+    eprintln!("error: {}", told(&error));
     let misuse = error.is::<ConfigErrors>() || error.is::<Usage>();
     ExitCode::from(if misuse { 2 } else { 1 })
+}
+
+/// An error and its causes, without those that what stands before them has told.
+fn told(error: &anyhow::Error) -> String {
+    let mut told = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !told.contains(&cause) {
+            told += if told.is_empty() { "" } else { ": " };
+            told += &cause;
+        }
+    }
+    told
 }
 
 /// Whether the reader of our output has gone, as `head` does: no failure.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let kind = |cause: &(dyn std::error::Error + 'static)| cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
     error.chain().any(|cause| kind(cause) == Some(std::io::ErrorKind::BrokenPipe))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let cause = || anyhow::anyhow!("no such file");
+        assert_eq!(told(&cause().context("reading it")), "reading it: no such file");
+        assert_eq!(
+            told(&cause().context("reading it: no such file").context("importing")),
+            "importing: reading it: no such file"
+        );
+    }
 }

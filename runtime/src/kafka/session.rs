@@ -21,7 +21,7 @@ use crate::stage::Record;
 use crate::state::RocksStore;
 use crate::topic::Topic;
 
-/// Longest wait for brokers, when opening.
+/// Longest wait for a broker's answer, when opening.
 pub(super) const OPEN_S_MAX: u64 = 30;
 /// Longest wait for an answer about topics and offsets.
 pub(super) const ASK: Duration = Duration::from_secs(5);
@@ -62,7 +62,8 @@ impl KafkaSession {
     /// Opens a session: checks the topics, settles what an earlier run of the same worker left open, and joins the group.
     ///
     /// # Errors
-    /// When no broker answers within half a minute, or topics, partitions or settings are wrong.
+    /// When no broker answers within half a minute, or topics, partitions or settings are wrong. What an earlier run left open and
+    /// cannot be settled yet is left to [`Session::recover`].
     pub fn open(options: KafkaOptions, log: StageLog) -> Result<Self, LogError> {
         let inputs = log.inputs.iter().map(|topic| (*topic, options.topics.of(*topic).to_owned())).collect();
         let mut session = Self {
@@ -85,16 +86,10 @@ impl KafkaSession {
         };
         session.consumer = Some(session.new_consumer()?);
         session.check_topics()?;
-        let begun = Instant::now();
-        loop {
-            match session.recover() {
-                Ok(()) => break,
-                Err(LogError::Recover { why, .. }) if begun.elapsed().as_secs() >= OPEN_S_MAX => {
-                    return Err(LogError::stop("opening the log", why));
-                }
-                Err(LogError::Recover { .. }) => std::thread::sleep(Duration::from_millis(200)),
-                Err(stop) => return Err(stop),
-            }
+        // Brokers that are busy with a former transaction may take a while: the worker tries again, and heeds being told to stop.
+        match session.recover() {
+            Err(LogError::Recover { why, .. }) => tracing::info!(stage = log.stage, why, "waiting for the brokers"),
+            settled => settled?,
         }
         session.subscribe()?;
         Ok(session)
