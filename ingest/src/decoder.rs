@@ -9,6 +9,9 @@ use tributary_runtime::stage::Rejection;
 use crate::normalise::IdentifierRules;
 use crate::time::Times;
 use crate::touch::TouchRules;
+use crate::webhook::mapping::Mappings;
+use crate::webhook::scene::Scenes;
+use crate::webhook::settings::WebhookSettings;
 use crate::{limits, native, sdk, webhook};
 
 /// Turns raw records into events, under settings that were compiled once. Holds no state: share it behind an `Arc`.
@@ -21,6 +24,9 @@ pub struct Decoder {
     pub(crate) meanings: BTreeMap<String, Meaning>,
     pub(crate) touches: TouchRules,
     pub(crate) wechat_appids: BTreeMap<String, String>,
+    pub(crate) webhook: WebhookSettings,
+    pub(crate) scenes: Scenes,
+    pub(crate) mappings: Mappings,
 }
 
 /// What a `track` event of a name means.

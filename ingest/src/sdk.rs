@@ -220,6 +220,7 @@ fn track(
                     value: properties.value.or(properties.revenue),
                     currency: properties.currency.text("properties.currency")?,
                     withdrawn: false,
+                    amends: false,
                 },
                 received_ms,
             )?)

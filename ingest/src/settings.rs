@@ -16,6 +16,9 @@ use crate::normalise::blocked::BlockedValues;
 use crate::normalise::phone::Region;
 use crate::time::Times;
 use crate::touch::TouchRules;
+use crate::webhook::mapping::Mappings;
+use crate::webhook::scene::Scenes;
+use crate::webhook::settings::WebhookSettings;
 use crate::{money, native};
 
 /// Settings of ingest. Compile them with [`Decoder::new`], which reports all that is wrong with them.
@@ -48,6 +51,8 @@ pub struct Settings {
     pub channel_rules: Vec<Rule>,
     /// Sites that come before the built-in ones.
     pub sites: Vec<Site>,
+    /// What pushes of providers mean.
+    pub webhook: WebhookSettings,
 }
 
 impl Default for Settings {
@@ -68,6 +73,7 @@ impl Default for Settings {
             max_future_skew_hours: 24,
             channel_rules: Vec::new(),
             sites: Vec::new(),
+            webhook: WebhookSettings::default(),
         }
     }
 }
@@ -129,10 +135,17 @@ impl Decoder {
         check_kinds(&settings.identifier_kinds, &mut problems);
         let milestone_kinds = milestone_kinds(settings, &mut problems);
         let meanings = meanings(settings, &milestone_kinds, &mut problems);
-        for (original_id, appid) in &settings.wechat_appids {
-            if appid.trim().is_empty() {
-                problems.add(format!("wechat_appids.{original_id}"), "must not be blank");
-            }
+        let identifiers = region.map(|region| {
+            IdentifierRules::new(&settings.identifier_kinds, BlockedValues::new(&settings.blocked_values), region)
+        });
+        check_scopes("wechat_appids", &settings.wechat_appids, &mut problems);
+        check_scopes("webhook.wechat_open_platforms", &settings.webhook.wechat_open_platforms, &mut problems);
+        check_scopes("webhook.wecom_scopes", &settings.webhook.wecom_scopes, &mut problems);
+        let scenes = identifiers.as_ref().and_then(|rules| scenes(&settings.webhook.scene_patterns, rules, &mut problems));
+        let mappings =
+            identifiers.as_ref().and_then(|rules| mappings(&settings.webhook, rules, &milestone_kinds, &mut problems));
+        for (field, message) in settings.webhook.problems(&milestone_kinds) {
+            problems.add(format!("webhook.{field}"), message);
         }
         let channels = match Channels::new(&settings.channel_rules, &settings.sites) {
             Ok(channels) => Some(channels),
@@ -142,23 +155,48 @@ impl Decoder {
             }
         };
         let own_sites = settings.own_sites.iter().map(|site| site.trim().trim_matches('.').to_lowercase()).collect();
-        match (zone, region, currency, channels) {
-            (Some(zone), Some(region), Some(currency), Some(channels)) if problems.0.is_empty() => Ok(Self {
-                identifiers: IdentifierRules::new(
-                    &settings.identifier_kinds,
-                    BlockedValues::new(&settings.blocked_values),
-                    region,
-                ),
+        match (zone, identifiers, currency, channels, scenes.zip(mappings)) {
+            (Some(zone), Some(identifiers), Some(currency), Some(channels), Some((scenes, mappings))) if problems.0.is_empty() => Ok(Self {
+                identifiers,
                 times: Times { zone, future_ms_max: i64::from(settings.max_future_skew_hours) * 3_600_000 },
                 currency,
                 milestone_kinds,
                 meanings,
                 touches: TouchRules { channels, own_sites },
                 wechat_appids: settings.wechat_appids.clone(),
+                webhook: settings.webhook.clone(),
+                scenes,
+                mappings,
             }),
             _ => Err(SettingsError { problems: problems.0 }),
         }
     }
+}
+
+/// Scopes of identifiers by the account that they are of.
+fn check_scopes(field: &str, scopes: &BTreeMap<String, String>, problems: &mut Problems) {
+    for (account, _) in scopes.iter().filter(|(_, scope)| scope.trim().is_empty()) {
+        problems.add(format!("{field}.{account}"), "must not be blank");
+    }
+}
+
+fn scenes(patterns: &[String], rules: &IdentifierRules, problems: &mut Problems) -> Option<Scenes> {
+    Scenes::new(patterns, rules)
+        .map_err(|found| {
+            found.into_iter().for_each(|(at, message)| problems.add(format!("webhook.scene_patterns[{at}]"), message));
+        })
+        .ok()
+}
+
+fn mappings(
+    settings: &WebhookSettings,
+    rules: &IdentifierRules,
+    milestone_kinds: &[String],
+    problems: &mut Problems,
+) -> Option<Mappings> {
+    Mappings::new(settings, rules, milestone_kinds)
+        .map_err(|found| found.into_iter().for_each(|(at, message)| problems.add(format!("webhook.{at}"), message)))
+        .ok()
 }
 
 fn is_name(text: &str) -> bool {

@@ -30,6 +30,7 @@ pub(super) struct Record<'a, 'r> {
     pub(super) occurred_at: Scalar<'a>,
     pub(super) currency: Scalar<'a>,
     pub(super) withdrawn: Scalar<'a>,
+    pub(super) amends: Scalar<'a>,
     pub(super) consent: Scalar<'a>,
     /// Raw, because an amount must not pass through a float.
     pub(super) value: Option<&'a RawValue>,
@@ -60,6 +61,7 @@ impl<'a> Record<'a, '_> {
             "occurred_at" => &mut self.occurred_at,
             "currency" => &mut self.currency,
             "withdrawn" => &mut self.withdrawn,
+            "amends" => &mut self.amends,
             "consent" => &mut self.consent,
             _ => return None,
         })
