@@ -19,6 +19,7 @@
 //! [`limits`] is checked before anything is parsed.
 
 mod as_native;
+mod bots;
 pub mod channel;
 mod content;
 mod csv_row;

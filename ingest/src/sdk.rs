@@ -37,6 +37,10 @@ pub(crate) fn decode(decoder: &Decoder, text: &str, received_ms: Option<i64>, ou
         Some(id) => id,
         None => content::hash(text, &NOT_CONTENT).map_err(|error| json_rejection(&error))?,
     };
+    if would_touch(decoder, kind, &message) && is_bot(decoder, &mut message)? {
+        out.bots += 1;
+        return Ok(());
+    }
     let (named, dropped) = identifiers(decoder, kind, &mut message)?;
     let head = Head { event_id, time_ms, named };
     let event = match kind {
@@ -80,6 +84,20 @@ impl Kind {
     }
 }
 
+/// Whether a message of a person may be a touch.
+fn would_touch(decoder: &Decoder, kind: Kind, message: &Message<'_>) -> bool {
+    match (kind, &message.event) {
+        (Kind::Page | Kind::Screen, _) => true,
+        (Kind::Track, Scalar::Text(name)) => decoder.meanings.get(&**name) == Some(&Meaning::Touch),
+        _ => false,
+    }
+}
+
+fn is_bot(decoder: &Decoder, message: &mut Message<'_>) -> Result<bool, Rejection> {
+    let agent = message.context.as_mut().map(|context| std::mem::take(&mut context.user_agent)).unwrap_or_default();
+    Ok(agent.text("context.userAgent")?.is_some_and(|agent| decoder.bots.is_bot(&agent)))
+}
+
 /// What all events of a message have in common.
 struct Head {
     event_id: String,
@@ -111,6 +129,9 @@ impl Head {
 }
 
 /// The event's time: `timestamp`, else `originalTimestamp` corrected by how far the sender's clock was off when it sent the message.
+///
+/// A library writes its own clock to `timestamp`; whoever receives the message corrects it and keeps that as `originalTimestamp`. So a
+/// `timestamp` with `sentAt` and `receivedAt`, and without `originalTimestamp`, has not been corrected yet.
 fn time(
     decoder: &Decoder,
     message: &mut Message<'_>,
@@ -118,19 +139,23 @@ fn time(
     received_ms: Option<i64>,
 ) -> Result<i64, Rejection> {
     let timestamp = std::mem::take(&mut message.timestamp).text("timestamp")?;
-    if let Some(text) = timestamp {
-        return decoder.event_time(Scalar::Text(text), "timestamp", received_ms);
-    }
-    let Some(original) = std::mem::take(&mut message.original_timestamp).text("originalTimestamp")? else {
-        return Err(Rejection::new(reason::TIMESTAMP_MISSING, "timestamp", "send timestamp, or originalTimestamp"));
-    };
-    let original_ms = decoder.times.read(&original, "originalTimestamp")?;
+    let original = std::mem::take(&mut message.original_timestamp).text("originalTimestamp")?;
     let sent_at_ms = decoder.received_ms(std::mem::take(&mut message.sent_at), "sentAt")?;
+    let corrected = original.is_some() || received_at_ms.is_none() || sent_at_ms.is_none();
+    let (text, field) = match (timestamp, original) {
+        (Some(text), _) if corrected => return decoder.event_time(Scalar::Text(text), "timestamp", received_ms),
+        (Some(text), _) => (text, "timestamp"),
+        (None, Some(text)) => (text, "originalTimestamp"),
+        (None, None) => {
+            return Err(Rejection::new(reason::TIMESTAMP_MISSING, "timestamp", "send timestamp, or originalTimestamp"));
+        }
+    };
+    let original_ms = decoder.times.read(&text, field)?;
     let time_ms = match (received_at_ms, sent_at_ms) {
         (Some(received), Some(sent)) => received.saturating_sub(sent.saturating_sub(original_ms)).max(0),
         _ => original_ms,
     };
-    decoder.times.check_future(time_ms, received_ms, "originalTimestamp")?;
+    decoder.times.check_future(time_ms, received_ms, field)?;
     Ok(time_ms)
 }
 

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use tributary_proto::kind;
 
+use crate::bots::Bots;
 use crate::channel::{Channels, Rule, Site};
 use crate::decoder::{Decoder, Meaning};
 use crate::milestone::VOCABULARY;
@@ -37,6 +38,8 @@ pub struct Settings {
     pub blocked_values: Vec<String>,
     /// The operator's own domains: a visit that comes from them or their subdomains has no referrer.
     pub own_sites: Vec<String>,
+    /// Words in user agents of bots, beside the built-in ones; compared without case.
+    pub bot_agents: Vec<String>,
     /// Names of `track` events that are touches.
     pub touch_events: Vec<String>,
     /// Names of `track` events that are milestones, with the kind of milestone.
@@ -66,6 +69,7 @@ impl Default for Settings {
             identifier_kinds: Vec::new(),
             blocked_values: Vec::new(),
             own_sites: Vec::new(),
+            bot_agents: Vec::new(),
             touch_events: touch_events.map(str::to_owned).to_vec(),
             milestone_events: BTreeMap::new(),
             milestone_kinds: Vec::new(),
@@ -156,18 +160,23 @@ impl Decoder {
         };
         let own_sites = settings.own_sites.iter().map(|site| site.trim().trim_matches('.').to_lowercase()).collect();
         match (zone, identifiers, currency, channels, scenes.zip(mappings)) {
-            (Some(zone), Some(identifiers), Some(currency), Some(channels), Some((scenes, mappings))) if problems.0.is_empty() => Ok(Self {
-                identifiers,
-                times: Times { zone, future_ms_max: i64::from(settings.max_future_skew_hours) * 3_600_000 },
-                currency,
-                milestone_kinds,
-                meanings,
-                touches: TouchRules { channels, own_sites },
-                wechat_appids: settings.wechat_appids.clone(),
-                webhook: settings.webhook.clone(),
-                scenes,
-                mappings,
-            }),
+            (Some(zone), Some(identifiers), Some(currency), Some(channels), Some((scenes, mappings)))
+                if problems.0.is_empty() =>
+            {
+                Ok(Self {
+                    identifiers,
+                    times: Times { zone, future_ms_max: i64::from(settings.max_future_skew_hours) * 3_600_000 },
+                    currency,
+                    milestone_kinds,
+                    bots: Bots::new(&settings.bot_agents),
+                    meanings,
+                    touches: TouchRules { channels, own_sites },
+                    wechat_appids: settings.wechat_appids.clone(),
+                    webhook: settings.webhook.clone(),
+                    scenes,
+                    mappings,
+                })
+            }
             _ => Err(SettingsError { problems: problems.0 }),
         }
     }

@@ -60,14 +60,12 @@ impl<'a> RawTraits<'a> {
     /// Refuses names that stand twice.
     ///
     /// # Errors
-    /// [`reason::KEY_DUPLICATE`]; the name is the sender's.
+    /// [`reason::KEY_DUPLICATE`].
     pub(crate) fn check_unique(&self) -> Result<(), Rejection> {
         let mut names: Vec<&str> = self.0.iter().map(|(name, _)| &**name).collect();
         names.sort_unstable();
-        match names.windows(2).find_map(|pair| matches!(pair, [a, b] if a == b).then(|| pair.first().copied())) {
-            Some(name) => Err(duplicate(name.unwrap_or_default())),
-            None => Ok(()),
-        }
+        let repeated = names.windows(2).any(|pair| matches!(pair, [a, b] if a == b));
+        if repeated { Err(duplicate("")) } else { Ok(()) }
     }
 
     /// The raw value of a name, taken out.
@@ -129,5 +127,5 @@ impl<'a> RawTraits<'a> {
 }
 
 fn duplicate(field: &str) -> Rejection {
-    Rejection::new(reason::KEY_DUPLICATE, field, "the field stands twice in its record")
+    Rejection::new(reason::KEY_DUPLICATE, field, "a field stands twice in its record")
 }

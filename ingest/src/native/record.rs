@@ -36,6 +36,8 @@ pub(super) struct Record<'a, 'r> {
     pub(super) value: Option<&'a RawValue>,
     pub(super) traits: RawTraits<'a>,
     pub(super) identifiers: Vec<(&'r KindRule, Scalar<'a>)>,
+    /// The kinds of identifiers that have stood there, null or not.
+    kinds: Vec<&'r KindRule>,
     /// A field that stands twice.
     pub(super) duplicate: Option<String>,
 }
@@ -108,7 +110,8 @@ impl<'de, 'r> Visitor<'de> for RecordVisitor<'r> {
                 *slot = map.next_value()?;
                 repeated
             } else if let Some(rule) = self.rules.find(&name) {
-                let repeated = record.identifiers.iter().any(|(known, _)| std::ptr::eq(*known, rule));
+                let repeated = record.kinds.iter().any(|known| std::ptr::eq(*known, rule));
+                record.kinds.push(rule);
                 map.next_value_seed(Values { rule, out: &mut record.identifiers })?;
                 repeated
             } else if name == "value" {

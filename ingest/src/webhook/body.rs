@@ -98,7 +98,8 @@ pub(super) fn millis(value: Scalar<'_>, name: &'static str) -> Result<i64, Rejec
     let Some(text) = value.text(name)? else {
         return Err(Rejection::new(reason::TIMESTAMP_MISSING, name, "every event needs its time"));
     };
-    text.parse().ok().filter(|ms| (0..=253_402_300_799_999i64).contains(ms)).ok_or_else(|| {
-        Rejection::new(reason::TIMESTAMP_INVALID, name, "expected milliseconds since 1970-01-01 UTC")
-    })
+    text.parse()
+        .ok()
+        .filter(|ms| (0..=253_402_300_799_999i64).contains(ms))
+        .ok_or_else(|| Rejection::new(reason::TIMESTAMP_INVALID, name, "expected milliseconds since 1970-01-01 UTC"))
 }

@@ -27,10 +27,7 @@ pub struct HubSpotSettings {
 impl Default for HubSpotSettings {
     fn default() -> Self {
         Self {
-            contacts: Stages::of(
-                "",
-                [("lead", "lead"), ("marketingqualifiedlead", "mql"), ("salesqualifiedlead", "sal")],
-            ),
+            contacts: Stages::of("", [("lead", "lead"), ("marketingqualifiedlead", "mql"), ("salesqualifiedlead", "sal")]),
             deals: Stages::of(
                 "opportunity",
                 [
@@ -172,7 +169,10 @@ fn notice_of(mut notice: Notice<'_>, records: &mut Records<'_>) -> Result<(), Re
         (Object::Deal, "creation") => deal(Change { created: true, ..Change::default() }, &head, records),
         (Object::Deal, "deletion") => deal(Change { gone: true, ..Change::default() }, &head, records),
         (Object::Deal, "restore") => {
-            return Err(incomplete("subscriptionType", "the deal is back, and the notice does not say at which stage: fetch it"));
+            return Err(incomplete(
+                "subscriptionType",
+                "the deal is back, and the notice does not say at which stage: fetch it",
+            ));
         }
         (_, "propertyChange") => return property(object, notice, &head, records),
         (Object::Contact, "privacyDeletion") => {
@@ -192,8 +192,7 @@ fn deal(change: Change, head: &Head, records: &mut Records<'_>) {
 
 /// States that a contact or a company exists, and what `add` adds.
 fn identity(object: Object, head: &Head, records: &mut Records<'_>, add: impl FnOnce(&mut Record, &mut Records<'_>)) {
-    let (kind, name) =
-        if object == Object::Contact { ("identify", "crm_contact") } else { ("account", "crm_account") };
+    let (kind, name) = if object == Object::Contact { ("identify", "crm_contact") } else { ("account", "crm_account") };
     let mut record = Record::new(kind, head.event_id.clone(), head.time_ms);
     record.name(name, &head.object_id, records);
     add(&mut record, records);
@@ -278,7 +277,8 @@ fn merge(object: Object, notice: Notice<'_>, head: &Head, records: &mut Records<
 
 /// A contact belongs to a company, or a deal is about one of them.
 fn association(notice: Notice<'_>, head: &Head, records: &mut Records<'_>) -> Result<(), Rejection> {
-    let text = |value: Scalar<'_>, name| value.text(name).map(|text| text.map(std::borrow::Cow::into_owned).unwrap_or_default());
+    let text =
+        |value: Scalar<'_>, name| value.text(name).map(|text| text.map(std::borrow::Cow::into_owned).unwrap_or_default());
     let (from, to) = (text(notice.from_object_id, "fromObjectId")?, text(notice.to_object_id, "toObjectId")?);
     let kind = text(notice.association_type, "associationType")?;
     let (from_kind, to_kind) = match kind.split_once("_TO_") {
@@ -296,7 +296,8 @@ fn association(notice: Notice<'_>, head: &Head, records: &mut Records<'_>) -> Re
     let secondary = notice.is_primary_association == Scalar::Bool(false);
     let event_id = format!("{}:{to}", head.event_id);
     let (from, to) = ((from_kind, from), (to_kind, to));
-    let ((one, one_id), (other, other_id)) = if from_kind == Object::Deal || to_kind == Object::Contact { (to, from) } else { (from, to) };
+    let ((one, one_id), (other, other_id)) =
+        if from_kind == Object::Deal || to_kind == Object::Contact { (to, from) } else { (from, to) };
     match (one, other) {
         _ if removed => records.nothing(),
         (Object::Contact, Object::Company) if !secondary => {

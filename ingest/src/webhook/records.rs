@@ -20,13 +20,7 @@ pub(super) struct Records<'a> {
 
 impl<'a> Records<'a> {
     /// Of the element at `index`, which messages call `place`.
-    pub(super) fn new(
-        decoder: &'a Decoder,
-        received_ms: Option<i64>,
-        out: &'a mut Decoded,
-        index: u32,
-        place: String,
-    ) -> Self {
+    pub(super) fn new(decoder: &'a Decoder, received_ms: Option<i64>, out: &'a mut Decoded, index: u32, place: String) -> Self {
         Self { decoder, received_ms, out, index, place }
     }
 

@@ -109,7 +109,7 @@ fn event(element: &RawValue, records: &mut Records<'_>) -> Result<(), Rejection>
     let change = header.change_type.text("changeType")?.ok_or_else(|| missing("changeType"))?;
     let ids = header.record_ids.ok_or_else(|| missing("recordIds"))?;
     if change.starts_with("GAP_") {
-        let detail = format!("Salesforce lost what changed in {} of {entity}: fetch {}", counted(ids.len()), its(ids.len()));
+        let detail = format!("Salesforce tells of {} record(s), and not what changed in them: fetch and send them", ids.len());
         return Err(incomplete("changeType", detail));
     }
     if ids.len() > ELEMENTS_MAX {
@@ -131,14 +131,6 @@ fn event(element: &RawValue, records: &mut Records<'_>) -> Result<(), Rejection>
         record(&entity, &head, &fields, records)?;
     }
     Ok(())
-}
-
-fn counted(count: usize) -> String {
-    if count == 1 { "a record".to_owned() } else { format!("{count} records") }
-}
-
-fn its(count: usize) -> &'static str {
-    if count == 1 { "it" } else { "them" }
 }
 
 /// What an event says of each of its records.
@@ -231,8 +223,7 @@ fn person(entity: &str, head: &Head<'_>, fields: &RawTraits<'_>, records: &mut R
     }
     let stages = &records.decoder.webhook.salesforce.leads;
     let stage = text(fields, "Status")?.map(Cow::into_owned);
-    let change =
-        Change { created: head.created(), stage, subject: Some((kind, head.id.to_owned())), ..Change::default() };
+    let change = Change { created: head.created(), stage, subject: Some((kind, head.id.to_owned())), ..Change::default() };
     if change.created || change.stage.is_some() {
         change.write(stages, head.id, &head.event_id, head.time_ms, records);
     }
@@ -243,8 +234,7 @@ fn person(entity: &str, head: &Head<'_>, fields: &RawTraits<'_>, records: &mut R
 fn converted(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>) -> Result<(), Rejection> {
     let (contact, account) = (text(fields, "ConvertedContactId")?, text(fields, "ConvertedAccountId")?);
     let named = [("crm_contact", contact), ("crm_account", account)];
-    let named: Vec<(&'static str, &str)> =
-        named.iter().filter_map(|(kind, id)| Some((*kind, id.as_deref()?))).collect();
+    let named: Vec<(&'static str, &str)> = named.iter().filter_map(|(kind, id)| Some((*kind, id.as_deref()?))).collect();
     if named.iter().any(|(kind, _)| *kind == "crm_contact") {
         link(head, "crm_lead", &named, "converted", records);
     } else if !named.is_empty() {
@@ -326,7 +316,8 @@ fn member(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>) ->
         }
     }
     if !named {
-        let detail = "the event does not say who it is: fetch the member, or add ContactId and LeadId to the channel's enriched fields";
+        let detail =
+            "the event does not say who it is: fetch the member, or add ContactId and LeadId to the channel's enriched fields";
         return Err(incomplete("ContactId", detail));
     }
     touch.set("source", "salesforce");

@@ -53,12 +53,7 @@ impl Decoder {
     ///
     /// # Errors
     /// When an identifier in it is refused.
-    pub(super) fn scene<'a>(
-        &self,
-        scene: &'a str,
-        field: &'static str,
-        out: &mut Identifiers,
-    ) -> Result<Scene<'a>, Rejection> {
+    pub(super) fn scene<'a>(&self, scene: &'a str, field: &'static str, out: &mut Identifiers) -> Result<Scene<'a>, Rejection> {
         let mut found = Scene { campaign: scene, ..Scene::default() };
         let Some((pattern, groups)) = self.scenes.0.iter().find_map(|pattern| Some((pattern, pattern.captures(scene)?))) else {
             return Ok(found);
