@@ -1,6 +1,7 @@
 //! SDK messages of the Segment specification (<https://segment.com/docs/connections/spec/>).
 
 mod message;
+mod time;
 
 use std::borrow::Cow;
 
@@ -9,6 +10,7 @@ use tributary_proto::{AccountRecord, Event, Identify, Link, Source, Trait};
 use tributary_runtime::stage::Rejection;
 
 use message::{Campaign, Message, Page};
+use time::time;
 
 use crate::decoder::{Decoded, Decoder, Meaning};
 use crate::identifiers::{Identifiers, Sorted};
@@ -126,37 +128,6 @@ impl Head {
             body: Some(body),
         }
     }
-}
-
-/// The event's time: `timestamp`, else `originalTimestamp` corrected by how far the sender's clock was off when it sent the message.
-///
-/// A library writes its own clock to `timestamp`; whoever receives the message corrects it and keeps that as `originalTimestamp`. So a
-/// `timestamp` with `sentAt` and `receivedAt`, and without `originalTimestamp`, has not been corrected yet.
-fn time(
-    decoder: &Decoder,
-    message: &mut Message<'_>,
-    received_at_ms: Option<i64>,
-    received_ms: Option<i64>,
-) -> Result<i64, Rejection> {
-    let timestamp = std::mem::take(&mut message.timestamp).text("timestamp")?;
-    let original = std::mem::take(&mut message.original_timestamp).text("originalTimestamp")?;
-    let sent_at_ms = decoder.received_ms(std::mem::take(&mut message.sent_at), "sentAt")?;
-    let corrected = original.is_some() || received_at_ms.is_none() || sent_at_ms.is_none();
-    let (text, field) = match (timestamp, original) {
-        (Some(text), _) if corrected => return decoder.event_time(Scalar::Text(text), "timestamp", received_ms),
-        (Some(text), _) => (text, "timestamp"),
-        (None, Some(text)) => (text, "originalTimestamp"),
-        (None, None) => {
-            return Err(Rejection::new(reason::TIMESTAMP_MISSING, "timestamp", "send timestamp, or originalTimestamp"));
-        }
-    };
-    let original_ms = decoder.times.read(&text, field)?;
-    let time_ms = match (received_at_ms, sent_at_ms) {
-        (Some(received), Some(sent)) => received.saturating_sub(sent.saturating_sub(original_ms)).max(0),
-        _ => original_ms,
-    };
-    decoder.times.check_future(time_ms, received_ms, field)?;
-    Ok(time_ms)
 }
 
 /// How many identifiers were dropped, and why.

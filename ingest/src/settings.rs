@@ -145,12 +145,8 @@ impl Decoder {
         check_scopes("wechat_appids", &settings.wechat_appids, &mut problems);
         check_scopes("webhook.wechat_open_platforms", &settings.webhook.wechat_open_platforms, &mut problems);
         check_scopes("webhook.wecom_scopes", &settings.webhook.wecom_scopes, &mut problems);
-        let scenes = identifiers.as_ref().and_then(|rules| scenes(&settings.webhook.scene_patterns, rules, &mut problems));
-        let mappings =
-            identifiers.as_ref().and_then(|rules| mappings(&settings.webhook, rules, &milestone_kinds, &mut problems));
-        for (field, message) in settings.webhook.problems(&milestone_kinds) {
-            problems.add(format!("webhook.{field}"), message);
-        }
+        let rules = identifiers.as_ref();
+        let webhook = rules.and_then(|rules| webhook(&settings.webhook, rules, &milestone_kinds, &mut problems));
         let channels = match Channels::new(&settings.channel_rules, &settings.sites) {
             Ok(channels) => Some(channels),
             Err(found) => {
@@ -159,7 +155,7 @@ impl Decoder {
             }
         };
         let own_sites = settings.own_sites.iter().map(|site| site.trim().trim_matches('.').to_lowercase()).collect();
-        match (zone, identifiers, currency, channels, scenes.zip(mappings)) {
+        match (zone, identifiers, currency, channels, webhook) {
             (Some(zone), Some(identifiers), Some(currency), Some(channels), Some((scenes, mappings)))
                 if problems.0.is_empty() =>
             {
@@ -189,23 +185,20 @@ fn check_scopes(field: &str, scopes: &BTreeMap<String, String>, problems: &mut P
     }
 }
 
-fn scenes(patterns: &[String], rules: &IdentifierRules, problems: &mut Problems) -> Option<Scenes> {
-    Scenes::new(patterns, rules)
-        .map_err(|found| {
-            found.into_iter().for_each(|(at, message)| problems.add(format!("webhook.scene_patterns[{at}]"), message));
-        })
-        .ok()
-}
-
-fn mappings(
+/// What is compiled of the webhooks' settings.
+fn webhook(
     settings: &WebhookSettings,
     rules: &IdentifierRules,
     milestone_kinds: &[String],
     problems: &mut Problems,
-) -> Option<Mappings> {
-    Mappings::new(settings, rules, milestone_kinds)
-        .map_err(|found| found.into_iter().for_each(|(at, message)| problems.add(format!("webhook.{at}"), message)))
-        .ok()
+) -> Option<(Scenes, Mappings)> {
+    let mut found = settings.problems(milestone_kinds);
+    let scenes = Scenes::new(&settings.scene_patterns, rules);
+    let scenes =
+        scenes.map_err(|wrong| found.extend(wrong.into_iter().map(|(at, what)| (format!("scene_patterns[{at}]"), what))));
+    let mappings = Mappings::new(settings, rules, milestone_kinds).map_err(|wrong| found.extend(wrong));
+    found.into_iter().for_each(|(field, message)| problems.add(format!("webhook.{field}"), message));
+    scenes.ok().zip(mappings.ok())
 }
 
 fn is_name(text: &str) -> bool {

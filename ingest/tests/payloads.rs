@@ -116,3 +116,19 @@ fn events_of_a_record_have_ids_of_their_own() {
         assert_eq!(ids.len(), all, "{}", snapshot.display());
     }
 }
+
+/// What it means to turn away is configured.
+#[test]
+fn leaving_is_ignored_a_revocation_or_an_erasure() {
+    let leave = |settings: &str, file: &str| {
+        let decoder = Decoder::new(&toml::from_str(settings).unwrap()).unwrap();
+        let payload = payloads().into_iter().find(|(.., snapshot)| snapshot.to_string_lossy().contains(file)).unwrap();
+        decode(&decoder, payload.0, &payload.1)["events"][0]["kind"].clone()
+    };
+    let (wechat, wecom) = ("wechat/unsubscribe.", "wecom/del_follow_user.");
+    assert_eq!((leave("", wechat), leave("", wecom)), ("consent".into(), "identify".into()));
+    for (word, kind) in [("ignore", "identify"), ("revoke", "consent"), ("erase", "erase")] {
+        assert_eq!(leave(&format!("webhook.wechat_unsubscribe = '{word}'"), wechat), kind);
+        assert_eq!(leave(&format!("webhook.wecom_unfollow = '{word}'"), wecom), kind);
+    }
+}

@@ -251,8 +251,8 @@ fn check_event(event: &Event) -> Result<(), String> {
     if times.into_iter().flatten().any(|time_ms| !(0..=TIME_MS_MAX).contains(&time_ms)) {
         return Err("a time is out of range".into());
     }
-    // A provider's id holds others: account, person, time.
-    if event.event_id.is_empty() || event.event_id.len() > 4 * limits::FIELD_BYTES_MAX {
+    // Of several events of one message the id has a suffix.
+    if event.event_id.is_empty() || event.event_id.len() > limits::ID_BYTES_MAX + 16 {
         return Err("an event id is blank or too long".into());
     }
     let names = || event.identifiers.iter().chain(&event.account_identifiers);

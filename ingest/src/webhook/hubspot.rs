@@ -3,87 +3,18 @@
 //!
 //! Field names and meaning: <https://developers.hubspot.com/docs/api-reference/webhooks-webhooks-v3/guide>.
 
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+mod notice;
+
 use tributary_runtime::stage::Rejection;
+
+use notice::Notice;
 
 use super::body::{elements, field, millis};
 use super::records::{Record, Records};
-use super::stages::{Change, Stages, incomplete};
+use super::stages::{Change, incomplete};
 use crate::decoder::{Decoded, Decoder};
 use crate::reason;
 use crate::scalar::{Scalar, json_rejection};
-
-/// What HubSpot's stages mean.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct HubSpotSettings {
-    /// Lifecycle stages of contacts.
-    pub contacts: Stages,
-    /// Stages of deals.
-    pub deals: Stages,
-}
-
-impl Default for HubSpotSettings {
-    fn default() -> Self {
-        Self {
-            contacts: Stages::of("", [("lead", "lead"), ("marketingqualifiedlead", "mql"), ("salesqualifiedlead", "sal")]),
-            deals: Stages::of(
-                "opportunity",
-                [
-                    ("appointmentscheduled", "meeting"),
-                    ("qualifiedtobuy", "opportunity"),
-                    ("presentationscheduled", "evaluation"),
-                    ("decisionmakerboughtin", "proposal"),
-                    ("contractsent", "negotiation"),
-                    ("closedwon", "closed_won"),
-                    ("closedlost", "closed_lost"),
-                ],
-            ),
-        }
-    }
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Notice<'a> {
-    #[serde(borrow)]
-    event_id: Scalar<'a>,
-    #[serde(borrow)]
-    portal_id: Scalar<'a>,
-    #[serde(borrow)]
-    occurred_at: Scalar<'a>,
-    #[serde(borrow)]
-    subscription_type: Scalar<'a>,
-    #[serde(borrow)]
-    object_id: Scalar<'a>,
-    #[serde(borrow)]
-    object_type_id: Scalar<'a>,
-    #[serde(borrow)]
-    property_name: Scalar<'a>,
-    #[serde(borrow)]
-    property_value: Option<&'a RawValue>,
-    #[serde(borrow)]
-    primary_object_id: Scalar<'a>,
-    #[serde(borrow)]
-    merged_object_ids: Option<Vec<Scalar<'a>>>,
-    #[serde(borrow)]
-    new_object_id: Scalar<'a>,
-    #[serde(borrow)]
-    association_type: Scalar<'a>,
-    #[serde(borrow)]
-    from_object_id: Scalar<'a>,
-    #[serde(borrow)]
-    from_object_type_id: Scalar<'a>,
-    #[serde(borrow)]
-    to_object_id: Scalar<'a>,
-    #[serde(borrow)]
-    to_object_type_id: Scalar<'a>,
-    #[serde(borrow)]
-    association_removed: Scalar<'a>,
-    #[serde(borrow)]
-    is_primary_association: Scalar<'a>,
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Object {
@@ -244,11 +175,12 @@ fn merge(object: Object, notice: Notice<'_>, head: &Head, records: &mut Records<
     for id in notice.merged_object_ids.into_iter().flatten() {
         merged.extend(text(id, "mergedObjectIds")?);
     }
-    let stays = new.clone().or(primary.clone());
+    let stays = new.or(primary.clone());
     let Some(stays) = stays.filter(|_| !merged.is_empty()) else {
         return Err(Rejection::new(reason::FIELD_MISSING, "mergedObjectIds", "the notice does not say what was merged"));
     };
-    merged.extend(primary.filter(|primary| *primary != stays));
+    let renamed = primary.filter(|primary| *primary != stays);
+    merged.extend(renamed.clone());
     merged.retain(|id| *id != stays);
     let event_id = format!("{}:{stays}", head.event_id);
     match object {
@@ -266,7 +198,7 @@ fn merge(object: Object, notice: Notice<'_>, head: &Head, records: &mut Records<
                 let head = Head { event_id: format!("{event_id}:{id}"), time_ms: head.time_ms, object_id: id.clone() };
                 deal(Change { gone: true, ..Change::default() }, &head, records);
             }
-            if new.is_some() {
+            if renamed.is_some() {
                 return Err(incomplete("newObjectId", "the merged deal has a new id, and the notice not its stage: fetch it"));
             }
         }

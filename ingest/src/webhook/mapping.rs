@@ -1,15 +1,19 @@
 //! Providers that an operator describes: a mapping says, for each event in a body, where the fields of a native record stand.
 
+mod exact;
+pub mod settings;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jsonpath_rust::parser::model::JpQuery;
 use jsonpath_rust::parser::parse_json_path;
 use jsonpath_rust::query::js_path_process;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use serde_json::value::RawValue;
 use tributary_runtime::stage::Rejection;
+
+use exact::exact;
+use settings::{EventMapping, FieldMapping, Source, TextForm};
 
 use super::records::{Record, Records, time_text};
 use super::settings::WebhookSettings;
@@ -19,71 +23,9 @@ use crate::native::{KINDS, is_field, is_list};
 use crate::normalise::IdentifierRules;
 use crate::normalise::text::clean;
 use crate::reason;
-use crate::scalar::json_rejection;
 
 /// Providers that are built in.
 const BUILT_IN: [&str; 5] = ["native", "wechat", "wecom", "hubspot", "salesforce"];
-
-/// One sort of event in the bodies of a provider.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct EventMapping {
-    /// JSONPath (RFC 9535) of what is an event each. Numbers are seen as text: `$.data[?@.status == '5']`.
-    pub each: String,
-    /// Fields of the native record.
-    pub fields: BTreeMap<String, FieldMapping>,
-    /// Traits.
-    pub traits: BTreeMap<String, FieldMapping>,
-}
-
-impl Default for EventMapping {
-    fn default() -> Self {
-        Self { each: "$".into(), fields: BTreeMap::new(), traits: BTreeMap::new() }
-    }
-}
-
-/// Where a field comes from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "expected text, or a table of path, root, value, map, default, prefix and form")]
-pub enum FieldMapping {
-    /// Text that begins with `$`: a path in the event. Other text: a constant.
-    Text(String),
-    /// Anything more.
-    Source(Source),
-}
-
-/// Where a field comes from, and what becomes of it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Source {
-    /// JSONPath in the event. One of `path`, `root` and `value` is given.
-    pub path: String,
-    /// JSONPath in the whole body.
-    pub root: String,
-    /// A constant.
-    pub value: String,
-    /// What each text becomes; one that is not listed becomes `default`. A milestone or kind that becomes nothing is no event.
-    pub map: BTreeMap<String, String>,
-    /// What stands for nothing, and for what is not listed in `map`.
-    pub default: String,
-    /// What is put before the text: the scope of an OpenID.
-    pub prefix: String,
-    /// How the text is written.
-    pub form: TextForm,
-}
-
-/// How a text is written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TextForm {
-    /// As the native record has it.
-    #[default]
-    Text,
-    /// A time: seconds since 1970-01-01 UTC.
-    UnixSeconds,
-    /// A time: milliseconds since 1970-01-01 UTC.
-    UnixMillis,
-}
 
 /// The compiled mappings by provider.
 #[derive(Debug, Default)]
@@ -323,43 +265,4 @@ impl Field {
 /// What a path finds. A query that was compiled cannot fail.
 fn nodes<'a>(path: &JpQuery, value: &'a Value) -> Vec<&'a Value> {
     js_path_process(path, value).map(|found| found.into_iter().map(|node| node.val()).collect()).unwrap_or_default()
-}
-
-/// The JSON with every number as the text it was written as: amounts and ids must not pass through a float.
-fn exact(json: &str) -> Result<Value, Rejection> {
-    // Whether it is well-formed is asked of the text as it came.
-    serde_json::from_str::<&RawValue>(json).map_err(|error| json_rejection(&error))?;
-    let mut out = String::with_capacity(json.len() + json.len() / 8);
-    let (mut in_string, mut escaped, mut in_number) = (false, false, false);
-    for c in json.chars() {
-        let numeric = !in_string && (c.is_ascii_digit() || c == '-' || (in_number && matches!(c, '.' | 'e' | 'E' | '+')));
-        if numeric != in_number {
-            out.push('"');
-            in_number = numeric;
-        }
-        match c {
-            _ if escaped => escaped = false,
-            '\\' if in_string => escaped = true,
-            '"' => in_string = !in_string,
-            _ => {}
-        }
-        out.push(c);
-    }
-    if in_number {
-        out.push('"');
-    }
-    serde_json::from_str(&out).map_err(|error| json_rejection(&error))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_kept_as_they_were_written() {
-        let value = exact(r#"{"a":-1.50e+3,"b":[90071992547409931,0],"c":"1\"2","d":true,"e":null}"#).unwrap();
-        assert_eq!(value, serde_json::json!({"a":"-1.50e+3","b":["90071992547409931","0"],"c":"1\"2","d":true,"e":null}));
-        assert_eq!(exact("7").unwrap(), "7");
-        assert!(exact("[1-2]").is_err());
-    }
 }

@@ -8,6 +8,7 @@ mod salesforce;
 pub(crate) mod scene;
 pub mod settings;
 mod stages;
+mod vendor_stages;
 mod wechat;
 mod wecom;
 mod xml;

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use super::hubspot::HubSpotSettings;
-pub use super::mapping::{EventMapping, FieldMapping, Source, TextForm};
-pub use super::salesforce::SalesforceSettings;
+pub use super::mapping::settings::{EventMapping, FieldMapping, Source, TextForm};
 pub use super::stages::Stages;
+pub use super::vendor_stages::{HubSpotSettings, SalesforceSettings};
 
 /// Settings of providers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,7 +74,7 @@ pub enum Leaving {
     Ignore,
     /// Consent is withdrawn, until a consent record grants it.
     Revoke,
-    /// Consent is withdrawn, and granted again by subscribing.
+    /// Consent is withdrawn, and granted again by who subscribes or is added again.
     RevokeUntilReturn,
     /// All that is known under this identifier until then is void.
     Erase,

@@ -10,9 +10,9 @@ use super::settings::Leaving;
 use super::xml::{Tags, seconds};
 use crate::decoder::{Decoded, Decoder};
 use crate::identifiers::Identifiers;
-use crate::reason;
 use crate::scalar::Scalar;
 use crate::touch::TouchFields;
+use crate::{native, reason};
 
 const TAGS: [&str; 9] =
     ["ToUserName", "FromUserName", "CreateTime", "MsgType", "Event", "EventKey", "SessionFrom", "UnionId", "Encrypt"];
@@ -48,7 +48,7 @@ pub(super) fn decode(decoder: &Decoder, xml: &str, received_ms: Option<i64>, out
         other => other,
     };
     let kind = kind(&push);
-    let event_id = format!("wechat:{to}:{from}:{created}:{what}");
+    let event_id = event_id(format!("wechat:{to}:{from}:{created}:{what}"))?;
     let time_ms = seconds(created, "CreateTime")?;
     decoder.times.check_future(time_ms, received_ms, "CreateTime")?;
 
@@ -77,13 +77,24 @@ pub(super) fn decode(decoder: &Decoder, xml: &str, received_ms: Option<i64>, out
         body: Some(body),
         ..Event::default()
     };
-    let returns = push.get("Event") == "subscribe" && decoder.webhook.wechat_unsubscribe == Leaving::RevokeUntilReturn;
-    let consent = returns.then(|| event(format!("{event_id}:consent"), Body::Consent(Consent { granted: true })));
+    let consent = push.get("Event") == "subscribe" && decoder.webhook.wechat_unsubscribe == Leaving::RevokeUntilReturn;
+    let consent = consent.then(|| event(format!("{event_id}:consent"), returns()));
     out.blocked += blocked;
     out.undeclared += undeclared;
     out.events.push(event(event_id, body));
     out.events.extend(consent);
     Ok(())
+}
+
+/// The id of a push; one that is too long to be one is refused.
+pub(super) fn event_id(text: String) -> Result<String, Rejection> {
+    let missing = || Rejection::new(reason::FIELD_MISSING, "", "the push says nothing of who and when");
+    native::event_id(Scalar::Text(text.into()), "")?.ok_or_else(missing)
+}
+
+/// What somebody means who comes back.
+pub(super) fn returns() -> Body {
+    Body::Consent(Consent { granted: true })
 }
 
 /// What somebody means who unsubscribes, or deletes the member of staff.

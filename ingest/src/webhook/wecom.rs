@@ -6,7 +6,8 @@ use tributary_proto::event::Body;
 use tributary_proto::{Event, Identify, Source};
 use tributary_runtime::stage::Rejection;
 
-use super::wechat::leaves;
+use super::settings::Leaving;
+use super::wechat::{event_id, leaves, returns};
 use super::xml::{Tags, seconds};
 use crate::decoder::{Decoded, Decoder};
 use crate::identifiers::Identifiers;
@@ -67,15 +68,20 @@ pub(super) fn decode(decoder: &Decoder, xml: &str, received_ms: Option<i64>, out
         None if change == "del_follow_user" => leaves(decoder.webhook.wecom_unfollow),
         None => Body::Identify(Identify {}),
     };
-    out.blocked += blocked;
-    out.events.push(Event {
-        event_id: format!("wecom:{corp}:{}:{external}:{created}:{change}", push.get("UserID")),
+    let event_id = event_id(format!("wecom:{corp}:{}:{external}:{created}:{change}", push.get("UserID")))?;
+    let event = |event_id, body| Event {
+        event_id,
         time_ms,
         source: Source::Webhook.into(),
-        identifiers: named.people,
+        identifiers: named.people.clone(),
         body: Some(body),
         ..Event::default()
-    });
+    };
+    let consent = added && decoder.webhook.wecom_unfollow == Leaving::RevokeUntilReturn;
+    let consent = consent.then(|| event(format!("{event_id}:consent"), returns()));
+    out.blocked += blocked;
+    out.events.push(event(event_id, body));
+    out.events.extend(consent);
     Ok(())
 }
 
