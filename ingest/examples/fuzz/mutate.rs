@@ -68,8 +68,12 @@ impl<'a> Mutator<'a> {
         if below(random, 64) == 0 {
             return;
         }
-        for _ in 0..=below(random, 8) {
+        // Most are changed once: what is changed often is refused at its first brace.
+        for _ in 0..8 {
             self.change(random, input);
+            if below(random, 2) == 0 {
+                break;
+            }
         }
     }
 
