@@ -7,7 +7,7 @@ use tributary_runtime::config::{ConfigErrors, Sources, load};
 
 use crate::commands::{
     audit, check, dead_letters, demo, erase, explain, generate, import, profile, quality, replay, run, send, state, tail,
-    topics, unlink,
+    test_mapping, topics, unlink,
 };
 use crate::settings::Settings;
 
@@ -120,4 +120,6 @@ pub enum Command {
     State(state::StateArgs),
     /// Print the records of a topic as JSON lines
     Tail(tail::TailArgs),
+    /// Show what example payloads of a webhook become
+    TestMapping(test_mapping::TestMappingArgs),
 }

@@ -41,6 +41,10 @@ struct Standing {
     withdrawn: Option<Register>,
     /// The latest version that names somebody: its account, else its primary identifier.
     anchor: Option<Register>,
+    /// The latest amendment that names people only, who anchor the milestone where nobody else does.
+    weak_anchor: Option<Register>,
+    /// Whether a version reports that it was reached, and not only what to change if it was.
+    reached: bool,
 }
 
 impl Core {
@@ -133,7 +137,7 @@ impl Core {
         for (_, event) in versions(cx.state, &actor)? {
             standing.learn(&event);
         }
-        let anchor = standing.anchor.as_ref().and_then(|register| register.identifier.clone());
+        let anchor = standing.anchor();
         let now = anchor.is_some().then(|| standing.milestone(milestone_id));
         let former = state.told_anchor.clone().filter(|former| Some(former) != anchor.as_ref());
         if (former.is_none() && state.told == now) || (anchor.is_none() && former.is_none()) {
@@ -197,14 +201,27 @@ impl Standing {
         let said = Statement::of(event);
         self.kind.clone_from(&version.kind);
         self.object_id.clone_from(&version.object_id);
-        merge_earliest(&mut self.earliest_ms, Some(said.time_ms));
+        if !version.amends {
+            self.reached = true;
+            merge_earliest(&mut self.earliest_ms, Some(said.time_ms));
+        }
         let at = Some(said.stamp.clone());
         let register = |number, text: &str| Some(Register { at: at.clone(), number, text: text.to_owned(), identifier: None });
         latest(&mut self.occurred_at, version.occurred_at_ms.and_then(|time_ms| register(time_ms, "")));
         latest(&mut self.value, version.value_minor.and_then(|value| register(value, &version.currency)));
-        latest(&mut self.withdrawn, register(i64::from(version.withdrawn), ""));
+        if version.withdrawn || !version.amends {
+            latest(&mut self.withdrawn, register(i64::from(version.withdrawn), ""));
+        }
         let anchor = said.accounts.first().or(said.people.first()).cloned();
-        latest(&mut self.anchor, anchor.map(|named| Register { at, identifier: Some(named), ..Register::default() }));
+        let anchor = anchor.map(|named| Register { at, identifier: Some(named), ..Register::default() });
+        let weak = version.amends && said.accounts.is_empty();
+        latest(if weak { &mut self.weak_anchor } else { &mut self.anchor }, anchor);
+    }
+
+    /// Whom it belongs to; nobody while no version reports that it was reached.
+    fn anchor(&self) -> Option<Identifier> {
+        let named = self.anchor.as_ref().or(self.weak_anchor.as_ref()).filter(|_| self.reached)?;
+        named.identifier.clone()
     }
 
     /// The milestone as its versions have it.

@@ -6,9 +6,13 @@ use iso_currency::Currency;
 use tributary_proto::{Event, Source};
 use tributary_runtime::stage::Rejection;
 
+use crate::bots::Bots;
 use crate::normalise::IdentifierRules;
 use crate::time::Times;
 use crate::touch::TouchRules;
+use crate::webhook::mapping::Mappings;
+use crate::webhook::scene::Scenes;
+use crate::webhook::settings::WebhookSettings;
 use crate::{limits, native, sdk, webhook};
 
 /// Turns raw records into events, under settings that were compiled once. Holds no state: share it behind an `Arc`.
@@ -18,9 +22,13 @@ pub struct Decoder {
     pub(crate) times: Times,
     pub(crate) currency: Currency,
     pub(crate) milestone_kinds: Vec<String>,
+    pub(crate) bots: Bots,
     pub(crate) meanings: BTreeMap<String, Meaning>,
     pub(crate) touches: TouchRules,
     pub(crate) wechat_appids: BTreeMap<String, String>,
+    pub(crate) webhook: WebhookSettings,
+    pub(crate) scenes: Scenes,
+    pub(crate) mappings: Mappings,
 }
 
 /// What a `track` event of a name means.
@@ -42,6 +50,8 @@ pub struct Decoded {
     pub blocked: u64,
     /// External ids dropped because nobody declared their kind.
     pub undeclared: u64,
+    /// Messages of bots that would have been touches.
+    pub bots: u64,
     /// Messages that are neither touch nor milestone and name nobody.
     pub without_event: u64,
 }
@@ -51,7 +61,7 @@ impl Decoded {
     pub fn clear(&mut self) {
         self.events.clear();
         self.rejections.clear();
-        (self.blocked, self.undeclared, self.without_event) = (0, 0, 0);
+        (self.blocked, self.undeclared, self.bots, self.without_event) = (0, 0, 0, 0);
     }
 }
 

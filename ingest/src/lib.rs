@@ -18,6 +18,8 @@
 //! [`IngestStage`] around it reads the raw topics and writes the identity inbox. Raw records are parsed in place; every limit of
 //! [`limits`] is checked before anything is parsed.
 
+mod as_native;
+mod bots;
 pub mod channel;
 mod content;
 mod csv_row;
@@ -40,8 +42,10 @@ mod touch;
 mod traits;
 mod webhook;
 
+pub use as_native::as_native;
 pub use csv_row::CsvRows;
 pub use decoder::{Decoded, Decoder};
 pub use milestone::VOCABULARY as MILESTONE_KINDS;
 pub use settings::{Problem, Settings, SettingsError};
 pub use stage::{IngestStage, LOG, decode_record};
+pub use webhook::settings as webhook_settings;

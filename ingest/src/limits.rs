@@ -22,6 +22,10 @@ pub const URL_BYTES_MAX: usize = 8 << 10;
 pub const URL_PAIRS_MAX: usize = 64;
 /// Longest identifier, object id, event id or trait name, bytes.
 pub const ID_BYTES_MAX: usize = 256;
+/// Most elements of one body: events of a webhook, records of an event.
+pub const ELEMENTS_MAX: usize = 1000;
+/// Most traits of one event.
+pub const TRAITS_MAX: usize = 256;
 /// Most identifiers of one event.
 pub const IDENTIFIERS_MAX: usize = 20;
 

@@ -26,13 +26,22 @@ pub static IDENTIFIERS_UNDECLARED: Metric = Metric {
     help: "External ids of SDK messages dropped because no identifier kind of that name is declared. Declare the kind to use them.",
 };
 
+/// Messages of bots.
+pub static MESSAGES_OF_BOTS: Metric = Metric {
+    name: "tributary_ingest_messages_of_bots_total",
+    kind: MetricKind::Counter,
+    label: "source",
+    help: "SDK messages that would have been touches, dropped because their user agent is a crawler's, a monitor's or a library's.",
+};
+
 /// Messages that are no event.
 pub static MESSAGES_WITHOUT_EVENT: Metric = Metric {
     name: "tributary_ingest_messages_without_event_total",
     kind: MetricKind::Counter,
     label: "source",
-    help: "Messages that are neither touch nor milestone and name nobody, such as an internal page view without any id.",
+    help: "Messages that say nothing of a touch, milestone or person: an internal page view without id, a CRM's change of no interest.",
 };
 
 /// All metrics of ingest.
-pub static ALL: [&Metric; 4] = [&EVENTS, &IDENTIFIERS_BLOCKED, &IDENTIFIERS_UNDECLARED, &MESSAGES_WITHOUT_EVENT];
+pub static ALL: [&Metric; 5] =
+    [&EVENTS, &IDENTIFIERS_BLOCKED, &IDENTIFIERS_UNDECLARED, &MESSAGES_OF_BOTS, &MESSAGES_WITHOUT_EVENT];

@@ -35,6 +35,7 @@ pub(crate) struct MilestoneFields<'a> {
     pub(crate) value: Option<&'a RawValue>,
     pub(crate) currency: Option<Cow<'a, str>>,
     pub(crate) withdrawn: bool,
+    pub(crate) amends: bool,
 }
 
 impl Decoder {
@@ -47,7 +48,7 @@ impl Decoder {
         fields: MilestoneFields<'_>,
         received_ms: Option<i64>,
     ) -> Result<MilestoneVersion, Rejection> {
-        let MilestoneFields { kind, object_id, occurred_at, value, currency, withdrawn } = fields;
+        let MilestoneFields { kind, object_id, occurred_at, value, currency, withdrawn, amends } = fields;
         if !self.milestone_kinds.iter().any(|known| known == kind) {
             let detail = "not a kind of milestone; declare it in milestone_kinds";
             return Err(Rejection::new(reason::MILESTONE_UNKNOWN, "milestone", detail));
@@ -84,6 +85,7 @@ impl Decoder {
             value_minor,
             currency,
             withdrawn,
+            amends,
         })
     }
 }

@@ -24,6 +24,8 @@ pub const XML_DOCTYPE: &str = "xml_doctype";
 pub const XML_ENCRYPTED: &str = "xml_encrypted";
 /// The envelope names a provider that nobody decodes.
 pub const PROVIDER_UNKNOWN: &str = "provider_unknown";
+/// A provider says that something changed, but not how: it must be fetched and sent.
+pub const RECORD_INCOMPLETE: &str = "record_incomplete";
 /// The record's `kind` (or the message's `type`) does not exist.
 pub const KIND_UNKNOWN: &str = "kind_unknown";
 /// The record's `kind` exists, but this version does not process it.
@@ -54,7 +56,7 @@ pub const URL_TOO_LONG: &str = "url_too_long";
 pub const URL_PAIRS_TOO_MANY: &str = "url_pairs_too_many";
 
 /// Every code, for documentation, for checks, and to give metrics their bounded set of labels.
-pub const ALL: [&str; 26] = [
+pub const ALL: [&str; 27] = [
     UTF8_INVALID,
     JSON_MALFORMED,
     RECORD_TOO_LARGE,
@@ -67,6 +69,7 @@ pub const ALL: [&str; 26] = [
     XML_DOCTYPE,
     XML_ENCRYPTED,
     PROVIDER_UNKNOWN,
+    RECORD_INCOMPLETE,
     KIND_UNKNOWN,
     KIND_UNSUPPORTED,
     TIMESTAMP_MISSING,

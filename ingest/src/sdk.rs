@@ -1,6 +1,7 @@
 //! SDK messages of the Segment specification (<https://segment.com/docs/connections/spec/>).
 
 mod message;
+mod time;
 
 use std::borrow::Cow;
 
@@ -9,6 +10,7 @@ use tributary_proto::{AccountRecord, Event, Identify, Link, Source, Trait};
 use tributary_runtime::stage::Rejection;
 
 use message::{Campaign, Message, Page};
+use time::time;
 
 use crate::decoder::{Decoded, Decoder, Meaning};
 use crate::identifiers::{Identifiers, Sorted};
@@ -37,6 +39,10 @@ pub(crate) fn decode(decoder: &Decoder, text: &str, received_ms: Option<i64>, ou
         Some(id) => id,
         None => content::hash(text, &NOT_CONTENT).map_err(|error| json_rejection(&error))?,
     };
+    if would_touch(decoder, kind, &message) && is_bot(decoder, &mut message)? {
+        out.bots += 1;
+        return Ok(());
+    }
     let (named, dropped) = identifiers(decoder, kind, &mut message)?;
     let head = Head { event_id, time_ms, named };
     let event = match kind {
@@ -80,6 +86,20 @@ impl Kind {
     }
 }
 
+/// Whether a message of a person may be a touch.
+fn would_touch(decoder: &Decoder, kind: Kind, message: &Message<'_>) -> bool {
+    match (kind, &message.event) {
+        (Kind::Page | Kind::Screen, _) => true,
+        (Kind::Track, Scalar::Text(name)) => decoder.meanings.get(&**name) == Some(&Meaning::Touch),
+        _ => false,
+    }
+}
+
+fn is_bot(decoder: &Decoder, message: &mut Message<'_>) -> Result<bool, Rejection> {
+    let agent = message.context.as_mut().map(|context| std::mem::take(&mut context.user_agent)).unwrap_or_default();
+    Ok(agent.text("context.userAgent")?.is_some_and(|agent| decoder.bots.is_bot(&agent)))
+}
+
 /// What all events of a message have in common.
 struct Head {
     event_id: String,
@@ -108,30 +128,6 @@ impl Head {
             body: Some(body),
         }
     }
-}
-
-/// The event's time: `timestamp`, else `originalTimestamp` corrected by how far the sender's clock was off when it sent the message.
-fn time(
-    decoder: &Decoder,
-    message: &mut Message<'_>,
-    received_at_ms: Option<i64>,
-    received_ms: Option<i64>,
-) -> Result<i64, Rejection> {
-    let timestamp = std::mem::take(&mut message.timestamp).text("timestamp")?;
-    if let Some(text) = timestamp {
-        return decoder.event_time(Scalar::Text(text), "timestamp", received_ms);
-    }
-    let Some(original) = std::mem::take(&mut message.original_timestamp).text("originalTimestamp")? else {
-        return Err(Rejection::new(reason::TIMESTAMP_MISSING, "timestamp", "send timestamp, or originalTimestamp"));
-    };
-    let original_ms = decoder.times.read(&original, "originalTimestamp")?;
-    let sent_at_ms = decoder.received_ms(std::mem::take(&mut message.sent_at), "sentAt")?;
-    let time_ms = match (received_at_ms, sent_at_ms) {
-        (Some(received), Some(sent)) => received.saturating_sub(sent.saturating_sub(original_ms)).max(0),
-        _ => original_ms,
-    };
-    decoder.times.check_future(time_ms, received_ms, "originalTimestamp")?;
-    Ok(time_ms)
 }
 
 /// How many identifiers were dropped, and why.
@@ -220,6 +216,7 @@ fn track(
                     value: properties.value.or(properties.revenue),
                     currency: properties.currency.text("properties.currency")?,
                     withdrawn: false,
+                    amends: false,
                 },
                 received_ms,
             )?)

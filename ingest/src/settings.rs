@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use tributary_proto::kind;
 
+use crate::bots::Bots;
 use crate::channel::{Channels, Rule, Site};
 use crate::decoder::{Decoder, Meaning};
 use crate::milestone::VOCABULARY;
@@ -16,6 +17,9 @@ use crate::normalise::blocked::BlockedValues;
 use crate::normalise::phone::Region;
 use crate::time::Times;
 use crate::touch::TouchRules;
+use crate::webhook::mapping::Mappings;
+use crate::webhook::scene::Scenes;
+use crate::webhook::settings::WebhookSettings;
 use crate::{money, native};
 
 /// Settings of ingest. Compile them with [`Decoder::new`], which reports all that is wrong with them.
@@ -34,6 +38,8 @@ pub struct Settings {
     pub blocked_values: Vec<String>,
     /// The operator's own domains: a visit that comes from them or their subdomains has no referrer.
     pub own_sites: Vec<String>,
+    /// Words in user agents of bots, beside the built-in ones; compared without case.
+    pub bot_agents: Vec<String>,
     /// Names of `track` events that are touches.
     pub touch_events: Vec<String>,
     /// Names of `track` events that are milestones, with the kind of milestone.
@@ -48,6 +54,8 @@ pub struct Settings {
     pub channel_rules: Vec<Rule>,
     /// Sites that come before the built-in ones.
     pub sites: Vec<Site>,
+    /// What pushes of providers mean.
+    pub webhook: WebhookSettings,
 }
 
 impl Default for Settings {
@@ -61,6 +69,7 @@ impl Default for Settings {
             identifier_kinds: Vec::new(),
             blocked_values: Vec::new(),
             own_sites: Vec::new(),
+            bot_agents: Vec::new(),
             touch_events: touch_events.map(str::to_owned).to_vec(),
             milestone_events: BTreeMap::new(),
             milestone_kinds: Vec::new(),
@@ -68,6 +77,7 @@ impl Default for Settings {
             max_future_skew_hours: 24,
             channel_rules: Vec::new(),
             sites: Vec::new(),
+            webhook: WebhookSettings::default(),
         }
     }
 }
@@ -129,11 +139,14 @@ impl Decoder {
         check_kinds(&settings.identifier_kinds, &mut problems);
         let milestone_kinds = milestone_kinds(settings, &mut problems);
         let meanings = meanings(settings, &milestone_kinds, &mut problems);
-        for (original_id, appid) in &settings.wechat_appids {
-            if appid.trim().is_empty() {
-                problems.add(format!("wechat_appids.{original_id}"), "must not be blank");
-            }
-        }
+        let identifiers = region.map(|region| {
+            IdentifierRules::new(&settings.identifier_kinds, BlockedValues::new(&settings.blocked_values), region)
+        });
+        check_scopes("wechat_appids", &settings.wechat_appids, &mut problems);
+        check_scopes("webhook.wechat_open_platforms", &settings.webhook.wechat_open_platforms, &mut problems);
+        check_scopes("webhook.wecom_scopes", &settings.webhook.wecom_scopes, &mut problems);
+        let rules = identifiers.as_ref();
+        let webhook = rules.and_then(|rules| webhook(&settings.webhook, rules, &milestone_kinds, &mut problems));
         let channels = match Channels::new(&settings.channel_rules, &settings.sites) {
             Ok(channels) => Some(channels),
             Err(found) => {
@@ -142,23 +155,50 @@ impl Decoder {
             }
         };
         let own_sites = settings.own_sites.iter().map(|site| site.trim().trim_matches('.').to_lowercase()).collect();
-        match (zone, region, currency, channels) {
-            (Some(zone), Some(region), Some(currency), Some(channels)) if problems.0.is_empty() => Ok(Self {
-                identifiers: IdentifierRules::new(
-                    &settings.identifier_kinds,
-                    BlockedValues::new(&settings.blocked_values),
-                    region,
-                ),
-                times: Times { zone, future_ms_max: i64::from(settings.max_future_skew_hours) * 3_600_000 },
-                currency,
-                milestone_kinds,
-                meanings,
-                touches: TouchRules { channels, own_sites },
-                wechat_appids: settings.wechat_appids.clone(),
-            }),
+        match (zone, identifiers, currency, channels, webhook) {
+            (Some(zone), Some(identifiers), Some(currency), Some(channels), Some((scenes, mappings)))
+                if problems.0.is_empty() =>
+            {
+                Ok(Self {
+                    identifiers,
+                    times: Times { zone, future_ms_max: i64::from(settings.max_future_skew_hours) * 3_600_000 },
+                    currency,
+                    milestone_kinds,
+                    bots: Bots::new(&settings.bot_agents),
+                    meanings,
+                    touches: TouchRules { channels, own_sites },
+                    wechat_appids: settings.wechat_appids.clone(),
+                    webhook: settings.webhook.clone(),
+                    scenes,
+                    mappings,
+                })
+            }
             _ => Err(SettingsError { problems: problems.0 }),
         }
     }
+}
+
+/// Scopes of identifiers by the account that they are of.
+fn check_scopes(field: &str, scopes: &BTreeMap<String, String>, problems: &mut Problems) {
+    for (account, _) in scopes.iter().filter(|(_, scope)| scope.trim().is_empty()) {
+        problems.add(format!("{field}.{account}"), "must not be blank");
+    }
+}
+
+/// What is compiled of the webhooks' settings.
+fn webhook(
+    settings: &WebhookSettings,
+    rules: &IdentifierRules,
+    milestone_kinds: &[String],
+    problems: &mut Problems,
+) -> Option<(Scenes, Mappings)> {
+    let mut found = settings.problems(milestone_kinds);
+    let scenes = Scenes::new(&settings.scene_patterns, rules);
+    let scenes =
+        scenes.map_err(|wrong| found.extend(wrong.into_iter().map(|(at, what)| (format!("scene_patterns[{at}]"), what))));
+    let mappings = Mappings::new(settings, rules, milestone_kinds).map_err(|wrong| found.extend(wrong));
+    found.into_iter().for_each(|(field, message)| problems.add(format!("webhook.{field}"), message));
+    scenes.ok().zip(mappings.ok())
 }
 
 fn is_name(text: &str) -> bool {

@@ -37,6 +37,7 @@ impl IngestStage {
             (&metrics::EVENTS, self.decoded.events.len() as u64),
             (&metrics::IDENTIFIERS_BLOCKED, self.decoded.blocked),
             (&metrics::IDENTIFIERS_UNDECLARED, self.decoded.undeclared),
+            (&metrics::MESSAGES_OF_BOTS, self.decoded.bots),
             (&metrics::MESSAGES_WITHOUT_EVENT, self.decoded.without_event),
         ];
         for (metric, count) in counts.into_iter().filter(|(_, count)| *count > 0) {

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use tributary_proto::Trait;
 use tributary_runtime::stage::Rejection;
 
-use crate::limits::{FIELD_BYTES_MAX, ID_BYTES_MAX};
+use crate::limits::{FIELD_BYTES_MAX, ID_BYTES_MAX, TRAITS_MAX};
 use crate::normalise::text::clean;
 use crate::reason;
 use crate::scalar::{Key, Scalar, field_too_large, json_rejection};
@@ -52,16 +52,41 @@ impl<'de: 'a, 'a> Deserialize<'de> for RawTraits<'a> {
 }
 
 impl<'a> RawTraits<'a> {
+    /// The raw value of a name.
+    pub(crate) fn get(&self, name: &str) -> Option<&'a RawValue> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, raw)| *raw)
+    }
+
+    /// Refuses names that stand twice.
+    ///
+    /// # Errors
+    /// [`reason::KEY_DUPLICATE`].
+    pub(crate) fn check_unique(&self) -> Result<(), Rejection> {
+        let mut names: Vec<&str> = self.0.iter().map(|(name, _)| &**name).collect();
+        names.sort_unstable();
+        let repeated = names.windows(2).any(|pair| matches!(pair, [a, b] if a == b));
+        if repeated { Err(duplicate("")) } else { Ok(()) }
+    }
+
+    /// The raw value of a name, taken out.
+    ///
+    /// # Errors
+    /// When the name stands twice.
+    pub(crate) fn take_raw(&mut self, name: &'static str) -> Result<Option<&'a RawValue>, Rejection> {
+        let Some(at) = self.0.iter().position(|(known, _)| known == name) else { return Ok(None) };
+        let (_, raw) = self.0.swap_remove(at);
+        if self.get(name).is_some() {
+            return Err(duplicate(name));
+        }
+        Ok(Some(raw))
+    }
+
     /// The value of a name, taken out.
     ///
     /// # Errors
     /// When the name stands twice.
     pub(crate) fn take(&mut self, name: &'static str) -> Result<Scalar<'a>, Rejection> {
-        let Some(at) = self.0.iter().position(|(known, _)| known == name) else { return Ok(Scalar::Null) };
-        let (_, raw) = self.0.swap_remove(at);
-        if self.0.iter().any(|(known, _)| known == name) {
-            return Err(duplicate(name));
-        }
+        let Some(raw) = self.take_raw(name)? else { return Ok(Scalar::Null) };
         serde_json::from_str(raw.get()).map_err(|error| json_rejection(&error))
     }
 
@@ -70,6 +95,10 @@ impl<'a> RawTraits<'a> {
     /// # Errors
     /// When a name stands twice, or a name or value is too long.
     pub(crate) fn into_traits(self) -> Result<Vec<Trait>, Rejection> {
+        if self.0.len() > TRAITS_MAX {
+            let detail = format!("there are {} traits, at most {TRAITS_MAX} are read", self.0.len());
+            return Err(Rejection::new(reason::FIELD_TOO_LARGE, "traits", detail));
+        }
         let mut out = Vec::with_capacity(self.0.len());
         for (name, raw) in self.0 {
             let name = clean(&name);
@@ -98,5 +127,5 @@ impl<'a> RawTraits<'a> {
 }
 
 fn duplicate(field: &str) -> Rejection {
-    Rejection::new(reason::KEY_DUPLICATE, field, "the field stands twice in its record")
+    Rejection::new(reason::KEY_DUPLICATE, field, "a field stands twice in its record")
 }

@@ -93,6 +93,10 @@ fn identifiers() {
     refused(Topic::Offline, native(r#""crm_contact":{"id":"SECRET"}"#), reason::IDENTIFIER_INVALID, "crm_contact");
     refused(Topic::Offline, native(&format!(r#""user_id":"{}""#, "x".repeat(257))), reason::IDENTIFIER_TOO_LONG, "user_id");
     refused(Topic::Offline, native(r#""email":"a@b.example","email":"c@d.example""#), reason::KEY_DUPLICATE, "email");
+    refused(Topic::Offline, native(r#""email":null,"email":"c@d.example""#), reason::KEY_DUPLICATE, "email");
+    refused(Topic::Offline, native(r#""account":[],"\u0063rm_account":"1""#), reason::KEY_DUPLICATE, "crm_account");
+    let traits: Vec<String> = (0..257).map(|number| format!("\"t{number}\":1")).collect();
+    refused(Topic::Offline, native(&format!(r#""traits":{{{}}}"#, traits.join(","))), reason::FIELD_TOO_LARGE, "traits");
     refused(Topic::Sdk, r#"{"type":"page","userId":"a","userId":"b"}"#, reason::KEY_DUPLICATE, "userId");
     let many: Vec<String> = (0..21).map(|number| format!("\"u{number}\"")).collect();
     refused(Topic::Offline, native(&format!(r#""user_id":[{}]"#, many.join(","))), reason::IDENTIFIERS_TOO_MANY, "user_id");
@@ -170,8 +174,20 @@ fn webhooks() {
         reason::XML_ENCRYPTED,
         "Encrypt",
     );
-    let unsubscribe = "<MsgType>event</MsgType><Event>unsubscribe</Event>";
-    refused(Topic::Webhook, push(unsubscribe), reason::KIND_UNSUPPORTED, "Event");
+    refused(Topic::Webhook, push("<MsgType>a</MsgType><MsgType>b</MsgType>"), reason::KEY_DUPLICATE, "MsgType");
+    let wecom = |xml: &str| wechat(xml).replace("wechat", "wecom");
+    refused(Topic::Webhook, wecom(doctype), reason::XML_DOCTYPE, "body");
+    refused(
+        Topic::Webhook,
+        wecom("<xml><ToUserName>c</ToUserName><Encrypt>SECRET</Encrypt></xml>"),
+        reason::XML_ENCRYPTED,
+        "Encrypt",
+    );
+    let many = format!(r#"{{"provider":"hubspot","body":[{}7]}}"#, "7,".repeat(1000));
+    refused(Topic::Webhook, many, reason::RECORD_TOO_LARGE, "body");
+    refused(Topic::Webhook, r#"{"provider":"salesforce","body":"SECRET"}"#, reason::VALUE_INVALID, "body");
+    let deep = format!(r#"{{"provider":"hubspot","body":"{}"}}"#, "[".repeat(5000));
+    refused(Topic::Webhook, deep, reason::JSON_MALFORMED, "");
 }
 
 #[test]

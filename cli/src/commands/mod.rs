@@ -15,6 +15,7 @@ pub mod run;
 pub mod send;
 pub mod state;
 pub mod tail;
+pub mod test_mapping;
 pub mod topics;
 pub mod unlink;
 
@@ -44,5 +45,6 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Erase(args) => erase::run(&args, &global),
         Command::Unlink(args) => unlink::run(&args, &global),
         Command::Tail(args) => tail::run(&args, &global),
+        Command::TestMapping(args) => test_mapping::run(&args, &global),
     }
 }

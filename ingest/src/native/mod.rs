@@ -23,6 +23,9 @@ use crate::touch::TouchFields;
 /// Fields that are not part of a record's content: its id, and what the transport adds.
 const NOT_CONTENT: [&str; 2] = ["event_id", "received_at"];
 
+/// The kinds of native records that are decoded.
+pub(crate) const KINDS: [&str; 8] = ["touch", "milestone", "identify", "account", "link", "unlink", "consent", "erase"];
+
 /// Decodes one native record.
 ///
 /// # Errors
@@ -168,6 +171,7 @@ fn milestone(decoder: &Decoder, record: Record<'_, '_>, received_ms: Option<i64>
         value: record.value,
         currency: record.currency.text("currency")?,
         withdrawn: flag(record.withdrawn, "withdrawn")?,
+        amends: flag(record.amends, "amends")?,
     };
     decoder.milestone(fields, received_ms).map(Body::Milestone)
 }

@@ -30,11 +30,14 @@ pub(super) struct Record<'a, 'r> {
     pub(super) occurred_at: Scalar<'a>,
     pub(super) currency: Scalar<'a>,
     pub(super) withdrawn: Scalar<'a>,
+    pub(super) amends: Scalar<'a>,
     pub(super) consent: Scalar<'a>,
     /// Raw, because an amount must not pass through a float.
     pub(super) value: Option<&'a RawValue>,
     pub(super) traits: RawTraits<'a>,
     pub(super) identifiers: Vec<(&'r KindRule, Scalar<'a>)>,
+    /// The kinds of identifiers that have stood there, null or not.
+    kinds: Vec<&'r KindRule>,
     /// A field that stands twice.
     pub(super) duplicate: Option<String>,
 }
@@ -60,6 +63,7 @@ impl<'a> Record<'a, '_> {
             "occurred_at" => &mut self.occurred_at,
             "currency" => &mut self.currency,
             "withdrawn" => &mut self.withdrawn,
+            "amends" => &mut self.amends,
             "consent" => &mut self.consent,
             _ => return None,
         })
@@ -106,7 +110,8 @@ impl<'de, 'r> Visitor<'de> for RecordVisitor<'r> {
                 *slot = map.next_value()?;
                 repeated
             } else if let Some(rule) = self.rules.find(&name) {
-                let repeated = record.identifiers.iter().any(|(known, _)| std::ptr::eq(*known, rule));
+                let repeated = record.kinds.iter().any(|known| std::ptr::eq(*known, rule));
+                record.kinds.push(rule);
                 map.next_value_seed(Values { rule, out: &mut record.identifiers })?;
                 repeated
             } else if name == "value" {

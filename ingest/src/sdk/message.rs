@@ -52,6 +52,8 @@ pub(super) struct Context<'a> {
     pub(super) external_ids: Option<Vec<ExternalId<'a>>>,
     #[serde(borrow)]
     pub(super) group_id: Scalar<'a>,
+    #[serde(borrow)]
+    pub(super) user_agent: Scalar<'a>,
 }
 
 #[derive(Default, Deserialize)]

@@ -199,6 +199,9 @@ fn milestone(draw: &mut Draw, mood: &Mood, draft: &mut Draft) {
     if draw.percent(15) {
         draft.set("withdrawn", "true");
     }
+    if draw.percent(15) {
+        draft.set("amends", "true");
+    }
     if draw.percent(60) {
         name_account(draw, mood, draft);
     }

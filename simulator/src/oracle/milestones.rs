@@ -30,15 +30,19 @@ pub fn of(events: &[&Event]) -> Vec<(Option<Name>, Milestone)> {
 /// Of every field, the latest version that gives it; of two versions under one event id and time, the greater content.
 fn decide(milestone_id: &str, versions: &[Version<'_>]) -> Option<(Option<Name>, Milestone)> {
     let first = versions.first()?;
-    let earliest = versions.iter().map(|version| version.at.0).min()?;
+    // Amendments alone make no milestone.
+    let reports = || versions.iter().filter(|version| !version.said.amends);
+    let earliest = reports().map(|version| version.at.0).min()?;
     let occurred = versions.iter().filter_map(|version| Some((version.at, version.said.occurred_at_ms?))).max();
     let value =
         versions.iter().filter_map(|version| Some((version.at, version.said.value_minor?, &version.said.currency))).max();
-    let withdrawn = versions.iter().map(|version| (version.at, version.said.withdrawn)).max();
+    let speaks = |version: &&Version<'_>| version.said.withdrawn || !version.said.amends;
+    let withdrawn = versions.iter().filter(speaks).map(|version| (version.at, version.said.withdrawn)).max();
     let anchor = versions.iter().filter_map(|version| {
         let name = version.names.clone()?;
         let (kind, scope, value) = name.text();
-        Some((version.at, format!("{kind}\u{1f}{scope}\u{1f}{value}"), name))
+        let strong = !version.said.amends || name.is_account();
+        Some((strong, version.at, format!("{kind}\u{1f}{scope}\u{1f}{value}"), name))
     });
     let milestone = Milestone {
         milestone_id: milestone_id.to_owned(),

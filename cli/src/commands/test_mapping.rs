@@ -1,0 +1,169 @@
+//! `tributary test-mapping`: what example payloads of a webhook become.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::Args;
+use serde::Serialize;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+use tributary_ingest::{Decoded, Decoder, as_native};
+use tributary_proto::{Event, Source};
+use tributary_runtime::stage::Rejection;
+
+use crate::args::Global;
+use crate::clock::now_ms;
+use crate::outcome::{NotWell, Usage};
+use crate::{logging, table};
+
+/// The largest file that is read, in bytes.
+const FILE_BYTES_MAX: u64 = 64 << 20;
+
+const AFTER_HELP: &str = "\
+The file holds one record of the webhook topic ({\"provider\": ..., \"body\": ...}), or one on each line; with --provider it is a body as
+that provider sends it, JSON or XML. Nothing is sent. The exit code is 1 when something is refused.
+
+Example:
+  tributary test-mapping won.json --provider mycrm --config tributary.toml";
+
+/// The arguments of `test-mapping`.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct TestMappingArgs {
+    /// The payloads
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// The file is a body of this provider: one of ingest.webhook.mappings, or hubspot, salesforce, wechat, wecom, native
+    #[arg(long, value_name = "NAME")]
+    provider: Option<String>,
+}
+
+#[derive(Default, Serialize)]
+struct Report {
+    events: Vec<Shown>,
+    refused: Vec<Refused>,
+    /// Parts of the records that say nothing: stages that are no milestone, objects that are none of ours.
+    without_event: u64,
+    blocked: u64,
+}
+
+/// An event, as the native record that says the same.
+#[derive(Serialize)]
+struct Shown {
+    line: usize,
+    event: Value,
+}
+
+#[derive(Serialize)]
+struct Refused {
+    line: usize,
+    field: String,
+    reason: &'static str,
+    detail: String,
+}
+
+/// Runs `test-mapping`.
+///
+/// # Errors
+/// When the file cannot be read, or something is refused.
+pub fn run(args: &TestMappingArgs, global: &Global) -> anyhow::Result<()> {
+    let settings = global.settings()?;
+    logging::start(&settings.log);
+    let decoder = Decoder::new(&settings.ingest)?;
+    let text = read(&args.file)?;
+    let mut report = Report::default();
+    for (line, record) in records(&text, args.provider.as_deref()) {
+        decode(&decoder, line, &record, &mut report);
+    }
+    print(&report, global)?;
+    if report.refused.is_empty() { Ok(()) } else { Err(NotWell.into()) }
+}
+
+fn read(path: &Path) -> anyhow::Result<String> {
+    let shown = path.display();
+    let length = fs::metadata(path).with_context(|| format!("{shown}: cannot be read"))?.len();
+    if length > FILE_BYTES_MAX {
+        return Err(Usage(format!("{shown}: is larger than {FILE_BYTES_MAX} bytes")).into());
+    }
+    let bytes = fs::read(path).with_context(|| format!("{shown}: cannot be read"))?;
+    String::from_utf8(bytes).map_err(|_| Usage(format!("{shown}: is not UTF-8")).into())
+}
+
+/// The records in a file, each with its line.
+fn records(text: &str, provider: Option<&str>) -> Vec<(usize, String)> {
+    if let Some(provider) = provider {
+        let is_json = serde_json::from_str::<IgnoredAny>(text).is_ok();
+        let body = if is_json { text.to_owned() } else { Value::from(text).to_string() };
+        return vec![(1, format!(r#"{{"provider":{},"body":{body}}}"#, Value::from(provider)))];
+    }
+    if serde_json::from_str::<IgnoredAny>(text).is_ok() {
+        return vec![(1, text.to_owned())];
+    }
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    lines.map(|(at, line)| (at + 1, line.to_owned())).collect()
+}
+
+fn decode(decoder: &Decoder, line: usize, record: &str, report: &mut Report) {
+    let mut decoded = Decoded::default();
+    let refused = decoder.decode(Source::Webhook, record.as_bytes(), Some(now_ms()), &mut decoded).err();
+    let shown = |event: &Event| Shown { line, event: as_native(event) };
+    report.events.extend(decoded.events.iter().map(shown));
+    let refused = refused.into_iter().chain(decoded.rejections);
+    report.refused.extend(refused.map(|Rejection { reason, field, detail, .. }| Refused { line, field, reason, detail }));
+    report.without_event += decoded.without_event;
+    report.blocked += decoded.blocked;
+}
+
+fn print(report: &Report, global: &Global) -> anyhow::Result<()> {
+    if global.json {
+        return Ok(table::print_json(report)?);
+    }
+    if !report.events.is_empty() {
+        let mut rows = table::table(&["line", "kind", "time", "event id", "says"]);
+        for Shown { line, event } in &report.events {
+            let text = |field: &str| event.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+            rows.add_row([line.to_string(), text("kind"), text("timestamp"), text("event_id"), says(event)]);
+        }
+        table::print(&rows)?;
+    }
+    if !report.refused.is_empty() {
+        let mut rows = table::table(&["line", "field", "reason", "refused because"]);
+        for Refused { line, field, reason, detail } in &report.refused {
+            rows.add_row([line.to_string(), field.clone(), (*reason).to_owned(), detail.clone()]);
+        }
+        table::print(&rows)?;
+    }
+    println!(
+        "{} events, {} refused, {} without an event, {} blocked identifiers",
+        report.events.len(),
+        report.refused.len(),
+        report.without_event,
+        report.blocked
+    );
+    Ok(())
+}
+
+/// All other fields.
+fn says(event: &Value) -> String {
+    let fields = event.as_object().into_iter().flatten();
+    let fields = fields.filter(|(name, _)| !matches!(name.as_str(), "kind" | "timestamp" | "event_id"));
+    let said = fields.map(|(name, value)| match value {
+        Value::String(text) => format!("{name}={text}"),
+        other => format!("{name}={other}"),
+    });
+    said.collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_a_record_or_lines_of_records_or_a_body() {
+        assert_eq!(records("{\n}", None), [(1, "{\n}".to_owned())]);
+        assert_eq!(records("{}\n\n{}", None), [(1, "{}".to_owned()), (3, "{}".to_owned())]);
+        assert_eq!(records("[1]", Some("x")), [(1, r#"{"provider":"x","body":[1]}"#.to_owned())]);
+        assert_eq!(records("<xml/>", Some("wecom")), [(1, r#"{"provider":"wecom","body":"<xml/>"}"#.to_owned())]);
+    }
+}

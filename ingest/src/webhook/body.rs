@@ -1,0 +1,105 @@
+//! The body of an envelope: JSON, or the text that the provider sent.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserializer as _, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use tributary_runtime::stage::Rejection;
+
+use crate::limits::{ELEMENTS_MAX, check_depth};
+use crate::normalise::text::clean;
+use crate::reason;
+use crate::scalar::{Scalar, json_rejection};
+
+/// The body's JSON, which receivers also pass on as the text that they got; not nested too deeply.
+///
+/// # Errors
+/// [`reason::VALUE_INVALID`], [`reason::JSON_MALFORMED`].
+pub(super) fn json(body: &RawValue) -> Result<Cow<'_, str>, Rejection> {
+    if !body.get().starts_with('"') {
+        return Ok(Cow::Borrowed(body.get()));
+    }
+    let text = text(body)?;
+    // What was a string was not looked into before.
+    check_depth(&text)?;
+    Ok(match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim_ascii()),
+        Cow::Owned(text) => Cow::Owned(text.trim_ascii().to_owned()),
+    })
+}
+
+/// The body as the text that the provider sent.
+///
+/// # Errors
+/// [`reason::VALUE_INVALID`] when it is something else.
+pub(super) fn text(body: &RawValue) -> Result<Cow<'_, str>, Rejection> {
+    match serde_json::from_str(body.get()).map_err(|error| json_rejection(&error))? {
+        Scalar::Text(text) => Ok(text),
+        _ => Err(Rejection::new(reason::VALUE_INVALID, "body", "expected the provider's body as a string")),
+    }
+}
+
+/// The elements of a JSON array, or the one object that stands for an array of one.
+///
+/// # Errors
+/// [`reason::VALUE_INVALID`] when it is neither, [`reason::RECORD_TOO_LARGE`] beyond [`ELEMENTS_MAX`], [`reason::JSON_MALFORMED`].
+pub(super) fn elements(json: &str) -> Result<Vec<&RawValue>, Rejection> {
+    if json.starts_with('{') {
+        return Ok(vec![serde_json::from_str(json).map_err(|error| json_rejection(&error))?]);
+    }
+    if !json.starts_with('[') {
+        return Err(Rejection::new(reason::VALUE_INVALID, "body", "expected an object or an array of objects"));
+    }
+    let mut deserializer = serde_json::Deserializer::from_str(json);
+    let elements = deserializer.deserialize_seq(Elements).map_err(|error| json_rejection(&error))?;
+    deserializer.end().map_err(|error| json_rejection(&error))?;
+    if elements.len() > ELEMENTS_MAX {
+        let detail = format!("the body has {} elements, at most {ELEMENTS_MAX} are read; send fewer at once", elements.len());
+        return Err(Rejection::new(reason::RECORD_TOO_LARGE, "body", detail));
+    }
+    Ok(elements)
+}
+
+struct Elements;
+
+impl<'de> Visitor<'de> for Elements {
+    type Value = Vec<&'de RawValue>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut out = Vec::new();
+        while let Some(element) = seq.next_element()? {
+            out.push(element);
+        }
+        Ok(out)
+    }
+}
+
+/// The text of a field: a string without what nobody sees, a number as it was written, a flag; `None` when null or blank.
+///
+/// # Errors
+/// [`reason::VALUE_INVALID`] when it is an object or an array, [`reason::FIELD_TOO_LARGE`].
+pub(super) fn field<'a>(raw: &'a RawValue, name: &'static str) -> Result<Option<Cow<'a, str>>, Rejection> {
+    match serde_json::from_str::<Scalar<'a>>(raw.get()).map_err(|error| json_rejection(&error))? {
+        Scalar::Inexact => Ok(Some(clean(raw.get()))),
+        other => other.text(name),
+    }
+}
+
+/// Milliseconds since 1970-01-01 UTC, up to the year 9999.
+///
+/// # Errors
+/// [`reason::TIMESTAMP_MISSING`], [`reason::TIMESTAMP_INVALID`].
+pub(super) fn millis(value: Scalar<'_>, name: &'static str) -> Result<i64, Rejection> {
+    let Some(text) = value.text(name)? else {
+        return Err(Rejection::new(reason::TIMESTAMP_MISSING, name, "every event needs its time"));
+    };
+    text.parse()
+        .ok()
+        .filter(|ms| (0..=253_402_300_799_999i64).contains(ms))
+        .ok_or_else(|| Rejection::new(reason::TIMESTAMP_INVALID, name, "expected milliseconds since 1970-01-01 UTC"))
+}

@@ -1,0 +1,247 @@
+//! HubSpot: a JSON array of notices, each of one change, in the classic form (`deal.propertyChange`) and the generic one
+//! (`object.propertyChange` with `objectTypeId`).
+//!
+//! Field names and meaning: <https://developers.hubspot.com/docs/api-reference/webhooks-webhooks-v3/guide>.
+
+mod notice;
+
+use tributary_runtime::stage::Rejection;
+
+use notice::Notice;
+
+use super::body::{elements, field, millis};
+use super::records::{Record, Records};
+use super::stages::{Change, incomplete};
+use crate::decoder::{Decoded, Decoder};
+use crate::reason;
+use crate::scalar::{Scalar, json_rejection};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Object {
+    Contact,
+    Company,
+    Deal,
+    Other,
+}
+
+impl Object {
+    /// Of a name (`contact`, `CONTACT`) or of a type id.
+    fn read(text: &str) -> Self {
+        match text.to_ascii_lowercase().as_str() {
+            "contact" | "0-1" => Self::Contact,
+            "company" | "0-2" => Self::Company,
+            "deal" | "0-3" => Self::Deal,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Decodes an array of notices, each of which stands or falls alone.
+///
+/// # Errors
+/// When the body is no array of at most [`crate::limits::ELEMENTS_MAX`] notices.
+pub(super) fn decode(decoder: &Decoder, json: &str, received_ms: Option<i64>, out: &mut Decoded) -> Result<(), Rejection> {
+    for (index, element) in (0u32..).zip(elements(json)?) {
+        let mut records = Records::new(decoder, received_ms, out, index, format!("body[{index}]"));
+        let read = serde_json::from_str(element.get()).map_err(|error| json_rejection(&error));
+        if let Err(rejection) = read.and_then(|notice| notice_of(notice, &mut records)) {
+            records.refuse(rejection);
+        }
+    }
+    Ok(())
+}
+
+/// What all notices have.
+struct Head {
+    event_id: String,
+    time_ms: i64,
+    object_id: String,
+}
+
+fn notice_of(mut notice: Notice<'_>, records: &mut Records<'_>) -> Result<(), Rejection> {
+    let take = |value: &mut Scalar<'_>, name| {
+        std::mem::take(value).text(name).map(|text| text.map(std::borrow::Cow::into_owned).unwrap_or_default())
+    };
+    let kind = take(&mut notice.subscription_type, "subscriptionType")?;
+    let Some((object, what)) = kind.split_once('.') else {
+        let detail = "a notice says what happened to what: contact.creation, deal.propertyChange, ...";
+        return Err(Rejection::new(reason::FIELD_MISSING, "subscriptionType", detail));
+    };
+    let object = match object {
+        "object" => Object::read(&take(&mut notice.object_type_id, "objectTypeId")?),
+        named => Object::read(named),
+    };
+    let time_ms = millis(std::mem::take(&mut notice.occurred_at), "occurredAt")?;
+    let object_id = take(&mut notice.object_id, "objectId")?;
+    // HubSpot does not promise that an event id is unique; what it is about and when makes it so. A retry has all of them again.
+    let event_id = [take(&mut notice.portal_id, "portalId")?, take(&mut notice.event_id, "eventId")?].join(":");
+    let about = if object_id.is_empty() { take(&mut notice.from_object_id, "fromObjectId")? } else { object_id.clone() };
+    notice.from_object_id = Scalar::Text(about.clone().into());
+    let event_id = format!("hubspot:{event_id}:{kind}:{about}:{time_ms}");
+    let head = Head { event_id, time_ms, object_id };
+    match (object, what) {
+        (_, "associationChange") => return association(notice, &head, records),
+        (_, "merge") => return merge(object, notice, &head, records),
+        _ => {}
+    }
+    if head.object_id.is_empty() {
+        return Err(Rejection::new(reason::FIELD_MISSING, "objectId", "the notice does not say what it is about"));
+    }
+    match (object, what) {
+        (Object::Contact | Object::Company, "creation" | "restore") => {
+            identity(object, &head, records, |_, _| ());
+            let stages = &records.decoder.webhook.hubspot.contacts;
+            if object == Object::Contact && !stages.created.is_empty() {
+                let subject = Some(("crm_contact", head.object_id.clone()));
+                let change = Change { created: true, subject, ..Change::default() };
+                change.write(stages, &head.object_id, &head.event_id, time_ms, records);
+            }
+        }
+        (Object::Deal, "creation") => deal(Change { created: true, ..Change::default() }, &head, records),
+        (Object::Deal, "deletion") => deal(Change { gone: true, ..Change::default() }, &head, records),
+        (Object::Deal, "restore") => {
+            return Err(incomplete(
+                "subscriptionType",
+                "the deal is back, and the notice does not say at which stage: fetch it",
+            ));
+        }
+        (_, "propertyChange") => return property(object, notice, &head, records),
+        (Object::Contact, "privacyDeletion") => {
+            let mut erase = Record::new("erase", head.event_id, time_ms);
+            erase.name("crm_contact", &head.object_id, records);
+            records.add(&erase);
+        }
+        // The deletion of a contact is no erasure; other objects are none of ours.
+        _ => records.nothing(),
+    }
+    Ok(())
+}
+
+fn deal(change: Change, head: &Head, records: &mut Records<'_>) {
+    change.write(&records.decoder.webhook.hubspot.deals, &head.object_id, &head.event_id, head.time_ms, records);
+}
+
+/// States that a contact or a company exists, and what `add` adds.
+fn identity(object: Object, head: &Head, records: &mut Records<'_>, add: impl FnOnce(&mut Record, &mut Records<'_>)) {
+    let (kind, name) = if object == Object::Contact { ("identify", "crm_contact") } else { ("account", "crm_account") };
+    let mut record = Record::new(kind, head.event_id.clone(), head.time_ms);
+    record.name(name, &head.object_id, records);
+    add(&mut record, records);
+    records.add(&record);
+}
+
+fn property(object: Object, notice: Notice<'_>, head: &Head, records: &mut Records<'_>) -> Result<(), Rejection> {
+    let Some(name) = notice.property_name.text("propertyName")? else {
+        return Err(Rejection::new(reason::FIELD_MISSING, "propertyName", "the notice does not say which property changed"));
+    };
+    let value = notice.property_value.map(|raw| field(raw, "propertyValue")).transpose()?.flatten().unwrap_or_default();
+    if value.is_empty() {
+        records.nothing();
+        return Ok(());
+    }
+    match (object, &*name) {
+        (Object::Deal, "dealstage") => deal(Change { stage: Some(value.into_owned()), ..Change::default() }, head, records),
+        (Object::Deal, "amount") => deal(Change { amount: Some(value.into_owned()), ..Change::default() }, head, records),
+        (Object::Deal, "closedate") => {
+            let close_ms = match value.parse() {
+                Ok(close_ms) => close_ms,
+                Err(_) => records.decoder.times.read(&value, "propertyValue")?,
+            };
+            deal(Change { close_ms: Some(close_ms), ..Change::default() }, head, records);
+        }
+        (Object::Contact, "lifecyclestage") => {
+            let subject = Some(("crm_contact", head.object_id.clone()));
+            let change = Change { stage: Some(value.into_owned()), subject, ..Change::default() };
+            let stages = &records.decoder.webhook.hubspot.contacts;
+            change.write(stages, &head.object_id, &head.event_id, head.time_ms, records);
+        }
+        (Object::Contact | Object::Company, name) => identity(object, head, records, |record, records| match (object, name) {
+            (Object::Contact, "email") => record.name("email", &value, records),
+            (Object::Contact, "phone" | "mobilephone") => record.name("phone", &value, records),
+            (Object::Company, "domain") => record.name("domain", &value, records),
+            _ => record.set_trait(name, &value),
+        }),
+        _ => records.nothing(),
+    }
+    Ok(())
+}
+
+/// Two objects became one: of contacts or companies a link, and of deals the end of all but one.
+fn merge(object: Object, notice: Notice<'_>, head: &Head, records: &mut Records<'_>) -> Result<(), Rejection> {
+    let text = |value: Scalar<'_>, name| value.text(name).map(|text| text.map(std::borrow::Cow::into_owned));
+    let primary = text(notice.primary_object_id, "primaryObjectId")?;
+    let new = text(notice.new_object_id, "newObjectId")?;
+    let mut merged = Vec::new();
+    for id in notice.merged_object_ids.into_iter().flatten() {
+        merged.extend(text(id, "mergedObjectIds")?);
+    }
+    let stays = new.or(primary.clone());
+    let Some(stays) = stays.filter(|_| !merged.is_empty()) else {
+        return Err(Rejection::new(reason::FIELD_MISSING, "mergedObjectIds", "the notice does not say what was merged"));
+    };
+    let renamed = primary.filter(|primary| *primary != stays);
+    merged.extend(renamed.clone());
+    merged.retain(|id| *id != stays);
+    let event_id = format!("{}:{stays}", head.event_id);
+    match object {
+        Object::Contact | Object::Company => {
+            let name = if object == Object::Contact { "crm_contact" } else { "crm_account" };
+            for (at, id) in merged.iter().enumerate() {
+                let mut link = Record::new("link", format!("{event_id}:{at}"), head.time_ms);
+                link.name(name, &stays, records);
+                link.name(name, id, records);
+                records.add(&link);
+            }
+        }
+        Object::Deal => {
+            for id in &merged {
+                let head = Head { event_id: format!("{event_id}:{id}"), time_ms: head.time_ms, object_id: id.clone() };
+                deal(Change { gone: true, ..Change::default() }, &head, records);
+            }
+            if renamed.is_some() {
+                return Err(incomplete("newObjectId", "the merged deal has a new id, and the notice not its stage: fetch it"));
+            }
+        }
+        Object::Other => records.nothing(),
+    }
+    Ok(())
+}
+
+/// A contact belongs to a company, or a deal is about one of them.
+fn association(notice: Notice<'_>, head: &Head, records: &mut Records<'_>) -> Result<(), Rejection> {
+    let text =
+        |value: Scalar<'_>, name| value.text(name).map(|text| text.map(std::borrow::Cow::into_owned).unwrap_or_default());
+    let (from, to) = (text(notice.from_object_id, "fromObjectId")?, text(notice.to_object_id, "toObjectId")?);
+    let kind = text(notice.association_type, "associationType")?;
+    let (from_kind, to_kind) = match kind.split_once("_TO_") {
+        Some((from, to)) => (Object::read(from), Object::read(to)),
+        None => (
+            Object::read(&text(notice.from_object_type_id, "fromObjectTypeId")?),
+            Object::read(&text(notice.to_object_type_id, "toObjectTypeId")?),
+        ),
+    };
+    if from.is_empty() || to.is_empty() {
+        return Err(Rejection::new(reason::FIELD_MISSING, "toObjectId", "the notice does not say what belongs to what"));
+    }
+    let removed = notice.association_removed == Scalar::Bool(true);
+    // A contact can belong to several companies; the primary one is its account.
+    let secondary = notice.is_primary_association == Scalar::Bool(false);
+    let event_id = format!("{}:{to}", head.event_id);
+    let (from, to) = ((from_kind, from), (to_kind, to));
+    let ((one, one_id), (other, other_id)) =
+        if from_kind == Object::Deal || to_kind == Object::Contact { (to, from) } else { (from, to) };
+    match (one, other) {
+        _ if removed => records.nothing(),
+        (Object::Contact, Object::Company) if !secondary => {
+            let head = Head { event_id, time_ms: head.time_ms, object_id: one_id };
+            identity(Object::Contact, &head, records, |record, records| record.name("crm_account", &other_id, records));
+        }
+        (Object::Contact | Object::Company, Object::Deal) => {
+            let name = if one == Object::Contact { "crm_contact" } else { "crm_account" };
+            let head = Head { event_id, time_ms: head.time_ms, object_id: other_id };
+            deal(Change { names: vec![(name, one_id)], ..Change::default() }, &head, records);
+        }
+        _ => records.nothing(),
+    }
+    Ok(())
+}

@@ -1,0 +1,117 @@
+//! Leads, contacts and accounts: who they are, and who became whom.
+
+use std::borrow::Cow;
+
+use tributary_runtime::stage::Rejection;
+
+use super::super::body::field;
+use super::super::records::{Record, Records};
+use super::super::stages::Change;
+use super::{Head, text};
+use crate::scalar::json_rejection;
+use crate::traits::RawTraits;
+
+/// Fields of a person or an account that are identifiers.
+const NAMES: [(&str, &str); 5] =
+    [("Email", "email"), ("Phone", "phone"), ("MobilePhone", "phone"), ("AccountId", "crm_account"), ("Website", "domain")];
+/// Fields that are traits, with the trait's name.
+const TRAITS: [(&str, &str); 6] = [
+    ("Company", "company"),
+    ("Title", "title"),
+    ("Department", "department"),
+    ("Industry", "industry"),
+    ("LeadSource", "lead_source"),
+    ("Name", "name"),
+];
+
+fn describe(record: &mut Record, fields: &RawTraits<'_>, of_account: bool, records: &mut Records<'_>) -> Result<(), Rejection> {
+    for (name, kind) in NAMES {
+        // A lead's web site is no account of the CRM, and an account has no address of its own.
+        if of_account == (kind == "domain")
+            && let Some(text) = text(fields, name)?
+        {
+            record.name(kind, &text, records);
+        }
+    }
+    for (name, called) in TRAITS {
+        match fields.get(name) {
+            // A person's name has parts.
+            Some(raw) if raw.get().starts_with('{') => {
+                let parts: RawTraits<'_> = serde_json::from_str(raw.get()).map_err(|error| json_rejection(&error))?;
+                for (part, called) in [("FirstName", "first_name"), ("LastName", "last_name")] {
+                    text(&parts, part)?.iter().for_each(|text| record.set_trait(called, text));
+                }
+            }
+            Some(raw) => field(raw, name)?.iter().for_each(|text| record.set_trait(called, text)),
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn person(
+    entity: &str,
+    head: &Head<'_>,
+    fields: &RawTraits<'_>,
+    records: &mut Records<'_>,
+) -> Result<(), Rejection> {
+    let kind = if entity == "Lead" { "crm_lead" } else { "crm_contact" };
+    let mut identify = Record::new("identify", head.event_id.clone(), head.time_ms);
+    identify.name(kind, head.id, records);
+    describe(&mut identify, fields, false, records)?;
+    records.add(&identify);
+    if let Some(master) = text(fields, "MasterRecordId")? {
+        link(head, kind, &[(kind, &master)], "merged", records);
+    }
+    if entity != "Lead" {
+        return Ok(());
+    }
+    let stages = &records.decoder.webhook.salesforce.leads;
+    let stage = text(fields, "Status")?.map(Cow::into_owned);
+    let change = Change { created: head.created(), stage, subject: Some((kind, head.id.to_owned())), ..Change::default() };
+    if change.created || change.stage.is_some() {
+        change.write(stages, head.id, &head.event_id, head.time_ms, records);
+    }
+    converted(head, fields, records)
+}
+
+/// A lead became a contact of an account, and perhaps an opportunity.
+fn converted(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>) -> Result<(), Rejection> {
+    let (contact, account) = (text(fields, "ConvertedContactId")?, text(fields, "ConvertedAccountId")?);
+    let named = [("crm_contact", contact), ("crm_account", account)];
+    let named: Vec<(&'static str, &str)> = named.iter().filter_map(|(kind, id)| Some((*kind, id.as_deref()?))).collect();
+    if named.iter().any(|(kind, _)| *kind == "crm_contact") {
+        link(head, "crm_lead", &named, "converted", records);
+    } else if !named.is_empty() {
+        // Who has no contact belongs to the account all the same.
+        let mut identify = Record::new("identify", format!("{}:converted", head.event_id), head.time_ms);
+        identify.name("crm_lead", head.id, records);
+        named.iter().for_each(|(kind, id)| identify.name(kind, id, records));
+        records.add(&identify);
+    }
+    if let Some(opportunity) = text(fields, "ConvertedOpportunityId")?.filter(|_| !named.is_empty()) {
+        let names = named.iter().map(|(kind, id)| (*kind, (*id).to_owned())).collect();
+        let change = Change { names, ..Change::default() };
+        let stages = &records.decoder.webhook.salesforce.opportunities;
+        change.write(stages, &opportunity, &format!("{}:{opportunity}", head.event_id), head.time_ms, records);
+    }
+    Ok(())
+}
+
+fn link(head: &Head<'_>, kind: &'static str, to: &[(&'static str, &str)], how: &str, records: &mut Records<'_>) {
+    let mut link = Record::new("link", format!("{}:{how}", head.event_id), head.time_ms);
+    link.name(kind, head.id, records);
+    to.iter().for_each(|(kind, id)| link.name(kind, id, records));
+    records.add(&link);
+}
+
+pub(super) fn account(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>) -> Result<(), Rejection> {
+    let mut account = Record::new("account", head.event_id.clone(), head.time_ms);
+    account.name("crm_account", head.id, records);
+    describe(&mut account, fields, true, records)?;
+    records.add(&account);
+    if let Some(master) = text(fields, "MasterRecordId")? {
+        link(head, "crm_account", &[("crm_account", &master)], "merged", records);
+    }
+    Ok(())
+}

@@ -1,0 +1,76 @@
+//! What the code of a QR code says: WeChat calls it scene, WeCom state. Whoever prints a code chooses it, so patterns read it.
+
+use regex::Regex;
+use tributary_runtime::stage::Rejection;
+
+use crate::decoder::Decoder;
+use crate::identifiers::Identifiers;
+use crate::normalise::IdentifierRules;
+use crate::scalar::Scalar;
+
+/// Groups of a pattern that fill fields of the touch; every other one names a kind of identifier.
+const TOUCH_GROUPS: [&str; 3] = ["campaign", "content", "term"];
+
+/// Patterns of scenes, of which the first that matches reads the scene.
+#[derive(Debug, Default)]
+pub(crate) struct Scenes(Vec<Regex>);
+
+/// What a scene says of a touch.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Scene<'a> {
+    /// The scene itself where no pattern finds a campaign in it.
+    pub(super) campaign: &'a str,
+    pub(super) content: &'a str,
+    pub(super) term: &'a str,
+}
+
+impl Scenes {
+    /// Compiles patterns; what is wrong with each, by its position.
+    pub(crate) fn new(patterns: &[String], rules: &IdentifierRules) -> Result<Self, Vec<(usize, String)>> {
+        let (mut compiled, mut problems) = (Vec::new(), Vec::new());
+        for (at, pattern) in patterns.iter().enumerate() {
+            match compile(pattern, rules) {
+                Ok(pattern) => compiled.push(pattern),
+                Err(problem) => problems.push((at, problem)),
+            }
+        }
+        if problems.is_empty() { Ok(Self(compiled)) } else { Err(problems) }
+    }
+}
+
+fn compile(pattern: &str, rules: &IdentifierRules) -> Result<Regex, String> {
+    let compiled = Regex::new(pattern).map_err(|_| "not a regular expression".to_owned())?;
+    for group in compiled.capture_names().flatten() {
+        if !TOUCH_GROUPS.contains(&group) && rules.find(group).is_none() {
+            return Err(format!("`{group}` is neither campaign, content, term nor a kind of identifier"));
+        }
+    }
+    Ok(compiled)
+}
+
+impl Decoder {
+    /// Reads a scene: adds the identifiers that it names to `out` and returns the rest.
+    ///
+    /// # Errors
+    /// When an identifier in it is refused.
+    pub(super) fn scene<'a>(&self, scene: &'a str, field: &'static str, out: &mut Identifiers) -> Result<Scene<'a>, Rejection> {
+        let mut found = Scene { campaign: scene, ..Scene::default() };
+        let Some((pattern, groups)) = self.scenes.0.iter().find_map(|pattern| Some((pattern, pattern.captures(scene)?))) else {
+            return Ok(found);
+        };
+        for name in pattern.capture_names().flatten() {
+            let Some(text) = groups.name(name).map(|group| group.as_str()) else { continue };
+            match name {
+                "campaign" => found.campaign = text,
+                "content" => found.content = text,
+                "term" => found.term = text,
+                kind => {
+                    if let Some(rule) = self.identifiers.find(kind) {
+                        out.add(&self.identifiers, rule, &Scalar::Text(text.into()), field)?;
+                    }
+                }
+            }
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,81 @@
+//! What an operator can set of webhooks.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub use super::mapping::settings::{EventMapping, FieldMapping, Source, TextForm};
+pub use super::stages::Stages;
+pub use super::vendor_stages::{HubSpotSettings, SalesforceSettings};
+
+/// Settings of providers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WebhookSettings {
+    /// Regular expressions for the scenes of WeChat's codes and the states of WeCom's; the first that matches counts. A group named
+    /// after a kind of identifier links that identifier; groups `campaign`, `content` and `term` fill the touch.
+    pub scene_patterns: Vec<String>,
+    /// What it means that somebody unsubscribes from an official account.
+    pub wechat_unsubscribe: Leaving,
+    /// What it means that a customer deletes a member of staff in WeCom.
+    pub wecom_unfollow: Leaving,
+    /// The open platform of each WeChat account, by its original id (`gh_...`): the scope of UnionIDs in its pushes.
+    pub wechat_open_platforms: BTreeMap<String, String>,
+    /// The scope of external user ids by corp id (of a suite: `corp/suite`), where it is not that id.
+    pub wecom_scopes: BTreeMap<String, String>,
+    /// What the stages of HubSpot mean.
+    pub hubspot: HubSpotSettings,
+    /// What the stages of Salesforce mean.
+    pub salesforce: SalesforceSettings,
+    /// Providers of one's own, each with the events that its bodies hold, by name.
+    pub mappings: BTreeMap<String, BTreeMap<String, EventMapping>>,
+}
+
+impl Default for WebhookSettings {
+    fn default() -> Self {
+        Self {
+            scene_patterns: vec!["^aid_(?<anonymous_id>.+)$".into()],
+            wechat_unsubscribe: Leaving::Revoke,
+            wecom_unfollow: Leaving::Ignore,
+            wechat_open_platforms: BTreeMap::new(),
+            wecom_scopes: BTreeMap::new(),
+            hubspot: HubSpotSettings::default(),
+            salesforce: SalesforceSettings::default(),
+            mappings: BTreeMap::new(),
+        }
+    }
+}
+
+impl WebhookSettings {
+    /// Stages of CRMs that are no kinds of milestones: the setting below these, and what is wrong.
+    pub(crate) fn problems(&self, milestone_kinds: &[String]) -> Vec<(String, String)> {
+        let all = [
+            ("hubspot.contacts", &self.hubspot.contacts),
+            ("hubspot.deals", &self.hubspot.deals),
+            ("salesforce.leads", &self.salesforce.leads),
+            ("salesforce.opportunities", &self.salesforce.opportunities),
+        ];
+        let mut problems = Vec::new();
+        for (place, Stages { created, stages }) in all {
+            let stages = stages.iter().map(|(stage, kind)| (format!("{place}.stages.{stage}"), kind));
+            let wrong = stages.chain([(format!("{place}.created"), created)]);
+            let wrong = wrong.filter(|(_, kind)| !kind.is_empty() && !milestone_kinds.contains(kind));
+            problems.extend(wrong.map(|(at, _)| (at, "is not a milestone kind; declare it in milestone_kinds".to_owned())));
+        }
+        problems
+    }
+}
+
+/// What it means that somebody turns away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Leaving {
+    /// Nothing.
+    Ignore,
+    /// Consent is withdrawn, until a consent record grants it.
+    Revoke,
+    /// Consent is withdrawn, and granted again by who subscribes or is added again.
+    RevokeUntilReturn,
+    /// All that is known under this identifier until then is void.
+    Erase,
+}

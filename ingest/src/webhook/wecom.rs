@@ -1,0 +1,114 @@
+//! Events of WeCom about external contacts (`change_external_contact`), of an app of one's own or of a third party's suite.
+//!
+//! Field names and meaning: <https://developer.work.weixin.qq.com/document/path/92130> and, of suites, `path/92277`.
+
+use tributary_proto::event::Body;
+use tributary_proto::{Event, Identify, Source};
+use tributary_runtime::stage::Rejection;
+
+use super::settings::Leaving;
+use super::wechat::{event_id, leaves, returns};
+use super::xml::{Tags, seconds};
+use crate::decoder::{Decoded, Decoder};
+use crate::identifiers::Identifiers;
+use crate::reason;
+use crate::scalar::Scalar;
+use crate::touch::TouchFields;
+
+const TAGS: [&str; 12] = [
+    "ToUserName",
+    "CreateTime",
+    "Event",
+    "SuiteId",
+    "AuthCorpId",
+    "TimeStamp",
+    "InfoType",
+    "ChangeType",
+    "UserID",
+    "ExternalUserID",
+    "State",
+    "Encrypt",
+];
+
+/// Decodes one event.
+///
+/// # Errors
+/// When it is refused; nothing was added to `out` then.
+pub(super) fn decode(decoder: &Decoder, xml: &str, received_ms: Option<i64>, out: &mut Decoded) -> Result<(), Rejection> {
+    let push = Tags::read(xml, &TAGS)?;
+    // A suite names the corporation, the time and the event in tags of its own.
+    let of_suite = push.has("InfoType");
+    if push.has("Encrypt") && !of_suite && push.get("Event").is_empty() {
+        let detail = "the event is encrypted; decrypt it where the request enters";
+        return Err(Rejection::new(reason::XML_ENCRYPTED, "Encrypt", detail));
+    }
+    let [corp, time, event] =
+        if of_suite { ["AuthCorpId", "TimeStamp", "InfoType"] } else { ["ToUserName", "CreateTime", "Event"] };
+    let (corp, created) = (push.need(corp)?, push.need(time)?);
+    let time_ms = seconds(created, time)?;
+    decoder.times.check_future(time_ms, received_ms, time)?;
+    let external = push.get("ExternalUserID");
+    if push.need(event)? != "change_external_contact" || external.is_empty() {
+        // Groups, tags, members: nobody outside is named.
+        out.without_event += 1;
+        return Ok(());
+    }
+    let change = push.need("ChangeType")?;
+    let mut identifiers = identifiers(decoder, corp, push.get("SuiteId"), external)?;
+    let added = matches!(change, "add_external_contact" | "add_half_external_contact");
+    let touched = if added { Some(touch(decoder, &push, &mut identifiers)?) } else { None };
+    let blocked = identifiers.blocked;
+    let named = identifiers.sorted();
+    if named.people.is_empty() {
+        let detail = "the event names no contact that is not blocked";
+        return Err(Rejection::new(reason::IDENTIFIER_MISSING, "ExternalUserID", detail));
+    }
+    let body = match touched {
+        Some(fields) => Body::Touch(decoder.touches.touch(fields, Source::Webhook, named.identified())?),
+        None if change == "del_follow_user" => leaves(decoder.webhook.wecom_unfollow),
+        None => Body::Identify(Identify {}),
+    };
+    let event_id = event_id(format!("wecom:{corp}:{}:{external}:{created}:{change}", push.get("UserID")))?;
+    let event = |event_id, body| Event {
+        event_id,
+        time_ms,
+        source: Source::Webhook.into(),
+        identifiers: named.people.clone(),
+        body: Some(body),
+        ..Event::default()
+    };
+    let consent = added && decoder.webhook.wecom_unfollow == Leaving::RevokeUntilReturn;
+    let consent = consent.then(|| event(format!("{event_id}:consent"), returns()));
+    out.blocked += blocked;
+    out.events.push(event(event_id, body));
+    out.events.extend(consent);
+    Ok(())
+}
+
+/// An external user id is unique inside the corporation; a suite has ids of its own.
+fn identifiers(decoder: &Decoder, corp: &str, suite: &str, external: &str) -> Result<Identifiers, Rejection> {
+    let rules = &decoder.identifiers;
+    let own = if suite.is_empty() { corp.to_owned() } else { format!("{corp}/{suite}") };
+    let scope = decoder.webhook.wecom_scopes.get(&own).unwrap_or(&own);
+    let mut out = Identifiers::default();
+    if let Some(rule) = rules.find("wecom_external_userid") {
+        out.add(rules, rule, &Scalar::Text(format!("{scope}:{external}").into()), "ExternalUserID")?;
+    }
+    Ok(out)
+}
+
+/// Somebody was added. Both events of one addition (`add_half_`: before the member of staff has accepted) give the same touch but for
+/// its type, so that the session makes one of them.
+fn touch<'a>(decoder: &Decoder, push: &'a Tags, identifiers: &mut Identifiers) -> Result<TouchFields<'a>, Rejection> {
+    let scene = decoder.scene(push.get("State"), "State", identifiers)?;
+    Ok(TouchFields {
+        channel: "wecom".into(),
+        source: "wecom".into(),
+        medium: "add_contact".into(),
+        campaign: scene.campaign.into(),
+        content: scene.content.into(),
+        term: scene.term.into(),
+        touch_type: push.get("ChangeType").into(),
+        ..TouchFields::default()
+    })
+}
