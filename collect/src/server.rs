@@ -105,7 +105,7 @@ impl Server {
             tracing::warn!("requests that did not end in time were broken off");
         }
         runtime.shutdown_background();
-        collector.log().flush();
+        collector.log().close();
     }
 }
 

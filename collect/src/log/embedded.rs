@@ -2,6 +2,8 @@
 
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
 use tributary_runtime::embedded::EmbeddedLog;
@@ -21,21 +23,41 @@ struct Batch {
 }
 
 /// See the module. Its queue is bounded by the room that its batches have taken.
-pub(super) struct Writer(Sender<Batch>);
+pub(super) struct Writer(Mutex<Option<Running>>);
+
+/// Its thread, and what it is told by.
+struct Running {
+    batches: Sender<Batch>,
+    thread: JoinHandle<()>,
+}
 
 impl Writer {
     pub(super) fn start(log: EmbeddedLog) -> io::Result<Self> {
-        let (sender, receiver) = channel();
-        std::thread::Builder::new().name("collector-log".into()).spawn(move || write(&log, &receiver))?;
-        Ok(Self(sender))
+        let (batches, receiver) = channel();
+        let thread = std::thread::Builder::new().name("collector-log".into()).spawn(move || write(&log, &receiver))?;
+        Ok(Self(Mutex::new(Some(Running { batches, thread }))))
     }
 
     pub(super) fn send(&self, topic: Topic, values: Vec<String>, now_ms: i64, room: Room) -> Outcome {
         let output = |value: String| (Output { topic, key: Vec::new(), value: Some(value.into_bytes()) }, now_ms);
         let (stored, outcome) = oneshot::channel();
-        // Without its thread nothing is stored: the outcome's sender is dropped, and that is heard.
-        let _ = self.0.send(Batch { records: values.into_iter().map(output).collect(), stored, room });
+        let batch = Batch { records: values.into_iter().map(output).collect(), stored, room };
+        if let Some(running) = &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            // Without its thread nothing is stored: the outcome's sender is dropped, and that is heard.
+            let _ = running.batches.send(batch);
+        }
         outcome
+    }
+
+    /// Writes what is left. Nothing is stored any more, and the log is let go of.
+    pub(super) fn close(&self) {
+        let running = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Running { batches, thread }) = running {
+            drop(batches);
+            if thread.join().is_err() {
+                tracing::error!("the thread that writes the collector's records has panicked; this is a defect");
+            }
+        }
     }
 }
 

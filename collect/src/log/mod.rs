@@ -143,10 +143,11 @@ impl Log {
         self.stored.swap(0, Ordering::Relaxed)
     }
 
-    /// Waits until what was taken is stored, or has been given up.
-    pub fn flush(&self) {
-        if let Target::Kafka(kafka) = &self.target {
-            kafka.flush(self.ack);
+    /// Waits until what was taken is stored, or has been given up. Nothing more is to be stored then.
+    pub fn close(&self) {
+        match &self.target {
+            Target::Kafka(kafka) => kafka.flush(self.ack),
+            Target::Embedded(writer) => writer.close(),
         }
     }
 }
