@@ -159,7 +159,8 @@ pub fn compile(settings: &WebhookSettings) -> Result<Box<dyn Scheme>, Problem> {
         return problem("max_age_s", "expected 1 to 3600 seconds");
     }
     for name in &settings.keep_headers {
-        let secret = matches!(name.to_ascii_lowercase().as_str(), "authorization" | "cookie") || *name == settings.header;
+        let secret = matches!(name.to_ascii_lowercase().as_str(), "authorization" | "cookie")
+            || name.eq_ignore_ascii_case(&settings.header);
         if secret || HeaderName::try_from(name.as_str()).is_err() {
             return problem("keep_headers", "expected names of headers that hold no credential");
         }
