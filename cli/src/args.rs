@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tributary_runtime::config::{ConfigErrors, Sources, load};
 
 use crate::commands::{
-    audit, check, dead_letters, demo, erase, explain, generate, import, profile, quality, replay, run, send, state, tail,
-    test_mapping, topics, unlink,
+    audit, check, collect, dead_letters, demo, erase, explain, generate, import, profile, quality, replay, run, send, state,
+    tail, test_mapping, topics, unlink,
 };
 use crate::settings::Settings;
 
@@ -88,6 +88,8 @@ impl Global {
 pub enum Command {
     /// Run the pipeline's stages, on Kafka or on the embedded log
     Run(run::RunArgs),
+    /// Take events over HTTP: SDKs, landing hits, webhooks
+    Collect(collect::CollectArgs),
     /// Run a sample journey and an invented history through the whole pipeline, and show the credit
     Demo(demo::DemoArgs),
     /// Run the whole pipeline over files, without a broker

@@ -1,7 +1,11 @@
 //! Workers of the stages on the log that the settings choose.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
+use tributary_collect::log::{KafkaLog, Log};
+use tributary_collect::signature::Problem;
+use tributary_collect::{Collector, Server};
 use tributary_runtime::config::settings::Format;
 use tributary_runtime::embedded::{EmbeddedError, EmbeddedLog, EmbeddedOptions};
 use tributary_runtime::kafka::{KafkaOptions, KafkaSession};
@@ -10,6 +14,7 @@ use tributary_runtime::state::StoreBudget;
 use tributary_runtime::topic::{Topic, TopicNames};
 use tributary_runtime::worker::{Worker, WorkerError};
 
+use crate::outcome::Usage;
 use crate::pipeline::{Pipeline, StageName, worker_options};
 use crate::settings::Settings;
 
@@ -73,6 +78,30 @@ pub fn start_kafka(
         }
     }
     Ok(())
+}
+
+/// Starts the collector on the embedded log, or, where there is none, on Kafka. Returns where it listens.
+///
+/// # Errors
+/// When a client refuses its configuration, the address cannot be listened on, or a thread is refused.
+pub fn start_collector(
+    service: &mut Service,
+    settings: &Settings,
+    embedded: Option<&EmbeddedLog>,
+) -> anyhow::Result<SocketAddr> {
+    let collector = &settings.collector;
+    let log = match embedded {
+        Some(log) => Log::embedded(log.clone(), collector)?,
+        None => Log::kafka(KafkaLog::open(&settings.kafka, &settings.topics, collector)?, collector),
+    };
+    let unusable = |problem: Problem| Usage(format!("collector.webhooks: {}: {}", problem.field, problem.message));
+    let server = Server::bind(collector, Collector::new(collector, log).map_err(unusable)?)?;
+    let address = server.address;
+    service.start("collector".to_owned(), move |pulse| {
+        server.run(pulse);
+        Ok(())
+    })?;
+    Ok(address)
 }
 
 fn threads(settings: &Settings, stage: StageName) -> u32 {

@@ -131,6 +131,7 @@ pub fn metrics() -> Vec<&'static Metric> {
     let mut all: Vec<&'static Metric> = Vec::new();
     all.extend(tributary_runtime::metrics::ALL);
     all.extend(tributary_runtime::kafka::metrics::ALL);
+    all.extend(tributary_collect::metrics::ALL);
     all.extend(tributary_ingest::metrics::ALL);
     all.extend(tributary_identity::metrics::ALL);
     all.extend(tributary_attributor::metrics::ALL);

@@ -23,6 +23,8 @@ pub struct Settings {
     pub http: HttpSettings,
     /// What is written to standard error.
     pub log: LogSettings,
+    /// Where events are taken over HTTP, and from whom.
+    pub collector: tributary_collect::Settings,
     /// How records are processed.
     pub worker: WorkerSettings,
     /// How raw records are read, and which channel a touch came through.
@@ -38,6 +40,8 @@ impl config::Settings for Settings {
         open: &[
             OpenMap { path: "kafka.client", dotted: true },
             OpenMap { path: "topics.names", dotted: false },
+            OpenMap { path: "collector.write_keys", dotted: false },
+            OpenMap { path: "collector.webhooks", dotted: false },
             OpenMap { path: "ingest.milestone_events", dotted: false },
             OpenMap { path: "ingest.wechat_appids", dotted: false },
             OpenMap { path: "ingest.webhook.wechat_open_platforms", dotted: false },
@@ -56,6 +60,7 @@ impl config::Settings for Settings {
     fn check(&self, problems: &mut Problems) {
         self.kafka.check(problems);
         check_runtime(&self.topics, &self.state, &self.worker, problems);
+        self.collector.check(problems);
         if let Err(found) = Pipeline::compile(self) {
             problems.0.extend(found.0);
         }

@@ -56,11 +56,16 @@ pub fn json_object(value: &[u8]) -> Result<&str, Rejection> {
 /// # Errors
 /// [`reason::JSON_MALFORMED`].
 pub fn check_depth(text: &str) -> Result<(), Rejection> {
-    // As many opening brackets as the depth allows cannot be too deep; counting them is several times faster than tracking.
-    if opening_brackets(text) <= JSON_DEPTH_MAX || depth(text) <= JSON_DEPTH_MAX {
+    if is_within_depth(text, JSON_DEPTH_MAX) {
         return Ok(());
     }
     Err(Rejection::new(reason::JSON_MALFORMED, "", format!("the JSON is nested deeper than {JSON_DEPTH_MAX} levels")))
+}
+
+/// Whether JSON is nested no deeper than `max` levels, whether it is well-formed or not.
+pub fn is_within_depth(text: &str, max: usize) -> bool {
+    // As many opening brackets as the depth allows cannot be too deep; counting them is several times faster than tracking.
+    opening_brackets(text) <= max || depth(text) <= max
 }
 
 /// How many `{` and `[` there are, strings included. The two differ in the bit of lower case; counters of one byte over short chunks

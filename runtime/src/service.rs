@@ -16,6 +16,8 @@ const STUCK_AFTER: Duration = Duration::from_secs(120);
 pub struct Pulse {
     worker: String,
     stop: Arc<AtomicBool>,
+    /// Whether it can do its work, as far as it knows.
+    ready: AtomicBool,
     started: Instant,
     /// Milliseconds from the start to the last turn of the loop; 0 before the first.
     turned_ms: AtomicU64,
@@ -31,6 +33,7 @@ impl Pulse {
         Self {
             worker,
             stop,
+            ready: AtomicBool::new(true),
             started: Instant::now(),
             turned_ms: AtomicU64::new(0),
             began_ms: AtomicU64::new(0),
@@ -42,6 +45,15 @@ impl Pulse {
     /// Whether the worker is to leave.
     pub fn stopping(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Says whether the worker can do its work; until it says so, it can.
+    pub fn set_ready(&self, ready: bool) {
+        self.ready.store(ready, Ordering::Relaxed);
+    }
+
+    fn is_ready(&self) -> bool {
+        self.turned_ms.load(Ordering::Relaxed) > 0 && self.ready.load(Ordering::Relaxed) && !self.stopping()
     }
 
     /// The worker has come round its loop, with this many records.
@@ -80,9 +92,9 @@ pub struct Health {
 }
 
 impl Health {
-    /// Whether every worker has joined the log and come round its loop.
+    /// Whether every worker has joined the log, come round its loop, and can do its work.
     pub fn is_ready(&self) -> bool {
-        self.pulses.iter().all(|pulse| pulse.turned_ms.load(Ordering::Relaxed) > 0 && !pulse.stopping())
+        self.pulses.iter().all(|pulse| pulse.is_ready())
     }
 
     /// Whether no worker is stuck.

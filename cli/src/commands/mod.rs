@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod check;
+pub mod collect;
 pub mod dead_letters;
 pub mod demo;
 pub mod erase;
@@ -29,6 +30,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
     let Cli { global, command } = cli;
     match command {
         Command::Run(args) => run::run(&args, &global),
+        Command::Collect(args) => collect::run(&args, &global),
         Command::Demo(args) => demo::run(&args, &global),
         Command::Replay(args) => replay::run(&args, &global),
         Command::Quality(args) => quality::run(&args, &global),

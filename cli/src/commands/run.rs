@@ -8,6 +8,7 @@ use clap::Args;
 use tributary_runtime::http;
 use tributary_runtime::service::{Health, Service};
 
+use super::collect;
 use crate::args::Global;
 use crate::backlog::{self, Left};
 use crate::outcome::Usage;
@@ -18,12 +19,13 @@ const AFTER_HELP: &str = "\
 Runs on Kafka where kafka.brokers is set, else on the embedded log in state.path. SIGINT and SIGTERM finish the open transaction
 and leave; metrics and health are on http.listen (/metrics, /livez, /readyz). --json prints at the end what each worker has done.
 
-Example, all stages in one process, then one stage of three:
+Example, all stages in one process, then one stage of three, then the embedded log with events taken over HTTP:
   tributary run --set kafka.brokers=localhost:9092
-  tributary run --set kafka.brokers=localhost:9092 --stages identity --set http.listen=127.0.0.1:9465";
+  tributary run --set kafka.brokers=localhost:9092 --stages identity --set http.listen=127.0.0.1:9465
+  tributary run --collect --set 'collector.write_keys.web=${env:WEB_WRITE_KEY}'";
 
 /// How often the workers are looked at.
-const LOOK: Duration = Duration::from_millis(50);
+pub(super) const LOOK: Duration = Duration::from_millis(50);
 
 /// The arguments of `run`.
 #[derive(Debug, Args)]
@@ -32,6 +34,9 @@ pub struct RunArgs {
     /// The stages to run
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = StageName::ALL)]
     stages: Vec<StageName>,
+    /// Takes events over HTTP too, on collector.listen (see `tributary collect --help`)
+    #[arg(long)]
+    collect: bool,
     /// Leaves once no stage of this process has had a record for this long, and none is left to be read: also not one that
     /// another process holds or an open transaction hides
     #[arg(long, value_name = "SECONDS")]
@@ -60,6 +65,9 @@ pub fn run(args: &RunArgs, global: &Global) -> anyhow::Result<()> {
         engine::start_kafka(&mut service, &settings, &pipeline, &stages)?;
         None
     };
+    if args.collect {
+        collect::start(&mut service, &settings, log.as_ref())?;
+    }
     let address = http::serve(settings.http.listen, recorder, service.health())?;
     let names: Vec<&str> = stages.iter().map(|stage| stage.log().stage).collect();
     tracing::info!(stages = names.join(","), http = %address, version = env!("CARGO_PKG_VERSION"), "started");
@@ -98,7 +106,7 @@ fn wait(health: &Health, stop: &AtomicBool, until_idle: Option<Duration>, left: 
 }
 
 /// Sets the flag on SIGINT and SIGTERM; a second signal ends the process at once.
-fn watch_signals(stop: Arc<AtomicBool>) -> anyhow::Result<()> {
+pub(super) fn watch_signals(stop: Arc<AtomicBool>) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         runtime.block_on(async move {

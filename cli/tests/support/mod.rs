@@ -13,6 +13,7 @@ pub mod audit;
 #[path = "../../../runtime/tests/support/broker.rs"]
 pub mod broker;
 pub mod command;
+pub mod sdks;
 pub mod service;
 
 use std::fs;

@@ -1,0 +1,75 @@
+//! `tributary collect`: events over HTTP, onto the raw topics.
+
+use std::sync::atomic::Ordering;
+
+use clap::Args;
+use tributary_runtime::embedded::EmbeddedLog;
+use tributary_runtime::http;
+use tributary_runtime::service::Service;
+
+use super::run::{LOOK, watch_signals};
+use crate::args::Global;
+use crate::outcome::Usage;
+use crate::pipeline::metrics;
+use crate::settings::Settings;
+use crate::{engine, logging, table};
+
+const AFTER_HELP: &str = "\
+Endpoints, on collector.listen:
+  POST /v1/{track,identify,page,screen,group,alias,batch,import}   messages of the Segment specification; write key as basic auth
+  POST /utm, GET /utm.gif                                          landing hits: native touch records, or a pixel
+  POST /webhooks/NAME                                              pushes of [collector.webhooks.NAME], once their signature is checked
+A request is answered once the log has it; 429 and 503 come with Retry-After. SIGINT and SIGTERM finish what has begun. The embedded
+log belongs to one process: there, use `tributary run --collect`.
+
+Example:
+  tributary collect --set kafka.brokers=localhost:9092 --set 'collector.write_keys.web=${env:WEB_WRITE_KEY}'";
+
+/// The arguments of `collect`.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct CollectArgs {}
+
+/// Runs `collect`.
+///
+/// # Errors
+/// When there is no Kafka, the address cannot be listened on, or a client refuses its configuration.
+pub fn run(_: &CollectArgs, global: &Global) -> anyhow::Result<()> {
+    let settings = global.settings()?;
+    logging::start(&settings.log);
+    if settings.kafka.is_embedded() {
+        let why = "kafka.brokers is empty, and the embedded log belongs to one process: use `tributary run --collect`";
+        return Err(Usage(why.to_owned()).into());
+    }
+    let recorder = http::install_recorder(&metrics())?;
+    let mut service = Service::default();
+    start(&mut service, &settings, None)?;
+    let address = http::serve(settings.http.listen, recorder, service.health())?;
+    tracing::info!(http = %address, version = env!("CARGO_PKG_VERSION"), "started");
+    let stop = service.stop_flag();
+    watch_signals(stop.clone())?;
+    while !stop.load(Ordering::Relaxed) {
+        std::thread::sleep(LOOK);
+    }
+    let health = service.health();
+    service.stop()?;
+    tracing::info!("stopped, with nothing open");
+    if global.json {
+        table::print_json(&health.work())?;
+    }
+    Ok(())
+}
+
+/// Starts the collector beside what else the service runs.
+///
+/// # Errors
+/// See [`run`].
+pub(super) fn start(service: &mut Service, settings: &Settings, embedded: Option<&EmbeddedLog>) -> anyhow::Result<()> {
+    if settings.collector.write_keys.is_empty() && settings.collector.webhooks.is_empty() {
+        let why = "nobody could send: name a write key in [collector.write_keys] or a webhook in [collector.webhooks]";
+        return Err(Usage(why.to_owned()).into());
+    }
+    let address = engine::start_collector(service, settings, embedded)?;
+    tracing::info!(%address, "the collector listens");
+    Ok(())
+}

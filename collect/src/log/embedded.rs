@@ -1,0 +1,83 @@
+//! Writes to the embedded log on a thread of its own: what comes in while it writes is one write batch, the next.
+
+use std::io;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use tokio::sync::oneshot;
+use tributary_runtime::embedded::EmbeddedLog;
+use tributary_runtime::stage::Output;
+use tributary_runtime::topic::Topic;
+
+use super::{Outcome, Room};
+
+/// The most requests whose records are written at once.
+const REQUESTS_MAX: usize = 1_000;
+
+/// The records of a request.
+struct Batch {
+    records: Vec<(Output, i64)>,
+    stored: oneshot::Sender<bool>,
+    room: Room,
+}
+
+/// See the module. Its queue is bounded by the room that its batches have taken.
+pub(super) struct Writer(Mutex<Option<Running>>);
+
+/// Its thread, and what it is told by.
+struct Running {
+    batches: Sender<Batch>,
+    thread: JoinHandle<()>,
+}
+
+impl Writer {
+    pub(super) fn start(log: EmbeddedLog) -> io::Result<Self> {
+        let (batches, receiver) = channel();
+        let thread = std::thread::Builder::new().name("collector-log".into()).spawn(move || write(&log, &receiver))?;
+        Ok(Self(Mutex::new(Some(Running { batches, thread }))))
+    }
+
+    pub(super) fn send(&self, topic: Topic, values: Vec<String>, now_ms: i64, room: Room) -> Outcome {
+        let output = |value: String| (Output { topic, key: Vec::new(), value: Some(value.into_bytes()) }, now_ms);
+        let (stored, outcome) = oneshot::channel();
+        let batch = Batch { records: values.into_iter().map(output).collect(), stored, room };
+        if let Some(running) = &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            // Without its thread nothing is stored: the outcome's sender is dropped, and that is heard.
+            let _ = running.batches.send(batch);
+        }
+        outcome
+    }
+
+    /// Writes what is left. Nothing is stored any more, and the log is let go of.
+    pub(super) fn close(&self) {
+        let running = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Running { batches, thread }) = running {
+            drop(batches);
+            if thread.join().is_err() {
+                tracing::error!("the thread that writes the collector's records has panicked; this is a defect");
+            }
+        }
+    }
+}
+
+/// Writes until nobody sends any more.
+fn write(log: &EmbeddedLog, batches: &Receiver<Batch>) {
+    let mut writes = 0u32;
+    while let Ok(first) = batches.recv() {
+        let (mut records, mut answers) = (Vec::new(), Vec::new());
+        for Batch { records: more, stored, room } in std::iter::once(first).chain(batches.try_iter().take(REQUESTS_MAX - 1)) {
+            records.extend(more);
+            answers.push((stored, room));
+        }
+        writes = writes.wrapping_add(1);
+        let written = log.append(records, writes);
+        if let Err(error) = &written {
+            tracing::error!(%error, "the collector's records are not stored");
+        }
+        for (stored, _room) in answers {
+            // Whoever asked may have gone.
+            let _ = stored.send(written.is_ok());
+        }
+    }
+}

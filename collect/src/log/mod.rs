@@ -1,0 +1,170 @@
+//! The log as the collector sees it: records go in, and are stored, or it is not known that they are.
+
+mod embedded;
+mod kafka;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use metrics::{counter, gauge};
+use tokio::sync::oneshot;
+use tributary_runtime::embedded::EmbeddedLog;
+use tributary_runtime::topic::Topic;
+
+use crate::metrics::{BYTES, QUEUE_BYTES, RECORDS};
+use crate::refusal::Refusal;
+use crate::settings::Settings;
+
+pub use kafka::{KafkaError, KafkaLog};
+
+/// Takes records for the log, within limits. Records have no key, as those of `tributary send`: ingest keeps no state, and a key that a
+/// sender chose could make one partition do all the work.
+pub struct Log {
+    target: Target,
+    waiting: Arc<Waiting>,
+    ack: Duration,
+    away: AtomicBool,
+    stored: AtomicU64,
+}
+
+enum Target {
+    Kafka(KafkaLog),
+    Embedded(embedded::Writer),
+}
+
+/// Bytes of records that wait for the log.
+#[derive(Debug)]
+struct Waiting {
+    bytes: AtomicUsize,
+    max: usize,
+}
+
+/// Room that records take until the log has them, or has given up.
+#[derive(Debug)]
+struct Room {
+    waiting: Arc<Waiting>,
+    bytes: usize,
+}
+
+impl Waiting {
+    fn take(self: &Arc<Self>, bytes: usize) -> Result<Room, Refusal> {
+        let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let room = Room { waiting: self.clone(), bytes };
+        // The first is taken however large: a body has a limit of its own.
+        if before > 0 && before.saturating_add(bytes) > self.max { Err(Refusal::Busy) } else { Ok(room) }
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.waiting.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// What is heard of records once they are stored, or are not.
+type Outcome = oneshot::Receiver<bool>;
+
+impl Log {
+    /// Kafka's raw topics. It is taken for away until [it answers](Self::look).
+    pub fn kafka(kafka: KafkaLog, settings: &Settings) -> Self {
+        Self::new(Target::Kafka(kafka), settings, true)
+    }
+
+    /// The raw topics of an embedded log.
+    ///
+    /// # Errors
+    /// When the system refuses the thread that writes.
+    pub fn embedded(log: EmbeddedLog, settings: &Settings) -> std::io::Result<Self> {
+        Ok(Self::new(Target::Embedded(embedded::Writer::start(log)?), settings, false))
+    }
+
+    fn new(target: Target, settings: &Settings, away: bool) -> Self {
+        let max = (settings.queue_mb as usize) << 20;
+        Self {
+            target,
+            waiting: Arc::new(Waiting { bytes: AtomicUsize::new(0), max }),
+            ack: Duration::from_millis(settings.ack_ms.into()),
+            away: AtomicBool::new(away),
+            stored: AtomicU64::new(0),
+        }
+    }
+
+    /// Stores the records of a request, received at `now_ms`. Returns once the log has them all.
+    ///
+    /// # Errors
+    /// When there is no room, or the log does not confirm them in time: then some of them may be stored all the same, or later.
+    pub async fn store(&self, topic: Topic, records: Vec<String>, now_ms: i64) -> Result<(), Refusal> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        if self.is_away() {
+            return Err(Refusal::LogAway);
+        }
+        let (count, bytes) = (records.len() as u64, records.iter().map(String::len).sum::<usize>());
+        let room = self.waiting.take(bytes)?;
+        let outcome = match &self.target {
+            Target::Kafka(kafka) => kafka.send(topic, &records, now_ms, room)?,
+            Target::Embedded(writer) => writer.send(topic, records, now_ms, room),
+        };
+        let Ok(Ok(true)) = tokio::time::timeout(self.ack, outcome).await else {
+            self.away.store(true, Ordering::Relaxed);
+            return Err(Refusal::LogAway);
+        };
+        self.stored.fetch_add(count, Ordering::Relaxed);
+        counter!(RECORDS.name, "topic" => topic.name()).increment(count);
+        counter!(BYTES.name, "topic" => topic.name()).increment(bytes as u64);
+        Ok(())
+    }
+
+    /// Whether the log was last seen not to answer.
+    pub fn is_away(&self) -> bool {
+        self.away.load(Ordering::Relaxed)
+    }
+
+    /// Looks whether a log that was away is back, and publishes what waits. Blocks; to be called now and then. Returns how many records
+    /// were stored since the last call.
+    pub fn look(&self) -> u64 {
+        gauge!(QUEUE_BYTES.name).set(self.waiting.bytes.load(Ordering::Relaxed) as f64);
+        if self.is_away() {
+            let found = match &self.target {
+                Target::Kafka(kafka) => kafka.look(),
+                // Only a write shows whether writing works.
+                Target::Embedded(_) => Ok(()),
+            };
+            match found {
+                Ok(()) => {
+                    tracing::info!("the collector's log answers");
+                    self.away.store(false, Ordering::Relaxed);
+                }
+                Err(error) => tracing::warn!(%error, "the collector's log is away: requests are answered 503"),
+            }
+        }
+        self.stored.swap(0, Ordering::Relaxed)
+    }
+
+    /// Waits until what was taken is stored, or has been given up. Nothing more is to be stored then.
+    pub fn close(&self) {
+        match &self.target {
+            Target::Kafka(kafka) => kafka.flush(self.ack),
+            Target::Embedded(writer) => writer.close(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_is_given_back() {
+        let waiting = Arc::new(Waiting { bytes: AtomicUsize::new(0), max: 100 });
+        let large = waiting.take(1_000).unwrap();
+        assert_eq!(waiting.take(1).err(), Some(Refusal::Busy));
+        drop(large);
+        let rooms: Vec<Room> = (0..10).map(|_| waiting.take(10).unwrap()).collect();
+        assert_eq!(waiting.take(1).err(), Some(Refusal::Busy));
+        drop(rooms);
+        assert_eq!(waiting.bytes.load(Ordering::Relaxed), 0);
+    }
+}

@@ -1,0 +1,104 @@
+//! Why a request is refused, and what the sender is told: a status, a code that does not change, a sentence, and when to come again.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::signature::Doubt;
+
+/// Why a request is refused. No text holds a value of the request.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No write key, or none that is known.
+    #[error("a write key is needed: as the user of HTTP basic auth, or as writeKey in the body")]
+    Unauthorised,
+    /// A push that is not known to be genuine.
+    #[error("{0}")]
+    Doubtful(#[from] Doubt),
+    /// A push that was taken already.
+    #[error("this was sent before")]
+    Replayed,
+    /// No call or webhook of this name.
+    #[error("there is nothing under this path")]
+    UnknownPath,
+    /// The body is not what it must be.
+    #[error("{0}")]
+    Malformed(&'static str),
+    /// The body, or the number of messages in it, exceeds a limit.
+    #[error("{what}: at most {max}")]
+    TooLarge {
+        /// What is too large.
+        what: &'static str,
+        /// How large it may be.
+        max: usize,
+    },
+    /// The body is compressed in another way than gzip.
+    #[error("send the body as it is, or with Content-Encoding: gzip")]
+    UnsupportedEncoding,
+    /// The sender sends too much.
+    #[error("too many messages a second for this key")]
+    RateLimited {
+        /// When there is room again, seconds from now.
+        retry_after_s: u64,
+    },
+    /// Too much waits for the log.
+    #[error("busy; send it again later")]
+    Busy,
+    /// The log does not answer, or has not answered in time. The records may be stored later all the same.
+    #[error("the log cannot be reached; send it again later")]
+    LogAway,
+}
+
+impl Refusal {
+    /// The status of the answer.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Unauthorised | Self::Doubtful(_) => StatusCode::UNAUTHORIZED,
+            Self::Replayed => StatusCode::CONFLICT,
+            Self::UnknownPath => StatusCode::NOT_FOUND,
+            Self::Malformed(_) => StatusCode::BAD_REQUEST,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::Busy | Self::LogAway => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// The code: also the metric's label.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unauthorised => "unauthorised",
+            Self::Doubtful(Doubt::Old) => "signature_old",
+            Self::Doubtful(_) => "signature_wrong",
+            Self::Replayed => "replayed",
+            Self::UnknownPath => "path_unknown",
+            Self::Malformed(_) => "malformed",
+            Self::TooLarge { .. } => "too_large",
+            Self::UnsupportedEncoding => "encoding_unsupported",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::Busy => "busy",
+            Self::LogAway => "log_away",
+        }
+    }
+
+    fn retry_after_s(&self) -> Option<u64> {
+        match self {
+            Self::RateLimited { retry_after_s } => Some(*retry_after_s),
+            Self::Busy | Self::LogAway => Some(1),
+            _ => None,
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let body = serde_json::json!({ "success": false, "code": self.code(), "message": self.to_string() }).to_string();
+        let mut response = (self.status(), [(header::CONTENT_TYPE, "application/json")], body).into_response();
+        if let Some(seconds) = self.retry_after_s() {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self == Self::Unauthorised {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"write key\""));
+        }
+        response
+    }
+}

@@ -1,0 +1,246 @@
+//! Requests of the Segment HTTP API: what servers of the specification add to a message, and nothing else is changed.
+//!
+//! Source: <https://segment.com/docs/connections/sources/catalog/libraries/server/http-api/>. Libraries for browsers call `/v1/t` and
+//! the like; the Rudder SDK for Node sends batches to `/v1/batch`.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+use serde_json::value::RawValue;
+
+use crate::json::{Object, Writer, check, text};
+use crate::refusal::Refusal;
+
+/// A sender's clock that is off by less than this is believed. Correcting it by what the network took would give a message that was sent
+/// twice two times, and make two of it.
+const SKEW_MS_MAX: u64 = 5 * 60 * 1_000;
+/// Kinds of messages that the decoder knows.
+const KINDS: [&str; 6] = ["track", "identify", "page", "screen", "group", "alias"];
+/// What stands in for a kind that a message does not name, so that it becomes a dead letter and is not taken for a native record.
+const NO_KIND: &str = "none";
+
+/// What the path says that the body is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    /// One message, of this kind.
+    One(&'static str),
+    /// Messages in `batch`.
+    Batch,
+}
+
+impl Call {
+    /// By the part of the path behind `/v1/`, in its long or its short form.
+    pub fn find(name: &str) -> Option<Self> {
+        if matches!(name, "batch" | "import" | "b") {
+            return Some(Self::Batch);
+        }
+        KINDS.into_iter().find(|kind| *kind == name || kind.get(..1) == Some(name)).map(Self::One)
+    }
+}
+
+/// A request's body, parsed as far as it must be.
+#[derive(Debug)]
+pub struct Request<'a> {
+    call: Call,
+    outer: Object<'a>,
+    messages: Vec<&'a RawValue>,
+}
+
+impl<'a> Request<'a> {
+    /// Reads a body.
+    ///
+    /// # Errors
+    /// When it is not JSON of the right form, or holds more than `batch_max` messages.
+    pub fn read(call: Call, body: &'a [u8], batch_max: usize) -> Result<Self, Refusal> {
+        const FORM: Refusal = Refusal::Malformed("expected a JSON object; of a batch with a list of messages in `batch`");
+        let body = check(body)?;
+        let outer: Object<'_> = serde_json::from_str(body).map_err(|_| FORM)?;
+        let messages = match call {
+            Call::One(_) => Vec::new(),
+            Call::Batch => {
+                let list = outer.get("batch").ok_or(FORM)?;
+                serde_json::from_str(list.get()).map_err(|_| FORM)?
+            }
+        };
+        if messages.len() > batch_max {
+            return Err(Refusal::TooLarge { what: "messages of a batch", max: batch_max });
+        }
+        Ok(Self { call, outer, messages })
+    }
+
+    /// The write key in the body.
+    pub fn write_key(&self) -> Option<Cow<'a, str>> {
+        self.outer.text("writeKey")
+    }
+
+    /// How many messages there are.
+    pub fn count(&self) -> usize {
+        if self.call == Call::Batch { self.messages.len() } else { 1 }
+    }
+
+    /// The records of the messages, received at `now`.
+    pub fn records(&self, now: Timestamp) -> Vec<String> {
+        let received_at = format!("{now:.3}");
+        match self.call {
+            Call::One(kind) => vec![stamp(&self.outer, Some(kind), &Object::default(), now, &received_at)],
+            Call::Batch => self.messages.iter().map(|message| self.record(message, now, &received_at)).collect(),
+        }
+    }
+
+    fn record(&self, message: &RawValue, now: Timestamp, received_at: &str) -> String {
+        match serde_json::from_str::<Object<'_>>(message.get()) {
+            Ok(fields) => stamp(&fields, None, &self.outer, now, received_at),
+            // Not an object: it becomes a dead letter as it is.
+            Err(_) => message.get().to_owned(),
+        }
+    }
+}
+
+/// A message with what the server adds: when it was received, its kind, and what the batch says for all of its messages.
+fn stamp(message: &Object<'_>, kind: Option<&str>, batch: &Object<'_>, now: Timestamp, received_at: &str) -> String {
+    let bytes: usize = message.0.iter().map(|(name, value)| name.len() + value.get().len() + 4).sum();
+    let mut out = Writer::new(bytes + 200);
+    let own_kind = message.text("type").filter(|kind| kind.bytes().any(|byte| byte.is_ascii_alphanumeric()));
+    out.text("type", kind.or(own_kind.as_deref()).unwrap_or(NO_KIND));
+    out.text("receivedAt", received_at);
+    let sent_at = message.get("sentAt").or(batch.get("sentAt"));
+    if let Some(sent_at) = sent_at {
+        out.raw("sentAt", sent_at.get());
+    }
+    if message.get("timestamp").is_none() {
+        match message.get("originalTimestamp") {
+            None => out.text("timestamp", received_at),
+            Some(original) if is_clock_right(sent_at, now) => out.raw("timestamp", original.get()),
+            Some(_) => {}
+        }
+    }
+    let shared = batch.get("context").filter(|context| context.get().starts_with('{'));
+    if let Some(shared) = shared {
+        out.raw("context", &merge(message.get("context"), shared));
+    }
+    for (name, value) in &message.0 {
+        let replaced = match name.as_ref() {
+            "type" | "receivedAt" | "sentAt" | "writeKey" => true,
+            "timestamp" => message.get("timestamp").is_none(),
+            "context" => shared.is_some(),
+            _ => false,
+        };
+        if !replaced {
+            out.raw(name, value.get());
+        }
+    }
+    out.finish()
+}
+
+/// Whether the sender's clock is near enough to ours; without the time of sending there is nothing to correct by.
+fn is_clock_right(sent_at: Option<&RawValue>, now: Timestamp) -> bool {
+    let Some(sent_at) = sent_at.and_then(text) else { return true };
+    sent_at.parse::<Timestamp>().is_ok_and(|sent| now.as_millisecond().abs_diff(sent.as_millisecond()) <= SKEW_MS_MAX)
+}
+
+/// The message's context over the batch's.
+fn merge(own: Option<&RawValue>, shared: &RawValue) -> String {
+    let own: Object<'_> = own.and_then(|own| serde_json::from_str(own.get()).ok()).unwrap_or_default();
+    let shared_fields: Object<'_> = serde_json::from_str(shared.get()).unwrap_or_default();
+    let mut out = Writer::new(shared.get().len() * 2);
+    let is_own = |name: &str| own.0.iter().any(|(known, _)| known == name);
+    for (name, value) in own.0.iter().chain(shared_fields.0.iter().filter(|(name, _)| !is_own(name))) {
+        out.raw(name, value.get());
+    }
+    out.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn now() -> Timestamp {
+        "2026-01-02T03:04:05.678Z".parse().unwrap()
+    }
+
+    fn records(call: Call, body: &Value) -> Vec<Value> {
+        let body = body.to_string();
+        let request = Request::read(call, body.as_bytes(), 100).unwrap();
+        let records = request.records(now());
+        assert_eq!(records.len(), request.count());
+        records.iter().map(|record| serde_json::from_str(record).unwrap()).collect()
+    }
+
+    #[test]
+    fn paths() {
+        assert_eq!(Call::find("track"), Some(Call::One("track")));
+        assert_eq!(Call::find("t"), Some(Call::One("track")));
+        assert_eq!(Call::find("p"), Some(Call::One("page")));
+        assert_eq!(Call::find("import"), Some(Call::Batch));
+        assert_eq!(Call::find(""), None);
+        assert_eq!(Call::find("tracks"), None);
+    }
+
+    #[test]
+    fn the_path_gives_the_kind_and_the_key_is_not_kept() {
+        let body = json!({"type": "identify", "writeKey": "k", "event": "E", "timestamp": "2026-01-01T00:00:00Z", "sentAt": "x",
+                          "receivedAt": "1999-01-01T00:00:00Z", "properties": {"value": 1.50}});
+        let expected = json!({"type": "track", "event": "E", "timestamp": "2026-01-01T00:00:00Z", "sentAt": "x",
+                              "receivedAt": "2026-01-02T03:04:05.678Z", "properties": {"value": 1.50}});
+        assert_eq!(records(Call::One("track"), &body), [expected]);
+    }
+
+    #[test]
+    fn a_batch_speaks_for_its_messages() {
+        let body = json!({"sentAt": "2026-01-02T03:04:05Z", "writeKey": "k", "context": {"library": {"name": "l"}, "page": {"url": "u"}},
+        "batch": [
+            {"type": "track", "timestamp": "2026-01-01T00:00:00Z"},
+            {"type": "page", "timestamp": null, "sentAt": "own", "context": {"page": {"title": "t"}}},
+        ]});
+        let received = "2026-01-02T03:04:05.678Z";
+        assert_eq!(
+            records(Call::Batch, &body),
+            [
+                json!({"type": "track", "receivedAt": received, "sentAt": "2026-01-02T03:04:05Z", "timestamp": "2026-01-01T00:00:00Z",
+                   "context": {"library": {"name": "l"}, "page": {"url": "u"}}}),
+                json!({"type": "page", "receivedAt": received, "sentAt": "own", "timestamp": received,
+                   "context": {"page": {"title": "t"}, "library": {"name": "l"}}}),
+            ]
+        );
+    }
+
+    #[test]
+    fn only_a_clock_that_is_wrong_is_left_to_be_corrected() {
+        let of = |sent_at: &str| {
+            let message = json!({"type": "track", "originalTimestamp": "2026-01-02T03:00:00Z", "sentAt": sent_at});
+            records(Call::Batch, &json!({ "batch": [message] })).remove(0)["timestamp"].clone()
+        };
+        assert_eq!(of("2026-01-02T03:04:00Z"), json!("2026-01-02T03:00:00Z"));
+        assert_eq!(of("2026-01-02T03:09:05Z"), json!("2026-01-02T03:00:00Z"));
+        assert_eq!(of("2026-01-02T03:09:06Z"), Value::Null);
+        assert_eq!(of("2025-01-02T03:04:05Z"), Value::Null);
+    }
+
+    #[test]
+    fn no_message_is_taken_for_a_native_record() {
+        let erase =
+            |kind: Value| json!({"type": kind, "kind": "erase", "email": "a@b.example", "timestamp": "2026-01-01T00:00:00Z"});
+        let batch = [erase(Value::Null), erase(json!("")), erase(json!(" \u{200b}")), erase(json!(["track"])), json!(7)];
+        let decoder = tributary_ingest::Decoder::new(&tributary_ingest::Settings::default()).unwrap();
+        let body = json!({ "batch": batch }).to_string();
+        let request = Request::read(Call::Batch, body.as_bytes(), 100).unwrap();
+        for record in request.records(now()) {
+            let mut decoded = tributary_ingest::Decoded::default();
+            let topic = tributary_runtime::topic::Topic::Sdk;
+            let found = tributary_ingest::decode_record(&decoder, topic, record.as_bytes(), 1, &mut decoded);
+            assert!(found.is_err() && decoded.events.is_empty(), "{record}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_request_is_refused() {
+        for body in ["", "[]", "{", "{}", "{\"batch\": {}}", "{\"batch\": [}", "\u{0}"] {
+            assert!(Request::read(Call::Batch, body.as_bytes(), 100).is_err(), "{body}");
+        }
+        let many = json!({"batch": vec![json!({}); 101]}).to_string();
+        let refusal = Request::read(Call::Batch, many.as_bytes(), 100).unwrap_err();
+        assert_eq!(refusal, Refusal::TooLarge { what: "messages of a batch", max: 100 });
+    }
+}

@@ -1,0 +1,155 @@
+//! `[collector]`: where it listens, who may send, and how much.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+use tributary_runtime::config::{Problems, Secret};
+
+use crate::signature::{self, Format};
+
+/// Settings of the collector.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Address and port; loopback by default. It speaks plain HTTP: what faces the internet ends TLS in front of it.
+    pub listen: SocketAddr,
+    /// Threads that serve requests.
+    pub threads: u32,
+    /// The largest body, in bytes, once it is inflated.
+    pub body_bytes_max: u32,
+    /// The most messages of one request.
+    pub batch_max: u32,
+    /// Messages a second that one write key, or one webhook, may send; a burst may hold ten times that. 0: no limit.
+    pub rate: u32,
+    /// The most open connections; more wait to be accepted.
+    pub connections_max: u32,
+    /// MiB of records that may wait for the log; beyond, requests are answered 503.
+    pub queue_mb: u32,
+    /// How long a request waits for the log, in milliseconds; then it is answered 503.
+    pub ack_ms: u32,
+    /// Origins whose pages may call it from a browser, such as `https://www.a.example`; `*` for any.
+    pub cors_origins: Vec<String>,
+    /// Write keys of the SDK, UTM and pixel endpoints, by a name of one's own. Two at a time let a key be replaced.
+    pub write_keys: BTreeMap<String, Secret>,
+    /// Webhooks, by the last part of their path.
+    pub webhooks: BTreeMap<String, WebhookSettings>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8088)),
+            threads: 2,
+            body_bytes_max: 1 << 20,
+            batch_max: 1_000,
+            rate: 1_000,
+            connections_max: 1_024,
+            queue_mb: 64,
+            ack_ms: 10_000,
+            cors_origins: Vec::new(),
+            write_keys: BTreeMap::new(),
+            webhooks: BTreeMap::new(),
+        }
+    }
+}
+
+/// `[collector.webhooks.NAME]`: one sender of pushes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WebhookSettings {
+    /// The provider that the decoder is told; empty for the webhook's own name.
+    pub provider: String,
+    /// How a push is known to be genuine.
+    pub signature: Option<Format>,
+    /// What the signature is made with: the secret, or WeChat's token. Two while one is being replaced.
+    pub secrets: Vec<Secret>,
+    /// `hmac` and `secret`: the header that holds the signature, or the secret.
+    pub header: String,
+    /// `hmac` and `secret`: what stands before it in the header, such as `sha256=` or `Bearer `.
+    pub prefix: String,
+    /// `hmac`: how the signature is written.
+    pub encoding: Encoding,
+    /// `hmac`: the header that holds the time of sending, in seconds since 1970; then the signature is of `time.body`.
+    pub timestamp_header: String,
+    /// `hubspot`: scheme and host under which the sender knows this collector, such as `https://hooks.a.example`.
+    pub public_url: String,
+    /// `wechat`: the appid (of WeCom: the corp id) that encrypted pushes must be for.
+    pub app_id: String,
+    /// `wechat`: the EncodingAESKey; where there is one, only encrypted pushes are taken. Two while one is being replaced.
+    pub aes_keys: Vec<Secret>,
+    /// How old a push may be, in seconds, where its signature says so. The same push is taken once within this time.
+    pub max_age_s: u32,
+    /// Headers that are passed on, beside `content-type` and `user-agent`.
+    pub keep_headers: Vec<String>,
+}
+
+impl Default for WebhookSettings {
+    fn default() -> Self {
+        Self {
+            provider: String::new(),
+            signature: None,
+            secrets: Vec::new(),
+            header: String::new(),
+            prefix: String::new(),
+            encoding: Encoding::default(),
+            timestamp_header: String::new(),
+            public_url: String::new(),
+            app_id: String::new(),
+            aes_keys: Vec::new(),
+            max_age_s: 300,
+            keep_headers: Vec::new(),
+        }
+    }
+}
+
+/// How a signature is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Encoding {
+    /// Hexadecimal digits of either case.
+    #[default]
+    Hex,
+    /// Base64 of the standard alphabet.
+    Base64,
+}
+
+/// Names of write keys and webhooks: they stand in paths, logs and metrics.
+fn is_name(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+}
+
+impl Settings {
+    /// Looks for values that cannot be used.
+    pub fn check(&self, problems: &mut Problems) {
+        let mut range = |key: &str, value: u32, low: u32, high: u32| {
+            problems.unless((low..=high).contains(&value), &format!("collector.{key}"), &format!("expected {low} to {high}"));
+        };
+        range("threads", self.threads, 1, 64);
+        range("body_bytes_max", self.body_bytes_max, 1_024, 64 << 20);
+        range("batch_max", self.batch_max, 1, 100_000);
+        range("connections_max", self.connections_max, 1, 1_000_000);
+        range("queue_mb", self.queue_mb, 1, 65_536);
+        range("ack_ms", self.ack_ms, 100, 120_000);
+        for origin in &self.cors_origins {
+            let is_origin = url::Url::parse(origin).is_ok_and(|url| url.origin().ascii_serialization() == *origin);
+            problems.unless(origin == "*" || is_origin, "collector.cors_origins", "expected `https://host`, or `*`");
+        }
+        for (name, key) in &self.write_keys {
+            let path = format!("collector.write_keys.{name}");
+            problems.unless(is_name(name), &path, "a name has letters, digits, `.`, `_` or `-`, at most 64");
+            problems.unless((8..=256).contains(&key.expose().len()), &path, "a write key has 8 to 256 characters");
+        }
+        for (name, webhook) in &self.webhooks {
+            problems.unless(
+                is_name(name),
+                &format!("collector.webhooks.{name}"),
+                "a name has letters, digits, `.`, `_` or `-`, at most 64",
+            );
+            if let Err(found) = signature::compile(webhook) {
+                problems.at(format!("collector.webhooks.{name}.{}", found.field), found.message);
+            }
+        }
+    }
+}
