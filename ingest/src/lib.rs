@@ -19,6 +19,7 @@
 //! [`limits`] is checked before anything is parsed.
 
 pub mod channel;
+mod classified;
 mod content;
 mod csv_row;
 mod decoder;
@@ -40,6 +41,7 @@ mod touch;
 mod traits;
 mod webhook;
 
+pub use classified::{Classified, Parameter};
 pub use csv_row::CsvRows;
 pub use decoder::{Decoded, Decoder};
 pub use milestone::VOCABULARY as MILESTONE_KINDS;

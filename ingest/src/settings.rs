@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use tributary_proto::kind;
 
-use crate::channel::{Channels, Rule, Site};
+use crate::channel::{ChannelFile, Channels, Rule, Site};
 use crate::decoder::{Decoder, Meaning};
 use crate::milestone::VOCABULARY;
 use crate::normalise::IdentifierRules;
@@ -44,9 +44,12 @@ pub struct Settings {
     pub wechat_appids: BTreeMap<String, String>,
     /// How far an event's time may lie after its receive time, hours.
     pub max_future_skew_hours: u32,
-    /// Channel rules that come before the built-in ones.
+    /// A file of channel rules, sites, parameters and click ids that come before the built-in ones; its form is that of
+    /// `ingest/rules/channels.toml`. None where empty.
+    pub channels_file: String,
+    /// Channel rules that come before those of the file.
     pub channel_rules: Vec<Rule>,
-    /// Sites that come before the built-in ones.
+    /// Sites that come before those of the file.
     pub sites: Vec<Site>,
 }
 
@@ -66,6 +69,7 @@ impl Default for Settings {
             milestone_kinds: Vec::new(),
             wechat_appids: BTreeMap::new(),
             max_future_skew_hours: 24,
+            channels_file: String::new(),
             channel_rules: Vec::new(),
             sites: Vec::new(),
         }
@@ -134,13 +138,7 @@ impl Decoder {
                 problems.add(format!("wechat_appids.{original_id}"), "must not be blank");
             }
         }
-        let channels = match Channels::new(&settings.channel_rules, &settings.sites) {
-            Ok(channels) => Some(channels),
-            Err(found) => {
-                found.into_iter().for_each(|(field, message)| problems.add(field, message));
-                None
-            }
-        };
+        let channels = channels(settings, &mut problems);
         let own_sites = settings.own_sites.iter().map(|site| site.trim().trim_matches('.').to_lowercase()).collect();
         match (zone, region, currency, channels) {
             (Some(zone), Some(region), Some(currency), Some(channels)) if problems.0.is_empty() => Ok(Self {
@@ -159,6 +157,21 @@ impl Decoder {
             _ => Err(SettingsError { problems: problems.0 }),
         }
     }
+}
+
+fn channels(settings: &Settings, problems: &mut Problems) -> Option<Channels> {
+    let file = match settings.channels_file.as_str() {
+        "" => None,
+        path => match ChannelFile::open(path) {
+            Ok(file) => Some(file),
+            Err(problem) => {
+                problems.add("channels_file", problem);
+                return None;
+            }
+        },
+    };
+    let channels = Channels::new(&settings.channel_rules, &settings.sites, file.as_ref());
+    channels.map_err(|found| found.into_iter().for_each(|(field, message)| problems.add(field, message))).ok()
 }
 
 fn is_name(text: &str) -> bool {
