@@ -205,7 +205,7 @@ proptest! {
     ) {
         let plain = classify(&format!("{PAGE}?utm_source=baidu&utm_medium=cpc&utm_campaign={campaign}"), "");
         let name = |name: &str| if upper { name.to_uppercase() } else { name.to_owned() };
-        let mut pairs = vec![
+        let mut pairs = [
             format!("{}=baidu", name("utm_source")),
             format!("{}=cpc", name("utm_medium")),
             format!("{}={}", name("utm_campaign"), encoded(&campaign, how)),
