@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tributary_runtime::config::{ConfigErrors, Sources, load};
 
 use crate::commands::{
-    audit, check, collect, dead_letters, demo, erase, explain, generate, import, profile, quality, replay, run, send, state,
-    tail, test_mapping, topics, unlink,
+    audit, check, classify, collect, dead_letters, demo, erase, explain, generate, import, profile, quality, replay, run, send,
+    state, tail, test_mapping, topics, unlink,
 };
 use crate::settings::Settings;
 
@@ -106,6 +106,8 @@ pub enum Command {
     Send(send::SendArgs),
     /// Check the rows of a CSV file and send them to the offline topic
     Import(import::ImportArgs),
+    /// Show which channel a landing URL and a referrer give, and why
+    Classify(classify::ClassifyArgs),
     /// Show why a milestone has the credit it has
     Explain(explain::ExplainArgs),
     /// Show what is known of an identifier: its profile, what joined it, what it brought

@@ -13,6 +13,7 @@ pub mod dead_letters;
 pub mod engine;
 pub mod explain;
 pub mod generate;
+pub mod import;
 pub mod lines;
 pub mod logging;
 pub mod outcome;

@@ -55,7 +55,7 @@ impl Lines {
     /// The next line that is not blank, without its line end.
     ///
     /// # Errors
-    /// When the file cannot be read or the line is too long.
+    /// When the file cannot be read or the line is too long; what follows it can be read all the same.
     pub fn next_line(&mut self) -> Result<Option<&[u8]>, LineError> {
         loop {
             self.buffer.clear();
@@ -74,6 +74,10 @@ impl Lines {
         let line = self.buffer.strip_suffix(b"\n").unwrap_or(&self.buffer);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if u64::try_from(line.len()).is_ok_and(|length| length > self.bytes_max) {
+            if !self.buffer.ends_with(b"\n") {
+                let skipped = self.reader.skip_until(b'\n');
+                skipped.map_err(|source| LineError::Read { path: self.path.clone(), source })?;
+            }
             return Err(LineError::TooLong { path: self.path.clone(), line: self.line, max: self.bytes_max });
         }
         Ok(Some(line))
@@ -98,10 +102,11 @@ mod tests {
     #[test]
     fn a_line_that_is_too_long_is_named() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), "1234\n12345\n").unwrap();
+        std::fs::write(file.path(), "1234\n1234567890\n4321\n").unwrap();
         let mut lines = Lines::open(file.path(), 4).unwrap();
         assert_eq!(lines.next_line().unwrap(), Some(&b"1234"[..]));
         let error = lines.next_line().unwrap_err().to_string();
         assert!(error.ends_with(":2: the line is longer than 4 bytes (topics.record_bytes_max)"), "{error}");
+        assert_eq!(lines.next_line().unwrap(), Some(&b"4321"[..]));
     }
 }

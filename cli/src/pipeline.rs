@@ -111,7 +111,7 @@ impl Pipeline {
 
 /// How workers work, by the settings. Each of the `partitions` of a worker may cache its part of half the memory for state.
 pub fn worker_options(settings: &Settings, partitions: u32) -> WorkerOptions {
-    let outputs = [Topic::Credits, Topic::Profiles, Topic::Accounts];
+    let outputs = [Topic::Credits, Topic::Profiles, Topic::Accounts, Topic::Spend];
     let json = |topic: &Topic| settings.worker.formats.of(*topic) == tributary_runtime::config::settings::Format::Json;
     WorkerOptions {
         limits: BatchLimits {

@@ -1,17 +1,25 @@
-//! CSV files as native JSON records: UTF-8 (with or without byte order mark) or GBK, one record a row.
+//! Tables as native JSON records, one a row: delimited text in its many encodings, and worksheets. A file is read twice: first to see its
+//! encoding, its rows and what its ids look like, then for its records. Memory does not grow with a text file.
 
-use std::fs;
+mod encoding;
+mod mapping;
+mod text;
+mod xlsx;
+
+use std::fs::{self, File};
+use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use csv::{ReaderBuilder, StringRecord};
-use encoding_rs::{GB18030, UTF_8};
-use tributary_ingest::{CsvRows, Decoder};
+use encoding_rs::Encoding;
+use tributary_ingest::{CsvRows, Decoder, limits};
 use tributary_runtime::stage::Rejection;
 
-/// The largest file that is read, in bytes: it is held in memory, for its encoding is only known at its end.
-pub const FILE_BYTES_MAX: u64 = 1 << 30;
+use encoding::Utf8;
+pub use mapping::Mapping;
+use text::{BadRow, Preamble, TextRows};
 
-/// A file that is not CSV at all.
+/// A file that is no table at all.
 #[derive(Debug, thiserror::Error)]
 pub enum RowsError {
     /// It cannot be read.
@@ -20,19 +28,18 @@ pub enum RowsError {
         /// Its path.
         path: PathBuf,
         /// What the system says.
-        source: std::io::Error,
+        source: io::Error,
     },
-    /// It is larger than [`FILE_BYTES_MAX`].
-    #[error("{}: is larger than {FILE_BYTES_MAX} bytes; split it", .0.display())]
-    TooLarge(PathBuf),
-    /// It is neither UTF-8 nor GBK.
-    #[error("{}: is neither UTF-8 nor GBK", .0.display())]
+    /// It is none of the encodings that are recognised.
+    #[error("{}: is neither UTF-8 nor UTF-16 nor GBK; name the encoding with `import --encoding`", .0.display())]
     Encoding(PathBuf),
     /// Its header cannot be used.
-    #[error("{}:1: {problem}", .path.display())]
+    #[error("{}:{line}: {problem}", .path.display())]
     Header {
         /// Its path.
         path: PathBuf,
+        /// The header's line.
+        line: u64,
         /// What is wrong.
         problem: String,
     },
@@ -52,122 +59,221 @@ pub struct RowProblem {
 /// A row: its line and native record, or what is wrong.
 pub type Row = Result<(u64, String), RowProblem>;
 
-/// The rows of a CSV file.
+/// What is not detected but declared.
+#[derive(Debug, Clone, Default)]
+pub struct Declared {
+    /// The text's encoding.
+    pub encoding: Option<&'static Encoding>,
+    /// What delimits cells.
+    pub delimiter: Option<u8>,
+    /// The worksheet; the first if none.
+    pub sheet: Option<String>,
+    /// Which columns are which fields.
+    pub mapping: Mapping,
+}
+
+enum Content {
+    Text { encoding: &'static Encoding, preamble: Preamble },
+    Sheet,
+}
+
+/// The rows of a table.
 pub struct Rows {
-    text: Box<[u8]>,
+    path: PathBuf,
+    /// The text, where it is no file.
+    given: Option<Arc<[u8]>>,
+    content: Content,
+    declared: Declared,
+    /// The names of the file's own header.
+    header: Vec<String>,
     columns: CsvRows,
+    count: u64,
 }
 
 impl Rows {
-    /// Opens a CSV file and reads its header.
+    /// Opens a table and looks through it.
     ///
     /// # Errors
     /// When the file cannot be read, or its encoding or header not be used.
-    pub fn open(path: &Path, decoder: &Decoder) -> Result<Self, RowsError> {
-        let read = |source| RowsError::Read { path: path.to_owned(), source };
-        if fs::metadata(path).map_err(read)?.len() > FILE_BYTES_MAX {
-            return Err(RowsError::TooLarge(path.to_owned()));
-        }
-        let bytes = fs::read(path).map_err(read)?;
-        let text = decode(&bytes).ok_or_else(|| RowsError::Encoding(path.to_owned()))?;
-        Self::of_text(path, text, decoder)
+    pub fn open(path: &Path, decoder: &Decoder) -> anyhow::Result<Self> {
+        Self::open_as(path, decoder, Declared::default())
     }
 
-    /// Reads the header of a CSV text. The path is for what is said of it.
+    /// Opens a table of which something is declared.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_as(path: &Path, decoder: &Decoder, declared: Declared) -> anyhow::Result<Self> {
+        Self::look_through(path, None, decoder, declared)
+    }
+
+    /// Looks through a text. The path is for what is said of it.
     ///
     /// # Errors
     /// When the header cannot be used.
-    pub fn of_text(path: &Path, text: String, decoder: &Decoder) -> Result<Self, RowsError> {
-        let header_error = |problem: String| RowsError::Header { path: path.to_owned(), problem };
-        let mut reader = reader(text.as_bytes());
-        let header = reader.headers().map_err(|error| header_error(error.to_string()))?;
-        let columns = CsvRows::new(decoder, header).map_err(|rejection| header_error(rejection.to_string()))?;
-        Ok(Self { text: text.into_bytes().into(), columns })
+    pub fn of_text(path: &Path, text: String, decoder: &Decoder) -> anyhow::Result<Self> {
+        Self::look_through(path, Some(text.into_bytes().into()), decoder, Declared::default())
+    }
+
+    fn look_through(path: &Path, given: Option<Arc<[u8]>>, decoder: &Decoder, declared: Declared) -> anyhow::Result<Self> {
+        let read = |source| RowsError::Read { path: path.to_owned(), source };
+        let content = if given.is_none() && has_extension(path, &["xlsx", "xlsm"]) {
+            xlsx::check_size(path).map_err(read)?;
+            Content::Sheet
+        } else {
+            let bytes = || open_bytes(path, given.as_ref());
+            let encoding = match declared.encoding {
+                Some(encoding) => encoding,
+                None => encoding::detect(&bytes).map_err(read)?.ok_or_else(|| RowsError::Encoding(path.to_owned()))?,
+            };
+            let preamble = text::preamble(Utf8::new(bytes().map_err(read)?, encoding), declared.delimiter).map_err(read)?;
+            Content::Text { encoding, preamble }
+        };
+        // Filled in from the file's first row.
+        let mut found: Option<(Vec<String>, CsvRows)> = None;
+        let mut count = 0;
+        each_row(path, given.as_ref(), &content, declared.sheet.as_deref(), &mut |row| {
+            match (row, &mut found) {
+                (Ok((_, cells)), Some((_, columns))) => {
+                    columns.survey(cells.iter());
+                    count += 1;
+                }
+                (Err(_), Some(_)) => count += 1,
+                (Ok((line, cells)), None) => {
+                    let problem = |problem| RowsError::Header { path: path.to_owned(), line, problem };
+                    let header = declared.mapping.header(cells).map_err(problem)?;
+                    let mut columns = CsvRows::new(decoder, &header).map_err(|found| problem(found.to_string()))?;
+                    if let Content::Text { preamble: Preamble { zone: Some(zone), .. }, .. } = &content {
+                        columns = columns.in_zone(zone).map_err(|found| problem(found.to_string()))?;
+                    }
+                    found = Some((cells.to_vec(), columns));
+                }
+                (Err((line, why)), None) => {
+                    anyhow::bail!(RowsError::Header { path: path.to_owned(), line, problem: why });
+                }
+            }
+            Ok(())
+        })?;
+        let no_header = || RowsError::Header { path: path.to_owned(), line: 1, problem: "the file has no header".into() };
+        let (header, columns) = found.ok_or_else(no_header)?;
+        Ok(Self { path: path.to_owned(), given, content, declared, header, columns, count })
+    }
+
+    /// How many rows there are, without the header.
+    pub fn count(&self) -> u64 {
+        self.count
     }
 
     /// The columns that a native record does not have: they travel along and have no effect.
     pub fn unknown_columns(&self) -> impl Iterator<Item = &str> {
-        self.columns.unknown_columns()
+        self.columns.unknown_columns().map(|name| self.in_file(name))
     }
 
-    /// The rows, in order.
-    pub fn iter(&self) -> impl Iterator<Item = Row> {
-        let mut reader = reader(&self.text);
-        let mut row = StringRecord::new();
-        std::iter::from_fn(move || {
-            loop {
-                match reader.read_record(&mut row) {
-                    Ok(false) => return None,
-                    Ok(true) if row.iter().all(|cell| cell.trim().is_empty()) => {}
-                    Ok(true) => return Some(self.record(&row)),
-                    Err(error) => {
-                        let line = error.position().map_or(0, csv::Position::line);
-                        return Some(Err(problem(line, "", "the row is not CSV")));
-                    }
-                }
+    /// Calls `take` with every row, in order.
+    ///
+    /// # Errors
+    /// When the file cannot be read, and those of `take`.
+    pub fn each(&self, take: &mut dyn FnMut(Row) -> anyhow::Result<()>) -> anyhow::Result<()> {
+        let mut is_header = true;
+        let mut cells_of_row: Vec<String> = Vec::new();
+        each_row(&self.path, self.given.as_ref(), &self.content, self.declared.sheet.as_deref(), &mut |row| {
+            if std::mem::take(&mut is_header) {
+                return Ok(());
             }
+            take(match row {
+                Ok((line, cells)) => self.record(line, cells, &mut cells_of_row),
+                Err((line, reason)) => Err(RowProblem { line, column: String::new(), reason }),
+            })
         })
     }
 
-    fn record(&self, row: &StringRecord) -> Row {
-        let line = row.position().map_or(0, csv::Position::line);
-        self.columns.record(row).map(|record| (line, record)).map_err(|rejection| RowProblem::of(line, rejection))
+    fn record(&self, line: u64, cells: &[String], row: &mut Vec<String>) -> Row {
+        row.clear();
+        row.extend_from_slice(cells);
+        if let (Content::Sheet, true) = (&self.content, row.iter().skip(self.header.len()).all(|cell| cell.trim().is_empty())) {
+            // A sheet leaves out the empty cells at a row's end, and has some where a column was emptied.
+            row.resize(self.header.len(), String::new());
+        }
+        if self.declared.encoding.is_some() && row.iter().any(|cell| cell.contains(char::REPLACEMENT_CHARACTER)) {
+            let reason = "utf8_invalid: the row has bytes that are not of the declared encoding".to_owned();
+            return Err(RowProblem { line, column: String::new(), reason });
+        }
+        if row.len() == self.header.len() {
+            row.extend(self.declared.mapping.constants().map(str::to_owned));
+        }
+        self.columns.record(row.iter()).map(|record| (line, record)).map_err(|rejection| self.problem(line, rejection))
+    }
+
+    /// What ingest says of a row, with the file's own name of the column.
+    pub fn problem(&self, line: u64, rejection: Rejection) -> RowProblem {
+        let column = self.in_file(self.columns.column_of(&rejection.field)).to_owned();
+        RowProblem { line, column, reason: format!("{}: {}", rejection.reason, rejection.detail) }
+    }
+
+    /// The file's name of a column that ingest knows by its mapped name.
+    fn in_file<'a>(&'a self, name: &'a str) -> &'a str {
+        let mapped = self.declared.mapping.header(&self.header).unwrap_or_default();
+        let at = mapped.iter().position(|known| known.trim().eq_ignore_ascii_case(name));
+        at.and_then(|at| self.header.get(at)).map_or(name, |own| own.trim_start_matches('\u{feff}').trim())
     }
 }
 
-impl RowProblem {
-    /// What ingest says of the row.
-    pub fn of(line: u64, rejection: Rejection) -> Self {
-        Self { line, column: rejection.field, reason: format!("{}: {}", rejection.reason, rejection.detail) }
+/// A row's line with its cells, or with what is wrong.
+type RawRow<'a> = Result<(u64, &'a [String]), (u64, String)>;
+
+fn each_row(
+    path: &Path,
+    given: Option<&Arc<[u8]>>,
+    content: &Content,
+    sheet: Option<&str>,
+    take: &mut dyn FnMut(RawRow<'_>) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let (encoding, preamble) = match content {
+        Content::Sheet => return xlsx::each(path, sheet, &mut |line, cells| take(Ok((line, cells)))),
+        Content::Text { encoding, preamble } => (encoding, preamble),
+    };
+    let read = |source| RowsError::Read { path: path.to_owned(), source };
+    let text = Utf8::new(open_bytes(path, given).map_err(read)?, encoding);
+    let mut rows = TextRows::new(text, preamble, limits::RECORD_BYTES_MAX as u64).map_err(read)?;
+    let mut cells: Vec<String> = Vec::new();
+    loop {
+        match rows.next_row() {
+            Ok(None) => return Ok(()),
+            Ok(Some((line, row))) => {
+                // The strings keep their memory from row to row.
+                cells.resize(row.len(), String::new());
+                for (to, from) in cells.iter_mut().zip(row) {
+                    to.clear();
+                    to.push_str(from);
+                }
+                take(Ok((line, &cells)))?;
+            }
+            Err(BadRow::Row(line)) => take(Err((line, "the row is not CSV".into())))?,
+            Err(BadRow::End(line, why)) => anyhow::bail!("{}:{line}: {why}", path.display()),
+        }
     }
 }
 
-fn problem(line: u64, column: &str, reason: &str) -> RowProblem {
-    RowProblem { line, column: column.to_owned(), reason: reason.to_owned() }
+fn open_bytes(path: &Path, given: Option<&Arc<[u8]>>) -> io::Result<Box<dyn Read>> {
+    if let Some(text) = given {
+        return Ok(Box::new(Cursor::new(Arc::clone(text))));
+    }
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "is no regular file; a table is read twice"));
+    }
+    Ok(Box::new(File::open(path)?))
 }
 
-fn reader(text: &[u8]) -> csv::Reader<&[u8]> {
-    ReaderBuilder::new().flexible(true).from_reader(text)
+/// Whether the file's name has one of these extensions.
+fn has_extension(file: &Path, extensions: &[&str]) -> bool {
+    let extension = file.extension().and_then(|extension| extension.to_str());
+    extension.is_some_and(|found| extensions.iter().any(|known| known.eq_ignore_ascii_case(found)))
 }
 
-/// The text of a file in UTF-8, else GBK (as GB18030, which contains it).
-fn decode(bytes: &[u8]) -> Option<String> {
-    let utf8 = UTF_8.decode_with_bom_removal(bytes);
-    let (text, failed) = if utf8.1 { GB18030.decode_without_bom_handling(bytes) } else { utf8 };
-    (!failed).then(|| text.into_owned())
+/// Whether a file's name says that it is a table.
+pub fn is_table(file: &Path) -> bool {
+    has_extension(file, &["csv", "tsv", "txt", "xlsx", "xlsm"])
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn rows(bytes: &[u8]) -> Result<Vec<Row>, RowsError> {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), bytes).unwrap();
-        let decoder = Decoder::new(&tributary_ingest::Settings::default()).unwrap();
-        Ok(Rows::open(file.path(), &decoder)?.iter().collect())
-    }
-
-    #[test]
-    fn byte_order_mark_and_gbk_are_read() {
-        let text = "timestamp,campaign\n1,峰会";
-        for bytes in [[b"\xef\xbb\xbf", text.as_bytes()].concat(), GB18030.encode(text).0.into_owned()] {
-            assert_eq!(rows(&bytes).unwrap(), [Ok((2, r#"{"timestamp":"1","campaign":"峰会"}"#.to_owned()))]);
-        }
-    }
-
-    #[test]
-    fn a_bad_row_is_named_and_the_next_one_read() {
-        let found = rows(b"timestamp,phone\n1\n\n,\n\"2\n2\",3\n4,5\n").unwrap();
-        assert_eq!(found.len(), 3);
-        assert_eq!(found[0].as_ref().unwrap_err().line, 2);
-        assert_eq!(found[1].as_ref().unwrap().0, 5);
-        assert_eq!(found[2], Ok((7, r#"{"timestamp":"4","phone":"5"}"#.to_owned())));
-    }
-
-    #[test]
-    fn a_bad_header_or_encoding_is_refused() {
-        assert!(matches!(rows(b"timestamp,phone,phone\n"), Err(RowsError::Header { .. })));
-        assert!(matches!(rows(b"timestamp\n\xff\xff\n"), Err(RowsError::Encoding(_))));
-    }
-}
+mod tests;

@@ -42,6 +42,27 @@ fn configuration_errors_exit_with_2_and_are_all_named() {
 }
 
 #[test]
+fn a_visit_is_classified_with_its_reasons() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rules.toml");
+    fs::write(&file, "[[rule]]\nchannel = 'ours'\nsource = ['partner']\n").unwrap();
+    let set = format!("ingest.channels_file={}", file.display());
+    let url = "https://a.example/?utm_source=partner&gclid=1";
+    let found = tributary(&["classify", url, "https://www.google.com/", "--json", "--set", &set]);
+    let found: serde_json::Value = serde_json::from_str(&out(&found)).unwrap();
+    assert_eq!((&found["channel"], &found["source"], &found["medium"]), (&"ours".into(), &"partner".into(), &"cpc".into()));
+    assert_eq!(found["rule"], format!("{}:1", file.display()));
+    assert_eq!(found["parameters"][1]["tells"], "click id of google");
+    let text = out(&tributary(&["classify", url]));
+    assert!(text.contains("channel   paid_other") && text.contains("medium = @paid"), "{text}");
+
+    fs::write(&file, "\n[[rule]]\nchannel = 'ours'\nsource_site = ['nowhere']\n").unwrap();
+    let wrong = tributary(&["check", "--set", &set]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(err(&wrong).contains("rules.toml:2: source_site: no site is of category `nowhere`"), "{}", err(&wrong));
+}
+
+#[test]
 fn usage_errors_exit_with_2() {
     for args in [&["no-such-command"][..], &["send"], &["tail", "credit"], &["topics", "plan"], &["generate"]] {
         assert_eq!(tributary(args).status.code(), Some(2), "{args:?}");

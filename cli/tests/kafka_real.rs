@@ -27,13 +27,13 @@ fn topics_are_planned_created_checked_and_used() {
     let state = format!("state.path={}", folder.path().display());
 
     let missing = tributary(&brokers, &["topics", "plan", "--json"]);
-    assert_eq!((missing.status.code(), verdicts(&missing)), (Some(0), vec!["missing".to_owned(); 12]));
+    assert_eq!((missing.status.code(), verdicts(&missing)), (Some(0), vec!["missing".to_owned(); 13]));
     let check = tributary(&brokers, &["check", "--set", &state]);
     assert_eq!(check.status.code(), Some(1), "{}", String::from_utf8_lossy(&check.stdout));
 
     let created = tributary(&brokers, &["topics", "create", "--json"]);
     assert!(created.status.success(), "{}", String::from_utf8_lossy(&created.stderr));
-    assert_eq!(verdicts(&created), vec!["fine".to_owned(); 12]);
+    assert_eq!(verdicts(&created), vec!["fine".to_owned(); 13]);
     let check = tributary(&brokers, &["check", "--set", &state]);
     assert_eq!(check.status.code(), Some(0), "{}", String::from_utf8_lossy(&check.stdout));
 

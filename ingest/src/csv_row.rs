@@ -1,4 +1,6 @@
-//! CSV rows as native records: what `import` sends and `replay` reads.
+//! Rows of tables as native records: what `import` sends and `replay` reads.
+
+mod layout;
 
 use std::borrow::Cow;
 
@@ -6,8 +8,10 @@ use tributary_runtime::stage::Rejection;
 
 use crate::decoder::Decoder;
 use crate::native;
+use crate::normalise::looks_mangled;
 use crate::normalise::text::clean;
 use crate::reason;
+use layout::{Form, Layout};
 
 /// Turns the rows of one file into native JSON records.
 ///
@@ -23,48 +27,106 @@ use crate::reason;
 #[derive(Debug, Clone)]
 pub struct CsvRows {
     columns: Vec<Column>,
+    layout: Layout,
 }
 
 #[derive(Debug, Clone)]
 struct Column {
+    /// As the header has it, or its mapping.
+    header: String,
     /// Field of the native record; empty for a column without a name, which is not read.
     field: String,
+    form: Form,
     /// Whether `;` separates values.
     list: bool,
+    /// Whether its numbers are names, of which no digit may be lost.
+    id: bool,
+    /// How many digits its ids have, where some begin with 0.
+    digits: Digits,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Digits {
+    /// None that was looked at begins with 0.
+    Unknown,
+    Always(usize),
+    Various,
 }
 
 impl CsvRows {
-    /// Reads the header. Names are trimmed and, but for what follows `traits.`, taken without case; a byte order mark is dropped.
-    /// Columns that the native record does not know are kept: they are part of the row's content.
+    /// Reads the header. Names are trimmed and, but for what follows `traits.`, taken without case; a byte order mark is dropped. The
+    /// columns of GA4's offline events and of Google Ads' click conversions are known too. Columns that the native record does not know
+    /// are kept: they are part of the row's content.
     ///
     /// # Errors
     /// [`reason::CSV_MALFORMED`] when a column is named twice, or none is named.
     pub fn new<T: AsRef<str>>(decoder: &Decoder, header: impl IntoIterator<Item = T>) -> Result<Self, Rejection> {
+        let names: Vec<String> = header.into_iter().map(|name| field_name(name.as_ref())).collect();
+        let layout = Layout::of(&names, decoder);
         let mut columns: Vec<Column> = Vec::new();
-        for name in header {
-            let field = field_name(name.as_ref());
+        for header in names {
+            let (field, form) = layout.column(&header);
             if !field.is_empty() && columns.iter().any(|known| known.field == field) {
-                return Err(Rejection::new(reason::CSV_MALFORMED, field, "the header names the column twice"));
+                return Err(Rejection::new(reason::CSV_MALFORMED, header, "the header names the column twice"));
             }
             let list = native::is_list(&field, &decoder.identifiers);
-            columns.push(Column { field, list });
+            // Addresses are no numbers, and a zero before a phone number says nothing of whose it is.
+            let id = list || matches!(field.as_str(), "object_id" | "event_id");
+            columns.push(Column { header, field, form, list, id, digits: Digits::Unknown });
         }
         if columns.iter().all(|column| column.field.is_empty()) {
             return Err(Rejection::new(reason::CSV_MALFORMED, "", "the file has no header"));
         }
-        Ok(Self { columns })
+        Ok(Self { columns, layout })
+    }
+
+    /// The zone of local times of Google Ads' files, which name it in a line of its own.
+    ///
+    /// # Errors
+    /// [`reason::CSV_MALFORMED`] when there is no such IANA zone.
+    pub fn in_zone(mut self, zone: &str) -> Result<Self, Rejection> {
+        self.layout.set_zone(zone)?;
+        Ok(self)
+    }
+
+    /// Looks at a row before any is read: where ids of a column begin with 0 and all have as many digits, a shorter one has lost its
+    /// zeros, and [`Self::record`] refuses it.
+    pub fn survey<T: AsRef<str>>(&mut self, row: impl IntoIterator<Item = T>) {
+        for (column, cell) in self.columns.iter_mut().zip(row) {
+            let cell = cell.as_ref().trim();
+            if column.id && column.field != "phone" && cell.starts_with('0') && is_digits(cell) && cell.len() > 1 {
+                column.digits = match column.digits {
+                    Digits::Unknown => Digits::Always(cell.len()),
+                    Digits::Always(digits) if digits == cell.len() => column.digits,
+                    _ => Digits::Various,
+                };
+            }
+        }
+    }
+
+    /// How many columns the header has.
+    pub fn width(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// The header's name of the column that gives a field; the field itself where none does.
+    pub fn column_of<'a>(&'a self, field: &'a str) -> &'a str {
+        let wanted = if field == "crm_account" { "account" } else { field };
+        let of = |column: &&Column| column.field == field || column.field == wanted;
+        self.columns.iter().find(of).map_or(field, |column| &column.header)
     }
 
     /// Columns that the native record does not know: they are kept and have no effect.
     pub fn unknown_columns(&self) -> impl Iterator<Item = &str> {
-        let named = self.columns.iter().filter(|column| !column.field.is_empty());
+        let named = self.columns.iter().filter(|column| !column.field.is_empty() && column.form == Form::Plain);
         named.filter(|column| !column.list && !native::is_field(&column.field)).map(|column| column.field.as_str())
     }
 
     /// The row as a native JSON record; empty cells are left out.
     ///
     /// # Errors
-    /// [`reason::CSV_MALFORMED`] when the row has more or fewer cells than the header.
+    /// [`reason::CSV_MALFORMED`] when the row has more or fewer cells than the header; [`reason::IDENTIFIER_INVALID`] when a
+    /// spreadsheet has mangled an id; and when a cell of a known layout is not what it should be.
     pub fn record<T: AsRef<str>>(&self, row: impl IntoIterator<Item = T>) -> Result<String, Rejection> {
         let mut out = String::from("{");
         let mut cells = row.into_iter();
@@ -74,8 +136,19 @@ impl CsvRows {
                 return Err(Rejection::new(reason::CSV_MALFORMED, "", detail));
             };
             let cell = cell.as_ref().trim();
-            if !column.field.is_empty() && !cell.is_empty() {
-                column.write(cell, &mut out);
+            if column.field.is_empty() || cell.is_empty() {
+                continue;
+            }
+            if let Some(detail) = column.mangled(cell) {
+                return Err(Rejection::new(reason::IDENTIFIER_INVALID, column.header.as_str(), detail));
+            }
+            match column.form {
+                Form::Plain => column.write(cell, &mut out),
+                form => {
+                    for (field, value) in self.layout.read(form, cell, &column.header)? {
+                        write_pair(field, &value, &mut out);
+                    }
+                }
             }
         }
         if cells.next().is_some() {
@@ -88,17 +161,37 @@ impl CsvRows {
 }
 
 impl Column {
-    fn write(&self, cell: &str, out: &mut String) {
-        if out.len() > 1 {
-            out.push(',');
+    /// What a spreadsheet has done to an id.
+    fn mangled(&self, cell: &str) -> Option<&'static str> {
+        if !self.id {
+            return None;
         }
-        quote(&self.field, out);
-        out.push(':');
+        if looks_mangled(cell) {
+            return Some(
+                "a spreadsheet has rounded the number (1.38E+10): format the column as text, enter it anew, and export again",
+            );
+        }
+        if cell
+            .split_once('.')
+            .is_some_and(|(front, zeros)| is_digits(front) && !zeros.is_empty() && zeros.bytes().all(|byte| byte == b'0'))
+        {
+            return Some("the number has become a decimal one (.0): format the column as text and export again");
+        }
+        match self.digits {
+            Digits::Always(digits) if is_digits(cell) && cell.len() < digits => Some(
+                "a spreadsheet has dropped leading zeros, which other rows have: format the column as text and export again",
+            ),
+            _ => None,
+        }
+    }
+
+    fn write(&self, cell: &str, out: &mut String) {
         // Full-width semicolons come from Chinese input methods.
         if !self.list || !cell.contains([';', '；']) {
-            quote(cell, out);
+            write_pair(&self.field, cell, out);
             return;
         }
+        write_name(&self.field, out);
         out.push('[');
         for (at, value) in cell.split([';', '；']).map(str::trim).filter(|value| !value.is_empty()).enumerate() {
             if at > 0 {
@@ -108,6 +201,23 @@ impl Column {
         }
         out.push(']');
     }
+}
+
+fn write_name(field: &str, out: &mut String) {
+    if out.len() > 1 {
+        out.push(',');
+    }
+    quote(field, out);
+    out.push(':');
+}
+
+fn write_pair(field: &str, value: &str, out: &mut String) {
+    write_name(field, out);
+    quote(value, out);
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn field_name(name: &str) -> String {
@@ -147,5 +257,62 @@ mod tests {
         let rows = rows("a,b").unwrap();
         assert_eq!(rows.record(["1"]).unwrap_err().reason, reason::CSV_MALFORMED);
         assert_eq!(rows.record(["1", "2", "3"]).unwrap_err().reason, reason::CSV_MALFORMED);
+    }
+
+    #[test]
+    fn what_a_spreadsheet_mangled_is_refused() {
+        let mut rows = rows("phone,user_id,crm_contact,campaign").unwrap();
+        for known in ["0012345", "0000001"] {
+            rows.survey(["", known, "", ""]);
+        }
+        for (row, column) in [
+            (["1.38E+10", "", "", ""], "phone"),
+            (["13800001111.0", "", "", ""], "phone"),
+            (["", "12345", "", ""], "user_id"),
+            (["", "", "7.0", ""], "crm_contact"),
+        ] {
+            let refused = rows.record(row).unwrap_err();
+            assert_eq!((refused.reason, refused.field.as_str()), (reason::IDENTIFIER_INVALID, column));
+            assert!(refused.detail.contains("format the column as text"), "{}", refused.detail);
+        }
+        for row in [["13800001111", "0012345", "7", "1.38E+10"], ["010 6555 1234", "u7", "003Z", "7.0"]] {
+            rows.record(row).unwrap();
+        }
+    }
+
+    #[test]
+    fn ga4_offline_events_are_known() {
+        let settings =
+            Settings { milestone_events: [("purchase".to_owned(), "closed_won".to_owned())].into(), ..Settings::default() };
+        let header = "measurement_id,client_id,user_id,timestamp_micros,event_name,event_param.source,event_param.transaction_id,user_property.tier";
+        let rows = CsvRows::new(&Decoder::new(&settings).unwrap(), header.split(',')).unwrap();
+        assert_eq!(rows.unknown_columns().collect::<Vec<_>>(), ["measurement_id"]);
+        let record = |event| rows.record(["G-1", "12.34", "u", "1649829600000000", event, "booth", "9", "gold"]);
+        let expected = r#"{"measurement_id":"G-1","anonymous_id":"12.34","user_id":"u","timestamp":"2022-04-13T06:00:00Z","touch_type":"visit","source":"booth","object_id":"9","traits.tier":"gold"}"#;
+        assert_eq!(record("visit").unwrap(), expected);
+        assert!(record("purchase").unwrap().contains(r#""kind":"milestone","milestone":"closed_won""#));
+        assert_eq!(rows.record(["", "1", "", "soon", "", "", "", ""]).unwrap_err().field, "timestamp_micros");
+    }
+
+    #[test]
+    fn google_ads_click_conversions_are_known() {
+        let header = "Google Click ID,Conversion Name,Conversion Time,Conversion Value,Conversion Currency,Email";
+        let rows = rows(header).unwrap().in_zone("Asia/Shanghai").unwrap();
+        let record = |name, time| rows.record(["Cj0", name, time, "5", "CNY", "a@b.example"]);
+        let expected = r#"{"gclid":"Cj0","object_id":"Cj0","kind":"milestone","milestone":"closed_won","timestamp":"2022-04-13T06:00:00Z","value":"5","currency":"CNY","email":"a@b.example"}"#;
+        for time in [
+            "2022-04-13 14:00:00",
+            "04/13/2022 14:00:00",
+            "4/13/2022 2:00:00 PM",
+            "2022-04-13 08:00:00+0200",
+            "2022-04-13T06:00:00Z",
+            "Apr 13, 2022 2:00:00 PM",
+            "2022-04-13 07:00:00 Europe/London",
+        ] {
+            assert_eq!(record("Closed Won", time).unwrap(), expected, "{time}");
+        }
+        assert_eq!(record("Newsletter", "2022-04-13 14:00:00").unwrap_err().reason, reason::MILESTONE_UNKNOWN);
+        assert_eq!(record("mql", "today").unwrap_err().reason, reason::TIMESTAMP_INVALID);
+        assert!(rows.clone().in_zone("Mars").is_err());
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use iso_currency::Currency;
-use tributary_proto::{Event, Source};
+use tributary_proto::{Event, Source, Spend};
 use tributary_runtime::stage::Rejection;
 
 use crate::bots::Bots;
@@ -44,6 +44,8 @@ pub(crate) enum Meaning {
 pub struct Decoded {
     /// Events, in the record's order.
     pub events: Vec<Event>,
+    /// What the record says was spent.
+    pub spends: Vec<Spend>,
     /// Events of the record that are refused, with their place in it.
     pub rejections: Vec<Rejection>,
     /// Identifiers dropped because their value is blocked.
@@ -60,6 +62,7 @@ impl Decoded {
     /// Makes it ready for the next record, keeping its memory.
     pub fn clear(&mut self) {
         self.events.clear();
+        self.spends.clear();
         self.rejections.clear();
         (self.blocked, self.undeclared, self.bots, self.without_event) = (0, 0, 0, 0);
     }

@@ -1,21 +1,20 @@
 //! What a landing URL says of the campaign that led to it, in the messy forms that real links have.
 //!
-//! Tracked links are glued together by hand and by redirectors: `?a=1?utm_source=x`, `utm_source[]=x`, parameters in the fragment,
-//! `;` between pairs, encoded twice, encoded as a whole, or percent-encoded GBK. Only known parameters are looked for, so that a `?`
-//! or `;` inside another value does no harm.
+//! Tracked links are glued together by hand and by redirectors: `?a=1?utm_source=x`, `/page&utm_source=x`, `utm_source[]=x`, parameters
+//! in the fragment, `;` between pairs, encoded twice, encoded as a whole, or percent-encoded GBK. Only known parameters are looked for,
+//! so that a `?` or `;` inside another value does no harm.
+
+mod escapes;
 
 use std::borrow::Cow;
 
-use percent_encoding::percent_decode_str;
 use tributary_runtime::stage::Rejection;
 
-use crate::channel::{Channels, data};
+use crate::channel::{Channels, Field, Known};
 use crate::limits::{URL_BYTES_MAX, URL_PAIRS_MAX};
 use crate::normalise::text::clean;
 use crate::reason;
-
-/// Longest parameter name that is looked at, bytes.
-const NAME_BYTES_MAX: usize = 64;
+use escapes::{NAME_BYTES_MAX, canonical_name, decode};
 
 /// What the URL's parameters say; fields are empty where it says nothing.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -36,7 +35,7 @@ pub(crate) struct Found<'a> {
     precedence: usize,
 }
 
-impl<'a> Found<'a> {
+impl Found<'_> {
     /// Keeps the first value of the parameter that comes first in the list.
     fn offer(&mut self, value: &str, precedence: usize) {
         if self.value.is_empty() || precedence < self.precedence {
@@ -48,23 +47,34 @@ impl<'a> Found<'a> {
     }
 }
 
-/// Reads the parameters of a URL.
+/// A known parameter as it was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) name: String,
+    pub(crate) value: String,
+    pub(crate) known: Known,
+}
+
+/// Reads the parameters of a URL; each known one that has a value is told to `hear`.
 ///
 /// # Errors
 /// [`reason::URL_TOO_LONG`], [`reason::URL_PAIRS_TOO_MANY`].
-pub(crate) fn read<'a>(url: &str, field: &'static str, channels: &Channels) -> Result<Landing<'a>, Rejection> {
+pub(crate) fn read<'a>(
+    url: &str,
+    field: &'static str,
+    channels: &Channels,
+    hear: Option<&mut Vec<Seen>>,
+) -> Result<Landing<'a>, Rejection> {
     if url.len() > URL_BYTES_MAX {
         let detail = format!("the URL has {} bytes, at most {URL_BYTES_MAX} are read", url.len());
         return Err(Rejection::new(reason::URL_TOO_LONG, field, detail));
     }
     let (before, fragment) = url.split_once('#').unwrap_or((url, ""));
-    let query = before.split_once('?').map_or("", |(_, query)| query);
-    let mut reader = Reader { landing: Landing::default(), channels, pairs: 0 };
-    reader.pairs_of(query, 0);
-    // A route of a single-page application is a path, not parameters.
-    if !fragment.starts_with('/') && !fragment.starts_with("!/") {
-        reader.pairs_of(fragment, 0);
-    }
+    let mut reader = Reader { landing: Landing::default(), channels, pairs: 0, hear };
+    reader.pairs_of(query(before), 0);
+    // The route of a single-page application is a path, and only what follows its `?` are parameters.
+    let is_route = fragment.starts_with('/') || fragment.starts_with("!/");
+    reader.pairs_of(if is_route { fragment.split_once('?').map_or("", |(_, query)| query) } else { fragment }, 0);
     if reader.pairs > URL_PAIRS_MAX {
         let detail = format!("the URL has {} query pairs, at most {URL_PAIRS_MAX} are read", reader.pairs);
         return Err(Rejection::new(reason::URL_PAIRS_TOO_MANY, field, detail));
@@ -72,13 +82,19 @@ pub(crate) fn read<'a>(url: &str, field: &'static str, channels: &Channels) -> R
     Ok(reader.landing)
 }
 
-struct Reader<'c, 'a> {
+/// What follows the first `?`, or the first `&` of a link to which parameters were hung without one.
+fn query(url: &str) -> &str {
+    url.split_once('?').or_else(|| url.split_once('&')).map_or("", |(_, query)| query)
+}
+
+struct Reader<'c, 'a, 'h> {
     landing: Landing<'a>,
     channels: &'c Channels,
     pairs: usize,
+    hear: Option<&'h mut Vec<Seen>>,
 }
 
-impl Reader<'_, '_> {
+impl Reader<'_, '_, '_> {
     fn pairs_of(&mut self, text: &str, level: usize) {
         for piece in text.split('&').filter(|piece| !piece.is_empty()) {
             self.pairs += 1;
@@ -105,9 +121,14 @@ impl Reader<'_, '_> {
     fn split_glued<'t>(&self, text: &'t str) -> Option<(&'t str, &'t str)> {
         text.match_indices(['?', ';']).find_map(|(at, separator)| {
             let (first, tail) = (text.get(..at)?, text.get(at + separator.len()..)?);
-            let (name, _) = tail.split_once('=')?;
-            self.is_known(name).then_some((first, tail))
+            // A name is short, also one whose every byte is escaped: looking no further keeps the time linear.
+            let end = tail.bytes().take(3 * NAME_BYTES_MAX).position(|byte| byte == b'=')?;
+            self.known(tail.get(..end)?).map(|_| (first, tail))
         })
+    }
+
+    fn known(&self, name: &str) -> Option<Known> {
+        self.channels.parameter(canonical_name(name, &mut [0u8; NAME_BYTES_MAX])?)
     }
 
     fn pair(&mut self, pair: &str, level: usize) {
@@ -119,81 +140,31 @@ impl Reader<'_, '_> {
             }
             return;
         };
-        let mut buffer = [0u8; NAME_BYTES_MAX];
-        let Some(name) = canonical_name(name, &mut buffer) else { return };
-        let parameters = self.channels.parameters();
-        let fields = [
-            (&parameters.source, &mut self.landing.source),
-            (&parameters.medium, &mut self.landing.medium),
-            (&parameters.campaign, &mut self.landing.campaign),
-            (&parameters.content, &mut self.landing.content),
-            (&parameters.term, &mut self.landing.term),
-        ];
-        for (names, found) in fields {
-            if let Some(precedence) = names.iter().position(|known| known == name) {
-                found.offer(&decode(value), precedence);
-                return;
-            }
+        let Some(known) = self.known(name) else { return };
+        let value = decode(value);
+        if let Some((field, precedence)) = known.field {
+            let found = match field {
+                Field::Source => &mut self.landing.source,
+                Field::Medium => &mut self.landing.medium,
+                Field::Campaign => &mut self.landing.campaign,
+                Field::Content => &mut self.landing.content,
+                Field::Term => &mut self.landing.term,
+            };
+            found.offer(&value, precedence);
         }
-        if let Some(at) = self.channels.click_ids().iter().position(|id| id.parameter == name)
-            && !value.trim().is_empty()
-        {
-            self.landing.click_id = Some(self.landing.click_id.map_or(at, |known| known.min(at)));
+        let value = clean(&value);
+        if value.is_empty() {
+            return;
+        }
+        if let Some(at) = known.click_id {
+            self.landing.click_id = Some(self.landing.click_id.map_or(at, |stronger| stronger.min(at)));
+        }
+        if let Some(hear) = &mut self.hear {
+            let mut buffer = [0u8; NAME_BYTES_MAX];
+            let name = canonical_name(name, &mut buffer).unwrap_or_default().to_owned();
+            hear.push(Seen { name, value: value.into_owned(), known });
         }
     }
-
-    fn is_known(&self, name: &str) -> bool {
-        let mut buffer = [0u8; NAME_BYTES_MAX];
-        let Some(name) = canonical_name(name, &mut buffer) else { return false };
-        let data::Parameters { source, medium, campaign, content, term } = self.channels.parameters();
-        [source, medium, campaign, content, term].into_iter().flatten().any(|known| known == name)
-            || self.channels.click_ids().iter().any(|id| id.parameter == name)
-    }
-}
-
-/// The name in lower case, decoded, without the brackets of PHP arrays; `None` when it is too long to be a known one.
-fn canonical_name<'b>(raw: &str, buffer: &'b mut [u8; NAME_BYTES_MAX]) -> Option<&'b str> {
-    let decoded: Cow<'_, str> = if raw.contains('%') { decode(raw) } else { Cow::Borrowed(raw) };
-    let name = decoded.trim();
-    let name = match name.split_once('[') {
-        Some((name, index)) if index.ends_with(']') => name,
-        _ => name,
-    };
-    let name = name.trim_start_matches(['?', '#', '!']);
-    let out = buffer.get_mut(..name.len())?;
-    for (to, from) in out.iter_mut().zip(name.bytes()) {
-        *to = from.to_ascii_lowercase();
-    }
-    std::str::from_utf8(out).ok()
-}
-
-/// Decodes percent-encoding and `+`; once more where the text was encoded twice; as GBK where it is not UTF-8.
-fn decode(text: &str) -> Cow<'_, str> {
-    if !text.contains(['%', '+']) {
-        return Cow::Borrowed(text);
-    }
-    let spaced: Cow<'_, str> = if text.contains('+') { Cow::Owned(text.replace('+', " ")) } else { Cow::Borrowed(text) };
-    let mut out = decode_once(&spaced);
-    if text.contains("%25") && has_escape(&out) {
-        out = decode_once(&out);
-    }
-    Cow::Owned(out)
-}
-
-fn decode_once(text: &str) -> String {
-    let bytes: Cow<'_, [u8]> = percent_decode_str(text).into();
-    match std::str::from_utf8(&bytes) {
-        Ok(utf8) => utf8.to_owned(),
-        Err(_) => match encoding_rs::GBK.decode_without_bom_handling_and_without_replacement(&bytes) {
-            Some(gbk) => gbk.into_owned(),
-            // Neither: the text as it stands says more than replacement characters.
-            None => text.to_owned(),
-        },
-    }
-}
-
-fn has_escape(text: &str) -> bool {
-    text.as_bytes().windows(3).any(|window| matches!(window, [b'%', a, b] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit()))
 }
 
 /// The host of a URL in its own case, without user, port and the final dot; `None` where there is none.
@@ -214,9 +185,9 @@ mod tests {
     use super::*;
 
     fn say(url: &str) -> String {
-        let channels = Channels::new(&[], &[]).unwrap();
-        let found = read(url, "url", &channels).unwrap();
-        let click = found.click_id.map_or("", |at| channels.click_ids()[at].parameter.as_str());
+        let channels = Channels::new(&[], &[], None).unwrap();
+        let found = read(url, "url", &channels, None).unwrap();
+        let click = found.click_id.map_or("", |at| channels.click_id(at).unwrap().parameter.as_str());
         let parts = [&found.source, &found.medium, &found.campaign, &found.content, &found.term];
         format!("{} {click}", parts.map(|part| part.value.as_ref()).join("|"))
     }
@@ -231,18 +202,24 @@ mod tests {
             ("https://a.example/?UTM_Source=X&Utm_Medium=CPC", "X|CPC||| "),
             ("https://a.example/#utm_source=x&utm_term=k", "x||||k "),
             ("https://a.example/#top?utm_source=x", "x|||| "),
-            ("https://a.example/#/route?utm_source=x", "|||| "),
-            ("https://a.example/#!/route?utm_source=x", "|||| "),
+            ("https://a.example/#/route?utm_source=x&utm_medium=y", "x|y||| "),
+            ("https://a.example/#!/route?utm_source=x", "x|||| "),
+            ("https://a.example/#/utm_source=x&utm_medium=y", "|||| "),
+            ("https://a.example/?utm_source=x#/route?utm_source=y&utm_medium=z", "x|z||| "),
+            ("https://a.example/page&utm_source=x&utm_medium=y", "x|y||| "),
             ("https://a.example/?a=1;utm_source=x;utm_medium=y", "x|y||| "),
             ("https://a.example/?utm_content=a;b&utm_source=x", "x|||a;b| "),
             ("https://a.example/?utm_source=x&amp;utm_medium=y", "x|y||| "),
             ("https://a.example/?utm_campaign=%E5%A4%8F%E5%AD%A3", "||夏季|| "),
             ("https://a.example/?utm_campaign=%25E5%25A4%258F%25E5%25AD%25A3", "||夏季|| "),
             ("https://a.example/?utm_campaign=%CF%C4%BC%BE", "||夏季|| "),
+            ("https://a.example/?utm_campaign=%C6%B7%C6%B7", "||品品|| "),
+            ("https://a.example/?utm_campaign=caf%C3%A9+%C6%A1", "||café ơ|| "),
             ("https://a.example/?utm_campaign=100%25+off", "||100% off|| "),
             ("https://a.example/?utm_source%3Dbaidu%26utm_medium%3Dcpc", "baidu|cpc||| "),
             ("https://a.example/?utm_source=x&utm_source=y", "x|||| "),
-            ("https://a.example/?hmsr=h&hmpl=p&hmcu=c&hmkw=k&hmci=i", "h|p|c|i|k "),
+            ("https://a.example/?hmsr=h&hmmd=m&hmpl=p&hmcu=u&hmkw=k&hmci=i", "h|m|p|i|k "),
+            ("https://a.example/?utm_campaign=%25CF%25C4%25BC%25BE", "||夏季|| "),
             ("https://a.example/?hmsr=h&utm_source=u", "u|||| "),
             ("https://a.example/?utm_source=&utm_medium=%20", "|||| "),
             ("https://a.example/?fbclid=1&gclid=2", "|||| gclid"),
@@ -255,11 +232,11 @@ mod tests {
 
     #[test]
     fn limits() {
-        let channels = Channels::new(&[], &[]).unwrap();
+        let channels = Channels::new(&[], &[], None).unwrap();
         let long = format!("https://a.example/?x={}", "y".repeat(URL_BYTES_MAX));
-        assert_eq!(read(&long, "url", &channels).unwrap_err().reason, reason::URL_TOO_LONG);
+        assert_eq!(read(&long, "url", &channels, None).unwrap_err().reason, reason::URL_TOO_LONG);
         let many = format!("https://a.example/?{}", "a=b&".repeat(URL_PAIRS_MAX + 1));
-        assert_eq!(read(&many, "url", &channels).unwrap_err().reason, reason::URL_PAIRS_TOO_MANY);
+        assert_eq!(read(&many, "url", &channels, None).unwrap_err().reason, reason::URL_PAIRS_TOO_MANY);
     }
 
     #[test]

@@ -21,6 +21,7 @@
 mod as_native;
 mod bots;
 pub mod channel;
+mod classified;
 mod content;
 mod csv_row;
 mod decoder;
@@ -43,6 +44,7 @@ mod traits;
 mod webhook;
 
 pub use as_native::as_native;
+pub use classified::{Classified, Parameter};
 pub use csv_row::CsvRows;
 pub use decoder::{Decoded, Decoder};
 pub use milestone::VOCABULARY as MILESTONE_KINDS;

@@ -7,7 +7,7 @@ pub static EVENTS: Metric = Metric {
     name: "tributary_ingest_events_total",
     kind: MetricKind::Counter,
     label: "source",
-    help: "Events decoded and passed on, by raw input. A source that stands still while its topic grows: look at the dead letters.",
+    help: "Events, and records of spend, decoded and passed on, by raw input. A source that stands still while its topic grows: look at the dead letters.",
 };
 
 /// Identifiers dropped because their value names nobody.

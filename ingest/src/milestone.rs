@@ -91,7 +91,7 @@ impl Decoder {
 }
 
 /// The digits of an amount: of a text, or of a JSON number as it was written. `None` when null or blank.
-fn amount(raw: &RawValue) -> Result<Option<Cow<'_, str>>, Rejection> {
+pub(crate) fn amount(raw: &RawValue) -> Result<Option<Cow<'_, str>>, Rejection> {
     let text = raw.get();
     match serde_json::from_str::<Scalar<'_>>(text).map_err(|error| json_rejection(&error))? {
         Scalar::Integer(_) | Scalar::Inexact => Ok(Some(Cow::Borrowed(text.trim_ascii()))),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use tributary_proto::kind;
 
 use crate::bots::Bots;
-use crate::channel::{Channels, Rule, Site};
+use crate::channel::{ChannelFile, Channels, Rule, Site};
 use crate::decoder::{Decoder, Meaning};
 use crate::milestone::VOCABULARY;
 use crate::normalise::IdentifierRules;
@@ -50,9 +50,12 @@ pub struct Settings {
     pub wechat_appids: BTreeMap<String, String>,
     /// How far an event's time may lie after its receive time, hours.
     pub max_future_skew_hours: u32,
-    /// Channel rules that come before the built-in ones.
+    /// A file of channel rules, sites, parameters and click ids that come before the built-in ones; its form is that of
+    /// `ingest/rules/channels.toml`. None where empty.
+    pub channels_file: String,
+    /// Channel rules that come before those of the file.
     pub channel_rules: Vec<Rule>,
-    /// Sites that come before the built-in ones.
+    /// Sites that come before those of the file.
     pub sites: Vec<Site>,
     /// What pushes of providers mean.
     pub webhook: WebhookSettings,
@@ -75,6 +78,7 @@ impl Default for Settings {
             milestone_kinds: Vec::new(),
             wechat_appids: BTreeMap::new(),
             max_future_skew_hours: 24,
+            channels_file: String::new(),
             channel_rules: Vec::new(),
             sites: Vec::new(),
             webhook: WebhookSettings::default(),
@@ -147,13 +151,7 @@ impl Decoder {
         check_scopes("webhook.wecom_scopes", &settings.webhook.wecom_scopes, &mut problems);
         let rules = identifiers.as_ref();
         let webhook = rules.and_then(|rules| webhook(&settings.webhook, rules, &milestone_kinds, &mut problems));
-        let channels = match Channels::new(&settings.channel_rules, &settings.sites) {
-            Ok(channels) => Some(channels),
-            Err(found) => {
-                found.into_iter().for_each(|(field, message)| problems.add(field, message));
-                None
-            }
-        };
+        let channels = channels(settings, &mut problems);
         let own_sites = settings.own_sites.iter().map(|site| site.trim().trim_matches('.').to_lowercase()).collect();
         match (zone, identifiers, currency, channels, webhook) {
             (Some(zone), Some(identifiers), Some(currency), Some(channels), Some((scenes, mappings)))
@@ -199,6 +197,21 @@ fn webhook(
     let mappings = Mappings::new(settings, rules, milestone_kinds).map_err(|wrong| found.extend(wrong));
     found.into_iter().for_each(|(field, message)| problems.add(format!("webhook.{field}"), message));
     scenes.ok().zip(mappings.ok())
+}
+
+fn channels(settings: &Settings, problems: &mut Problems) -> Option<Channels> {
+    let file = match settings.channels_file.as_str() {
+        "" => None,
+        path => match ChannelFile::open(path) {
+            Ok(file) => Some(file),
+            Err(problem) => {
+                problems.add("channels_file", problem);
+                return None;
+            }
+        },
+    };
+    let channels = Channels::new(&settings.channel_rules, &settings.sites, file.as_ref());
+    channels.map_err(|found| found.into_iter().for_each(|(field, message)| problems.add(field, message))).ok()
 }
 
 fn is_name(text: &str) -> bool {

@@ -34,7 +34,7 @@ impl IngestStage {
     fn send(&mut self, source: Source, outbox: &mut Outbox) {
         let label = input_name(source);
         let counts = [
-            (&metrics::EVENTS, self.decoded.events.len() as u64),
+            (&metrics::EVENTS, (self.decoded.events.len() + self.decoded.spends.len()) as u64),
             (&metrics::IDENTIFIERS_BLOCKED, self.decoded.blocked),
             (&metrics::IDENTIFIERS_UNDECLARED, self.decoded.undeclared),
             (&metrics::MESSAGES_OF_BOTS, self.decoded.bots),
@@ -46,6 +46,9 @@ impl IngestStage {
         for event in self.decoded.events.drain(..) {
             let key = key(&event);
             outbox.send(Topic::IdentityInbox, key, &IdentityMessage { body: Some(MessageBody::Event(event)) });
+        }
+        for spend in self.decoded.spends.drain(..) {
+            outbox.send(Topic::Spend, spend.spend_id.clone().into_bytes(), &spend);
         }
         self.decoded.rejections.drain(..).for_each(|rejection| outbox.reject(rejection));
     }

@@ -45,6 +45,12 @@ impl Times {
         }
     }
 
+    /// The day of a time in the configured zone: `2022-04-13`.
+    pub(crate) fn day(&self, time_ms: i64) -> String {
+        let time = Timestamp::from_millisecond(time_ms).unwrap_or_default();
+        self.zone.to_datetime(time).date().to_string()
+    }
+
     fn parse_ms(&self, text: &str) -> Option<i64> {
         let narrowed = narrow(text);
         let text = narrowed.trim();

@@ -6,8 +6,8 @@ use std::borrow::Cow;
 use tributary_proto::{Source, Touch};
 use tributary_runtime::stage::Rejection;
 
-use crate::channel::{Channels, Evidence};
-use crate::landing::{self, Landing};
+use crate::channel::{Channels, ClickId, Evidence};
+use crate::landing::{self, Landing, Seen};
 
 /// What a sender says of a touch; fields are empty where it says nothing.
 #[derive(Debug, Default)]
@@ -21,6 +21,21 @@ pub(crate) struct TouchFields<'a> {
     pub(crate) touch_type: Cow<'a, str>,
     pub(crate) url: Cow<'a, str>,
     pub(crate) referrer: Cow<'a, str>,
+}
+
+/// Where the source of a touch is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SourceFrom {
+    /// It is not known.
+    Nothing,
+    /// The sender names it.
+    Sender,
+    /// A parameter of the URL names it.
+    Parameters,
+    /// A click id in the URL proves it.
+    ClickId,
+    /// The referrer is it.
+    Referrer,
 }
 
 /// The rules for channels, and which sites are the operator's own.
@@ -38,22 +53,9 @@ impl TouchRules {
     /// When a URL breaks a limit.
     pub(crate) fn touch(&self, fields: TouchFields<'_>, input: Source, identified: bool) -> Result<Touch, Rejection> {
         let mut fields = fields;
-        if !fields.url.is_empty() {
-            let landing = landing::read(&fields.url, "url", &self.channels)?;
-            self.fill_from_landing(&mut fields, landing);
-        }
-        if fields.source.is_empty() && fields.medium.is_empty() && fields.campaign.is_empty() && !fields.referrer.is_empty() {
-            self.fill_from_referrer(&mut fields);
-        }
+        self.fill(&mut fields, None)?;
         if fields.channel.is_empty() {
-            let evidence = Evidence {
-                source: &fields.source,
-                medium: &fields.medium,
-                campaign: &fields.campaign,
-                touch_type: &fields.touch_type,
-                input: input_name(input),
-            };
-            fields.channel = Cow::Owned(self.channels.classify(evidence).to_owned());
+            fields.channel = Cow::Owned(self.channels.classify(evidence(&fields, input)).to_owned());
         }
         Ok(Touch {
             channel: fields.channel.into_owned(),
@@ -82,21 +84,64 @@ impl TouchRules {
         from.eq_ignore_ascii_case(to) || same_site(from, to)
     }
 
-    fn fill_from_landing<'a>(&self, fields: &mut TouchFields<'a>, landing: Landing<'a>) {
+    /// Fills what the sender does not say, and tells where the source is from; `hear` is told of the parameters found.
+    ///
+    /// # Errors
+    /// When a URL breaks a limit.
+    pub(crate) fn fill(&self, fields: &mut TouchFields<'_>, hear: Option<&mut Vec<Seen>>) -> Result<SourceFrom, Rejection> {
+        let mut from = if fields.source.is_empty() { SourceFrom::Nothing } else { SourceFrom::Sender };
+        if !fields.url.is_empty() {
+            let landing = landing::read(&fields.url, "url", &self.channels, hear)?;
+            from = self.fill_from_landing(fields, landing, from);
+        }
+        if fields.source.is_empty() && fields.medium.is_empty() && fields.campaign.is_empty() && !fields.referrer.is_empty() {
+            self.fill_from_referrer(fields);
+            if !fields.source.is_empty() {
+                from = SourceFrom::Referrer;
+            }
+        }
+        Ok(from)
+    }
+
+    fn fill_from_landing<'a>(&self, fields: &mut TouchFields<'a>, landing: Landing<'a>, from: SourceFrom) -> SourceFrom {
+        let mut from = from;
         fill(&mut fields.source, landing.source.value);
+        if from == SourceFrom::Nothing && !fields.source.is_empty() {
+            from = SourceFrom::Parameters;
+        }
         fill(&mut fields.medium, landing.medium.value);
         fill(&mut fields.campaign, landing.campaign.value);
         fill(&mut fields.content, landing.content.value);
         fill(&mut fields.term, landing.term.value);
-        if let Some(id) = landing.click_id.and_then(|at| self.channels.click_ids().get(at)) {
-            // The network's own medium holds where the link names no other; a source the link names is finer than the network.
-            if fields.medium.is_empty() {
-                fields.medium = Cow::Owned(id.medium.clone());
-            }
-            if fields.source.is_empty() {
-                fields.source = Cow::Owned(id.source.clone());
-            }
+        let Some(id) = landing.click_id.and_then(|at| self.channels.click_id(at)) else { return from };
+        let network = self.network(id, &fields.referrer);
+        if id.common_name && !fields.source.is_empty() && !self.is_same_site(&fields.source, network) {
+            return from;
         }
+        // The network's own medium holds where the link names no other; a source the link names is finer than the network.
+        if fields.medium.is_empty() {
+            fields.medium = Cow::Owned(id.medium.clone());
+        }
+        if fields.source.is_empty() {
+            fields.source = Cow::Owned(network.to_owned());
+            from = SourceFrom::ClickId;
+        }
+        from
+    }
+
+    /// The network of a click id: of several that call it the same, the one whose site the visit comes from.
+    fn network<'i>(&self, id: &'i ClickId, referrer: &str) -> &'i str {
+        if id.or_sources.is_empty() {
+            return &id.source;
+        }
+        let site = landing::host(referrer).and_then(|host| self.channels.sites().find_host(host));
+        let other = site.and_then(|site| id.or_sources.iter().find(|source| **source == site.name));
+        other.unwrap_or(&id.source)
+    }
+
+    fn is_same_site(&self, a: &str, b: &str) -> bool {
+        let name = |source| self.channels.sites().find_name(source).map(|site| site.name.as_str());
+        a.eq_ignore_ascii_case(b) || name(a).is_some_and(|site| Some(site) == name(b))
     }
 
     fn fill_from_referrer(&self, fields: &mut TouchFields<'_>) {
@@ -121,6 +166,17 @@ impl TouchRules {
 fn fill<'a>(field: &mut Cow<'a, str>, value: Cow<'a, str>) {
     if field.is_empty() {
         *field = value;
+    }
+}
+
+/// What the rules look at.
+pub(crate) fn evidence<'a>(fields: &'a TouchFields<'_>, input: Source) -> Evidence<'a> {
+    Evidence {
+        source: &fields.source,
+        medium: &fields.medium,
+        campaign: &fields.campaign,
+        touch_type: &fields.touch_type,
+        input: input_name(input),
     }
 }
 
@@ -149,7 +205,7 @@ mod tests {
     use super::*;
 
     fn touch(url: &str, referrer: &str) -> (String, String, String) {
-        let rules = TouchRules { channels: Channels::new(&[], &[]).unwrap(), own_sites: vec!["a-pay.example".into()] };
+        let rules = TouchRules { channels: Channels::new(&[], &[], None).unwrap(), own_sites: vec!["a-pay.example".into()] };
         let fields = TouchFields { url: url.into(), referrer: referrer.into(), ..TouchFields::default() };
         let touch = rules.touch(fields, Source::Utm, false).unwrap();
         (touch.channel, touch.source, touch.medium)
@@ -170,6 +226,11 @@ mod tests {
             ("https://www.a-corp.example/?gdt_vid=1", "", ("paid_social", "wechat", "cpc")),
             ("https://www.a-corp.example/?fbclid=1", "", ("organic_social", "facebook", "")),
             ("https://www.a-corp.example/?utm_source=baidu&bd_vid=1", "", ("paid_search", "baidu", "cpc")),
+            ("https://www.a-corp.example/?yclid=1", "https://yandex.kz/", ("paid_search", "yandex", "cpc")),
+            ("https://www.a-corp.example/?yclid=1", "https://search.yahoo.co.jp/", ("paid_search", "yahoo", "cpc")),
+            ("https://www.a-corp.example/?clickid=1", "", ("paid_social", "oceanengine", "cpc")),
+            ("https://www.a-corp.example/?clickid=1&utm_source=toutiao", "", ("paid_social", "toutiao", "cpc")),
+            ("https://www.a-corp.example/?clickid=1&utm_source=partner", "", ("unassigned", "partner", "")),
             (
                 "https://www.a-corp.example/?utm_source=x.partner&utm_medium=email",
                 "https://mail.qq.com/",

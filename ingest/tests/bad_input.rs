@@ -136,7 +136,13 @@ fn milestones_and_money() {
 #[test]
 fn kinds_and_fields() {
     refused(Topic::Offline, native(r#""kind":"SECRET""#), reason::KIND_UNKNOWN, "kind");
-    refused(Topic::Offline, native(r#""kind":"spend""#), reason::KIND_UNSUPPORTED, "kind");
+    let spend = |fields: &str| format!(r#"{{"kind":"spend","day":"2022-02-28",{fields}}}"#);
+    refused(Topic::Offline, spend(r#""value":"1""#), reason::FIELD_MISSING, "channel");
+    refused(Topic::Offline, spend(r#""channel":"sms""#), reason::FIELD_MISSING, "value");
+    refused(Topic::Offline, spend(r#""channel":"sms","value":"-1""#), reason::VALUE_INVALID, "value");
+    refused(Topic::Offline, spend(r#""channel":"sms","value":"1","currency":"RMB""#), reason::CURRENCY_UNKNOWN, "currency");
+    refused(Topic::Offline, r#"{"kind":"spend","channel":"sms","value":"1"}"#, reason::TIMESTAMP_MISSING, "timestamp");
+    refused(Topic::Offline, r#"{"kind":"spend","channel":"sms","value":"1","day":"28.2."}"#, reason::TIMESTAMP_INVALID, "day");
     refused(Topic::Sdk, r#"{"type":"SECRET"}"#, reason::KIND_UNKNOWN, "type");
     refused(Topic::Offline, native(r#""campaign":["SECRET"]"#), reason::VALUE_INVALID, "campaign");
     refused(Topic::Offline, native(&format!(r#""campaign":"{}""#, "x".repeat(9000))), reason::FIELD_TOO_LARGE, "campaign");

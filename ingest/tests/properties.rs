@@ -90,6 +90,7 @@ fn record() -> impl Strategy<Value = Vec<(String, serde_json::Value)>> {
         Just("a@b.example".to_owned()),
         Just("13800001111".to_owned()),
         Just("touch".to_owned()),
+        Just("spend".to_owned()),
         Just("mql".to_owned()),
         Just("https://a.example/?utm_source=x&utm_medium=cpc".to_owned()),
         Just("12.50".to_owned()),

@@ -3,7 +3,7 @@
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
-use crate::{Account, CreditUpdate, DeadLetter, Identifier, Profile, Reason, Trait};
+use crate::{Account, CreditUpdate, DeadLetter, Identifier, Profile, Reason, Spend, Trait};
 
 /// The largest integer that every JSON reader holds exactly (RFC 8259, section 6).
 const EXACT_MAX: u64 = (1 << 53) - 1;
@@ -118,6 +118,21 @@ impl Serialize for Account {
         row.serialize_field("merged_into", &self.merged_into)?;
         row.serialize_field("split_from", &self.split_from)?;
         row.serialize_field("quarantined", &self.quarantined)?;
+        row.end()
+    }
+}
+
+impl Serialize for Spend {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let mut row = out.serialize_struct("Spend", 8)?;
+        row.serialize_field("spend_id", &self.spend_id)?;
+        row.serialize_field("day", &self.day)?;
+        row.serialize_field("channel", &self.channel)?;
+        row.serialize_field("source", &self.source)?;
+        row.serialize_field("medium", &self.medium)?;
+        row.serialize_field("campaign", &self.campaign)?;
+        row.serialize_field("value_minor", &Whole(self.value_minor))?;
+        row.serialize_field("currency", &self.currency)?;
         row.end()
     }
 }

@@ -7,7 +7,7 @@
 
 use tributary_proto::{
     Account, AttributorMessage, Consent, CreditUpdate, DeadLetter, Event, Hash128, Identifier, IdentityMessage, Message, Move,
-    Profile, Reason, Source, Touch, Trait, attributor_message, event, identity_message,
+    Profile, Reason, Source, Spend, Touch, Trait, attributor_message, event, identity_message,
 };
 
 fn email() -> Identifier {
@@ -149,4 +149,22 @@ fn dead_letter() {
     assert_eq!(letter.encode_to_vec(), bytes);
     let json: serde_json::Value = serde_json::to_value(&letter).unwrap();
     assert_eq!((json["payload"].as_str(), json["key"].as_str()), (Some("/w=="), Some("aw==")));
+}
+
+#[test]
+fn spend() {
+    let spend = Spend {
+        spend_id: "s1".into(),
+        day: "2022-04-13".into(),
+        channel: "c".into(),
+        source: "b".into(),
+        medium: "m".into(),
+        campaign: "n".into(),
+        value_minor: 300,
+        currency: "CNY".into(),
+    };
+    assert_eq!(
+        spend.encode_to_vec(),
+        b"\x0a\x02s1\x12\x0a2022-04-13\x1a\x01c\x22\x01b\x2a\x01m\x32\x01n\x38\xac\x02\x42\x03CNY"
+    );
 }

@@ -1,7 +1,7 @@
 //! Output records as JSON, for topics that are configured so and for people.
 
 use serde::de::DeserializeOwned;
-use tributary_proto::{Account, CreditUpdate, DeadLetter, Message, Profile};
+use tributary_proto::{Account, CreditUpdate, DeadLetter, Message, Profile, Spend};
 
 use crate::stage::Output;
 use crate::topic::Topic;
@@ -29,6 +29,7 @@ pub fn to_json(topic: Topic, bytes: &[u8]) -> Result<Vec<u8>, FormatError> {
         Topic::Credits => convert::<CreditUpdate>(topic, bytes),
         Topic::Profiles => convert::<Profile>(topic, bytes),
         Topic::Accounts => convert::<Account>(topic, bytes),
+        Topic::Spend => convert::<Spend>(topic, bytes),
         Topic::DeadLetters => convert::<DeadLetter>(topic, bytes),
         _ => Ok(serde_json::Value::from(String::from_utf8_lossy(bytes)).to_string().into_bytes()),
     }

@@ -23,6 +23,8 @@ pub enum Topic {
     Profiles,
     /// Accounts, compacted.
     Accounts,
+    /// What was spent on channels and campaigns, compacted.
+    Spend,
     /// Records that could not be processed.
     DeadLetters,
     /// State of the identity stage, compacted.
@@ -33,7 +35,7 @@ pub enum Topic {
 
 impl Topic {
     /// Every topic, in the order of the data path.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Sdk,
         Self::Utm,
         Self::Webhook,
@@ -43,6 +45,7 @@ impl Topic {
         Self::Credits,
         Self::Profiles,
         Self::Accounts,
+        Self::Spend,
         Self::DeadLetters,
         Self::IdentityChangelog,
         Self::AttributorChangelog,
@@ -63,6 +66,7 @@ impl Topic {
             Self::Credits => "credits",
             Self::Profiles => "profiles",
             Self::Accounts => "accounts",
+            Self::Spend => "spend",
             Self::DeadLetters => "dead-letters",
             Self::IdentityChangelog => "identity-changelog",
             Self::AttributorChangelog => "attributor-changelog",
@@ -71,7 +75,7 @@ impl Topic {
 
     /// Whether only the latest record of a key is kept.
     pub const fn compacted(self) -> bool {
-        matches!(self, Self::Profiles | Self::Accounts | Self::IdentityChangelog | Self::AttributorChangelog)
+        matches!(self, Self::Profiles | Self::Accounts | Self::Spend | Self::IdentityChangelog | Self::AttributorChangelog)
     }
 }
 

@@ -110,7 +110,7 @@ fn config_of(settings: &TopicsSettings, topic: Topic) -> BTreeMap<&'static str, 
         Topic::IdentityInbox | Topic::AttributorInbox => (settings.inbox_retention_days, INTERNAL_RECORD_BYTES_MAX),
         Topic::Credits => (settings.credits_retention_days, INTERNAL_RECORD_BYTES_MAX),
         Topic::DeadLetters => (settings.dead_letters_retention_days, raw_bytes_max + DEAD_LETTER_OVERHEAD_BYTES),
-        Topic::Profiles | Topic::Accounts | Topic::IdentityChangelog | Topic::AttributorChangelog => {
+        Topic::Profiles | Topic::Accounts | Topic::Spend | Topic::IdentityChangelog | Topic::AttributorChangelog => {
             (0, INTERNAL_RECORD_BYTES_MAX)
         }
     };

@@ -6,7 +6,7 @@ use serde::Serialize;
 use tributary_attributor::read::{Kept as KeptTouch, find_touch};
 use tributary_identity::read::{Kept, kept};
 use tributary_ingest::Decoded;
-use tributary_proto::{Event, Hash128, Message};
+use tributary_proto::{Event, Hash128, Message, Spend};
 use tributary_runtime::state::{Committed, Snapshot, StateError};
 use tributary_runtime::topic::Topic;
 
@@ -29,7 +29,7 @@ pub struct Account {
     pub records: u64,
     /// What they hold: the sum of all that follow.
     pub produced: u64,
-    /// Events that are in the state.
+    /// Events that are in the state, and records of spend that are in their topic.
     pub applied: u64,
     /// Events that had come before, to the byte.
     pub duplicate: u64,
@@ -84,6 +84,8 @@ struct Auditor<'a> {
     /// Of the ingest stage.
     committed: BTreeMap<(Topic, u32), u64>,
     refused: Refused,
+    /// Hashes of the keys of the spend topic.
+    spends: HashSet<Hash128>,
     seen: HashSet<Hash128>,
     found: Records,
     decoded: Decoded,
@@ -99,6 +101,7 @@ pub fn records(settings: &Settings, pipeline: &Pipeline) -> anyhow::Result<Recor
         snapshot: explain::open(settings)?,
         committed: source::committed(settings, StageName::Ingest.log())?,
         refused: refused(settings)?,
+        spends: spends(settings)?,
         seen: HashSet::new(),
         found: Records::default(),
         decoded: Decoded::default(),
@@ -129,6 +132,16 @@ fn refused(settings: &Settings) -> anyhow::Result<Refused> {
     Ok(refused)
 }
 
+/// What is in the spend topic.
+fn spends(settings: &Settings) -> anyhow::Result<HashSet<Hash128>> {
+    let mut spends = HashSet::new();
+    source::each(settings, Topic::Spend, &mut |found| {
+        spends.insert(Hash128::of(&found.key));
+        Ok(())
+    })?;
+    Ok(spends)
+}
+
 impl Auditor<'_> {
     fn record(&mut self, topic: Topic, found: &Found) -> Result<(), StateError> {
         let Found { partition, offset, timestamp_ms, value, .. } = found;
@@ -145,6 +158,9 @@ impl Auditor<'_> {
             self.refusals(&decoded, letters, &mut account);
             for event in &decoded.events {
                 self.event(event, &mut account)?;
+            }
+            for spend in &decoded.spends {
+                self.spend(spend, &mut account);
             }
             self.decoded = decoded;
         }
@@ -174,6 +190,19 @@ impl Auditor<'_> {
             }
         }
         account.surplus += letters.len() as u64;
+    }
+
+    /// A later record with the same id overwrites a record of spend: that it was there can be told, not which one.
+    fn spend(&mut self, spend: &Spend, account: &mut Account) {
+        account.produced += 1;
+        let count = if !self.seen.insert(Hash128::of(&spend.encode_to_vec())) {
+            &mut account.duplicate
+        } else if self.spends.contains(&Hash128::of(spend.spend_id.as_bytes())) {
+            &mut account.applied
+        } else {
+            &mut account.missing
+        };
+        *count += 1;
     }
 
     fn event(&mut self, event: &Event, account: &mut Account) -> Result<(), StateError> {

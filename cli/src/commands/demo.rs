@@ -152,12 +152,12 @@ fn send_sample(sink: &mut EmbeddedSink, pipeline: &Pipeline, progress: &mut Prog
             progress.add(1);
         }
     }
-    for row in Rows::of_text(Path::new("offline.csv"), SAMPLE_ROWS.to_owned(), pipeline.decoder())?.iter() {
+    Rows::of_text(Path::new("offline.csv"), SAMPLE_ROWS.to_owned(), pipeline.decoder())?.each(&mut |row| {
         let (_, record) = row.map_err(|problem| Usage(problem.reason))?;
         sink.send(Topic::Offline, &[], record.as_bytes(), now_ms())?;
         progress.add(1);
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 fn read_credits(settings: &Settings) -> anyhow::Result<CreditTable> {

@@ -1,51 +1,75 @@
-//! `tributary import`: a CSV file to the offline topic, with its rows checked first.
+//! `tributary import`: the rows of a file to the offline topic, checked first.
 
 use std::path::PathBuf;
 
 use clap::Args;
-use serde::Serialize;
-use tributary_ingest::{Decoded, Decoder};
-use tributary_proto::Source;
+use encoding_rs::Encoding;
+use tributary_ingest::Decoder;
 use tributary_runtime::topic::Topic;
 
 use crate::args::Global;
-use crate::clock::now_ms;
-use crate::outcome::NotWell;
-use crate::progress::Progress;
-use crate::rows::{RowProblem, Rows};
+use crate::import::{Import, Input, Report};
+use crate::outcome::{NotWell, Usage};
+use crate::rows::{Declared, Mapping};
+use crate::settings::Settings;
 use crate::sink;
 use crate::{logging, table};
 
-/// The most problems that a table shows; JSON has all.
+/// The most problems that a table shows; JSON has more.
 const SHOWN_MAX: usize = 50;
 
 const AFTER_HELP: &str = "\
-The header names the fields of a native record: timestamp, email, phone, crm_contact, account, channel, campaign, traits.NAME, ...
-Identifier cells may hold several values, separated by `;`. UTF-8 and GBK are read. Rows that can be used are sent, the others
-listed, and the exit code is then 1. A file that is imported twice counts once.
+CSV (comma, semicolon, tab or bar; UTF-8, UTF-16 or GBK), XLSX, or NDJSON by the file's name. The header names the fields of a native
+record: timestamp, email, phone, crm_contact, account, channel, campaign, traits.NAME, ...; the columns of GA4's offline events and of
+Google Ads' click conversions are known too, and --mapping gives other names a meaning:
+  [columns]
+  \"手机\" = \"phone\"
+  \"备注\" = \"\"
+  [constants]
+  touch_type = \"booth\"
+
+Identifier cells may hold several values, separated by `;`. Rows that can be used are sent, the others listed, and the exit code is
+then 1. A file that is imported twice counts once, and so do two equal rows without an event_id. An import that is interrupted goes on
+where it was when it is started again; FILE.imported marks how far it has come.
 
 Example:
-  tributary import booth-list.csv --dry-run
+  tributary import booth-list.xlsx --mapping booth.toml --dry-run
   tributary import booth-list.csv --set kafka.brokers=localhost:9092";
 
 /// The arguments of `import`.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct ImportArgs {
-    /// The CSV file
-    #[arg(value_name = "FILE.csv")]
+    /// The file
+    #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Only check the rows; send nothing
+    /// Only check the rows, and show what would be sent
     #[arg(long)]
     dry_run: bool,
+    /// Which columns are which fields (TOML)
+    #[arg(long, value_name = "FILE")]
+    mapping: Option<PathBuf>,
+    /// The text's encoding (utf-8, utf-16le, gbk, ...), where it is not to be detected
+    #[arg(long, value_name = "NAME", value_parser = encoding)]
+    encoding: Option<&'static Encoding>,
+    /// What delimits cells (one character, or `tab`), where it is not to be detected
+    #[arg(long, value_name = "CHARACTER", value_parser = delimiter)]
+    delimiter: Option<u8>,
+    /// The worksheet of a workbook; the first if not given
+    #[arg(long, value_name = "NAME")]
+    sheet: Option<String>,
 }
 
-#[derive(Serialize)]
-struct Report {
-    rows: u64,
-    sent: u64,
-    unknown_columns: Vec<String>,
-    problems: Vec<RowProblem>,
+fn encoding(name: &str) -> Result<&'static Encoding, String> {
+    Encoding::for_label(name.as_bytes()).ok_or_else(|| "no encoding of this name; utf-8, utf-16le and gbk are some".to_owned())
+}
+
+fn delimiter(text: &str) -> Result<u8, String> {
+    match text.as_bytes() {
+        b"tab" | b"\\t" => Ok(b'\t'),
+        [byte] if byte.is_ascii_punctuation() || *byte == b'\t' => Ok(*byte),
+        _ => Err("expected one character of punctuation, or `tab`".to_owned()),
+    }
 }
 
 /// Runs `import`.
@@ -56,42 +80,39 @@ pub fn run(args: &ImportArgs, global: &Global) -> anyhow::Result<()> {
     let settings = global.settings()?;
     logging::start(&settings.log);
     let decoder = Decoder::new(&settings.ingest)?;
-    let rows = Rows::open(&args.file, &decoder)?;
-    let mut sink = if args.dry_run { None } else { Some(sink::open(&settings)?) };
-    let unknown_columns = rows.unknown_columns().map(str::to_owned).collect();
-    let mut report = Report { rows: 0, sent: 0, unknown_columns, problems: Vec::new() };
-    let mut progress = Progress::new("import", None);
-    let mut decoded = Decoded::default();
-    for row in rows.iter() {
-        report.rows += 1;
-        progress.add(1);
-        let received_ms = now_ms();
-        let checked = row.and_then(|(line, record)| {
-            decoded.clear();
-            let accepted = decoder.decode(Source::Offline, record.as_bytes(), Some(received_ms), &mut decoded);
-            let refused = accepted.err().or_else(|| decoded.rejections.pop());
-            refused.map_or(Ok(record), |rejection| Err(RowProblem::of(line, rejection)))
-        });
-        match (checked, &mut sink) {
-            (Ok(record), Some(sink)) => {
-                sink.send(Topic::Offline, &[], record.as_bytes(), received_ms)?;
-                report.sent += 1;
-            }
-            (Ok(_), None) => {}
-            (Err(problem), _) => report.problems.push(problem),
-        }
-    }
-    if let Some(sink) = &mut sink {
-        sink.flush()?;
-    }
-    progress.finish();
+    let mapping = args.mapping.as_deref().map(Mapping::open).transpose().map_err(Usage)?.unwrap_or_default();
+    let declared = Declared { encoding: args.encoding, delimiter: args.delimiter, sheet: args.sheet.clone(), mapping };
+    let how = format!("{declared:?}");
+    let mut input = Input::open(&args.file, &decoder, declared, settings.topics.record_bytes_max.into())?;
+    let report = if args.dry_run {
+        Import::dry(&decoder, input.count()).run(&mut input)?
+    } else {
+        let mut sink = sink::open(&settings)?;
+        let place = (args.file.as_path(), how.as_str(), &*target(&settings));
+        Import::sending(&decoder, input.count(), sink.as_mut(), place)?.run(&mut input)?
+    };
     print(&report, args.dry_run, global)?;
-    if report.problems.is_empty() { Ok(()) } else { Err(NotWell.into()) }
+    if report.refused == 0 { Ok(()) } else { Err(NotWell.into()) }
+}
+
+fn target(settings: &Settings) -> String {
+    let topic = settings.topics.name(Topic::Offline);
+    if settings.kafka.is_embedded() {
+        return format!("{} of {}", topic, settings.state.folder_of_log().display());
+    }
+    format!("{} of {}", topic, settings.kafka.brokers)
 }
 
 fn print(report: &Report, dry_run: bool, global: &Global) -> anyhow::Result<()> {
     if global.json {
         return Ok(table::print_json(report)?);
+    }
+    if dry_run && !report.shown.is_empty() {
+        let mut rows = table::table(&["line", "kind", "time", "who", "channel", "what"]);
+        for row in &report.shown {
+            rows.add_row([row.line.to_string().as_str(), row.kind, &row.time, &row.who, &row.channel, &row.what]);
+        }
+        table::print(&rows)?;
     }
     if !report.problems.is_empty() {
         let mut rows = table::table(&["line", "column", "reason"]);
@@ -100,13 +121,20 @@ fn print(report: &Report, dry_run: bool, global: &Global) -> anyhow::Result<()> 
         }
         table::print(&rows)?;
         if let Some(more @ 1..) = report.problems.len().checked_sub(SHOWN_MAX) {
-            println!("and {more} more (--json has all)");
+            println!("and {more} more (--json has them)");
         }
     }
     for column in &report.unknown_columns {
         println!("the column {column} is not a field of a native record: it is ignored");
     }
+    if report.resumed_after > 0 {
+        println!("went on after {} rows of an interrupted import", report.resumed_after);
+    }
+    let kinds: Vec<String> = report.kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+    if !kinds.is_empty() {
+        println!("{}", kinds.join(", "));
+    }
     let sent = if dry_run { "none sent (--dry-run)".to_owned() } else { format!("{} sent", report.sent) };
-    println!("{} rows, {} cannot be used, {sent}", report.rows, report.problems.len());
+    println!("{} rows, {} cannot be used, {sent}", report.rows, report.refused);
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod check;
+pub mod classify;
 pub mod collect;
 pub mod dead_letters;
 pub mod demo;
@@ -38,6 +39,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Topics(args) => topics::run(&args, &global),
         Command::Generate(args) => generate::run(&args, &global),
         Command::Send(args) => send::run(&args, &global),
+        Command::Classify(args) => classify::run(&args, &global),
         Command::Import(args) => import::run(&args, &global),
         Command::Explain(args) => explain::run(&args, &global),
         Command::Profile(args) => profile::run(&args, &global),

@@ -24,7 +24,7 @@ use crate::{logging, table};
 
 const AFTER_HELP: &str = "\
 Writes into the folder: credits.ndjson (all updates, in order), credit-table.ndjson (the rows that have credit, by key),
-profiles.ndjson, accounts.ndjson and dead-letters.ndjson. The answer does not depend on --partitions or --shuffle.
+profiles.ndjson, accounts.ndjson, spend.ndjson and dead-letters.ndjson. The answer does not depend on --partitions or --shuffle.
 
 Example:
   tributary replay --sdk history/sdk.ndjson --utm history/utm.ndjson --webhook history/webhook.ndjson \\
@@ -71,7 +71,7 @@ pub struct RawFiles {
     /// NDJSON of provider pushes
     #[arg(long, value_name = "FILE")]
     pub webhook: Vec<PathBuf>,
-    /// NDJSON of native records, or CSV
+    /// NDJSON of native records, or a table of them (CSV, XLSX)
     #[arg(long, value_name = "FILE")]
     pub offline: Vec<PathBuf>,
 }

@@ -13,14 +13,14 @@ use crate::clock::now_ms;
 use crate::commands::replay::RawFiles;
 use crate::lines::Lines;
 use crate::progress::Progress;
-use crate::rows::Rows;
+use crate::rows::{Rows, is_table};
 use crate::settings::Settings;
 use crate::sink::{self, RawSink, SinkError};
 use crate::{logging, table};
 
 const AFTER_HELP: &str = "\
-Every line becomes one record, as it is; what is wrong with it shows in the dead letters. Files that end in .csv are read as
-offline rows. Duplicates do no harm: a file may be sent twice.
+Every line becomes one record, as it is; what is wrong with it shows in the dead letters. Files that end in .csv, .tsv or .xlsx are
+read as offline rows. Duplicates do no harm: a file may be sent twice.
 
 Example:
   tributary send --set kafka.brokers=localhost:9092 --sdk history/sdk.ndjson --offline history/offline.csv";
@@ -115,7 +115,7 @@ impl Pace {
     }
 }
 
-/// Reads the records of a file: NDJSON, or CSV for the offline topic. Returns the number of rows that are not records; each is logged.
+/// Reads the records of a file: NDJSON, or a table for the offline topic. Returns the number of rows that are not records; each is logged.
 ///
 /// # Errors
 /// When the file cannot be read, or `take` fails.
@@ -126,16 +126,15 @@ pub(super) fn each_record(
     take: &mut dyn FnMut(&[u8]) -> anyhow::Result<()>,
 ) -> anyhow::Result<u64> {
     let mut refused = 0;
-    if topic == Topic::Offline && is_csv(file) {
-        for row in Rows::open(file, &Decoder::new(&settings.ingest)?)?.iter() {
-            match row {
-                Ok((_, record)) => take(record.as_bytes())?,
-                Err(problem) => {
-                    tracing::warn!(file = %file.display(), line = problem.line, column = problem.column, "{}", problem.reason);
-                    refused += 1;
-                }
+    if topic == Topic::Offline && is_table(file) {
+        Rows::open(file, &Decoder::new(&settings.ingest)?)?.each(&mut |row| match row {
+            Ok((_, record)) => take(record.as_bytes()),
+            Err(problem) => {
+                tracing::warn!(file = %file.display(), line = problem.line, column = problem.column, "{}", problem.reason);
+                refused += 1;
+                Ok(())
             }
-        }
+        })?;
         return Ok(refused);
     }
     let mut lines = Lines::open(file, u64::from(settings.topics.record_bytes_max))?;
@@ -143,9 +142,4 @@ pub(super) fn each_record(
         take(line)?;
     }
     Ok(refused)
-}
-
-/// Whether the file's name ends in `.csv`.
-pub fn is_csv(file: &Path) -> bool {
-    file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"))
 }

@@ -95,7 +95,9 @@ pub fn write_line(out: &mut impl Write, topic: Topic, format: Format, found: &Fo
     let bytes = value.as_slice();
     match topic {
         _ if format == Format::Json || Topic::RAW.contains(&topic) => out.write_all(bytes)?,
-        Topic::Credits | Topic::Profiles | Topic::Accounts | Topic::DeadLetters => out.write_all(&to_json(topic, bytes)?)?,
+        Topic::Credits | Topic::Profiles | Topic::Accounts | Topic::Spend | Topic::DeadLetters => {
+            out.write_all(&to_json(topic, bytes)?)?;
+        }
         Topic::IdentityInbox => serde_json::to_writer(&mut *out, &internal(found, IdentityMessage::decode(bytes)?))?,
         _ => serde_json::to_writer(&mut *out, &internal(found, AttributorMessage::decode(bytes)?))?,
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
-use tributary_proto::{Account, CreditUpdate, DeadLetter, Message, Profile};
+use tributary_proto::{Account, CreditUpdate, DeadLetter, Message, Profile, Spend};
 use tributary_runtime::log::MemoryLog;
 use tributary_runtime::stage::Output;
 use tributary_runtime::topic::Topic;
@@ -23,6 +23,7 @@ struct Outputs {
     credits: Vec<Output>,
     profiles: Vec<Output>,
     accounts: Vec<Output>,
+    spends: Vec<Output>,
     dead_letters: Vec<Output>,
 }
 
@@ -42,10 +43,10 @@ impl Intake {
 
     /// Takes the outputs out of the log. Where the thread has failed, [`Self::finish`] says why.
     pub fn collect(&self, log: &MemoryLog) {
-        let [credits, profiles, accounts, dead_letters] =
-            [Topic::Credits, Topic::Profiles, Topic::Accounts, Topic::DeadLetters].map(|topic| log.drain(topic));
+        let [credits, profiles, accounts, spends, dead_letters] =
+            [Topic::Credits, Topic::Profiles, Topic::Accounts, Topic::Spend, Topic::DeadLetters].map(|topic| log.drain(topic));
         // An error is the thread's end, and its reason is asked for below.
-        let _ = self.sender.send(Outputs { credits, profiles, accounts, dead_letters });
+        let _ = self.sender.send(Outputs { credits, profiles, accounts, spends, dead_letters });
     }
 
     /// Waits for the rest, and gives the results.
@@ -69,6 +70,7 @@ fn take_in(receiver: &Receiver<Outputs>, mut hear: Hear) -> Result<Results, Repl
         }
         compact::<Profile>(Topic::Profiles, outputs.profiles, &mut results.profiles)?;
         compact::<Account>(Topic::Accounts, outputs.accounts, &mut results.accounts)?;
+        compact::<Spend>(Topic::Spend, outputs.spends, &mut results.spends)?;
         for bytes in values(&outputs.dead_letters) {
             results.dead_letters.push(decode::<DeadLetter>(Topic::DeadLetters, bytes)?);
         }

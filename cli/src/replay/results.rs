@@ -6,7 +6,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use tributary_proto::{Account, DeadLetter, Identifier, Profile};
+use tributary_proto::{Account, DeadLetter, Identifier, Profile, Spend};
 
 use crate::credit_table::CreditTable;
 
@@ -21,6 +21,8 @@ pub struct Results {
     pub profiles: BTreeMap<String, Profile>,
     /// The accounts that live, by id.
     pub accounts: BTreeMap<String, Account>,
+    /// What was spent, by the record's id.
+    pub spends: BTreeMap<String, Spend>,
     /// Events that could not be processed.
     pub dead_letters: Vec<DeadLetter>,
 }
@@ -49,7 +51,7 @@ struct AccountLine<'a> {
 }
 
 impl Results {
-    /// Writes `credit-table.ndjson`, `profiles.ndjson`, `accounts.ndjson` and `dead-letters.ndjson` into a folder.
+    /// Writes `credit-table.ndjson`, `profiles.ndjson`, `accounts.ndjson`, `spend.ndjson` and `dead-letters.ndjson` into a folder.
     ///
     /// # Errors
     /// When one cannot be written.
@@ -60,6 +62,7 @@ impl Results {
         let accounts: Vec<_> = self.accounts.values().map(account).collect();
         let lines = accounts.iter().map(|(id, names)| AccountLine { account_id: id, identifiers: names.clone() });
         write_lines(&folder.join("accounts.ndjson"), lines)?;
+        write_lines(&folder.join("spend.ndjson"), self.spends.values())?;
         write_lines(&folder.join("dead-letters.ndjson"), &self.dead_letters)
     }
 

@@ -47,7 +47,11 @@ pub fn golden() -> Vec<Raw> {
     }
     let decoder = tributary_ingest::Decoder::new(&settings().ingest).unwrap();
     let rows = tributary_cli::rows::Rows::open(&golden_folder().join("offline.csv"), &decoder).unwrap();
-    records.extend(rows.iter().map(|row| (Topic::Offline, row.unwrap().1.into_bytes())));
+    let mut add = |row: tributary_cli::rows::Row| {
+        records.push((Topic::Offline, row.unwrap().1.into_bytes()));
+        Ok(())
+    };
+    rows.each(&mut add).unwrap();
     records
 }
 

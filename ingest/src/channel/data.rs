@@ -1,8 +1,9 @@
-//! The form of the channel rules: what `rules/channels.toml` and the configuration may say.
+//! The form of the channel rules: what the built-in files, a file of the operator and the configuration may say.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use toml::Spanned;
 
 /// One rule: all its conditions must hold. A condition is a list of patterns of which one must match the whole field, without
 /// case; `*` at the beginning or end of a pattern stands for any text, and `@name` for the patterns of a set.
@@ -35,14 +36,14 @@ pub struct Site {
     pub name: String,
     /// What it is: `search`, `social`, `video`, `shopping`, `wechat`, ...
     pub category: String,
-    /// Its domains; their subdomains are the site's too.
+    /// Its domains; their subdomains are the site's too. `google.*` stands for the name under any public suffix.
     pub domains: Vec<String>,
     /// Other names that senders write for it as a source.
     pub aliases: Vec<String>,
 }
 
-/// A parameter that an advertising network adds to the landing URL.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// A parameter that an advertising network or a mailer adds to the landing URL.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClickId {
     /// The parameter's name, lower case.
@@ -52,10 +53,16 @@ pub struct ClickId {
     /// The medium it proves; empty where the network adds it to unpaid clicks too.
     #[serde(default)]
     pub medium: String,
+    /// Other networks whose parameter has the same name: theirs it is where the referrer is a site of that name.
+    #[serde(default)]
+    pub or_sources: Vec<String>,
+    /// Whether anybody else may use the name for something of his own: it then proves nothing of a link that names another source.
+    #[serde(default)]
+    pub common_name: bool,
 }
 
 /// The query parameters of each field, in order of precedence, lower case.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Parameters {
     /// Parameters for the source.
@@ -68,12 +75,56 @@ pub struct Parameters {
     pub content: Vec<String>,
     /// Parameters for the term.
     pub term: Vec<String>,
+    /// Parameters of the same families that no field of a touch takes. They are known, so that links are taken apart where they stand.
+    pub other: Vec<String>,
 }
 
-/// All of `rules/channels.toml`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+impl Parameters {
+    /// The lists, each with its field; [`Self::other`] is not among them.
+    pub(crate) fn fields(&self) -> [(Field, &Vec<String>); 5] {
+        [
+            (Field::Source, &self.source),
+            (Field::Medium, &self.medium),
+            (Field::Campaign, &self.campaign),
+            (Field::Content, &self.content),
+            (Field::Term, &self.term),
+        ]
+    }
+
+    fn lists(&mut self) -> [&mut Vec<String>; 6] {
+        [&mut self.source, &mut self.medium, &mut self.campaign, &mut self.content, &mut self.term, &mut self.other]
+    }
+}
+
+/// A field of a touch that a query parameter can fill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Field {
+    Source,
+    Medium,
+    Campaign,
+    Content,
+    Term,
+}
+
+impl Field {
+    /// Its name in a native record.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Medium => "medium",
+            Self::Campaign => "campaign",
+            Self::Content => "content",
+            Self::Term => "term",
+        }
+    }
+}
+
+/// All that a file of channel rules may say.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ChannelData {
+    /// Whether the built-in rules stay out; sites, parameters and click ids come in always.
+    pub without_built_in_rules: bool,
     /// Named lists of patterns.
     pub sets: BTreeMap<String, Vec<String>>,
     /// Query parameters.
@@ -81,9 +132,25 @@ pub struct ChannelData {
     /// Click ids, in order of precedence.
     pub click_id: Vec<ClickId>,
     /// Sites.
-    pub site: Vec<Site>,
+    pub site: Vec<Spanned<Site>>,
+    /// By category, domains of sites that have no other name than their domain.
+    pub domains: BTreeMap<String, Vec<String>>,
     /// Rules, in order.
-    pub rule: Vec<Rule>,
+    pub rule: Vec<Spanned<Rule>>,
+}
+
+impl ChannelData {
+    /// Puts `later` behind this: what stands first wins.
+    pub(super) fn extend(&mut self, later: Self) {
+        for (name, patterns) in later.sets {
+            self.sets.entry(name).or_insert(patterns);
+        }
+        let mut parameters = later.parameters;
+        for (list, later) in self.parameters.lists().into_iter().zip(parameters.lists()) {
+            list.append(later);
+        }
+        self.click_id.extend(later.click_id);
+    }
 }
 
 /// The patterns with each `@name` replaced by the set's, lower case.

@@ -1,21 +1,24 @@
 //! The channel of a touch: ordered rules over source, medium and campaign, of which the first that matches wins.
 //!
-//! The rules, the sites and the click ids are data (`rules/channels.toml`); the configuration can put its own before them. They are
-//! compiled once: each field is looked up once per touch and answers with the set of conditions it fulfils, a rule is then a few
-//! bit tests.
+//! The rules, the sites, the query parameters and the click ids are data (`rules/`); the configuration, and a file that it names, can
+//! put their own before them. They are compiled once: each field is looked up once per touch and answers with the set of conditions it
+//! fulfils, a rule is then a few bit tests.
 
+mod compile;
 pub mod data;
+mod file;
 mod matcher;
 mod site;
 
+use std::collections::BTreeMap;
+
 use regex::Regex;
 
+pub(crate) use data::Field;
 pub use data::{ChannelData, ClickId, Rule, Site};
+pub use file::ChannelFile;
 use matcher::FieldMatcher;
 pub(crate) use site::Sites;
-
-/// The built-in rules.
-const BUILT_IN: &str = include_str!("../../rules/channels.toml");
 
 /// What the rules look at. Matching ignores case.
 #[derive(Debug, Clone, Copy, Default)]
@@ -37,13 +40,22 @@ pub struct Evidence<'a> {
 pub struct Channels {
     sites: Sites,
     click_ids: Vec<ClickId>,
-    parameters: data::Parameters,
+    parameters: BTreeMap<String, Known>,
     fields: [FieldMatcher; FIELDS],
     rules: Vec<Compiled>,
 }
 
 /// The fields of [`Evidence`], in its order.
 const FIELDS: usize = 5;
+
+/// What a query parameter says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Known {
+    /// The field it fills, and its place among the parameters for that field.
+    pub(crate) field: Option<(Field, usize)>,
+    /// Its place among the click ids.
+    pub(crate) click_id: Option<usize>,
+}
 
 #[derive(Debug)]
 struct Compiled {
@@ -53,39 +65,40 @@ struct Compiled {
     /// Bits of the site categories that the source may be of; 0 for any source.
     categories: u64,
     campaign_regex: Option<Regex>,
+    /// Where it stands, and what it asks: for people.
+    place: String,
+    wording: String,
+}
+
+/// What the rules say of a touch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verdict<'a> {
+    /// The channel.
+    pub channel: &'a str,
+    /// Where the rule stands: `rules.toml:12`, `channel_rules[0]`; empty where none matched.
+    pub place: &'a str,
+    /// The rule's conditions: `source_site = search, medium = @paid`; empty where none matched.
+    pub conditions: &'a str,
 }
 
 /// Channel of what no rule matches: GA4's name for it.
 pub const UNASSIGNED: &str = "unassigned";
 
 impl Channels {
-    /// The built-in data with `rules` and `sites` of the configuration before it.
-    ///
-    /// # Errors
-    /// All that is wrong with them, each with its field.
-    pub fn new(rules: &[Rule], sites: &[Site]) -> Result<Self, Vec<(String, String)>> {
-        let built_in: ChannelData =
-            toml::from_str(BUILT_IN).map_err(|error| vec![("rules/channels.toml".to_owned(), error.message().to_owned())])?;
-        let mut problems = Vec::new();
-        let sites = Sites::new(sites.iter().chain(&built_in.site), &mut problems);
-        let mut fields: [FieldMatcher; FIELDS] = Default::default();
-        let mut compiled = Vec::new();
-        let own = rules.iter().enumerate().map(|(at, rule)| (format!("channel_rules[{at}]"), rule));
-        for (name, rule) in own.chain(built_in.rule.iter().map(|rule| (format!("rules/channels.toml: {}", rule.channel), rule)))
-        {
-            match compile(rule, &built_in, &sites, &mut fields) {
-                Ok(rule) => compiled.push(rule),
-                Err((field, why)) => problems.push((format!("{name}.{field}"), why)),
-            }
-        }
-        if !problems.is_empty() {
-            return Err(problems);
-        }
-        Ok(Self { sites, click_ids: built_in.click_id, parameters: built_in.parameters, fields, rules: compiled })
-    }
-
     /// The channel of a touch.
     pub fn classify(&self, evidence: Evidence<'_>) -> &str {
+        self.first_match(evidence).map_or(UNASSIGNED, |rule| &rule.channel)
+    }
+
+    /// The channel of a touch, and the rule that gave it.
+    pub fn explain(&self, evidence: Evidence<'_>) -> Verdict<'_> {
+        match self.first_match(evidence) {
+            Some(rule) => Verdict { channel: &rule.channel, place: &rule.place, conditions: &rule.wording },
+            None => Verdict { channel: UNASSIGNED, place: "", conditions: "" },
+        }
+    }
+
+    fn first_match(&self, evidence: Evidence<'_>) -> Option<&Compiled> {
         let Evidence { source, medium, campaign, touch_type, input } = evidence;
         let mut met = [0u128; FIELDS];
         for ((met, field), text) in met.iter_mut().zip(&self.fields).zip([source, medium, campaign, touch_type, input]) {
@@ -97,7 +110,7 @@ impl Channels {
                 && rule.conditions.iter().zip(&met).all(|(condition, met)| condition.is_none_or(|bit| met >> bit & 1 == 1))
                 && rule.campaign_regex.as_ref().is_none_or(|regex| !campaign.is_empty() && regex.is_match(campaign))
         };
-        self.rules.iter().find(matches).map_or(UNASSIGNED, |rule| &rule.channel)
+        self.rules.iter().find(matches)
     }
 
     /// The sites.
@@ -105,54 +118,18 @@ impl Channels {
         &self.sites
     }
 
-    /// The click ids, in order of precedence.
-    pub(crate) fn click_ids(&self) -> &[ClickId] {
-        &self.click_ids
+    /// A click id, by its place.
+    pub(crate) fn click_id(&self, at: usize) -> Option<&ClickId> {
+        self.click_ids.get(at)
     }
 
-    /// Which query parameter says what.
-    pub(crate) fn parameters(&self) -> &data::Parameters {
-        &self.parameters
+    /// What a query parameter says, by its name in lower case; `None` where it is none of ours.
+    pub(crate) fn parameter(&self, name: &str) -> Option<Known> {
+        self.parameters.get(name).copied()
     }
 }
 
-fn compile(
-    rule: &Rule,
-    built_in: &ChannelData,
-    sites: &Sites,
-    fields: &mut [FieldMatcher; FIELDS],
-) -> Result<Compiled, (&'static str, String)> {
-    if rule.channel.trim().is_empty() {
-        return Err(("channel", "must not be blank".into()));
-    }
-    let mut conditions = [None; FIELDS];
-    let wanted = [
-        ("source", &rule.source),
-        ("medium", &rule.medium),
-        ("campaign", &rule.campaign),
-        ("touch_type", &rule.touch_type),
-        ("input", &rule.input),
-    ];
-    for ((condition, field), (name, patterns)) in conditions.iter_mut().zip(fields).zip(wanted) {
-        if let Some(patterns) = patterns {
-            let patterns = data::expand(patterns, &built_in.sets).map_err(|why| (name, why))?;
-            *condition = Some(field.condition(&patterns).map_err(|why| (name, why))?);
-        }
-    }
-    let mut categories = 0;
-    for category in &rule.source_site {
-        categories |=
-            sites.category_bit(category).ok_or_else(|| ("source_site", format!("no site is of category `{category}`")))?;
-    }
-    let campaign_regex = match &rule.campaign_regex {
-        None => None,
-        Some(text) => {
-            let regex = regex::RegexBuilder::new(text).case_insensitive(true).size_limit(1 << 20).build();
-            Some(regex.map_err(|_| ("campaign_regex", "not a regular expression, or too large".to_owned()))?)
-        }
-    };
-    Ok(Compiled { channel: rule.channel.trim().to_owned(), conditions, categories, campaign_regex })
-}
-
+#[cfg(test)]
+mod ga4_tests;
 #[cfg(test)]
 mod tests;

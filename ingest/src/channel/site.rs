@@ -5,12 +5,17 @@ use std::collections::BTreeMap;
 use super::data::Site;
 use super::matcher::lower;
 
-/// Sites by name and by domain.
+/// Most categories of sites: each is a bit.
+const CATEGORIES_MAX: usize = 64;
+
+/// Sites by name and by domain. The first that claims a name or domain has it.
 #[derive(Debug, Default)]
 pub(crate) struct Sites {
     known: Vec<KnownSite>,
     by_name: BTreeMap<String, usize>,
     by_domain: BTreeMap<String, usize>,
+    /// By what stands before the public suffix: `google`, `search.yahoo`.
+    by_stem: BTreeMap<String, usize>,
     categories: Vec<String>,
 }
 
@@ -23,36 +28,44 @@ pub(crate) struct KnownSite {
 }
 
 impl Sites {
-    /// The first site that claims a name or domain has it.
-    pub(super) fn new<'a>(sites: impl Iterator<Item = &'a Site>, problems: &mut Vec<(String, String)>) -> Self {
-        let mut out = Self::default();
-        for (at, site) in sites.enumerate() {
-            if site.name.trim().is_empty() || site.category.trim().is_empty() {
-                problems.push((format!("sites[{at}]"), "a site needs a name and a category".into()));
-                continue;
-            }
-            let bit = match out.categories.iter().position(|known| *known == site.category) {
-                Some(bit) => bit,
-                None => {
-                    out.categories.push(site.category.clone());
-                    out.categories.len() - 1
+    /// Adds a site behind those that are known.
+    ///
+    /// # Errors
+    /// What is wrong with it: the field and why.
+    pub(super) fn add(&mut self, site: &Site) -> Result<(), (&'static str, String)> {
+        if site.name.trim().is_empty() || site.category.trim().is_empty() {
+            return Err(("name", "a site needs a name and a category".into()));
+        }
+        let category_bit = self.bit_for(&site.category)?;
+        let index = self.known.len();
+        for name in std::iter::once(&site.name).chain(&site.aliases) {
+            self.by_name.entry(name.to_lowercase()).or_insert(index);
+        }
+        for domain in &site.domains {
+            let domain = domain.to_lowercase();
+            match domain.strip_suffix(".*") {
+                Some(stem) if !stem.contains('*') && !stem.is_empty() => {
+                    self.by_stem.entry(stem.to_owned()).or_insert(index);
                 }
-            };
-            if bit >= 64 {
-                problems.push((format!("sites[{at}].category"), "there are more than 64 categories".into()));
-                continue;
-            }
-            let index = out.known.len();
-            let category_bit = 1 << bit;
-            out.known.push(KnownSite { name: site.name.clone(), category: site.category.clone(), category_bit });
-            for name in std::iter::once(&site.name).chain(&site.aliases) {
-                out.by_name.entry(name.to_lowercase()).or_insert(index);
-            }
-            for domain in &site.domains {
-                out.by_domain.entry(domain.to_lowercase()).or_insert(index);
+                None if !domain.contains('*') => {
+                    self.by_domain.entry(domain).or_insert(index);
+                }
+                _ => return Err(("domains", "`*` stands only for a public suffix: google.*".into())),
             }
         }
-        out
+        self.known.push(KnownSite { name: site.name.clone(), category: site.category.clone(), category_bit });
+        Ok(())
+    }
+
+    fn bit_for(&mut self, category: &str) -> Result<u64, (&'static str, String)> {
+        if let Some(bit) = self.category_bit(category) {
+            return Ok(bit);
+        }
+        if self.categories.len() == CATEGORIES_MAX {
+            return Err(("category", format!("there are more than {CATEGORIES_MAX} categories")));
+        }
+        self.categories.push(category.to_owned());
+        Ok(1 << (self.categories.len() - 1))
     }
 
     /// The bit of a category; `None` when no site is of it.
@@ -78,13 +91,29 @@ impl Sites {
     }
 
     fn find_lower_host(&self, host: &str) -> Option<&KnownSite> {
-        let mut rest = host;
-        while rest.contains('.') {
-            if let Some(at) = self.by_domain.get(rest) {
+        if !host.contains('.') {
+            return None;
+        }
+        let stem_end = stem(host).map_or(0, str::len);
+        let mut from = 0;
+        // The longest known part wins: mail.google.com is not google.
+        while let Some(rest) = host.get(from..).filter(|rest| rest.contains('.')) {
+            let stem = host.get(from..stem_end).filter(|stem| !stem.is_empty());
+            let found = self.by_domain.get(rest).or_else(|| self.by_stem.get(stem?));
+            if let Some(at) = found {
                 return self.known.get(*at);
             }
-            rest = rest.split_once('.').map_or("", |(_, rest)| rest);
+            from += rest.find('.').map_or(rest.len(), |dot| dot + 1);
         }
         None
     }
+}
+
+/// What stands before a host's public suffix; `None` where anybody may register beside it (blogspot.com), and of unknown suffixes.
+fn stem(host: &str) -> Option<&str> {
+    let suffix = psl::suffix(host.as_bytes())?;
+    if suffix.typ() != Some(psl::Type::Icann) {
+        return None;
+    }
+    host.get(..host.len().checked_sub(suffix.as_bytes().len() + 1)?)
 }

@@ -1,7 +1,7 @@
 use super::*;
 
 fn channels() -> Channels {
-    Channels::new(&[], &[]).unwrap()
+    Channels::new(&[], &[], None).unwrap()
 }
 
 fn channel(source: &str, medium: &str, campaign: &str) -> String {
@@ -82,10 +82,17 @@ fn china_offline_and_sales() {
         ("field", "meeting", "sales"),
         ("weike", "live", "live_stream"),
         ("mail.qq.com", "referral", "email"),
+        ("wechat", "social", "wechat"),
+        ("linkedin", "webinar", "organic_social"),
+        ("partner", "webinar", "live_stream"),
+        ("partner", "短信", "sms"),
+        ("yuanbao.tencent.com", "referral", "referral"),
     ] {
         assert_eq!(channel(source, medium, ""), expected, "{source} / {medium}");
     }
     let offline = |touch_type| Evidence { input: "offline", touch_type, ..Evidence::default() };
+    let imported = Evidence { input: "offline", source: "linkedin", medium: "webinar", ..Evidence::default() };
+    assert_eq!(channels().classify(imported), "live_stream");
     assert_eq!(channels().classify(offline("")), "offline");
     assert_eq!(channels().classify(offline("call")), "sales");
     assert_eq!(channels().classify(offline("展会")), "offline_event");
@@ -96,7 +103,7 @@ fn rules_of_the_configuration_come_first() {
     let rule = Rule { channel: "partner".into(), source: Some(vec!["google".into()]), ..Rule::default() };
     let site =
         Site { name: "b-mall".into(), category: "shopping".into(), domains: vec!["b.example".into()], ..Site::default() };
-    let channels = Channels::new(&[rule], &[site]).unwrap();
+    let channels = Channels::new(&[rule], &[site], None).unwrap();
     assert_eq!(channels.classify(Evidence { source: "google", medium: "cpc", ..Evidence::default() }), "partner");
     assert_eq!(channels.classify(Evidence { source: "m.b.example", ..Evidence::default() }), "organic_shopping");
 }
@@ -109,7 +116,7 @@ fn all_that_is_wrong_is_said_at_once() {
         Rule { channel: "x".into(), source_site: vec!["no_such".into()], ..Rule::default() },
         Rule { channel: "x".into(), campaign_regex: Some("(".into()), ..Rule::default() },
     ];
-    let problems = Channels::new(&bad, &[]).unwrap_err();
+    let problems = Channels::new(&bad, &[], None).unwrap_err();
     let fields: Vec<&str> = problems.iter().map(|(field, _)| field.as_str()).collect();
     let expected = [
         "channel_rules[0].channel",
@@ -118,4 +125,82 @@ fn all_that_is_wrong_is_said_at_once() {
         "channel_rules[3].campaign_regex",
     ];
     assert_eq!(fields, expected);
+}
+
+fn file(text: &str) -> Result<ChannelFile, String> {
+    ChannelFile::parse("mine.toml", text.to_owned())
+}
+
+#[test]
+fn a_file_of_the_operator_comes_before_the_built_in_data() {
+    let text = r#"
+        click_id = [{ parameter = "b_click", source = "b-mall", medium = "cpc" }]
+        sets = { paid = ["bought"] }
+        [parameters]
+        source = ["from"]
+        [[site]]
+        name = "b-mall"
+        category = "marketplace"
+        domains = ["b-mall.*"]
+        [[rule]]
+        channel = "marketplace"
+        source_site = ["marketplace"]
+        [[rule]]
+        channel = "bought"
+        medium = ["@paid"]
+    "#;
+    let channels = Channels::new(&[], &[], Some(&file(text).unwrap())).unwrap();
+    let verdict = |source, medium| channels.explain(Evidence { source, medium, ..Evidence::default() });
+    let found = verdict("www.b-mall.co.uk", "cpc");
+    assert_eq!((found.channel, found.place, found.conditions), ("marketplace", "mine.toml:10", "source_site = marketplace"));
+    assert_eq!(verdict("google", "bought").channel, "bought");
+    assert_eq!(verdict("google", "cpc").channel, "organic_search", "the set was replaced");
+    assert!(channels.parameter("from").is_some() && channels.parameter("utm_source").is_some());
+    assert_eq!(channels.click_id(0).unwrap().parameter, "b_click");
+
+    let alone = file("without_built_in_rules = true\n[[rule]]\nchannel = 'x'\nsource = ['google']").unwrap();
+    let channels = Channels::new(&[], &[], Some(&alone)).unwrap();
+    assert_eq!(channels.classify(Evidence { source: "google", ..Evidence::default() }), "x");
+    assert_eq!(channels.classify(Evidence { source: "bing", ..Evidence::default() }), UNASSIGNED);
+}
+
+#[test]
+fn what_is_wrong_in_a_file_is_named_with_its_line() {
+    for (text, expected) in [
+        ("[[rule]]\nchanel = 'x'", "mine.toml:2: unknown field `chanel`"),
+        ("sets = {\n", "mine.toml:"),
+        ("[[rule]]\nchannel = 'x'\nmedium = 'cpc'", "mine.toml:3: "),
+    ] {
+        let found = file(text).unwrap_err();
+        assert!(found.starts_with(expected), "{found}");
+    }
+    for (text, expected) in [
+        ("\n\n[[rule]]\nchannel = 'x'\nmedium = ['@nobody']", "mine.toml:3: medium: there is no set `nobody`"),
+        ("[[rule]]\nchannel = ''", "mine.toml:1: channel: must not be blank"),
+        ("\n[[site]]\nname = 'x'", "mine.toml:2: name: a site needs a name and a category"),
+        ("[[site]]\nname = 'x'\ncategory = 'y'\ndomains = ['*.x']", "mine.toml:1: domains: `*` stands only"),
+        ("click_id = [{ parameter = 'x', source = '' }]", "click_id: needs a parameter and a source"),
+    ] {
+        let problems = Channels::new(&[], &[], Some(&file(text).unwrap())).unwrap_err();
+        let [(setting, problem)] = problems.as_slice() else { panic!("{problems:?}") };
+        assert_eq!(setting, "channels_file");
+        assert!(problem.starts_with(expected), "{problem}");
+    }
+}
+
+#[test]
+fn a_name_under_any_public_suffix_is_the_site_and_nobody_elses() {
+    for (source, expected) in [
+        ("www.google.co.th", "organic_search"),
+        ("google.evil.example", "unassigned"),
+        ("google.github.io", "unassigned"),
+        ("notgoogle.com", "unassigned"),
+        ("mail.google.com", "email"),
+        ("smile.amazon.com.au", "organic_shopping"),
+        ("com", "unassigned"),
+        (".", "unassigned"),
+        ("..google.com", "organic_search"),
+    ] {
+        assert_eq!(channel(source, "x", ""), expected, "{source}");
+    }
 }

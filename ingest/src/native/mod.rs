@@ -1,6 +1,7 @@
 //! The native record: flat, so that it is the same thing as a JSON object and as a CSV row.
 
 mod record;
+mod spend;
 
 use std::borrow::Cow;
 
@@ -43,7 +44,11 @@ pub(crate) fn decode(
     }
     let kind = Kind::read(std::mem::take(&mut record.kind))?;
     let received_ms = decoder.received_ms(std::mem::take(&mut record.received_at), "received_at")?.or(received_ms);
-    let time_ms = decoder.event_time(std::mem::take(&mut record.timestamp), "timestamp", received_ms)?;
+    let (time, field) = match kind {
+        Kind::Spend if !record.day.is_null() => (std::mem::take(&mut record.day), "day"),
+        _ => (std::mem::take(&mut record.timestamp), "timestamp"),
+    };
+    let time_ms = decoder.event_time(time, field, received_ms)?;
     let mut identifiers = Identifiers::default();
     for (rule, value) in &record.identifiers {
         identifiers.add(&decoder.identifiers, rule, value, &rule.name)?;
@@ -55,6 +60,10 @@ pub(crate) fn decode(
         Some(id) => id,
         None => content::hash(text, &NOT_CONTENT).map_err(|error| json_rejection(&error))?,
     };
+    if kind == Kind::Spend {
+        out.spends.push(spend::read(decoder, record, event_id, time_ms)?);
+        return Ok(());
+    }
     let body = body(decoder, kind, record, &named, source, received_ms)?;
     let Sorted { people, accounts } = named;
     out.blocked += blocked;
@@ -91,6 +100,7 @@ enum Kind {
     Unlink,
     Consent,
     Erase,
+    Spend,
 }
 
 impl Kind {
@@ -104,10 +114,7 @@ impl Kind {
             Some("unlink") => Self::Unlink,
             Some("consent") => Self::Consent,
             Some("erase") => Self::Erase,
-            Some("spend") => {
-                let detail = "records of this kind are not processed by this version";
-                return Err(Rejection::new(reason::KIND_UNSUPPORTED, "kind", detail));
-            }
+            Some("spend") => Self::Spend,
             Some(_) => {
                 let detail = "expected touch, milestone, identify, account, link, unlink, consent, erase or spend";
                 return Err(Rejection::new(reason::KIND_UNKNOWN, "kind", detail));
@@ -142,6 +149,8 @@ fn body(
         Kind::Consent => Ok(Body::Consent(Consent { granted: granted(record.consent)? })),
         Kind::Erase if named.people.is_empty() => missing("an erasure needs an identifier of a person"),
         Kind::Erase => Ok(Body::Erase(Erase {})),
+        // No event: see `decode`.
+        Kind::Spend => Err(Rejection::new(reason::KIND_UNKNOWN, "kind", "a spend record is no event")),
     }
 }
 

@@ -147,7 +147,7 @@ fn split_scope(text: &str) -> Result<(&str, &str), Refused> {
 }
 
 /// Whether an id is a number as spreadsheets abbreviate long ones: `1.38E+10`.
-fn looks_mangled(value: &str) -> bool {
+pub(crate) fn looks_mangled(value: &str) -> bool {
     let Some((mantissa, exponent)) = value.split_once(['E', 'e']) else { return false };
     let Some(digits) = exponent.strip_prefix('+') else { return false };
     let mantissa_ok = mantissa.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') && !mantissa.is_empty();

@@ -278,6 +278,8 @@ pub struct FormatSettings {
     pub profiles: Format,
     /// Of accounts.
     pub accounts: Format,
+    /// Of spend.
+    pub spend: Format,
     /// Of dead letters.
     pub dead_letters: Format,
 }
@@ -289,6 +291,7 @@ impl FormatSettings {
             Topic::Credits => self.credits,
             Topic::Profiles => self.profiles,
             Topic::Accounts => self.accounts,
+            Topic::Spend => self.spend,
             Topic::DeadLetters => self.dead_letters,
             _ => Format::Protobuf,
         }

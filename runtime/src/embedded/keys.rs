@@ -24,6 +24,7 @@ fn number(topic: Topic) -> u8 {
         Topic::DeadLetters => 10,
         Topic::IdentityChangelog => 11,
         Topic::AttributorChangelog => 12,
+        Topic::Spend => 13,
     }
 }
 

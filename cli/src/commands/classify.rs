@@ -1,0 +1,69 @@
+//! `tributary classify`: which channel a landing URL and a referrer give, and why.
+
+use clap::Args;
+use tributary_ingest::{Classified, Decoder};
+
+use crate::args::Global;
+use crate::outcome::Usage;
+use crate::table;
+
+const AFTER_HELP: &str = "\
+Shows the campaign parameters and click ids that the URL has, what follows from them and the referrer, and the rule that gives the
+channel: what ingest does to a landing hit that says nothing else.
+
+Example:
+  tributary classify 'https://www.a-corp.example/?utm_source=baidu&bd_vid=81' https://www.baidu.com/";
+
+/// The arguments of `classify`.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct ClassifyArgs {
+    /// The landing page's URL
+    url: String,
+    /// The page that led to it
+    #[arg(default_value = "")]
+    referrer: String,
+}
+
+/// Runs `classify`.
+///
+/// # Errors
+/// When the configuration is at fault, or the URL breaks a limit.
+pub fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<()> {
+    let settings = global.settings()?;
+    let decoder = Decoder::new(&settings.ingest)?;
+    let found = decoder
+        .classify(&args.url, &args.referrer)
+        .map_err(|rejection| Usage(format!("{}: {}: {}", rejection.field, rejection.reason, rejection.detail)))?;
+    if global.json {
+        return Ok(table::print_json(&found)?);
+    }
+    print(&found)
+}
+
+fn print(found: &Classified) -> anyhow::Result<()> {
+    if !found.parameters.is_empty() {
+        let mut rows = table::table(&["parameter", "value", "tells"]);
+        for parameter in &found.parameters {
+            rows.add_row([&parameter.name, &parameter.value, &parameter.tells]);
+        }
+        table::print(&rows)?;
+    }
+    let from = if found.source_from.is_empty() { String::new() } else { format!("  (from the {})", found.source_from) };
+    let fields = [
+        ("source", format!("{}{from}", found.source)),
+        ("medium", found.medium.clone()),
+        ("campaign", found.campaign.clone()),
+        ("content", found.content.clone()),
+        ("term", found.term.clone()),
+        ("channel", found.channel.clone()),
+    ];
+    for (name, value) in fields.iter().filter(|(name, value)| !value.is_empty() || *name == "source") {
+        println!("{name:9} {value}");
+    }
+    match found.rule.as_str() {
+        "" => println!("{:9} none matches", "rule"),
+        rule => println!("{:9} {rule}: {}", "rule", found.conditions),
+    }
+    Ok(())
+}

@@ -1,0 +1,240 @@
+//! Rows of a file to the offline topic, each checked first. What is done is marked now and then, so that an interrupted import goes on
+//! where it was; what was sent after the last mark is sent again, and counts once by its event id.
+
+mod mark;
+mod shown;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Serialize;
+use tributary_ingest::{Decoded, Decoder};
+use tributary_proto::Source;
+use tributary_runtime::topic::Topic;
+
+use crate::clock::now_ms;
+use crate::lines::{LineError, Lines};
+use crate::progress::Progress;
+use crate::rows::{Declared, Row, RowProblem, Rows};
+use crate::sink::RawSink;
+
+use mark::Done;
+pub use mark::{Mark, fingerprint};
+pub use shown::Shown;
+
+/// The most problems that are kept; all are counted.
+const PROBLEMS_MAX: usize = 10_000;
+/// The most rows that are shown of what would be sent.
+const SHOWN_MAX: usize = 20;
+/// Rows between two marks.
+const MARK_EVERY: u64 = 20_000;
+
+/// A file to import.
+pub enum Input {
+    /// A table.
+    Table(Box<Rows>),
+    /// A native record a line.
+    Lines {
+        /// The file.
+        lines: Lines,
+    },
+}
+
+impl Input {
+    /// Opens a file: NDJSON by its name, else a table.
+    ///
+    /// # Errors
+    /// When it cannot be read or is no table.
+    pub fn open(file: &Path, decoder: &Decoder, declared: Declared, record_bytes_max: u64) -> anyhow::Result<Self> {
+        let extension = file.extension().and_then(|extension| extension.to_str()).unwrap_or_default().to_lowercase();
+        if ["ndjson", "jsonl", "json"].contains(&extension.as_str()) {
+            return Ok(Self::Lines { lines: Lines::open(file, record_bytes_max)? });
+        }
+        Ok(Self::Table(Box::new(Rows::open_as(file, decoder, declared)?)))
+    }
+
+    /// How many rows there are, where that is known.
+    pub fn count(&self) -> Option<u64> {
+        match self {
+            Self::Table(rows) => Some(rows.count()),
+            Self::Lines { .. } => None,
+        }
+    }
+
+    /// Columns that have no effect.
+    pub fn unknown_columns(&self) -> Vec<String> {
+        match self {
+            Self::Table(rows) => rows.unknown_columns().map(str::to_owned).collect(),
+            Self::Lines { .. } => Vec::new(),
+        }
+    }
+
+    fn each(&mut self, take: &mut dyn FnMut(Row) -> anyhow::Result<()>) -> anyhow::Result<()> {
+        match self {
+            Self::Table(rows) => rows.each(take),
+            Self::Lines { lines } => each_line(lines, take),
+        }
+    }
+
+    fn problem(&self, line: u64, rejection: tributary_runtime::stage::Rejection) -> RowProblem {
+        match self {
+            Self::Table(rows) => rows.problem(line, rejection),
+            Self::Lines { .. } => {
+                let reason = format!("{}: {}", rejection.reason, rejection.detail);
+                RowProblem { line, column: rejection.field, reason }
+            }
+        }
+    }
+}
+
+fn each_line(lines: &mut Lines, take: &mut dyn FnMut(Row) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    loop {
+        let bad = |line, reason: &str| Err(RowProblem { line, column: String::new(), reason: reason.to_owned() });
+        let row = match lines.next_line() {
+            Ok(None) => return Ok(()),
+            Ok(Some(bytes)) => match String::from_utf8(bytes.to_vec()) {
+                Ok(text) => Ok(text),
+                Err(_) => bad(lines.line(), "utf8_invalid: send UTF-8"),
+            },
+            Err(LineError::TooLong { line, max, .. }) => {
+                bad(line, &format!("record_too_large: the line is longer than {max} bytes"))
+            }
+            Err(error) => return Err(error.into()),
+        };
+        take(row.map(|text| (lines.line(), text)))?;
+    }
+}
+
+/// What an import has done, or would do.
+#[derive(Debug, Default, Serialize)]
+pub struct Report {
+    /// Rows of the file.
+    pub rows: u64,
+    /// Rows sent, by this run and those that it goes on from.
+    pub sent: u64,
+    /// Rows that cannot be used, likewise.
+    pub refused: u64,
+    /// Rows that an interrupted run had done.
+    pub resumed_after: u64,
+    /// What this run's rows are, by kind.
+    pub kinds: BTreeMap<&'static str, u64>,
+    /// Columns that have no effect.
+    pub unknown_columns: Vec<String>,
+    /// What is wrong with rows of this run; the first of them.
+    pub problems: Vec<RowProblem>,
+    /// Of a dry run, the first rows that would be sent.
+    pub shown: Vec<Shown>,
+}
+
+/// Sends what can be used; only checks where there is no sink.
+pub struct Import<'a> {
+    /// Checks the rows.
+    pub decoder: &'a Decoder,
+    /// Where they go, and what is marked there; `None` for a dry run.
+    pub sink: Option<(&'a mut dyn RawSink, Mark, Done)>,
+    /// Shows how far it has come.
+    pub progress: Progress,
+}
+
+impl<'a> Import<'a> {
+    /// Only checks.
+    pub fn dry(decoder: &'a Decoder, count: Option<u64>) -> Self {
+        Self { decoder, sink: None, progress: Progress::new("import", count) }
+    }
+
+    /// Sends to `sink`, which is called `target`, and goes on where an earlier run has been interrupted. `how` is what decides of the file's
+    /// reading, beside its bytes.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn sending(
+        decoder: &'a Decoder,
+        count: Option<u64>,
+        sink: &'a mut dyn RawSink,
+        (file, how, target): (&Path, &str, &str),
+    ) -> std::io::Result<Self> {
+        let mark = Mark::beside(file);
+        let done = mark.read(&fingerprint(file, how)?, target);
+        Ok(Self { decoder, sink: Some((sink, mark, done)), progress: Progress::new("import", count) })
+    }
+
+    /// Does it.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or a record not be delivered; rows at fault are in the report.
+    pub fn run(mut self, input: &mut Input) -> anyhow::Result<Report> {
+        let mut report = Report { unknown_columns: input.unknown_columns(), ..Report::default() };
+        if let Some((_, _, done)) = &self.sink {
+            (report.resumed_after, report.sent, report.refused) = (done.rows, done.sent, done.refused);
+        }
+        let mut refused = Vec::new();
+        let mut decoded = Decoded::default();
+        input.each(&mut |row| {
+            report.rows += 1;
+            self.progress.add(1);
+            if report.rows <= report.resumed_after {
+                return Ok(());
+            }
+            self.row(row, &mut decoded, &mut report, &mut refused)?;
+            self.mark(&report)
+        })?;
+        report.problems.extend(refused.into_iter().map(|refused| match refused {
+            Refused::Row(problem) => problem,
+            Refused::Record(line, rejection) => input.problem(line, rejection),
+        }));
+        if let Some((sink, mark, _)) = &mut self.sink {
+            sink.flush()?;
+            mark.remove();
+        }
+        self.progress.finish();
+        Ok(report)
+    }
+
+    fn row(&mut self, row: Row, decoded: &mut Decoded, report: &mut Report, refused: &mut Vec<Refused>) -> anyhow::Result<()> {
+        let received_ms = now_ms();
+        let checked = row.map_err(Refused::Row).and_then(|(line, record)| {
+            decoded.clear();
+            let accepted = self.decoder.decode(Source::Offline, record.as_bytes(), Some(received_ms), decoded);
+            let rejection = accepted.err().or_else(|| decoded.rejections.pop());
+            rejection.map_or(Ok((line, record)), |rejection| Err(Refused::Record(line, rejection)))
+        });
+        let (line, record) = match checked {
+            Ok(row) => row,
+            Err(problem) => {
+                report.refused += 1;
+                if refused.len() < PROBLEMS_MAX {
+                    refused.push(problem);
+                }
+                return Ok(());
+            }
+        };
+        for shown in Shown::of(line, decoded) {
+            *report.kinds.entry(shown.kind).or_default() += 1;
+            if self.sink.is_none() && report.shown.len() < SHOWN_MAX {
+                report.shown.push(shown);
+            }
+        }
+        if let Some((sink, ..)) = &mut self.sink {
+            sink.send(Topic::Offline, &[], record.as_bytes(), received_ms)?;
+            report.sent += 1;
+        }
+        Ok(())
+    }
+
+    fn mark(&mut self, report: &Report) -> anyhow::Result<()> {
+        if let (Some((sink, mark, done)), true) = (&mut self.sink, report.rows.is_multiple_of(MARK_EVERY)) {
+            sink.flush()?;
+            (done.rows, done.sent, done.refused) = (report.rows, report.sent, report.refused);
+            mark.write(done);
+        }
+        Ok(())
+    }
+}
+
+enum Refused {
+    Row(RowProblem),
+    Record(u64, tributary_runtime::stage::Rejection),
+}
+
+#[cfg(test)]
+mod tests;

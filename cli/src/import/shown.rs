@@ -1,0 +1,65 @@
+//! What a row is, in a line for people: whom it names by kind, never by value.
+
+use serde::Serialize;
+use tributary_ingest::Decoded;
+use tributary_proto::event::Body;
+use tributary_proto::{Event, Spend};
+
+use crate::table;
+
+/// A row that would be sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Shown {
+    /// Its line in the file.
+    pub line: u64,
+    /// The kind of record.
+    pub kind: &'static str,
+    /// When, in minutes of UTC; of spend the day.
+    pub time: String,
+    /// The kinds of identifiers that it has.
+    pub who: String,
+    /// The channel.
+    pub channel: String,
+    /// What else it says.
+    pub what: String,
+}
+
+impl Shown {
+    /// What was decoded of a row.
+    pub fn of(line: u64, decoded: &Decoded) -> impl Iterator<Item = Self> {
+        let events = decoded.events.iter().map(move |event| of_event(line, event));
+        events.chain(decoded.spends.iter().map(move |spend| of_spend(line, spend)))
+    }
+}
+
+fn of_event(line: u64, event: &Event) -> Shown {
+    let who: Vec<&str> = event.identifiers.iter().chain(&event.account_identifiers).map(|id| id.kind.as_str()).collect();
+    let (kind, channel, what) = match &event.body {
+        Some(Body::Touch(touch)) => ("touch", touch.channel.clone(), said(&touch.source, &touch.medium, &touch.campaign)),
+        Some(Body::Milestone(version)) => {
+            let value = version.value_minor.map(|minor| format!(" {minor} {} (minor units)", version.currency));
+            ("milestone", String::new(), format!("{}{}", version.milestone_id, value.unwrap_or_default()))
+        }
+        Some(Body::Identify(_)) => ("identify", String::new(), String::new()),
+        Some(Body::Account(_)) => ("account", String::new(), String::new()),
+        Some(Body::Link(_)) => ("link", String::new(), String::new()),
+        Some(Body::Unlink(_)) => ("unlink", String::new(), String::new()),
+        Some(Body::Consent(consent)) => ("consent", String::new(), if consent.granted { "granted" } else { "revoked" }.into()),
+        Some(Body::Erase(_)) => ("erase", String::new(), String::new()),
+        None => ("", String::new(), String::new()),
+    };
+    Shown { line, kind, time: table::minute(event.time_ms), who: who.join(", "), channel, what }
+}
+
+fn of_spend(line: u64, spend: &Spend) -> Shown {
+    let said = said(&spend.source, &spend.medium, &spend.campaign);
+    let what = format!("{} {} (minor units) {said}", spend.value_minor, spend.currency);
+    Shown { line, kind: "spend", time: spend.day.clone(), who: String::new(), channel: spend.channel.clone(), what }
+}
+
+fn said(source: &str, medium: &str, campaign: &str) -> String {
+    if source.is_empty() && medium.is_empty() && campaign.is_empty() {
+        return String::new();
+    }
+    format!("{source} / {medium} / {campaign}")
+}

@@ -1,0 +1,85 @@
+use encoding_rs::GB18030;
+
+use super::*;
+
+fn open(bytes: &[u8], declared: Declared) -> anyhow::Result<(Rows, Vec<Row>)> {
+    let file = tempfile::NamedTempFile::new()?;
+    fs::write(file.path(), bytes)?;
+    let decoder = Decoder::new(&tributary_ingest::Settings::default())?;
+    let rows = Rows::open_as(file.path(), &decoder, declared)?;
+    let mut all = Vec::new();
+    rows.each(&mut |row| {
+        all.push(row);
+        Ok(())
+    })?;
+    Ok((rows, all))
+}
+
+fn rows(bytes: &[u8]) -> anyhow::Result<Vec<Row>> {
+    open(bytes, Declared::default()).map(|(_, all)| all)
+}
+
+#[test]
+fn encodings_and_delimiters_make_no_difference() {
+    let text = "timestamp,campaign\n1,峰会";
+    let utf16: Vec<u8> = "\u{feff}timestamp\tcampaign\n1\t峰会".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for bytes in [
+        [b"\xef\xbb\xbf", text.as_bytes()].concat(),
+        GB18030.encode(text).0.into_owned(),
+        utf16,
+        text.replace(',', ";").into_bytes(),
+    ] {
+        let [Ok((2, record))] = &rows(&bytes).unwrap()[..] else { panic!("one row") };
+        assert_eq!(record, r#"{"timestamp":"1","campaign":"峰会"}"#);
+    }
+}
+
+#[test]
+fn a_bad_row_is_named_and_the_next_one_read() {
+    let found = rows(b"timestamp,phone\n1\n\n,\n\"2\n2\",3\n4,5\n").unwrap();
+    assert_eq!(found.len(), 3);
+    assert_eq!(found[0].as_ref().unwrap_err().line, 2);
+    assert_eq!(found[1].as_ref().unwrap().0, 5);
+    assert_eq!(found[2], Ok((7, r#"{"timestamp":"4","phone":"5"}"#.to_owned())));
+}
+
+#[test]
+fn a_bad_header_or_encoding_is_refused() {
+    let refused = |bytes: &[u8]| rows(bytes).unwrap_err().downcast::<RowsError>().unwrap();
+    assert!(matches!(refused(b"timestamp,phone,phone\n"), RowsError::Header { line: 1, .. }));
+    assert!(matches!(refused(b""), RowsError::Header { .. }));
+    assert!(matches!(refused(b"timestamp\n\xff\xff\n"), RowsError::Encoding(_)));
+}
+
+#[test]
+fn bytes_that_are_not_of_the_declared_encoding_cost_their_row_only() {
+    let declared = Declared { encoding: Some(encoding_rs::UTF_8), ..Declared::default() };
+    let (_, found) = open(b"timestamp,campaign\n1,\xff\n2,x\n", declared).unwrap();
+    assert!(found[0].as_ref().unwrap_err().reason.starts_with("utf8_invalid"));
+    assert_eq!(found[1].as_ref().unwrap().0, 3);
+}
+
+#[test]
+fn a_mapping_names_columns_and_constants() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), "[columns]\n'手机' = 'phone'\n'备注' = ''\n[constants]\nkind = 'touch'\n").unwrap();
+    let mapping = Mapping::open(file.path()).unwrap();
+    let declared = Declared { mapping, ..Declared::default() };
+    let (rows, found) = open("手机,备注,timestamp\n1.38E+10,x,1\n13800001111,x,1\n1,2\n".as_bytes(), declared.clone()).unwrap();
+    assert_eq!(found[0].as_ref().unwrap_err().column, "手机");
+    assert_eq!(found[1].as_ref().unwrap().1, r#"{"phone":"13800001111","timestamp":"1","kind":"touch"}"#);
+    assert!(found[2].is_err());
+    assert_eq!((rows.count(), rows.unknown_columns().count()), (3, 0));
+    let error = open(b"phone,timestamp\n", declared).map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("columns that the header does not have: 备注, 手机"), "{error}");
+    fs::write(file.path(), "\n[colums]\n").unwrap();
+    assert!(Mapping::open(file.path()).unwrap_err().contains(":2: unknown field `colums`"));
+}
+
+#[test]
+fn the_line_of_google_ads_names_the_zone() {
+    let text =
+        "Parameters:TimeZone=Europe/Berlin;\nGoogle Click ID,Conversion Name,Conversion Time\nCj0,MQL,2022-04-13 08:00:00\n";
+    let [Ok((3, record))] = &rows(text.as_bytes()).unwrap()[..] else { panic!("one row") };
+    assert!(record.contains(r#""timestamp":"2022-04-13T06:00:00Z""#), "{record}");
+}

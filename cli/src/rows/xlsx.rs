@@ -1,0 +1,116 @@
+//! Rows of a worksheet.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::Path;
+
+use calamine::{DataRef, Reader, Xlsx, XlsxError, open_workbook};
+
+/// The most bytes that a workbook may unpack to: its texts are held in memory.
+pub const UNPACKED_BYTES_MAX: u64 = 512 << 20;
+/// Excel's own limit of columns.
+const COLUMNS_MAX: usize = 16_384;
+/// Excel keeps this many digits of a number: above, it has rounded.
+const EXACT_MAX: f64 = 1e15;
+
+/// Refuses a workbook that unpacks to more than [`UNPACKED_BYTES_MAX`], whatever its directory says.
+///
+/// # Errors
+/// When it does, or is no ZIP file.
+pub fn check_size(path: &Path) -> io::Result<()> {
+    let invalid = |error: zip::result::ZipError| io::Error::new(io::ErrorKind::InvalidData, error.to_string());
+    let mut archive = zip::ZipArchive::new(BufReader::new(File::open(path)?)).map_err(invalid)?;
+    let mut unpacked = 0;
+    for at in 0..archive.len() {
+        let entry = archive.by_index(at).map_err(invalid)?;
+        unpacked += io::copy(&mut entry.take(UNPACKED_BYTES_MAX + 1 - unpacked), &mut io::sink())?;
+        if unpacked > UNPACKED_BYTES_MAX {
+            let why = format!("the workbook unpacks to more than {UNPACKED_BYTES_MAX} bytes; split it, or save it as CSV");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        }
+    }
+    Ok(())
+}
+
+/// Calls `take` with the line and the cells of every row of a sheet (the first, if none is named) that is not blank.
+///
+/// # Errors
+/// When the workbook cannot be read or has no such sheet, and those of `take`.
+pub fn each(
+    path: &Path,
+    sheet: Option<&str>,
+    take: &mut dyn FnMut(u64, &[String]) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut workbook: Xlsx<_> =
+        open_workbook(path).map_err(|error: XlsxError| anyhow::anyhow!("{}: {error}", path.display()))?;
+    let names = workbook.sheet_names();
+    let name = match sheet {
+        None => names.first().cloned().ok_or_else(|| anyhow::anyhow!("{}: has no sheet", path.display()))?,
+        Some(name) if names.iter().any(|known| known == name) => name.to_owned(),
+        Some(name) => anyhow::bail!("{}: has no sheet `{name}`; it has {}", path.display(), names.join(", ")),
+    };
+    let mut cells = workbook.worksheet_cells_reader(&name)?;
+    let mut row: Vec<String> = Vec::new();
+    let mut line = 0;
+    while let Some(cell) = cells.next_cell()? {
+        let (at, column) = cell.get_position();
+        if u64::from(at) + 1 != line {
+            give(line, &mut row, take)?;
+            line = u64::from(at) + 1;
+        }
+        let column = column as usize;
+        if column < COLUMNS_MAX {
+            row.resize(row.len().max(column + 1), String::new());
+            if let Some(place) = row.get_mut(column) {
+                *place = text(cell.get_value());
+            }
+        }
+    }
+    give(line, &mut row, take)
+}
+
+fn give(line: u64, row: &mut Vec<String>, take: &mut dyn FnMut(u64, &[String]) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    if row.iter().any(|cell| !cell.trim().is_empty()) {
+        take(line, row)?;
+    }
+    row.clear();
+    Ok(())
+}
+
+/// A cell as a CSV file would have it: whole numbers without a point, times as local times. A number of more digits than Excel keeps is
+/// written as Excel writes it (1.38E+15), which is refused where it is an id.
+fn text(value: &DataRef<'_>) -> String {
+    match value {
+        DataRef::Empty => String::new(),
+        DataRef::String(text) | DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => text.clone(),
+        DataRef::SharedString(text) => (*text).to_owned(),
+        DataRef::Int(number) => number.to_string(),
+        DataRef::Float(number) if number.abs() >= EXACT_MAX => format!("{number:E}").replacen('E', "E+", 1),
+        DataRef::Float(number) => number.to_string(),
+        DataRef::Bool(flag) => flag.to_string(),
+        DataRef::DateTime(time) => {
+            let (year, month, day, hour, minute, second, milli) = time.to_ymd_hms_milli();
+            format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{milli:03}")
+        }
+        DataRef::Error(error) => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_written_as_people_see_them() {
+        for (value, expected) in [
+            (DataRef::Float(13_800_001_111.0), "13800001111"),
+            (DataRef::Float(0.5), "0.5"),
+            (DataRef::Float(6.222_021e18), "6.222021E+18"),
+            (DataRef::SharedString("0012"), "0012"),
+            (DataRef::Bool(true), "true"),
+            (DataRef::Empty, ""),
+        ] {
+            assert_eq!(text(&value), expected);
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Why a visit has the channel it has: for `tributary classify`, from the very code that classifies touches.
+
+use serde::Serialize;
+use tributary_proto::Source;
+use tributary_runtime::stage::Rejection;
+
+use crate::channel::Channels;
+use crate::decoder::Decoder;
+use crate::landing::Seen;
+use crate::touch::{SourceFrom, TouchFields, evidence};
+
+/// What a URL and a referrer say, and the channel that follows from it. Fields are empty where nothing is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[allow(missing_docs, reason = "named like the fields of a touch")]
+pub struct Classified {
+    /// The known parameters that have a value, in the order of the URL.
+    pub parameters: Vec<Parameter>,
+    pub source: String,
+    pub medium: String,
+    pub campaign: String,
+    pub content: String,
+    pub term: String,
+    /// Where the source is from: `parameters`, `click id`, `referrer`.
+    pub source_from: &'static str,
+    pub channel: String,
+    /// Where the rule stands: `built-in channels.toml:12`; empty where none matched.
+    pub rule: String,
+    /// What the rule asks for.
+    pub conditions: String,
+}
+
+/// A known parameter of a URL.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Parameter {
+    /// Its name, in lower case.
+    pub name: String,
+    /// Its value, decoded.
+    pub value: String,
+    /// What it tells: `source`, `click id of google`, both, or nothing that a touch has a field for.
+    pub tells: String,
+}
+
+impl Decoder {
+    /// Classifies a visit as a landing hit is classified.
+    ///
+    /// # Errors
+    /// When the URL breaks a limit.
+    pub fn classify(&self, url: &str, referrer: &str) -> Result<Classified, Rejection> {
+        let mut fields = TouchFields { url: url.trim().into(), referrer: referrer.trim().into(), ..TouchFields::default() };
+        let mut seen = Vec::new();
+        let from = self.touches.fill(&mut fields, Some(&mut seen))?;
+        let channels = &self.touches.channels;
+        let verdict = channels.explain(evidence(&fields, Source::Utm));
+        let (channel, rule) = (verdict.channel.to_owned(), verdict.place.to_owned());
+        let conditions = verdict.conditions.to_owned();
+        Ok(Classified {
+            parameters: seen.into_iter().map(|seen| parameter(seen, channels)).collect(),
+            source: fields.source.into_owned(),
+            medium: fields.medium.into_owned(),
+            campaign: fields.campaign.into_owned(),
+            content: fields.content.into_owned(),
+            term: fields.term.into_owned(),
+            source_from: match from {
+                SourceFrom::Nothing | SourceFrom::Sender => "",
+                SourceFrom::Parameters => "parameters",
+                SourceFrom::ClickId => "click id",
+                SourceFrom::Referrer => "referrer",
+            },
+            channel,
+            rule,
+            conditions,
+        })
+    }
+}
+
+fn parameter(seen: Seen, channels: &Channels) -> Parameter {
+    let field = seen.known.field.map(|(field, _)| field.name().to_owned());
+    let id = seen.known.click_id.and_then(|at| channels.click_id(at));
+    let network = id.map(|id| {
+        format!(
+            "click id of {}",
+            [&id.source].into_iter().chain(&id.or_sources).map(String::as_str).collect::<Vec<_>>().join(" or ")
+        )
+    });
+    let tells = field.into_iter().chain(network).collect::<Vec<_>>().join(", ");
+    Parameter { name: seen.name, value: seen.value, tells }
+}

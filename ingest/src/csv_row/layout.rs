@@ -1,0 +1,187 @@
+//! Tables of other programs whose columns are known: GA4's offline events
+//! (<https://support.google.com/analytics/answer/10325025>) and Google Ads' click conversions
+//! (<https://support.google.com/google-ads/answer/7014069>).
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use tributary_runtime::stage::Rejection;
+
+use crate::decoder::{Decoder, Meaning};
+use crate::reason;
+
+/// Whose table it is.
+#[derive(Debug, Clone)]
+pub(super) enum Layout {
+    /// Fields of the native record.
+    Native,
+    Ga4 {
+        meanings: BTreeMap<String, Meaning>,
+    },
+    GoogleAds(Ads),
+}
+
+/// What is needed to read Google Ads' cells.
+#[derive(Debug, Clone)]
+pub(super) struct Ads {
+    meanings: BTreeMap<String, Meaning>,
+    milestone_kinds: Vec<String>,
+    zone: TimeZone,
+    has_order_id: bool,
+}
+
+/// How a cell is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// As it stands.
+    Plain,
+    /// Microseconds since 1970-01-01 UTC.
+    Micros,
+    /// The name of a GA4 event: of a touch, or of a milestone where the settings say so.
+    EventName,
+    ClickId,
+    ConversionName,
+    ConversionTime,
+    /// An address, or its hash.
+    Email,
+}
+
+/// Fields and values that a cell gives.
+type Pairs<'a> = Vec<(&'static str, Cow<'a, str>)>;
+
+impl Layout {
+    /// Whose table has this header; names are in lower case.
+    pub(super) fn of(names: &[String], decoder: &Decoder) -> Self {
+        let has = |wanted: &str| names.iter().any(|name| name == wanted);
+        let meanings = || decoder.meanings.clone();
+        if has("timestamp_micros") && has("event_name") {
+            return Self::Ga4 { meanings: meanings() };
+        }
+        if has("conversion name") && has("conversion time") {
+            return Self::GoogleAds(Ads {
+                meanings: meanings(),
+                milestone_kinds: decoder.milestone_kinds.clone(),
+                zone: decoder.times.zone.clone(),
+                has_order_id: has("order id"),
+            });
+        }
+        Self::Native
+    }
+
+    pub(super) fn set_zone(&mut self, zone: &str) -> Result<(), Rejection> {
+        if let Self::GoogleAds(ads) = self {
+            let unknown = |_| Rejection::new(reason::CSV_MALFORMED, "Parameters", "TimeZone is not an IANA zone");
+            ads.zone = TimeZone::get(zone).map_err(unknown)?;
+        }
+        Ok(())
+    }
+
+    /// The field of the native record that a column gives, and how its cells are read.
+    pub(super) fn column(&self, name: &str) -> (String, Form) {
+        let (field, form) = match self {
+            Self::Native => (name, Form::Plain),
+            Self::Ga4 { .. } => ga4_column(name),
+            Self::GoogleAds(_) => match name {
+                "google click id" => ("gclid", Form::ClickId),
+                "conversion name" => ("milestone", Form::ConversionName),
+                "conversion time" => ("timestamp", Form::ConversionTime),
+                "conversion value" => ("value", Form::Plain),
+                "conversion currency" => ("currency", Form::Plain),
+                "order id" => ("object_id", Form::Plain),
+                "email" => ("email", Form::Email),
+                "phone number" => ("phone", Form::Plain),
+                other => (other, Form::Plain),
+            },
+        };
+        match (self, name.strip_prefix("user_property.")) {
+            (Self::Ga4 { .. }, Some(name)) => (format!("traits.{name}"), Form::Plain),
+            _ => (field.to_owned(), form),
+        }
+    }
+
+    /// Reads a cell that is not plain.
+    pub(super) fn read<'a>(&self, form: Form, cell: &'a str, header: &str) -> Result<Pairs<'a>, Rejection> {
+        let refuse = |reason, detail: &str| Err(Rejection::new(reason, header, detail));
+        match (self, form) {
+            (Self::Ga4 { .. }, Form::Micros) => {
+                match cell.parse().ok().and_then(|micros| Timestamp::from_microsecond(micros).ok()) {
+                    Some(time) => Ok(vec![("timestamp", Cow::Owned(time.to_string()))]),
+                    None => refuse(reason::TIMESTAMP_INVALID, "expected microseconds since 1970-01-01 UTC"),
+                }
+            }
+            (Self::Ga4 { meanings }, Form::EventName) => Ok(match meanings.get(cell) {
+                Some(Meaning::Milestone(kind)) => milestone(kind.clone()),
+                _ => vec![("touch_type", Cow::Borrowed(cell))],
+            }),
+            (Self::GoogleAds(ads), Form::ClickId) if ads.has_order_id => Ok(vec![("gclid", Cow::Borrowed(cell))]),
+            // One click has one conversion of a name: without an order id, that is the deal.
+            (_, Form::ClickId) => Ok(vec![("gclid", Cow::Borrowed(cell)), ("object_id", Cow::Borrowed(cell))]),
+            (Self::GoogleAds(ads), Form::ConversionName) => match ads.kind(cell) {
+                Some(kind) => Ok(milestone(kind)),
+                None => {
+                    refuse(reason::MILESTONE_UNKNOWN, "no kind of milestone: name the conversion in ingest.milestone_events")
+                }
+            },
+            (Self::GoogleAds(ads), Form::ConversionTime) => match ads.time(cell) {
+                Some(time) => Ok(vec![("timestamp", Cow::Owned(time.to_string()))]),
+                None => refuse(reason::TIMESTAMP_INVALID, "expected a time as Google Ads writes it: 2022-04-13 14:00:00+08:00"),
+            },
+            (_, Form::Email) if cell.len() == 64 && cell.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+                Ok(vec![("email_sha256", Cow::Borrowed(cell))])
+            }
+            (_, Form::Email) => Ok(vec![("email", Cow::Borrowed(cell))]),
+            _ => Ok(Vec::new()),
+        }
+    }
+}
+
+fn milestone(kind: String) -> Pairs<'static> {
+    vec![("kind", Cow::Borrowed("milestone")), ("milestone", Cow::Owned(kind))]
+}
+
+fn ga4_column(name: &str) -> (&str, Form) {
+    match name {
+        "client_id" => ("anonymous_id", Form::Plain),
+        "app_instance_id" => ("device_id", Form::Plain),
+        "timestamp_micros" => ("timestamp", Form::Micros),
+        "event_name" => ("touch_type", Form::EventName),
+        "event_param.page_location" => ("url", Form::Plain),
+        "event_param.page_referrer" => ("referrer", Form::Plain),
+        "event_param.transaction_id" => ("object_id", Form::Plain),
+        _ => match name.strip_prefix("event_param.") {
+            Some(field @ ("source" | "medium" | "campaign" | "content" | "term" | "value" | "currency")) => {
+                (field, Form::Plain)
+            }
+            _ => (name, Form::Plain),
+        },
+    }
+}
+
+impl Ads {
+    /// The milestone that a conversion is: as the settings say, or by its own name (`Closed Won`).
+    fn kind(&self, name: &str) -> Option<String> {
+        if let Some(Meaning::Milestone(kind)) = self.meanings.get(name) {
+            return Some(kind.clone());
+        }
+        let plain = name.to_lowercase().replace([' ', '-'], "_");
+        self.milestone_kinds.contains(&plain).then_some(plain)
+    }
+
+    /// The forms that Google Ads takes: with an offset, with a zone's name, or local.
+    fn time(&self, text: &str) -> Option<Timestamp> {
+        if let Ok(time) = text.parse::<Timestamp>() {
+            return Some(time);
+        }
+        let (local, zone) = match text.rsplit_once(' ').map(|(local, name)| (local, TimeZone::get(name))) {
+            Some((local, Ok(zone))) => (local, zone),
+            _ => (text, self.zone.clone()),
+        };
+        let formats =
+            ["%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %I:%M:%S %p", "%b %d, %Y %I:%M:%S %p"];
+        let local = formats.iter().find_map(|format| DateTime::strptime(format, local).ok())?;
+        zone.to_ambiguous_timestamp(local).compatible().ok()
+    }
+}
