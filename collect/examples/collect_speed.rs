@@ -33,7 +33,7 @@ struct Measured {
 }
 
 fn main() {
-    let seconds = std::env::args().nth(1).map_or(3, |text| text.parse().expect("seconds"));
+    let seconds = std::env::args().nth(1).map_or(3, |text| text.parse().unwrap());
     println!("messages a request | server    | requests/s | messages/s | p50 ms | p99 ms | of the bare handler");
     for messages in [1, 20] {
         let request = request(messages);

@@ -1,6 +1,13 @@
 //! A collector on an embedded log of its own, and a client that says exactly what it is told.
 
-#![allow(dead_code, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "helpers of tests")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "helpers of tests"
+)]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
