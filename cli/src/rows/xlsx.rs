@@ -98,6 +98,8 @@ fn text(value: &DataRef<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     #[test]
@@ -112,5 +114,61 @@ mod tests {
         ] {
             assert_eq!(text(&value), expected);
         }
+    }
+
+    /// A workbook of one sheet with these rows.
+    fn workbook(path: &Path, rows: &str) {
+        const MAIN: &str = "http://schemas.openxmlformats.org/spreadsheetml/2006/main";
+        const OFFICE: &str = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
+        const PACKAGE: &str = "http://schemas.openxmlformats.org/package/2006/relationships";
+        let relation = |kind: &str, target: &str| {
+            format!(
+                r#"<Relationships xmlns="{PACKAGE}"><Relationship Id="r1" Type="{OFFICE}/{kind}" Target="{target}"/></Relationships>"#
+            )
+        };
+        let sheets = r#"<sheets><sheet name="List" sheetId="1" r:id="r1"/></sheets>"#;
+        let parts = [
+            ("_rels/.rels", relation("officeDocument", "xl/workbook.xml")),
+            ("xl/workbook.xml", format!(r#"<workbook xmlns="{MAIN}" xmlns:r="{OFFICE}">{sheets}</workbook>"#)),
+            ("xl/_rels/workbook.xml.rels", relation("worksheet", "worksheets/sheet1.xml")),
+            ("xl/worksheets/sheet1.xml", format!(r#"<worksheet xmlns="{MAIN}"><sheetData>{rows}</sheetData></worksheet>"#)),
+        ];
+        let mut out = zip::ZipWriter::new(File::create(path).unwrap());
+        for (name, text) in parts {
+            out.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+            out.write_all(text.as_bytes()).unwrap();
+        }
+        out.finish().unwrap();
+    }
+
+    #[test]
+    fn rows_of_a_sheet_have_their_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("list.xlsx");
+        let text = |at: &str, text: &str| format!(r#"<c r="{at}" t="inlineStr"><is><t>{text}</t></is></c>"#);
+        let rows = [
+            format!(r#"<row r="1">{}{}</row>"#, text("A1", "phone"), text("B1", "campaign")),
+            format!(r#"<row r="4"><c r="A4"><v>13800001111</v></c>{}</row>"#, text("B4", "峰会")),
+            r#"<row r="5"><c r="A5"><v>1.38E+16</v></c></row>"#.to_owned(),
+        ];
+        workbook(&path, &rows.concat());
+        check_size(&path).unwrap();
+        let mut found = Vec::new();
+        let mut take = |line, cells: &[String]| {
+            found.push((line, cells.join("|")));
+            Ok(())
+        };
+        each(&path, None, &mut take).unwrap();
+        let expected = [(1, "phone|campaign"), (4, "13800001111|峰会"), (5, "1.38E+16")];
+        assert_eq!(found, expected.map(|(line, cells)| (line, cells.to_owned())));
+        let error = each(&path, Some("Other"), &mut |_, _| Ok(())).unwrap_err().to_string();
+        assert!(error.contains("has no sheet `Other`; it has List"), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_workbook_is_refused() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "phone,campaign\n").unwrap();
+        assert!(check_size(file.path()).is_err());
     }
 }
