@@ -2,10 +2,10 @@
 //!
 //! | scheme | what is signed | kept from being sent again by |
 //! |---|---|---|
-//! | [`wechat`] | token, timestamp and nonce; of an encrypted push its text too | timestamp, and each signature once |
-//! | [`hubspot`] | method, URI, body and timestamp | timestamp, and each signature once |
-//! | [`hmac_header`] | the body, and the timestamp where there is one | the same, where there is a timestamp |
-//! | [`secret_header`] | nothing: the sender shows a secret | nothing |
+//! | `wechat` | token, timestamp and nonce; of an encrypted push its text too | timestamp, and each signature once |
+//! | `hubspot` | method, URI, body and timestamp | timestamp, and each signature once |
+//! | `hmac_header` | the body, and the timestamp where there is one | the same, where there is a timestamp |
+//! | `secret_header` | nothing: the sender shows a secret | nothing |
 //!
 //! Everything is compared in a time that does not depend on where it differs. No error holds a value.
 
