@@ -4,10 +4,10 @@
 
 mod journey;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use tributary_proto::{
-    Identifier, LedgerRow, LedgerState, Message, Milestone, ModelRevision, ResidentState, StoredTouch, StoredTrack,
+    Hash128, Identifier, LedgerRow, LedgerState, Message, Milestone, ModelRevision, ResidentState, StoredTouch, StoredTrack,
 };
 use tributary_runtime::stage::{Outbox, Share};
 use tributary_runtime::state::{self, State, StateError};
@@ -114,7 +114,7 @@ pub enum Kept {
 /// What an identifier has brought to its unit.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Brought {
-    /// How many touches.
+    /// How many touches: events, in however many versions they came.
     pub touches: usize,
     /// The first, milliseconds since 1970-01-01 UTC.
     pub first_ms: Option<i64>,
@@ -175,12 +175,15 @@ pub fn brought(state: &mut dyn State, unit: &str, identifier: &IdentifierHash) -
     let actor = keys::actor(unit.as_bytes());
     let mut found = Brought::default();
     let prefix = keys::of_identifier(keys::TOUCH, identifier);
-    state.scan(&actor, &prefix, &state::prefix_end(&prefix), &mut |sub, _| {
-        found.touches += 1;
+    // An event that came in two versions is there twice.
+    let mut events = BTreeSet::new();
+    state.scan(&actor, &prefix, &state::prefix_end(&prefix), &mut |sub, raw| {
+        events.extend(TouchView::parse(raw).ok().map(|touch| Hash128::of(touch.event_id.as_bytes())));
         found.first_ms = found.first_ms.or(keys::time_ms(sub));
         found.last_ms = keys::time_ms(sub).or(found.last_ms);
         true
     })?;
+    found.touches = events.len();
     let tracks = state::scan_messages::<StoredTrack>(state, &actor, &keys::of_identifier(keys::TRACK, identifier))?;
     found.milestones = tracks.into_iter().filter_map(|(_, track)| track.milestone).collect();
     found.milestones.sort_by(|a, b| (a.time_ms, &a.milestone_id).cmp(&(b.time_ms, &b.milestone_id)));

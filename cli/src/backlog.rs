@@ -4,14 +4,14 @@ use std::time::Instant;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
-use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use rdkafka::{Offset, TopicPartitionList};
 use tributary_runtime::embedded::EmbeddedLog;
 use tributary_runtime::kafka::Complaints;
 use tributary_runtime::log::StageLog;
 
 use crate::pipeline::StageName;
 use crate::settings::Settings;
-use crate::source::{METADATA_TIMEOUT, SourceError, WAIT, ask, committed};
+use crate::source::{METADATA_TIMEOUT, SourceError, WAIT, ask, committed, outsider};
 
 /// What is left.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -66,14 +66,7 @@ struct Clients {
 
 impl Clients {
     fn new(settings: &Settings) -> Result<Self, SourceError> {
-        let consumer = |isolation: &str| {
-            let mut config: ClientConfig = settings.kafka.properties().into_iter().collect();
-            // The client asks for a group even where none is joined.
-            config.set("group.id", format!("{}-backlog", settings.kafka.group_prefix));
-            config.set("enable.auto.commit", "false").set("enable.partition.eof", "true").set("isolation.level", isolation);
-            config.set("auto.offset.reset", "earliest").set("allow.auto.create.topics", "false");
-            config.create_with_context(Complaints::default()).map_err(SourceError::Configure)
-        };
+        let consumer = |isolation| outsider(settings, isolation, "earliest");
         Ok(Self { committed: consumer("read_committed")?, all: consumer("read_uncommitted")? })
     }
 

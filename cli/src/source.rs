@@ -85,6 +85,16 @@ pub trait TopicReader {
     fn next(&mut self, wait: Duration) -> Result<Next, SourceError>;
 }
 
+/// A consumer that belongs to no group and commits nothing.
+pub(crate) fn outsider(settings: &Settings, isolation: &str, reset: &str) -> Result<BaseConsumer<Complaints>, SourceError> {
+    let mut config: ClientConfig = settings.kafka.properties().into_iter().collect();
+    // The client asks for a group even where none is joined.
+    config.set("group.id", format!("{}-outside", settings.kafka.group_prefix));
+    config.set("enable.auto.commit", "false").set("enable.partition.eof", "true").set("allow.auto.create.topics", "false");
+    config.set("isolation.level", isolation).set("auto.offset.reset", reset);
+    config.create_with_context(Complaints::default()).map_err(SourceError::Configure)
+}
+
 /// Opens a topic at its first record, or behind its last.
 ///
 /// # Errors
@@ -173,12 +183,7 @@ impl KafkaReader {
     pub fn open(settings: &Settings, topic: Topic, from_beginning: bool) -> Result<Self, SourceError> {
         let topic = settings.topics.name(topic);
         let read = |source| SourceError::Read { topic: topic.clone(), source };
-        let mut config: ClientConfig = settings.kafka.properties().into_iter().collect();
-        // The client asks for a group even where none is joined.
-        config.set("group.id", format!("{}-tail", settings.kafka.group_prefix));
-        config.set("enable.auto.commit", "false").set("isolation.level", "read_committed").set("enable.partition.eof", "true");
-        config.set("allow.auto.create.topics", "false").set("auto.offset.reset", "error");
-        let consumer = config.create_with_context(Complaints::default()).map_err(SourceError::Configure)?;
+        let consumer = outsider(settings, "read_committed", "error")?;
         let metadata = ask(&consumer, &topic)?;
         let found = metadata.topics().first().filter(|found| found.error().is_none() && !found.partitions().is_empty());
         let partitions = found.map_or(0, |found| found.partitions().len());

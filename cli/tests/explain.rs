@@ -262,6 +262,8 @@ fn a_touch_is_out_as_the_same_event() {
     let found = standings(&records, &settings());
     check(&found, "twice@1", "in_journey", "");
     check(&found, "twice@2", "duplicate", "the same event as #1");
+    let person = Asked::of(&records, &settings()).profile("anonymous_id:c");
+    assert_eq!(person.identifiers[0].brought.touches, 1, "one event is one touch");
 }
 
 #[test]

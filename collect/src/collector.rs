@@ -89,12 +89,17 @@ impl Collector {
         key.and_then(|key| self.keys.find(key)).ok_or(Refusal::Unauthorised)
     }
 
-    async fn segment(&self, name: &str, request: Request) -> Result<Response, Refusal> {
-        let call = Call::find(name).ok_or(Refusal::UnknownPath)?;
+    /// A request's early key, its body, and when that had come.
+    async fn received(&self, request: Request) -> Result<(Option<&Bucket>, bytes::Bytes, Timestamp), Refusal> {
         let (Parts { headers, .. }, body) = request.into_parts();
         let early = self.early_key(&headers)?;
         let body = self.body(&headers, body).await?;
-        let now = Timestamp::now();
+        Ok((early, body, Timestamp::now()))
+    }
+
+    async fn segment(&self, name: &str, request: Request) -> Result<Response, Refusal> {
+        let call = Call::find(name).ok_or(Refusal::UnknownPath)?;
+        let (early, body, now) = self.received(request).await?;
         let records = {
             let request = segment::Request::read(call, &body, self.batch_max)?;
             let bucket = early.map_or_else(|| self.key(request.write_key().as_deref()), Ok)?;
@@ -106,10 +111,7 @@ impl Collector {
     }
 
     async fn utm(&self, request: Request) -> Result<Response, Refusal> {
-        let (Parts { headers, .. }, body) = request.into_parts();
-        let early = self.early_key(&headers)?;
-        let body = self.body(&headers, body).await?;
-        let now = Timestamp::now();
+        let (early, body, now) = self.received(request).await?;
         let records = {
             let hits = utm::Hits::read(&body, self.batch_max)?;
             let bucket = early.map_or_else(|| self.key(hits.write_key()), Ok)?;

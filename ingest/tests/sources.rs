@@ -190,13 +190,15 @@ fn a_csv_row_and_its_json_form_have_one_event_id() {
 
 #[test]
 fn a_message_sent_again_without_id_has_the_same_event_id() {
-    let message = |sent: &str| {
+    let message = |sent: &str, received: &str| {
         let text = format!(
-            r#"{{"type":"page","anonymousId":"c","timestamp":"2022-02-28T10:00:00Z","sentAt":"{sent}","receivedAt":"{sent}"}}"#
+            r#"{{"type":"page","anonymousId":"c","timestamp":"2022-02-28T10:00:00Z","sentAt":"{sent}","receivedAt":"{received}"}}"#
         );
         one(Source::Sdk, &text)
     };
-    assert_eq!(message("2022-02-28T10:00:01Z"), message("2022-02-28T10:05:01Z"));
+    let first = message("2022-02-28T10:00:01Z", "2022-02-28T10:00:01Z");
+    assert_eq!(first, message("2022-02-28T10:05:01Z", "2022-02-28T10:05:01Z"));
+    assert_eq!(first, message("2022-02-28T10:05:01Z", "2022-02-28T10:05:01.157Z"), "what the network took is no skew");
 }
 
 #[test]

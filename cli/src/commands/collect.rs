@@ -7,12 +7,12 @@ use tributary_runtime::embedded::EmbeddedLog;
 use tributary_runtime::http;
 use tributary_runtime::service::Service;
 
-use super::run::{LOOK, watch_signals};
+use super::run::{LOOK, end, watch_signals};
 use crate::args::Global;
 use crate::outcome::Usage;
 use crate::pipeline::metrics;
 use crate::settings::Settings;
-use crate::{engine, logging, table};
+use crate::{engine, logging};
 
 const AFTER_HELP: &str = "\
 Endpoints, on collector.listen:
@@ -51,13 +51,7 @@ pub fn run(_: &CollectArgs, global: &Global) -> anyhow::Result<()> {
     while !stop.load(Ordering::Relaxed) {
         std::thread::sleep(LOOK);
     }
-    let health = service.health();
-    service.stop()?;
-    tracing::info!("stopped, with nothing open");
-    if global.json {
-        table::print_json(&health.work())?;
-    }
-    Ok(())
+    end(service, global)
 }
 
 /// Starts the collector beside what else the service runs.

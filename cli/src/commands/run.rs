@@ -77,6 +77,11 @@ pub fn run(args: &RunArgs, global: &Global) -> anyhow::Result<()> {
         None => backlog::left_kafka(&settings, &stages),
     };
     wait(&service.health(), &service.stop_flag(), args.until_idle.map(Duration::from_secs_f64), &left);
+    end(service, global)
+}
+
+/// Stops what runs, and prints what each worker has done where that was asked for.
+pub(super) fn end(service: Service, global: &Global) -> anyhow::Result<()> {
     let health = service.health();
     service.stop()?;
     tracing::info!("stopped, with nothing open");

@@ -3,6 +3,7 @@
 mod body;
 mod hubspot;
 pub(crate) mod mapping;
+mod push;
 mod records;
 mod salesforce;
 pub(crate) mod scene;
@@ -19,6 +20,7 @@ use tributary_proto::Source;
 use tributary_runtime::stage::Rejection;
 
 use body::elements;
+use records::placed;
 
 use crate::decoder::{Decoded, Decoder};
 use crate::scalar::{Scalar, json_rejection};
@@ -72,14 +74,8 @@ fn native_body(decoder: &Decoder, body: &RawValue, received_ms: Option<i64>, out
         return native::decode(decoder, &body, Source::Webhook, received_ms, out);
     }
     for (index, record) in (0u32..).zip(elements(&body)?) {
-        if let Err(mut rejection) = native::decode(decoder, record.get(), Source::Webhook, received_ms, out) {
-            rejection.index = index;
-            rejection.field = if rejection.field.is_empty() {
-                format!("body[{index}]")
-            } else {
-                format!("body[{index}].{}", rejection.field)
-            };
-            out.rejections.push(rejection);
+        if let Err(rejection) = native::decode(decoder, record.get(), Source::Webhook, received_ms, out) {
+            out.rejections.push(placed(rejection, index, &format!("body[{index}]")));
         }
     }
     Ok(())

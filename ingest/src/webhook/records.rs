@@ -33,20 +33,25 @@ impl<'a> Records<'a> {
     }
 
     /// Refuses something of this element; the rest of it stands.
-    pub(super) fn refuse(&mut self, mut rejection: Rejection) {
-        rejection.index = self.index;
-        rejection.field = match (self.place.as_str(), rejection.field.as_str()) {
-            ("", _) => rejection.field,
-            (place, "") => place.to_owned(),
-            (place, field) => format!("{place}.{field}"),
-        };
-        self.out.rejections.push(rejection);
+    pub(super) fn refuse(&mut self, rejection: Rejection) {
+        self.out.rejections.push(placed(rejection, self.index, &self.place));
     }
 
     /// The element says nothing that matters here.
     pub(super) fn nothing(&mut self) {
         self.out.without_event += 1;
     }
+}
+
+/// A rejection of the element at `index` of a body, which messages call `place`.
+pub(super) fn placed(mut rejection: Rejection, index: u32, place: &str) -> Rejection {
+    rejection.index = index;
+    rejection.field = match (place, rejection.field.as_str()) {
+        ("", _) => rejection.field,
+        (place, "") => place.to_owned(),
+        (place, field) => format!("{place}.{field}"),
+    };
+    rejection
 }
 
 /// A native record that is being written.

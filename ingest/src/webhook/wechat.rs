@@ -2,17 +2,16 @@
 //!
 //! Field names and meaning: <https://developers.weixin.qq.com/doc/offiaccount/Message_Management/Receiving_event_pushes.html>.
 
-use tributary_proto::event::Body;
-use tributary_proto::{Consent, Erase, Event, Identify, Source};
 use tributary_runtime::stage::Rejection;
 
+use super::push::{Person, event_id};
 use super::settings::Leaving;
 use super::xml::{Tags, seconds};
 use crate::decoder::{Decoded, Decoder};
 use crate::identifiers::Identifiers;
+use crate::reason;
 use crate::scalar::Scalar;
 use crate::touch::TouchFields;
-use crate::{native, reason};
 
 const TAGS: [&str; 9] =
     ["ToUserName", "FromUserName", "CreateTime", "MsgType", "Event", "EventKey", "SessionFrom", "UnionId", "Encrypt"];
@@ -58,52 +57,13 @@ pub(super) fn decode(decoder: &Decoder, xml: &str, received_ms: Option<i64>, out
         Kind::Menu(medium) => Some(chosen(&push, medium)),
         Kind::Unsubscribed | Kind::Contact => None,
     };
-    let blocked = identifiers.blocked;
-    let named = identifiers.sorted();
-    if named.people.is_empty() {
-        let detail = "the push names no OpenID that is not blocked";
-        return Err(Rejection::new(reason::IDENTIFIER_MISSING, "FromUserName", detail));
-    }
-    let body = match fields {
-        Some(fields) => Body::Touch(decoder.touches.touch(fields, Source::Webhook, named.identified())?),
-        None if kind == Kind::Unsubscribed => leaves(decoder.webhook.wechat_unsubscribe),
-        None => Body::Identify(Identify {}),
-    };
-    let event = |event_id, body| Event {
-        event_id,
-        time_ms,
-        source: Source::Webhook.into(),
-        identifiers: named.people.clone(),
-        body: Some(body),
-        ..Event::default()
-    };
-    let consent = push.get("Event") == "subscribe" && decoder.webhook.wechat_unsubscribe == Leaving::RevokeUntilReturn;
-    let consent = consent.then(|| event(format!("{event_id}:consent"), returns()));
-    out.blocked += blocked;
+    let person = Person::of(identifiers, "FromUserName", "the push names no OpenID that is not blocked")?;
+    let left = (kind == Kind::Unsubscribed).then_some(decoder.webhook.wechat_unsubscribe);
+    let body = person.body(decoder, fields, left)?;
+    let returns = push.get("Event") == "subscribe" && decoder.webhook.wechat_unsubscribe == Leaving::RevokeUntilReturn;
+    person.add(event_id, time_ms, body, returns, out);
     out.undeclared += undeclared;
-    out.events.push(event(event_id, body));
-    out.events.extend(consent);
     Ok(())
-}
-
-/// The id of a push; one that is too long to be one is refused.
-pub(super) fn event_id(text: String) -> Result<String, Rejection> {
-    let missing = || Rejection::new(reason::FIELD_MISSING, "", "the push says nothing of who and when");
-    native::event_id(Scalar::Text(text.into()), "")?.ok_or_else(missing)
-}
-
-/// What somebody means who comes back.
-pub(super) fn returns() -> Body {
-    Body::Consent(Consent { granted: true })
-}
-
-/// What somebody means who unsubscribes, or deletes the member of staff.
-pub(super) fn leaves(leaving: Leaving) -> Body {
-    match leaving {
-        Leaving::Ignore => Body::Identify(Identify {}),
-        Leaving::Revoke | Leaving::RevokeUntilReturn => Body::Consent(Consent { granted: false }),
-        Leaving::Erase => Body::Erase(Erase {}),
-    }
 }
 
 fn kind(push: &Tags) -> Kind {

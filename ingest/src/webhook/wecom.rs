@@ -2,12 +2,10 @@
 //!
 //! Field names and meaning: <https://developer.work.weixin.qq.com/document/path/92130> and, of suites, `path/92277`.
 
-use tributary_proto::event::Body;
-use tributary_proto::{Event, Identify, Source};
 use tributary_runtime::stage::Rejection;
 
+use super::push::{Person, event_id};
 use super::settings::Leaving;
-use super::wechat::{event_id, leaves, returns};
 use super::xml::{Tags, seconds};
 use crate::decoder::{Decoded, Decoder};
 use crate::identifiers::Identifiers;
@@ -57,31 +55,12 @@ pub(super) fn decode(decoder: &Decoder, xml: &str, received_ms: Option<i64>, out
     let mut identifiers = identifiers(decoder, corp, push.get("SuiteId"), external)?;
     let added = matches!(change, "add_external_contact" | "add_half_external_contact");
     let touched = if added { Some(touch(decoder, &push, &mut identifiers)?) } else { None };
-    let blocked = identifiers.blocked;
-    let named = identifiers.sorted();
-    if named.people.is_empty() {
-        let detail = "the event names no contact that is not blocked";
-        return Err(Rejection::new(reason::IDENTIFIER_MISSING, "ExternalUserID", detail));
-    }
-    let body = match touched {
-        Some(fields) => Body::Touch(decoder.touches.touch(fields, Source::Webhook, named.identified())?),
-        None if change == "del_follow_user" => leaves(decoder.webhook.wecom_unfollow),
-        None => Body::Identify(Identify {}),
-    };
+    let person = Person::of(identifiers, "ExternalUserID", "the event names no contact that is not blocked")?;
+    let left = (change == "del_follow_user").then_some(decoder.webhook.wecom_unfollow);
+    let body = person.body(decoder, touched, left)?;
     let event_id = event_id(format!("wecom:{corp}:{}:{external}:{created}:{change}", push.get("UserID")))?;
-    let event = |event_id, body| Event {
-        event_id,
-        time_ms,
-        source: Source::Webhook.into(),
-        identifiers: named.people.clone(),
-        body: Some(body),
-        ..Event::default()
-    };
-    let consent = added && decoder.webhook.wecom_unfollow == Leaving::RevokeUntilReturn;
-    let consent = consent.then(|| event(format!("{event_id}:consent"), returns()));
-    out.blocked += blocked;
-    out.events.push(event(event_id, body));
-    out.events.extend(consent);
+    let returns = added && decoder.webhook.wecom_unfollow == Leaving::RevokeUntilReturn;
+    person.add(event_id, time_ms, body, returns, out);
     Ok(())
 }
 

@@ -118,6 +118,12 @@ impl<S: Store> Restore<S> {
         Ok(())
     }
 
+    /// Whether the restore has taken so long that what it has read is of no use.
+    fn outlasts(&mut self, now_ms: u64) -> bool {
+        self.outlasted |= self.is_too_late(now_ms) && !planted("restore_outlasts_tombstones");
+        self.outlasted
+    }
+
     /// Whether the changelog may have lost a tombstone that the store needs.
     fn is_too_late(&self, now_ms: u64) -> bool {
         now_ms.saturating_sub(self.as_of_ms) > self.tombstones_ms
@@ -153,8 +159,7 @@ impl<S: Store> Restore<S> {
     /// # Errors
     /// When the record is not ours, or the store cannot be written.
     pub fn take(&mut self, change: &Change<'_>, now_ms: u64) -> Result<(), LogError> {
-        self.outlasted |= self.is_too_late(now_ms) && !planted("restore_outlasts_tombstones");
-        if self.outlasted {
+        if self.outlasts(now_ms) {
             return Ok(());
         }
         let foreign = |what: &str| {
@@ -182,8 +187,7 @@ impl<S: Store> Restore<S> {
     /// # Errors
     /// When the store cannot be read or written.
     pub fn reached_end(&mut self, now_ms: u64) -> Result<(), LogError> {
-        self.outlasted |= self.is_too_late(now_ms) && !planted("restore_outlasts_tombstones");
-        if self.outlasted {
+        if self.outlasts(now_ms) {
             return Ok(());
         }
         self.seen_end = true;

@@ -91,8 +91,17 @@ impl ConsumerEvents {
 struct Reading {
     /// Next offset to be committed: what lag is measured from.
     done: u64,
-    /// The offset at which an open transaction begins, since when it is the first, and when that was said.
-    held_up: Option<(i64, Instant, Option<Instant>)>,
+    held_up: Option<HeldUp>,
+}
+
+/// A transaction that is open.
+struct HeldUp {
+    /// Where it begins.
+    offset: i64,
+    /// Since when it is the first.
+    since: Instant,
+    /// When that was said.
+    said: Option<Instant>,
 }
 
 impl Reading {
@@ -100,19 +109,19 @@ impl Reading {
     fn watch_stable(&mut self, partition: &Partition) -> Duration {
         if partition.ls_offset >= partition.hi_offset || partition.ls_offset < 0 {
             self.held_up = None;
-        } else if self.held_up.is_none_or(|(offset, ..)| offset != partition.ls_offset) {
-            self.held_up = Some((partition.ls_offset, Instant::now(), None));
+        } else if self.held_up.as_ref().is_none_or(|open| open.offset != partition.ls_offset) {
+            self.held_up = Some(HeldUp { offset: partition.ls_offset, since: Instant::now(), said: None });
         }
-        self.held_up.map_or(Duration::ZERO, |(_, since, _)| since.elapsed())
+        self.held_up.as_ref().map_or(Duration::ZERO, |open| open.since.elapsed())
     }
 
     /// The offset at which a transaction hangs, if it is to be said now.
     fn hangs(&mut self, hanging: Duration) -> Option<i64> {
-        let (offset, since, said) = self.held_up.as_mut()?;
-        let due = since.elapsed() > hanging && said.is_none_or(|said| said.elapsed() > SAY_AGAIN);
+        let open = self.held_up.as_mut()?;
+        let due = open.since.elapsed() > hanging && open.said.is_none_or(|said| said.elapsed() > SAY_AGAIN);
         due.then(|| {
-            *said = Some(Instant::now());
-            *offset
+            open.said = Some(Instant::now());
+            open.offset
         })
     }
 }
