@@ -122,6 +122,7 @@ pub fn worker_options(settings: &Settings, partitions: u32) -> WorkerOptions {
         },
         cache_bytes: (settings.state.memory_mb as usize) * 1024 * 1024 / 4 / partitions.max(1) as usize,
         refusals: settings.worker.dead_letters,
+        unlimited: settings.collector.public_topics(),
         json: outputs.iter().filter(|topic| json(topic)).copied().collect(),
     }
 }

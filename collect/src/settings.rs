@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 use tributary_runtime::config::{Problems, Secret};
+use tributary_runtime::topic::Topic;
 
 use crate::signature::{self, Format};
 
@@ -32,6 +33,8 @@ pub struct Settings {
     pub cors_origins: Vec<String>,
     /// Write keys of the SDK, UTM and pixel endpoints, by a name of one's own. Two at a time let a key be replaced.
     pub write_keys: BTreeMap<String, Secret>,
+    /// Whether write keys stand in pages, where anybody may read them: see [`Settings::public_topics`].
+    pub public_keys: bool,
     /// Webhooks, by the last part of their path.
     pub webhooks: BTreeMap<String, WebhookSettings>,
 }
@@ -49,6 +52,7 @@ impl Default for Settings {
             ack_ms: 10_000,
             cors_origins: Vec::new(),
             write_keys: BTreeMap::new(),
+            public_keys: true,
             webhooks: BTreeMap::new(),
         }
     }
@@ -121,6 +125,12 @@ fn is_name(text: &str) -> bool {
 }
 
 impl Settings {
+    /// The topics to which anybody may send who reads a write key in a page. What is refused there must stop nobody.
+    pub fn public_topics(&self) -> Vec<Topic> {
+        let anybody = self.public_keys && !self.write_keys.is_empty();
+        if anybody { vec![Topic::Sdk, Topic::Utm] } else { Vec::new() }
+    }
+
     /// Looks for values that cannot be used.
     pub fn check(&self, problems: &mut Problems) {
         let mut range = |key: &str, value: u32, low: u32, high: u32| {

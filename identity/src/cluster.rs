@@ -2,7 +2,8 @@
 //!
 //! The links between identifiers that are not shared are sorted by (class, earliest time, the two hashes) and united one by one; a
 //! link whose union would break a limit, or unite two that must never be joined, is refused. The order of the links is that of their
-//! evidence, so the result does not depend on the order in which they arrived.
+//! evidence, so the result does not depend on the order in which they arrived. Records that their system has merged count once against
+//! a limit: there may be as many of them as there were duplicates.
 
 use std::collections::BTreeMap;
 
@@ -35,6 +36,8 @@ pub struct Clustering {
     pub joined: Vec<usize>,
     /// Links (by position) that join nobody, and why.
     pub refused: Vec<(usize, Refusal)>,
+    /// Links (by position) refused by a limit: the kind of which there would be too many.
+    pub over: BTreeMap<usize, String>,
 }
 
 /// Clusters members by links. Both must be sorted by hash, so that positions mean the same everywhere; links to identifiers that are
@@ -69,12 +72,17 @@ pub fn cluster(members: &[(Hash128, Member)], links: &[LinkFact], rules: &Rules)
 
     usable.sort_by_cached_key(|(at, a, b)| (links.get(*at).map(|link| evidence(link, rules)), *a, *b));
     let never = links.iter().zip(&ends).filter(|(link, _)| is_forbidden(link)).filter_map(|(_, ends)| *ends);
-    let mut people = Constrained::new(members, never, rules);
+    let merges = usable.iter().filter(|(at, ..)| links.get(*at).is_some_and(|link| is_merge(link, rules)));
+    let mut people = Constrained::new(members, merges.map(|(_, a, b)| (*a, *b)), never, rules);
     for (at, a, b) in usable {
         match people.unite(a, b) {
             Ok(true) => result.joined.push(at),
             Ok(false) => {}
-            Err(refusal) => result.refused.push((at, refusal)),
+            Err(refusal) => {
+                let over = if refusal == Refusal::Limit { people.over_limit(a, b) } else { None };
+                result.over.extend(over.map(|kind| (at, kind.to_owned())));
+                result.refused.push((at, refusal));
+            }
         }
     }
     result.refused.sort_unstable();
@@ -93,6 +101,11 @@ pub fn evidence(link: &LinkFact, rules: &Rules) -> (i64, i64) {
         rules.class(kind(link.a.as_ref()), kind(link.b.as_ref()))
     };
     (class, link.earliest_ms.unwrap_or(i64::MAX))
+}
+
+/// Whether a link says that two records are one.
+fn is_merge(link: &LinkFact, rules: &Rules) -> bool {
+    is_explicit(link) && link.a.as_ref().zip(link.b.as_ref()).is_some_and(|(a, b)| rules.is_merge(a, b))
 }
 
 /// Disjoint sets of positions.
@@ -154,15 +167,34 @@ impl Sets {
 struct Constrained<'a> {
     sets: Sets,
     rules: &'a Rules,
-    /// Per root: identifiers by kind and scope.
+    /// Per root: records by kind and scope.
     counts: Vec<Counts<'a>>,
+    /// Per root: its records that have several identifiers, merged ones, each by one of them, with its kind and scope.
+    merged: Vec<BTreeMap<usize, KindAndScope<'a>>>,
     /// Per root: positions that its members must never join.
     never: Vec<Vec<usize>>,
 }
 
+/// Kind and scope of an identifier.
+type KindAndScope<'a> = (&'a str, &'a str);
+/// Records by kind and scope.
+type Counts<'a> = BTreeMap<KindAndScope<'a>, u32>;
+
 impl<'a> Constrained<'a> {
-    fn new(members: &'a [(Hash128, Member)], never: impl Iterator<Item = (usize, usize)>, rules: &'a Rules) -> Self {
-        let counts = members.iter().map(|(_, member)| BTreeMap::from([(kind_and_scope(member), 1)])).collect();
+    fn new(
+        members: &'a [(Hash128, Member)],
+        merges: impl Iterator<Item = (usize, usize)>,
+        never: impl Iterator<Item = (usize, usize)>,
+        rules: &'a Rules,
+    ) -> Self {
+        let mut records = Sets::new(members.len());
+        for (a, b) in merges {
+            records.unite(a, b);
+        }
+        let merged = members.iter().enumerate().map(|(at, (_, member))| {
+            let several = records.size_of(at) > 1;
+            several.then(|| (records.find(at), kind_and_scope(member))).into_iter().collect()
+        });
         let mut enemies = vec![Vec::new(); members.len()];
         for (a, b) in never {
             for (of, enemy) in [(a, b), (b, a)] {
@@ -171,7 +203,13 @@ impl<'a> Constrained<'a> {
                 }
             }
         }
-        Self { sets: Sets::new(members.len()), rules, counts, never: enemies }
+        Self {
+            sets: Sets::new(members.len()),
+            rules,
+            counts: members.iter().map(|(_, member)| BTreeMap::from([(kind_and_scope(member), 1)])).collect(),
+            merged: merged.collect(),
+            never: enemies,
+        }
     }
 
     /// Unites the sets of two positions; returns whether they were apart.
@@ -180,56 +218,60 @@ impl<'a> Constrained<'a> {
         if a == b {
             return Ok(false);
         }
-        self.check_limits(a, b)?;
+        if self.over_limit(a, b).is_some() {
+            return Err(Refusal::Limit);
+        }
         let joins_enemies =
             |of: usize, other: usize| self.never.get(of).into_iter().flatten().any(|enemy| self.sets.find(*enemy) == other);
         if (joins_enemies(a, b) || joins_enemies(b, a)) && !planted("never_join_forgotten") {
             return Err(Refusal::NeverJoin);
         }
+        let both = self.in_both(a, b);
         if let Some((keep, hang)) = self.sets.unite(a, b) {
-            let counts = self.counts.get_mut(hang).map(std::mem::take).unwrap_or_default();
-            let enemies = self.never.get_mut(hang).map(std::mem::take).unwrap_or_default();
-            if let (Some(kept), Some(never)) = (self.counts.get_mut(keep), self.never.get_mut(keep)) {
-                for (kind, count) in counts {
-                    *kept.entry(kind).or_default() += count;
+            for (kind, count) in taken(&mut self.counts, hang) {
+                if let Some(counts) = self.counts.get_mut(keep) {
+                    *counts.entry(kind).or_default() += count.saturating_sub(both.get(&kind).copied().unwrap_or(0));
                 }
-                never.extend(enemies);
             }
+            let (merged, enemies) = (taken(&mut self.merged, hang), taken(&mut self.never, hang));
+            self.merged.get_mut(keep).into_iter().for_each(|kept| kept.extend(merged.iter()));
+            self.never.get_mut(keep).into_iter().for_each(|kept| kept.extend(enemies.iter()));
         }
         Ok(true)
     }
 
-    fn check_limits(&self, a: usize, b: usize) -> Result<(), Refusal> {
-        let (Some(left), Some(right)) = (self.counts.get(a), self.counts.get(b)) else { return Ok(()) };
-        if over_limit(left, right, self.rules).is_some() { Err(Refusal::Limit) } else { Ok(()) }
+    /// The first kind of which the sets of two positions together have more records than its limit.
+    fn over_limit(&self, a: usize, b: usize) -> Option<&'a str> {
+        let (a, b) = (self.sets.find(a), self.sets.find(b));
+        let (left, right) = (self.counts.get(a)?, self.counts.get(b)?);
+        let both = self.in_both(a, b);
+        let (few, many) = if left.len() <= right.len() { (left, right) } else { (right, left) };
+        let broken = |(kind, count): &(&KindAndScope<'a>, &u32)| {
+            let limit = self.rules.limit(kind.0).saturating_add(planted("limit_one_too_high").into());
+            let twice = both.get(*kind).copied().unwrap_or(0);
+            many.get(*kind).is_some_and(|other| count.saturating_add(*other).saturating_sub(twice) > limit)
+        };
+        few.iter().find(broken).map(|(kind, _)| kind.0)
+    }
+
+    /// How many merged records two roots both have an identifier of.
+    fn in_both(&self, a: usize, b: usize) -> Counts<'a> {
+        let (Some(left), Some(right)) = (self.merged.get(a), self.merged.get(b)) else { return Counts::new() };
+        let (few, many) = if left.len() <= right.len() { (left, right) } else { (right, left) };
+        let mut both = Counts::new();
+        for (_, kind) in few.iter().filter(|(record, _)| many.contains_key(*record) && !planted("merged_records_count_twice")) {
+            *both.entry(*kind).or_default() += 1;
+        }
+        both
     }
 }
 
-/// Identifiers by kind and scope.
-type Counts<'a> = BTreeMap<(&'a str, &'a str), u32>;
+fn taken<T: Default>(of: &mut [T], at: usize) -> T {
+    of.get_mut(at).map(std::mem::take).unwrap_or_default()
+}
 
-fn kind_and_scope(member: &Member) -> (&str, &str) {
+fn kind_and_scope(member: &Member) -> KindAndScope<'_> {
     member.identifier.as_ref().map_or(("", ""), |identifier| (identifier.kind.as_str(), identifier.scope.as_str()))
-}
-
-/// The first kind and scope of which two sets together have more than its limit.
-fn over_limit<'a>(left: &Counts<'a>, right: &Counts<'a>, rules: &Rules) -> Option<(&'a str, &'a str)> {
-    let (few, many) = if left.len() <= right.len() { (left, right) } else { (right, left) };
-    let broken = |(kind, count): &(&(&'a str, &'a str), &u32)| {
-        let limit = rules.limit(kind.0).saturating_add(planted("limit_one_too_high").into());
-        many.get(*kind).is_some_and(|other| count.saturating_add(*other) > limit)
-    };
-    few.iter().find(broken).map(|(kind, _)| *kind)
-}
-
-/// The kind whose limit keeps two profiles apart.
-pub fn limit_between<'a>(one: &[&'a Member], other: &[&'a Member], rules: &Rules) -> Option<&'a str> {
-    let counts = |members: &[&'a Member]| {
-        let mut counts = Counts::new();
-        members.iter().for_each(|member| *counts.entry(kind_and_scope(member)).or_default() += 1);
-        counts
-    };
-    over_limit(&counts(one), &counts(other), rules).map(|(kind, _)| kind)
 }
 
 #[cfg(test)]

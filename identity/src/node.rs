@@ -239,7 +239,7 @@ impl Node {
             put_message(state, &self.actor, &sub, &link);
         }
         if new {
-            let strong = rules.limit(&other.kind) == 1;
+            let strong = rules.is_strong(&self.identifier, other);
             let record = self.edit();
             record.links += 1;
             record.strong_links += u32::from(strong);

@@ -20,6 +20,9 @@ pub struct Settings {
     pub limits: BTreeMap<String, u32>,
     /// The limit of kinds that `limits` does not name.
     pub default_limit: u32,
+    /// Kinds of records that their system merges: those of such a kind that are stated to be one (explicit links) count once against its
+    /// limit, and never count towards `shared_after` of each other.
+    pub merged_kinds: BTreeSet<String>,
     /// An identifier linked to more than this many distinct identifiers of kinds whose limit is 1 is shared: it joins nobody.
     pub shared_after: u32,
     /// An identifier linked to more than this many distinct identifiers of any kind is shared.
@@ -33,10 +36,12 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         let single = ["crm_contact", "user_id", kind::CRM_ACCOUNT];
+        let merged = ["crm_contact", "crm_lead", kind::CRM_ACCOUNT];
         Self {
             custom_kinds: Vec::new(),
             limits: single.into_iter().map(|kind| (kind.to_owned(), 1)).collect(),
             default_limit: 5,
+            merged_kinds: merged.into_iter().map(str::to_owned).collect(),
             shared_after: 3,
             shared_any: 50,
             max_cluster: 10_000,
@@ -54,9 +59,11 @@ pub enum SettingsError {
         /// The kind, or `default_limit`.
         kind: String,
     },
-    /// A limit for a kind nobody declared.
-    #[error("no such kind of identifier; declare it in identity.custom_kinds")]
+    /// A rule for a kind nobody declared.
+    #[error("{kind} is no kind of identifier; declare it in identity.custom_kinds")]
     UnknownKind {
+        /// The setting: `limits` or `merged_kinds`.
+        setting: &'static str,
         /// The kind.
         kind: String,
     },
@@ -73,7 +80,9 @@ impl SettingsError {
     pub fn key(&self) -> String {
         match self {
             Self::ZeroLimit { kind } if kind == "default_limit" => kind.clone(),
-            Self::ZeroLimit { kind } | Self::UnknownKind { kind } => format!("limits.{kind}"),
+            Self::ZeroLimit { kind } => format!("limits.{kind}"),
+            Self::UnknownKind { setting: "limits", kind } => format!("limits.{kind}"),
+            Self::UnknownKind { setting, .. } => (*setting).to_owned(),
             Self::TakenKind { .. } => "custom_kinds".to_owned(),
         }
     }
@@ -85,6 +94,7 @@ pub struct Rules {
     kinds: Kinds,
     limits: BTreeMap<String, u32>,
     default_limit: u32,
+    merged_kinds: BTreeSet<String>,
     free_mail: BTreeSet<String>,
     /// See [`Settings::shared_after`].
     pub shared_after: u32,
@@ -114,10 +124,12 @@ impl Settings {
             if *limit == 0 {
                 errors.push(SettingsError::ZeroLimit { kind: kind.clone() });
             }
-            if kinds.rank(kind).is_none() {
-                errors.push(SettingsError::UnknownKind { kind: kind.clone() });
-            }
         }
+        let unknown = |setting, kind: &String| {
+            kinds.rank(kind).is_none().then(|| SettingsError::UnknownKind { setting, kind: kind.clone() })
+        };
+        errors.extend(self.limits.keys().filter_map(|kind| unknown("limits", kind)));
+        errors.extend(self.merged_kinds.iter().filter_map(|kind| unknown("merged_kinds", kind)));
         if self.default_limit == 0 {
             errors.push(SettingsError::ZeroLimit { kind: "default_limit".into() });
         }
@@ -129,6 +141,7 @@ impl Settings {
             kinds,
             limits: self.limits.clone(),
             default_limit: self.default_limit,
+            merged_kinds: self.merged_kinds.clone(),
             free_mail: built_in.map(str::to_owned).chain(self.free_mail.iter().map(|domain| domain.to_lowercase())).collect(),
             shared_after: self.shared_after,
             shared_any: self.shared_any,
@@ -151,6 +164,16 @@ impl Rules {
             None if kind == kind::DOMAIN => u32::MAX,
             None => self.default_limit,
         }
+    }
+
+    /// Whether an explicit link of these two says that their system has merged two records.
+    pub fn is_merge(&self, a: &Identifier, b: &Identifier) -> bool {
+        (&a.kind, &a.scope) == (&b.kind, &b.scope) && self.merged_kinds.contains(&a.kind)
+    }
+
+    /// Whether being linked to `other` is a sign that an identifier is many people's.
+    pub fn is_strong(&self, of: &Identifier, other: &Identifier) -> bool {
+        self.limit(&other.kind) == 1 && !self.is_merge(of, other)
     }
 
     /// The class of the evidence that two kinds were seen together: the weaker of their ranks. Lower is surer.
@@ -192,10 +215,11 @@ mod tests {
         let settings = Settings {
             custom_kinds: vec!["email".into(), "badge".into(), "badge".into()],
             limits: [("fax".to_owned(), 0)].into(),
+            merged_kinds: ["telex".to_owned()].into(),
             default_limit: 0,
             ..Settings::default()
         };
-        assert_eq!(settings.compile().unwrap_err().len(), 5);
+        assert_eq!(settings.compile().unwrap_err().len(), 6);
     }
 
     #[test]

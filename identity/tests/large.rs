@@ -82,7 +82,13 @@ fn run(partitions: u32) -> (BTreeMap<Vec<u8>, Profile>, Vec<usize>) {
         log.session(LOG),
         LOG,
         build,
-        WorkerOptions { limits, cache_bytes: usize::MAX, json: Vec::new(), refusals: RefusalLimits::NONE },
+        WorkerOptions {
+            limits,
+            cache_bytes: usize::MAX,
+            json: Vec::new(),
+            refusals: RefusalLimits::NONE,
+            unlimited: Vec::new(),
+        },
     );
     let mut send = |events: &mut dyn Iterator<Item = Event>| {
         for event in events {

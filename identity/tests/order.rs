@@ -41,7 +41,13 @@ fn run(events: &[Event], partitions: u32, records_max: usize) -> (BTreeMap<Strin
         log.session(LOG),
         LOG,
         build,
-        WorkerOptions { limits, cache_bytes: usize::MAX, json: Vec::new(), refusals: RefusalLimits::NONE },
+        WorkerOptions {
+            limits,
+            cache_bytes: usize::MAX,
+            json: Vec::new(),
+            refusals: RefusalLimits::NONE,
+            unlimited: Vec::new(),
+        },
     );
     for event in events {
         let primary = event.identifiers.first().or(event.account_identifiers.first()).unwrap();

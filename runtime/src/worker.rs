@@ -32,6 +32,8 @@ pub struct WorkerOptions {
     pub json: Vec<Topic>,
     /// How much may be refused before the worker stops.
     pub refusals: RefusalLimits,
+    /// Input topics of which any share may be refused: anybody may send to them.
+    pub unlimited: Vec<Topic>,
 }
 
 /// Why a worker stopped.
@@ -269,7 +271,8 @@ impl<S: Session> Worker<S> {
             return Ok(());
         }
         let stage = (self.build)(Share { partition, partitions });
-        let refusals = self.log.inputs.iter().map(|topic| (*topic, Refusals::default())).collect();
+        let limited = self.log.inputs.iter().filter(|topic| !self.options.unlimited.contains(topic));
+        let refusals = limited.map(|topic| (*topic, Refusals::default())).collect();
         self.slots.insert(partition, Slot { stage, state: Overlay::new(base), newest_ms: None, refusals });
         Ok(())
     }

@@ -47,6 +47,7 @@ faults! {
     UnflushedLost "unflushed_lost" "A crash takes away what a store had not flushed.",
     StateLost "state_lost" "A process starts on an empty disk.",
     StateOld "state_old" "A process starts on a disk that another one left long ago.",
+    DiskFull "disk_full" "A store finds no room for what was committed, nor for what is restored, for a while.",
     ZombieInCommit "zombie_in_commit" "A process stands still in its commit, while others take its partitions.",
     ZombieIdle "zombie_idle" "A process stands still between batches, while others take its partitions.",
     Replaced "replaced" "A process stands still, and another one starts under its name.",

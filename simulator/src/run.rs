@@ -157,6 +157,7 @@ fn options(draw: &mut Draw, world: &World) -> WorkerOptions {
         cache_bytes,
         json: Vec::new(),
         refusals: RefusalLimits::NONE,
+        unlimited: Vec::new(),
     }
 }
 

@@ -1,10 +1,10 @@
 //! The local stores of a machine: a copy of the state that a crash throws back to what was flushed.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
+use std::fmt::{self, Display, Formatter};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tributary_runtime::exactly_once::{Position, Store};
+use tributary_runtime::exactly_once::{Position, Store, StoreFailure};
 use tributary_runtime::state::{ACTOR_KEY_LEN, ActorKey, Base, Load, StateError, prefix_end};
 
 /// What a store holds.
@@ -19,6 +19,24 @@ pub struct Content {
 struct Inner {
     now: Content,
     flushed: Content,
+    /// How many writes find no room.
+    no_room: usize,
+}
+
+/// There is no room on the disk.
+#[derive(Debug)]
+pub struct Full;
+
+impl Display for Full {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("no room")
+    }
+}
+
+impl StoreFailure for Full {
+    fn is_full(&self) -> bool {
+        true
+    }
 }
 
 /// The store of a partition. Clones share it.
@@ -42,6 +60,26 @@ impl LocalStore {
         let lost = inner.now != inner.flushed;
         inner.now = inner.flushed.clone();
         lost
+    }
+
+    /// The next writes find no room.
+    pub fn fill(&self, writes: usize) {
+        self.lock().no_room = writes;
+    }
+
+    /// How many writes will find no room.
+    pub fn no_room(&self) -> usize {
+        self.lock().no_room
+    }
+
+    /// The store, for a write.
+    fn writable(&self) -> Result<MutexGuard<'_, Inner>, Full> {
+        let mut inner = self.lock();
+        if inner.no_room > 0 {
+            inner.no_room -= 1;
+            return Err(Full);
+        }
+        Ok(inner)
     }
 
     /// What it holds.
@@ -73,22 +111,18 @@ impl Base for LocalStore {
 }
 
 impl Store for LocalStore {
-    type Error = Infallible;
+    type Error = Full;
 
-    fn position(&self) -> Result<Option<Position>, Infallible> {
+    fn position(&self) -> Result<Option<Position>, Full> {
         Ok(self.lock().now.position)
     }
 
-    fn value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Infallible> {
+    fn value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Full> {
         Ok(self.lock().now.values.get(key).cloned())
     }
 
-    fn write<'a>(
-        &self,
-        changes: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)>,
-        position: Position,
-    ) -> Result<(), Infallible> {
-        let mut inner = self.lock();
+    fn write<'a>(&self, changes: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)>, position: Position) -> Result<(), Full> {
+        let mut inner = self.writable()?;
         for (key, value) in changes {
             match value {
                 Some(value) => inner.now.values.insert(key.to_vec(), value.to_vec()),
@@ -99,15 +133,15 @@ impl Store for LocalStore {
         Ok(())
     }
 
-    fn ingest(&self, load: &mut Load, position: Position) -> Result<(), Infallible> {
+    fn ingest(&self, load: &mut Load, position: Position) -> Result<(), Full> {
         load.sort();
         self.write(load.latest(), position)?;
         self.flush();
         Ok(())
     }
 
-    fn clear(&self) -> Result<(), Infallible> {
-        self.lock().now = Content::default();
+    fn clear(&self) -> Result<(), Full> {
+        self.writable()?.now = Content::default();
         Ok(())
     }
 }

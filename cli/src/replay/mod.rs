@@ -81,7 +81,13 @@ impl Replay {
     pub fn with_limits(settings: &Settings, partitions: u32, limits: BatchLimits) -> Result<Self, Problems> {
         let pipeline = Pipeline::compile(settings)?;
         let log = MemoryLog::new(partitions);
-        let options = WorkerOptions { limits, cache_bytes: usize::MAX, json: Vec::new(), refusals: RefusalLimits::NONE };
+        let options = WorkerOptions {
+            limits,
+            cache_bytes: usize::MAX,
+            json: Vec::new(),
+            refusals: RefusalLimits::NONE,
+            unlimited: Vec::new(),
+        };
         let worker =
             |stage: StageName| Worker::new(log.session(stage.log()), stage.log(), pipeline.build(stage), options.clone());
         let workers = StageName::ALL.map(worker).into();

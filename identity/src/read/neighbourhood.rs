@@ -7,7 +7,7 @@ use tributary_proto::{Hash128, Identifier, LinkFact, Member, kind};
 use tributary_runtime::state::{Snapshot, StateError};
 
 use super::{AccountNamed, Link, Person, Refused, Shared, alone, load};
-use crate::cluster::{Clustering, Refusal, cluster, evidence, limit_between};
+use crate::cluster::{Clustering, Refusal, cluster, evidence};
 use crate::component::Component;
 use crate::facts::{is_active, is_forbidden, stamp_key};
 use crate::node::Node;
@@ -185,24 +185,13 @@ impl Refusals<'_> {
 
     fn refused(&self) -> Vec<Refused> {
         let refused = self.clustering.refused.iter().filter_map(|(at, rule)| {
-            let (link, left, right) = self.own_link(*at)?;
+            let (link, ..) = self.own_link(*at)?;
             let shared = [&link.a, &link.b].into_iter().find_map(|end| self.sharing.get(&end.hash()).cloned());
-            let limit = if *rule == Refusal::Limit { self.limit(left, right) } else { None };
+            let limit = self.clustering.over.get(at).map(|kind| (kind.clone(), self.rules.limit(kind)));
             Some(Refused { link, rule: *rule, shared: shared.filter(|_| *rule == Refusal::Shared), limit })
         });
         let mut refused: Vec<Refused> = refused.collect();
         refused.sort_by_cached_key(|of| (of.link.class, of.link.earliest_ms, of.link.a.key(), of.link.b.key()));
         refused
-    }
-
-    /// The limit that keeps the profiles of two members apart. Profiles only grow as links are tried, so that a limit that was in the
-    /// way still is.
-    fn limit(&self, left: usize, right: usize) -> Option<(String, u32)> {
-        let profile = |of: usize| -> Vec<&Member> {
-            let list = self.clustering.profiles.iter().find(|list| list.contains(&of));
-            list.into_iter().flatten().filter_map(|at| self.members.get(*at)).map(|(_, member)| member).collect()
-        };
-        let kind = limit_between(&profile(left), &profile(right), self.rules)?;
-        Some((kind.to_owned(), self.rules.limit(kind)))
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tributary_proto::DeadLetter;
 
-use super::{INPUTS_KEY, Inputs, Ownership, Position, Store};
+use super::{INPUTS_KEY, Inputs, Ownership, Position, Store, StoreFailure, store_failed};
 use crate::log::{LogError, Routed, Transaction};
 use crate::planted::planted;
 
@@ -202,7 +202,12 @@ fn write_stores<S: Store>(
             .chain(std::iter::once((INPUTS_KEY, Some(encoded.as_slice()))));
         let beyond = u64::from(planted("position_beyond_the_transaction")) * 8;
         let position = Position { changelog_next: *changelog_next + beyond, as_of_ms };
-        store.write(changes, position).map_err(|error| LogError::stop(OPERATION, error))?;
+        match store.write(changes, position) {
+            Err(error) if !(error.is_full() && planted("full_store_passed_over")) => {
+                return Err(store_failed(OPERATION, error));
+            }
+            _ => {}
+        }
     }
     Ok(())
 }

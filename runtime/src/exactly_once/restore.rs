@@ -10,7 +10,7 @@
 //!
 //! [KIP-534]: https://cwiki.apache.org/confluence/display/KAFKA/KIP-534%3A+Retain+tombstones+and+transaction+markers+for+approximately+delete.retention.ms+milliseconds
 
-use super::{INPUTS_KEY, Inputs, Position, Store, VERSION};
+use super::{INPUTS_KEY, Inputs, Position, Store, StoreFailure, VERSION, store_failed};
 use crate::log::LogError;
 use crate::planted::planted;
 use crate::state::Load;
@@ -270,6 +270,6 @@ fn inputs_of<S: Store>(store: &S) -> Result<Inputs, LogError> {
     }
 }
 
-fn failed(error: impl std::fmt::Display) -> LogError {
-    LogError::stop(OPERATION, error)
+fn failed(error: impl StoreFailure) -> LogError {
+    store_failed(OPERATION, error)
 }

@@ -13,7 +13,7 @@ use super::failure::{Remedy, remedy};
 use super::metrics;
 use super::restore::{Restorer, Step};
 use super::session::{ASK, KafkaSession};
-use crate::exactly_once::Inputs;
+use crate::exactly_once::{Inputs, store_failed};
 use crate::log::{Batch, LogError};
 use crate::state::{RocksStore, StoreError, store_folder};
 use crate::topic::Topic;
@@ -209,7 +209,7 @@ impl KafkaSession {
             Err(StoreError::Locked { .. }) if since.elapsed().as_millis() < u128::from(self.options.restore_timeout_ms) => {
                 Ok(None)
             }
-            Err(error) => Err(LogError::stop("opening the state", error)),
+            Err(error) => Err(store_failed("opening the state", error)),
         }
     }
 

@@ -140,6 +140,8 @@ fn draft(draw: &mut Draw, mood: &Mood, used: &mut usize) -> Draft {
                 account(draw, mood, &mut draft);
                 draft.add("domain", domain(draw.below(mood.accounts + 1)));
                 draft.add("domain", domain(draw.below(mood.accounts)));
+            } else if draw.percent(25) {
+                merge(draw, mood, &mut draft);
             } else {
                 people(draw, mood, &mut draft, 2, 3);
                 if draw.percent(10) {
@@ -239,6 +241,21 @@ fn people(draw: &mut Draw, mood: &Mood, draft: &mut Draft, low: usize, high: usi
         let of = if stranger { draw.below(mood.people) } else { person };
         let (kind, value) = if draw.percent(mood.sharing) { shared(draw) } else { identifier(draw, of, mood) };
         draft.add(kind, value);
+    }
+}
+
+/// Two records of one kind, one of which may be somebody else's.
+fn merge(draw: &mut Draw, mood: &Mood, draft: &mut Draft) {
+    let person = draw.below(mood.people);
+    let other = if draw.percent(60) { person } else { draw.below(mood.people) };
+    let kind = draw.below(4);
+    for (nth, of) in [person, other].into_iter().enumerate() {
+        match kind {
+            0 => draft.add("account", format!("00{}", (of + nth) % mood.accounts.max(1))),
+            1 => draft.add("crm_lead", format!("00Q-{of}-{nth}")),
+            2 => draft.add(CUSTOM_KIND, format!("B-{of}-{nth}")),
+            _ => draft.add("crm_contact", format!("003-{of}-{nth}")),
+        }
     }
 }
 

@@ -35,6 +35,7 @@ fn identity(draw: &mut Draw) -> IdentitySettings {
         default_limit: if roomy { defaults.default_limit } else { number(draw.between(2, 5)) },
         shared_after: if roomy { defaults.shared_after } else { number(draw.between(1, 3)) },
         shared_any: if roomy { defaults.shared_any } else { number(draw.between(3, 12)) },
+        merged_kinds: if draw.percent(80) { defaults.merged_kinds } else { [CUSTOM_KIND.to_owned()].into() },
         max_cluster: if draw.percent(50) { defaults.max_cluster } else { number(draw.between(3, 16)) },
         free_mail: vec!["private.example".to_owned()],
     }

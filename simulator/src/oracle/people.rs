@@ -178,12 +178,15 @@ fn groups(facts: &Facts, settings: &Settings, accounts: bool) -> (Vec<Group>, Gr
     usable.retain(|(.., a, _)| !large.contains(*a));
 
     usable.sort();
+    let mut records = Sets::singles(&all);
+    let merges = usable.iter().filter(|(class, _, a, b)| *class == -1 && is_merge(settings, a, b));
+    merges.for_each(|(.., a, b)| records.unite(a, b));
     let mut sets = Sets::singles(&all);
     for (.., a, b) in usable {
         let union: Group = sets.of(a).union(&sets.of(b)).cloned().collect();
         let enemies = never.iter().any(|(a, b)| union.contains(a) && union.contains(b));
         // Two of one set are one already, whatever is said of them.
-        if !enemies && !exceeds_a_limit(settings, &union) {
+        if !enemies && !exceeds_a_limit(settings, &union, &records) {
             sets.unite(a, b);
         }
     }
@@ -200,14 +203,21 @@ fn is_shared(facts: &Facts, settings: &Settings, name: &Name) -> bool {
     let (mut strong, mut any) = (0, 0);
     for other in others {
         any += 1;
-        strong += u32::from(limit(settings, &other.kind) == Some(1));
+        strong += u32::from(limit(settings, &other.kind) == Some(1) && !is_merge(settings, name, other));
     }
     strong > settings.shared_after || any > settings.shared_any
 }
 
-fn exceeds_a_limit(settings: &Settings, union: &Group) -> bool {
+/// Whether two of a kind that are said to be one are a record that was merged into another one.
+fn is_merge(settings: &Settings, a: &Name, b: &Name) -> bool {
+    a.kind == b.kind && a.scope == b.scope && settings.merged_kinds.contains(&a.kind)
+}
+
+fn exceeds_a_limit(settings: &Settings, union: &Group, records: &Sets) -> bool {
     let mut counts: BTreeMap<(&str, &str), u32> = BTreeMap::new();
-    union.iter().for_each(|name| *counts.entry((&name.kind, &name.scope)).or_default() += 1);
+    let firsts: BTreeSet<(&str, &str, Option<Name>)> =
+        union.iter().map(|name| (name.kind.as_str(), name.scope.as_str(), records.of(name).first().cloned())).collect();
+    firsts.into_iter().for_each(|(kind, scope, _)| *counts.entry((kind, scope)).or_default() += 1);
     counts.into_iter().any(|((kind, _), count)| limit(settings, kind).is_some_and(|limit| count > limit))
 }
 

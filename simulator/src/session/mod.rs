@@ -229,6 +229,17 @@ impl SimSession {
     }
 }
 
+/// A store of the session may find no room for the next writes: the store, and how many.
+fn fill_disk(world: &World, owned: &Ownership<LocalStore>) -> Option<(LocalStore, usize)> {
+    let stores: Vec<&LocalStore> = owned.iter().filter_map(|(_, owned)| owned.store.as_ref()).collect();
+    if stores.is_empty() || !world.attempts(Fault::DiskFull) {
+        return None;
+    }
+    let (store, writes) = (*stores.get(world.below(stores.len()))?, world.below(4) + 1);
+    store.fill(writes);
+    Some((store.clone(), writes))
+}
+
 impl Session for SimSession {
     fn partitions(&mut self, topic: Topic) -> Result<u32, LogError> {
         Ok(self.world()?.cluster.borrow().partitions(topic))
@@ -260,7 +271,11 @@ impl Session for SimSession {
         let mut producer = self.producer.take();
         let mut owned = std::mem::replace(&mut self.owned, Ownership::new(keeps_state));
         let mut wire = SimWire::new(&world, self);
+        let filled = fill_disk(&world, &owned);
         let done = commit(&mut wire, &mut producer, &mut owned, keeps_state, &transaction, || now_ms);
+        if filled.is_some_and(|(store, writes)| store.no_room() < writes) {
+            world.faults.borrow_mut().count(Fault::DiskFull);
+        }
         self.producer = producer;
         self.owned = owned;
         match done {

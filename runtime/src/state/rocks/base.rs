@@ -3,8 +3,14 @@
 use rocksdb::ReadOptions;
 
 use super::{RocksStore, StoreError};
-use crate::exactly_once::{Position, Store};
+use crate::exactly_once::{Position, Store, StoreFailure};
 use crate::state::{ACTOR_KEY_LEN, ActorKey, Base, Load, StateError, prefix_end};
+
+impl StoreFailure for StoreError {
+    fn is_full(&self) -> bool {
+        matches!(self, Self::Full { .. })
+    }
+}
 
 impl Store for RocksStore {
     type Error = StoreError;

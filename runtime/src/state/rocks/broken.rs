@@ -19,6 +19,13 @@ pub(super) fn is_damage(error: &rocksdb::Error) -> bool {
     error.kind() == ErrorKind::Corruption || (error.kind() == ErrorKind::IOError && error.as_ref().contains("No such file"))
 }
 
+/// Whether a failure says that the disk is full. Afterwards RocksDB refuses to write, and looks for room every few seconds.
+pub(super) fn is_full(error: &rocksdb::Error) -> bool {
+    // The binding does not tell the sub-code; the texts are those of `strerror`.
+    let says = |text: &str| error.as_ref().contains(text);
+    error.kind() == ErrorKind::IOError && (says("No space left on device") || says("Disk quota exceeded"))
+}
+
 /// Whether a folder was marked as broken.
 pub(super) fn is_marked(path: &Path) -> bool {
     path.join(MARK).exists()
@@ -36,6 +43,9 @@ pub(super) fn tell(path: &Path, error: &rocksdb::Error) -> String {
 }
 
 pub(super) fn open_failed(path: &Path, operation: &'static str, error: &rocksdb::Error) -> StoreError {
+    if is_full(error) {
+        return StoreError::Full { path: path.to_owned(), operation };
+    }
     let why = error.to_string();
     // RocksDB has no kind for it; the text is that of its `LockFile`.
     if error.kind() == ErrorKind::IOError && why.contains("lock") {

@@ -29,7 +29,7 @@ use rocksdb::{
 use super::StateError;
 use super::load::Load;
 use crate::exactly_once::{INPUTS_KEY, Inputs, Position};
-use broken::{open_failed, tell};
+use broken::{is_full, open_failed, tell};
 use options::{database_options, table_options};
 
 /// Key of the position. Part of the stored format: do not change.
@@ -67,6 +67,14 @@ pub enum StoreError {
     Superseded {
         /// The folder.
         path: PathBuf,
+    },
+    /// There is no room on the disk.
+    #[error("the state folder {}: {operation} failed: no space left on the device; make room", path.display())]
+    Full {
+        /// The folder.
+        path: PathBuf,
+        /// What was being done.
+        operation: &'static str,
     },
     /// RocksDB or the file system failed.
     #[error("the state folder {}: {operation} failed: {why}", path.display())]
@@ -342,6 +350,9 @@ impl RocksStore {
 
 impl Inner {
     fn failed(&self, operation: &'static str, error: rocksdb::Error) -> StoreError {
+        if is_full(&error) {
+            return StoreError::Full { path: self.path.clone(), operation };
+        }
         StoreError::Failed { path: self.path.clone(), operation, why: tell(&self.path, &error) }
     }
 

@@ -1,0 +1,142 @@
+//! A disk without room: what runs waits for some and goes on, and nothing is missing then.
+//!
+//! The disk is a file system in memory, in a mount namespace of its own, which goes with the process.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
+
+mod support;
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use support::service::Service;
+
+const DISK_MB: u32 = 96;
+/// 40,000 events: several times what the write buffers hold.
+const PEOPLE: &str = "2000";
+
+/// `unshare` with what it takes here to mount something; `None` where that is not allowed.
+fn namespace() -> Option<Command> {
+    for own_user in [&[][..], &["--user", "--map-root-user"]] {
+        let command = || {
+            let mut command = Command::new("unshare");
+            command.arg("--mount").args(own_user);
+            command
+        };
+        let tried = command().args(["sh", "-c", "mount -t tmpfs tmpfs /mnt"]).stderr(Stdio::null()).status();
+        if tried.is_ok_and(|status| status.success()) {
+            return Some(command());
+        }
+    }
+    eprintln!("==== full_disk: NOT TESTED HERE: file systems cannot be mounted ====");
+    None
+}
+
+/// A small disk, and a service that works on it and is audited.
+struct SmallDisk {
+    service: Service,
+    folder: PathBuf,
+    log: PathBuf,
+}
+
+impl SmallDisk {
+    /// Sends a history to `service`, whose state is to be in `folder`, and works through it; then audits.
+    fn work(&self, mut unshare: Command) -> Child {
+        let history = self.folder.join("history");
+        let file = |name: &str| history.join(name).to_str().unwrap().to_owned();
+        self.service.ok(&[
+            "generate",
+            "--out",
+            history.to_str().unwrap(),
+            "--people",
+            PEOPLE,
+            "--seed",
+            "3",
+            "--messy",
+            "--json",
+        ]);
+        let script = format!(
+            "set -e; mount -t tmpfs -o size={DISK_MB}m tmpfs {}; t() {{ {} \"$@\" --config {} {}; }}; {}
+             t send --json --sdk {} --utm {} --webhook {} --offline {}; touch {}/sent; t run --until-idle 1; t audit",
+            self.state().display(),
+            env!("CARGO_BIN_EXE_tributary"),
+            file("market.toml"),
+            self.service.sets.iter().map(|set| format!("--set '{set}' ")).collect::<String>(),
+            if self.service.sets.iter().any(|set| set.starts_with("kafka")) { "t topics create" } else { ":" },
+            file("sdk.ndjson"),
+            file("utm.ndjson"),
+            file("webhook.ndjson"),
+            file("offline.ndjson"),
+            self.state().display(),
+        );
+        let log = File::create(&self.log).unwrap();
+        unshare.args(["sh", "-c", &script]).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
+    }
+
+    fn state(&self) -> PathBuf {
+        self.folder.join("state")
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap()
+    }
+
+    fn wait(&self, child: &mut Child, what: &str, is_so: impl Fn(&Self) -> bool) {
+        let until = Instant::now() + Duration::from_secs(120);
+        while !is_so(self) {
+            assert!(child.try_wait().unwrap().is_none(), "it ended before {what}: {}", self.log());
+            assert!(Instant::now() < until, "never {what}: {}", self.log());
+            sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// Writes until there is no room.
+fn fill(file: &Path) {
+    let mut file = File::create(file).unwrap();
+    let mut bytes = vec![7; 1 << 20];
+    while !bytes.is_empty() {
+        if file.write_all(&bytes).is_err() {
+            bytes.truncate(bytes.len() / 2);
+        }
+    }
+}
+
+fn waits_for_room_and_goes_on(service: Service, folder: &Path, working: &str) {
+    let Some(unshare) = namespace() else { return };
+    let disk = SmallDisk { service, folder: folder.to_owned(), log: folder.join("log") };
+    fs::create_dir(disk.state()).unwrap();
+    let mut child = disk.work(unshare);
+    let seen = PathBuf::from(format!("/proc/{}/root{}", child.id(), disk.state().display()));
+    disk.wait(&mut child, "at work", |_| seen.join("sent").exists() && seen.join(working).exists());
+    let filler = seen.join("filler");
+    fill(&filler);
+    disk.wait(&mut child, "out of room", |disk| disk.log().contains("No space left") || disk.log().contains("no space left"));
+    sleep(Duration::from_secs(2));
+    assert!(child.try_wait().unwrap().is_none(), "it did not wait: {}", disk.log());
+    fs::remove_file(&filler).unwrap();
+    let ended = child.wait().unwrap();
+    assert!(ended.success(), "{}", disk.log());
+    assert!(disk.log().contains("All of it adds up."), "{}", disk.log());
+}
+
+#[test]
+fn the_embedded_log_waits_for_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut service = Service::in_folder(folder.path(), 2);
+    service.sets.push("state.memory_mb=16".into());
+    waits_for_room_and_goes_on(service, folder.path(), "log/CURRENT");
+}
+
+#[test]
+fn a_worker_on_kafka_waits_for_room() {
+    let Some(brokers) = support::broker() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut service = Service::in_folder(folder.path(), 2);
+    service.sets.extend(["state.memory_mb=16".into(), format!("kafka.brokers={brokers}")]);
+    waits_for_room_and_goes_on(service, folder.path(), "attributor/1/CURRENT");
+}
