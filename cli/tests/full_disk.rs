@@ -61,7 +61,7 @@ impl SmallDisk {
         ]);
         let script = format!(
             "set -e; mount -t tmpfs -o size={DISK_MB}m tmpfs {}; t() {{ {} \"$@\" --config {} {}; }}; {}
-             t send --json --sdk {} --utm {} --webhook {} --offline {}; touch {}/sent; t run --until-idle 1; t audit",
+             t send --json --sdk {} --utm {} --webhook {} --offline {}; t run --until-idle 1; t audit",
             self.state().display(),
             env!("CARGO_BIN_EXE_tributary"),
             file("market.toml"),
@@ -71,7 +71,6 @@ impl SmallDisk {
             file("utm.ndjson"),
             file("webhook.ndjson"),
             file("offline.ndjson"),
-            self.state().display(),
         );
         let log = File::create(&self.log).unwrap();
         unshare.args(["sh", "-c", &script]).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
@@ -112,7 +111,7 @@ fn waits_for_room_and_goes_on(service: Service, folder: &Path, working: &str) {
     fs::create_dir(disk.state()).unwrap();
     let mut child = disk.work(unshare);
     let seen = PathBuf::from(format!("/proc/{}/root{}", child.id(), disk.state().display()));
-    disk.wait(&mut child, "at work", |_| seen.join("sent").exists() && seen.join(working).exists());
+    disk.wait(&mut child, "at work", |disk| disk.log().contains("started") && seen.join(working).exists());
     let filler = seen.join("filler");
     fill(&filler);
     disk.wait(&mut child, "out of room", |disk| disk.log().contains("No space left") || disk.log().contains("no space left"));
