@@ -91,7 +91,7 @@ fn router(recorder: PrometheusHandle, health: Health) -> Router {
             }),
         )
         .route("/livez", get(move || async move { answer(health.is_live(), "live", "a worker is stuck") }))
-        .route("/readyz", get(move || async move { answer(ready.is_ready(), "ready", "not all workers have joined the log") }))
+        .route("/readyz", get(move || async move { answer(ready.is_ready(), "ready", "not all workers have their partitions with their state") }))
 }
 
 fn answer(good: bool, yes: &'static str, no: &'static str) -> (StatusCode, &'static str) {

@@ -92,7 +92,7 @@ pub struct Health {
 }
 
 impl Health {
-    /// Whether every worker has joined the log, come round its loop, and can do its work.
+    /// Whether every worker can do its work: it has its partitions, with their state.
     pub fn is_ready(&self) -> bool {
         self.pulses.iter().all(|pulse| pulse.is_ready())
     }

@@ -171,7 +171,9 @@ impl<S: Session> Worker<S> {
     pub fn run(&mut self, pulse: &Pulse) -> Result<(), WorkerError> {
         let mut pause = Duration::ZERO;
         while !pulse.stopping() {
-            match self.turn()? {
+            let turn = self.turn()?;
+            pulse.set_ready(self.session.is_ready() && !self.recovering);
+            match turn {
                 Turn::Worked(records) => {
                     pulse.turn(records);
                     pause = Duration::ZERO;

@@ -100,7 +100,7 @@ impl TopicsSettings {
 pub struct StateSettings {
     /// The folder; empty for `tributary` in the user's data folder (XDG), or `./tributary-state` where there is none.
     pub path: PathBuf,
-    /// What all of RocksDB may take, in MiB: block cache and write buffers.
+    /// What the caches of the state may take, in MiB: half RocksDB's blocks and write buffers, half the values that workers hold.
     pub memory_mb: u32,
     /// Embedded log: whether a commit waits for the disk, so that it survives a failure of the machine and not only of the process.
     pub sync: bool,

@@ -106,8 +106,11 @@ impl KafkaOptions {
         config
             // The consumer waits this long when its queue is full; the default of a second starves a fast worker.
             .set("fetch.queue.backoff.ms", "5")
-            .set("queued.max.messages.kbytes", "32768")
-            .set("fetch.message.max.bytes", "4194304")
+            // Memory: what waits here, and what one answer of a broker may bring beyond that, before it is inflated. A larger record comes
+            // alone.
+            .set("queued.max.messages.kbytes", "16384")
+            .set("fetch.message.max.bytes", "1048576")
+            .set("fetch.max.bytes", "8388608")
             .set("fetch.wait.max.ms", "200")
             .set("reconnect.backoff.max.ms", RECONNECT_MS_MAX);
         self.pass_on(&mut config)?;
@@ -135,7 +138,9 @@ impl KafkaOptions {
             .set("retry.backoff.ms", "10")
             .set("reconnect.backoff.max.ms", RECONNECT_MS_MAX)
             .set("compression.type", "lz4")
+            // Memory: the worker waits while so much of its transaction is on the way.
             .set("queue.buffering.max.messages", "500000")
+            .set("queue.buffering.max.kbytes", "32768")
             // Outputs are far smaller; a dead letter holds its record whole.
             .set("message.max.bytes", "16777216");
         self.pass_on(&mut config)?;

@@ -55,6 +55,7 @@ impl KafkaSession {
         assigned.map_err(|error| LogError::recover("taking over partitions", error))?;
         self.prepare(&committed, &list)?;
         self.owned.begin(committed);
+        self.joined = true;
         self.count_restoring();
         Ok(true)
     }

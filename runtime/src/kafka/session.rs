@@ -46,6 +46,8 @@ pub struct KafkaSession {
     pub(super) producer: Option<Produced>,
     pub(super) restorer: Option<Restorer>,
     pub(super) owned: Ownership<RocksStore>,
+    /// Whether the group has told us our share, which may be nothing.
+    pub(super) joined: bool,
     /// When each partition was given to us, or had to be begun again.
     pub(super) since: BTreeMap<u32, Instant>,
     pub(super) fenced_at: Option<Instant>,
@@ -76,6 +78,7 @@ impl KafkaSession {
             producer: None,
             restorer: None,
             owned: Ownership::new(log.changelog.is_some()),
+            joined: false,
             since: BTreeMap::new(),
             fenced_at: None,
             contested_since: None,
@@ -286,6 +289,10 @@ impl Session for KafkaSession {
 
     fn recover(&mut self) -> Result<(), LogError> {
         self.recover_transaction()
+    }
+
+    fn is_ready(&self) -> bool {
+        self.joined && self.owned.waiting().is_none()
     }
 
     fn close(&mut self) -> Result<(), LogError> {

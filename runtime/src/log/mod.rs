@@ -144,6 +144,11 @@ pub trait Session {
     /// See [`LogError`].
     fn close(&mut self) -> Result<(), LogError>;
 
+    /// Whether the log has given it its share of the partitions, and the state of each is there.
+    fn is_ready(&self) -> bool {
+        true
+    }
+
     /// Whether changes of the state must be in the transaction. A log in memory leaves the state to the overlay.
     fn keeps_state(&self) -> bool {
         true

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use super::slots::{Slot, Slots};
+use super::slots::{ALLOCATION, Slot, Slots};
 use super::{ACTOR_KEY_LEN, ActorKey, State, StateError};
 use crate::planted::planted;
 
@@ -91,30 +91,63 @@ impl Hasher for TakeEight {
 #[derive(Default)]
 struct Actor {
     slots: Slots,
-    /// Ranges of sub-keys that are in `slots` whole; an empty end is the end.
-    loaded: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Whether all of it is in `slots`.
+    whole: bool,
     last_used: u32,
+    /// Ranges of sub-keys that are in `slots` whole; an empty end is the end.
+    loaded: Vec<Range>,
 }
+
+type Range = (Box<[u8]>, Box<[u8]>);
+
+/// An actor without values: its place in a map that is three quarters full.
+const ACTOR_COST: usize = size_of::<(ActorKey, Actor)>() * 4 / 3;
 
 impl Actor {
     fn has_loaded(&self, from: &[u8], to: &[u8]) -> bool {
-        self.loaded
-            .iter()
-            .any(|(low, high)| low.as_slice() <= from && (high.is_empty() || (!to.is_empty() && to <= high.as_slice())))
+        let holds = |(low, high): &Range| **low <= *from && (high.is_empty() || (!to.is_empty() && *to <= **high));
+        self.whole || self.loaded.iter().any(holds)
     }
 
     fn has_loaded_one(&self, sub: &[u8]) -> bool {
-        self.loaded.iter().any(|(low, high)| low.as_slice() <= sub && (high.is_empty() || sub < high.as_slice()))
+        self.whole || self.loaded.iter().any(|(low, high)| **low <= *sub && (high.is_empty() || *sub < **high))
     }
 
     /// Notes a loaded range, which may hold others.
     fn add_loaded(&mut self, from: &[u8], to: &[u8]) {
+        if from.is_empty() && to.is_empty() {
+            self.whole = true;
+            self.loaded = Vec::new();
+            return;
+        }
         self.loaded.retain(|(low, high)| {
-            let within = from <= low.as_slice() && (to.is_empty() || (!high.is_empty() && high.as_slice() <= to));
+            let within = *from <= **low && (to.is_empty() || (!high.is_empty() && **high <= *to));
             !within
         });
-        self.loaded.push((from.to_vec(), to.to_vec()));
+        self.loaded.push((from.into(), to.into()));
     }
+
+    /// Bytes of the notes on ranges.
+    fn loaded_cost(&self) -> usize {
+        let bytes: usize = self.loaded.iter().map(|(low, high)| low.len() + high.len() + 2 * ALLOCATION).sum();
+        bytes + self.loaded.capacity() * size_of::<Range>()
+    }
+
+    fn cost(&self) -> usize {
+        ACTOR_COST + self.slots.cost() + self.loaded_cost()
+    }
+}
+
+type Actors = HashMap<ActorKey, Actor, BuildHasherDefault<TakeEight>>;
+
+/// An actor, from now on held in memory and used in this batch.
+fn held<'a>(actors: &'a mut Actors, bytes: &mut usize, key: &ActorKey, generation: u32) -> &'a mut Actor {
+    let actor = actors.entry(*key).or_insert_with(|| {
+        *bytes += ACTOR_COST;
+        Actor::default()
+    });
+    actor.last_used = generation;
+    actor
 }
 
 /// What the batch has changed, in order, each sub-key once; in one buffer.
@@ -149,7 +182,7 @@ impl Changed {
 /// See the module.
 pub struct Overlay<B> {
     base: B,
-    actors: HashMap<ActorKey, Actor, BuildHasherDefault<TakeEight>>,
+    actors: Actors,
     changed: Changed,
     /// Bytes of keys and values held, with the overhead of their containers, roughly.
     bytes: usize,
@@ -224,7 +257,7 @@ impl<B: Base> Overlay<B> {
                 break;
             }
             if let Some(actor) = self.actors.remove(&key) {
-                self.bytes = self.bytes.saturating_sub(actor.slots.cost());
+                self.bytes = self.bytes.saturating_sub(actor.cost());
             }
         }
     }
@@ -233,8 +266,7 @@ impl<B: Base> Overlay<B> {
         if value.is_none() && self.base.is_empty() {
             return self.forget(key, sub);
         }
-        let actor = self.actors.entry(*key).or_default();
-        actor.last_used = self.generation;
+        let actor = held(&mut self.actors, &mut self.bytes, key, self.generation);
         let slot = Slot::new(sub, value, self.generation);
         self.bytes += slot.cost();
         let before = actor.slots.put(slot);
@@ -251,6 +283,7 @@ impl<B: Base> Overlay<B> {
         self.bytes = self.bytes.saturating_sub(freed);
         if actor.slots.is_empty() {
             self.actors.remove(key);
+            self.bytes = self.bytes.saturating_sub(ACTOR_COST);
         }
     }
 }
@@ -260,8 +293,7 @@ impl<B: Base> State for Overlay<B> {
         if self.base.is_empty() {
             return Ok(self.actors.get(key).and_then(|actor| actor.slots.get(sub)).and_then(Slot::value));
         }
-        let actor = self.actors.entry(*key).or_default();
-        actor.last_used = self.generation;
+        let actor = held(&mut self.actors, &mut self.bytes, key, self.generation);
         if actor.slots.get(sub).is_none() && !actor.has_loaded_one(sub) {
             let slot = Slot::new(sub, self.base.get(key, sub)?.as_deref(), 0);
             self.bytes += slot.cost();
@@ -280,7 +312,7 @@ impl<B: Base> State for Overlay<B> {
 
     fn begins(&mut self, key: &ActorKey) {
         if !self.base.is_empty() {
-            self.actors.entry(*key).or_default().add_loaded(&[], &[]);
+            held(&mut self.actors, &mut self.bytes, key, self.generation).add_loaded(&[], &[]);
         }
     }
 
@@ -292,8 +324,7 @@ impl<B: Base> State for Overlay<B> {
         visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
     ) -> Result<(), StateError> {
         if !self.base.is_empty() {
-            let actor = self.actors.entry(*key).or_default();
-            actor.last_used = self.generation;
+            let actor = held(&mut self.actors, &mut self.bytes, key, self.generation);
             if !actor.has_loaded(from, to) {
                 let (slots, bytes) = (&mut actor.slots, &mut self.bytes);
                 self.base.scan(key, from, to, &mut |sub, value| {
@@ -303,7 +334,9 @@ impl<B: Base> State for Overlay<B> {
                         slots.put(slot);
                     }
                 })?;
+                let before = actor.loaded_cost();
                 actor.add_loaded(from, to);
+                self.bytes = (self.bytes + actor.loaded_cost()).saturating_sub(before);
             }
         }
         let Some(actor) = self.actors.get(key) else { return Ok(()) };

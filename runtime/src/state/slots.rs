@@ -9,6 +9,9 @@ use std::slice;
 /// Up to this many values stand in a sorted vector; more in a tree.
 const FEW: usize = 192;
 
+/// An allocation's own cost in bytes.
+pub(super) const ALLOCATION: usize = 16;
+
 /// A value under its sub-key, or the knowledge that there is none.
 pub(super) struct Slot {
     /// The sub-key, then the value.
@@ -46,11 +49,9 @@ impl Slot {
         self.changed_in
     }
 
-    /// Bytes held, roughly.
+    /// Bytes held, roughly: its container is two thirds full.
     pub fn cost(&self) -> usize {
-        /// An allocation's own cost.
-        const ALLOCATION: usize = 16;
-        size_of::<Self>() + ALLOCATION + self.bytes.len()
+        size_of::<Self>() * 3 / 2 + ALLOCATION + self.bytes.len()
     }
 }
 
