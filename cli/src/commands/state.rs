@@ -107,13 +107,13 @@ fn show_verify(settings: &Settings, json: bool) -> anyhow::Result<()> {
     if json {
         table::print_json(&found)?;
     } else {
-        let mut rows = table(&["stage", "partition", "values", "fault"]);
+        let mut rows = table(&["stage", "partition", "values", "bytes", "fault"]);
         for store in &found {
             let partition = store.partition.map_or(String::new(), |partition| partition.to_string());
-            let fault = store.fault.clone().unwrap_or_default();
-            rows.add_row([store.stage.to_owned(), partition, grouped(&store.values.to_string()), fault]);
+            let (values, bytes) = (grouped(&store.values.to_string()), grouped(&store.bytes.to_string()));
+            rows.add_row([store.stage.to_owned(), partition, values, bytes, store.fault.clone().unwrap_or_default()]);
         }
-        align_right(&mut rows, 1..3);
+        align_right(&mut rows, 1..4);
         table::print(&rows)?;
     }
     if found.iter().all(|store| store.fault.is_none()) { Ok(()) } else { Err(NotWell.into()) }

@@ -104,25 +104,41 @@ pub struct Verified {
     pub partition: Option<u32>,
     /// Values read.
     pub values: u64,
+    /// Bytes of their keys and of themselves, as they are without compression.
+    pub bytes: u64,
     /// What is wrong with it.
     pub fault: Option<String>,
 }
 
+impl Verified {
+    /// Reads a store by `whole`, which tells of the bytes of each value and returns how many there are.
+    fn by(
+        stage: &'static str,
+        partition: Option<u32>,
+        read: &mut dyn FnMut(u64),
+        whole: impl FnOnce(&mut dyn FnMut(u64)) -> anyhow::Result<u64>,
+    ) -> Self {
+        let mut bytes = 0;
+        let result = whole(&mut |more| {
+            bytes += more;
+            read(more);
+        });
+        let fault = result.as_ref().err().map(|error| format!("{error:#}"));
+        Self { stage, partition, values: result.unwrap_or(0), bytes, fault }
+    }
+}
+
 /// Reads every value of every store, telling `read` the bytes of each.
 pub fn verify(settings: &Settings, read: &mut dyn FnMut(u64)) -> Vec<Verified> {
-    let verified = |stage, partition, result: anyhow::Result<u64>| match result {
-        Ok(values) => Verified { stage, partition, values, fault: None },
-        Err(error) => Verified { stage, partition, values: 0, fault: Some(format!("{error:#}")) },
-    };
     if settings.kafka.is_embedded() {
-        let result = EmbeddedLog::open_read_only(&settings.state.folder_of_log()).and_then(|log| log.verify(read));
-        return vec![verified("all", None, result.map_err(Into::into))];
+        let folder = settings.state.folder_of_log();
+        return vec![Verified::by("all", None, read, |read| Ok(EmbeddedLog::open_read_only(&folder)?.verify(read)?))];
     }
     let budget = StoreBudget::new(READ_CACHE_BYTES);
     let mut found = Vec::new();
     for place in stores(settings) {
-        let result = RocksStore::open_read_only(&place.path, &budget).and_then(|store| store.verify(read));
-        found.push(verified(place.stage, Some(place.partition), result.map_err(Into::into)));
+        let whole = |read: &mut dyn FnMut(u64)| Ok(RocksStore::open_read_only(&place.path, &budget)?.verify(read)?);
+        found.push(Verified::by(place.stage, Some(place.partition), read, whole));
     }
     found
 }

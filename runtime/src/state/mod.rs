@@ -3,6 +3,7 @@
 //! An *actor* is an identifier, a milestone, a unit or a ledger. Its [`ActorKey`] is a tag and a hash; what it keeps stands under
 //! sub-keys in byte order, so that a part of it can be scanned. No core ever scans across actors.
 
+mod actor;
 mod load;
 mod overlay;
 #[cfg(feature = "native")]

@@ -6,7 +6,8 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use super::slots::{ALLOCATION, Slot, Slots};
+use super::actor::{ACTOR_COST, Actor};
+use super::slots::Slot;
 use super::{ACTOR_KEY_LEN, ActorKey, State, StateError};
 use crate::planted::planted;
 
@@ -86,56 +87,6 @@ impl Hasher for TakeEight {
     }
 
     fn write_usize(&mut self, _: usize) {}
-}
-
-#[derive(Default)]
-struct Actor {
-    slots: Slots,
-    /// Whether all of it is in `slots`.
-    whole: bool,
-    last_used: u32,
-    /// Ranges of sub-keys that are in `slots` whole; an empty end is the end.
-    loaded: Vec<Range>,
-}
-
-type Range = (Box<[u8]>, Box<[u8]>);
-
-/// An actor without values: its place in a map that is three quarters full.
-const ACTOR_COST: usize = size_of::<(ActorKey, Actor)>() * 4 / 3;
-
-impl Actor {
-    fn has_loaded(&self, from: &[u8], to: &[u8]) -> bool {
-        let holds = |(low, high): &Range| **low <= *from && (high.is_empty() || (!to.is_empty() && *to <= **high));
-        self.whole || self.loaded.iter().any(holds)
-    }
-
-    fn has_loaded_one(&self, sub: &[u8]) -> bool {
-        self.whole || self.loaded.iter().any(|(low, high)| **low <= *sub && (high.is_empty() || *sub < **high))
-    }
-
-    /// Notes a loaded range, which may hold others.
-    fn add_loaded(&mut self, from: &[u8], to: &[u8]) {
-        if from.is_empty() && to.is_empty() {
-            self.whole = true;
-            self.loaded = Vec::new();
-            return;
-        }
-        self.loaded.retain(|(low, high)| {
-            let within = *from <= **low && (to.is_empty() || (!high.is_empty() && **high <= *to));
-            !within
-        });
-        self.loaded.push((from.into(), to.into()));
-    }
-
-    /// Bytes of the notes on ranges.
-    fn loaded_cost(&self) -> usize {
-        let bytes: usize = self.loaded.iter().map(|(low, high)| low.len() + high.len() + 2 * ALLOCATION).sum();
-        bytes + self.loaded.capacity() * size_of::<Range>()
-    }
-
-    fn cost(&self) -> usize {
-        ACTOR_COST + self.slots.cost() + self.loaded_cost()
-    }
 }
 
 type Actors = HashMap<ActorKey, Actor, BuildHasherDefault<TakeEight>>;
@@ -312,7 +263,8 @@ impl<B: Base> State for Overlay<B> {
 
     fn begins(&mut self, key: &ActorKey) {
         if !self.base.is_empty() {
-            held(&mut self.actors, &mut self.bytes, key, self.generation).add_loaded(&[], &[]);
+            let actor = held(&mut self.actors, &mut self.bytes, key, self.generation);
+            actor.add_loaded(&[], &[], &mut self.bytes);
         }
     }
 
@@ -334,9 +286,7 @@ impl<B: Base> State for Overlay<B> {
                         slots.put(slot);
                     }
                 })?;
-                let before = actor.loaded_cost();
-                actor.add_loaded(from, to);
-                self.bytes = (self.bytes + actor.loaded_cost()).saturating_sub(before);
+                actor.add_loaded(from, to, &mut self.bytes);
             }
         }
         let Some(actor) = self.actors.get(key) else { return Ok(()) };

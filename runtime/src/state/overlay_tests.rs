@@ -120,6 +120,8 @@ fn check<B: Base>(base: B, commit: impl Fn(&mut B, Vec<Write>), steps: Vec<Step>
                 now.clone_from(&committed);
             }
         }
+        let held: usize = overlay.actors.values().map(Actor::cost).sum();
+        prop_assert_eq!(overlay.bytes(), held, "what is held is counted as it comes and goes");
     }
     Ok(())
 }
