@@ -12,7 +12,6 @@ use tributary_identity::{IdentityStage, LOG, Settings};
 use tributary_proto::event::Body;
 use tributary_proto::{Event, Identifier, IdentityMessage, Message, Touch, identity_message};
 use tributary_runtime::log::{BatchLimits, MemoryLog};
-use tributary_runtime::refusals::RefusalLimits;
 use tributary_runtime::topic::Topic;
 use tributary_runtime::worker::{Worker, WorkerOptions};
 
@@ -23,13 +22,7 @@ fn run(name: &str, pairs: impl Iterator<Item = [Identifier; 2]>) -> Result<(), B
     let log = MemoryLog::new(1);
     let limits = BatchLimits { records_max: 1_000, bytes_max: usize::MAX, wait_ms: 0, gather_ms: 0 };
     let build = Box::new(move |share| Box::new(IdentityStage::new(rules.clone(), share)) as Box<_>);
-    let options = WorkerOptions {
-        limits,
-        cache_bytes: usize::MAX,
-        json: Vec::new(),
-        refusals: RefusalLimits::NONE,
-        unlimited: Vec::new(),
-    };
+    let options = WorkerOptions::in_memory(limits);
     let mut worker = Worker::new(log.session(LOG), LOG, build, options);
     let (mut count, mut slowest_ms, mut bytes_max) = (0u64, 0, 0);
     let begin = Instant::now();

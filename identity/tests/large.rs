@@ -9,7 +9,6 @@ use tributary_identity::{IdentityStage, LOG, Settings};
 use tributary_proto::event::Body;
 use tributary_proto::{Event, Identifier, Identify, IdentityMessage, Link, Message, Profile, identity_message};
 use tributary_runtime::log::{BatchLimits, MemoryLog};
-use tributary_runtime::refusals::RefusalLimits;
 use tributary_runtime::stage::{Context, Record, Stage, StageError};
 use tributary_runtime::state::StateError;
 use tributary_runtime::topic::Topic;
@@ -78,18 +77,7 @@ fn run(partitions: u32) -> (BTreeMap<Vec<u8>, Profile>, Vec<usize>) {
         let stage = IdentityStage::new(rules.clone(), share);
         Box::new(Measured { stage, parts: noted.clone() }) as Box<dyn Stage>
     });
-    let mut worker = Worker::new(
-        log.session(LOG),
-        LOG,
-        build,
-        WorkerOptions {
-            limits,
-            cache_bytes: usize::MAX,
-            json: Vec::new(),
-            refusals: RefusalLimits::NONE,
-            unlimited: Vec::new(),
-        },
-    );
+    let mut worker = Worker::new(log.session(LOG), LOG, build, WorkerOptions::in_memory(limits));
     let mut send = |events: &mut dyn Iterator<Item = Event>| {
         for event in events {
             let key = event.identifiers[0].key();

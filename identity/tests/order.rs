@@ -15,7 +15,6 @@ use tributary_proto::{
     Profile, Touch, Trait, Unlink, identity_message,
 };
 use tributary_runtime::log::{BatchLimits, MemoryLog};
-use tributary_runtime::refusals::RefusalLimits;
 use tributary_runtime::topic::Topic;
 use tributary_runtime::worker::{Worker, WorkerOptions};
 use tributary_simulator::oracle::{self, judge};
@@ -37,18 +36,7 @@ fn run(events: &[Event], partitions: u32, records_max: usize) -> (BTreeMap<Strin
     let log = MemoryLog::new(partitions);
     let limits = BatchLimits { records_max, bytes_max: usize::MAX, wait_ms: 0, gather_ms: 0 };
     let build = Box::new(move |share| Box::new(IdentityStage::new(rules.clone(), share)) as Box<_>);
-    let mut worker = Worker::new(
-        log.session(LOG),
-        LOG,
-        build,
-        WorkerOptions {
-            limits,
-            cache_bytes: usize::MAX,
-            json: Vec::new(),
-            refusals: RefusalLimits::NONE,
-            unlimited: Vec::new(),
-        },
-    );
+    let mut worker = Worker::new(log.session(LOG), LOG, build, WorkerOptions::in_memory(limits));
     for event in events {
         let primary = event.identifiers.first().or(event.account_identifiers.first()).unwrap();
         let key = match &event.body {

@@ -36,6 +36,13 @@ pub struct WorkerOptions {
     pub unlimited: Vec<Topic>,
 }
 
+impl WorkerOptions {
+    /// All state stays in memory, and whatever is refused stops nothing: for records that are a file or a history of a test.
+    pub fn in_memory(limits: BatchLimits) -> Self {
+        Self { limits, cache_bytes: usize::MAX, json: Vec::new(), refusals: RefusalLimits::NONE, unlimited: Vec::new() }
+    }
+}
+
 /// Why a worker stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {

@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use tributary_runtime::log::{BatchLimits, MemoryLog};
-use tributary_runtime::refusals::RefusalLimits;
 use tributary_runtime::topic::Topic;
 use tributary_runtime::worker::{Worker, WorkerOptions};
 use tributary_simulator::check::{Outputs, check};
@@ -14,13 +13,7 @@ use tributary_simulator::pipeline::{LOGS, Pipeline};
 fn run(history: &History, pipeline: &Pipeline, partitions: u32, records_max: usize) -> Outputs {
     let log = MemoryLog::new(partitions);
     let limits = BatchLimits { records_max, bytes_max: usize::MAX, wait_ms: 0, gather_ms: 0 };
-    let options = WorkerOptions {
-        limits,
-        cache_bytes: usize::MAX,
-        json: Vec::new(),
-        refusals: RefusalLimits::NONE,
-        unlimited: Vec::new(),
-    };
+    let options = WorkerOptions::in_memory(limits);
     for (at, raw) in history.records.iter().enumerate() {
         log.append_raw(raw.topic, at as u32 % partitions, raw.received_ms, raw.value.clone().into_bytes());
     }

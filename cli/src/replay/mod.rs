@@ -16,7 +16,6 @@ mod results;
 use tributary_proto::CreditUpdate;
 use tributary_runtime::config::Problems;
 use tributary_runtime::log::{BatchLimits, MemoryLog, MemorySession};
-use tributary_runtime::refusals::RefusalLimits;
 use tributary_runtime::state::{Snapshot, State, StateError};
 use tributary_runtime::topic::Topic;
 use tributary_runtime::worker::{Worker, WorkerError, WorkerOptions};
@@ -81,13 +80,7 @@ impl Replay {
     pub fn with_limits(settings: &Settings, partitions: u32, limits: BatchLimits) -> Result<Self, Problems> {
         let pipeline = Pipeline::compile(settings)?;
         let log = MemoryLog::new(partitions);
-        let options = WorkerOptions {
-            limits,
-            cache_bytes: usize::MAX,
-            json: Vec::new(),
-            refusals: RefusalLimits::NONE,
-            unlimited: Vec::new(),
-        };
+        let options = WorkerOptions::in_memory(limits);
         let worker =
             |stage: StageName| Worker::new(log.session(stage.log()), stage.log(), pipeline.build(stage), options.clone());
         let workers = StageName::ALL.map(worker).into();
