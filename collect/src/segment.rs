@@ -7,13 +7,11 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 use serde_json::value::RawValue;
+use tributary_ingest::CLOCK_SKEW_MS_MAX;
 
 use crate::json::{Object, Writer, check, text};
 use crate::refusal::Refusal;
 
-/// A sender's clock that is off by less than this is believed. Correcting it by what the network took would give a message that was sent
-/// twice two times, and make two of it.
-const SKEW_MS_MAX: u64 = 5 * 60 * 1_000;
 /// Kinds of messages that the decoder knows.
 const KINDS: [&str; 6] = ["track", "identify", "page", "screen", "group", "alias"];
 /// What stands in for a kind that a message does not name, so that it becomes a dead letter and is not taken for a native record.
@@ -135,7 +133,7 @@ fn stamp(message: &Object<'_>, kind: Option<&str>, batch: &Object<'_>, now: Time
 /// Whether the sender's clock is near enough to ours; without the time of sending there is nothing to correct by.
 fn is_clock_right(sent_at: Option<&RawValue>, now: Timestamp) -> bool {
     let Some(sent_at) = sent_at.and_then(text) else { return true };
-    sent_at.parse::<Timestamp>().is_ok_and(|sent| now.as_millisecond().abs_diff(sent.as_millisecond()) <= SKEW_MS_MAX)
+    sent_at.parse::<Timestamp>().is_ok_and(|sent| now.as_millisecond().abs_diff(sent.as_millisecond()) <= CLOCK_SKEW_MS_MAX)
 }
 
 /// The message's context over the batch's.

@@ -78,8 +78,7 @@ pub fn cluster(members: &[(Hash128, Member)], links: &[LinkFact], rules: &Rules)
         match people.unite(a, b) {
             Ok(true) => result.joined.push(at),
             Ok(false) => {}
-            Err(refusal) => {
-                let over = if refusal == Refusal::Limit { people.over_limit(a, b) } else { None };
+            Err((refusal, over)) => {
                 result.over.extend(over.map(|kind| (at, kind.to_owned())));
                 result.refused.push((at, refusal));
             }
@@ -212,21 +211,21 @@ impl<'a> Constrained<'a> {
         }
     }
 
-    /// Unites the sets of two positions; returns whether they were apart.
-    fn unite(&mut self, a: usize, b: usize) -> Result<bool, Refusal> {
+    /// Unites the sets of two positions; returns whether they were apart. A refusal by a limit comes with the kind.
+    fn unite(&mut self, a: usize, b: usize) -> Result<bool, (Refusal, Option<&'a str>)> {
         let (a, b) = (self.sets.find(a), self.sets.find(b));
         if a == b {
             return Ok(false);
         }
-        if self.over_limit(a, b).is_some() {
-            return Err(Refusal::Limit);
+        let both = self.in_both(a, b);
+        if let Some(kind) = self.over_limit(a, b, &both) {
+            return Err((Refusal::Limit, Some(kind)));
         }
         let joins_enemies =
             |of: usize, other: usize| self.never.get(of).into_iter().flatten().any(|enemy| self.sets.find(*enemy) == other);
         if (joins_enemies(a, b) || joins_enemies(b, a)) && !planted("never_join_forgotten") {
-            return Err(Refusal::NeverJoin);
+            return Err((Refusal::NeverJoin, None));
         }
-        let both = self.in_both(a, b);
         if let Some((keep, hang)) = self.sets.unite(a, b) {
             for (kind, count) in taken(&mut self.counts, hang) {
                 if let Some(counts) = self.counts.get_mut(keep) {
@@ -240,11 +239,9 @@ impl<'a> Constrained<'a> {
         Ok(true)
     }
 
-    /// The first kind of which the sets of two positions together have more records than its limit.
-    fn over_limit(&self, a: usize, b: usize) -> Option<&'a str> {
-        let (a, b) = (self.sets.find(a), self.sets.find(b));
+    /// The first kind of which two roots together have more records than its limit; `both` are the records that both have.
+    fn over_limit(&self, a: usize, b: usize, both: &Counts<'a>) -> Option<&'a str> {
         let (left, right) = (self.counts.get(a)?, self.counts.get(b)?);
-        let both = self.in_both(a, b);
         let (few, many) = if left.len() <= right.len() { (left, right) } else { (right, left) };
         let broken = |(kind, count): &(&KindAndScope<'a>, &u32)| {
             let limit = self.rules.limit(kind.0).saturating_add(planted("limit_one_too_high").into());

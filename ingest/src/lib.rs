@@ -50,4 +50,5 @@ pub use decoder::{Decoded, Decoder};
 pub use milestone::VOCABULARY as MILESTONE_KINDS;
 pub use settings::{Problem, Settings, SettingsError};
 pub use stage::{IngestStage, LOG, decode_record};
+pub use time::CLOCK_SKEW_MS_MAX;
 pub use webhook::settings as webhook_settings;

@@ -8,6 +8,10 @@ use tributary_runtime::stage::Rejection;
 use crate::normalise::text::narrow;
 use crate::reason;
 
+/// A sender's clock that is off by no more than this is believed, in milliseconds. Libraries write `sentAt` anew when they send a message
+/// again: correcting its time by what the network took would give one event two times, and make two of it.
+pub const CLOCK_SKEW_MS_MAX: u64 = 5 * 60 * 1_000;
+
 /// How times are read and how far they may run ahead.
 #[derive(Debug)]
 pub(crate) struct Times {

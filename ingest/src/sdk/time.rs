@@ -6,16 +6,13 @@ use super::message::Message;
 use crate::decoder::Decoder;
 use crate::reason;
 use crate::scalar::Scalar;
-
-/// A `timestamp` by a clock that is off by no more than this is believed, in milliseconds. Libraries write `sentAt` anew when they send a
-/// message again: correcting it by what the network took would give one event two times.
-const SKEW_MS_MAX: u64 = 5 * 60 * 1_000;
+use crate::time::CLOCK_SKEW_MS_MAX;
 
 /// The event's time: `timestamp`, else `originalTimestamp` corrected by how far the sender's clock was off when it sent the message.
 ///
 /// A library writes its own clock to `timestamp`; whoever receives the message corrects it and keeps that as `originalTimestamp`. So a
 /// `timestamp` with `sentAt` and `receivedAt`, and without `originalTimestamp`, has not been corrected yet. It is where the clock is off
-/// by more than [`SKEW_MS_MAX`].
+/// by more than [`CLOCK_SKEW_MS_MAX`].
 pub(super) fn time(
     decoder: &Decoder,
     message: &mut Message<'_>,
@@ -26,7 +23,7 @@ pub(super) fn time(
     let original = std::mem::take(&mut message.original_timestamp).text("originalTimestamp")?;
     let sent_at_ms = decoder.received_ms(std::mem::take(&mut message.sent_at), "sentAt")?;
     let skew_ms = received_at_ms.zip(sent_at_ms).map(|(received, sent)| received.abs_diff(sent));
-    let right = original.is_some() || skew_ms.is_none_or(|skew_ms| skew_ms <= SKEW_MS_MAX);
+    let right = original.is_some() || skew_ms.is_none_or(|skew_ms| skew_ms <= CLOCK_SKEW_MS_MAX);
     let (text, field) = match (timestamp, original) {
         (Some(text), _) if right => return decoder.event_time(Scalar::Text(text), "timestamp", received_ms),
         (Some(text), _) => (text, "timestamp"),
