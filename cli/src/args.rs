@@ -1,5 +1,6 @@
 //! The arguments that all commands share, and the list of commands.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -29,6 +30,42 @@ pub struct Cli {
     #[command(subcommand)]
     #[allow(missing_docs)]
     pub command: Command,
+}
+
+/// Options of [`Global`] that may be given many times.
+const MANY: [&str; 2] = ["--config", "--set"];
+
+impl Cli {
+    /// The arguments of this process; says what is wrong with them and ends it.
+    pub fn of_process() -> Self {
+        Self::parse_from(in_front(std::env::args_os().collect()))
+    }
+}
+
+/// Puts all `--config` and `--set` in front of the command: `clap` forgets those before it where there are some behind it.
+fn in_front(args: Vec<OsString>) -> Vec<OsString> {
+    let (mut front, mut rest) = (Vec::new(), Vec::new());
+    let mut args = args.into_iter();
+    front.extend(args.next());
+    while let Some(arg) = args.next() {
+        let text = arg.to_string_lossy();
+        if text == "--" {
+            rest.push(arg);
+            break;
+        }
+        if MANY.contains(&&*text)
+            && let Some(value) = args.next()
+        {
+            front.extend([arg, value]);
+        } else if text.split_once('=').is_some_and(|(name, _)| MANY.contains(&name)) {
+            front.push(arg);
+        } else {
+            rest.push(arg);
+        }
+    }
+    front.extend(rest);
+    front.extend(args);
+    front
 }
 
 /// What every command understands.
@@ -126,4 +163,25 @@ pub enum Command {
     Tail(tail::TailArgs),
     /// Show what example payloads of a webhook become
     TestMapping(test_mapping::TestMappingArgs),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sets(line: &str) -> Vec<String> {
+        let args = line.split(' ').map(OsString::from).collect();
+        Cli::try_parse_from(in_front(args)).map_or_else(|error| vec![error.kind().to_string()], |cli| cli.global.set)
+    }
+
+    #[test]
+    fn settings_before_and_behind_a_command_all_count_in_their_order() {
+        assert_eq!(sets("tributary --set a=1 topics --set=b=2 create --set c=3"), ["a=1", "b=2", "c=3"]);
+        assert_eq!(sets("tributary check"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_option_without_its_value_is_an_error() {
+        assert_eq!(sets("tributary check --set"), [clap::error::ErrorKind::InvalidValue.to_string()]);
+    }
 }

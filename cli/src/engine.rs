@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tributary_collect::log::{KafkaLog, Log};
 use tributary_collect::signature::Problem;
 use tributary_collect::{Collector, Server};
+use tributary_runtime::config::memory::Shares;
 use tributary_runtime::config::settings::Format;
 use tributary_runtime::embedded::{EmbeddedError, EmbeddedLog, EmbeddedOptions};
 use tributary_runtime::kafka::{KafkaOptions, KafkaSession};
@@ -26,7 +27,8 @@ pub fn open_embedded(settings: &Settings) -> Result<EmbeddedLog, EmbeddedError> 
     EmbeddedLog::open(&EmbeddedOptions {
         path: settings.state.folder_of_log(),
         partitions: settings.topics.partitions,
-        memory_bytes: settings.state.memory_mb as usize * 1024 * 1024,
+        // There are no clients with queues of their own: theirs is the log's.
+        memory_bytes: 2 * shares(settings, &StageName::ALL).stores,
         sync: settings.state.sync,
         json_dead_letters: settings.worker.formats.dead_letters == Format::Json,
     })
@@ -43,11 +45,12 @@ pub fn start_embedded(
     pipeline: &Pipeline,
     stages: &[StageName],
 ) -> std::io::Result<()> {
+    let shares = shares(settings, stages);
     for stage in stages {
         let workers = threads(settings, *stage);
         for number in 0..workers {
             let session = log.session(stage.log(), number, workers);
-            let options = worker_options(settings, settings.topics.partitions);
+            let options = worker_options(settings, &shares);
             let mut worker = Worker::new(session, stage.log(), pipeline.build(*stage), options);
             service.start(format!("{}-{number}", stage.log().stage), move |pulse| worker.run(pulse))?;
         }
@@ -65,11 +68,13 @@ pub fn start_kafka(
     pipeline: &Pipeline,
     stages: &[StageName],
 ) -> std::io::Result<()> {
-    let budget = Arc::new(StoreBudget::new(settings.state.memory_mb as usize * 1024 * 1024 / 2));
+    let shares = shares(settings, stages);
+    let budget = Arc::new(StoreBudget::new(shares.stores));
     for stage in stages {
         for number in 0..threads(settings, *stage) {
-            let kafka = kafka_options(settings, budget.clone(), number);
-            let options = worker_options(settings, settings.topics.partitions);
+            let mut kafka = kafka_options(settings, budget.clone(), number);
+            kafka.queue_bytes = shares.transaction;
+            let options = worker_options(settings, &shares);
             let (log, build) = (stage.log(), pipeline.build(*stage));
             service.start(format!("{}-{number}", log.stage), move |pulse| {
                 let session = KafkaSession::open(kafka, log).map_err(|source| WorkerError::Log { stage: log.stage, source })?;
@@ -113,6 +118,15 @@ fn threads(settings: &Settings, stage: StageName) -> u32 {
     }
 }
 
+/// What the workers of these stages may take of the memory.
+fn shares(settings: &Settings, stages: &[StageName]) -> Shares {
+    let workers = |keeping: bool| {
+        let counted = stages.iter().filter(|stage| !keeping || stage.log().changelog.is_some());
+        counted.map(|stage| threads(settings, *stage) as usize).sum()
+    };
+    Shares::of(settings.worker.memory_mb, workers(false), workers(true))
+}
+
 fn kafka_options(settings: &Settings, budget: Arc<StoreBudget>, worker: u32) -> KafkaOptions {
     let state = settings.state.folder_of_process();
     let mut options = KafkaOptions::new(settings.kafka.brokers.clone(), state, budget);
@@ -123,6 +137,7 @@ fn kafka_options(settings: &Settings, budget: Arc<StoreBudget>, worker: u32) -> 
     let mut names = TopicNames::default();
     Topic::ALL.into_iter().for_each(|topic| names.set(topic, settings.topics.name(topic)));
     options.topics = Arc::new(names);
+    options.message_bytes_max = settings.topics.dead_letter_bytes_max();
     options.json_dead_letters = settings.worker.formats.dead_letters == Format::Json;
     options.tombstone_retention_ms = u64::from(settings.topics.tombstone_retention_days) * 86_400_000;
     options

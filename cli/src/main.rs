@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use tributary_cli::args::Cli;
 use tributary_cli::{commands, outcome};
 
@@ -12,5 +11,5 @@ use tributary_cli::{commands, outcome};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    outcome::exit(commands::run(Cli::parse()))
+    outcome::exit(commands::run(Cli::of_process()))
 }

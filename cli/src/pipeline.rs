@@ -8,6 +8,7 @@ use tributary_attributor::stage::AttributorStage;
 use tributary_identity::{IdentityStage, Rules};
 use tributary_ingest::{Decoder, IngestStage};
 use tributary_runtime::config::Problems;
+use tributary_runtime::config::memory::Shares;
 use tributary_runtime::log::{BatchLimits, StageLog};
 use tributary_runtime::metric::Metric;
 use tributary_runtime::stage::{Share, Stage};
@@ -109,18 +110,19 @@ impl Pipeline {
     }
 }
 
-/// How workers work, by the settings. Each of the `partitions` of a worker may cache its part of half the memory for state.
-pub fn worker_options(settings: &Settings, partitions: u32) -> WorkerOptions {
+/// How workers work, by the settings and their shares of the memory.
+pub fn worker_options(settings: &Settings, shares: &Shares) -> WorkerOptions {
     let outputs = [Topic::Credits, Topic::Profiles, Topic::Accounts, Topic::Spend];
     let json = |topic: &Topic| settings.worker.formats.of(*topic) == tributary_runtime::config::settings::Format::Json;
     WorkerOptions {
         limits: BatchLimits {
             records_max: settings.worker.batch_records as usize,
-            bytes_max: 32 << 20,
+            bytes_max: shares.transaction,
             wait_ms: 100,
             gather_ms: u64::from(settings.worker.batch_ms),
         },
-        cache_bytes: (settings.state.memory_mb as usize) * 1024 * 1024 / 4 / partitions.max(1) as usize,
+        transaction_bytes: shares.transaction,
+        cache_bytes: shares.values,
         refusals: settings.worker.dead_letters,
         unlimited: settings.collector.public_topics(),
         json: outputs.iter().filter(|topic| json(topic)).copied().collect(),

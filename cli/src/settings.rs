@@ -59,7 +59,7 @@ impl config::Settings for Settings {
 
     fn check(&self, problems: &mut Problems) {
         self.kafka.check(problems);
-        check_runtime(&self.topics, &self.state, &self.worker, problems);
+        check_runtime(&self.topics, &self.worker, problems);
         self.collector.check(problems);
         if let Err(found) = Pipeline::compile(self) {
             problems.0.extend(found.0);

@@ -73,10 +73,10 @@ fn usage_errors_exit_with_2() {
 fn without_brokers_check_is_about_the_embedded_log() {
     let folder = tempfile::tempdir().unwrap();
     let path = format!("state.path={}", folder.path().display());
-    let found = tributary(&["check", "--json", "--set", &path]);
+    let found = tributary(&["check", "--json", "--set", &path, "--set", "http.listen=127.0.0.1:0"]);
     assert_eq!(found.status.code(), Some(0), "{}", err(&found));
     let rows: serde_json::Value = serde_json::from_str(&out(&found)).unwrap();
-    assert_eq!(rows.as_array().unwrap().iter().map(|row| row["ok"] == true).collect::<Vec<_>>(), [true; 3]);
+    assert_eq!(rows.as_array().unwrap().iter().map(|row| row["ok"] == true).collect::<Vec<_>>(), [true; 5]);
 }
 
 #[test]

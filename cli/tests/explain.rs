@@ -10,7 +10,7 @@ use std::process::Output;
 
 use serde_json::{Value, json};
 use support::{RECEIVED_MS, Raw, golden, golden_folder, history, settings, succeed, tributary, write_files};
-use tributary_cli::explain::{ExplainError, Explanation, LinkUsed, Profile, TouchRow, explain, profile};
+use tributary_cli::explain::{ExplainError, Explanation, LinkUsed, Profile, TouchRow, explain, print_explanation, profile};
 use tributary_cli::pipeline::Pipeline;
 use tributary_cli::replay::Replay;
 use tributary_cli::settings::Settings;
@@ -365,6 +365,21 @@ fn an_empty_journey_and_a_withdrawn_milestone_are_explained() {
     let records = [touch("in", "2023-01-01T00:00:00Z", json!({})), won("2023-06-01T00:00:00Z"), withdrawn];
     let explanation = Asked::of(&records, &settings()).milestone("closed_won:1");
     assert!(explanation.milestone.withdrawn && explanation.current && explanation.credit.is_empty());
+    assert!(explanation.milestone.versions.iter().all(|version| !version.amends));
+}
+
+#[test]
+fn an_amendment_is_told_from_a_version() {
+    let amends = json!({"kind": "milestone", "milestone": "closed_won", "object_id": "1", "timestamp": "2023-06-02T00:00:00Z",
+        "value": "7", "currency": "CNY", "amends": true});
+    let mut asked = Asked::of(&[won("2023-06-01T00:00:00Z"), amends], &settings());
+    let explanation = asked.milestone("closed_won:1");
+    let told: Vec<(bool, Option<i64>)> =
+        explanation.milestone.versions.iter().map(|version| (version.amends, version.value_minor)).collect();
+    assert_eq!(told, [(false, explanation.milestone.versions[0].value_minor), (true, Some(700))]);
+    let mut out = Vec::new();
+    print_explanation(&explanation, &mut out).unwrap();
+    assert!(String::from_utf8(out).unwrap().contains("  amendment "));
     assert_eq!(explanation.milestone.versions.len(), 2);
 }
 

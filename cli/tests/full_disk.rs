@@ -127,7 +127,7 @@ fn waits_for_room_and_goes_on(service: Service, folder: &Path, working: &str) {
 fn the_embedded_log_waits_for_room() {
     let folder = tempfile::tempdir().unwrap();
     let mut service = Service::in_folder(folder.path(), 2);
-    service.sets.push("state.memory_mb=16".into());
+    service.sets.push("worker.memory_mb=256".into());
     waits_for_room_and_goes_on(service, folder.path(), "log/CURRENT");
 }
 
@@ -136,6 +136,6 @@ fn a_worker_on_kafka_waits_for_room() {
     let Some(brokers) = support::broker() else { return };
     let folder = tempfile::tempdir().unwrap();
     let mut service = Service::in_folder(folder.path(), 2);
-    service.sets.extend(["state.memory_mb=16".into(), format!("kafka.brokers={brokers}")]);
+    service.sets.extend(["worker.memory_mb=128".into(), format!("kafka.brokers={brokers}")]);
     waits_for_room_and_goes_on(service, folder.path(), "attributor/1/CURRENT");
 }

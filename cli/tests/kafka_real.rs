@@ -28,13 +28,13 @@ fn topics_are_planned_created_checked_and_used() {
 
     let missing = tributary(&brokers, &["topics", "plan", "--json"]);
     assert_eq!((missing.status.code(), verdicts(&missing)), (Some(0), vec!["missing".to_owned(); 13]));
-    let check = tributary(&brokers, &["check", "--set", &state]);
+    let check = tributary(&brokers, &["check", "--set", &state, "--set", "http.listen=127.0.0.1:0"]);
     assert_eq!(check.status.code(), Some(1), "{}", String::from_utf8_lossy(&check.stdout));
 
     let created = tributary(&brokers, &["topics", "create", "--json"]);
     assert!(created.status.success(), "{}", String::from_utf8_lossy(&created.stderr));
     assert_eq!(verdicts(&created), vec!["fine".to_owned(); 13]);
-    let check = tributary(&brokers, &["check", "--set", &state]);
+    let check = tributary(&brokers, &["check", "--set", &state, "--set", "http.listen=127.0.0.1:0"]);
     assert_eq!(check.status.code(), Some(0), "{}", String::from_utf8_lossy(&check.stdout));
 
     let other = tributary(&brokers, &["topics", "plan", "--json", "--set", "topics.raw_retention_days=1"]);

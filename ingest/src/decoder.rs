@@ -25,6 +25,8 @@ pub struct Decoder {
     pub(crate) bots: Bots,
     pub(crate) meanings: BTreeMap<String, Meaning>,
     pub(crate) touches: TouchRules,
+    /// Whether click ids of landing URLs are identifiers.
+    pub(crate) click_ids: bool,
     pub(crate) wechat_appids: BTreeMap<String, String>,
     pub(crate) webhook: WebhookSettings,
     pub(crate) scenes: Scenes,

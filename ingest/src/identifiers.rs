@@ -33,6 +33,16 @@ impl Sorted {
         self.people.iter().any(|identifier| !is_device(&identifier.kind))
     }
 
+    /// Adds an identifier of a person, in its place.
+    pub(crate) fn add_person(&mut self, identifier: Identifier, rules: &IdentifierRules) {
+        let rank = |of: &Identifier| rules.find(&of.kind).map_or(u32::MAX, |rule| rule.rank);
+        let place = order(rank(&identifier), &identifier);
+        let at = self.people.partition_point(|known| order(rank(known), known) < place);
+        if self.people.get(at) != Some(&identifier) && self.people.len() < IDENTIFIERS_MAX {
+            self.people.insert(at, identifier);
+        }
+    }
+
     /// Whether nobody is named, neither person nor account.
     pub(crate) fn is_empty(&self) -> bool {
         self.people.is_empty() && self.accounts.is_empty()
@@ -87,9 +97,11 @@ impl Identifiers {
     }
 }
 
+fn order(rank: u32, identifier: &Identifier) -> (u32, &str, &str) {
+    (rank, &identifier.value, &identifier.scope)
+}
+
 fn sorted(mut list: Vec<(u32, Identifier)>) -> Vec<Identifier> {
-    list.sort_unstable_by(|(rank_a, a), (rank_b, b)| {
-        rank_a.cmp(rank_b).then_with(|| a.value.cmp(&b.value)).then_with(|| a.scope.cmp(&b.scope))
-    });
+    list.sort_unstable_by(|(rank_a, a), (rank_b, b)| order(*rank_a, a).cmp(&order(*rank_b, b)));
     list.into_iter().map(|(_, identifier)| identifier).collect()
 }

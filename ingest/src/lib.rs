@@ -22,6 +22,7 @@ mod as_native;
 mod bots;
 pub mod channel;
 mod classified;
+mod click_ids;
 mod content;
 mod csv_row;
 mod decoder;

@@ -188,7 +188,7 @@ fn person_traits(message: Message<'_>) -> Result<Vec<Trait>, Rejection> {
 fn track(
     decoder: &Decoder,
     mut message: Message<'_>,
-    head: Head,
+    mut head: Head,
     received_ms: Option<i64>,
 ) -> Result<Option<Event>, Rejection> {
     let Some(name) = std::mem::take(&mut message.event).text("event")? else {
@@ -197,12 +197,9 @@ fn track(
     let body = match decoder.meanings.get(&*name) {
         None => return identity_only(message, head),
         Some(Meaning::Touch) => {
-            if head.named.is_empty() {
-                head.require()?;
-                return Ok(None);
-            }
             let fields = touch_fields(&mut message, name)?;
-            Body::Touch(decoder.touches.touch(fields, Source::Sdk, head.named.identified())?)
+            let touch = decoder.touch(fields, Source::Sdk, &mut head.named)?;
+            return Ok(Some(head.require()?.event(person_traits(message)?, Body::Touch(touch))));
         }
         Some(Meaning::Milestone(kind)) => {
             let properties = message.properties.take().unwrap_or_default();
@@ -226,15 +223,14 @@ fn track(
 }
 
 /// A touch, unless the visitor was on the site already.
-fn page(decoder: &Decoder, kind: Kind, mut message: Message<'_>, head: Head) -> Result<Option<Event>, Rejection> {
+fn page(decoder: &Decoder, kind: Kind, mut message: Message<'_>, mut head: Head) -> Result<Option<Event>, Rejection> {
     let touch_type = Cow::Borrowed(if kind == Kind::Page { "page" } else { "screen" });
     let fields = touch_fields(&mut message, touch_type)?;
     if decoder.touches.is_own_referrer(&fields.url, &fields.referrer) {
         return identity_only(message, head);
     }
-    let head = head.require()?;
-    let touch = decoder.touches.touch(fields, Source::Sdk, head.named.identified())?;
-    Ok(Some(head.event(person_traits(message)?, Body::Touch(touch))))
+    let touch = decoder.touch(fields, Source::Sdk, &mut head.named)?;
+    Ok(Some(head.require()?.event(person_traits(message)?, Body::Touch(touch))))
 }
 
 /// What a message that is no event of interest says of its person; nothing where it names none.

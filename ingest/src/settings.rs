@@ -20,7 +20,7 @@ use crate::touch::TouchRules;
 use crate::webhook::mapping::Mappings;
 use crate::webhook::scene::Scenes;
 use crate::webhook::settings::WebhookSettings;
-use crate::{money, native};
+use crate::{click_ids, money, native};
 
 /// Settings of ingest. Compile them with [`Decoder::new`], which reports all that is wrong with them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -158,6 +158,7 @@ impl Decoder {
                 if problems.0.is_empty() =>
             {
                 Ok(Self {
+                    click_ids: click_ids::are_identifiers(&channels, &identifiers),
                     identifiers,
                     times: Times { zone, future_ms_max: i64::from(settings.max_future_skew_hours) * 3_600_000 },
                     currency,

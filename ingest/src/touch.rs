@@ -47,13 +47,19 @@ pub(crate) struct TouchRules {
 }
 
 impl TouchRules {
-    /// Builds the touch.
+    /// Builds the touch; `hear` is told of the parameters found.
     ///
     /// # Errors
     /// When a URL breaks a limit.
-    pub(crate) fn touch(&self, fields: TouchFields<'_>, input: Source, identified: bool) -> Result<Touch, Rejection> {
+    pub(crate) fn touch(
+        &self,
+        fields: TouchFields<'_>,
+        input: Source,
+        identified: bool,
+        hear: Option<&mut Vec<Seen>>,
+    ) -> Result<Touch, Rejection> {
         let mut fields = fields;
-        self.fill(&mut fields, None)?;
+        self.fill(&mut fields, hear)?;
         if fields.channel.is_empty() {
             fields.channel = Cow::Owned(self.channels.classify(evidence(&fields, input)).to_owned());
         }
@@ -207,7 +213,7 @@ mod tests {
     fn touch(url: &str, referrer: &str) -> (String, String, String) {
         let rules = TouchRules { channels: Channels::new(&[], &[], None).unwrap(), own_sites: vec!["a-pay.example".into()] };
         let fields = TouchFields { url: url.into(), referrer: referrer.into(), ..TouchFields::default() };
-        let touch = rules.touch(fields, Source::Utm, false).unwrap();
+        let touch = rules.touch(fields, Source::Utm, false, None).unwrap();
         (touch.channel, touch.source, touch.medium)
     }
 

@@ -14,6 +14,7 @@ pub mod kafka_admin;
 pub mod log;
 pub mod metric;
 pub mod metrics;
+mod pace;
 pub mod planted;
 pub mod refusals;
 pub mod service;

@@ -8,8 +8,6 @@ use serde::Serialize;
 use crate::config::settings::TopicsSettings;
 use crate::topic::Topic;
 
-/// What dead letters add to the record they hold: reason, detail, position. Generous.
-const DEAD_LETTER_OVERHEAD_BYTES: u64 = 64 * 1024;
 /// The largest record between the stages, in bytes: Kafka's own default; stages send larger things in chunks.
 const INTERNAL_RECORD_BYTES_MAX: u64 = 1_048_588;
 /// Compacted topics are cleaned when this part of them is out of date, so that a restore reads little more than the state.
@@ -109,7 +107,7 @@ fn config_of(settings: &TopicsSettings, topic: Topic) -> BTreeMap<&'static str, 
         Topic::Sdk | Topic::Utm | Topic::Webhook | Topic::Offline => (settings.raw_retention_days, raw_bytes_max),
         Topic::IdentityInbox | Topic::AttributorInbox => (settings.inbox_retention_days, INTERNAL_RECORD_BYTES_MAX),
         Topic::Credits => (settings.credits_retention_days, INTERNAL_RECORD_BYTES_MAX),
-        Topic::DeadLetters => (settings.dead_letters_retention_days, raw_bytes_max + DEAD_LETTER_OVERHEAD_BYTES),
+        Topic::DeadLetters => (settings.dead_letters_retention_days, settings.dead_letter_bytes_max()),
         Topic::Profiles | Topic::Accounts | Topic::Spend | Topic::IdentityChangelog | Topic::AttributorChangelog => {
             (0, INTERNAL_RECORD_BYTES_MAX)
         }

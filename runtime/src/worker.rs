@@ -11,6 +11,7 @@ use tributary_proto::{DeadLetter, partition};
 use crate::format::{self, FormatError};
 use crate::log::{Assignment, Batch, BatchLimits, LogError, Routed, Session, StageLog, Transaction};
 use crate::metrics;
+use crate::pace::Pace;
 use crate::planted::planted;
 use crate::refusals::{Excess, RefusalLimits, Refusals};
 use crate::service::Pulse;
@@ -26,7 +27,10 @@ pub type BuildStage = Box<dyn Fn(Share) -> Box<dyn Stage> + Send>;
 pub struct WorkerOptions {
     /// When a batch ends.
     pub limits: BatchLimits,
-    /// Bytes of state each partition may keep in memory between batches.
+    /// Bytes of outputs and changes that a batch may cause, about: batches have fewer records where records cause much. [`usize::MAX`]
+    /// is no bound.
+    pub transaction_bytes: usize,
+    /// Bytes of state that the worker may keep in memory between batches, over all its partitions.
     pub cache_bytes: usize,
     /// Output topics whose records are written as JSON instead of Protobuf.
     pub json: Vec<Topic>,
@@ -39,7 +43,14 @@ pub struct WorkerOptions {
 impl WorkerOptions {
     /// All state stays in memory, and whatever is refused stops nothing: for records that are a file or a history of a test.
     pub fn in_memory(limits: BatchLimits) -> Self {
-        Self { limits, cache_bytes: usize::MAX, json: Vec::new(), refusals: RefusalLimits::NONE, unlimited: Vec::new() }
+        Self {
+            limits,
+            transaction_bytes: usize::MAX,
+            cache_bytes: usize::MAX,
+            json: Vec::new(),
+            refusals: RefusalLimits::NONE,
+            unlimited: Vec::new(),
+        }
     }
 }
 
@@ -133,6 +144,7 @@ pub struct Worker<S> {
     options: WorkerOptions,
     slots: BTreeMap<u32, Slot>,
     batch: Batch,
+    pace: Pace,
     outbox: Outbox,
     partition_counts: BTreeMap<Topic, u32>,
     /// Whether a step failed and was not recovered from yet.
@@ -159,6 +171,7 @@ impl<S: Session> Worker<S> {
     /// A worker for a stage.
     pub fn new(session: S, log: StageLog, build: BuildStage, options: WorkerOptions) -> Self {
         Self {
+            pace: Pace::new(options.transaction_bytes),
             session,
             log,
             build,
@@ -240,7 +253,8 @@ impl<S: Session> Worker<S> {
     /// After an error the batch is forgotten; after [`LogError::Recover`] the session must recover before the next step.
     pub fn step(&mut self) -> Result<usize, WorkerError> {
         self.batch.clear();
-        let polled = self.session.poll(&mut self.batch, &self.options.limits).and_then(|changes| self.apply(changes));
+        let limits = BatchLimits { records_max: self.pace.records(self.options.limits.records_max), ..self.options.limits };
+        let polled = self.session.poll(&mut self.batch, &limits).and_then(|changes| self.apply(changes));
         let done = match polled {
             Ok(()) if self.batch.is_empty() => Ok(0),
             Ok(()) => self.work(),
@@ -293,12 +307,13 @@ impl<S: Session> Worker<S> {
         let records = batch.len();
         self.batch = batch;
         let transaction = transaction?;
+        self.pace.note(records, transaction.bytes());
         let published = metrics::BatchSummary::of(self.log.stage, &self.batch, &transaction);
         let begun = Instant::now();
         self.session.commit(transaction).map_err(|source| self.log_error(source))?;
         published.publish(&self.outbox.observations, begun.elapsed(), now_ms());
         self.outbox.observations.clear();
-        let budget = if self.session.keeps_state() { self.options.cache_bytes } else { usize::MAX };
+        let budget = if self.session.keeps_state() { self.options.cache_bytes / self.slots.len().max(1) } else { usize::MAX };
         for slot in self.slots.values_mut() {
             if slot.newest_ms.take().is_some() {
                 slot.state.settle(budget);

@@ -154,6 +154,7 @@ fn options(draw: &mut Draw, world: &World) -> WorkerOptions {
     let records_max = if small { draw.between(1, 3) } else { draw.between(4, 60) };
     WorkerOptions {
         limits: BatchLimits { records_max, bytes_max: usize::MAX, wait_ms: 0, gather_ms: 0 },
+        transaction_bytes: draw.pick(&[usize::MAX, 5_000]),
         cache_bytes,
         json: Vec::new(),
         refusals: RefusalLimits::NONE,

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, IsTerminal, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::time::Duration;
 
@@ -18,8 +19,8 @@ use crate::settings::Settings;
 use crate::{logging, table};
 
 const AFTER_HELP: &str = "\
-Checks the configuration first (exit code 2 when it is at fault), then whether brokers answer, topics are as they should be and
-the state folder can be written (exit code 1).
+Checks the configuration first (exit code 2 when it is at fault), then whether brokers answer, topics are as they should be, the
+state folder can be written and the addresses can be listened on (exit code 1). Beside a running service those are in use.
 
 Example:
   tributary check --config tributary.toml";
@@ -63,6 +64,8 @@ pub fn run(args: &CheckArgs, global: &Global) -> anyhow::Result<()> {
         checked.extend(runtime.block_on(check_kafka(&settings, Duration::from_secs(args.timeout.into()))));
     }
     checked.push(Checked::new("state folder", check_folder(&settings.state.folder_of_process())));
+    checked.push(Checked::new("metrics", check_address(settings.http.listen, "http.listen")));
+    checked.push(Checked::new("collector", check_collector(&settings.collector)));
     print(&checked, global)?;
     if checked.iter().all(|checked| checked.ok) { Ok(()) } else { Err(NotWell.into()) }
 }
@@ -113,6 +116,23 @@ fn check_folder(folder: &Path) -> Result<String, String> {
     }
 }
 
+/// Who may send, and whether the address is free. A service without a collector needs neither.
+fn check_collector(collector: &tributary_collect::Settings) -> Result<String, String> {
+    let (keys, webhooks) = (collector.write_keys.len(), collector.webhooks.len());
+    if keys + webhooks == 0 {
+        return Ok("not used: there are no write keys and no webhooks".to_owned());
+    }
+    let address = check_address(collector.listen, "collector.listen")?;
+    Ok(format!("{address}; write keys: {keys}, webhooks: {webhooks}"))
+}
+
+fn check_address(address: SocketAddr, setting: &str) -> Result<String, String> {
+    match TcpListener::bind(address) {
+        Ok(_) => Ok(format!("{address} is free")),
+        Err(error) => Err(format!("{address} cannot be listened on: {error}; set {setting}")),
+    }
+}
+
 fn print(checked: &[Checked], global: &Global) -> io::Result<()> {
     if global.json {
         return table::print_json(&checked);
@@ -130,6 +150,22 @@ fn print(checked: &[Checked], global: &Global) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_is_free_or_in_use() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let problem = check_address(taken.local_addr().unwrap(), "http.listen").unwrap_err();
+        assert!(problem.ends_with("set http.listen"), "{problem}");
+        assert!(check_address("127.0.0.1:0".parse().unwrap(), "http.listen").is_ok());
+    }
+
+    #[test]
+    fn a_collector_is_only_looked_at_where_somebody_may_send() {
+        let mut collector = tributary_collect::Settings { listen: "127.0.0.1:0".parse().unwrap(), ..Default::default() };
+        assert!(check_collector(&collector).unwrap().starts_with("not used"));
+        collector.webhooks.insert("hubspot".into(), Default::default());
+        assert_eq!(check_collector(&collector).unwrap(), "127.0.0.1:0 is free; write keys: 0, webhooks: 1");
+    }
 
     #[test]
     fn a_folder_that_can_be_made_is_fine_and_one_below_a_file_is_not() {

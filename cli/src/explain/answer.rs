@@ -63,6 +63,8 @@ pub struct Version {
     pub currency: String,
     /// Whether it withdraws the milestone.
     pub withdrawn: bool,
+    /// Whether it only changes a milestone that another version reports.
+    pub amends: bool,
     /// The identifiers it names.
     pub identifiers: Vec<String>,
 }

@@ -102,6 +102,7 @@ fn version(event: &Event) -> Version {
         value_minor: body.value_minor,
         currency: body.currency,
         withdrawn: body.withdrawn,
+        amends: body.amends,
         identifiers: event.identifiers.iter().chain(&event.account_identifiers).map(Identifier::display).collect(),
     }
 }

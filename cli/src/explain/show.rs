@@ -54,8 +54,11 @@ fn print_milestone(of: &MilestoneAnswer, out: &mut impl Write) -> io::Result<()>
             version.occurred_at_ms.map(|at_ms| format!("reached {}", minute(at_ms))).into_iter().collect();
         says.extend(version.value_minor.map(|value| money(value, &version.currency)));
         says.extend(version.withdrawn.then(|| "withdrawn".to_owned()));
-        says.push(format!("names {}", version.identifiers.join(", ")));
-        writeln!(out, "  version {} of {}: {}", version.event_id, minute(version.time_ms), says.join("; "))?;
+        if !version.identifiers.is_empty() {
+            says.push(format!("names {}", version.identifiers.join(", ")));
+        }
+        let what = if version.amends { "amendment" } else { "version" };
+        writeln!(out, "  {what} {} of {}: {}", version.event_id, minute(version.time_ms), says.join("; "))?;
     }
     Ok(())
 }

@@ -178,7 +178,7 @@ pub fn pipeline(brokers: &str, name: &str, folder: &Path, more: &[String]) -> Ve
         format!("kafka.group_prefix={name}"),
         "topics.partitions=4".to_owned(),
         format!("state.path={}", folder.join("state").display()),
-        "state.memory_mb=64".to_owned(),
+        "worker.memory_mb=256".to_owned(),
     ];
     sets.extend_from_slice(more);
     let mut create = tributary(&sets);

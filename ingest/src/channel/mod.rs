@@ -119,6 +119,10 @@ impl Channels {
     }
 
     /// A click id, by its place.
+    pub(crate) fn click_ids(&self) -> &[ClickId] {
+        &self.click_ids
+    }
+
     pub(crate) fn click_id(&self, at: usize) -> Option<&ClickId> {
         self.click_ids.get(at)
     }

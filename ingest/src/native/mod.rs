@@ -54,7 +54,7 @@ pub(crate) fn decode(
         identifiers.add(&decoder.identifiers, rule, value, &rule.name)?;
     }
     let blocked = identifiers.blocked;
-    let named = identifiers.sorted();
+    let mut named = identifiers.sorted();
     let traits = std::mem::take(&mut record.traits).into_traits()?;
     let event_id = match event_id(std::mem::take(&mut record.event_id), "event_id")? {
         Some(id) => id,
@@ -64,7 +64,7 @@ pub(crate) fn decode(
         out.spends.push(spend::read(decoder, record, event_id, time_ms)?);
         return Ok(());
     }
-    let body = body(decoder, kind, record, &named, source, received_ms)?;
+    let body = body(decoder, kind, record, &mut named, source, received_ms)?;
     let Sorted { people, accounts } = named;
     out.blocked += blocked;
     out.events.push(Event {
@@ -127,14 +127,19 @@ fn body(
     decoder: &Decoder,
     kind: Kind,
     record: Record<'_, '_>,
-    named: &Sorted,
+    named: &mut Sorted,
     source: Source,
     received_ms: Option<i64>,
 ) -> Result<Body, Rejection> {
     let missing = |detail: &str| Err(Rejection::new(reason::IDENTIFIER_MISSING, "", detail));
     match kind {
-        Kind::Touch if named.is_empty() => missing("a touch needs an identifier of a person or an account"),
-        Kind::Touch => Ok(Body::Touch(decoder.touches.touch(touch_fields(record)?, source, named.identified())?)),
+        Kind::Touch => {
+            let touch = decoder.touch(touch_fields(record)?, source, named)?;
+            if named.is_empty() {
+                return missing("a touch needs an identifier of a person or an account");
+            }
+            Ok(Body::Touch(touch))
+        }
         Kind::Milestone => milestone(decoder, record, received_ms),
         Kind::Identify if named.people.is_empty() => missing("an identify record needs an identifier of a person"),
         Kind::Identify => Ok(Body::Identify(Identify {})),

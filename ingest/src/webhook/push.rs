@@ -40,7 +40,7 @@ impl Person {
         left: Option<Leaving>,
     ) -> Result<Body, Rejection> {
         Ok(match (touched, left) {
-            (Some(fields), _) => Body::Touch(decoder.touches.touch(fields, Source::Webhook, self.named.identified())?),
+            (Some(fields), _) => Body::Touch(decoder.touches.touch(fields, Source::Webhook, self.named.identified(), None)?),
             (None, Some(leaving)) => leaves(leaving),
             (None, None) => Body::Identify(Identify {}),
         })

@@ -31,6 +31,7 @@
 mod interpolate;
 pub mod kafka;
 mod layers;
+pub mod memory;
 mod origin;
 mod secret;
 pub mod settings;

@@ -11,6 +11,9 @@ use super::kafka::is_topic_text;
 use crate::refusals::RefusalLimits;
 use crate::topic::{Topic, TopicNames};
 
+/// What dead letters add to the record they hold: reason, detail, position. Generous.
+const DEAD_LETTER_OVERHEAD_BYTES: u64 = 64 * 1024;
+
 /// `[topics]`: names, partitions and retention.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -67,6 +70,11 @@ impl TopicsSettings {
         names
     }
 
+    /// The largest dead letter, in bytes: the record it holds, in JSON a third longer, and what is said about it.
+    pub fn dead_letter_bytes_max(&self) -> u64 {
+        u64::from(self.record_bytes_max) / 3 * 4 + DEAD_LETTER_OVERHEAD_BYTES
+    }
+
     fn check(&self, problems: &mut Problems) {
         problems.unless(is_topic_text(&self.prefix), "topics.prefix", "expected letters, digits, `.`, `_` or `-`");
         problems.unless((1..=10_000).contains(&self.partitions), "topics.partitions", "expected 1 to 10000");
@@ -100,15 +108,13 @@ impl TopicsSettings {
 pub struct StateSettings {
     /// The folder; empty for `tributary` in the user's data folder (XDG), or `./tributary-state` where there is none.
     pub path: PathBuf,
-    /// What the caches of the state may take, in MiB: half RocksDB's blocks and write buffers, half the values that workers hold.
-    pub memory_mb: u32,
     /// Embedded log: whether a commit waits for the disk, so that it survives a failure of the machine and not only of the process.
     pub sync: bool,
 }
 
 impl Default for StateSettings {
     fn default() -> Self {
-        Self { path: PathBuf::new(), memory_mb: 512, sync: false }
+        Self { path: PathBuf::new(), sync: false }
     }
 }
 
@@ -133,10 +139,6 @@ impl StateSettings {
     /// The folder of the embedded log in it.
     pub fn folder_of_log(&self) -> PathBuf {
         self.folder_of_process().join("log")
-    }
-
-    fn check(&self, problems: &mut Problems) {
-        problems.unless(self.memory_mb >= 16, "state.memory_mb", "expected 16 or more");
     }
 }
 
@@ -209,10 +211,16 @@ pub enum LogFormat {
     Json,
 }
 
+/// Less would not hold the clients and the largest records.
+const MEMORY_MB_MIN: u32 = 256;
+
 /// `[worker]`: how records are processed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WorkerSettings {
+    /// What the process may take in all, in MiB; how it is shared out: [`Shares`](super::memory::Shares). The collector's queue is on top
+    /// of it.
+    pub memory_mb: u32,
     /// The most records in one transaction. Few mean low latency under load, many mean speed.
     pub batch_records: u32,
     /// How long records are gathered for one transaction while more keep coming, in milliseconds. Short means low latency.
@@ -228,6 +236,7 @@ pub struct WorkerSettings {
 impl Default for WorkerSettings {
     fn default() -> Self {
         Self {
+            memory_mb: 1024,
             batch_records: 10_000,
             batch_ms: 30,
             threads: ThreadSettings::default(),
@@ -239,6 +248,7 @@ impl Default for WorkerSettings {
 
 impl WorkerSettings {
     fn check(&self, problems: &mut Problems) {
+        problems.unless(self.memory_mb >= MEMORY_MB_MIN, "worker.memory_mb", &format!("expected {MEMORY_MB_MIN} or more"));
         problems.unless((1..=1_000_000).contains(&self.batch_records), "worker.batch_records", "expected 1 to 1000000");
         problems.unless((1..=60_000).contains(&self.batch_ms), "worker.batch_ms", "expected 1 to 60000 milliseconds");
         let ThreadSettings { ingest, identity, attributor } = self.threads;
@@ -310,9 +320,8 @@ pub enum Format {
 }
 
 /// Checks the sections of this module.
-pub fn check(topics: &TopicsSettings, state: &StateSettings, worker: &WorkerSettings, problems: &mut Problems) {
+pub fn check(topics: &TopicsSettings, worker: &WorkerSettings, problems: &mut Problems) {
     topics.check(problems);
-    state.check(problems);
     worker.check(problems);
 }
 

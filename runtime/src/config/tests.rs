@@ -48,7 +48,7 @@ impl Settings for Example {
 
     fn check(&self, problems: &mut Problems) {
         self.kafka.check(problems);
-        settings::check(&self.topics, &Default::default(), &Default::default(), problems);
+        settings::check(&self.topics, &Default::default(), problems);
     }
 }
 

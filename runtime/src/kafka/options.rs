@@ -1,18 +1,25 @@
 //! What a session needs to know, and the clients' settings that follow from it.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
+use crate::config::settings::TopicsSettings;
 use crate::log::StageLog;
 use crate::state::StoreBudget;
 use crate::topic::TopicNames;
 
 /// A broker that is back is met again within about a second; the client's default grows to ten.
 const RECONNECT_MS_MAX: &str = "1000";
+
+/// What a broker may send of one partition at a time, at least and at most; a larger record comes alone.
+const FETCH_BYTES: RangeInclusive<usize> = 64 << 10..=1 << 20;
+/// What a small record takes in the client's queue beside its bytes, about.
+const QUEUED_BYTES: usize = 512;
 
 /// How a worker's session works on Kafka.
 #[derive(Clone)]
@@ -33,6 +40,10 @@ pub struct KafkaOptions {
     pub state_path: PathBuf,
     /// The memory of all stores of this process.
     pub budget: Arc<StoreBudget>,
+    /// Bytes of records that may wait to be read, and half of those that may be on their way to the brokers.
+    pub queue_bytes: usize,
+    /// The largest record that is written, a dead letter with the record it holds; bytes.
+    pub message_bytes_max: u64,
     /// A transaction open for longer is aborted by the broker; milliseconds.
     pub transaction_timeout_ms: u64,
     /// A process silent for longer loses its partitions; milliseconds.
@@ -64,6 +75,8 @@ impl KafkaOptions {
             topics: Arc::new(TopicNames::default()),
             state_path: state_path.into(),
             budget,
+            queue_bytes: 16 << 20,
+            message_bytes_max: TopicsSettings::default().dead_letter_bytes_max(),
             transaction_timeout_ms: 30_000,
             session_timeout_ms: 12_000,
             restore_timeout_ms: 120_000,
@@ -103,14 +116,17 @@ impl KafkaOptions {
 
     fn reader(&self, log: &StageLog) -> Result<ClientConfig, RefusedSetting> {
         let mut config = ClientConfig::new();
+        let fetch_bytes = (self.queue_bytes / 16).clamp(*FETCH_BYTES.start(), *FETCH_BYTES.end());
         config
             // The consumer waits this long when its queue is full; the default of a second starves a fast worker.
             .set("fetch.queue.backoff.ms", "5")
-            // Memory: what waits here, and what one answer of a broker may bring beyond that, before it is inflated. A larger record comes
-            // alone.
-            .set("queued.max.messages.kbytes", "16384")
-            .set("fetch.message.max.bytes", "1048576")
-            .set("fetch.max.bytes", "8388608")
+            // Memory: what waits here, of which the client counts neither small records' overhead, nor what one answer of a broker brings
+            // beyond that, and that answers are compressed.
+            .set("queued.max.messages.kbytes", (self.queue_bytes >> 10).max(1).to_string())
+            .set("queued.min.messages", (self.queue_bytes / QUEUED_BYTES).clamp(1, 100_000).to_string())
+            .set("fetch.message.max.bytes", fetch_bytes.to_string())
+            .set("message.max.bytes", fetch_bytes.to_string())
+            .set("fetch.max.bytes", (self.queue_bytes / 2).max(fetch_bytes).to_string())
             .set("fetch.wait.max.ms", "200")
             .set("reconnect.backoff.max.ms", RECONNECT_MS_MAX);
         self.pass_on(&mut config)?;
@@ -132,6 +148,8 @@ impl KafkaOptions {
     /// Settings of the producer.
     pub(super) fn producer(&self, log: &StageLog) -> Result<ClientConfig, RefusedSetting> {
         let mut config = ClientConfig::new();
+        // The largest record must find room beside others.
+        let queue_bytes = (2 * self.queue_bytes as u64).max(2 * self.message_bytes_max);
         config
             .set("linger.ms", "1")
             // A transaction that follows the one before at once is answered with "concurrent transactions": ask again soon.
@@ -140,9 +158,8 @@ impl KafkaOptions {
             .set("compression.type", "lz4")
             // Memory: the worker waits while so much of its transaction is on the way.
             .set("queue.buffering.max.messages", "500000")
-            .set("queue.buffering.max.kbytes", "32768")
-            // Outputs are far smaller; a dead letter holds its record whole.
-            .set("message.max.bytes", "16777216");
+            .set("queue.buffering.max.kbytes", (queue_bytes >> 10).to_string())
+            .set("message.max.bytes", self.message_bytes_max.to_string());
         self.pass_on(&mut config)?;
         config
             .set("bootstrap.servers", &self.brokers)

@@ -79,6 +79,19 @@ pub struct Transaction {
     pub state: Vec<(u32, Vec<Write>)>,
 }
 
+/// What a record or a change takes beside its key and value, in bytes, roughly.
+const PIECE: usize = 100;
+
+impl Transaction {
+    /// Bytes of outputs and changes of the state, roughly.
+    pub fn bytes(&self) -> usize {
+        let of = |key: &[u8], value: Option<&Vec<u8>>| PIECE + key.len() + value.map_or(0, Vec::len);
+        let outputs: usize = self.outputs.iter().map(|routed| of(&routed.output.key, routed.output.value.as_ref())).sum();
+        let changes = self.state.iter().flat_map(|(_, writes)| writes);
+        outputs + changes.map(|write| of(&write.key, write.value.as_ref())).sum::<usize>()
+    }
+}
+
 /// Why a session failed, by what is to be done.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {

@@ -1,0 +1,90 @@
+//! Click ids of landing URLs as identifiers.
+//!
+//! Offline conversions often come with nothing but the id of the click that began them (Google Ads' `gclid`, Baidu's `bd_vid`). Where a
+//! kind of identifier is named like a click id's parameter, who lands with one is known by it, so that such a conversion finds the visit.
+//! It does not make a visitor *identified*, and one that cannot be an identifier is left out: the touch counts all the same.
+
+use tributary_proto::{Source, Touch};
+use tributary_runtime::stage::Rejection;
+
+use crate::channel::Channels;
+use crate::decoder::Decoder;
+use crate::identifiers::Sorted;
+use crate::normalise::{IdentifierRules, Normalised};
+use crate::touch::TouchFields;
+
+/// Whether any kind of identifier is a click id.
+pub(crate) fn are_identifiers(channels: &Channels, rules: &IdentifierRules) -> bool {
+    channels.click_ids().iter().any(|id| rules.find(&id.parameter).is_some())
+}
+
+impl Decoder {
+    /// Builds the touch of those who are `named`, to whom its click ids are added.
+    ///
+    /// # Errors
+    /// When a URL breaks a limit.
+    pub(crate) fn touch(&self, fields: TouchFields<'_>, source: Source, named: &mut Sorted) -> Result<Touch, Rejection> {
+        let identified = named.identified();
+        if !self.click_ids {
+            return self.touches.touch(fields, source, identified, None);
+        }
+        let mut seen = Vec::new();
+        let touch = self.touches.touch(fields, source, identified, Some(&mut seen))?;
+        for seen in seen.iter().filter(|seen| seen.known.click_id.is_some()) {
+            let Some(rule) = self.identifiers.find(&seen.name) else { continue };
+            if let Ok(Normalised::Identifier(identifier)) = self.identifiers.normalise(rule, &seen.value) {
+                named.add_person(identifier, &self.identifiers);
+            }
+        }
+        Ok(touch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tributary_proto::{Event, Source};
+
+    use crate::settings::Settings;
+    use crate::{Decoded, Decoder};
+
+    fn event(source: Source, record: &str) -> Event {
+        let kinds = ["gclid", "bd_vid"].map(str::to_owned).to_vec();
+        let decoder = Decoder::new(&Settings { identifier_kinds: kinds, ..Settings::default() }).unwrap();
+        let mut out = Decoded::default();
+        decoder.decode(source, record.as_bytes(), None, &mut out).unwrap();
+        out.events.remove(0)
+    }
+
+    fn names(event: &Event) -> Vec<String> {
+        event.identifiers.iter().map(|identifier| format!("{}:{}", identifier.kind, identifier.value)).collect()
+    }
+
+    #[test]
+    fn who_lands_with_a_click_id_is_known_by_it() {
+        let hit = r#"{"timestamp":"2026-03-01T08:00:00Z","anonymous_id":"c1","url":"https://a.example/?bd_vid=8&msclkid=m&gclid=Cj0"}"#;
+        let event = event(Source::Utm, hit);
+        assert_eq!(names(&event), ["gclid:Cj0", "bd_vid:8", "anonymous_id:c1"]);
+        let Some(tributary_proto::event::Body::Touch(touch)) = event.body else { panic!("a touch") };
+        assert!(!touch.identified);
+    }
+
+    #[test]
+    fn a_page_view_of_an_sdk_too() {
+        let page = r#"{"type":"page","timestamp":"2026-03-01T08:00:00Z","messageId":"1","anonymousId":"c1",
+            "context":{"page":{"url":"https://a.example/?gclid=Cj0"}}}"#;
+        assert_eq!(names(&event(Source::Sdk, page)), ["gclid:Cj0", "anonymous_id:c1"]);
+    }
+
+    #[test]
+    fn a_click_id_is_enough_to_name_somebody() {
+        let hit = r#"{"timestamp":"2026-03-01T08:00:00Z","url":"https://a.example/?gclid=Cj0"}"#;
+        assert_eq!(names(&event(Source::Utm, hit)), ["gclid:Cj0"]);
+    }
+
+    #[test]
+    fn a_click_id_that_is_none_is_left_out() {
+        let url = format!("https://a.example/?gclid={}&bd_vid=null", "x".repeat(300));
+        let hit = format!(r#"{{"timestamp":"2026-03-01T08:00:00Z","anonymous_id":"c1","url":"{url}"}}"#);
+        assert_eq!(names(&event(Source::Utm, &hit)), ["anonymous_id:c1"]);
+    }
+}
