@@ -14,8 +14,8 @@ const INTERNAL_RECORD_BYTES_MAX: u64 = 1_048_588;
 const DIRTY_RATIO_MIN: &str = "0.2";
 /// Compacted topics roll their segments at least this often (a day), for only closed segments are cleaned.
 const COMPACTED_SEGMENT_MS: u64 = DAY_MS;
-/// Compacted topics roll segments of this size, in bytes.
-const COMPACTED_SEGMENT_BYTES: u64 = 128 * 1024 * 1024;
+/// Compacted topics roll segments of this size, in bytes: that of Kafka Streams' changelogs.
+const COMPACTED_SEGMENT_BYTES: u64 = 50 * 1024 * 1024;
 const DAY_MS: u64 = 86_400_000;
 
 /// A topic as it should be.

@@ -28,6 +28,9 @@ const AHEAD_MAX: Duration = Duration::from_secs(10);
 /// How often progress is told.
 const TELL_EVERY: Duration = Duration::from_secs(5);
 
+/// After how many records the clocks are read again.
+const CLOCK_EVERY: u64 = 64;
+
 /// What came of a slice of restoring.
 pub(super) enum Step {
     /// There is more to do.
@@ -134,8 +137,11 @@ impl Restorer {
         if job.restore.progress()? == Progress::Current {
             return self.done(job);
         }
-        while Instant::now() < until {
-            match self.consumer.poll(until.saturating_duration_since(Instant::now())) {
+        // Reading the clocks costs as much as taking in a small record.
+        let (mut now, mut wall_ms) = (Instant::now(), now_ms());
+        let mut taken: u64 = 0;
+        while now < until {
+            match self.consumer.poll(until.saturating_duration_since(now)) {
                 None => break,
                 Some(Ok(message)) => {
                     let headers = message.headers();
@@ -149,17 +155,25 @@ impl Restorer {
                             .and_then(|headers| headers.iter().find(|header| header.key == VERSION_HEADER))
                             .and_then(|header| header.value),
                     };
-                    job.restore.take(&change, now_ms())?;
+                    job.restore.take(&change, wall_ms)?;
                     job.untold += 1;
-                    job.progress = Instant::now();
+                    job.progress = now;
+                    taken += 1;
+                    if taken.is_multiple_of(CLOCK_EVERY) {
+                        (now, wall_ms) = (Instant::now(), now_ms());
+                    }
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => {
-                    job.restore.reached_end(now_ms())?;
+                    (now, wall_ms) = (Instant::now(), now_ms());
+                    job.restore.reached_end(wall_ms)?;
                     if job.restore.progress()? == Progress::Current {
                         return self.done(job);
                     }
                 }
-                Some(Err(error)) => self.reader_failed(&job, &error)?,
+                Some(Err(error)) => {
+                    self.reader_failed(&job, &error)?;
+                    now = Instant::now();
+                }
             }
         }
         if job.restore.progress()? == Progress::Outlasted {

@@ -1,14 +1,30 @@
 //! Changes on their way into a store: collected in the order of the changelog, taken out sorted, the latest of each key.
 
-use std::ops::Range;
-
 /// Room for a change beside its bytes.
 const ENTRY_BYTES: usize = size_of::<Entry>();
 
 struct Entry {
-    key: Range<usize>,
+    /// The key's first bytes as numbers: comparing them spares most looks at the key itself.
+    begins: [u64; 3],
+    start: usize,
+    key_len: u32,
     /// `None` is a removal.
-    value: Option<Range<usize>>,
+    value_len: Option<u32>,
+}
+
+impl Entry {
+    fn key<'a>(&self, data: &'a [u8]) -> &'a [u8] {
+        data.get(self.start..self.value_start()).unwrap_or_default()
+    }
+
+    fn value<'a>(&self, data: &'a [u8]) -> Option<&'a [u8]> {
+        let start = self.value_start();
+        self.value_len.map(|len| data.get(start..start + len as usize).unwrap_or_default())
+    }
+
+    fn value_start(&self) -> usize {
+        self.start + self.key_len as usize
+    }
 }
 
 /// A chunk of a changelog, in one buffer.
@@ -21,22 +37,23 @@ pub struct Load {
 impl Load {
     /// Adds a change; a later one of the same key wins.
     pub fn push(&mut self, key: &[u8], value: Option<&[u8]>) {
-        let key = self.copy(key);
-        let value = value.map(|value| self.copy(value));
-        self.entries.push(Entry { key, value });
+        let start = self.data.len();
+        self.data.extend_from_slice(key);
+        self.data.extend_from_slice(value.unwrap_or_default());
+        // What a log holds is far smaller than 4 GB.
+        let len = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        self.entries.push(Entry { begins: begins(key), start, key_len: len(key), value_len: value.map(len) });
     }
 
     /// Sorts by key, and keeps the order in which the changes of one key came.
     pub fn sort(&mut self) {
         let data = &self.data;
-        self.entries.sort_by(|a, b| bytes(data, &a.key).cmp(bytes(data, &b.key)));
+        self.entries.sort_by(|a, b| a.begins.cmp(&b.begins).then_with(|| a.key(data).cmp(b.key(data))));
     }
 
     /// The changes in the order in which they came (or were sorted).
     pub fn changes(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
-        self.entries
-            .iter()
-            .map(|entry| (bytes(&self.data, &entry.key), entry.value.as_ref().map(|range| bytes(&self.data, range))))
+        self.entries.iter().map(|entry| (entry.key(&self.data), entry.value(&self.data)))
     }
 
     /// The latest change of each key. Call [`Self::sort`] first.
@@ -46,12 +63,6 @@ impl Load {
             .zip(followers)
             .filter(|((key, _), follower)| follower.is_none_or(|(next, _)| next != *key))
             .map(|(change, _)| change)
-    }
-
-    /// The latest value pushed under `key` that is not a removal, searched from the end.
-    pub fn find(&self, key: &[u8]) -> Option<&[u8]> {
-        let entry = self.entries.iter().rev().find(|entry| bytes(&self.data, &entry.key) == key)?;
-        entry.value.as_ref().map(|range| bytes(&self.data, range))
     }
 
     /// Bytes of memory held.
@@ -69,20 +80,23 @@ impl Load {
         self.data.clear();
         self.entries.clear();
     }
-
-    fn copy(&mut self, bytes: &[u8]) -> Range<usize> {
-        let start = self.data.len();
-        self.data.extend_from_slice(bytes);
-        start..self.data.len()
-    }
 }
 
-fn bytes<'a>(data: &'a [u8], range: &Range<usize>) -> &'a [u8] {
-    data.get(range.clone()).unwrap_or_default()
+/// A key's first 24 bytes, with zeros behind a shorter one: they compare as keys do.
+fn begins(key: &[u8]) -> [u64; 3] {
+    let mut numbers = [0; 3];
+    for (number, part) in numbers.iter_mut().zip(key.chunks(8)) {
+        let mut bytes = [0; 8];
+        bytes.iter_mut().zip(part).for_each(|(to, from)| *to = *from);
+        *number = u64::from_be_bytes(bytes);
+    }
+    numbers
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -91,10 +105,20 @@ mod tests {
         for (key, value) in [("b", Some("1")), ("a", Some("2")), ("b", None), ("c", None), ("c", Some("3")), ("a", Some(""))] {
             load.push(key.as_bytes(), value.map(str::as_bytes));
         }
-        assert_eq!(load.find(b"c"), Some(&b"3"[..]));
-        assert_eq!(load.find(b"b"), None);
         load.sort();
         let latest: Vec<_> = load.latest().collect();
         assert_eq!(latest, [(&b"a"[..], Some(&b""[..])), (b"b", None), (b"c", Some(b"3"))]);
+    }
+
+    proptest! {
+        #[test]
+        fn keys_are_sorted_as_bytes_are(keys in proptest::collection::vec(proptest::collection::vec(0u8..3, 0..20), 0..60)) {
+            let mut load = Load::default();
+            keys.iter().for_each(|key| load.push(key, Some(b"")));
+            load.sort();
+            let mut expected = keys.clone();
+            expected.sort();
+            prop_assert_eq!(load.changes().map(|(key, _)| key.to_vec()).collect::<Vec<_>>(), expected);
+        }
     }
 }

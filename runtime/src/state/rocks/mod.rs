@@ -12,6 +12,7 @@
 
 mod base;
 mod broken;
+mod bulk;
 mod open;
 mod options;
 
@@ -21,16 +22,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use rocksdb::checkpoint::Checkpoint;
-use rocksdb::{
-    Cache, DB, FlushOptions, IngestExternalFileOptions, ReadOptions, SstFileWriter, WriteBatch, WriteBufferManager,
-    WriteOptions,
-};
+use rocksdb::{Cache, DB, FlushOptions, ReadOptions, WriteBatch, WriteBufferManager, WriteOptions};
 
 use super::StateError;
-use super::load::Load;
 use crate::exactly_once::{INPUTS_KEY, Inputs, Position};
 use broken::{is_full, open_failed, tell};
-use options::{database_options, table_options};
+use options::database_options;
 
 /// Key of the position. Part of the stored format: do not change.
 const POSITION_KEY: &[u8] = b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0position";
@@ -247,33 +244,6 @@ impl RocksStore {
             self.inner.db.flush_opt(&flush).map_err(|error| self.inner.failed("flushing", error))?;
         }
         Ok(())
-    }
-
-    /// Takes in what was collected, as one sorted file: a tenth of the work of writing it. All or nothing, and durable.
-    ///
-    /// # Errors
-    /// When the partition was opened again since, or the file system fails.
-    pub fn ingest(&self, load: &mut Load, position: Position) -> Result<(), StoreError> {
-        let encoded = position.encode();
-        load.push(POSITION_KEY, Some(&encoded));
-        load.sort();
-        let failed = |error| self.inner.failed("restoring", error);
-        let file = self.inner.path.join("restore.sst");
-        let _writer = self.writer()?;
-        let options = table_options(None);
-        let mut sst = SstFileWriter::create(&options);
-        sst.open(&file).map_err(failed)?;
-        for (key, value) in load.latest() {
-            match value {
-                Some(value) => sst.put(key, value).map_err(failed)?,
-                None => sst.delete(key).map_err(failed)?,
-            }
-        }
-        sst.finish().map_err(failed)?;
-        drop(sst);
-        let mut ingest = IngestExternalFileOptions::default();
-        ingest.set_move_files(true);
-        self.inner.db.ingest_external_file_opts(&ingest, vec![file]).map_err(failed)
     }
 
     /// Makes what was written so far survive a crash.

@@ -10,6 +10,7 @@ const BLOCK_BYTES: usize = 16 * KIB;
 /// A memtable's size; also about what has to be read again from the changelog after a crash.
 const MEMTABLE_BYTES_MAX: usize = 16 * KIB * KIB;
 const BLOOM_BITS_PER_KEY: f64 = 10.0;
+
 pub(super) fn database_options(budget: &StoreBudget) -> Options {
     let mut options = table_options(Some(&budget.cache));
     options.create_if_missing(true);
@@ -28,8 +29,16 @@ pub(super) fn database_options(budget: &StoreBudget) -> Options {
     options
 }
 
+/// For files that are taken in whole. Most of what a changelog holds is out of date: compaction is soon to drop it, and then is the time
+/// to compress well.
+pub(super) fn bulk_options() -> Options {
+    let mut options = table_options(None);
+    options.set_bottommost_compression_type(DBCompressionType::Lz4);
+    options
+}
+
 /// What a table file needs to be readable by the database.
-pub(super) fn table_options(cache: Option<&Cache>) -> Options {
+fn table_options(cache: Option<&Cache>) -> Options {
     let mut table = BlockBasedOptions::default();
     table.set_block_size(BLOCK_BYTES);
     table.set_bloom_filter(BLOOM_BITS_PER_KEY, false);

@@ -1,4 +1,5 @@
 use super::*;
+use crate::state::Load;
 use crate::state::{ACTOR_KEY_LEN, ActorKey, Base};
 
 fn at(changelog_next: u64) -> Position {

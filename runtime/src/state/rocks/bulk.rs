@@ -1,0 +1,37 @@
+//! Taking in much at once, when a state is restored from its changelog.
+
+use rocksdb::{IngestExternalFileOptions, SstFileWriter};
+
+use super::options::bulk_options;
+use super::{POSITION_KEY, RocksStore, StoreError};
+use crate::exactly_once::Position;
+use crate::state::load::Load;
+
+impl RocksStore {
+    /// Takes in what was collected, as one sorted file: a tenth of the work of writing it. All or nothing, and durable.
+    ///
+    /// # Errors
+    /// When the partition was opened again since, or the file system fails.
+    pub fn ingest(&self, load: &mut Load, position: Position) -> Result<(), StoreError> {
+        let encoded = position.encode();
+        load.push(POSITION_KEY, Some(&encoded));
+        load.sort();
+        let failed = |error| self.inner.failed("restoring", error);
+        let file = self.inner.path.join("restore.sst");
+        let _writer = self.writer()?;
+        let options = bulk_options();
+        let mut sst = SstFileWriter::create(&options);
+        sst.open(&file).map_err(failed)?;
+        for (key, value) in load.latest() {
+            match value {
+                Some(value) => sst.put(key, value).map_err(failed)?,
+                None => sst.delete(key).map_err(failed)?,
+            }
+        }
+        sst.finish().map_err(failed)?;
+        drop(sst);
+        let mut ingest = IngestExternalFileOptions::default();
+        ingest.set_move_files(true);
+        self.inner.db.ingest_external_file_opts(&ingest, vec![file]).map_err(failed)
+    }
+}
