@@ -141,7 +141,7 @@ pub enum Command {
     Generate(generate::GenerateArgs),
     /// Send files to the raw topics
     Send(send::SendArgs),
-    /// Check the rows of a CSV file and send them to the offline topic
+    /// Check the rows of a file (CSV, XLSX, NDJSON) and send them to the offline topic
     Import(import::ImportArgs),
     /// Show which channel a landing URL and a referrer give, and why
     Classify(classify::ClassifyArgs),

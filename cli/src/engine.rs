@@ -137,7 +137,7 @@ fn kafka_options(settings: &Settings, budget: Arc<StoreBudget>, worker: u32) -> 
     let mut names = TopicNames::default();
     Topic::ALL.into_iter().for_each(|topic| names.set(topic, settings.topics.name(topic)));
     options.topics = Arc::new(names);
-    options.message_bytes_max = settings.topics.dead_letter_bytes_max();
+    options.dead_letter_bytes_max = settings.topics.dead_letter_bytes_max();
     options.json_dead_letters = settings.worker.formats.dead_letters == Format::Json;
     options.tombstone_retention_ms = u64::from(settings.topics.tombstone_retention_days) * 86_400_000;
     options

@@ -9,7 +9,7 @@ use crate::config::settings::TopicsSettings;
 use crate::topic::Topic;
 
 /// The largest record between the stages, in bytes: Kafka's own default; stages send larger things in chunks.
-const INTERNAL_RECORD_BYTES_MAX: u64 = 1_048_588;
+pub(crate) const INTERNAL_RECORD_BYTES_MAX: u64 = 1_048_588;
 /// Compacted topics are cleaned when this part of them is out of date, so that a restore reads little more than the state.
 const DIRTY_RATIO_MIN: &str = "0.2";
 /// Compacted topics roll their segments at least this often (a day), for only closed segments are cleaned.

@@ -12,6 +12,7 @@ use crate::config::settings::TopicsSettings;
 use crate::log::StageLog;
 use crate::state::StoreBudget;
 use crate::topic::TopicNames;
+use crate::topics_plan::INTERNAL_RECORD_BYTES_MAX;
 
 /// A broker that is back is met again within about a second; the client's default grows to ten.
 const RECONNECT_MS_MAX: &str = "1000";
@@ -42,8 +43,8 @@ pub struct KafkaOptions {
     pub budget: Arc<StoreBudget>,
     /// Bytes of records that may wait to be read, and half of those that may be on their way to the brokers.
     pub queue_bytes: usize,
-    /// The largest record that is written, a dead letter with the record it holds; bytes.
-    pub message_bytes_max: u64,
+    /// The largest dead letter, with the record it holds; bytes.
+    pub dead_letter_bytes_max: u64,
     /// A transaction open for longer is aborted by the broker; milliseconds.
     pub transaction_timeout_ms: u64,
     /// A process silent for longer loses its partitions; milliseconds.
@@ -76,7 +77,7 @@ impl KafkaOptions {
             state_path: state_path.into(),
             budget,
             queue_bytes: 16 << 20,
-            message_bytes_max: TopicsSettings::default().dead_letter_bytes_max(),
+            dead_letter_bytes_max: TopicsSettings::default().dead_letter_bytes_max(),
             transaction_timeout_ms: 30_000,
             session_timeout_ms: 12_000,
             restore_timeout_ms: 120_000,
@@ -148,8 +149,9 @@ impl KafkaOptions {
     /// Settings of the producer.
     pub(super) fn producer(&self, log: &StageLog) -> Result<ClientConfig, RefusedSetting> {
         let mut config = ClientConfig::new();
+        let message_bytes = self.dead_letter_bytes_max.max(INTERNAL_RECORD_BYTES_MAX);
         // The largest record must find room beside others.
-        let queue_bytes = (2 * self.queue_bytes as u64).max(2 * self.message_bytes_max);
+        let queue_bytes = 2 * message_bytes.max(self.queue_bytes as u64);
         config
             .set("linger.ms", "1")
             // A transaction that follows the one before at once is answered with "concurrent transactions": ask again soon.
@@ -159,7 +161,7 @@ impl KafkaOptions {
             // Memory: the worker waits while so much of its transaction is on the way.
             .set("queue.buffering.max.messages", "500000")
             .set("queue.buffering.max.kbytes", (queue_bytes >> 10).to_string())
-            .set("message.max.bytes", self.message_bytes_max.to_string());
+            .set("message.max.bytes", message_bytes.to_string());
         self.pass_on(&mut config)?;
         config
             .set("bootstrap.servers", &self.brokers)
