@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 
 use support::service::Service;
 
-const DISK_MB: u32 = 96;
+/// With the other files there RocksDB must find a write buffer of room before it goes on: 64 MB on the embedded log.
+const DISK_MB: u32 = 256;
 /// 40,000 events: several times what the write buffers hold.
 const PEOPLE: &str = "2000";
 
@@ -136,6 +137,6 @@ fn a_worker_on_kafka_waits_for_room() {
     let Some(brokers) = support::broker() else { return };
     let folder = tempfile::tempdir().unwrap();
     let mut service = Service::in_folder(folder.path(), 2);
-    service.sets.extend(["worker.memory_mb=128".into(), format!("kafka.brokers={brokers}")]);
+    service.sets.extend(["worker.memory_mb=256".into(), format!("kafka.brokers={brokers}")]);
     waits_for_room_and_goes_on(service, folder.path(), "attributor/1/CURRENT");
 }
