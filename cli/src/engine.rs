@@ -72,8 +72,7 @@ pub fn start_kafka(
     let budget = Arc::new(StoreBudget::new(shares.stores));
     for stage in stages {
         for number in 0..threads(settings, *stage) {
-            let mut kafka = kafka_options(settings, budget.clone(), number);
-            kafka.queue_bytes = shares.transaction;
+            let kafka = kafka_options(settings, &shares, budget.clone(), number);
             let options = worker_options(settings, &shares);
             let (log, build) = (stage.log(), pipeline.build(*stage));
             service.start(format!("{}-{number}", log.stage), move |pulse| {
@@ -127,12 +126,13 @@ fn shares(settings: &Settings, stages: &[StageName]) -> Shares {
     Shares::of(settings.worker.memory_mb, workers(false), workers(true))
 }
 
-fn kafka_options(settings: &Settings, budget: Arc<StoreBudget>, worker: u32) -> KafkaOptions {
+fn kafka_options(settings: &Settings, shares: &Shares, budget: Arc<StoreBudget>, worker: u32) -> KafkaOptions {
     let state = settings.state.folder_of_process();
     let mut options = KafkaOptions::new(settings.kafka.brokers.clone(), state, budget);
     options.group_prefix = settings.kafka.group_prefix.clone();
     options.instance = settings.kafka.instance_name();
     options.worker = worker;
+    options.queue_bytes = shares.transaction;
     options.client = settings.kafka.connection();
     let mut names = TopicNames::default();
     Topic::ALL.into_iter().for_each(|topic| names.set(topic, settings.topics.name(topic)));

@@ -188,7 +188,7 @@ fn person_traits(message: Message<'_>) -> Result<Vec<Trait>, Rejection> {
 fn track(
     decoder: &Decoder,
     mut message: Message<'_>,
-    mut head: Head,
+    head: Head,
     received_ms: Option<i64>,
 ) -> Result<Option<Event>, Rejection> {
     let Some(name) = std::mem::take(&mut message.event).text("event")? else {
@@ -198,8 +198,7 @@ fn track(
         None => return identity_only(message, head),
         Some(Meaning::Touch) => {
             let fields = touch_fields(&mut message, name)?;
-            let touch = decoder.touch(fields, Source::Sdk, &mut head.named)?;
-            return Ok(Some(head.require()?.event(person_traits(message)?, Body::Touch(touch))));
+            return touch(decoder, fields, message, head);
         }
         Some(Meaning::Milestone(kind)) => {
             let properties = message.properties.take().unwrap_or_default();
@@ -223,12 +222,17 @@ fn track(
 }
 
 /// A touch, unless the visitor was on the site already.
-fn page(decoder: &Decoder, kind: Kind, mut message: Message<'_>, mut head: Head) -> Result<Option<Event>, Rejection> {
+fn page(decoder: &Decoder, kind: Kind, mut message: Message<'_>, head: Head) -> Result<Option<Event>, Rejection> {
     let touch_type = Cow::Borrowed(if kind == Kind::Page { "page" } else { "screen" });
     let fields = touch_fields(&mut message, touch_type)?;
     if decoder.touches.is_own_referrer(&fields.url, &fields.referrer) {
         return identity_only(message, head);
     }
+    touch(decoder, fields, message, head)
+}
+
+/// A touch of whom the message, or a click id in its URL, names.
+fn touch(decoder: &Decoder, fields: TouchFields<'_>, message: Message<'_>, mut head: Head) -> Result<Option<Event>, Rejection> {
     let touch = decoder.touch(fields, Source::Sdk, &mut head.named)?;
     Ok(Some(head.require()?.event(person_traits(message)?, Body::Touch(touch))))
 }

@@ -12,7 +12,7 @@ const FIRST: usize = 1_000;
 pub(crate) struct Pace {
     /// Bytes that a batch may cause.
     bytes_max: usize,
-    /// Records that the next batch may have, as far as growth goes.
+    /// Records that the next batch may have.
     records: usize,
     /// Bytes that a record causes: at once what the last batch had, if that is more, and half way there, if it is less.
     each: usize,
@@ -26,8 +26,7 @@ impl Pace {
 
     /// The most records of the next batch: 1 to `records_max`.
     pub(crate) fn records(&self, records_max: usize) -> usize {
-        let affordable = self.bytes_max / self.each.max(1);
-        self.records.min(affordable).clamp(1, records_max.max(1))
+        self.records.clamp(1, records_max.max(1))
     }
 
     /// A batch of `records` has caused `bytes`.

@@ -118,11 +118,12 @@ impl Channels {
         &self.sites
     }
 
-    /// A click id, by its place.
+    /// All click ids, in order of precedence.
     pub(crate) fn click_ids(&self) -> &[ClickId] {
         &self.click_ids
     }
 
+    /// A click id, by its place.
     pub(crate) fn click_id(&self, at: usize) -> Option<&ClickId> {
         self.click_ids.get(at)
     }

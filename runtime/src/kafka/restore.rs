@@ -139,7 +139,6 @@ impl Restorer {
         }
         // Reading the clocks costs as much as taking in a small record.
         let (mut now, mut wall_ms) = (Instant::now(), now_ms());
-        let mut taken: u64 = 0;
         while now < until {
             match self.consumer.poll(until.saturating_duration_since(now)) {
                 None => break,
@@ -158,8 +157,7 @@ impl Restorer {
                     job.restore.take(&change, wall_ms)?;
                     job.untold += 1;
                     job.progress = now;
-                    taken += 1;
-                    if taken.is_multiple_of(CLOCK_EVERY) {
+                    if job.untold.is_multiple_of(CLOCK_EVERY) {
                         (now, wall_ms) = (Instant::now(), now_ms());
                     }
                 }

@@ -1,6 +1,5 @@
 use super::*;
-use crate::state::Load;
-use crate::state::{ACTOR_KEY_LEN, ActorKey, Base};
+use crate::state::{ACTOR_KEY_LEN, ActorKey, Base, Load};
 
 fn at(changelog_next: u64) -> Position {
     Position { changelog_next, as_of_ms: 7 }
