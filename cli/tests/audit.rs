@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -39,9 +40,24 @@ fn service(folder: &Path) -> Service {
     service
 }
 
-fn audit(service: &Service) -> (Option<i32>, Value) {
-    let found = service.command(&["audit", "--json"]);
-    (found.status.code(), serde_json::from_str(&support::command::out(&found)).unwrap())
+/// Audits; what is said and what is written as metrics must be the same.
+fn audit(service: &Service, folder: &Path) -> (Option<i32>, Value) {
+    let file = folder.join("audit.prom");
+    let found = service.command(&["audit", "--json", "--metrics", file.to_str().unwrap()]);
+    let report = serde_json::from_str(&support::command::out(&found)).unwrap();
+    let metrics = fs::read_to_string(file).unwrap();
+    let mut published = BTreeMap::<&str, f64>::new();
+    for line in metrics.lines() {
+        if let Some((outcome, count)) = line.split_once("outcome=\"").and_then(|(_, rest)| rest.split_once("\"} ")) {
+            *published.entry(outcome).or_default() += count.parse::<f64>().unwrap();
+        }
+    }
+    for (outcome, count) in published {
+        assert_eq!(count, sum(&report, outcome) as f64, "{outcome}: {metrics}");
+    }
+    let imbalances = report["credits"]["imbalances"].as_array().unwrap().len();
+    assert!(metrics.contains(&format!("tributary_audit_credit_imbalances {imbalances}\n")), "{metrics}");
+    (found.status.code(), report)
 }
 
 fn sum(report: &Value, what: &str) -> u64 {
@@ -52,11 +68,11 @@ fn sum(report: &Value, what: &str) -> u64 {
 fn all_is_accounted_for_and_what_is_lost_is_noticed() {
     let folder = tempfile::tempdir().unwrap();
     let service = service(folder.path());
-    let (code, before) = audit(&service);
+    let (code, before) = audit(&service, folder.path());
     assert_eq!((code, sum(&before, "waiting") > 1_000, sum(&before, "applied")), (Some(0), true, 0), "{before}");
 
     service.drain();
-    let (code, report) = audit(&service);
+    let (code, report) = audit(&service, folder.path());
     assert_eq!(code, Some(0), "{report}");
     assert_eq!((sum(&report, "missing"), sum(&report, "surplus"), sum(&report, "waiting")), (0, 0, 0));
     for what in ["applied", "duplicate", "dead", "erased"] {
@@ -66,7 +82,7 @@ fn all_is_accounted_for_and_what_is_lost_is_noticed() {
     assert!(report["credits"]["updates"].as_u64().unwrap() > 100);
 
     lose(folder.path());
-    let (code, report) = audit(&service);
+    let (code, report) = audit(&service, folder.path());
     assert_eq!(code, Some(1));
     assert_eq!((sum(&report, "missing"), sum(&report, "surplus")), (2, 1), "{report}");
     assert_eq!(report["wrong"].as_array().unwrap().len(), 3);

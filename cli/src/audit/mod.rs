@@ -3,6 +3,7 @@
 //! Nothing that the pipeline has counted is believed. Every raw record is read and decoded again; what must have been refused is looked
 //! for in the dead letters, and every event in the state. Every credit update is added to the table that BI would have.
 
+mod metrics;
 mod records;
 
 use serde::Serialize;
@@ -15,6 +16,7 @@ use crate::progress::Progress;
 use crate::settings::Settings;
 use crate::source;
 
+pub use metrics::write_metrics;
 pub use records::{Account, Place, Records, records};
 
 /// What the credit updates say.

@@ -50,8 +50,23 @@ pub struct Account {
 impl Account {
     /// Whether nothing is missing, and nothing is there that should not be.
     pub fn is_balanced(&self) -> bool {
-        let sum = self.applied + self.duplicate + self.dead + self.erased + self.dropped + self.waiting;
+        let sum = self.outcomes().iter().map(|(_, count)| count).sum::<u64>();
         self.missing == 0 && self.surplus == 0 && self.produced == sum
+    }
+
+    /// What became of what was produced.
+    pub fn outcomes(&self) -> [(&'static str, u64); 8] {
+        let Self { applied, duplicate, dead, erased, dropped, waiting, missing, surplus, .. } = *self;
+        [
+            ("applied", applied),
+            ("duplicate", duplicate),
+            ("dead", dead),
+            ("erased", erased),
+            ("dropped", dropped),
+            ("waiting", waiting),
+            ("missing", missing),
+            ("surplus", surplus),
+        ]
     }
 }
 

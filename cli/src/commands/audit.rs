@@ -1,5 +1,8 @@
 //! `tributary audit`: is everything accounted for?
 
+use std::path::PathBuf;
+
+use anyhow::Context;
 use clap::Args;
 use serde_json::json;
 
@@ -8,7 +11,7 @@ use crate::audit::{self, Account, Credits, Records};
 use crate::outcome::{NotWell, Usage};
 use crate::pipeline::Pipeline;
 use crate::table::{align_right, table};
-use crate::{logging, table};
+use crate::{clock, logging, table};
 
 const AFTER_HELP: &str = "\
 Reads all raw records, dead letters and credit updates that are there, and the state in state.path, and believes no counter. Stop the
@@ -16,7 +19,7 @@ senders first and wait until the service is idle; on Kafka stop the service too 
 partitions are. What is still under way shows as missing. Exit code 1: something is missing, surplus, or does not add up.
 
 Example:
-  tributary audit --config tributary.toml";
+  tributary audit --config tributary.toml --metrics /var/lib/node_exporter/tributary.prom";
 
 /// The arguments of `audit`.
 #[derive(Debug, Args)]
@@ -25,6 +28,9 @@ pub struct AuditArgs {
     /// Check the credit only: needs neither the raw records nor the state
     #[arg(long)]
     credits: bool,
+    /// Also write what was found as Prometheus metrics, for the textfile collector of the node exporter
+    #[arg(long, value_name = "FILE")]
+    metrics: Option<PathBuf>,
 }
 
 /// Runs `audit`.
@@ -37,6 +43,10 @@ pub fn run(args: &AuditArgs, global: &Global) -> anyhow::Result<()> {
     let pipeline = Pipeline::compile(&settings).map_err(Usage::from)?;
     let records = if args.credits { None } else { Some(audit::records(&settings, &pipeline)?) };
     let credits = audit::credits(&settings)?;
+    if let Some(file) = &args.metrics {
+        audit::write_metrics(file, records.as_ref(), &credits, clock::now_ms())
+            .with_context(|| format!("the metrics cannot be written to {}", file.display()))?;
+    }
     if global.json {
         print_json(records.as_ref(), &credits)?;
     } else {
@@ -62,25 +72,16 @@ fn print_json(records: Option<&Records>, credits: &Credits) -> anyhow::Result<()
 }
 
 fn print_records(records: &Records) -> anyhow::Result<()> {
-    let mut rows = table(&[
-        "topic",
-        "partition",
-        "records",
-        "produced",
-        "applied",
-        "duplicate",
-        "dead",
-        "erased",
-        "dropped",
-        "waiting",
-        "missing",
-        "surplus",
-    ]);
+    let outcomes = Account::default().outcomes().map(|(outcome, _)| outcome);
+    let mut rows = table(&[&["topic", "partition", "records", "produced"][..], &outcomes].concat());
     for ((topic, partition), account) in &records.accounts {
-        let Account { records, produced, applied, duplicate, dead, erased, dropped, waiting, missing, surplus } = account;
-        let counts = [records, produced, applied, duplicate, dead, erased, dropped, waiting, missing, surplus];
+        let counts = account.outcomes().map(|(_, count)| count);
         let named = [topic.name().to_owned(), partition.to_string()];
-        rows.add_row(named.into_iter().chain(counts.map(u64::to_string)));
+        rows.add_row(
+            named
+                .into_iter()
+                .chain([account.records, account.produced].into_iter().chain(counts).map(|count| count.to_string())),
+        );
     }
     align_right(&mut rows, 1..);
     table::print(&rows)?;

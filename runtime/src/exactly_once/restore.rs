@@ -45,7 +45,7 @@ pub enum Progress {
     Going,
     /// The state is beyond the committed offsets that are known: ask for them again.
     Ahead,
-    /// It took longer than tombstones are kept: [`Restore::begin_again`].
+    /// The store, or what was read, is older than tombstones are kept: [`Restore::begin_again`].
     Outlasted,
     /// The state is that of the committed offsets.
     Current,
@@ -74,14 +74,13 @@ pub struct Restore<S> {
 }
 
 impl<S: Store> Restore<S> {
-    /// Begins to bring `store` to `committed`. A store that is older than the tombstones the changelog keeps is emptied: what was
-    /// removed since might come to life again.
+    /// Begins to bring `store` to `committed`.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub fn begin(partition: u32, store: S, committed: Inputs, now_ms: u64, tombstones_ms: u64) -> Result<Self, LogError> {
         let found = store.position().map_err(failed)?;
-        let mut restore = Self {
+        Ok(Self {
             partition,
             committed,
             found,
@@ -93,11 +92,7 @@ impl<S: Store> Restore<S> {
             seen_end: false,
             records: 0,
             store,
-        };
-        if restore.is_too_late(now_ms) && restore.held()? != restore.committed && !planted("old_store_kept") {
-            restore.begin_again(now_ms)?;
-        }
-        Ok(restore)
+        })
     }
 
     /// Empties the store: the changelog is to be read from its beginning.
@@ -118,15 +113,11 @@ impl<S: Store> Restore<S> {
         Ok(())
     }
 
-    /// Whether the restore has taken so long that what it has read is of no use.
+    /// Whether the changelog may have lost a tombstone that the store needs: what was removed since might come to life again. The store
+    /// was too old when the restore began, or the restore has taken too long.
     fn outlasts(&mut self, now_ms: u64) -> bool {
-        self.outlasted |= self.is_too_late(now_ms) && !planted("restore_outlasts_tombstones");
+        self.outlasted |= now_ms.saturating_sub(self.as_of_ms) > self.tombstones_ms && !planted("tombstones_outlasted");
         self.outlasted
-    }
-
-    /// Whether the changelog may have lost a tombstone that the store needs.
-    fn is_too_late(&self, now_ms: u64) -> bool {
-        now_ms.saturating_sub(self.as_of_ms) > self.tombstones_ms
     }
 
     /// The partition.

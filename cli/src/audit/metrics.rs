@@ -1,0 +1,94 @@
+//! The account as metrics, in a file that the node exporter's [textfile collector] reads.
+//!
+//! A process that counts while it works cannot tell exactly: its counters end with it, and a stage stores a touch without looking whether
+//! it came before. An audit can, whenever it runs.
+//!
+//! [textfile collector]: https://github.com/prometheus/node_exporter#textfile-collector
+
+use std::path::Path;
+use std::{fs, io};
+
+use metrics::{describe_gauge, gauge, with_local_recorder};
+use metrics_exporter_prometheus::PrometheusBuilder;
+use tributary_runtime::topic::Topic;
+
+use super::{Account, Credits, Records};
+
+const PRODUCED: &str = "tributary_audit_produced";
+const OUTCOMES: &str = "tributary_audit_outcomes";
+const IMBALANCES: &str = "tributary_audit_credit_imbalances";
+const TIME: &str = "tributary_audit_timestamp_seconds";
+
+/// Writes what an audit has found at `now_ms`, milliseconds since 1970-01-01 UTC. A reader never finds half a file.
+///
+/// # Errors
+/// When the file, or its draft beside it, cannot be written.
+pub fn write_metrics(file: &Path, records: Option<&Records>, credits: &Credits, now_ms: i64) -> io::Result<()> {
+    let mut draft = file.as_os_str().to_owned();
+    // The collector reads all that ends in `.prom`.
+    draft.push(".new");
+    fs::write(&draft, render(records, credits, now_ms))?;
+    fs::rename(&draft, file)
+}
+
+fn render(records: Option<&Records>, credits: &Credits, now_ms: i64) -> String {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    with_local_recorder(&recorder, || {
+        describe_gauge!(PRODUCED, "What the raw records of a partition hold: events, and what was refused.");
+        describe_gauge!(
+            OUTCOMES,
+            "What became of what was produced. All but surplus sum to what was produced. Look at any missing or surplus."
+        );
+        describe_gauge!(IMBALANCES, "Milestones and models whose credit updates do not add up. Look at any.");
+        describe_gauge!(TIME, "When the audit ended, seconds since 1970-01-01 UTC. Look if it grows old.");
+        for ((topic, partition), account) in records.iter().flat_map(|records| &records.accounts) {
+            publish(*topic, *partition, account);
+        }
+        gauge!(IMBALANCES).set(credits.imbalances.len() as f64);
+        gauge!(TIME).set(now_ms as f64 / 1000.0);
+    });
+    recorder.handle().render()
+}
+
+fn publish(topic: Topic, partition: u32, account: &Account) {
+    let place = [("topic", topic.name().to_owned()), ("partition", partition.to_string())];
+    gauge!(PRODUCED, &place).set(account.produced as f64);
+    for (outcome, count) in account.outcomes() {
+        let [topic, partition] = place.clone();
+        gauge!(OUTCOMES, &[topic, partition, ("outcome", outcome.to_owned())]).set(count as f64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn every_partition_has_what_was_produced_and_what_became_of_it() {
+        let account = Account { records: 9, produced: 10, applied: 6, duplicate: 3, missing: 1, ..Account::default() };
+        let records = Records { accounts: BTreeMap::from([((Topic::Utm, 3), account)]), wrong: Vec::new() };
+        let credits = Credits { updates: 0, milestones: 0, rows: 0, imbalances: Vec::new() };
+
+        let text = render(Some(&records), &credits, 1_500);
+        let mut lines: Vec<_> = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+        lines.sort_unstable();
+        let outcome =
+            |name, count| format!("tributary_audit_outcomes{{topic=\"utm\",partition=\"3\",outcome=\"{name}\"}} {count}");
+        let expected = [
+            "tributary_audit_credit_imbalances 0".to_owned(),
+            outcome("applied", 6),
+            outcome("dead", 0),
+            outcome("dropped", 0),
+            outcome("duplicate", 3),
+            outcome("erased", 0),
+            outcome("missing", 1),
+            outcome("surplus", 0),
+            outcome("waiting", 0),
+            "tributary_audit_produced{topic=\"utm\",partition=\"3\"} 10".to_owned(),
+            "tributary_audit_timestamp_seconds 1.5".to_owned(),
+        ];
+        assert_eq!(lines, expected);
+    }
+}
