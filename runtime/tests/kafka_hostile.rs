@@ -62,6 +62,29 @@ fn delayed_end(client: &str, answers: u32) -> Attack {
     Attack { client: client.into(), hold: api::END_TXN, pass: 1, after: api::PRODUCE, answers }
 }
 
+/// So many requests are to be held and let go.
+struct Goal {
+    attempts: u32,
+    released: u32,
+    since: Instant,
+}
+
+impl Goal {
+    fn of(attempts: u32) -> Self {
+        Self { attempts, released: 0, since: Instant::now() }
+    }
+
+    /// Looks how far the proxy has come, and fails when that is no further for too long.
+    fn is_reached(&mut self, proxy: &Proxy) -> bool {
+        let toll = proxy.toll();
+        if toll.released > self.released {
+            (self.released, self.since) = (toll.released, Instant::now());
+        }
+        assert!(self.since.elapsed() < PATIENCE, "{toll:?}");
+        self.released >= self.attempts
+    }
+}
+
 fn say(who: &str, toll: Toll, wrong: usize) {
     eprintln!(
         "{who}: {} requests held, {} let go within a later transaction, {} ended it; {wrong} transactions torn, lost or doubled",
@@ -86,9 +109,8 @@ fn plain_loop(proxy: &Proxy, topic: &str, attempts: u32) -> u32 {
     };
     let mut producer = client();
     let mut transaction = 0;
-    let begun = Instant::now();
-    while proxy.toll().released < attempts {
-        assert!(begun.elapsed() < PATIENCE + Duration::from_secs(u64::from(attempts)), "{:?}", proxy.toll());
+    let mut goal = Goal::of(attempts);
+    while !goal.is_reached(proxy) {
         match transact(&producer, topic, transaction) {
             Ok(()) => transaction += 1,
             Err(KafkaError::Transaction(error)) if error.is_fatal() => producer = client(),
@@ -163,13 +185,10 @@ fn attacked(bench: &Bench, proxy: &Proxy, attack: Attack) {
     counter.handle(4 * 8);
     let limits = std::mem::replace(&mut counter.limits.records_max, 8);
     proxy.attack(Some(attack));
-    let (goal, mut fed) = (attempts(), 8);
-    let (begun, mut idle) = (Instant::now(), Instant::now());
+    let (mut goal, mut fed, mut idle) = (Goal::of(attempts()), 8, Instant::now());
     let mut released = 0;
-    while released < goal {
-        assert!(begun.elapsed() < PATIENCE + Duration::from_secs(u64::from(goal)), "{:?}", proxy.toll());
-        let before = std::mem::replace(&mut released, proxy.toll().released);
-        if released > before {
+    while !goal.is_reached(proxy) {
+        if goal.released > std::mem::replace(&mut released, goal.released) {
             // What was committed shows only to whoever reads it again.
             counter.recover().unwrap();
         }

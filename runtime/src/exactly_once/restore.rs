@@ -34,7 +34,7 @@ pub struct Change<'a> {
     pub key: Option<&'a [u8]>,
     /// Its value; `None` is a tombstone.
     pub value: Option<&'a [u8]>,
-    /// The version that wrote it, where it says.
+    /// The version that wrote it; asked for of [`INPUTS_KEY`] only.
     pub version: Option<&'a [u8]>,
 }
 
@@ -84,7 +84,7 @@ impl<S: Store> Restore<S> {
             partition,
             committed,
             found,
-            load: Load::default(),
+            load: Load::with_room(if found.is_none() { BULK_BYTES } else { TAIL_BYTES }),
             next: found.map_or(0, |position| position.changelog_next),
             as_of_ms: found.map_or(now_ms, |position| position.as_of_ms),
             tombstones_ms,

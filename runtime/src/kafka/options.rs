@@ -129,6 +129,8 @@ impl KafkaOptions {
             .set("message.max.bytes", fetch_bytes.to_string())
             .set("fetch.max.bytes", (self.queue_bytes / 2).max(fetch_bytes).to_string())
             .set("fetch.wait.max.ms", "200")
+            // The client's own figures, for brokers that collect such (KIP-714), are work for every record.
+            .set("enable.metrics.push", "false")
             .set("reconnect.backoff.max.ms", RECONNECT_MS_MAX);
         self.pass_on(&mut config)?;
         config

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use rdkafka::message::{Headers, Message};
+use rdkafka::message::Message;
 use rdkafka::topic_partition_list::Offset;
 
 use super::commit::now_ms;
@@ -16,8 +16,8 @@ use super::context::RestorerEvents;
 use super::failure::{Remedy, remedy};
 use super::metrics;
 use super::options::KafkaOptions;
-use super::session::ASK;
-use crate::exactly_once::{Change, Inputs, Progress, Restore, VERSION_HEADER};
+use super::session::{ASK, version_of};
+use crate::exactly_once::{Change, INPUTS_KEY, Inputs, Progress, Restore};
 use crate::log::{LogError, StageLog};
 use crate::state::RocksStore;
 use crate::topic::Topic;
@@ -137,22 +137,21 @@ impl Restorer {
         if job.restore.progress()? == Progress::Current {
             return self.done(job);
         }
-        // Reading the clocks costs as much as taking in a small record.
+        // Reading the clocks costs as much as taking in a small record; so does waiting for one that is there.
         let (mut now, mut wall_ms) = (Instant::now(), now_ms());
         while now < until {
-            match self.consumer.poll(until.saturating_duration_since(now)) {
+            let found = self.consumer.poll(Duration::ZERO).or_else(|| self.consumer.poll(until.saturating_duration_since(now)));
+            match found {
                 None => break,
                 Some(Ok(message)) => {
-                    let headers = message.headers();
+                    let says_version = message.key() == Some(INPUTS_KEY);
                     let change = Change {
-                        topic: message.topic(),
+                        topic: &self.topic,
                         offset: u64::try_from(message.offset()).unwrap_or(0),
                         written_ms: message.timestamp().to_millis().and_then(|ms| u64::try_from(ms).ok()).unwrap_or(0),
                         key: message.key(),
                         value: message.payload(),
-                        version: headers
-                            .and_then(|headers| headers.iter().find(|header| header.key == VERSION_HEADER))
-                            .and_then(|header| header.value),
+                        version: if says_version { version_of(&message) } else { None },
                     };
                     job.restore.take(&change, wall_ms)?;
                     job.untold += 1;

@@ -245,8 +245,7 @@ fn check_version(topic: Topic, message: &BorrowedMessage<'_>) -> Result<(), LogE
     if !has_version(topic) {
         return Ok(());
     }
-    let Some(headers) = message.headers() else { return Ok(()) };
-    match headers.iter().find(|header| header.key == VERSION_HEADER).and_then(|header| header.value) {
+    match version_of(message) {
         Some(version) if version != VERSION => Err(LogError::stop(
             "reading",
             format!(
@@ -258,6 +257,11 @@ fn check_version(topic: Topic, message: &BorrowedMessage<'_>) -> Result<(), LogE
         )),
         _ => Ok(()),
     }
+}
+
+/// The version that wrote a record, where it says.
+pub(super) fn version_of<'a>(message: &'a BorrowedMessage<'_>) -> Option<&'a [u8]> {
+    message.headers()?.iter().find(|header| header.key == VERSION_HEADER)?.value
 }
 
 /// Whether the records of a topic carry the format's version.

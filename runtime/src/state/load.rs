@@ -35,6 +35,13 @@ pub struct Load {
 }
 
 impl Load {
+    /// With room for about so many bytes: growing would copy them, again and again.
+    pub fn with_room(bytes: usize) -> Self {
+        const VALUES_BYTES: usize = 128;
+        let count = bytes / (ENTRY_BYTES + VALUES_BYTES);
+        Self { data: Vec::with_capacity(count * VALUES_BYTES), entries: Vec::with_capacity(count) }
+    }
+
     /// Adds a change; a later one of the same key wins.
     pub fn push(&mut self, key: &[u8], value: Option<&[u8]>) {
         let start = self.data.len();
@@ -48,7 +55,10 @@ impl Load {
     /// Sorts by key, and keeps the order in which the changes of one key came.
     pub fn sort(&mut self) {
         let data = &self.data;
-        self.entries.sort_by(|a, b| a.begins.cmp(&b.begins).then_with(|| a.key(data).cmp(b.key(data))));
+        let in_order = |a: &Entry, b: &Entry| {
+            a.begins.cmp(&b.begins).then_with(|| a.key(data).cmp(b.key(data))).then(a.start.cmp(&b.start))
+        };
+        self.entries.sort_unstable_by(in_order);
     }
 
     /// The changes in the order in which they came (or were sorted).
@@ -58,11 +68,12 @@ impl Load {
 
     /// The latest change of each key. Call [`Self::sort`] first.
     pub fn latest(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
-        let followers = self.changes().skip(1).map(Some).chain(std::iter::once(None));
-        self.changes()
-            .zip(followers)
-            .filter(|((key, _), follower)| follower.is_none_or(|(next, _)| next != *key))
-            .map(|(change, _)| change)
+        let followers = self.entries.iter().skip(1).map(Some).chain(std::iter::once(None));
+        let is_latest =
+            |entry: &Entry, next: &Entry| entry.begins != next.begins || entry.key(&self.data) != next.key(&self.data);
+        let latest =
+            self.entries.iter().zip(followers).filter(move |(entry, next)| next.is_none_or(|next| is_latest(entry, next)));
+        latest.map(|(entry, _)| (entry.key(&self.data), entry.value(&self.data)))
     }
 
     /// Bytes of memory held.

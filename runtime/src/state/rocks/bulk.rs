@@ -13,6 +13,8 @@ impl RocksStore {
     /// # Errors
     /// When the partition was opened again since, or the file system fails.
     pub fn ingest(&self, load: &mut Load, position: Position) -> Result<(), StoreError> {
+        // Where nothing is there, nothing is to be removed.
+        let removes = self.position()?.is_some();
         let encoded = position.encode();
         load.push(POSITION_KEY, Some(&encoded));
         load.sort();
@@ -25,7 +27,8 @@ impl RocksStore {
         for (key, value) in load.latest() {
             match value {
                 Some(value) => sst.put(key, value).map_err(failed)?,
-                None => sst.delete(key).map_err(failed)?,
+                None if removes => sst.delete(key).map_err(failed)?,
+                None => {}
             }
         }
         sst.finish().map_err(failed)?;

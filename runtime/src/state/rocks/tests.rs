@@ -1,3 +1,5 @@
+use std::fs;
+
 use super::*;
 use crate::state::{ACTOR_KEY_LEN, ActorKey, Base, Load};
 
@@ -63,18 +65,27 @@ fn sorted_files_override_one_another_and_can_be_written_over() {
 
 #[test]
 fn a_cleared_store_is_empty_and_can_be_loaded_again() {
-    let folder = tempfile::tempdir().unwrap();
+    let (folder, crashed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let store = RocksStore::open(folder.path(), &StoreBudget::new(8 << 20)).unwrap();
     let (a, b) = (key(1, b"a"), key(1, b"b"));
     store.write([a.as_slice(), &b].into_iter().map(|key| (key, Some(&b"1"[..]))), at(4)).unwrap();
     store.flush().unwrap();
     store.clear().unwrap();
     assert_eq!((store.position().unwrap(), subs(&store, 1, b"", b"")), (None, vec![]));
-    let mut load = Load::default();
+    let mut load = Load::with_room(1_000);
     load.push(&b, Some(b"2"));
+    load.push(&a, None);
     store.ingest(&mut load, at(9)).unwrap();
-    assert_eq!(subs(&store, 1, b"", b""), [(b"b".to_vec(), b"2".to_vec())]);
-    assert_eq!(store.position().unwrap(), Some(at(9)));
+    // What a crash leaves of it: what was loaded is on the disk, so what was cleared must be gone from there.
+    for entry in fs::read_dir(folder.path()).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, crashed.path().join(path.file_name().unwrap())).unwrap();
+    }
+    let crashed = RocksStore::open(crashed.path(), &StoreBudget::new(8 << 20)).unwrap();
+    for store in [store, crashed] {
+        assert_eq!(subs(&store, 1, b"", b""), [(b"b".to_vec(), b"2".to_vec())]);
+        assert_eq!(store.position().unwrap(), Some(at(9)));
+    }
 }
 
 #[test]
