@@ -2,8 +2,8 @@
 
 use rocksdb::{IngestExternalFileOptions, SstFileWriter};
 
-use super::options::bulk_options;
-use super::{POSITION_KEY, RocksStore, StoreError};
+use super::options::{LOADED_FILES, OVERLAPPING_FILES, bulk_options};
+use super::{POSITION_KEY, RocksStore, StoreError, Writer};
 use crate::exactly_once::Position;
 use crate::state::load::Load;
 
@@ -20,7 +20,8 @@ impl RocksStore {
         load.sort();
         let failed = |error| self.inner.failed("restoring", error);
         let file = self.inner.path.join("restore.sst");
-        let _writer = self.writer()?;
+        let mut writer = self.writer()?;
+        self.set_loaded(&mut writer, true)?;
         let options = bulk_options();
         let mut sst = SstFileWriter::create(&options);
         sst.open(&file).map_err(failed)?;
@@ -36,5 +37,17 @@ impl RocksStore {
         let mut ingest = IngestExternalFileOptions::default();
         ingest.set_move_files(true);
         self.inner.db.ingest_external_file_opts(&ingest, vec![file]).map_err(failed)
+    }
+
+    /// What was taken in may lie over one another for a while: compacting it at once makes the restore of the other partitions wait, and
+    /// takes longer than to compact all of it later.
+    pub(super) fn set_loaded(&self, writer: &mut Writer, loaded: bool) -> Result<(), StoreError> {
+        if writer.loaded != loaded {
+            let files = if loaded { LOADED_FILES } else { OVERLAPPING_FILES };
+            let changed = self.inner.db.set_options(&[("level0_file_num_compaction_trigger", &files.to_string())]);
+            changed.map_err(|error| self.inner.failed("restoring", error))?;
+            writer.loaded = loaded;
+        }
+        Ok(())
     }
 }

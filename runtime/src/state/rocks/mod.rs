@@ -37,7 +37,7 @@ const POSITION_VERSION: u8 = 1;
 /// A file that the writer removes between its being listed and opened fails an opening for reading: the files are listed anew.
 const READ_ONLY_ATTEMPTS: usize = 3;
 
-/// However little is written, a crash takes away no more than this.
+/// However little is written, a crash takes away no more than this. What was restored is compacted as late.
 const FLUSH_AFTER: Duration = Duration::from_mins(10);
 
 /// A store cannot be opened, read or written.
@@ -135,6 +135,8 @@ struct Writer {
     /// The latest opening: only it may write.
     claim: u64,
     flushed: Instant,
+    /// Whether files were taken in that compaction leaves alone for now.
+    loaded: bool,
 }
 
 /// A handle on the committed state of one partition. Clones share it; only the latest [`RocksStore::open`] may write.
@@ -187,7 +189,7 @@ impl RocksStore {
         }
         let db = db.map_err(|error| open_failed(path, "opening for reading", &error))?;
         // No claim is the latest: nobody may write.
-        let writer = Mutex::new(Writer { claim: 1, flushed: Instant::now() });
+        let writer = Mutex::new(Writer { claim: 1, flushed: Instant::now(), loaded: false });
         let store = Self { inner: Arc::new(Inner { db, path: path.to_owned(), writer }), claim: 0 };
         store.position()?;
         Ok(store)
@@ -239,6 +241,7 @@ impl RocksStore {
         self.inner.db.write_opt(batch, &options).map_err(|error| self.inner.failed("writing", error))?;
         if writer.flushed.elapsed() > FLUSH_AFTER {
             writer.flushed = Instant::now();
+            self.set_loaded(&mut writer, false)?;
             let mut flush = FlushOptions::default();
             flush.set_wait(false);
             self.inner.db.flush_opt(&flush).map_err(|error| self.inner.failed("flushing", error))?;

@@ -35,7 +35,7 @@ impl Inner {
             result => result,
         };
         let db = db.map_err(|error| open_failed(path, "opening", &error))?;
-        Ok(Self { db, path: path.to_owned(), writer: Mutex::new(Writer { claim: 0, flushed: Instant::now() }) })
+        Ok(Self { db, path: path.to_owned(), writer: Mutex::new(Writer { claim: 0, flushed: Instant::now(), loaded: false }) })
     }
 }
 

@@ -9,6 +9,10 @@ const KIB: usize = 1024;
 const BLOCK_BYTES: usize = 16 * KIB;
 /// A memtable's size; also about what has to be read again from the changelog after a crash.
 const MEMTABLE_BYTES_MAX: usize = 16 * KIB * KIB;
+/// How many files that may overlap are compacted.
+pub(super) const OVERLAPPING_FILES: i32 = 4;
+/// The same of a state that was restored: together about a gigabyte, and fewer than make RocksDB slow writes down (20).
+pub(super) const LOADED_FILES: i32 = 16;
 const BLOOM_BITS_PER_KEY: f64 = 10.0;
 
 pub(super) fn database_options(budget: &StoreBudget) -> Options {
@@ -17,6 +21,7 @@ pub(super) fn database_options(budget: &StoreBudget) -> Options {
     options.set_write_buffer_manager(&budget.buffers);
     options.set_write_buffer_size(MEMTABLE_BYTES_MAX);
     options.set_max_write_buffer_number(3);
+    options.set_level_zero_file_num_compaction_trigger(OVERLAPPING_FILES);
     options.set_memtable_prefix_bloom_ratio(0.1);
     options.set_memtable_whole_key_filtering(true);
     options.set_level_compaction_dynamic_level_bytes(true);
