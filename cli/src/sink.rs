@@ -142,7 +142,8 @@ impl KafkaSink {
                 config.set(key, value);
             }
         }
-        let producer = config.create_with_context(Deliveries::default()).map_err(SinkError::Configure)?;
+        let deliveries = Deliveries { complaints: Complaints::of(&config), ..Deliveries::default() };
+        let producer = config.create_with_context(deliveries).map_err(SinkError::Configure)?;
         Ok(Self { producer, names: Topic::ALL.map(|topic| (topic, settings.topics.name(topic))).to_vec() })
     }
 }

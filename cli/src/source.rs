@@ -92,7 +92,7 @@ pub(crate) fn outsider(settings: &Settings, isolation: &str, reset: &str) -> Res
     config.set("group.id", format!("{}-outside", settings.kafka.group_prefix));
     config.set("enable.auto.commit", "false").set("enable.partition.eof", "true").set("allow.auto.create.topics", "false");
     config.set("isolation.level", isolation).set("auto.offset.reset", reset);
-    config.create_with_context(Complaints::default()).map_err(SourceError::Configure)
+    config.create_with_context(Complaints::of(&config)).map_err(SourceError::Configure)
 }
 
 /// Opens a topic at its first record, or behind its last.
@@ -142,7 +142,7 @@ pub fn committed(settings: &Settings, stage: StageLog) -> anyhow::Result<BTreeMa
     }
     let mut config: ClientConfig = settings.kafka.properties().into_iter().collect();
     config.set("group.id", group_name(&settings.kafka.group_prefix, stage.stage));
-    let consumer = config.create_with_context(Complaints::default()).map_err(SourceError::Configure)?;
+    let consumer = config.create_with_context(Complaints::of(&config)).map_err(SourceError::Configure)?;
     for topic in stage.inputs {
         let name = settings.topics.name(*topic);
         let read = |source| SourceError::Read { topic: name.clone(), source };

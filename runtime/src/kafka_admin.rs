@@ -86,7 +86,7 @@ impl KafkaAdmin {
     pub fn new(settings: &KafkaSettings, timeout: Duration) -> Result<Self, AdminError> {
         let config: ClientConfig = settings.properties().into_iter().collect();
         let client = config.create().map_err(AdminError::Configure)?;
-        let asker = config.create_with_context(Complaints::default()).map_err(AdminError::Configure)?;
+        let asker = config.create_with_context(Complaints::of(&config)).map_err(AdminError::Configure)?;
         Ok(Self { client, asker, brokers: settings.brokers.clone(), timeout })
     }
 

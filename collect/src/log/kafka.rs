@@ -61,7 +61,6 @@ impl Sent {
     }
 }
 
-#[derive(Default)]
 struct Deliveries {
     complaints: Complaints,
 }
@@ -116,7 +115,8 @@ impl KafkaLog {
                 config.set(key, value);
             }
         }
-        let producer = config.create_with_context(Deliveries::default()).map_err(KafkaError::Configure)?;
+        let deliveries = Deliveries { complaints: Complaints::of(&config) };
+        let producer = config.create_with_context(deliveries).map_err(KafkaError::Configure)?;
         let names = TOPICS.map(|topic| (topic, topics.name(topic)));
         Ok(Self { producer, names, record_bytes_max: topics.record_bytes_max as usize })
     }

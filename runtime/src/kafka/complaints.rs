@@ -5,22 +5,25 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, ConsumerContext};
 use rdkafka::error::KafkaError;
+use rdkafka::{ClientConfig, ClientContext};
 
+use super::certificate::why_refused;
 use super::context::{CONNECTION_LOST, log};
 
 /// How long a look for lines of the log takes, and how many looks there are.
 const POLL: Duration = Duration::from_millis(20);
 const POLLS_MAX: usize = 20;
 
+/// What OpenSSL says of a certificate, whatever is wrong with it.
+const CERTIFICATE_REFUSED: &str = "certificate verify failed";
+
 /// What is said of a connection, and what is to be done then; the first that fits. The texts are those of OpenSSL and librdkafka.
 const HINTS: &[(&str, &str)] = &[
-    // librdkafka does not tell which of the three it is.
     (
-        "certificate verify failed",
+        CERTIFICATE_REFUSED,
         "the broker's certificate is refused: it is not signed by the authority in kafka.security.ca, or is of another host than \
          kafka.brokers names, or has expired",
     ),
@@ -36,9 +39,16 @@ const HINTS: &[(&str, &str)] = &[
 #[derive(Debug, Default)]
 pub struct Complaints {
     latest: Mutex<Option<String>>,
+    /// The file of the authorities that are trusted; `None` for the system's.
+    ca: Option<String>,
 }
 
 impl Complaints {
+    /// Of a client that is made of these settings.
+    pub fn of(config: &ClientConfig) -> Self {
+        Self { latest: Mutex::default(), ca: config.get("ssl.ca.location").map(str::to_owned) }
+    }
+
     /// Notes a line of the client's log.
     pub fn hear(&self, facility: &str, message: &str) {
         if facility == CONNECTION_LOST {
@@ -51,14 +61,21 @@ impl Complaints {
     /// An error, with what the log said last and what to do.
     pub fn explain(&self, error: &KafkaError) -> String {
         let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match latest {
-            None => error.to_string(),
-            Some(said) => match hint(&said) {
-                Some(hint) => format!("{hint} ({said})"),
-                None => format!("{error} ({said})"),
-            },
+        let Some(said) = latest else { return error.to_string() };
+        let certificate = said.contains(CERTIFICATE_REFUSED).then(|| address(&said)).flatten();
+        if let Some(why) = certificate.and_then(|broker| why_refused(broker, self.ca.as_deref())) {
+            return format!("the broker's certificate is refused: {why} ({said})");
+        }
+        match hint(&said) {
+            Some(hint) => format!("{hint} ({said})"),
+            None => format!("{error} ({said})"),
         }
     }
+}
+
+/// The host and port in what was said: `sasl_ssl://kafka:9093/bootstrap: ...`.
+fn address(said: &str) -> Option<&str> {
+    said.split_once("://")?.1.split('/').next()
 }
 
 /// An error of a consumer that nobody will use any more, with what its log said last and what to do: its log comes to who polls.
@@ -102,11 +119,11 @@ mod tests {
         complaints.hear("CONFWARN", "something else");
         complaints.hear(
             "FAIL",
-            "[thrd:ssl://kafka:9093/bootstrap]: ssl://kafka:9093/bootstrap: SSL handshake failed: certificate verify failed",
+            "[thrd:ssl://127.0.0.1:1/bootstrap]: ssl://127.0.0.1:1/bootstrap: SSL handshake failed: certificate verify failed",
         );
         let said = complaints.explain(&error);
         assert!(
-            said.starts_with("the broker's certificate is refused") && said.contains("ssl://kafka:9093/bootstrap"),
+            said.starts_with("the broker's certificate is refused") && said.contains("ssl://127.0.0.1:1/bootstrap"),
             "{said}"
         );
         complaints.hear("FAIL", "kafka:9093: Disconnected");

@@ -44,15 +44,8 @@ pub(super) struct ConsumerEvents {
 }
 
 impl ConsumerEvents {
-    pub(super) fn new(stage: &'static str, hanging: Duration) -> Self {
-        Self {
-            stage,
-            hanging,
-            pending: Mutex::default(),
-            read: Mutex::default(),
-            closing: AtomicBool::new(false),
-            complaints: Complaints::default(),
-        }
+    pub(super) fn new(stage: &'static str, hanging: Duration, complaints: Complaints) -> Self {
+        Self { stage, hanging, pending: Mutex::default(), read: Mutex::default(), closing: AtomicBool::new(false), complaints }
     }
 
     /// The oldest rebalance that was not done yet.

@@ -10,7 +10,7 @@
 //! | one transaction a batch | `commit` |
 //! | reading the changelog | `restore` |
 //! | what is decided without a client, and in which order things are done | [`crate::exactly_once`] |
-//! | why a connection cannot be made | `complaints` |
+//! | why a connection cannot be made | `complaints`, `certificate` |
 //! | which errors are gone back from, and which stop the worker | `failure`, `recover` |
 //!
 //! What holds it together:
@@ -25,6 +25,7 @@
 //!   The same after a commit that succeeded while a connection was lost: the client has sent again what was under way on it, and a copy
 //!   that comes late would be taken for a part of the next transaction, were the epoch the same.
 
+mod certificate;
 mod commit;
 mod complaints;
 mod context;

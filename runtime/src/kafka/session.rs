@@ -10,6 +10,7 @@ use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::producer::BaseProducer;
 use rdkafka::topic_partition_list::Offset;
 
+use super::complaints::Complaints;
 use super::context::{ConsumerEvents, ProducerEvents};
 use super::failure::{Remedy, remedy};
 use super::options::KafkaOptions;
@@ -101,9 +102,8 @@ impl KafkaSession {
     pub(super) fn new_consumer(&self) -> Result<Consumed, LogError> {
         let config = self.options.consumer(&self.log).map_err(|error| LogError::stop("opening the log", error))?;
         let hanging = 2 * Duration::from_millis(self.options.transaction_timeout_ms);
-        config
-            .create_with_context(ConsumerEvents::new(self.log.stage, hanging))
-            .map_err(|error: KafkaError| LogError::stop("opening the log", error))
+        let events = ConsumerEvents::new(self.log.stage, hanging, Complaints::of(&config));
+        config.create_with_context(events).map_err(|error: KafkaError| LogError::stop("opening the log", error))
     }
 
     pub(super) fn subscribe(&self) -> Result<(), LogError> {

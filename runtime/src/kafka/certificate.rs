@@ -1,0 +1,56 @@
+//! Which of the reasons there are a broker's certificate is refused for: the client tells only that it is.
+//!
+//! The library that has refused it, OpenSSL, is asked again, in a connection of its own that nothing is sent on.
+
+use std::fs;
+use std::net::{TcpStream, ToSocketAddrs};
+use std::time::Duration;
+
+use openssl::error::ErrorStack;
+use openssl::ssl::{HandshakeError, SslConnector, SslConnectorBuilder, SslMethod};
+use openssl::x509::store::X509StoreBuilder;
+use openssl::x509::{X509, X509VerifyResult};
+
+/// How long to wait for the broker, each time.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Why the certificate of the broker at `address`, a host and a port, is refused by who trusts the authorities in the file `ca`, or
+/// those that the system trusts. `None` where that cannot be found out.
+pub(super) fn why_refused(address: &str, ca: Option<&str>) -> Option<&'static str> {
+    let (host, _) = address.rsplit_once(':')?;
+    let mut connector = SslConnector::builder(SslMethod::tls()).ok()?;
+    if let Some(ca) = ca {
+        trust_only(&mut connector, &fs::read(ca).ok()?).ok()?;
+    }
+    let target = address.to_socket_addrs().ok()?.next()?;
+    let stream = TcpStream::connect_timeout(&target, PATIENCE).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    stream.set_write_timeout(Some(PATIENCE)).ok()?;
+    match connector.build().connect(host.trim_matches(['[', ']']), stream) {
+        Err(HandshakeError::Failure(failed)) => reason(failed.ssl().verify_result()),
+        _ => None,
+    }
+}
+
+fn trust_only(connector: &mut SslConnectorBuilder, authorities: &[u8]) -> Result<(), ErrorStack> {
+    let mut store = X509StoreBuilder::new()?;
+    for authority in X509::stack_from_pem(authorities)? {
+        store.add_cert(authority)?;
+    }
+    connector.set_cert_store(store.build());
+    Ok(())
+}
+
+/// In words that say what to do. The numbers are OpenSSL's [`X509_V_ERR_...`].
+///
+/// [`X509_V_ERR_...`]: https://docs.openssl.org/master/man3/X509_STORE_CTX_get_error/
+fn reason(found: X509VerifyResult) -> Option<&'static str> {
+    match found.as_raw() {
+        0 => None,
+        9 => Some("it is not valid yet: compare the clocks"),
+        10 => Some("it has expired: the broker needs a new one"),
+        62 | 64 => Some("it is of another host: correct kafka.brokers, or what the broker advertises"),
+        2 | 18..=21 => Some("it is not signed by an authority in kafka.security.ca"),
+        _ => Some(found.error_string()),
+    }
+}
