@@ -6,10 +6,11 @@ use std::sync::Arc;
 use tributary_collect::log::{KafkaLog, Log};
 use tributary_collect::signature::Problem;
 use tributary_collect::{Collector, Server};
+use tributary_runtime::admin::{ListenError, Listener};
 use tributary_runtime::config::memory::Shares;
 use tributary_runtime::config::settings::Format;
 use tributary_runtime::embedded::{EmbeddedError, EmbeddedLog, EmbeddedOptions};
-use tributary_runtime::kafka::{KafkaOptions, KafkaSession};
+use tributary_runtime::kafka::{self, KafkaOptions, KafkaSession};
 use tributary_runtime::service::Service;
 use tributary_runtime::state::StoreBudget;
 use tributary_runtime::topic::{Topic, TopicNames};
@@ -58,7 +59,15 @@ pub fn start_embedded(
     Ok(())
 }
 
-/// Starts workers of the stages on Kafka.
+/// Listens where a process on Kafka is asked about its state.
+///
+/// # Errors
+/// When the address cannot be listened on.
+pub fn bind_admin(settings: &Settings) -> Result<Listener, ListenError> {
+    Listener::bind(&settings.admin, &settings.kafka.group_prefix, &settings.kafka.instance_name())
+}
+
+/// Starts workers of the stages on Kafka, and answers about them on `admin`.
 ///
 /// # Errors
 /// When a thread is refused. What Kafka refuses ends the worker.
@@ -67,12 +76,15 @@ pub fn start_kafka(
     settings: &Settings,
     pipeline: &Pipeline,
     stages: &[StageName],
-) -> std::io::Result<()> {
+    admin: Listener,
+) -> anyhow::Result<()> {
     let shares = shares(settings, stages);
     let budget = Arc::new(StoreBudget::new(shares.stores));
+    kafka::announce(&kafka_options(settings, &shares, budget.clone(), 0), admin.advertised(), service.stop_flag())?;
     for stage in stages {
         for number in 0..threads(settings, *stage) {
-            let kafka = kafka_options(settings, &shares, budget.clone(), number);
+            let mut kafka = kafka_options(settings, &shares, budget.clone(), number);
+            kafka.holdings = admin.holdings();
             let options = worker_options(settings, &shares);
             let (log, build) = (stage.log(), pipeline.build(*stage));
             service.start(format!("{}-{number}", log.stage), move |pulse| {
@@ -81,6 +93,7 @@ pub fn start_kafka(
             })?;
         }
     }
+    admin.serve(Default::default())?;
     Ok(())
 }
 

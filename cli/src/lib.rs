@@ -4,6 +4,7 @@
 //! JSON for programs), everything else to standard error, and leaves errors to [`main`](mod@outcome), which turns them into exit codes.
 
 pub mod args;
+pub mod ask;
 pub mod audit;
 pub mod backlog;
 pub mod clock;

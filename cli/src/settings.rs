@@ -1,6 +1,7 @@
 //! All settings: one section from each crate that has any.
 
 use serde::{Deserialize, Serialize};
+use tributary_runtime::config::admin::AdminSettings;
 use tributary_runtime::config::kafka::KafkaSettings;
 use tributary_runtime::config::settings::{
     HttpSettings, LogSettings, StateSettings, TopicsSettings, WorkerSettings, check as check_runtime,
@@ -21,6 +22,8 @@ pub struct Settings {
     pub state: StateSettings,
     /// Metrics and health.
     pub http: HttpSettings,
+    /// Where a running process is asked about its state.
+    pub admin: AdminSettings,
     /// What is written to standard error.
     pub log: LogSettings,
     /// Where events are taken over HTTP, and from whom.
@@ -60,6 +63,7 @@ impl config::Settings for Settings {
     fn check(&self, problems: &mut Problems) {
         self.kafka.check(problems);
         check_runtime(&self.topics, &self.worker, problems);
+        self.admin.check(problems);
         self.collector.check(problems);
         if let Err(found) = Pipeline::compile(self) {
             problems.0.extend(found.0);

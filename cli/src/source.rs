@@ -108,12 +108,17 @@ pub fn open(settings: &Settings, topic: Topic, from_beginning: bool) -> Result<B
     Ok(Box::new(KafkaReader::open(settings, topic, from_beginning)?))
 }
 
-/// Calls `hear` with every record of a topic that is there now.
+/// Calls `hear` with every record of a topic that is there now, and with none that is written meanwhile: of a transaction all or none of a
+/// partition.
 ///
 /// # Errors
 /// When it cannot be read, and those of `hear`.
 pub fn each(settings: &Settings, topic: Topic, hear: &mut dyn FnMut(Found) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    let mut reader = open(settings, topic, true)?;
+    let mut reader: Box<dyn TopicReader> = if settings.kafka.is_embedded() {
+        open(settings, topic, true)?
+    } else {
+        Box::new(KafkaReader::open(settings, topic, true)?.to_where_it_ends_now()?)
+    };
     loop {
         match reader.next(WAIT)? {
             Next::Record(found) => {
@@ -132,14 +137,10 @@ pub fn each(settings: &Settings, topic: Topic, hear: &mut dyn FnMut(Found) -> an
 /// # Errors
 /// When the log cannot be asked.
 pub fn committed(settings: &Settings, stage: StageLog) -> anyhow::Result<BTreeMap<(Topic, u32), u64>> {
-    let mut committed = BTreeMap::new();
     if settings.kafka.is_embedded() {
-        let log = EmbeddedLog::open_read_only(&settings.state.folder_of_log())?;
-        for (topic, at) in stage.inputs.iter().flat_map(|topic| (0..log.partitions()).map(move |at| (*topic, at))) {
-            committed.insert((topic, at), log.committed(&stage, topic, at)?);
-        }
-        return Ok(committed);
+        return committed_of_log(&EmbeddedLog::open_read_only(&settings.state.folder_of_log())?, &stage);
     }
+    let mut committed = BTreeMap::new();
     let mut config: ClientConfig = settings.kafka.properties().into_iter().collect();
     config.set("group.id", group_name(&settings.kafka.group_prefix, stage.stage));
     let consumer = config.create_with_context(Complaints::of(&config)).map_err(SourceError::Configure)?;
@@ -160,6 +161,33 @@ pub fn committed(settings: &Settings, stage: StageLog) -> anyhow::Result<BTreeMa
     Ok(committed)
 }
 
+/// The same in an embedded log.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn committed_of_log(log: &EmbeddedLog, stage: &StageLog) -> anyhow::Result<BTreeMap<(Topic, u32), u64>> {
+    let mut committed = BTreeMap::new();
+    for (topic, at) in stage.inputs.iter().flat_map(|topic| (0..log.partitions()).map(move |at| (*topic, at))) {
+        committed.insert((topic, at), log.committed(stage, topic, at)?);
+    }
+    Ok(committed)
+}
+
+/// The partitions of topics on Kafka.
+///
+/// # Errors
+/// When the brokers do not answer.
+pub(crate) fn partitions(settings: &Settings, topics: &[Topic]) -> Result<Vec<(Topic, u32)>, SourceError> {
+    let consumer = outsider(settings, "read_committed", "earliest")?;
+    let mut found = Vec::new();
+    for topic in topics {
+        let metadata = ask(&consumer, &settings.topics.name(*topic))?;
+        let partitions = metadata.topics().iter().flat_map(|found| found.partitions());
+        found.extend(partitions.map(|partition| (*topic, partition.id().unsigned_abs())));
+    }
+    Ok(found)
+}
+
 pub(crate) fn ask(consumer: &BaseConsumer<Complaints>, topic: &str) -> Result<Metadata, SourceError> {
     consumer.fetch_metadata(Some(topic), METADATA_TIMEOUT).map_err(|error| SourceError::Unreachable {
         topic: topic.to_owned(),
@@ -173,6 +201,8 @@ pub struct KafkaReader {
     topic: String,
     /// Per partition: whether its end was reached.
     ended: Vec<bool>,
+    /// Per partition: records from here on are not looked at.
+    until: Vec<i64>,
 }
 
 impl KafkaReader {
@@ -196,7 +226,27 @@ impl KafkaReader {
             list.add_partition_offset(&topic, partition, offset).map_err(read)?;
         }
         consumer.assign(&list).map_err(read)?;
-        Ok(Self { consumer, topic, ended: vec![false; partitions] })
+        Ok(Self { consumer, topic, ended: vec![false; partitions], until: vec![i64::MAX; partitions] })
+    }
+
+    /// Reads no further than to where committed records end now.
+    ///
+    /// # Errors
+    /// When the brokers do not tell.
+    pub fn to_where_it_ends_now(mut self) -> Result<Self, SourceError> {
+        for (at, (until, ended)) in (0..).zip(self.until.iter_mut().zip(&mut self.ended)) {
+            let watermarks = self.consumer.fetch_watermarks(&self.topic, at, METADATA_TIMEOUT);
+            let (first, end) = watermarks.map_err(|source| SourceError::Read { topic: self.topic.clone(), source })?;
+            (*until, *ended) = (end, first >= end);
+        }
+        Ok(self)
+    }
+
+    /// Whether a record is to be looked at; notes whether more of its partition are.
+    fn admits(&mut self, partition: i32, offset: i64) -> bool {
+        let until = usize::try_from(partition).ok().and_then(|at| self.until.get(at)).copied().unwrap_or(i64::MAX);
+        self.mark(partition, offset >= until.saturating_sub(1));
+        offset < until
     }
 
     fn mark(&mut self, partition: i32, ended: bool) {
@@ -216,21 +266,22 @@ impl TopicReader for KafkaReader {
                 None
             }
             Some(Err(source)) => return Err(SourceError::Read { topic: self.topic.clone(), source }),
-            Some(Ok(message)) => Some(Found {
-                partition: u32::try_from(message.partition()).unwrap_or(0),
-                offset: u64::try_from(message.offset()).unwrap_or(0),
-                timestamp_ms: message.timestamp().to_millis().unwrap_or(0),
-                key: message.key().unwrap_or_default().to_vec(),
-                value: message.payload().map(<[u8]>::to_vec),
-            }),
+            Some(Ok(message)) => Some((
+                message.partition(),
+                message.offset(),
+                Found {
+                    partition: u32::try_from(message.partition()).unwrap_or(0),
+                    offset: u64::try_from(message.offset()).unwrap_or(0),
+                    timestamp_ms: message.timestamp().to_millis().unwrap_or(0),
+                    key: message.key().unwrap_or_default().to_vec(),
+                    value: message.payload().map(<[u8]>::to_vec),
+                },
+            )),
         };
         match found {
-            Some(found) => {
-                self.mark(i32::try_from(found.partition).unwrap_or(-1), false);
-                Ok(Next::Record(found))
-            }
-            None if self.ended.iter().all(|ended| *ended) => Ok(Next::End),
-            None => Ok(Next::Idle),
+            Some((partition, offset, found)) if self.admits(partition, offset) => Ok(Next::Record(found)),
+            _ if self.ended.iter().all(|ended| *ended) => Ok(Next::End),
+            _ => Ok(Next::Idle),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What the three stages share: the log, the state, the exactly-once loop, metrics and configuration.
 
+#[cfg(feature = "native")]
+pub mod admin;
 pub mod config;
 #[cfg(feature = "native")]
 pub mod embedded;

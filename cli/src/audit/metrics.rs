@@ -84,6 +84,7 @@ mod tests {
             outcome("duplicate", 3),
             outcome("erased", 0),
             outcome("missing", 1),
+            outcome("newer", 0),
             outcome("surplus", 0),
             outcome("waiting", 0),
             "tributary_audit_produced{topic=\"utm\",partition=\"3\"} 10".to_owned(),

@@ -2,9 +2,19 @@
 //!
 //! Nothing that the pipeline has counted is believed. Every raw record is read and decoded again; what must have been refused is looked
 //! for in the dead letters, and every event in the state. Every credit update is added to the table that BI would have.
+//!
+//! | what | where |
+//! |---|---|
+//! | every raw record, and what became of it | `records` |
+//! | the states, in running processes or on the disk | [`crate::ask`], `lookup` |
+//! | what is on its way to them | `tail` |
+//! | what is said in the end | [`Verdict`] |
 
+mod lookup;
 mod metrics;
 mod records;
+mod tail;
+mod verdict;
 
 use serde::Serialize;
 use tributary_proto::CreditUpdate;
@@ -18,6 +28,7 @@ use crate::source;
 
 pub use metrics::write_metrics;
 pub use records::{Account, Place, Records, records};
+pub use verdict::Verdict;
 
 /// What the credit updates say.
 #[derive(Debug, Serialize)]

@@ -1,24 +1,33 @@
 //! What became of every raw record.
+//!
+//! Beside a running service things go on while they are counted, so the order in which they are looked at matters: first how far ingest has
+//! come, then the states, then what is behind them in the inboxes, and last what ingest has written elsewhere. What ingest has read by the
+//! first is then in the states or behind them.
 
 use std::collections::{BTreeMap, HashSet};
 
 use serde::Serialize;
+use tributary_attributor::plan::Plan;
 use tributary_attributor::read::{Kept as KeptTouch, find_touch};
 use tributary_identity::read::{Kept, kept};
 use tributary_ingest::Decoded;
 use tributary_proto::{Event, Hash128, Message, Spend};
-use tributary_runtime::state::{Committed, Snapshot, StateError};
+use tributary_runtime::state::{RocksStore, Snapshot, StateError, StoreBudget};
 use tributary_runtime::topic::Topic;
 
+use super::lookup::Lookup;
+use super::tail::{self, Behind, Tail};
+use crate::ask::{self, Places};
 use crate::dead_letters::{raw_topic, visit};
-use crate::explain;
 use crate::pipeline::{Pipeline, StageName};
 use crate::progress::Progress;
 use crate::settings::Settings;
 use crate::source::{self, Found};
 
-/// What is read of the state between two times that its memory is given back, records.
-const SHRINK_EVERY: u64 = 100_000;
+/// Events that are looked up together.
+const TOGETHER: usize = 5_000;
+/// Memory for reading how far stores have come, bytes.
+const READ_CACHE_BYTES: usize = 1 << 20;
 /// The most places that are listed.
 const PLACES_MAX: usize = 100;
 
@@ -39,6 +48,8 @@ pub struct Account {
     pub erased: u64,
     /// Touches that are not in the state, because they are too old to matter (`attribution.horizon_days`).
     pub dropped: u64,
+    /// Events that the states have not seen yet: they are on their way, in the inboxes.
+    pub newer: u64,
     /// What has not been read yet.
     pub waiting: u64,
     /// Events that are not in the state, and refusals that are not in the dead letters.
@@ -50,19 +61,24 @@ pub struct Account {
 impl Account {
     /// Whether nothing is missing, and nothing is there that should not be.
     pub fn is_balanced(&self) -> bool {
-        let sum = self.outcomes().iter().map(|(_, count)| count).sum::<u64>();
-        self.missing == 0 && self.surplus == 0 && self.produced == sum
+        self.missing == 0 && self.surplus == 0 && self.sums()
+    }
+
+    /// Whether something became of everything that was produced.
+    pub fn sums(&self) -> bool {
+        self.produced + self.surplus == self.outcomes().iter().map(|(_, count)| count).sum::<u64>()
     }
 
     /// What became of what was produced.
-    pub fn outcomes(&self) -> [(&'static str, u64); 8] {
-        let Self { applied, duplicate, dead, erased, dropped, waiting, missing, surplus, .. } = *self;
+    pub fn outcomes(&self) -> [(&'static str, u64); 9] {
+        let Self { applied, duplicate, dead, erased, dropped, newer, waiting, missing, surplus, .. } = *self;
         [
             ("applied", applied),
             ("duplicate", duplicate),
             ("dead", dead),
             ("erased", erased),
             ("dropped", dropped),
+            ("newer", newer),
             ("waiting", waiting),
             ("missing", missing),
             ("surplus", surplus),
@@ -90,18 +106,91 @@ pub struct Records {
     pub wrong: Vec<Place>,
 }
 
+impl Records {
+    fn note(&mut self, (topic, partition, offset): (Topic, u32, u64)) {
+        let place = Place { topic: topic.name(), partition, offset };
+        // Several events of a record come one after the other.
+        if self.wrong.len() < 2 * PLACES_MAX && self.wrong.last() != Some(&place) {
+            self.wrong.push(place);
+        }
+    }
+}
+
 /// By raw topic, partition and offset: the positions of what was refused in the record.
 type Refused = BTreeMap<(Topic, u32, u64), Vec<u32>>;
 
-struct Auditor<'a> {
-    pipeline: &'a Pipeline,
-    snapshot: Committed,
+/// The states, and what is behind them.
+struct Seen {
     /// Of the ingest stage.
     committed: BTreeMap<(Topic, u32), u64>,
+    lookup: Lookup,
+    tail: Tail,
+}
+
+impl Seen {
+    fn of(settings: &Settings) -> anyhow::Result<Self> {
+        if settings.kafka.is_embedded() {
+            // All of it is of one moment.
+            let log = ask::open_log(settings)?;
+            let committed = source::committed_of_log(&log, &StageName::Ingest.log())?;
+            return Ok(Self { committed, tail: Tail::of_log(&log)?, lookup: Lookup::near(log.states()) });
+        }
+        let committed = source::committed(settings, StageName::Ingest.log())?;
+        let Places { partitions, places, .. } = Places::find(settings);
+        let behind = behind(&places)?;
+        let identity = StageName::Identity.log().stage;
+        let on_disk =
+            places.iter().filter(|((stage, _), place)| *stage == identity && matches!(place, ask::Place::Disk { .. }));
+        let disk = on_disk.map(|((_, partition), _)| *partition).collect();
+        let tail = Tail::of_kafka(settings, &behind, &disk)?;
+        Ok(Self { committed, tail, lookup: Lookup::far(partitions, &places) })
+    }
+}
+
+/// From where on records are behind the states; what is not at hand is told.
+fn behind(places: &BTreeMap<ask::PartitionOf, ask::Place>) -> anyhow::Result<Behind> {
+    let absent: Vec<&str> = places.values().filter_map(ask::Place::absent).collect();
+    if !absent.is_empty() {
+        anyhow::bail!("{} of {} states are not at hand:\n  {}", absent.len(), places.len(), absent.join("\n  "));
+    }
+    let budget = StoreBudget::new(READ_CACHE_BYTES);
+    let mut behind = Behind::new();
+    for ((stage, partition), place) in places {
+        let inputs = match place {
+            ask::Place::Process { inputs, .. } => inputs.clone(),
+            ask::Place::Disk { path, .. } => RocksStore::open_read_only(path, &budget)?.inputs()?.unwrap_or_default(),
+            ask::Place::Nowhere { .. } => continue,
+        };
+        for topic in ask::stage_of(stage).map_or(&[][..], |stage| stage.log().inputs) {
+            behind.insert((*topic, *partition), inputs.0.get(topic).copied());
+        }
+    }
+    Ok(behind)
+}
+
+/// An event that is still to be looked up.
+struct Pending {
+    event: Event,
+    place: (Topic, u32, u64),
+}
+
+/// What the states hold of an event.
+enum Outcome {
+    Applied,
+    Erased,
+    Dropped,
+    /// Nothing; of a touch that identity knows, the identifier that brought it.
+    Absent(Option<[u8; 16]>),
+}
+
+struct Auditor<'a> {
+    pipeline: &'a Pipeline,
+    states: Seen,
     refused: Refused,
     /// Hashes of the keys of the spend topic.
     spends: HashSet<Hash128>,
     seen: HashSet<Hash128>,
+    pending: Vec<Pending>,
     found: Records,
     decoded: Decoded,
 }
@@ -109,15 +198,15 @@ struct Auditor<'a> {
 /// Reads all raw records, and looks for what became of each.
 ///
 /// # Errors
-/// When a topic or the state cannot be read.
+/// When a topic or a state cannot be read, or a state is not at hand.
 pub fn records(settings: &Settings, pipeline: &Pipeline) -> anyhow::Result<Records> {
     let mut auditor = Auditor {
         pipeline,
-        snapshot: explain::open(settings)?,
-        committed: source::committed(settings, StageName::Ingest.log())?,
+        states: Seen::of(settings)?,
         refused: refused(settings)?,
         spends: spends(settings)?,
         seen: HashSet::new(),
+        pending: Vec::new(),
         found: Records::default(),
         decoded: Decoded::default(),
     };
@@ -125,12 +214,13 @@ pub fn records(settings: &Settings, pipeline: &Pipeline) -> anyhow::Result<Recor
     for topic in Topic::RAW {
         source::each(settings, topic, &mut |found| {
             progress.add(1);
-            if progress.done().is_multiple_of(SHRINK_EVERY) {
-                auditor.snapshot.shrink();
-            }
-            Ok(auditor.record(topic, &found)?)
+            auditor.record(topic, &found);
+            if auditor.pending.len() >= TOGETHER { auditor.look_up() } else { Ok(()) }
         })?;
     }
+    auditor.look_up()?;
+    auditor.found.wrong.sort();
+    auditor.found.wrong.truncate(PLACES_MAX);
     Ok(auditor.found)
 }
 
@@ -158,32 +248,37 @@ fn spends(settings: &Settings) -> anyhow::Result<HashSet<Hash128>> {
 }
 
 impl Auditor<'_> {
-    fn record(&mut self, topic: Topic, found: &Found) -> Result<(), StateError> {
+    fn record(&mut self, topic: Topic, found: &Found) {
         let Found { partition, offset, timestamp_ms, value, .. } = found;
+        let place = (topic, *partition, *offset);
         let mut account = self.found.accounts.remove(&(topic, *partition)).unwrap_or_default();
         account.records += 1;
         let wrong_before = account.missing + account.surplus;
-        if self.committed.get(&(topic, *partition)).is_none_or(|next| offset >= next) {
+        if self.states.committed.get(&(topic, *partition)).is_none_or(|next| offset >= next) {
             account.produced += 1;
             account.waiting += 1;
         } else {
-            let letters = self.refused.remove(&(topic, *partition, *offset)).unwrap_or_default();
+            let letters = self.refused.remove(&place).unwrap_or_default();
             let mut decoded = std::mem::take(&mut self.decoded);
             self.decode(topic, value.as_deref().unwrap_or_default(), *timestamp_ms, &mut decoded);
             self.refusals(&decoded, letters, &mut account);
-            for event in &decoded.events {
-                self.event(event, &mut account)?;
+            for event in decoded.events.drain(..) {
+                account.produced += 1;
+                if self.seen.insert(tail::hash(&event)) {
+                    self.pending.push(Pending { event, place });
+                } else {
+                    account.duplicate += 1;
+                }
             }
             for spend in &decoded.spends {
                 self.spend(spend, &mut account);
             }
             self.decoded = decoded;
         }
-        if account.missing + account.surplus > wrong_before && self.found.wrong.len() < PLACES_MAX {
-            self.found.wrong.push(Place { topic: topic.name(), partition: *partition, offset: *offset });
+        if account.missing + account.surplus > wrong_before {
+            self.found.note(place);
         }
         self.found.accounts.insert((topic, *partition), account);
-        Ok(())
     }
 
     fn decode(&self, topic: Topic, value: &[u8], timestamp_ms: i64, decoded: &mut Decoded) {
@@ -220,26 +315,41 @@ impl Auditor<'_> {
         *count += 1;
     }
 
-    fn event(&mut self, event: &Event, account: &mut Account) -> Result<(), StateError> {
-        account.produced += 1;
-        if !self.seen.insert(Hash128::of(&event.encode_to_vec())) {
-            account.duplicate += 1;
-            return Ok(());
-        }
-        let count = match kept(&mut self.snapshot, event)? {
-            Kept::Here => &mut account.applied,
-            Kept::Erased => &mut account.erased,
-            Kept::Missing => &mut account.missing,
-            Kept::Touch { unit, by } => {
-                let state = self.snapshot.owner_of(StageName::Attributor.log().stage, unit.as_bytes())?;
-                match find_touch(state, (&unit, &by), (event.time_ms, &event.event_id), self.pipeline.plan())? {
-                    KeptTouch::Here => &mut account.applied,
-                    KeptTouch::Dropped => &mut account.dropped,
-                    KeptTouch::Missing => &mut account.missing,
+    /// Looks up what is pending.
+    fn look_up(&mut self) -> anyhow::Result<()> {
+        let pending = std::mem::take(&mut self.pending);
+        let plan = self.pipeline.plan();
+        let outcomes = self.states.lookup.each(&pending, |snapshot, one| outcome(snapshot, &one.event, plan))?;
+        for (one, outcome) in pending.iter().zip(outcomes) {
+            let (topic, partition, _) = one.place;
+            let account = self.found.accounts.entry((topic, partition)).or_default();
+            match outcome {
+                Outcome::Applied => account.applied += 1,
+                Outcome::Erased => account.erased += 1,
+                Outcome::Dropped => account.dropped += 1,
+                Outcome::Absent(by) if self.states.tail.may_hold(&one.event, by.as_ref()) => account.newer += 1,
+                Outcome::Absent(_) => {
+                    account.missing += 1;
+                    self.found.note(one.place);
                 }
             }
-        };
-        *count += 1;
+        }
         Ok(())
     }
+}
+
+fn outcome(snapshot: &mut dyn Snapshot, event: &Event, plan: &Plan) -> Result<Outcome, StateError> {
+    Ok(match kept(snapshot, event)? {
+        Kept::Here => Outcome::Applied,
+        Kept::Erased => Outcome::Erased,
+        Kept::Missing => Outcome::Absent(None),
+        Kept::Touch { unit, by } => {
+            let state = snapshot.owner_of(StageName::Attributor.log().stage, unit.as_bytes())?;
+            match find_touch(state, (&unit, &by), (event.time_ms, &event.event_id), plan)? {
+                KeptTouch::Here => Outcome::Applied,
+                KeptTouch::Dropped => Outcome::Dropped,
+                KeptTouch::Missing => Outcome::Absent(Some(by)),
+            }
+        }
+    })
 }

@@ -7,16 +7,17 @@ use clap::Args;
 use serde_json::json;
 
 use crate::args::Global;
-use crate::audit::{self, Account, Credits, Records};
+use crate::audit::{self, Account, Credits, Records, Verdict};
 use crate::outcome::{NotWell, Usage};
 use crate::pipeline::Pipeline;
 use crate::table::{align_right, table};
 use crate::{clock, logging, table};
 
 const AFTER_HELP: &str = "\
-Reads all raw records, dead letters and credit updates that are there, and the state in state.path, and believes no counter. Stop the
-senders first and wait until the service is idle; on Kafka stop the service too (its state is on the disk then), and run this where all
-partitions are. What is still under way shows as missing. Exit code 1: something is missing, surplus, or does not add up.
+Reads all raw records, dead letters and credit updates that are there, and the states, and believes no counter. A service may be running
+beside it: on Kafka its processes are asked for their states (admin.listen), and where none runs the disk of this machine is read. What is
+on its way to the states counts as newer, what ingest has not read yet as waiting: neither is missing. The last line is the verdict on
+everything. Exit code 1: something is missing, surplus, or does not add up, or a state is not at hand.
 
 Example:
   tributary audit --config tributary.toml --metrics /var/lib/node_exporter/tributary.prom";
@@ -47,19 +48,20 @@ pub fn run(args: &AuditArgs, global: &Global) -> anyhow::Result<()> {
         audit::write_metrics(file, records.as_ref(), &credits, clock::now_ms())
             .with_context(|| format!("the metrics cannot be written to {}", file.display()))?;
     }
+    let verdict = Verdict::of(records.as_ref(), &credits);
     if global.json {
-        print_json(records.as_ref(), &credits)?;
+        print_json(records.as_ref(), &credits, &verdict)?;
     } else {
         if let Some(records) = &records {
             print_records(records)?;
         }
         print_credits(&credits);
+        println!("{}", verdict.text);
     }
-    let balanced = records.is_none_or(|records| records.accounts.values().all(Account::is_balanced));
-    if balanced && credits.imbalances.is_empty() { Ok(()) } else { Err(NotWell.into()) }
+    if verdict.adds_up { Ok(()) } else { Err(NotWell.into()) }
 }
 
-fn print_json(records: Option<&Records>, credits: &Credits) -> anyhow::Result<()> {
+fn print_json(records: Option<&Records>, credits: &Credits, verdict: &Verdict) -> anyhow::Result<()> {
     let accounts = records.map(|records| {
         let account = |((topic, partition), account): (&(_, u32), &Account)| {
             let topic: &tributary_runtime::topic::Topic = topic;
@@ -68,7 +70,7 @@ fn print_json(records: Option<&Records>, credits: &Credits) -> anyhow::Result<()
         records.accounts.iter().map(account).collect::<Vec<_>>()
     });
     let wrong = records.map(|records| &records.wrong);
-    Ok(table::print_json(&json!({"records": accounts, "wrong": wrong, "credits": credits}))?)
+    Ok(table::print_json(&json!({"records": accounts, "wrong": wrong, "credits": credits, "verdict": verdict}))?)
 }
 
 fn print_records(records: &Records) -> anyhow::Result<()> {
@@ -96,9 +98,5 @@ fn print_credits(credits: &Credits) {
     println!("{updates} credit updates of {milestones} milestones make {rows} rows");
     for found in imbalances.iter().take(20) {
         println!("{} {}: {}", found.milestone_id, found.model, found.what);
-    }
-    match imbalances.len() {
-        0 => println!("All of it adds up."),
-        count => println!("{count} things do not add up."),
     }
 }

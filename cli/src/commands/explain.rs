@@ -6,14 +6,16 @@ use clap::Args;
 use tributary_runtime::state::Snapshot;
 
 use crate::args::Global;
-use crate::explain::{ExplainError, explain, open, print_explanation};
+use crate::ask;
+use crate::explain::{ExplainError, Explanation, Freshness, explain, print_explanation};
 use crate::outcome::Usage;
 use crate::pipeline::Pipeline;
 use crate::{logging, table};
 
 const AFTER_HELP: &str = "\
-Reads the state of the service in state.path, which may be running; on Kafka that of the partitions that this machine holds, as it
-last reached the disk (at most ten minutes ago). `tributary replay --explain` answers the same over files.
+Reads the embedded log in state.path, beside a running service or without; on Kafka it asks the processes that hold the partitions
+(admin.listen), from any machine, and where none runs it reads the disk of this machine. The first line says how fresh the answer is where
+it is not of all that there is. `tributary replay --explain` answers the same over files.
 The answer holds personal data: mind where you write it. Exit code 1: no event has reported the milestone.
 
 Example:
@@ -39,7 +41,13 @@ pub fn run(args: &ExplainArgs, global: &Global) -> anyhow::Result<()> {
     let settings = global.settings()?;
     logging::start(&settings.log);
     let pipeline = Pipeline::compile(&settings).map_err(Usage::from)?;
-    answer(&mut open(&settings)?, &pipeline, &args.milestone, args.model.as_deref(), global)
+    let mut states = ask::open(&settings)?;
+    let found = explain(&mut states, &pipeline, &args.milestone, args.model.as_deref());
+    let freshness = states.freshness(&settings);
+    match found {
+        Ok(explanation) => print(&Explanation { freshness: Some(freshness), ..explanation }, global),
+        Err(error) => Err(as_far_as(&freshness, error)),
+    }
 }
 
 /// Prints the explanation of a milestone over a snapshot.
@@ -53,11 +61,22 @@ pub fn answer(
     model: Option<&str>,
     global: &Global,
 ) -> anyhow::Result<()> {
-    let explanation = explain(snapshot, pipeline, milestone_id, model).map_err(failure)?;
+    print(&explain(snapshot, pipeline, milestone_id, model).map_err(failure)?, global)
+}
+
+fn print(explanation: &Explanation, global: &Global) -> anyhow::Result<()> {
     if global.json {
-        return Ok(table::print_json(&explanation)?);
+        return Ok(table::print_json(explanation)?);
     }
-    Ok(print_explanation(&explanation, &mut io::stdout().lock())?)
+    Ok(print_explanation(explanation, &mut io::stdout().lock())?)
+}
+
+/// What is not known may be in what is newer.
+pub(super) fn as_far_as(freshness: &Freshness, error: ExplainError) -> anyhow::Error {
+    match (error, freshness.line()) {
+        (ExplainError::Unknown(why), Some(line)) => anyhow::anyhow!("{why}. {line}"),
+        (error, _) => failure(error),
+    }
 }
 
 /// What a wrong question is to the exit code.

@@ -5,9 +5,10 @@ use std::io;
 use clap::Args;
 use tributary_runtime::state::Snapshot;
 
-use super::explain::failure;
+use super::explain::{as_far_as, failure};
 use crate::args::Global;
-use crate::explain::{open, print_profile, profile};
+use crate::ask;
+use crate::explain::{Profile, print_profile, profile};
 use crate::outcome::Usage;
 use crate::pipeline::Pipeline;
 use crate::{logging, table};
@@ -15,8 +16,9 @@ use crate::{logging, table};
 const AFTER_HELP: &str = "\
 An identifier is written kind|scope|value as in profiles.ndjson, or kind:value (kind:scope:value where the kind has a scope), or is the
 id p_... of a profile; account:001B and domain:b-corp.example ask for an account. What is not written with | is normalised first.
-Reads the state of the service in state.path, which may be running; on Kafka that of the partitions that this machine holds, as it
-last reached the disk (at most ten minutes ago). `tributary replay --profile` answers the same over files.
+Reads the embedded log in state.path, beside a running service or without; on Kafka it asks the processes that hold the partitions
+(admin.listen), from any machine, and where none runs it reads the disk of this machine. The first line says how fresh the answer is where
+it is not of all that there is. `tributary replay --profile` answers the same over files.
 The answer holds personal data: mind where you write it. Exit code 1: no event has named the identifier.
 
 Example:
@@ -39,7 +41,13 @@ pub fn run(args: &ProfileArgs, global: &Global) -> anyhow::Result<()> {
     let settings = global.settings()?;
     logging::start(&settings.log);
     let pipeline = Pipeline::compile(&settings).map_err(Usage::from)?;
-    answer(&mut open(&settings)?, &pipeline, &args.identifier, global)
+    let mut states = ask::open(&settings)?;
+    let found = profile(&mut states, &pipeline, &args.identifier);
+    let freshness = states.freshness(&settings);
+    match found {
+        Ok(profile) => print(&Profile { freshness: Some(freshness), ..profile }, global),
+        Err(error) => Err(as_far_as(&freshness, error)),
+    }
 }
 
 /// Prints what is known of an identifier over a snapshot.
@@ -47,9 +55,12 @@ pub fn run(args: &ProfileArgs, global: &Global) -> anyhow::Result<()> {
 /// # Errors
 /// When nothing is known of it, or the state cannot be read.
 pub fn answer(snapshot: &mut dyn Snapshot, pipeline: &Pipeline, asked: &str, global: &Global) -> anyhow::Result<()> {
-    let found = profile(snapshot, pipeline, asked).map_err(failure)?;
+    print(&profile(snapshot, pipeline, asked).map_err(failure)?, global)
+}
+
+fn print(found: &Profile, global: &Global) -> anyhow::Result<()> {
     if global.json {
-        return Ok(table::print_json(&found)?);
+        return Ok(table::print_json(found)?);
     }
-    Ok(print_profile(&found, &mut io::stdout().lock())?)
+    Ok(print_profile(found, &mut io::stdout().lock())?)
 }

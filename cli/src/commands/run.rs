@@ -62,7 +62,9 @@ pub fn run(args: &RunArgs, global: &Global) -> anyhow::Result<()> {
         engine::start_embedded(&mut service, &log, &settings, &pipeline, &stages)?;
         Some(log)
     } else {
-        engine::start_kafka(&mut service, &settings, &pipeline, &stages)?;
+        let admin = engine::bind_admin(&settings)?;
+        tracing::info!(address = admin.advertised(), "answers explain, profile and audit");
+        engine::start_kafka(&mut service, &settings, &pipeline, &stages, admin)?;
         None
     };
     if args.collect {

@@ -3,6 +3,43 @@
 
 use serde::Serialize;
 
+/// How fresh an answer is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Freshness {
+    /// Whether nothing in the topics is newer than the states that were read.
+    pub current: bool,
+    /// When the oldest of the states that are behind was as it was read; of an answer that is current, when that was seen.
+    pub as_of_ms: i64,
+    /// Records in the topics that are newer; `null` where that is not known.
+    pub newer_records: Option<u64>,
+    /// Whether it is exactly so many; else at most.
+    pub exact: bool,
+    /// The states that were read, and how far ingest is.
+    pub stages: Vec<StageFreshness>,
+}
+
+/// How fresh the state of a partition is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct StageFreshness {
+    /// The stage.
+    pub stage: String,
+    /// The partition; `null` for all.
+    pub partition: Option<u32>,
+    /// `process` (a running one was asked), `disk` (of this machine), `log` (the embedded one), or `group` (of ingest, which has no
+    /// state, how far its group has come).
+    pub source: &'static str,
+    /// The process that was asked.
+    pub instance: Option<String>,
+    /// When it was so; `null` for a state that is empty, and for ingest.
+    pub as_of_ms: Option<i64>,
+    /// Records that the stage has still to read; `null` where that is not known.
+    pub newer_records: Option<u64>,
+    /// Whether it is exactly so many; else at most.
+    pub exact: bool,
+    /// Why no process was asked, or why it is not known what is newer.
+    pub why: Option<String>,
+}
+
 /// Why a milestone has the credit it has.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Explanation {
@@ -19,6 +56,8 @@ pub struct Explanation {
     /// Whether what was emitted is what follows from the state at hand: else messages are on their way, or the settings differ from
     /// those under which it was emitted.
     pub current: bool,
+    /// How fresh it is; `null` over files.
+    pub freshness: Option<Freshness>,
 }
 
 /// A milestone.
@@ -245,6 +284,8 @@ pub struct Profile {
     pub erased_until_ms: Option<i64>,
     /// Whether this is what its units have been told: else messages are on their way.
     pub current: bool,
+    /// How fresh it is; `null` over files.
+    pub freshness: Option<Freshness>,
 }
 
 /// An identifier of a profile.

@@ -51,6 +51,7 @@ pub fn explain(
         milestone,
         touches,
         current,
+        freshness: None,
     })
 }
 

@@ -11,7 +11,6 @@ mod answer;
 mod asked;
 mod history;
 mod milestone;
-mod open;
 mod person;
 mod profile;
 mod show;
@@ -20,12 +19,11 @@ mod words;
 use tributary_runtime::state::StateError;
 
 pub use answer::{
-    AccountWhy, Anchor, Brought, Consent, Credit, Explanation, Former, Identified, LinkUsed, MilestoneAnswer, Owner, Profile,
-    RefusedLink, StageReached, TouchRow, TraitAnswer, Version, Via,
+    AccountWhy, Anchor, Brought, Consent, Credit, Explanation, Former, Freshness, Identified, LinkUsed, MilestoneAnswer, Owner,
+    Profile, RefusedLink, StageFreshness, StageReached, TouchRow, TraitAnswer, Version, Via,
 };
 pub use asked::parse_identifier;
 pub use milestone::explain;
-pub use open::open;
 pub use profile::profile;
 pub use show::{print_explanation, print_profile};
 

@@ -42,6 +42,7 @@ pub fn profile(snapshot: &mut dyn Snapshot, pipeline: &Pipeline, asked: &str) ->
         former: history::former(&person),
         erased_until_ms: person.record.erased_ms,
         current: person.is_settled(),
+        freshness: None,
         identifiers: Vec::new(),
     };
     if person.record.present {

@@ -2,7 +2,9 @@
 
 use std::io::{self, Write};
 
-use super::answer::{AccountWhy, Credit, Explanation, LinkUsed, MilestoneAnswer, Owner, Profile, RefusedLink, TouchRow};
+use super::answer::{
+    AccountWhy, Credit, Explanation, Freshness, LinkUsed, MilestoneAnswer, Owner, Profile, RefusedLink, TouchRow,
+};
 use crate::table::{align_right, grouped, minute, percent, table};
 
 /// Of touches that are in no journey, and of refused links, at most this many are listed; the rest is counted.
@@ -13,6 +15,7 @@ const LISTED_MAX: usize = 100;
 /// # Errors
 /// When it cannot be written.
 pub fn print_explanation(of: &Explanation, out: &mut impl Write) -> io::Result<()> {
+    print_freshness(of.freshness.as_ref(), out)?;
     print_milestone(&of.milestone, out)?;
     let inside = of.touches.iter().filter(|touch| touch.in_journey).count();
     writeln!(out, "\nJourney: {inside} of {} touches", of.touches.len())?;
@@ -32,6 +35,11 @@ pub fn print_explanation(of: &Explanation, out: &mut impl Write) -> io::Result<(
     }
     writeln!(out, "\nWhose touches, and why they are here")?;
     of.owners.iter().try_for_each(|owner| print_owner(owner, out))
+}
+
+/// One line, where the answer is not of all that there is.
+fn print_freshness(of: Option<&Freshness>, out: &mut impl Write) -> io::Result<()> {
+    of.and_then(Freshness::line).map_or(Ok(()), |line| writeln!(out, "{line}"))
 }
 
 fn print_milestone(of: &MilestoneAnswer, out: &mut impl Write) -> io::Result<()> {
@@ -148,6 +156,7 @@ fn link_words(of: &LinkUsed) -> String {
 /// # Errors
 /// When it cannot be written.
 pub fn print_profile(of: &Profile, out: &mut impl Write) -> io::Result<()> {
+    print_freshness(of.freshness.as_ref(), out)?;
     let account = of.profile_id.is_empty();
     let what = if account { format!("account {}", of.account_id) } else { format!("profile {}", of.profile_id) };
     writeln!(out, "{}: {what}", of.asked)?;

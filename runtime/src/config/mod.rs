@@ -28,6 +28,7 @@
 //! assert_eq!(load::<Example>(&wrong).err().unwrap().0.len(), 2);
 //! ```
 
+pub mod admin;
 mod interpolate;
 pub mod kafka;
 mod layers;

@@ -11,6 +11,7 @@
 //! | reading the changelog | `restore` |
 //! | what is decided without a client, and in which order things are done | [`crate::exactly_once`] |
 //! | why a connection cannot be made | `complaints`, `certificate` |
+//! | which processes there are, and who holds what | `presence` |
 //! | which errors are gone back from, and which stop the worker | `failure`, `recover` |
 //!
 //! What holds it together:
@@ -33,6 +34,7 @@ mod failure;
 pub mod metrics;
 mod options;
 mod partitions;
+mod presence;
 mod rebalance;
 mod recover;
 mod restore;
@@ -40,4 +42,5 @@ mod session;
 
 pub use complaints::{Complaints, explain};
 pub use options::{KafkaOptions, RefusedSetting, group_name, refused_setting};
+pub use presence::{Owners, PresenceError, Process, announce, owners, processes};
 pub use session::KafkaSession;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
+use crate::admin::Holdings;
 use crate::config::settings::TopicsSettings;
 use crate::log::StageLog;
 use crate::state::StoreBudget;
@@ -57,6 +58,8 @@ pub struct KafkaOptions {
     pub tombstone_retention_ms: u64,
     /// Whether dead letters are written as JSON instead of Protobuf.
     pub json_dead_letters: bool,
+    /// Where sessions say what they hold.
+    pub holdings: Holdings,
 }
 
 /// The name of a stage's consumer group.
@@ -84,6 +87,7 @@ impl KafkaOptions {
             recover_timeout_ms: 300_000,
             tombstone_retention_ms: 86_400_000,
             json_dead_letters: false,
+            holdings: Holdings::default(),
         }
     }
 
@@ -178,13 +182,19 @@ impl KafkaOptions {
     }
 
     fn pass_on(&self, config: &mut ClientConfig) -> Result<(), RefusedSetting> {
-        for (key, value) in &self.client {
-            if let Some(why) = refused_setting(key) {
-                return Err(RefusedSetting { key: key.clone(), why });
-            }
+        for (key, value) in self.client_settings()? {
             config.set(key, value);
         }
         Ok(())
+    }
+
+    /// The settings that are passed on, if none of them is refused.
+    pub(super) fn client_settings(&self) -> Result<impl Iterator<Item = (&String, &String)>, RefusedSetting> {
+        let refused = self.client.keys().find_map(|key| Some((key, refused_setting(key)?)));
+        match refused {
+            Some((key, why)) => Err(RefusedSetting { key: key.clone(), why }),
+            None => Ok(self.client.iter()),
+        }
     }
 }
 

@@ -54,6 +54,7 @@ impl KafkaSession {
         };
         assigned.map_err(|error| LogError::recover("taking over partitions", error))?;
         self.prepare(&committed, &list)?;
+        self.show_begun(committed.keys().copied());
         self.owned.begin(committed);
         self.joined = true;
         self.count_restoring();
@@ -156,7 +157,24 @@ impl KafkaSession {
         Ok(true)
     }
 
+    /// Shows which partitions were begun, for who asks from outside: those with state wait for it.
+    pub(super) fn show_begun(&self, partitions: impl Iterator<Item = u32>) {
+        let (worker, holdings) = (self.worker(), &self.options.holdings);
+        for partition in partitions {
+            match self.log.changelog {
+                Some(_) => holdings.restoring(worker, partition),
+                None => holdings.ready(worker, partition, None),
+            }
+        }
+    }
+
+    /// The stage, and the number among its workers in this process.
+    pub(super) fn worker(&self) -> (&'static str, u32) {
+        (self.log.stage, self.options.worker)
+    }
+
     pub(super) fn drop_owned(&mut self, partition: u32) {
+        self.options.holdings.gone(self.worker(), partition);
         self.owned.release(partition);
         if let Some(restorer) = &mut self.restorer {
             restorer.cancel(partition);
@@ -216,10 +234,12 @@ impl KafkaSession {
 
     /// Hands a partition out, to be read from its committed offsets.
     fn ready(&mut self, partition: u32, store: RocksStore) -> Result<(), LogError> {
+        let shown = store.clone();
         let Some(start) = self.owned.ready(partition, store) else { return Ok(()) };
         let list = self.start_of(&BTreeMap::from([(partition, start)]))?;
         self.seek(list.clone())?;
         self.consumer()?.resume(&list).map_err(|error| LogError::recover("resuming a partition", error))?;
+        self.options.holdings.ready(self.worker(), partition, Some(shown));
         self.count_restoring();
         Ok(())
     }

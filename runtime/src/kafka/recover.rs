@@ -151,6 +151,7 @@ impl Anew for GoingBack<'_> {
             committed.keys().for_each(|partition| restorer.cancel(*partition));
         }
         self.0.prepare(&committed, &list)?;
+        self.0.show_begun(committed.keys().copied());
         self.0.owned.begin_again(committed);
         self.0.count_restoring();
         self.0.seek(list)

@@ -305,6 +305,7 @@ impl Session for KafkaSession {
         if let Some(consumer) = self.consumer.take() {
             consumer.context().close();
         }
+        self.owned.partitions().for_each(|partition| self.options.holdings.gone(self.worker(), partition));
         let stores: Vec<RocksStore> = self.owned.clear().into_values().filter_map(|owned| owned.store).collect();
         stores.iter().try_for_each(RocksStore::flush).map_err(|error| LogError::stop("closing the state", error))
     }

@@ -19,10 +19,10 @@ use tributary_proto::Hash128;
 pub use load::Load;
 pub use overlay::{Base, EmptyBase, Overlay, Write};
 #[cfg(feature = "native")]
-pub use rocks::{RocksStore, StoreBudget, StoreError};
+pub use rocks::{RocksStore, StoreBudget, StoreError, StoreView};
 pub use snapshot::{Committed, OpenBase, Snapshot};
 #[cfg(feature = "native")]
-pub use stores::{store_folder, stores_read_only};
+pub use stores::store_folder;
 
 /// Length of an [`ActorKey`] in bytes.
 pub const ACTOR_KEY_LEN: usize = 17;

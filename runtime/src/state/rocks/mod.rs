@@ -15,6 +15,7 @@ mod broken;
 mod bulk;
 mod open;
 mod options;
+mod view;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,7 @@ use super::StateError;
 use crate::exactly_once::{INPUTS_KEY, Inputs, Position};
 use broken::{is_full, open_failed, tell};
 use options::database_options;
+pub use view::StoreView;
 
 /// Key of the position. Part of the stored format: do not change.
 const POSITION_KEY: &[u8] = b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0position";

@@ -1,0 +1,221 @@
+//! The listener.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Router, http};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use prost::Message;
+use serde::Serialize;
+use subtle::ConstantTimeEq;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use super::Holdings;
+use super::views::{Refusal, Views};
+use super::wire::{HOLDINGS, Holder, Reads, VIEW, VIEWS};
+use crate::config::Secret;
+use crate::config::admin::AdminSettings;
+
+/// The most connections at a time; more wait to be accepted.
+const CONNECTIONS_MAX: usize = 32;
+/// How long a caller has for the head of a request, and may rest between two.
+const HEAD: Duration = Duration::from_secs(60);
+/// How long a request may take.
+const REQUEST: Duration = Duration::from_secs(30);
+/// The largest head of a request, bytes.
+const HEAD_BYTES_MAX: usize = 16 << 10;
+/// The largest body of a request, bytes.
+const BODY_BYTES_MAX: usize = 2 << 20;
+/// The wait after the system refused to accept a connection.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+
+/// The address cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("admin.listen = {address}: {source}; is another process there? Port 0 takes any that is free")]
+pub struct ListenError {
+    /// The address.
+    pub address: SocketAddr,
+    /// What the system says.
+    pub source: io::Error,
+}
+
+/// A listener that does not serve yet.
+pub struct Listener {
+    listener: std::net::TcpListener,
+    door: Door,
+    holdings: Holdings,
+    who: (String, String),
+}
+
+/// Who may come in.
+struct Door {
+    token: Secret,
+    /// What this listener is called by those who mean it. A page in a browser that has found its way to loopback calls it otherwise.
+    hosts: [String; 2],
+}
+
+impl Listener {
+    /// Listens, as the process `instance` of the groups that begin with `group_prefix`.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on.
+    pub fn bind(settings: &AdminSettings, group_prefix: &str, instance: &str) -> Result<Self, ListenError> {
+        let refuse = |source| ListenError { address: settings.listen, source };
+        let listener = std::net::TcpListener::bind(settings.listen).map_err(refuse)?;
+        listener.set_nonblocking(true).map_err(refuse)?;
+        let bound = listener.local_addr().map_err(refuse)?.to_string();
+        let advertised = if settings.advertise.is_empty() { bound.clone() } else { settings.advertise.clone() };
+        let door = Door { token: settings.token.clone(), hosts: [advertised, bound] };
+        Ok(Self { listener, door, holdings: Holdings::default(), who: (group_prefix.to_owned(), instance.to_owned()) })
+    }
+
+    /// The address that others are told.
+    pub fn advertised(&self) -> &str {
+        let [advertised, _] = &self.door.hosts;
+        advertised
+    }
+
+    /// What is shown; sessions keep it.
+    pub fn holdings(&self) -> Holdings {
+        self.holdings.clone()
+    }
+
+    /// Serves on a thread of its own, for as long as the process lives; `more` are further routes behind the same door.
+    ///
+    /// # Errors
+    /// When the thread is refused.
+    pub fn serve(self, more: Router) -> io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+        let Self { listener, door, holdings, who: (group_prefix, instance) } = self;
+        let desk = Desk { holdings, views: Views::default(), group_prefix, instance };
+        let router = router(Arc::new(desk)).merge(more).layer(from_fn_with_state(Arc::new(door), guard));
+        std::thread::Builder::new().name("admin".into()).spawn(move || {
+            runtime.block_on(async move {
+                match TcpListener::from_std(listener) {
+                    Ok(listener) => accept(listener, router).await,
+                    Err(error) => tracing::error!(%error, "the admin listener has ended"),
+                }
+            });
+        })?;
+        Ok(())
+    }
+}
+
+struct Desk {
+    holdings: Holdings,
+    views: Views,
+    group_prefix: String,
+    instance: String,
+}
+
+fn router(desk: Arc<Desk>) -> Router {
+    Router::new()
+        .route(HOLDINGS, get(holdings))
+        .route(&format!("{VIEWS}/{{stage}}"), post(open))
+        .route(&format!("{VIEW}/{{view}}"), post(read).delete(close))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(desk)
+}
+
+async fn holdings(State(desk): State<Arc<Desk>>) -> Response {
+    json(&Holder { group_prefix: desk.group_prefix.clone(), instance: desk.instance.clone(), partitions: desk.holdings.list() })
+}
+
+async fn open(State(desk): State<Arc<Desk>>, Path(stage): Path<String>) -> Response {
+    match desk.views.open(&desk.holdings, &stage).await {
+        Ok(opened) => json(&opened),
+        Err(refusal) => refused(&refusal),
+    }
+}
+
+async fn read(State(desk): State<Arc<Desk>>, Path(view): Path<u64>, body: Bytes) -> Response {
+    let Ok(reads) = Reads::decode(body) else { return (StatusCode::BAD_REQUEST, "not Reads").into_response() };
+    match desk.views.read(view, reads).await {
+        Ok(pages) => pages.encode_to_vec().into_response(),
+        Err(refusal) => refused(&refusal),
+    }
+}
+
+async fn close(State(desk): State<Arc<Desk>>, Path(view): Path<u64>) -> StatusCode {
+    desk.views.close(view);
+    StatusCode::NO_CONTENT
+}
+
+fn json(answer: &impl Serialize) -> Response {
+    match serde_json::to_string(answer) {
+        Ok(text) => ([(header::CONTENT_TYPE, "application/json")], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+fn refused(refusal: &Refusal) -> Response {
+    let status = match refusal {
+        Refusal::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        Refusal::Gone => StatusCode::GONE,
+        Refusal::NotHere(_) | Refusal::Malformed => StatusCode::BAD_REQUEST,
+        Refusal::Store(_) | Refusal::State(_) | Refusal::Thread(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    (status, refusal.to_string()).into_response()
+}
+
+/// Lets in who knows the token or, where there is none, who means this listener; and not for longer than a request may take.
+async fn guard(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response {
+    if let Err(refused) = door.admits(request.headers()) {
+        return refused.into_response();
+    }
+    let answered = tokio::time::timeout(REQUEST, next.run(request)).await;
+    answered.unwrap_or_else(|_| StatusCode::REQUEST_TIMEOUT.into_response())
+}
+
+impl Door {
+    fn admits(&self, headers: &http::HeaderMap) -> Result<(), (StatusCode, &'static str)> {
+        let said = |name| headers.get(name).map(http::HeaderValue::as_bytes).unwrap_or_default();
+        if self.token.is_empty() {
+            let known = self.hosts.iter().any(|host| said(header::HOST) == host.as_bytes());
+            return if known { Ok(()) } else { Err((StatusCode::MISDIRECTED_REQUEST, "this is not the host you mean")) };
+        }
+        let wanted = format!("Bearer {}", self.token.expose());
+        let same: bool = said(header::AUTHORIZATION).ct_eq(wanted.as_bytes()).into();
+        if same { Ok(()) } else { Err((StatusCode::UNAUTHORIZED, "admin.token is not the one of this process")) }
+    }
+}
+
+async fn accept(listener: TcpListener, router: Router) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let Ok(place) = places.clone().acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let router = router.clone();
+                tokio::spawn(async move {
+                    // Answers are small: they are not to wait for more.
+                    let _ = stream.set_nodelay(true);
+                    let served = http1::Builder::new()
+                        .timer(TokioTimer::new())
+                        .header_read_timeout(HEAD)
+                        .max_buf_size(HEAD_BYTES_MAX)
+                        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+                    if let Err(error) = served.await {
+                        tracing::debug!(%error, "a connection to the admin listener has ended early");
+                    }
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection to the admin listener was not accepted");
+                tokio::time::sleep(ACCEPT_AGAIN).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Views: the states of a stage's partitions in this process, each at one moment, for as long as somebody reads them.
+//!
+//! A view is a snapshot of each store, on a thread of its own. Between two batches a store is all that is committed, whether it has reached
+//! the disk or not; so a view shows what workers would read, and no worker waits for it.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::Holdings;
+use super::wire::{Opened, Page, Pages, Read, Reads, Row, Seen};
+use crate::state::{ActorKey, RocksStore, StateError, StoreError, StoreView};
+
+/// The most views at a time.
+const VIEWS_MAX: usize = 8;
+/// A view that nobody reads for this long is closed.
+const IDLE: Duration = Duration::from_mins(5);
+/// A view is closed after this long: what it holds on to cannot be compacted away.
+const AGE_MAX: Duration = Duration::from_hours(1);
+/// What an answer may hold, bytes, about.
+const ANSWER_BYTES_MAX: usize = 4 << 20;
+/// What a row takes beside its bytes, about.
+const ROW_BYTES: usize = 16;
+
+/// Why a view is not opened or read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refusal {
+    #[error("{} views are open already; ask again in a minute", VIEWS_MAX)]
+    Busy,
+    #[error("there is no such view: it was closed, or nobody has read it for {} s", IDLE.as_secs())]
+    Gone,
+    #[error("partition {0} is not in this view")]
+    NotHere(u32),
+    #[error("an actor's key has 17 bytes")]
+    Malformed,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[error("no thread for it: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+struct Ask {
+    reads: Reads,
+    answer: oneshot::Sender<Result<Pages, Refusal>>,
+}
+
+#[derive(Default)]
+struct Open {
+    last: u64,
+    asks: BTreeMap<u64, Sender<Ask>>,
+}
+
+/// The views that are open. Clones share them.
+#[derive(Clone, Default)]
+pub(super) struct Views(Arc<Mutex<Open>>);
+
+impl Views {
+    /// Opens a view of a stage's partitions.
+    pub async fn open(&self, holdings: &Holdings, stage: &str) -> Result<Opened, Refusal> {
+        let (asks, heard) = channel();
+        let view = {
+            let mut open = self.lock();
+            if open.asks.len() >= VIEWS_MAX {
+                return Err(Refusal::Busy);
+            }
+            open.last += 1;
+            let view = open.last;
+            open.asks.insert(view, asks);
+            view
+        };
+        let (ready, opened) = oneshot::channel();
+        let (views, stores) = (self.clone(), holdings.stores(stage));
+        let started = std::thread::Builder::new().name(format!("view-{view}")).spawn(move || {
+            serve(&stores, &heard, ready);
+            views.close(view);
+        });
+        if let Err(error) = started {
+            self.close(view);
+            return Err(error.into());
+        }
+        let partitions = opened.await.map_err(|_| Refusal::Gone)??;
+        Ok(Opened { view, partitions })
+    }
+
+    /// Reads from a view.
+    pub async fn read(&self, view: u64, reads: Reads) -> Result<Pages, Refusal> {
+        let asks = self.lock().asks.get(&view).cloned().ok_or(Refusal::Gone)?;
+        let (answer, answered) = oneshot::channel();
+        asks.send(Ask { reads, answer }).map_err(|_| Refusal::Gone)?;
+        answered.await.map_err(|_| Refusal::Gone)?
+    }
+
+    /// Closes a view: its thread ends once nobody can ask any more.
+    pub fn close(&self, view: u64) {
+        self.lock().asks.remove(&view);
+    }
+
+    /// A panic of another holder leaves nothing half-done here.
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Answers until nobody asks any more.
+fn serve(stores: &[(u32, RocksStore)], asks: &Receiver<Ask>, ready: oneshot::Sender<Result<Vec<Seen>, Refusal>>) {
+    let views: BTreeMap<u32, StoreView<'_>> = stores.iter().map(|(partition, store)| (*partition, store.view())).collect();
+    let seen = |(partition, view): (&u32, &StoreView<'_>)| -> Result<Seen, Refusal> {
+        let inputs = view.inputs()?.0.into_iter().map(|(topic, next)| (topic.name().to_owned(), next)).collect();
+        Ok(Seen { partition: *partition, inputs })
+    };
+    let seen: Result<Vec<Seen>, Refusal> = views.iter().map(seen).collect();
+    let (failed, begun) = (seen.is_err(), Instant::now());
+    // Who asked for it may be gone; so is then whoever would read it.
+    if ready.send(seen).is_err() || failed {
+        return;
+    }
+    while begun.elapsed() < AGE_MAX
+        && let Ok(ask) = asks.recv_timeout(IDLE)
+    {
+        let _gone = ask.answer.send(answer(&views, &ask.reads));
+    }
+}
+
+fn answer(views: &BTreeMap<u32, StoreView<'_>>, reads: &Reads) -> Result<Pages, Refusal> {
+    let mut left = ANSWER_BYTES_MAX;
+    let page = |read: &Read| {
+        let view = views.get(&read.partition).ok_or(Refusal::NotHere(read.partition))?;
+        page(view, read, &mut left)
+    };
+    reads.reads.iter().map(page).collect::<Result<_, _>>().map(|pages| Pages { pages })
+}
+
+fn page(view: &StoreView<'_>, read: &Read, left: &mut usize) -> Result<Page, Refusal> {
+    let actor = ActorKey(read.actor.as_slice().try_into().map_err(|_| Refusal::Malformed)?);
+    let mut page = Page::default();
+    if *left == 0 {
+        page.more = true;
+        return Ok(page);
+    }
+    let mut take = |sub: &[u8], value: &[u8]| {
+        *left = left.saturating_sub(sub.len() + value.len() + ROW_BYTES);
+        page.rows.push(Row { sub: sub.to_vec(), value: value.to_vec() });
+        page.more = *left == 0 && !read.one;
+        !page.more
+    };
+    if read.one {
+        if let Some(value) = view.get(&actor, &read.from)? {
+            take(&read.from, &value);
+        }
+    } else {
+        view.scan(&actor, &read.from, &read.to, &mut take)?;
+    }
+    Ok(page)
+}

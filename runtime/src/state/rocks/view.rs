@@ -1,0 +1,85 @@
+//! The committed state of a partition at one moment, while its worker goes on.
+
+use rocksdb::{ReadOptions, Snapshot};
+
+use super::{Inner, POSITION_KEY, RocksStore, StoreError};
+use crate::exactly_once::{INPUTS_KEY, Inputs, Position};
+use crate::state::{ACTOR_KEY_LEN, ActorKey, StateError, prefix_end};
+
+/// See the module. What was written later is not in it, whether it has reached the disk or not; what was written before is.
+pub struct StoreView<'a> {
+    inner: &'a Inner,
+    snapshot: Snapshot<'a>,
+}
+
+impl RocksStore {
+    /// The state as it is now.
+    pub fn view(&self) -> StoreView<'_> {
+        StoreView { inner: &self.inner, snapshot: self.inner.db.snapshot() }
+    }
+}
+
+impl StoreView<'_> {
+    /// The input offsets that it stands for; none where nothing was ever committed.
+    ///
+    /// # Errors
+    /// When they cannot be read, or another version wrote them.
+    pub fn inputs(&self) -> Result<Inputs, StoreError> {
+        let Some(bytes) = self.value(INPUTS_KEY)? else { return Ok(Inputs::default()) };
+        Inputs::decode(&bytes).ok_or_else(|| StoreError::Format { path: self.inner.path.clone() })
+    }
+
+    /// How far it has come; `None` when it is empty.
+    ///
+    /// # Errors
+    /// When it cannot be read or another version wrote it.
+    pub fn position(&self) -> Result<Option<Position>, StoreError> {
+        let Some(bytes) = self.value(POSITION_KEY)? else { return Ok(None) };
+        Position::decode(&bytes).map(Some).ok_or_else(|| StoreError::Format { path: self.inner.path.clone() })
+    }
+
+    /// The value under `sub` of `actor`.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn get(&self, actor: &ActorKey, sub: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        self.snapshot.get([actor.0.as_slice(), sub].concat()).map_err(|error| self.inner.unreadable(&error))
+    }
+
+    /// Calls `visit` with every sub-key and value of `actor` from `from` (inclusive) to `to` (exclusive; empty: to the end), in byte
+    /// order, until it returns false.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn scan(
+        &self,
+        actor: &ActorKey,
+        from: &[u8],
+        to: &[u8],
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), StateError> {
+        let start = [actor.0.as_slice(), from].concat();
+        let end = if to.is_empty() { prefix_end(&actor.0) } else { [actor.0.as_slice(), to].concat() };
+        if !end.is_empty() && start >= end {
+            return Ok(());
+        }
+        let mut options = ReadOptions::default();
+        options.set_prefix_same_as_start(true);
+        if !end.is_empty() {
+            options.set_iterate_upper_bound(end);
+        }
+        let mut rows = self.snapshot.raw_iterator_opt(options);
+        rows.seek(&start);
+        while let Some((key, value)) = rows.item() {
+            if !visit(key.get(ACTOR_KEY_LEN..).unwrap_or_default(), value) {
+                break;
+            }
+            rows.next();
+        }
+        rows.status().map_err(|error| self.inner.unreadable(&error))
+    }
+
+    fn value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.snapshot.get(key).map_err(|error| self.inner.failed("reading", error))
+    }
+}
