@@ -85,7 +85,8 @@ fn what_is_under_way_is_not_missing_and_what_is_lost_is() {
     let sets = pipeline(&brokers, "audited", folder.path(), &["worker.batch_records=200".to_owned()]);
     let (keeper, ingest) = (named(&sets, folder.path(), "keeper"), named(&sets, folder.path(), "ingest"));
     let keep = || run(&keeper, &["--stages", "identity,attributor"]);
-    let records = history(120, 41, true);
+    let mut records = history(120, 41, true);
+    records.insert(0, (Topic::Utm, b"poison".to_vec()));
     let (under_load, rest) = records.split_at(records.len() / 2);
     let (behind_disk, behind_process) = rest.split_at(rest.len() / 2);
     let taking: Running = run(&ingest, &["--stages", "ingest"]);
@@ -110,7 +111,7 @@ fn what_is_under_way_is_not_missing_and_what_is_lost_is() {
         assert!(under_way > 0, "all was at rest whenever it was looked at");
     });
     let report = until("all is processed", &ingest, is_done);
-    assert!(sum(&report, "applied") > 1_000 && sum(&report, "dead") > 0, "{report}");
+    assert!(sum(&report, "applied") > 500 && sum(&report, "dead") > 0, "{report}");
     assert_eq!(last_line(&ingest), (true, "All of it adds up.".to_owned()));
 
     // The keeper has stopped: what comes now is behind its disk, and what is not on this machine is named.

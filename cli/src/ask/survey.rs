@@ -73,6 +73,9 @@ fn look(
     let inbox = settings.topics.name(Topic::IdentityInbox);
     let metadata = asker.fetch_metadata(Some(&inbox), ASK).map_err(told)?;
     let partitions = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
+    if partitions == 0 {
+        return Err(format!("there is no topic {inbox}"));
+    }
     let asked = ask(&kafka::processes(asker, prefix, ASK).map_err(told)?, settings);
     let mut survey = Survey { partitions: u32::try_from(partitions).unwrap_or(0), ..Survey::default() };
     let mut moving = false;

@@ -160,3 +160,41 @@ impl Tail {
 pub fn hash(event: &Event) -> Hash128 {
     Hash128::of(&event.encode_to_vec())
 }
+
+#[cfg(test)]
+mod tests {
+    use tributary_proto::attributor_message::Body as ToUnit;
+    use tributary_proto::identity_message::Body as ToIdentifier;
+    use tributary_proto::{Erase, Erased, Identifier, Move, Touch};
+
+    use super::*;
+
+    fn event(id: &str, body: Said) -> Event {
+        let identifiers = vec![Identifier::new("email", "", "a@b.example")];
+        Event { event_id: id.into(), identifiers, body: Some(body), ..Event::default() }
+    }
+
+    #[test]
+    fn what_is_on_its_way_is_known_again_and_nothing_else_is() {
+        let (touch, erase) = (event("1", Said::Touch(Touch::default())), event("2", Said::Erase(Erase::default())));
+        let mut tail = Tail::default();
+        let by = [7; 16];
+        assert!(!tail.may_hold(&touch, Some(&by)) && !tail.may_hold(&erase, None));
+
+        let heard = IdentityMessage { body: Some(ToIdentifier::Event(touch.clone())) };
+        tail.add(Topic::IdentityInbox, &heard.encode_to_vec()).unwrap();
+        assert!(tail.may_hold(&touch, None) && !tail.may_hold(&event("3", Said::Touch(Touch::default())), None));
+
+        let told = Erased { about: erase.identifiers.first().cloned(), ..Erased::default() };
+        let told = IdentityMessage { body: Some(ToIdentifier::Erased(told)) };
+        tail.add(Topic::IdentityInbox, &told.encode_to_vec()).unwrap();
+        assert!(tail.may_hold(&erase, None));
+
+        let mut tail = Tail::default();
+        let moved = AttributorMessage { body: Some(ToUnit::Move(Move { identifier_hash: by.to_vec(), ..Move::default() })) };
+        tail.add(Topic::AttributorInbox, &moved.encode_to_vec()).unwrap();
+        assert!(tail.may_hold(&touch, Some(&by)) && !tail.may_hold(&touch, Some(&[8; 16])) && !tail.may_hold(&touch, None));
+        let old = Tail { units_are_old: true, ..Tail::default() };
+        assert!(old.may_hold(&touch, Some(&by)) && !old.may_hold(&touch, None));
+    }
+}

@@ -17,7 +17,8 @@ use crate::{engine, logging, table};
 
 const AFTER_HELP: &str = "\
 Runs on Kafka where kafka.brokers is set, else on the embedded log in state.path. SIGINT and SIGTERM finish the open transaction
-and leave; metrics and health are on http.listen (/metrics, /livez, /readyz). --json prints at the end what each worker has done.
+and leave; metrics and health are on http.listen (/metrics, /livez, /readyz), and on Kafka
+`explain`, `profile` and `audit` are answered on admin.listen. --json prints at the end what each worker has done.
 
 Example, all stages in one process, then one stage of three, then the embedded log with events taken over HTTP:
   tributary run --set kafka.brokers=localhost:9092

@@ -94,7 +94,15 @@ impl Client {
             if sender.ready().await.is_err() {
                 *sender = connect(address).await?;
             }
-            let answer = sender.send_request(request).await.map_err(|error| error.to_string())?;
+            let answer = match sender.send_request(request.clone()).await {
+                // Closed since the last question, which is only noticed now.
+                Err(error) if error.is_canceled() || error.is_closed() || error.is_incomplete_message() => {
+                    *sender = connect(address).await?;
+                    sender.send_request(request).await
+                }
+                answered => answered,
+            };
+            let answer = answer.map_err(|error| error.to_string())?;
             let status = answer.status();
             let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await.map_err(|error| error.to_string())?;
             Ok::<_, String>((status, body.to_bytes()))

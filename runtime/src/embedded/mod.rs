@@ -444,3 +444,6 @@ fn open_error(path: &Path, error: &rocksdb::Error) -> EmbeddedError {
     let why = error.to_string();
     if why.contains("lock") { EmbeddedError::InUse { path: path.to_owned() } } else { store_error("opening", path, why) }
 }
+
+#[cfg(test)]
+mod beside_tests;
