@@ -1,11 +1,11 @@
 //! Where records are read for people and programs: a Kafka topic from the outside, or the embedded log.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::Metadata;
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use tributary_runtime::embedded::EmbeddedLog;
@@ -152,7 +152,7 @@ pub fn committed(settings: &Settings, stage: StageLog) -> anyhow::Result<BTreeMa
         for partition in metadata.topics().iter().flat_map(|found| found.partitions()) {
             list.add_partition(&name, partition.id());
         }
-        for element in consumer.committed_offsets(list, METADATA_TIMEOUT).map_err(read)?.elements() {
+        for element in offsets_of_group(&consumer, &list).map_err(read)?.elements() {
             if let (Offset::Offset(next), Ok(at)) = (element.offset(), u32::try_from(element.partition())) {
                 committed.insert((*topic, at), u64::try_from(next).unwrap_or(0));
             }
@@ -161,7 +161,25 @@ pub fn committed(settings: &Settings, stage: StageLog) -> anyhow::Result<BTreeMa
     Ok(committed)
 }
 
-/// The same in an embedded log.
+/// What a group has committed. A group whose coordinator has only just been found, or is moving, is asked again.
+fn offsets_of_group(consumer: &BaseConsumer<Complaints>, list: &TopicPartitionList) -> Result<TopicPartitionList, KafkaError> {
+    use RDKafkaErrorCode::{CoordinatorLoadInProgress, CoordinatorNotAvailable, NotCoordinator};
+    let begun = Instant::now();
+    loop {
+        let answer = consumer.committed_offsets(list.clone(), METADATA_TIMEOUT);
+        let code = answer.as_ref().err().and_then(KafkaError::rdkafka_error_code);
+        match code {
+            Some(NotCoordinator | CoordinatorNotAvailable | CoordinatorLoadInProgress)
+                if begun.elapsed() < METADATA_TIMEOUT =>
+            {
+                std::thread::sleep(WAIT);
+            }
+            _ => return answer,
+        }
+    }
+}
+
+/// What [`committed`] tells, of an embedded log.
 ///
 /// # Errors
 /// When it cannot be read.
