@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::audit::differences;
 use crate::support::broker::Broker;
+use crate::support::proxy::Proxy;
 use crate::support::watched::{Look, Recording, Row, Watched, table};
 use crate::support::{history, pipeline, send, settings, succeed, tributary};
 
@@ -20,10 +21,12 @@ pub fn is_drained(look: &Look) -> bool {
 
 #[test]
 fn while_the_broker_is_away_nothing_is_said_that_is_not_so_and_then_all_is_accounted_for() {
-    let Some(broker) = Broker::start("outage") else { return };
+    let proxy = Proxy::bind();
+    let Some(broker) = Broker::start_proxied("outage", proxy.port) else { return };
+    proxy.forward_to(broker.behind());
     let seconds = std::env::var("TRIBUTARY_OUTAGE_S").map_or(SHORT_S, |given| given.parse().unwrap());
     let folder = tempfile::tempdir().unwrap();
-    let sets = pipeline(&broker.address, "outage", folder.path(), &["worker.batch_records=300".to_owned()]);
+    let sets = pipeline(&proxy.address(), "outage", folder.path(), &["worker.batch_records=300".to_owned()]);
     let records = history(400, 5, true);
     let (before, after) = records.split_at(records.len() / 2);
     let mut command = tributary(&sets);
@@ -35,9 +38,15 @@ fn while_the_broker_is_away_nothing_is_said_that_is_not_so_and_then_all_is_accou
     recording.note("the load begins");
     send(&sets, before);
     watched.wait("at work", |look| look.since_commit().is_some());
-    recording.note("the broker is stopped");
-    broker.stop();
+    recording.note("nothing gets through to the broker any more, and then it is stopped");
     let stopped = Instant::now();
+    // A broker that is alone and stops before the marks of a committed transaction are written forgets them when it comes back: seen with
+    // Apache Kafka 4.3.1, and no client's doing. So what it has accepted it may finish.
+    proxy.freeze();
+    sleep(Duration::from_secs(1));
+    broker.stop();
+    proxy.cut();
+    proxy.thaw();
     watched.wait("unready", |look| look.ready == Some(false) && look.reasons.contains("no broker has answered"));
     watched.wait("without lag", |look| look.lags().is_empty());
     let noticed = Instant::now();

@@ -14,6 +14,8 @@ pub mod audit;
 pub mod broker;
 pub mod command;
 pub mod disk;
+#[path = "../../../runtime/tests/support/proxy.rs"]
+pub mod proxy;
 pub mod sdks;
 pub mod service;
 pub mod watched;
