@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use tributary_runtime::config::{ConfigErrors, Sources, load};
+use tributary_runtime::config::settings::LogFormat;
+use tributary_runtime::config::{ConfigErrors, Loaded, Sources, load, load_with_values, peek};
 
 use crate::commands::{
     audit, check, classify, collect, dead_letters, demo, erase, explain, generate, import, profile, quality, replay, run, send,
@@ -36,14 +37,18 @@ pub struct Cli {
 const MANY: [&str; 2] = ["--config", "--set"];
 
 impl Cli {
-    /// The arguments of this process; says what is wrong with them and ends it.
-    pub fn of_process() -> Self {
-        Self::parse_from(in_front(std::env::args_os().collect()))
+    /// Reads the arguments of a process.
+    ///
+    /// # Errors
+    /// What is wrong with them; also help and version, where those were asked for.
+    pub fn of(arguments: Vec<OsString>) -> Result<Self, clap::Error> {
+        Self::try_parse_from(in_front(arguments).concat())
     }
 }
 
-/// Puts all `--config` and `--set` in front of the command: `clap` forgets those before it where there are some behind it.
-fn in_front(args: Vec<OsString>) -> Vec<OsString> {
+/// Puts all `--config` and `--set` in front of the command: `clap` forgets those before it where there are some behind it. Returns these
+/// and the others.
+fn in_front(args: Vec<OsString>) -> [Vec<OsString>; 2] {
     let (mut front, mut rest) = (Vec::new(), Vec::new());
     let mut args = args.into_iter();
     front.extend(args.next());
@@ -63,9 +68,32 @@ fn in_front(args: Vec<OsString>) -> Vec<OsString> {
             rest.push(arg);
         }
     }
-    front.extend(rest);
-    front.extend(args);
-    front
+    rest.extend(args);
+    [front, rest]
+}
+
+/// Which form of standard error the configuration wishes, as far as it can be told: where arguments or other keys are wrong, that is to be
+/// said in this form.
+pub fn wished_format(arguments: &[OsString]) -> LogFormat {
+    let [front, _] = in_front(arguments.to_vec());
+    let mut global = Global::default();
+    let mut options = front.iter().skip(1).map(|argument| argument.to_string_lossy());
+    while let Some(option) = options.next() {
+        let (name, value) = match option.split_once('=') {
+            Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
+            None => (option.into_owned(), options.next().map(Into::into)),
+        };
+        match value {
+            Some(set) if name == "--set" => global.set.push(set),
+            Some(files) => global.config.extend(files.split(',').map(PathBuf::from)),
+            None => {}
+        }
+    }
+    if global.config.is_empty() {
+        let files = std::env::var("TRIBUTARY_CONFIG").unwrap_or_default();
+        global.config.extend(files.split(',').filter(|file| !file.is_empty()).map(PathBuf::from));
+    }
+    peek::<Settings, _>(&global.sources(), "log.format").unwrap_or(LogFormat::Text)
 }
 
 /// What every command understands.
@@ -114,9 +142,21 @@ impl Global {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn settings(&self) -> Result<Settings, ConfigErrors> {
+        load(&self.sources())
+    }
+
+    /// The same, with the values of all keys: two loads can be compared.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn loaded(&self) -> Result<Loaded<Settings>, ConfigErrors> {
+        load_with_values(&self.sources())
+    }
+
+    fn sources(&self) -> Sources {
         let mut flags = self.set.clone();
         flags.extend(self.log_level.map(|level| format!("log.level={}", level.name())));
-        load(&Sources::of_process(self.config.clone(), flags))
+        Sources::of_process(self.config.clone(), flags)
     }
 }
 
@@ -171,7 +211,7 @@ mod tests {
 
     fn sets(line: &str) -> Vec<String> {
         let args = line.split(' ').map(OsString::from).collect();
-        Cli::try_parse_from(in_front(args)).map_or_else(|error| vec![error.kind().to_string()], |cli| cli.global.set)
+        Cli::of(args).map_or_else(|error| vec![error.kind().to_string()], |cli| cli.global.set)
     }
 
     #[test]
@@ -183,5 +223,21 @@ mod tests {
     #[test]
     fn an_option_without_its_value_is_an_error() {
         assert_eq!(sets("tributary check --set"), [clap::error::ErrorKind::InvalidValue.to_string()]);
+    }
+    fn format(line: &str) -> LogFormat {
+        wished_format(&line.split(' ').map(OsString::from).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn the_wished_format_is_told_whatever_else_is_wrong() {
+        assert_eq!(format("tributary run"), LogFormat::Text);
+        assert_eq!(format("tributary run --set log.format=json"), LogFormat::Json);
+        assert_eq!(format("tributary rnu --sat x --set=log.format=json --set topics.partitions=x"), LogFormat::Json);
+        assert_eq!(format("tributary run --set log.format=json --set log.format=text"), LogFormat::Text);
+        assert_eq!(format("tributary run --set log.format=xml --set"), LogFormat::Text);
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("t.toml");
+        std::fs::write(&file, "[log]\nformat = \"json\"\nlevl = 3\n[kafka\n").unwrap();
+        assert_eq!(format(&format!("tributary run --config none.toml,{}", file.display())), LogFormat::Json);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use tributary_collect::log::{KafkaLog, Log};
 use tributary_collect::signature::Problem;
-use tributary_collect::{Collector, Server};
+use tributary_collect::{Collector, Rate, Server};
 use tributary_runtime::admin::{ListenError, Listener};
 use tributary_runtime::config::memory::Shares;
 use tributary_runtime::config::settings::Format;
@@ -128,7 +128,7 @@ pub fn start_kafka(
             })?;
         }
     }
-    admin.serve(Default::default())?;
+    admin.serve(Default::default(), &settings.service_name())?;
     Ok(())
 }
 
@@ -141,11 +141,11 @@ pub enum Target<'a> {
     Kafka(&'a Watched),
 }
 
-/// Starts the collector. Returns where it listens.
+/// Starts the collector. Returns where it listens, and how much each sender may send.
 ///
 /// # Errors
 /// When a client refuses its configuration, the address cannot be listened on, or a thread is refused.
-pub fn start_collector(service: &mut Service, settings: &Settings, target: Target<'_>) -> anyhow::Result<SocketAddr> {
+pub fn start_collector(service: &mut Service, settings: &Settings, target: Target<'_>) -> anyhow::Result<(SocketAddr, Rate)> {
     let collector = &settings.collector;
     let log = match target {
         Target::Embedded(log) => Log::embedded(log.clone(), collector)?,
@@ -155,14 +155,16 @@ pub fn start_collector(service: &mut Service, settings: &Settings, target: Targe
         }
     };
     let unusable = |problem: Problem| Usage(format!("collector.webhooks: {}: {}", problem.field, problem.message));
-    let server = Server::bind(collector, Collector::new(collector, log).map_err(unusable)?)?;
+    let taker = Collector::new(collector, log).map_err(unusable)?;
+    let rate = taker.rate().clone();
+    let server = Server::bind(collector, taker)?.named(&settings.service_name());
     let address = server.address;
     tributary_collect::metrics::begin_at_zero();
     service.start("collector".to_owned(), move |pulse| {
         server.run(pulse);
         Ok(())
     })?;
-    Ok(address)
+    Ok((address, rate))
 }
 
 fn threads(settings: &Settings, stage: StageName) -> u32 {

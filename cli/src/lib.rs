@@ -1,7 +1,9 @@
 //! Tributary's command line, as a library: what the commands are made of, and the seeded histories that tests feed.
 //!
-//! A command is a file in [`commands`] with its arguments and a `run`. It writes what it found to standard output (a table for people,
-//! JSON for programs), everything else to standard error, and leaves errors to [`main`](mod@outcome), which turns them into exit codes.
+//! A command is a file in [`commands`] with its arguments and a `run`. It writes what it found to [standard output](stdout) (a table for
+//! people, JSON for programs), everything else to [standard error](logging), and leaves errors to [`main`](mod@outcome), which turns them into exit codes.
+
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod args;
 pub mod ask;
@@ -21,11 +23,14 @@ pub mod outcome;
 pub mod pipeline;
 pub mod progress;
 pub mod quality;
+pub mod reload;
 pub mod replay;
 pub mod rows;
 pub mod settings;
+pub mod signals;
 pub mod sink;
 pub mod source;
 pub mod state;
 pub mod statement;
+pub mod stdout;
 pub mod table;

@@ -1,19 +1,115 @@
-//! Logs to standard error: text for people, or JSON for programs. No log line may hold personal data.
+//! What goes to standard error: logs and what ends a command, as text for people or as JSON for programs. Nothing of it may hold
+//! personal data.
+//!
+//! The log [begins](begin) before anything can fail; the settings then say its [level](start), and may say another one
+//! [later](set_level). In JSON every line is an object with `timestamp`, `level` and `message`.
 
-use std::io::IsTerminal;
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::fmt::Arguments;
+use std::io::{self, IsTerminal, Write};
+use std::panic::PanicHookInfo;
+use std::sync::OnceLock;
 
 use tracing_subscriber::EnvFilter;
-use tributary_runtime::config::settings::{LogFormat, LogSettings};
+use tracing_subscriber::fmt::MakeWriter;
+use tributary_runtime::config::settings::{LogFormat, LogLevel, LogSettings};
 
-/// Begins to write logs. A second call changes nothing.
+/// The log that has begun.
+struct Log {
+    format: LogFormat,
+    set_filter: Box<dyn Fn(EnvFilter) + Send + Sync>,
+}
+
+static LOG: OnceLock<Log> = OnceLock::new();
+
+/// Begins to write logs in this format, down to `info`. A second call changes nothing.
+pub fn begin(format: LogFormat) {
+    LOG.get_or_init(|| {
+        let builder =
+            tracing_subscriber::fmt().with_env_filter(filter(LogLevel::Info)).with_writer(Lines).log_internal_errors(false);
+        // Only a test can have begun before; its subscriber stays, and so does its filter.
+        let set_filter: Box<dyn Fn(EnvFilter) + Send + Sync> = match format {
+            LogFormat::Json => {
+                let builder = builder.json().flatten_event(true).with_filter_reloading();
+                let handle = builder.reload_handle();
+                drop(builder.try_init());
+                Box::new(move |filter| drop(handle.reload(filter)))
+            }
+            LogFormat::Text => {
+                let ansi = io::stderr().is_terminal();
+                let builder = builder.with_ansi(ansi).with_target(false).with_filter_reloading();
+                let handle = builder.reload_handle();
+                drop(builder.try_init());
+                Box::new(move |filter| drop(handle.reload(filter)))
+            }
+        };
+        Log { format, set_filter }
+    });
+}
+
+/// Logs as the settings say from now on. The format stays where the log has begun.
 pub fn start(settings: &LogSettings) {
+    begin(settings.format);
+    set_level(settings.level);
+}
+
+/// Writes what is at least so severe from now on.
+pub fn set_level(level: LogLevel) {
+    if let Some(log) = LOG.get() {
+        (log.set_filter)(filter(level));
+    }
+}
+
+/// The format of standard error.
+pub fn format() -> LogFormat {
+    LOG.get().map_or(LogFormat::Text, |log| log.format)
+}
+
+/// Writes a line of text. For what is no log line, where standard error is for people.
+pub fn line(text: Arguments<'_>) {
+    let _ = writeln!(Lines, "{text}");
+}
+
+/// From now on a panic is one line of the log that says where. What it says is withheld: it may quote a value.
+pub fn report_panics() {
+    std::panic::set_hook(Box::new(report_panic));
+}
+
+fn report_panic(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map_or_else(String::new, ToString::to_string);
+    let thread = std::thread::current();
+    let thread = thread.name().unwrap_or_default();
+    let backtrace = Backtrace::capture();
+    if backtrace.status() == BacktraceStatus::Captured {
+        tracing::error!(place, thread, %backtrace, "panicked; this is a defect");
+    } else {
+        tracing::error!(place, thread, "panicked; this is a defect (RUST_BACKTRACE=1 shows the way to it)");
+    }
+}
+
+fn filter(level: LogLevel) -> EnvFilter {
     // The Kafka client's own chatter is only of interest to who asks for it.
-    let filter = EnvFilter::new(format!("{},librdkafka=warn,rdkafka=warn", settings.level.name()));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let started = match settings.format {
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
-        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init(),
-    };
-    // Only a test can have begun before; its subscriber stays.
-    drop(started);
+    EnvFilter::new(format!("{},librdkafka=warn,rdkafka=warn", level.name()))
+}
+
+/// Standard error, line by line. When nobody reads it any more, lines are lost, and nothing else happens.
+struct Lines;
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let _ = io::stderr().lock().write_all(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Lines {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        Self
+    }
 }

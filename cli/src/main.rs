@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use tributary_cli::args::Cli;
-use tributary_cli::{commands, outcome};
+use tributary_cli::args::{Cli, wished_format};
+use tributary_cli::{commands, logging, outcome};
 
 /// Messages are many small allocations that live for a moment; the system's allocator took a third of the time. It stands in for `malloc`
 /// too (feature `override`): what librdkafka frees after a transaction RocksDB and we can use.
@@ -11,5 +11,11 @@ use tributary_cli::{commands, outcome};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    outcome::exit(commands::run(Cli::of_process()))
+    let arguments: Vec<_> = std::env::args_os().collect();
+    logging::begin(wished_format(&arguments));
+    logging::report_panics();
+    match Cli::of(arguments) {
+        Ok(cli) => outcome::exit(commands::run(cli)),
+        Err(error) => outcome::misused(&error),
+    }
 }

@@ -2,7 +2,10 @@
 
 use std::process::ExitCode;
 
+use tributary_runtime::config::settings::LogFormat;
 use tributary_runtime::config::{ConfigErrors, Problems};
+
+use crate::{logging, stdout};
 
 /// The arguments of a command cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -20,15 +23,52 @@ impl From<Problems> for Usage {
 #[error("not everything is well")]
 pub struct NotWell;
 
-/// Prints the error, if any, to standard error, and gives the exit code.
+/// What a command ends with that has found whether something is well, and has printed it. A reader who has gone changes no verdict.
+///
+/// # Errors
+/// [`NotWell`], or why it could not be printed.
+pub fn verdict(well: bool, printed: anyhow::Result<()>) -> anyhow::Result<()> {
+    match printed {
+        Err(error) if !is_broken_pipe(&error) => Err(error),
+        Ok(()) if well => Ok(()),
+        Err(error) if well => Err(error),
+        _ => Err(NotWell.into()),
+    }
+}
+
+/// Tells the error, if any, on standard error, and gives the exit code.
 pub fn exit(result: anyhow::Result<()>) -> ExitCode {
     let Err(error) = result else { return ExitCode::SUCCESS };
-    if error.is::<NotWell>() || is_broken_pipe(&error) {
-        return ExitCode::from(u8::from(error.is::<NotWell>()));
+    if error.is::<NotWell>() {
+        return ExitCode::from(1);
     }
-    eprintln!("error: {}", told(&error));
+    if stdout::reader_has_gone() && is_broken_pipe(&error) {
+        return ExitCode::SUCCESS;
+    }
     let misuse = error.is::<ConfigErrors>() || error.is::<Usage>();
-    ExitCode::from(if misuse { 2 } else { 1 })
+    let exit_code = if misuse { 2 } else { 1 };
+    match (logging::format(), error.downcast_ref::<ConfigErrors>()) {
+        (LogFormat::Text, _) => logging::line(format_args!("error: {}", told(&error))),
+        (LogFormat::Json, None) => tracing::error!(exit_code, "{}", told(&error)),
+        (LogFormat::Json, Some(ConfigErrors(errors))) => {
+            for error in errors {
+                tracing::error!(exit_code, key = error.key, origin = %error.origin, "{error}");
+            }
+        }
+    }
+    ExitCode::from(exit_code)
+}
+
+/// Tells that the arguments cannot be read, or what was asked about them, and gives the exit code.
+pub fn misused(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() && logging::format() == LogFormat::Json {
+        let text = error.render().to_string();
+        tracing::error!(exit_code = error.exit_code(), "{}", text.trim().trim_start_matches("error: "));
+    } else {
+        // Nobody reads it: there is nobody to tell that to.
+        let _ = error.print();
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
 /// An error and its causes, without those that what stands before them has told.
@@ -43,9 +83,12 @@ fn told(error: &anyhow::Error) -> String {
     told
 }
 
-/// Whether the reader of our output has gone, as `head` does: no failure.
+/// Whether something was written to whom nobody reads.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    let kind = |cause: &(dyn std::error::Error + 'static)| cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+    let kind = |cause: &(dyn std::error::Error + 'static)| {
+        let io = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        io.or_else(|| cause.downcast_ref::<serde_json::Error>()?.io_error_kind())
+    };
     error.chain().any(|cause| kind(cause) == Some(std::io::ErrorKind::BrokenPipe))
 }
 
@@ -61,5 +104,31 @@ mod tests {
             told(&cause().context("reading it: no such file").context("importing")),
             "importing: reading it: no such file"
         );
+    }
+    #[test]
+    fn a_reader_who_has_gone_changes_no_verdict() {
+        let gone = || Err(std::io::Error::from(std::io::ErrorKind::BrokenPipe).into());
+        let full = || Err(std::io::Error::from(std::io::ErrorKind::StorageFull).into());
+        assert!(verdict(true, Ok(())).is_ok());
+        for (well, printed, not_well) in
+            [(false, Ok(()), true), (false, gone(), true), (true, gone(), false), (false, full(), false), (true, full(), false)]
+        {
+            assert_eq!(verdict(well, printed).unwrap_err().is::<NotWell>(), not_well);
+        }
+    }
+
+    #[test]
+    fn a_broken_pipe_is_seen_below_the_serialiser() {
+        struct Gone;
+        impl std::io::Write for Gone {
+            fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+                Err(std::io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let error = serde_json::to_writer(Gone, &[1]).unwrap_err();
+        assert!(is_broken_pipe(&anyhow::Error::from(error).context("printing")));
     }
 }

@@ -163,6 +163,7 @@ pub fn worker_options(settings: &Settings, shares: &Shares, limits: &LiveLimits)
         cache_bytes: shares.values,
         refusals: limits.clone(),
         unlimited: settings.collector.public_topics(),
+        logs_refusals: true,
         json: outputs.iter().filter(|topic| json(topic)).copied().collect(),
     }
 }

@@ -1,11 +1,14 @@
-//! Progress of long work: a bar on a terminal, a plain line now and then elsewhere.
+//! Progress of long work: a bar on a terminal, a line of the log now and then elsewhere.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tributary_runtime::config::settings::LogFormat;
 
-/// Between two plain lines.
+use crate::logging;
+
+/// Between two lines.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 /// Counts are shown after this many, so that showing costs nothing.
 const SHOW_EVERY: u64 = 1_000;
@@ -25,7 +28,7 @@ impl Progress {
     /// Progress of `total` pieces, where that is known.
     pub fn new(label: &'static str, total: Option<u64>) -> Self {
         let started = Instant::now();
-        let bar = std::io::stderr().is_terminal().then(|| bar(label, total));
+        let bar = (std::io::stderr().is_terminal() && logging::format() == LogFormat::Text).then(|| bar(label, total));
         Self { label, total, done: 0, unshown: 0, started, line_due: started + LINE_EVERY, bar }
     }
 
@@ -45,7 +48,7 @@ impl Progress {
             None if Instant::now() >= self.line_due => {
                 self.line_due = Instant::now() + LINE_EVERY;
                 let total = self.total.map(|total| format!(" of {total}")).unwrap_or_default();
-                eprintln!("{}: {}{total}, {} a second", self.label, self.done, self.per_second());
+                tracing::info!("{}: {}{total}, {} a second", self.label, self.done, self.per_second());
             }
             None => {}
         }

@@ -1,6 +1,7 @@
 //! All settings: one section from each crate that has any.
 
 use serde::{Deserialize, Serialize};
+use tributary_proto::Hash128;
 use tributary_runtime::config::admin::AdminSettings;
 use tributary_runtime::config::kafka::KafkaSettings;
 use tributary_runtime::config::settings::{
@@ -38,6 +39,18 @@ pub struct Settings {
     pub attribution: tributary_attributor::settings::Settings,
 }
 
+impl Settings {
+    /// Which service this is, for whoever asks the one that listens: the same for the same configuration on the same machine. It tells
+    /// nothing else.
+    pub fn service_name(&self) -> String {
+        let state = std::path::absolute(self.state.folder_of_process()).unwrap_or_default();
+        let KafkaSettings { brokers, group_prefix, .. } = &self.kafka;
+        let (state, instance) = (state.display().to_string(), self.kafka.instance_name());
+        let parts = [&state, brokers, group_prefix, &instance, &self.topics.prefix].map(String::as_str);
+        Hash128::of(parts.join("\u{1f}").as_bytes()).to_string()
+    }
+}
+
 impl config::Settings for Settings {
     const SHAPE: Shape = Shape {
         open: &[
@@ -63,6 +76,7 @@ impl config::Settings for Settings {
     fn check(&self, problems: &mut Problems) {
         self.kafka.check(problems);
         check_runtime(&self.topics, &self.worker, problems);
+        self.http.check(problems);
         self.admin.check(problems);
         self.collector.check(problems);
         if let Err(found) = Pipeline::compile(self) {

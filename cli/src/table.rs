@@ -6,6 +6,8 @@ use std::ops::RangeBounds;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use tributary_proto::WHOLE_NANO;
 
+use crate::stdout::{self, outln};
+
 /// A table with these column titles.
 pub fn table(titles: &[&str]) -> Table {
     let mut table = Table::new();
@@ -19,7 +21,7 @@ pub fn table(titles: &[&str]) -> Table {
 /// # Errors
 /// When it cannot be written.
 pub fn print(table: &Table) -> io::Result<()> {
-    writeln!(io::stdout().lock(), "{table}")
+    outln!("{table}")
 }
 
 /// Prints one JSON document, on one line, to standard output.
@@ -27,7 +29,7 @@ pub fn print(table: &Table) -> io::Result<()> {
 /// # Errors
 /// When it cannot be written.
 pub fn print_json(value: &impl serde::Serialize) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = stdout::out();
     serde_json::to_writer(&mut out, value)?;
     writeln!(out)
 }

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use metrics::{counter, histogram};
 use tributary_runtime::topic::Topic;
 
-use crate::bucket::Bucket;
+use crate::bucket::{Bucket, Rate};
 use crate::keys::{WriteKeys, basic_user};
 use crate::log::Log;
 use crate::metrics::{OK, PIXEL, REQUEST_SECONDS, REQUESTS, SEGMENT, UTM, WEBHOOK};
@@ -30,6 +30,7 @@ pub struct Collector {
     batch_max: usize,
     keys: WriteKeys,
     webhooks: BTreeMap<String, Webhook>,
+    rate: Rate,
     log: Log,
 }
 
@@ -47,13 +48,14 @@ impl Collector {
     /// # Errors
     /// When a webhook cannot be used; settings that were loaded have been checked.
     pub fn new(settings: &Settings, log: Log) -> Result<Self, signature::Problem> {
+        let rate = Rate::new(settings.rate);
         let mut webhooks = BTreeMap::new();
         for (name, of) in &settings.webhooks {
             let webhook = Webhook {
                 provider: if of.provider.is_empty() { name.clone() } else { of.provider.clone() },
                 scheme: signature::compile(of)?,
                 taken: Taken::default(),
-                bucket: Bucket::new(settings.rate),
+                bucket: Bucket::new(rate.clone()),
                 keep_headers: of.keep_headers.clone(),
             };
             webhooks.insert(name.clone(), webhook);
@@ -61,8 +63,9 @@ impl Collector {
         Ok(Self {
             body_bytes_max: settings.body_bytes_max as usize,
             batch_max: settings.batch_max as usize,
-            keys: WriteKeys::new(&settings.write_keys, settings.rate),
+            keys: WriteKeys::new(&settings.write_keys, &rate),
             webhooks,
+            rate,
             log,
         })
     }
@@ -70,6 +73,11 @@ impl Collector {
     /// The log.
     pub fn log(&self) -> &Log {
         &self.log
+    }
+
+    /// How much each sender may send.
+    pub fn rate(&self) -> &Rate {
+        &self.rate
     }
 
     async fn body(&self, headers: &HeaderMap, body: Body) -> Result<bytes::Bytes, Refusal> {

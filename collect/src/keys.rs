@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tributary_runtime::config::Secret;
 
-use crate::bucket::Bucket;
+use crate::bucket::{Bucket, Rate};
 
 /// A key that is known.
 #[derive(Debug)]
@@ -22,9 +22,9 @@ struct Known {
 pub struct WriteKeys(Vec<Known>);
 
 impl WriteKeys {
-    /// These keys, each of which may send `rate` messages a second.
-    pub fn new(keys: &BTreeMap<String, Secret>, rate: u32) -> Self {
-        let known = |key: &Secret| Known { digest: Sha256::digest(key.expose()).into(), bucket: Bucket::new(rate) };
+    /// These keys, each of which may send at this rate.
+    pub fn new(keys: &BTreeMap<String, Secret>, rate: &Rate) -> Self {
+        let known = |key: &Secret| Known { digest: Sha256::digest(key.expose()).into(), bucket: Bucket::new(rate.clone()) };
         Self(keys.values().map(known).collect())
     }
 
@@ -53,7 +53,7 @@ mod tests {
     #[test]
     fn keys_are_found_by_their_whole_text() {
         let keys = [("web", "0123456789"), ("web-next", "abcdefghij")];
-        let keys = WriteKeys::new(&keys.map(|(name, key)| (name.to_owned(), Secret::new(key))).into(), 1);
+        let keys = WriteKeys::new(&keys.map(|(name, key)| (name.to_owned(), Secret::new(key))).into(), &Rate::new(1));
         assert!(keys.find("0123456789").is_some() && keys.find("abcdefghij").is_some());
         for key in ["", "012345678", "01234567890", "web"] {
             assert!(keys.find(key).is_none(), "{key}");

@@ -26,6 +26,7 @@ pub mod settings;
 pub mod signature;
 mod utm;
 
+pub use bucket::Rate;
 pub use collector::Collector;
 pub use refusal::Refusal;
 pub use server::{ServeError, Server};

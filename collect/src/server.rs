@@ -18,6 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::timeout::TimeoutLayer;
+use tributary_runtime::http;
 use tributary_runtime::obstacle::Obstacle;
 use tributary_runtime::service::Pulse;
 
@@ -89,6 +90,15 @@ impl Server {
         Ok(Self { runtime, listener, address, collector, router, connections_max, drain: BODY + ack })
     }
 
+    /// Tells on `/readyz` whether the log takes records, and which service this is.
+    pub fn named(mut self, service: &str) -> Self {
+        let collector = self.collector.clone();
+        let ready = move || std::future::ready(ready(collector.log().is_away()));
+        let probe = http::named(Router::new().route("/readyz", get(ready)), service);
+        self.router = self.router.merge(probe);
+        self
+    }
+
     /// Serves until the pulse says to stop, then finishes the requests that have begun.
     pub fn run(self, pulse: &Pulse) {
         let Self { runtime, listener, collector, router, connections_max, drain, .. } = self;
@@ -119,6 +129,10 @@ fn router(settings: &Settings, collector: Arc<Collector>, limit: Duration) -> Ro
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, limit))
         .with_state(collector);
     if settings.cors_origins.is_empty() { router } else { router.layer(cors(&settings.cors_origins)) }
+}
+
+fn ready(log_is_away: bool) -> (StatusCode, &'static str) {
+    if log_is_away { (StatusCode::SERVICE_UNAVAILABLE, "the log does not answer\n") } else { (StatusCode::OK, "ready\n") }
 }
 
 fn cors(origins: &[String]) -> CorsLayer {

@@ -1,21 +1,28 @@
-//! `/metrics`, `/livez` and `/readyz`, on a listener of their own.
+//! `/metrics`, `/livez` and `/readyz`, on a listener of their own; and health alone on another, for whoever may not see the metrics.
 
 use std::io;
 use std::net::SocketAddr;
 
 use axum::Router;
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::map_response;
+use axum::response::Response;
 use axum::routing::get;
 
 use crate::page::Page;
 use crate::service::Health;
 
+/// The header in which a service says which one it is.
+pub const SERVICE: &str = "tributary-service";
+
 /// Why metrics are not served.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
     /// The address cannot be listened on.
-    #[error("http.listen = {address}: {source}; is another process there?")]
+    #[error("{setting} = {address}: {source}; is another process there?")]
     Listen {
+        /// The setting that names it.
+        setting: &'static str,
         /// The address.
         address: SocketAddr,
         /// What the system says.
@@ -26,34 +33,58 @@ pub enum HttpError {
     Thread(#[from] io::Error),
 }
 
-/// Serves metrics and health on a thread of their own, for as long as the process lives. Returns the address listened on.
+/// Serves metrics and health on a thread of their own, for as long as the process lives. Every answer names the service in the header
+/// [`SERVICE`]. Returns the address listened on.
 ///
 /// # Errors
 /// When the address cannot be listened on.
-pub fn serve(address: SocketAddr, page: Page, health: Health) -> Result<SocketAddr, HttpError> {
-    let refuse = |source| HttpError::Listen { address, source };
+pub fn serve(address: SocketAddr, page: Page, health: Health, service: &str) -> Result<SocketAddr, HttpError> {
+    let metrics = move || async move { page.render() };
+    listen("http.listen", address, named(probes(health).route("/metrics", get(metrics)), service))
+}
+
+/// Serves health alone: where an orchestrator may ask, and metrics are nobody's business.
+///
+/// # Errors
+/// When the address cannot be listened on.
+pub fn serve_probes(address: SocketAddr, health: Health, service: &str) -> Result<SocketAddr, HttpError> {
+    listen("http.probes", address, named(probes(health), service))
+}
+
+/// Names the service in the header [`SERVICE`] of all answers.
+pub fn named(router: Router, service: &str) -> Router {
+    let name = HeaderValue::from_str(service).ok();
+    router.layer(map_response(move |mut response: Response| {
+        if let Some(name) = &name {
+            response.headers_mut().insert(SERVICE, name.clone());
+        }
+        std::future::ready(response)
+    }))
+}
+
+fn listen(setting: &'static str, address: SocketAddr, router: Router) -> Result<SocketAddr, HttpError> {
+    let refuse = |source| HttpError::Listen { setting, address, source };
     let listener = std::net::TcpListener::bind(address).map_err(refuse)?;
     listener.set_nonblocking(true).map_err(refuse)?;
     let bound = listener.local_addr().map_err(refuse)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-    std::thread::Builder::new().name("http".into()).spawn(move || {
+    std::thread::Builder::new().name(setting.into()).spawn(move || {
         runtime.block_on(async move {
             let served = match tokio::net::TcpListener::from_std(listener) {
-                Ok(listener) => axum::serve(listener, router(page, health)).await,
+                Ok(listener) => axum::serve(listener, router).await,
                 Err(error) => Err(error),
             };
             if let Err(error) = served {
-                tracing::error!(%error, "the HTTP listener has ended");
+                tracing::error!(%error, setting, "an HTTP listener has ended");
             }
         });
     })?;
     Ok(bound)
 }
 
-fn router(page: Page, health: Health) -> Router {
+fn probes(health: Health) -> Router {
     let ready = health.clone();
     Router::new()
-        .route("/metrics", get(move || async move { page.render() }))
         .route("/livez", get(move || async move { answer("live", stuck(&health)) }))
         .route("/readyz", get(move || async move { answer("ready", ready.obstacles()) }))
 }

@@ -24,6 +24,7 @@ mod pace;
 pub mod page;
 pub mod planted;
 pub mod reason;
+pub mod refusal_lines;
 pub mod refusals;
 pub mod service;
 pub mod stage;

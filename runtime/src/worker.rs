@@ -14,6 +14,7 @@ use crate::metrics;
 use crate::obstacle::Obstacle;
 use crate::pace::Pace;
 use crate::planted::planted;
+use crate::refusal_lines::{RefusalLines, Refused};
 use crate::refusals::{Excess, LiveLimits, RefusalLimits, Refusals};
 use crate::service::Pulse;
 use crate::stage::{Context, Outbox, Record, Rejection, Share, Stage, StageError};
@@ -40,6 +41,8 @@ pub struct WorkerOptions {
     pub refusals: LiveLimits,
     /// Input topics of which any share may be refused: anybody may send to them.
     pub unlimited: Vec<Topic>,
+    /// Whether the log has lines about what is refused: see [`refusal_lines`](crate::refusal_lines).
+    pub logs_refusals: bool,
 }
 
 impl WorkerOptions {
@@ -52,6 +55,7 @@ impl WorkerOptions {
             json: Vec::new(),
             refusals: LiveLimits::new(RefusalLimits::NONE),
             unlimited: Vec::new(),
+            logs_refusals: false,
         }
     }
 }
@@ -142,6 +146,7 @@ pub struct Worker<S> {
     /// The limits of the current batch.
     limits: RefusalLimits,
     stops: Stops,
+    refusal_lines: RefusalLines,
 }
 
 /// What came of a turn of the loop.
@@ -182,6 +187,7 @@ impl<S: Session> Worker<S> {
             told: None,
             limits: RefusalLimits::NONE,
             stops: Stops::default(),
+            refusal_lines: RefusalLines::default(),
         }
     }
 
@@ -268,6 +274,7 @@ impl<S: Session> Worker<S> {
     /// # Errors
     /// What the log says.
     pub fn close(&mut self) -> Result<(), WorkerError> {
+        self.refusal_lines.rest().iter().for_each(|line| line.log(self.log.stage));
         self.session.close().map_err(|source| self.log_error(source))
     }
 
@@ -284,7 +291,10 @@ impl<S: Session> Worker<S> {
             metrics::polled(self.log.stage, now_ms());
         }
         let done = match polled {
-            Ok(()) if self.batch.is_empty() => Ok(0),
+            Ok(()) if self.batch.is_empty() => {
+                self.refusal_lines.due(Instant::now()).iter().for_each(|line| line.log(self.log.stage));
+                Ok(0)
+            }
             Ok(()) => self.work(),
             Err(source) => Err(self.log_error(source)),
         };
@@ -378,11 +388,15 @@ impl<S: Session> Worker<S> {
             }
         };
         self.pace.note(records, transaction.bytes());
+        let refused = Refused::of(&transaction.dead_letters);
         let published = metrics::BatchSummary::of(self.log.stage, &self.batch, &transaction);
         let begun = Instant::now();
         self.session.commit(transaction).map_err(|source| self.log_error(source))?;
         published.publish(&self.outbox.observations, begun.elapsed(), now_ms());
         self.outbox.observations.clear();
+        if self.options.logs_refusals {
+            self.refusal_lines.note(refused, Instant::now()).iter().for_each(|line| line.log(self.log.stage));
+        }
         let budget = if self.session.keeps_state() { self.options.cache_bytes / self.slots.len().max(1) } else { usize::MAX };
         for slot in self.slots.values_mut() {
             if slot.newest_ms.take().is_some() {

@@ -173,6 +173,7 @@ fn options(draw: &mut Draw, world: &World, limits: RefusalLimits) -> WorkerOptio
         json: Vec::new(),
         refusals: LiveLimits::new(limits),
         unlimited: Vec::new(),
+        logs_refusals: false,
     }
 }
 

@@ -8,8 +8,9 @@ use serde_json::json;
 
 use crate::args::Global;
 use crate::audit::{self, Account, Credits, Records, Verdict};
-use crate::outcome::{NotWell, Usage};
+use crate::outcome::{Usage, verdict};
 use crate::pipeline::Pipeline;
+use crate::stdout::outln;
 use crate::table::{align_right, table};
 use crate::{clock, logging, table};
 
@@ -48,17 +49,19 @@ pub fn run(args: &AuditArgs, global: &Global) -> anyhow::Result<()> {
         audit::write_metrics(file, records.as_ref(), &credits, clock::now_ms())
             .with_context(|| format!("the metrics cannot be written to {}", file.display()))?;
     }
-    let verdict = Verdict::of(records.as_ref(), &credits);
+    let found = Verdict::of(records.as_ref(), &credits);
+    verdict(found.adds_up, print(records.as_ref(), &credits, &found, global))
+}
+
+fn print(records: Option<&Records>, credits: &Credits, verdict: &Verdict, global: &Global) -> anyhow::Result<()> {
     if global.json {
-        print_json(records.as_ref(), &credits, &verdict)?;
-    } else {
-        if let Some(records) = &records {
-            print_records(records)?;
-        }
-        print_credits(&credits);
-        println!("{}", verdict.text);
+        return print_json(records, credits, verdict);
     }
-    if verdict.adds_up { Ok(()) } else { Err(NotWell.into()) }
+    if let Some(records) = records {
+        print_records(records)?;
+    }
+    print_credits(credits)?;
+    Ok(outln!("{}", verdict.text)?)
 }
 
 fn print_json(records: Option<&Records>, credits: &Credits, verdict: &Verdict) -> anyhow::Result<()> {
@@ -88,15 +91,16 @@ fn print_records(records: &Records) -> anyhow::Result<()> {
     align_right(&mut rows, 1..);
     table::print(&rows)?;
     for place in &records.wrong {
-        println!("not accounted for: {} {}:{}", place.topic, place.partition, place.offset);
+        outln!("not accounted for: {} {}:{}", place.topic, place.partition, place.offset)?;
     }
     Ok(())
 }
 
-fn print_credits(credits: &Credits) {
+fn print_credits(credits: &Credits) -> anyhow::Result<()> {
     let Credits { updates, milestones, rows, imbalances } = credits;
-    println!("{updates} credit updates of {milestones} milestones make {rows} rows");
+    outln!("{updates} credit updates of {milestones} milestones make {rows} rows")?;
     for found in imbalances.iter().take(20) {
-        println!("{} {}: {}", found.milestone_id, found.model, found.what);
+        outln!("{} {}: {}", found.milestone_id, found.model, found.what)?;
     }
+    Ok(())
 }

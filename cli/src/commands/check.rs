@@ -1,26 +1,30 @@
 //! `tributary check`: would it run here?
 
+mod ports;
+
 use std::fs;
-use std::io::{self, IsTerminal, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
 use console::{Style, pad_str};
 use serde::Serialize;
+use tributary_runtime::embedded::{EmbeddedError, EmbeddedLog};
 use tributary_runtime::kafka_admin::{AdminError, Cluster, KafkaAdmin};
 use tributary_runtime::topics_plan::{PlannedTopic, Verdict};
 
+use self::ports::Port;
 use super::topics;
 use crate::args::Global;
-use crate::outcome::NotWell;
+use crate::outcome::verdict;
 use crate::settings::Settings;
-use crate::{logging, table};
+use crate::{logging, stdout, table};
 
 const AFTER_HELP: &str = "\
 Checks the configuration first (exit code 2 when it is at fault), then whether brokers answer, topics are as they should be, the
-state folder can be written and the addresses can be listened on (exit code 1). Beside a running service those are in use.
+state folder can be written and the addresses can be listened on (exit code 1). What a running service of
+the same configuration uses is as it should be.
 
 Example:
   tributary check --config tributary.toml";
@@ -57,17 +61,84 @@ pub fn run(args: &CheckArgs, global: &Global) -> anyhow::Result<()> {
     let settings = global.settings()?;
     logging::start(&settings.log);
     let mut checked = vec![Checked::new("configuration", Ok(layers(global)))];
+    let ports = Ports::look(&settings);
     if settings.kafka.is_embedded() {
-        checked.push(Checked::new("log", Ok("embedded: kafka.brokers is empty".into())));
+        checked.push(Checked::new("log", check_log(&settings, ports.running())));
     } else {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         checked.extend(runtime.block_on(check_kafka(&settings, Duration::from_secs(args.timeout.into()))));
     }
     checked.push(Checked::new("state folder", check_folder(&settings.state.folder_of_process())));
-    checked.push(Checked::new("metrics", check_address(settings.http.listen, "http.listen")));
-    checked.push(Checked::new("collector", check_collector(&settings.collector)));
-    print(&checked, global)?;
-    if checked.iter().all(|checked| checked.ok) { Ok(()) } else { Err(NotWell.into()) }
+    checked.extend(ports.check(&settings));
+    verdict(checked.iter().all(|checked| checked.ok), print(&checked, global).map_err(Into::into))
+}
+
+/// Who listens on the addresses of the settings.
+struct Ports {
+    metrics: Port,
+    probes: Option<Port>,
+    /// `None` on the embedded log, which needs no such listener.
+    admin: Option<Port>,
+    /// `None` where nobody may send: a service without a collector needs no address.
+    collector: Option<Port>,
+}
+
+impl Ports {
+    fn look(settings: &Settings) -> Self {
+        let service = settings.service_name();
+        let collector = &settings.collector;
+        let collects = !collector.write_keys.is_empty() || !collector.webhooks.is_empty();
+        Self {
+            metrics: Port::look(settings.http.listen, &service),
+            probes: settings.http.probes.map(|address| Port::look(address, &service)),
+            admin: (!settings.kafka.is_embedded()).then(|| Port::look(settings.admin.listen, &service).named_alone()),
+            collector: collects.then(|| Port::look(collector.listen, &service)),
+        }
+    }
+
+    /// Whether the service is running, as far as can be seen.
+    fn running(&self) -> bool {
+        let ports = [Some(&self.metrics), self.probes.as_ref(), self.admin.as_ref(), self.collector.as_ref()];
+        ports.into_iter().flatten().any(|port| matches!(port, Port::Own(_)))
+    }
+
+    fn check(&self, settings: &Settings) -> Vec<Checked> {
+        let collector = &settings.collector;
+        let collects = match &self.collector {
+            None => Ok("not used: there are no write keys and no webhooks".to_owned()),
+            Some(port) => port.tell(collector.listen, "collector.listen").map(|told| {
+                format!("{told}; write keys: {}, webhooks: {}", collector.write_keys.len(), collector.webhooks.len())
+            }),
+        };
+        let mut checked = vec![Checked::new("metrics", self.metrics.tell(settings.http.listen, "http.listen"))];
+        if let (Some(port), Some(address)) = (&self.probes, settings.http.probes) {
+            checked.push(Checked::new("probes", port.tell(address, "http.probes")));
+        }
+        if let Some(port) = &self.admin {
+            checked.push(Checked::new("admin", port.tell(settings.admin.listen, "admin.listen")));
+        }
+        checked.push(Checked::new("collector", collects));
+        checked
+    }
+}
+
+/// Whether the embedded log can be opened: nobody else has it, and it was made with these settings.
+fn check_log(settings: &Settings, running: bool) -> Result<String, String> {
+    let path = settings.state.folder_of_log();
+    if !EmbeddedLog::is_in(&path) {
+        return Ok("embedded: kafka.brokers is empty; it will be made".to_owned());
+    }
+    let held = EmbeddedLog::is_held(&path).map_err(|error| format!("{} cannot be looked at: {error}", path.display()))?;
+    if held && !running {
+        return Err(EmbeddedError::InUse { path }.to_string());
+    }
+    let found = EmbeddedLog::open_read_only(&path).map_err(|error| error.to_string())?.partitions();
+    let wanted = settings.topics.partitions;
+    if found != wanted {
+        return Err(EmbeddedError::Partitions { path, found, wanted }.to_string());
+    }
+    let whose = if held { "in use by this service, which is running" } else { "there, and nobody uses it" };
+    Ok(format!("embedded: {whose}"))
 }
 
 fn layers(global: &Global) -> String {
@@ -116,29 +187,12 @@ fn check_folder(folder: &Path) -> Result<String, String> {
     }
 }
 
-/// Who may send, and whether the address is free. A service without a collector needs neither.
-fn check_collector(collector: &tributary_collect::Settings) -> Result<String, String> {
-    let (keys, webhooks) = (collector.write_keys.len(), collector.webhooks.len());
-    if keys + webhooks == 0 {
-        return Ok("not used: there are no write keys and no webhooks".to_owned());
-    }
-    let address = check_address(collector.listen, "collector.listen")?;
-    Ok(format!("{address}; write keys: {keys}, webhooks: {webhooks}"))
-}
-
-fn check_address(address: SocketAddr, setting: &str) -> Result<String, String> {
-    match TcpListener::bind(address) {
-        Ok(_) => Ok(format!("{address} is free")),
-        Err(error) => Err(format!("{address} cannot be listened on: {error}; set {setting}")),
-    }
-}
-
 fn print(checked: &[Checked], global: &Global) -> io::Result<()> {
     if global.json {
         return table::print_json(&checked);
     }
-    let mut out = io::stdout().lock();
-    let coloured = out.is_terminal();
+    let mut out = stdout::out();
+    let coloured = stdout::is_terminal();
     for Checked { what, ok, detail } in checked {
         let (mark, style) = if *ok { ("ok", Style::new().green()) } else { ("FAILED", Style::new().red().bold()) };
         let mark = style.force_styling(coloured).apply_to(pad_str(mark, 6, console::Alignment::Left, None));
@@ -152,19 +206,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_free_or_in_use() {
-        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-        let problem = check_address(taken.local_addr().unwrap(), "http.listen").unwrap_err();
-        assert!(problem.ends_with("set http.listen"), "{problem}");
-        assert!(check_address("127.0.0.1:0".parse().unwrap(), "http.listen").is_ok());
-    }
-
-    #[test]
     fn a_collector_is_only_looked_at_where_somebody_may_send() {
-        let mut collector = tributary_collect::Settings { listen: "127.0.0.1:0".parse().unwrap(), ..Default::default() };
-        assert!(check_collector(&collector).unwrap().starts_with("not used"));
-        collector.webhooks.insert("hubspot".into(), Default::default());
-        assert_eq!(check_collector(&collector).unwrap(), "127.0.0.1:0 is free; write keys: 0, webhooks: 1");
+        let mut settings = Settings::default();
+        settings.http.listen = "127.0.0.1:0".parse().unwrap();
+        settings.collector.listen = "127.0.0.1:0".parse().unwrap();
+        let told = |settings: &Settings| Ports::look(settings).check(settings).pop().unwrap().detail;
+        assert!(told(&settings).starts_with("not used"));
+        settings.collector.webhooks.insert("hubspot".into(), Default::default());
+        assert_eq!(told(&settings), "127.0.0.1:0 is free; write keys: 0, webhooks: 1");
     }
 
     #[test]

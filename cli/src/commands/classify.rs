@@ -5,6 +5,7 @@ use tributary_ingest::{Classified, Decoder};
 
 use crate::args::Global;
 use crate::outcome::Usage;
+use crate::stdout::outln;
 use crate::table;
 
 const AFTER_HELP: &str = "\
@@ -59,11 +60,11 @@ fn print(found: &Classified) -> anyhow::Result<()> {
         ("channel", found.channel.clone()),
     ];
     for (name, value) in fields.iter().filter(|(name, value)| !value.is_empty() || *name == "source") {
-        println!("{name:9} {value}");
+        outln!("{name:9} {value}")?;
     }
     match found.rule.as_str() {
-        "" => println!("{:9} none matches", "rule"),
-        rule => println!("{:9} {rule}: {}", "rule", found.conditions),
+        "" => outln!("{:9} none matches", "rule")?,
+        rule => outln!("{:9} {rule}: {}", "rule", found.conditions)?,
     }
     Ok(())
 }

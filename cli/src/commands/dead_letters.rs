@@ -15,10 +15,11 @@ use tributary_runtime::topic::Topic;
 use crate::args::Global;
 use crate::clock::now_ms;
 use crate::dead_letters::{Fate, Letter, Letters, Place, mark, raw_topic, visit};
-use crate::outcome::{NotWell, Usage};
+use crate::outcome::{Usage, verdict};
 use crate::progress::Progress;
 use crate::settings::Settings;
-use crate::{logging, sink, table};
+use crate::stdout::outln;
+use crate::{logging, sink, stdout, table};
 
 const AFTER_HELP: &str = "\
 On the embedded log `retry` needs the service to be stopped; `list` and `show` do not.
@@ -144,7 +145,7 @@ fn list(letters: &Letters, filter: &Filter, all: bool, max: usize, json: bool) -
     };
     let found: Vec<_> = letters.iter().filter(wanted).collect();
     if json {
-        let mut out = io::BufWriter::new(io::stdout().lock());
+        let mut out = io::BufWriter::new(stdout::out());
         for (place, letter) in &found {
             writeln!(out, "{}", describe(letters, *place, letter))?;
         }
@@ -168,11 +169,11 @@ fn list(letters: &Letters, filter: &Filter, all: bool, max: usize, json: bool) -
     }
     table::print(&rows)?;
     if found.len() > max {
-        println!("{} more: --max {}", found.len() - max, found.len());
+        outln!("{} more: --max {}", found.len() - max, found.len())?;
     }
-    println!("{} letters", found.len());
+    outln!("{} letters", found.len())?;
     for (reason, count) in reasons {
-        println!("{count:>8}  {reason}");
+        outln!("{count:>8}  {reason}")?;
     }
     Ok(())
 }
@@ -227,7 +228,7 @@ fn show(letters: &Letters, settings: &Settings, place: Place, json: bool) -> any
         rows.add_row([name.to_owned(), value]);
     }
     table::print(&rows)?;
-    println!("{}", text(&letter.payload));
+    outln!("{}", text(&letter.payload))?;
     Ok(())
 }
 
@@ -247,18 +248,20 @@ fn retry(
         resend(letters, settings, &resends)?;
     }
     let (records, kept) = (resends.len(), given_up.len());
-    if json {
-        table::print_json(&json!({"records": records, "letters": chosen.len(), "given_up": kept, "dry_run": dry_run}))?;
+    let printed = if json {
+        table::print_json(&json!({"records": records, "letters": chosen.len(), "given_up": kept, "dry_run": dry_run}))
     } else {
         let verb = if dry_run { "would be sent" } else { "were sent" };
-        println!("{records} records ({} letters) {verb} again", chosen.len());
-        if kept > 0 {
-            println!(
-                "{kept} letters are of records refused {max_refusals} times or more: repair their cause, then raise --max-refusals"
-            );
-        }
-    }
-    if kept > 0 && records == 0 { Err(NotWell.into()) } else { Ok(()) }
+        let advice = if kept == 0 {
+            String::new()
+        } else {
+            format!(
+                "\n{kept} letters are of records refused {max_refusals} times or more: repair their cause, then raise --max-refusals"
+            )
+        };
+        outln!("{records} records ({} letters) {verb} again{advice}", chosen.len())
+    };
+    verdict(kept == 0 || records > 0, printed.map_err(Into::into))
 }
 
 /// Sends the records of these letters again, and marks all letters about them.

@@ -15,13 +15,14 @@ use crate::args::Global;
 use crate::clock::now_ms;
 use crate::credit_table::CreditTable;
 use crate::generate::{History, Item, Spec};
-use crate::outcome::{NotWell, Usage};
+use crate::outcome::{Usage, verdict};
 use crate::pipeline::{Pipeline, StageName};
 use crate::progress::Progress;
 use crate::rows::Rows;
 use crate::settings::Settings;
 use crate::sink::{EmbeddedSink, RawSink};
 use crate::source::{EmbeddedReader, Next, TopicReader};
+use crate::stdout::outln;
 use crate::{backlog, engine, generate, logging, table};
 
 mod show;
@@ -100,19 +101,19 @@ pub fn run(args: &DemoArgs, global: &Global) -> anyhow::Result<()> {
         deal: DEAL,
         totals: show::totals(&table),
     };
-    if global.json {
-        table::print_json(&outcome)?;
-    } else {
-        show::journey(&table, DEAL, &models)?;
-        show::totals_by_channel(&outcome.totals, &models)?;
-        println!(
-            "{records} raw records in {seconds:.1} s: {} credit updates for {} milestones; every milestone's weights sum to 1: {}",
-            outcome.credit_updates,
-            outcome.milestones,
-            if imbalances == 0 { "yes" } else { "NO" }
-        );
-    }
-    if imbalances > 0 { Err(NotWell.into()) } else { Ok(()) }
+    let printed = if global.json { table::print_json(&outcome) } else { print(&outcome, &table, &models) };
+    verdict(imbalances == 0, printed.map_err(Into::into))
+}
+
+fn print(outcome: &Outcome, table: &CreditTable, models: &[String]) -> std::io::Result<()> {
+    show::journey(table, DEAL, models)?;
+    show::totals_by_channel(&outcome.totals, models)?;
+    let Outcome { records, seconds, credit_updates, milestones, imbalances, .. } = outcome;
+    let whole = if *imbalances == 0 { "yes" } else { "NO" };
+    outln!(
+        "{records} raw records in {seconds:.1} s: {credit_updates} credit updates for {milestones} milestones; every milestone's \
+         weights sum to 1: {whole}"
+    )
 }
 
 /// Sends everything while the stages run, and waits until they have nothing left to do.

@@ -7,6 +7,7 @@ use crate::args::Global;
 use crate::outcome::Usage;
 use crate::pipeline::Pipeline;
 use crate::statement::statement;
+use crate::stdout::outln;
 use crate::{logging, table};
 
 const AFTER_HELP: &str = "\
@@ -51,9 +52,9 @@ pub fn run(args: &EraseArgs, global: &Global) -> anyhow::Result<()> {
     }
     let what = format!("an erasure of {count} identifiers, of all up to {}", table::minute(until_ms));
     if args.yes {
-        println!("sent: {what}");
+        outln!("sent: {what}")?;
     } else {
-        println!("would send: {what}; --yes does it, and cannot be undone");
+        outln!("would send: {what}; --yes does it, and cannot be undone")?;
     }
     Ok(())
 }

@@ -1,7 +1,5 @@
 //! `tributary explain`: why a milestone has the credit it has.
 
-use std::io;
-
 use clap::Args;
 use tributary_runtime::state::Snapshot;
 
@@ -10,7 +8,7 @@ use crate::ask;
 use crate::explain::{ExplainError, Explanation, Freshness, explain, print_explanation};
 use crate::outcome::Usage;
 use crate::pipeline::Pipeline;
-use crate::{logging, table};
+use crate::{logging, stdout, table};
 
 const AFTER_HELP: &str = "\
 Reads the embedded log in state.path, beside a running service or without; on Kafka it asks the processes that hold the partitions
@@ -68,7 +66,7 @@ fn print(explanation: &Explanation, global: &Global) -> anyhow::Result<()> {
     if global.json {
         return Ok(table::print_json(explanation)?);
     }
-    Ok(print_explanation(explanation, &mut io::stdout().lock())?)
+    Ok(print_explanation(explanation, &mut stdout::out())?)
 }
 
 /// What is not known may be in what is newer.

@@ -13,6 +13,7 @@ use crate::args::Global;
 use crate::generate::{CONFIGURATION, DAYS_MIN, EVENTS_PER_PERSON, History, Item, Spec, header, row};
 use crate::outcome::Usage;
 use crate::progress::Progress;
+use crate::stdout::outln;
 use crate::table;
 
 const AFTER_HELP: &str = "\
@@ -110,7 +111,7 @@ fn report(summary: &Summary, global: &Global) -> anyhow::Result<()> {
         rows.add_row([file.name.to_owned(), file.lines.to_string(), file.bytes.to_string()]);
     }
     table::print(&rows)?;
-    println!("{} records of {} people, {} a second", summary.records, summary.people, summary.records_per_second);
+    outln!("{} records of {} people, {} a second", summary.records, summary.people, summary.records_per_second)?;
     Ok(())
 }
 

@@ -9,10 +9,11 @@ use tributary_runtime::topic::Topic;
 
 use crate::args::Global;
 use crate::import::{Import, Input, Report};
-use crate::outcome::{NotWell, Usage};
+use crate::outcome::{Usage, verdict};
 use crate::rows::{Declared, Mapping};
 use crate::settings::Settings;
 use crate::sink;
+use crate::stdout::outln;
 use crate::{logging, table};
 
 /// The most problems that a table shows; JSON has more.
@@ -91,8 +92,7 @@ pub fn run(args: &ImportArgs, global: &Global) -> anyhow::Result<()> {
         let place = (args.file.as_path(), how.as_str(), &*target(&settings));
         Import::sending(&decoder, input.count(), sink.as_mut(), place)?.run(&mut input)?
     };
-    print(&report, args.dry_run, global)?;
-    if report.refused == 0 { Ok(()) } else { Err(NotWell.into()) }
+    verdict(report.refused == 0, print(&report, args.dry_run, global))
 }
 
 fn target(settings: &Settings) -> String {
@@ -121,20 +121,20 @@ fn print(report: &Report, dry_run: bool, global: &Global) -> anyhow::Result<()> 
         }
         table::print(&rows)?;
         if let Some(more @ 1..) = report.problems.len().checked_sub(SHOWN_MAX) {
-            println!("and {more} more (--json has them)");
+            outln!("and {more} more (--json has them)")?;
         }
     }
     for column in &report.unknown_columns {
-        println!("the column {column} is not a field of a native record: it is ignored");
+        outln!("the column {column} is not a field of a native record: it is ignored")?;
     }
     if report.resumed_after > 0 {
-        println!("went on after {} rows of an interrupted import", report.resumed_after);
+        outln!("went on after {} rows of an interrupted import", report.resumed_after)?;
     }
     let kinds: Vec<String> = report.kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
     if !kinds.is_empty() {
-        println!("{}", kinds.join(", "));
+        outln!("{}", kinds.join(", "))?;
     }
     let sent = if dry_run { "none sent (--dry-run)".to_owned() } else { format!("{} sent", report.sent) };
-    println!("{} rows, {} cannot be used, {sent}", report.rows, report.refused);
+    outln!("{} rows, {} cannot be used, {sent}", report.rows, report.refused)?;
     Ok(())
 }

@@ -1,7 +1,5 @@
 //! `tributary profile`: what is known of an identifier.
 
-use std::io;
-
 use clap::Args;
 use tributary_runtime::state::Snapshot;
 
@@ -11,7 +9,7 @@ use crate::ask;
 use crate::explain::{Profile, print_profile, profile};
 use crate::outcome::Usage;
 use crate::pipeline::Pipeline;
-use crate::{logging, table};
+use crate::{logging, stdout, table};
 
 const AFTER_HELP: &str = "\
 An identifier is written kind|scope|value as in profiles.ndjson, or kind:value (kind:scope:value where the kind has a scope), or is the
@@ -62,5 +60,5 @@ fn print(found: &Profile, global: &Global) -> anyhow::Result<()> {
     if global.json {
         return Ok(table::print_json(found)?);
     }
-    Ok(print_profile(found, &mut io::stdout().lock())?)
+    Ok(print_profile(found, &mut stdout::out())?)
 }

@@ -20,6 +20,7 @@ use crate::outcome::Usage;
 use crate::pipeline::Pipeline;
 use crate::progress::Progress;
 use crate::replay::{Replay, Results};
+use crate::stdout::outln;
 use crate::{logging, table};
 
 const AFTER_HELP: &str = "\
@@ -248,6 +249,6 @@ fn print(summary: &Summary, folder: &Path, global: &Global) -> anyhow::Result<()
         rows.add_row([name.to_owned(), count.to_string()]);
     }
     table::print(&rows)?;
-    println!("{} records a second, {:.1} s; results in {}", summary.records_per_second, summary.seconds, folder.display());
+    outln!("{} records a second, {:.1} s; results in {}", summary.records_per_second, summary.seconds, folder.display())?;
     Ok(())
 }

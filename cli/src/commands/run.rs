@@ -1,6 +1,5 @@
 //! `tributary run`: the stages, until told to stop.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -17,12 +16,16 @@ use crate::backlog::{self, Left, Places};
 use crate::engine::Target;
 use crate::outcome::Usage;
 use crate::pipeline::{Pipeline, StageName, metrics};
+use crate::reload::{Live, Reload};
+use crate::settings::Settings;
+use crate::signals::Signals;
 use crate::{engine, logging, table};
 
 const AFTER_HELP: &str = "\
 Runs on Kafka where kafka.brokers is set, else on the embedded log in state.path. SIGINT and SIGTERM finish the open transaction
-and leave; metrics and health are on http.listen (/metrics, /livez, /readyz), and on Kafka
-`explain`, `profile` and `audit` are answered on admin.listen. --json prints at the end what each worker has done.
+and leave; SIGHUP reads the configuration again, applies log.level, worker.dead_letters and collector.rate, and says which other keys wait
+for a restart. Metrics and health are on http.listen (/metrics, /livez, /readyz), health alone on http.probes; on Kafka `explain`,
+`profile` and `audit` are answered on admin.listen. --json prints at the end what each worker has done.
 
 Example, all stages in one process, then one stage of three, then the embedded log with events taken over HTTP:
   tributary run --set kafka.brokers=localhost:9092
@@ -53,9 +56,13 @@ pub struct RunArgs {
 /// # Errors
 /// When a stage cannot go on.
 pub fn run(args: &RunArgs, global: &Global) -> anyhow::Result<()> {
-    let settings = global.settings()?;
+    let mut service = Service::default();
+    let signals = Signals::watch(service.stop_flag())?;
+    let loaded = global.loaded()?;
+    let reload = Reload::new(global.clone(), &loaded);
+    let settings = &loaded.settings;
     logging::start(&settings.log);
-    let pipeline = Pipeline::compile(&settings).map_err(Usage::from)?;
+    let pipeline = Pipeline::compile(settings).map_err(Usage::from)?;
     let page = Page::install(&metrics(), settings.state.folder_of_process())?;
     let mut stages = args.stages.clone();
     stages.sort_unstable();
@@ -64,33 +71,36 @@ pub fn run(args: &RunArgs, global: &Global) -> anyhow::Result<()> {
     let of_log: &[_] = if settings.kafka.is_embedded() { &[] } else { &tributary_runtime::kafka::metrics::ALL };
     stages.iter().for_each(|stage| stage.counted().begin_at_zero(of_log));
 
-    let (mut service, gate) = (Service::default(), Gate::default());
+    let gate = Gate::default();
+    let mut live = Live { rate: None, limits: Some(pipeline.limits().clone()) };
     let log = if settings.kafka.is_embedded() {
-        let log = engine::open_embedded(&settings)?.telling(page.gauges());
-        engine::start_embedded(&mut service, &log, &settings, &pipeline, &stages)?;
+        let log = engine::open_embedded(settings)?.telling(page.gauges());
+        engine::start_embedded(&mut service, &log, settings, &pipeline, &stages)?;
         if args.collect {
-            collect::start(&mut service, &settings, Target::Embedded(&log))?;
+            live.rate = Some(collect::start(&mut service, settings, Target::Embedded(&log))?);
         }
         Some(log)
     } else {
-        let admin = engine::bind_admin(&settings)?;
+        let admin = engine::bind_admin(settings)?;
         tracing::info!(address = admin.advertised(), "answers explain, profile and audit");
-        let watched = engine::watch_brokers(&mut service, &settings, page.gauges())?;
-        engine::start_kafka(&mut service, &settings, &pipeline, &stages, (&watched, &gate), admin)?;
+        let watched = engine::watch_brokers(&mut service, settings, page.gauges())?;
+        engine::start_kafka(&mut service, settings, &pipeline, &stages, (&watched, &gate), admin)?;
         if args.collect {
-            collect::start(&mut service, &settings, Target::Kafka(&watched))?;
+            live.rate = Some(collect::start(&mut service, settings, Target::Kafka(&watched))?);
         }
         None
     };
-    let address = http::serve(settings.http.listen, page, service.health())?;
+    let address = http::serve(settings.http.listen, page, service.health(), &settings.service_name())?;
+    serve_probes(settings, &service)?;
     // All that can fail here has not: workers may take partitions now.
     gate.ready();
     let names: Vec<&str> = stages.iter().map(|stage| stage.log().stage).collect();
     tracing::info!(stages = names.join(","), http = %address, version = env!("CARGO_PKG_VERSION"), "started");
-    watch_signals(service.stop_flag())?;
+    let mut reload = reload.of(live);
+    signals.on_hangup(move || reload.again());
     let left = |stopped: &Places| match &log {
         Some(log) => backlog::left_embedded(log, &stages, stopped),
-        None => backlog::left_kafka(&settings, &stages, stopped),
+        None => backlog::left_kafka(settings, &stages, stopped),
     };
     let until_idle = args.until_idle.map(Duration::from_secs_f64);
     let stopped = wait(&service.health(), &service.stop_flag(), until_idle, &left);
@@ -100,6 +110,15 @@ pub fn run(args: &RunArgs, global: &Global) -> anyhow::Result<()> {
     }
     let names: Vec<String> = stopped.iter().map(|(topic, partition)| format!("{}/{partition}", topic.name())).collect();
     bail!("left: the records of {}, which stand still because too much was refused; all others were read", names.join(", "))
+}
+
+/// Serves health alone, where that is wanted.
+pub(super) fn serve_probes(settings: &Settings, service: &Service) -> anyhow::Result<()> {
+    if let Some(address) = settings.http.probes {
+        let address = http::serve_probes(address, service.health(), &settings.service_name())?;
+        tracing::info!(%address, "tells health alone");
+    }
+    Ok(())
 }
 
 /// Stops what runs, and prints what each worker has done where that was asked for.
@@ -136,29 +155,4 @@ fn wait(
         std::thread::sleep(LOOK);
     }
     Places::new()
-}
-
-/// Sets the flag on SIGINT and SIGTERM; a second signal ends the process at once.
-pub(super) fn watch_signals(stop: Arc<AtomicBool>) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-    std::thread::Builder::new().name("signals".into()).spawn(move || {
-        runtime.block_on(async move {
-            use tokio::signal::unix::{SignalKind, signal};
-            let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-            else {
-                return;
-            };
-            loop {
-                tokio::select! {
-                    _ = interrupt.recv() => {}
-                    _ = terminate.recv() => {}
-                }
-                if stop.swap(true, Ordering::Relaxed) {
-                    std::process::exit(1);
-                }
-                tracing::info!("asked to stop: finishing the open transactions");
-            }
-        });
-    })?;
-    Ok(())
 }

@@ -16,6 +16,7 @@ use crate::progress::Progress;
 use crate::rows::{Rows, is_table};
 use crate::settings::Settings;
 use crate::sink::{self, RawSink, SinkError};
+use crate::stdout::outln;
 use crate::{logging, table};
 
 const AFTER_HELP: &str = "\
@@ -69,7 +70,7 @@ pub fn run(args: &SendArgs, global: &Global) -> anyhow::Result<()> {
         rows.add_row([(*topic).to_owned(), file.display().to_string(), records.to_string(), refused_rows.to_string()]);
     }
     table::print(&rows)?;
-    println!("{} records, {} a second", progress.done(), progress.per_second());
+    outln!("{} records, {} a second", progress.done(), progress.per_second())?;
     Ok(())
 }
 

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use crate::args::Global;
-use crate::outcome::NotWell;
+use crate::outcome::verdict;
 use crate::progress::Progress;
 use crate::settings::Settings;
 use crate::state::{Backup, back_up, info, put_back, verify};
+use crate::stdout::outln;
 use crate::table::{align_right, grouped, minute, table};
 use crate::{logging, table};
 
@@ -104,8 +105,8 @@ fn show_verify(settings: &Settings, json: bool) -> anyhow::Result<()> {
     let mut progress = Progress::new("bytes", None);
     let found = verify(settings, &mut |bytes| progress.add(bytes));
     progress.finish();
-    if json {
-        table::print_json(&found)?;
+    let printed = if json {
+        table::print_json(&found)
     } else {
         let mut rows = table(&["stage", "partition", "values", "bytes", "fault"]);
         for store in &found {
@@ -114,9 +115,9 @@ fn show_verify(settings: &Settings, json: bool) -> anyhow::Result<()> {
             rows.add_row([store.stage.to_owned(), partition, values, bytes, store.fault.clone().unwrap_or_default()]);
         }
         align_right(&mut rows, 1..4);
-        table::print(&rows)?;
-    }
-    if found.iter().all(|store| store.fault.is_none()) { Ok(()) } else { Err(NotWell.into()) }
+        table::print(&rows)
+    };
+    verdict(found.iter().all(|store| store.fault.is_none()), printed.map_err(Into::into))
 }
 
 fn show_backup(verb: &str, backup: &Backup, json: bool) -> anyhow::Result<()> {
@@ -124,8 +125,8 @@ fn show_backup(verb: &str, backup: &Backup, json: bool) -> anyhow::Result<()> {
         return Ok(table::print_json(backup)?);
     }
     match backup.embedded {
-        true => println!("{verb}: the embedded log"),
-        false => println!("{verb}: {} stores", backup.stores.len()),
+        true => outln!("{verb}: the embedded log")?,
+        false => outln!("{verb}: {} stores", backup.stores.len())?,
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use tributary_runtime::topic::Topic;
 
 use crate::args::Global;
 use crate::source::{self, Found, Next};
-use crate::{logging, outcome};
+use crate::{logging, outcome, stdout};
 
 /// How long one look waits.
 const WAIT: Duration = Duration::from_millis(200);
@@ -64,7 +64,7 @@ pub fn run(args: &TailArgs, global: &Global) -> anyhow::Result<()> {
     }
     let format = settings.worker.formats.of(args.topic);
     let mut reader = source::open(&settings, args.topic, args.from_beginning)?;
-    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut out = io::BufWriter::new(stdout::out());
     let mut printed = 0;
     loop {
         match reader.next(WAIT)? {

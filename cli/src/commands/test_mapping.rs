@@ -15,7 +15,8 @@ use tributary_runtime::stage::Rejection;
 
 use crate::args::Global;
 use crate::clock::now_ms;
-use crate::outcome::{NotWell, Usage};
+use crate::outcome::{Usage, verdict};
+use crate::stdout::outln;
 use crate::{logging, table};
 
 /// The largest file that is read, in bytes.
@@ -77,8 +78,7 @@ pub fn run(args: &TestMappingArgs, global: &Global) -> anyhow::Result<()> {
     for (line, record) in records(&text, args.provider.as_deref()) {
         decode(&decoder, line, &record, &mut report);
     }
-    print(&report, global)?;
-    if report.refused.is_empty() { Ok(()) } else { Err(NotWell.into()) }
+    verdict(report.refused.is_empty(), print(&report, global))
 }
 
 fn read(path: &Path) -> anyhow::Result<String> {
@@ -135,13 +135,13 @@ fn print(report: &Report, global: &Global) -> anyhow::Result<()> {
         }
         table::print(&rows)?;
     }
-    println!(
+    outln!(
         "{} events, {} refused, {} without an event, {} blocked identifiers",
         report.events.len(),
         report.refused.len(),
         report.without_event,
         report.blocked
-    );
+    )?;
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use tributary_runtime::topic::Topic;
 use tributary_runtime::topics_plan::{INBOXES, PlannedTopic, Verdict, plan, wanted};
 
 use crate::args::Global;
-use crate::outcome::{NotWell, Usage};
+use crate::outcome::{Usage, verdict};
 use crate::settings::Settings;
 use crate::source::METADATA_TIMEOUT;
 use crate::{logging, table};
@@ -64,8 +64,7 @@ pub fn run(args: &TopicsArgs, global: &Global) -> anyhow::Result<()> {
             Action::Create => create(&admin, &settings, planned).await,
         }
     })?;
-    print(&planned, global)?;
-    if planned.iter().any(|topic| topic.verdict == Verdict::Wrong) { Err(NotWell.into()) } else { Ok(()) }
+    verdict(planned.iter().all(|topic| topic.verdict != Verdict::Wrong), print(&planned, global))
 }
 
 /// Compares the topics that there are with those that the settings want.

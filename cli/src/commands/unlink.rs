@@ -7,6 +7,7 @@ use crate::args::Global;
 use crate::outcome::Usage;
 use crate::pipeline::Pipeline;
 use crate::statement::statement;
+use crate::stdout::outln;
 use crate::{logging, table};
 
 const AFTER_HELP: &str = "\
@@ -45,6 +46,6 @@ pub fn run(args: &UnlinkArgs, global: &Global) -> anyhow::Result<()> {
     if global.json {
         return Ok(table::print_json(&json!({"at_ms": unlink.event.time_ms, "sent": true}))?);
     }
-    println!("sent: an unlink as of {}", table::minute(unlink.event.time_ms));
+    outln!("sent: an unlink as of {}", table::minute(unlink.event.time_ms))?;
     Ok(())
 }

@@ -26,6 +26,7 @@ use super::views::{Refusal, Views};
 use super::wire::{HOLDINGS, Holder, Reads, VIEW, VIEWS};
 use crate::config::Secret;
 use crate::config::admin::AdminSettings;
+use crate::http::named;
 
 /// The most connections at a time; more wait to be accepted.
 const CONNECTIONS_MAX: usize = 32;
@@ -91,15 +92,17 @@ impl Listener {
         self.holdings.clone()
     }
 
-    /// Serves on a thread of its own, for as long as the process lives; `more` are further routes behind the same door.
+    /// Serves on a thread of its own, for as long as the process lives; `more` are further routes behind the same door. Every
+    /// answer names the `service`.
     ///
     /// # Errors
     /// When the thread is refused.
-    pub fn serve(self, more: Router) -> io::Result<()> {
+    pub fn serve(self, more: Router, service: &str) -> io::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         let Self { listener, door, holdings, who: (group_prefix, instance) } = self;
         let desk = Desk { holdings, views: Views::default(), group_prefix, instance };
         let router = router(Arc::new(desk)).merge(more).layer(from_fn_with_state(Arc::new(door), guard));
+        let router = named(router, service);
         std::thread::Builder::new().name("admin".into()).spawn(move || {
             runtime.block_on(async move {
                 match TcpListener::from_std(listener) {

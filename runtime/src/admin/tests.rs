@@ -25,7 +25,7 @@ impl Case {
         let settings = AdminSettings { token: token.clone(), ..AdminSettings::default() };
         let listener = Listener::bind(&settings, "pipeline", "one").unwrap();
         let (holdings, address) = (listener.holdings(), listener.advertised().to_owned());
-        listener.serve(axum::Router::new()).unwrap();
+        listener.serve(axum::Router::new(), "a-service").unwrap();
         holdings.ready(("identity", 0), 3, Some(store.clone()));
         holdings.restoring(("identity", 1), 4);
         holdings.ready(("ingest", 0), 0, None);

@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::interpolate::interpolate;
 use super::origin::{ConfigError, Origin};
-use super::shape::{Place, Shape, advice, keys};
+use super::shape::{Place, Shape, advice, keys, meant};
 use super::value::{from_text, from_toml, same_kind};
 
 /// Environment variables that begin so are settings.
@@ -42,13 +42,21 @@ pub(super) struct Layers<'a> {
     environment: &'a BTreeMap<String, String>,
     pub(super) overrides: BTreeMap<Vec<String>, (Value, Origin)>,
     pub(super) errors: Vec<ConfigError>,
+    /// Whether what is read stands under a misspelt section, and is checked as if it stood under the one that was meant.
+    guessing: bool,
 }
 
 impl<'a> Layers<'a> {
     /// Reads all layers.
     pub(super) fn read(shape: Shape, defaults: &'a Value, sources: &'a Sources) -> Self {
-        let mut layers =
-            Self { shape, defaults, environment: &sources.environment, overrides: BTreeMap::new(), errors: Vec::new() };
+        let mut layers = Self {
+            shape,
+            defaults,
+            environment: &sources.environment,
+            overrides: BTreeMap::new(),
+            errors: Vec::new(),
+            guessing: false,
+        };
         sources.files.iter().for_each(|path| layers.file(path));
         sources.environment.iter().for_each(|(name, value)| layers.variable(name, value));
         sources.flags.iter().for_each(|flag| layers.flag(flag));
@@ -85,10 +93,18 @@ impl<'a> Layers<'a> {
     fn entry(&mut self, file: &File<'_>, at: usize, value: &Spanned<DeValue<'_>>, path: &mut Vec<String>) {
         let origin = file.origin(at);
         match (self.shape.place(self.defaults, path), value.get_ref()) {
-            (Place::Unknown, _) => {
-                let advice = advice(self.defaults, path);
-                self.error(origin, path, advice);
-            }
+            (Place::Unknown, value_is) => match self.meant(path, value_is) {
+                Some(meant) => {
+                    self.error(origin, path, format!("unknown section; did you mean `{}`?", meant.join(".")));
+                    let before = std::mem::replace(&mut self.guessing, true);
+                    self.entry(file, at, value, &mut meant.clone());
+                    self.guessing = before;
+                }
+                None => {
+                    let advice = advice(self.defaults, path);
+                    self.error(origin, path, advice);
+                }
+            },
             (Place::Table | Place::Inside | Place::Open { dotted: false }, DeValue::Table(table)) => {
                 self.table(file, table, path)
             }
@@ -99,6 +115,34 @@ impl<'a> Layers<'a> {
             (Place::Leaf(default), other) => self.leaf(origin, path.clone(), self.convert(other, default), default),
             (Place::Inside, other) => self.leaf(origin, path.clone(), self.convert(other, None), None),
         }
+    }
+
+    /// The path of the section that a misspelt one of a file means; `None` for a value, and where none is near.
+    fn meant(&self, path: &[String], value: &DeValue<'_>) -> Option<Vec<String>> {
+        let (_, parent) = path.split_last()?;
+        let name = match value {
+            DeValue::Table(_) => meant(self.defaults, path, Value::is_object),
+            DeValue::Array(items) if items.iter().any(|item| matches!(item.get_ref(), DeValue::Table(_))) => {
+                meant(self.defaults, path, Value::is_array)
+            }
+            _ => None,
+        };
+        Some(parent.iter().cloned().chain([name?]).collect())
+    }
+
+    /// The path with its misspelt sections replaced by those that were meant; `None` where none is misspelt, or none near.
+    fn corrected(&self, path: &[String]) -> Option<Vec<String>> {
+        let mut corrected: Vec<String> = Vec::new();
+        for name in path {
+            corrected.push(name.clone());
+            let inner = corrected.len() < path.len();
+            if inner && self.shape.place(self.defaults, &corrected) == Place::Unknown {
+                let name = meant(self.defaults, &corrected, Value::is_object)?;
+                corrected.pop();
+                corrected.push(name);
+            }
+        }
+        (corrected != path).then_some(corrected)
     }
 
     /// Reads a table whose keys have dots: `linger.ms = 5` is in TOML a table `linger` with `ms` in it.
@@ -131,6 +175,10 @@ impl<'a> Layers<'a> {
 
     fn leaf(&mut self, origin: Origin, path: Vec<String>, value: Result<Value, String>, default: Option<&Value>) {
         match value.and_then(|value| same_kind(&value, default).map(|()| value)) {
+            // The section that was meant may be there too, and what it says counts.
+            Ok(value) if self.guessing => {
+                self.overrides.entry(path).or_insert((value, origin));
+            }
             Ok(value) => {
                 self.overrides.insert(path, (value, origin));
             }
@@ -151,7 +199,8 @@ impl<'a> Layers<'a> {
             return;
         }
         let path = self.variable_path(key);
-        self.assign(origin, path, text);
+        let corrected = self.corrected(&path).map(|path| self.variable_path(&path.join("__")));
+        self.assign_or_guess(origin, path, corrected, text);
     }
 
     /// The path that a variable means: keys compare without case, with `_` for the `.` and `-` that a variable cannot hold.
@@ -171,9 +220,24 @@ impl<'a> Layers<'a> {
 
     fn flag(&mut self, flag: &str) {
         match flag.split_once('=') {
-            Some((key, text)) => self.assign(Origin::Flag(key.to_owned()), self.shape.split(key.trim()), text),
+            Some((key, text)) => {
+                let path = self.shape.split(key.trim());
+                let corrected = self.corrected(&path).map(|path| self.shape.split(&path.join(".")));
+                self.assign_or_guess(Origin::Flag(key.to_owned()), path, corrected, text);
+            }
             None => self.error(Origin::Flag(flag.to_owned()), &[], "expected `section.key=value`"),
         }
+    }
+
+    /// Assigns; under a misspelt section it says so, and checks the value as if it stood under the one that was meant.
+    fn assign_or_guess(&mut self, origin: Origin, path: Vec<String>, corrected: Option<Vec<String>>, text: &str) {
+        let Some(corrected) = corrected else { return self.assign(origin, path, text) };
+        if self.shape.place(self.defaults, &corrected) != Place::Unknown {
+            self.error(origin.clone(), &path, format!("unknown section; did you mean `{}`?", corrected.join(".")));
+        }
+        self.guessing = true;
+        self.assign(origin, corrected, text);
+        self.guessing = false;
     }
 
     fn assign(&mut self, origin: Origin, path: Vec<String>, text: &str) {

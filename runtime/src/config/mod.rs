@@ -38,6 +38,7 @@ mod secret;
 pub mod settings;
 mod shape;
 mod value;
+mod values;
 
 use std::collections::BTreeMap;
 
@@ -51,6 +52,7 @@ pub use layers::Sources;
 pub use origin::{ConfigError, ConfigErrors, Origin, Problems};
 pub use secret::Secret;
 pub use shape::{OpenMap, Shape};
+pub use values::Values;
 
 /// A type of settings: its default value is the first layer.
 pub trait Settings: Default + Serialize + DeserializeOwned {
@@ -71,12 +73,37 @@ pub fn keys<T: Settings>() -> Vec<String> {
     shape::keys(&defaults::<T>())
 }
 
+/// Settings, and the values of all keys that they were made from.
+#[derive(Debug, Clone)]
+pub struct Loaded<T> {
+    /// The settings.
+    pub settings: T,
+    /// The values.
+    pub values: Values,
+}
+
+/// What the layers say of one key, whatever is wrong with other keys; `None` where they say nothing that can be used.
+pub fn peek<T: Settings, V: DeserializeOwned>(sources: &Sources, key: &str) -> Option<V> {
+    let defaults = defaults::<T>();
+    let layers = Layers::read(T::SHAPE, &defaults, sources);
+    let (value, _) = layers.overrides.get(&T::SHAPE.split(key))?;
+    serde_json::from_value(value.clone()).ok()
+}
+
 /// Loads settings from all layers.
+///
+/// # Errors
+/// See [`load_with_values`].
+pub fn load<T: Settings>(sources: &Sources) -> Result<T, ConfigErrors> {
+    load_with_values(sources).map(|loaded| loaded.settings)
+}
+
+/// Loads settings from all layers, so that they can be compared with those of another time.
 ///
 /// # Errors
 /// Everything that is wrong in any layer, each with its origin: files that cannot be read or parsed, unknown keys, values of the
 /// wrong kind, references that do not resolve, and what [`Settings::check`] finds.
-pub fn load<T: Settings>(sources: &Sources) -> Result<T, ConfigErrors> {
+pub fn load_with_values<T: Settings>(sources: &Sources) -> Result<Loaded<T>, ConfigErrors> {
     let defaults = defaults::<T>();
     let Layers { overrides, mut errors, .. } = Layers::read(T::SHAPE, &defaults, sources);
     let usable = try_alone::<T>(&defaults, &overrides, &mut errors);
@@ -84,6 +111,7 @@ pub fn load<T: Settings>(sources: &Sources) -> Result<T, ConfigErrors> {
     for (path, (value, _)) in &usable {
         value::set(&mut merged, path, (*value).clone());
     }
+    let values = Values::new(merged.clone());
     let settings = match serde_json::from_value::<T>(merged) {
         Ok(settings) => settings,
         Err(error) => {
@@ -98,7 +126,7 @@ pub fn load<T: Settings>(sources: &Sources) -> Result<T, ConfigErrors> {
         let origin = origin_of(&T::SHAPE.split(key.split('[').next().unwrap_or(&key)), &overrides);
         errors.push(ConfigError { origin, key, problem });
     }
-    if errors.is_empty() { Ok(settings) } else { Err(ConfigErrors(errors)) }
+    if errors.is_empty() { Ok(Loaded { settings, values }) } else { Err(ConfigErrors(errors)) }
 }
 
 type Overrides = BTreeMap<Vec<String>, (Value, Origin)>;

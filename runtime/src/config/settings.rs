@@ -148,11 +148,41 @@ impl StateSettings {
 pub struct HttpSettings {
     /// Address and port of `/metrics`, `/livez` and `/readyz`; loopback by default, for they have no login.
     pub listen: SocketAddr,
+    /// Address and port of `/livez` and `/readyz` alone, which may be known to more than metrics; `None` for no such listener.
+    #[serde(with = "address_or_none")]
+    pub probes: Option<SocketAddr>,
 }
 
 impl Default for HttpSettings {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 9464)) }
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 9464)), probes: None }
+    }
+}
+
+impl HttpSettings {
+    /// Looks for values that cannot be used together.
+    pub fn check(&self, problems: &mut Problems) {
+        let apart = self.listen.port() == 0 || self.probes != Some(self.listen);
+        problems.unless(apart, "http.probes", "expected another address than http.listen");
+    }
+}
+
+/// An address as text; empty for none.
+mod address_or_none {
+    use std::net::SocketAddr;
+
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(address: &Option<SocketAddr>, out: S) -> Result<S::Ok, S::Error> {
+        out.serialize_str(&address.map(|address| address.to_string()).unwrap_or_default())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<SocketAddr>, D::Error> {
+        match String::deserialize(from)?.as_str() {
+            "" => Ok(None),
+            text => text.parse().map(Some).map_err(|_| D::Error::custom("expected address:port, or nothing")),
+        }
     }
 }
 
@@ -335,6 +365,18 @@ mod tests {
         let topics = TopicsSettings { names, ..Default::default() };
         assert_eq!(topics.name(Topic::Credits), "tributary.credits");
         assert_eq!(topics.name(Topic::DeadLetters), "quarantine");
+    }
+
+    #[test]
+    fn an_address_for_probes_is_one_of_its_own_or_none() {
+        let http = |probes: &str| serde_json::from_value::<HttpSettings>(serde_json::json!({"probes": probes}));
+        assert_eq!(http("").unwrap(), HttpSettings::default());
+        assert_eq!(http("0.0.0.0:8080").unwrap().probes, Some(SocketAddr::from(([0, 0, 0, 0], 8080))));
+        assert!(http("8080").is_err());
+        assert_eq!(serde_json::to_value(http("[::1]:8080").unwrap()).unwrap()["probes"], "[::1]:8080");
+        let mut problems = Problems::default();
+        http("127.0.0.1:9464").unwrap().check(&mut problems);
+        assert_eq!(problems.0.first().map(|(key, _)| key.as_str()), Some("http.probes"));
     }
 
     #[test]

@@ -102,10 +102,20 @@ pub(super) fn keys(defaults: &Value) -> Vec<String> {
     found
 }
 
+/// Names less alike than this are not worth mentioning.
+const LIKENESS_MIN: f64 = 0.75;
+
+/// The section beside `path` that is most like it, where one is like it: what its author meant. `takes` says what may be one.
+pub(super) fn meant(defaults: &Value, path: &[String], takes: impl Fn(&Value) -> bool) -> Option<String> {
+    let (name, parent) = path.split_last()?;
+    let beside = parent.iter().try_fold(defaults, |at, key| at.get(key))?.as_object()?;
+    let likeness = |other: &String| strsim::jaro_winkler(&name.to_lowercase(), &other.to_lowercase());
+    let near = beside.iter().filter(|(_, value)| takes(value)).map(|(key, _)| (likeness(key), key));
+    near.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(likeness, _)| *likeness >= LIKENESS_MIN).map(|(_, key)| key.clone())
+}
+
 /// What to do about a key that does not exist: the nearest one that does, by its whole path or beside it.
 pub(super) fn advice(defaults: &Value, path: &[String]) -> String {
-    /// Names less alike than this are not worth mentioning.
-    const LIKENESS_MIN: f64 = 0.75;
     let wanted = path.join(".");
     let last = path.last().map(String::as_str).unwrap_or_default();
     let parent = path.get(..path.len().saturating_sub(1)).unwrap_or_default();
@@ -156,6 +166,20 @@ mod tests {
         assert_eq!(place("models.linear.window"), Place::Leaf(None));
         assert_eq!(SHAPE.unit_length(&path("models.mine.window.days")), 2);
         assert_eq!(SHAPE.unit_length(&path("kafka.brokers")), 2);
+    }
+
+    #[test]
+    fn the_section_that_was_meant_is_one_beside_it() {
+        let defaults = json!({"kafka": {"security": {}, "brokers": ""}, "topics": {}, "models": []});
+        let meant = |dotted, lists: bool| {
+            meant(&defaults, &path(dotted), |value| if lists { value.is_array() } else { value.is_object() })
+        };
+        assert_eq!(meant("kafak", false).as_deref(), Some("kafka"));
+        assert_eq!(meant("kafka.securty", false).as_deref(), Some("security"));
+        assert_eq!(meant("modles", true).as_deref(), Some("models"));
+        assert_eq!(meant("modles", false), None);
+        assert_eq!(meant("kafka.brokerz", false), None);
+        assert_eq!(meant("nowhere.security", false), None);
     }
 
     #[test]

@@ -183,6 +183,64 @@ fn all_errors_are_reported_at_once_with_file_and_line() {
 }
 
 #[test]
+fn a_misspelt_section_hides_no_error_inside_it() {
+    let case = Case::new()
+        .file(
+            "a.toml",
+            "[kafak]\nbrokerz = \"a:1\"\nbrokers = 9092\n[kafak.securty]\nprotocol = \"tls\"\n[kafak.client]\n\"group.id\" = \"x\"\n\
+             [topcis]\npartitions = 0\n[modle.mine]\ndays = 1\n[zzz]\npartitions = 0\n",
+        )
+        .variable("TRIBUTARY_TOPIC__REPLICATION_FACTOR", "none")
+        .variable("TRIBUTARY_KAFAK__CLIENT__SOCKET_TIMEOUT_MS", "1")
+        .flag("topicz.record_bytes_max=1")
+        .flag("kafak.brokerz=x");
+    let mut errors = case.errors();
+    errors.sort();
+    assert_eq!(
+        errors,
+        [
+            "--set kafak.brokerz: kafka.brokerz: unknown key; did you mean `kafka.brokers`?",
+            "--set topicz.record_bytes_max: topics.record_bytes_max: expected 1024 to 67108864 bytes",
+            "--set topicz.record_bytes_max: topicz.record_bytes_max: unknown section; did you mean `topics.record_bytes_max`?",
+            "a.toml:10: modle: unknown section; did you mean `models`?",
+            "a.toml:11: models.mine: missing field `kind`",
+            "a.toml:12: zzz: unknown key; the reference configuration names every key",
+            "a.toml:1: kafak: unknown section; did you mean `kafka`?",
+            "a.toml:2: kafka.brokerz: unknown key; did you mean `kafka.brokers`?",
+            "a.toml:3: kafka.brokers: expected text, found a whole number",
+            "a.toml:4: kafka.securty: unknown section; did you mean `kafka.security`?",
+            "a.toml:5: kafka.security.protocol: unknown variant `tls`, expected one of `plaintext`, `ssl`, `sasl_plaintext`, `sasl_ssl`",
+            "a.toml:7: kafka.client.group.id: is not passed through: use kafka.group_prefix",
+            "a.toml:8: topcis: unknown section; did you mean `topics`?",
+            "a.toml:9: topics.partitions: expected 1 to 10000",
+            "environment variable TRIBUTARY_KAFAK__CLIENT__SOCKET_TIMEOUT_MS: kafak.client.socket_timeout_ms: unknown section; did you \
+             mean `kafka.client.socket.timeout.ms`?",
+            "environment variable TRIBUTARY_TOPIC__REPLICATION_FACTOR: topic.replication_factor: unknown section; did you mean \
+             `topics.replication_factor`?",
+            "environment variable TRIBUTARY_TOPIC__REPLICATION_FACTOR: topics.replication_factor: expected a whole number",
+        ]
+    );
+}
+
+#[test]
+fn what_stands_under_the_right_section_counts_before_a_misspelt_one() {
+    let case = Case::new().file("a.toml", "[topics]\npartitions = 0\n[topcis]\npartitions = 3\n");
+    assert_eq!(
+        case.errors(),
+        ["a.toml:3: topcis: unknown section; did you mean `topics`?", "a.toml:2: topics.partitions: expected 1 to 10000"]
+    );
+}
+
+#[test]
+fn one_key_can_be_peeked_at_whatever_else_is_wrong() {
+    let case = Case::new().file("a.toml", "[topics]\nprefix = \"a\"\npartitions = 0\n[kafka\n").flag("topics.partition=2");
+    assert!(load::<Example>(&case.sources).is_err());
+    assert_eq!(peek::<Example, String>(&case.sources, "topics.prefix"), Some("a".to_owned()));
+    assert_eq!(peek::<Example, u32>(&case.sources, "topics.prefix"), None);
+    assert_eq!(peek::<Example, String>(&case.sources, "kafka.brokers"), None);
+}
+
+#[test]
 fn a_file_that_is_missing_is_named() {
     let sources = Sources { files: vec![PathBuf::from("/no/such/tributary.toml")], ..Sources::default() };
     let errors = load::<Example>(&sources).unwrap_err().to_string();

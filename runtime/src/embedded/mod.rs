@@ -25,6 +25,7 @@ use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, IteratorMode, Options, ReadOptions, WriteBatch,
     WriteOptions,
 };
+use rustix::process::{Flock, FlockType, fcntl_getlk};
 use tributary_proto::{FORMAT_VERSION, partition};
 
 use crate::fresh::FreshGauges;
@@ -167,6 +168,21 @@ impl EmbeddedLog {
         let options =
             EmbeddedOptions { path: path.to_owned(), partitions, memory_bytes, sync: false, json_dead_letters: false };
         Self::with(db, cache, &options)
+    }
+
+    /// Whether there is a log in a folder.
+    pub fn is_in(path: &Path) -> bool {
+        path.join("CURRENT").exists()
+    }
+
+    /// Whether another process has the log in a folder open for writing. Not for a process that has it open itself: its lock would be gone.
+    ///
+    /// # Errors
+    /// When its lock cannot be looked at.
+    pub fn is_held(path: &Path) -> std::io::Result<bool> {
+        let lock = std::fs::File::open(path.join("LOCK"))?;
+        let wanted = Flock::from(FlockType::WriteLock);
+        Ok(fcntl_getlk(&lock, &wanted)?.is_some())
     }
 
     fn with(db: DB, cache: Cache, options: &EmbeddedOptions) -> Result<Self, EmbeddedError> {

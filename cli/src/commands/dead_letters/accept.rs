@@ -15,6 +15,7 @@ use crate::outcome::Usage;
 use crate::pipeline::StageName;
 use crate::settings::Settings;
 use crate::source::{self, METADATA_TIMEOUT};
+use crate::stdout::outln;
 use crate::table;
 
 /// A partition of an input of a stage, as `/readyz` and the log name it.
@@ -55,11 +56,10 @@ pub(super) fn accept(input: Input, settings: &Settings, global: &Global) -> anyh
             &json!({"topic": topic, "partition": partition, "from": from, "until": until, "records": records}),
         )?);
     }
-    println!(
+    Ok(outln!(
         "{topic}/{partition}: whatever is refused of the {records} records from offset {from} to before {until} stops nothing. A running \
          service goes on with them within seconds, one that is started later does too; what comes behind them counts anew."
-    );
-    Ok(())
+    )?)
 }
 
 fn no_partition(input: Input, partitions: usize) -> Usage {

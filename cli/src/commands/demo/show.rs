@@ -6,6 +6,7 @@ use comfy_table::Table;
 use serde::Serialize;
 
 use crate::credit_table::{CreditTable, Row};
+use crate::stdout::outln;
 use crate::table::{self, align_right, grouped, minute, percent};
 
 /// What a channel earned under a model, over all won deals.
@@ -34,7 +35,7 @@ pub fn journey(table: &CreditTable, milestone_id: &str, models: &[String]) -> st
     let value: i64 =
         first.map_or(0, |(model, _)| touches.values().filter_map(|touch| touch.get(model)).map(|row| row.value_minor).sum());
     let currency = first.map_or("", |(_, row)| row.currency);
-    println!("The deal {milestone_id}, {} {currency}: who earned it, in percent by model", major(value));
+    outln!("The deal {milestone_id}, {} {currency}: who earned it, in percent by model", major(value))?;
     let mut rows = titled(&["touch", "channel", "source"], models);
     for ((time_ms, _), shares) in &touches {
         let Some(any) = shares.values().next() else { continue };
@@ -72,7 +73,7 @@ pub fn totals_by_channel(totals: &[Total], models: &[String]) -> std::io::Result
     for total in totals {
         channels.entry((&total.channel, &total.currency)).or_default().insert(&total.model, total.value_minor);
     }
-    println!("Closed-won value by channel and model");
+    outln!("Closed-won value by channel and model")?;
     let mut rows = titled(&["channel", ""], models);
     for ((channel, currency), values) in &channels {
         let mut cells = vec![(*channel).to_owned(), (*currency).to_owned()];

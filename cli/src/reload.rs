@@ -1,0 +1,128 @@
+//! SIGHUP: the configuration is read again from where it was read before, and what can change while a service runs is changed.
+//!
+//! A configuration that cannot be used changes nothing. Log lines say what was applied, and what waits for a restart.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use tributary_collect::Rate;
+use tributary_runtime::config::settings::LogLevel;
+use tributary_runtime::config::{ConfigErrors, Loaded, Values};
+use tributary_runtime::refusals::LiveLimits;
+
+use crate::args::Global;
+use crate::logging;
+use crate::settings::Settings;
+
+/// Keys that take effect at once, and all keys under them.
+const LIVE: [&str; 3] = ["log.level", "worker.dead_letters", "collector.rate"];
+
+/// How a file looked: its length, and when it was written. `None`: it cannot be seen.
+type Look = Option<(u64, SystemTime)>;
+
+/// What of a running service can change.
+#[derive(Default)]
+pub struct Live {
+    /// How much each sender may send; `None` where there is no collector.
+    pub rate: Option<Rate>,
+    /// How much may be refused; `None` where there are no workers.
+    pub limits: Option<LiveLimits>,
+}
+
+/// See the module.
+pub struct Reload {
+    global: Global,
+    live: Live,
+    /// What the service runs with.
+    running: Values,
+    /// Files that keys name, as they were when the service read them.
+    files: Vec<(&'static str, PathBuf, Look)>,
+}
+
+impl Reload {
+    /// For a service that will run with these settings, right after they were loaded.
+    pub fn new(global: Global, loaded: &Loaded<Settings>) -> Self {
+        let named = files(&loaded.settings).into_iter().filter(|(_, path)| !path.as_os_str().is_empty());
+        let files = named.map(|(key, path)| (key, path.to_owned(), look(path))).collect();
+        Self { global, live: Live::default(), running: loaded.values.clone(), files }
+    }
+
+    /// For what can change of the service, now that it runs.
+    pub fn of(self, live: Live) -> Self {
+        Self { live, ..self }
+    }
+
+    /// Reads the configuration again, and applies what can be applied.
+    pub fn again(&mut self) {
+        match self.global.loaded() {
+            Ok(loaded) => self.apply(&loaded),
+            Err(ConfigErrors(errors)) => {
+                for error in &errors {
+                    tracing::error!(key = error.key, origin = %error.origin, "{error}");
+                }
+                tracing::error!(problems = errors.len(), "SIGHUP: the configuration cannot be used; everything stays as it is");
+            }
+        }
+    }
+
+    fn apply(&mut self, Loaded { settings, values }: &Loaded<Settings>) {
+        let (applied, mut waiting): (Vec<String>, Vec<String>) =
+            self.running.changed(values).into_iter().partition(|key| is_live(key));
+        waiting.extend(self.changed_files());
+        if let Some(rate) = &self.live.rate {
+            rate.set(settings.collector.rate);
+        }
+        if let Some(limits) = &self.live.limits {
+            limits.set(settings.worker.dead_letters);
+        }
+        self.running.adopt(values, is_live);
+        // Whatever is logged otherwise: who asked for a change sees what became of it.
+        logging::set_level(LogLevel::Info);
+        if applied.is_empty() && waiting.is_empty() {
+            tracing::info!("SIGHUP: the configuration is as it was");
+        }
+        if !applied.is_empty() {
+            tracing::info!(keys = applied.join(", "), "SIGHUP: applied");
+        }
+        if !waiting.is_empty() {
+            tracing::warn!(keys = waiting.join(", "), "SIGHUP: changed, and takes effect at a restart");
+        }
+        logging::set_level(settings.log.level);
+    }
+
+    /// Keys whose file is another one than it was.
+    fn changed_files(&self) -> impl Iterator<Item = String> {
+        let changed = self.files.iter().filter(|(_, path, before)| look(path) != *before);
+        changed.map(|(key, _, _)| format!("{key} (the file)"))
+    }
+}
+
+fn is_live(key: &str) -> bool {
+    LIVE.iter().any(|live| key.strip_prefix(live).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+}
+
+fn files(settings: &Settings) -> [(&'static str, &Path); 4] {
+    let security = &settings.kafka.security;
+    [
+        ("kafka.security.ca", Path::new(&security.ca)),
+        ("kafka.security.certificate", Path::new(&security.certificate)),
+        ("kafka.security.key", Path::new(&security.key)),
+        ("ingest.channels_file", Path::new(&settings.ingest.channels_file)),
+    ]
+}
+
+fn look(path: &Path) -> Look {
+    let data = std::fs::metadata(path).ok()?;
+    Some((data.len(), data.modified().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_live_alone_or_as_a_section() {
+        assert!(is_live("log.level") && is_live("collector.rate") && is_live("worker.dead_letters.in_a_row"));
+        assert!(!is_live("log.format") && !is_live("log.levels") && !is_live("collector.rates"));
+    }
+}

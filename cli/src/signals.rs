@@ -1,0 +1,79 @@
+//! SIGINT and SIGTERM ask a service to stop, SIGHUP to read its configuration again. From the first moment on none of them just kills it.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// What a SIGHUP does.
+#[derive(Default)]
+struct Hangup {
+    act: Option<Box<dyn FnMut() + Send>>,
+    /// Whether one came before that was known.
+    waits: bool,
+}
+
+/// Watches the signals of this process, on a thread of its own.
+pub struct Signals {
+    hangup: Arc<Mutex<Hangup>>,
+}
+
+impl Signals {
+    /// Sets the flag on SIGINT and SIGTERM; a second one ends the process at once.
+    ///
+    /// # Errors
+    /// When the system refuses a handler or the thread.
+    pub fn watch(stop: Arc<AtomicBool>) -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+        let hangup = Arc::new(Mutex::new(Hangup::default()));
+        let signals = {
+            let _in_runtime = runtime.enter();
+            [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal)
+        };
+        let [interrupt, terminate, hung_up] = signals;
+        let (interrupt, terminate, hung_up) = (interrupt?, terminate?, hung_up?);
+        let act = hangup.clone();
+        let watching = async move { watch(interrupt, terminate, hung_up, &stop, &act).await };
+        std::thread::Builder::new().name("signals".into()).spawn(move || runtime.block_on(watching))?;
+        Ok(Self { hangup })
+    }
+
+    /// Says what a SIGHUP does. If one has come already, it is done now.
+    pub fn on_hangup(&self, act: impl FnMut() + Send + 'static) {
+        let mut hangup = lock(&self.hangup);
+        hangup.act = Some(Box::new(act));
+        if std::mem::take(&mut hangup.waits) {
+            hang_up(&mut hangup);
+        }
+    }
+}
+
+async fn watch(mut interrupt: Signal, mut terminate: Signal, mut hung_up: Signal, stop: &AtomicBool, hangup: &Mutex<Hangup>) {
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => asked_to_stop(stop),
+            _ = terminate.recv() => asked_to_stop(stop),
+            _ = hung_up.recv() => hang_up(&mut lock(hangup)),
+        }
+    }
+}
+
+fn asked_to_stop(stop: &AtomicBool) {
+    if stop.swap(true, Ordering::Relaxed) {
+        tracing::warn!("asked to stop again: ending at once; what was open is aborted");
+        std::process::exit(1);
+    }
+    tracing::info!("asked to stop: finishing the open transactions");
+}
+
+fn hang_up(hangup: &mut Hangup) {
+    match &mut hangup.act {
+        Some(act) => act(),
+        None => hangup.waits = true,
+    }
+}
+
+fn lock(hangup: &Mutex<Hangup>) -> MutexGuard<'_, Hangup> {
+    hangup.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,66 @@
+//! Standard output: the one place that writes to it, so that a reader who goes away, as `head` does, ends every command quietly.
+
+use std::fmt::Arguments;
+use std::io::{self, ErrorKind, IsTerminal, Stdout, StdoutLock, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether the reader of our output has gone.
+static GONE: AtomicBool = AtomicBool::new(false);
+
+/// Standard output, locked.
+pub struct Out(StdoutLock<'static>);
+
+/// Locks standard output.
+pub fn out() -> Out {
+    Out(stdout().lock())
+}
+
+#[allow(clippy::disallowed_methods, reason = "this is the one place")]
+fn stdout() -> Stdout {
+    io::stdout()
+}
+
+/// Whether a person reads it.
+pub fn is_terminal() -> bool {
+    stdout().is_terminal()
+}
+
+/// Whether the reader was seen to have gone.
+pub fn reader_has_gone() -> bool {
+    GONE.load(Ordering::Relaxed)
+}
+
+/// Writes a line, for the macro `outln`.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn line(text: Arguments<'_>) -> io::Result<()> {
+    writeln!(out(), "{text}")
+}
+
+/// `println!` that does not panic: returns what came of it.
+macro_rules! outln {
+    ($($text:tt)*) => { $crate::stdout::line(format_args!($($text)*)) };
+}
+pub(crate) use outln;
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        noted(self.0.write(bytes))
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        noted(self.0.write_all(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        noted(self.0.flush())
+    }
+}
+
+fn noted<T>(written: io::Result<T>) -> io::Result<T> {
+    if written.as_ref().is_err_and(|error| error.kind() == ErrorKind::BrokenPipe) {
+        GONE.store(true, Ordering::Relaxed);
+    }
+    written
+}

@@ -1,0 +1,178 @@
+//! One line in the log for what was refused: where it is, and why by its code; never what it is. So many a minute, and then how many more:
+//! nothing is hidden, and a flood does not drown the log.
+//!
+//! Pure: the time is passed in, and [`Line::log`] alone writes.
+//!
+//! ```
+//! use std::time::{Duration, Instant};
+//! use tributary_proto::DeadLetter;
+//! use tributary_runtime::refusal_lines::{LINES_A_MINUTE, Line, RefusalLines, Refused};
+//!
+//! let (mut lines, start) = (RefusalLines::default(), Instant::now());
+//! let letters = vec![DeadLetter { reason: "not_json".into(), topic: "sdk".into(), ..Default::default() }; LINES_A_MINUTE + 5];
+//! assert_eq!(lines.note(Refused::of(&letters), start).len(), LINES_A_MINUTE);
+//! assert_eq!(lines.due(start + Duration::from_secs(61)), Some(Line::More(5)));
+//! ```
+
+use std::time::{Duration, Instant};
+
+use tributary_proto::DeadLetter;
+
+/// Lines a minute of one worker; what is refused beyond is counted.
+pub const LINES_A_MINUTE: usize = 10;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A record, or an event in it, that was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    reason: String,
+    topic: String,
+    partition: i32,
+    offset: i64,
+    event: u32,
+}
+
+/// What was refused of a batch: as much as lines are written of, and how much it is in all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Refused {
+    first: Vec<Place>,
+    count: u64,
+}
+
+impl Refused {
+    /// What these letters say.
+    pub fn of(letters: &[DeadLetter]) -> Self {
+        let place = |letter: &DeadLetter| Place {
+            reason: letter.reason.clone(),
+            topic: letter.topic.clone(),
+            partition: letter.partition,
+            offset: letter.offset,
+            event: letter.index,
+        };
+        Self { first: letters.iter().take(LINES_A_MINUTE).map(place).collect(), count: letters.len() as u64 }
+    }
+}
+
+/// A line of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    /// This was refused.
+    Refused(Place),
+    /// So many more were, without a line of their own.
+    More(u64),
+}
+
+impl Line {
+    /// Writes it.
+    pub fn log(&self, stage: &'static str) {
+        match self {
+            Self::Refused(Place { reason, topic, partition, offset, event }) => {
+                tracing::warn!(stage, reason, topic, partition, offset, event, "refused: it is in the dead letters");
+            }
+            Self::More(count) => tracing::warn!(
+                stage,
+                count,
+                "more were refused than have lines of their own: `tributary dead-letters list` shows them all"
+            ),
+        }
+    }
+}
+
+/// Which lines are written. Of one worker.
+#[derive(Debug, Default)]
+pub struct RefusalLines {
+    /// When the first line of this minute was written; `None` where nothing was refused of late.
+    since: Option<Instant>,
+    written: usize,
+    withheld: u64,
+}
+
+impl RefusalLines {
+    /// What was refused of a batch, once it is committed: the lines about it.
+    pub fn note(&mut self, refused: Refused, now: Instant) -> Vec<Line> {
+        let mut lines: Vec<Line> = self.due(now).into_iter().collect();
+        if refused.count == 0 {
+            return lines;
+        }
+        self.since.get_or_insert(now);
+        let room = LINES_A_MINUTE.saturating_sub(self.written);
+        let told = refused.first.into_iter().take(room).map(Line::Refused);
+        let before = lines.len();
+        lines.extend(told);
+        let told = lines.len() - before;
+        self.written += told;
+        self.withheld += refused.count.saturating_sub(told as u64);
+        lines
+    }
+
+    /// What is to be said once a minute is over, whether or not more was refused.
+    pub fn due(&mut self, now: Instant) -> Option<Line> {
+        let over = self.since.is_some_and(|since| now.saturating_duration_since(since) >= MINUTE);
+        if over { self.rest() } else { None }
+    }
+
+    /// What has not been said yet: for a worker that ends.
+    pub fn rest(&mut self) -> Option<Line> {
+        let Self { withheld, .. } = std::mem::take(self);
+        (withheld > 0).then_some(Line::More(withheld))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn letters(offsets: std::ops::Range<i64>) -> Vec<DeadLetter> {
+        let letter = |offset| DeadLetter {
+            reason: "timestamp_missing".into(),
+            topic: "offline".into(),
+            partition: 3,
+            offset,
+            key: b"zhang@b-corp.example".to_vec(),
+            payload: b"+8613800001111".to_vec(),
+            detail: "secret".into(),
+            field: "secret".into(),
+            ..Default::default()
+        };
+        offsets.map(letter).collect()
+    }
+
+    #[test]
+    fn a_few_have_lines_and_the_rest_a_count_when_the_minute_is_over() {
+        let (mut lines, start) = (RefusalLines::default(), Instant::now());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        assert_eq!(lines.note(Refused::of(&letters(0..4)), at(0)).len(), 4);
+        assert_eq!(lines.note(Refused::of(&letters(4..400)), at(20)).len(), LINES_A_MINUTE - 4);
+        assert_eq!(lines.note(Refused::of(&letters(400..500)), at(59)), []);
+        assert_eq!(lines.due(at(59)), None);
+        let next = lines.note(Refused::of(&letters(500..501)), at(60));
+        assert_eq!((next.first(), next.len()), (Some(&Line::More(490)), 2));
+        assert_eq!(lines.due(at(1_000)), None);
+    }
+
+    #[test]
+    fn what_a_worker_has_not_said_it_says_at_its_end() {
+        let (mut lines, start) = (RefusalLines::default(), Instant::now());
+        assert_eq!(lines.rest(), None);
+        lines.note(Refused::of(&letters(0..12)), start);
+        assert_eq!(lines.rest(), Some(Line::More(2)));
+        assert_eq!(lines.rest(), None);
+    }
+
+    #[test]
+    fn nothing_refused_says_nothing() {
+        let (mut lines, start) = (RefusalLines::default(), Instant::now());
+        assert_eq!(lines.note(Refused::of(&[]), start), []);
+        assert_eq!(lines.due(start + MINUTE * 2), None);
+    }
+
+    #[test]
+    fn a_line_holds_the_place_and_nothing_of_the_record() {
+        let shown = format!("{:?}", RefusalLines::default().note(Refused::of(&letters(7..8)), Instant::now()));
+        for secret in ["zhang", "138", "secret"] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
+        assert!(shown.contains("timestamp_missing") && shown.contains("offline") && shown.contains('7'), "{shown}");
+    }
+}
