@@ -47,8 +47,6 @@ impl Gate {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicUsize;
-
     use super::*;
     use crate::service::Service;
     use crate::worker::WorkerError;
