@@ -1,10 +1,13 @@
 //! The credit table: what credit updates fold to, as BI would see it.
 
+mod face;
+
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
 use serde::Serialize;
 use tributary_proto::{CreditUpdate, WHOLE_NANO};
+
+use face::{Face, FaceId, Faces, TextId, Texts};
 
 /// A row that has credit. Its texts order it: milestone, model, touch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -49,90 +52,6 @@ pub struct Imbalance {
     pub what: String,
 }
 
-/// A text that was met: millions of rows say the same few things.
-type TextId = u32;
-
-#[derive(Default)]
-struct Texts {
-    ids: HashMap<Arc<str>, TextId>,
-    texts: Vec<Arc<str>>,
-}
-
-impl Texts {
-    fn id(&mut self, text: &str) -> TextId {
-        if let Some(known) = self.ids.get(text) {
-            return *known;
-        }
-        let id = TextId::try_from(self.texts.len()).unwrap_or(TextId::MAX);
-        let shared: Arc<str> = text.into();
-        self.texts.push(shared.clone());
-        self.ids.insert(shared, id);
-        id
-    }
-
-    fn text(&self, id: TextId) -> &str {
-        self.texts.get(id as usize).map_or("", |text| text)
-    }
-}
-
-/// What rows show beside their key and their share: the milestone's place and the touch's. The rows of all models of a touch share one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Face {
-    milestone_kind: TextId,
-    milestone_time_ms: i64,
-    currency: TextId,
-    account_id: TextId,
-    profile_id: TextId,
-    touch_time_ms: i64,
-    channel: TextId,
-    source: TextId,
-    medium: TextId,
-    campaign: TextId,
-    content: TextId,
-    term: TextId,
-}
-
-impl Face {
-    fn of(update: &CreditUpdate, texts: &mut Texts) -> Self {
-        Self {
-            milestone_kind: texts.id(&update.milestone_kind),
-            milestone_time_ms: update.milestone_time,
-            currency: texts.id(&update.currency),
-            account_id: texts.id(&update.account_id),
-            profile_id: texts.id(&update.profile_id),
-            touch_time_ms: update.touch_time,
-            channel: texts.id(&update.channel),
-            source: texts.id(&update.source),
-            medium: texts.id(&update.medium),
-            campaign: texts.id(&update.campaign),
-            content: texts.id(&update.content),
-            term: texts.id(&update.term),
-        }
-    }
-}
-
-/// A face that was met.
-type FaceId = u32;
-
-#[derive(Default)]
-struct Faces {
-    ids: HashMap<Face, FaceId>,
-    faces: Vec<Face>,
-}
-
-impl Faces {
-    fn id(&mut self, face: Face) -> FaceId {
-        *self.ids.entry(face).or_insert_with(|| {
-            self.faces.push(face);
-            FaceId::try_from(self.faces.len() - 1).unwrap_or(FaceId::MAX)
-        })
-    }
-
-    fn face(&self, id: FaceId) -> Option<&Face> {
-        self.faces.get(id as usize)
-    }
-}
-
 /// The latest row of a key, and the sum of the deltas that were given under its face.
 struct Folded {
     face: FaceId,
@@ -153,6 +72,42 @@ struct Milestone {
     revisions: BTreeMap<TextId, u64>,
     /// Sums of deltas under faces that rows have no more; what was taken back is gone from here, so that nothing stays.
     left_behind: BTreeMap<((TextId, TextId), FaceId), (i64, i64)>,
+}
+
+impl Milestone {
+    /// Folds an update into its row; false where the row has that revision already.
+    fn fold(&mut self, key: (TextId, TextId), face: FaceId, update: &CreditUpdate) -> bool {
+        let row = self.rows.entry(key).or_insert(Folded {
+            face,
+            weight_nano: 0,
+            value_minor: 0,
+            revision: 0,
+            weight_sum: 0,
+            value_sum: 0,
+        });
+        let follows = update.revision != row.revision;
+        let is_latest = update.revision >= row.revision;
+        if is_latest && row.face != face {
+            let left = (row.weight_sum, row.value_sum);
+            (row.weight_sum, row.value_sum) = self.left_behind.remove(&(key, face)).unwrap_or_default();
+            if left != (0, 0) {
+                self.left_behind.insert((key, row.face), left);
+            }
+            row.face = face;
+        }
+        let (weight, value) = (update.delta_weight_nano, update.delta_value_minor);
+        if row.face == face {
+            row.weight_sum += weight;
+            row.value_sum += value;
+        } else {
+            let sum = self.left_behind.entry((key, face)).or_default();
+            *sum = (sum.0 + weight, sum.1 + value);
+        }
+        if is_latest {
+            (row.weight_nano, row.value_minor, row.revision) = (update.weight_nano, update.value_minor, update.revision);
+        }
+        follows
+    }
 }
 
 /// The most faults of updates that are remembered.
@@ -184,36 +139,8 @@ impl CreditTable {
         if !(before..=before.saturating_add(1)).contains(&update.revision) {
             fault = Some(format!("revision {} follows {before}", update.revision));
         }
-        let row = milestone.rows.entry(key).or_insert(Folded {
-            face,
-            weight_nano: 0,
-            value_minor: 0,
-            revision: 0,
-            weight_sum: 0,
-            value_sum: 0,
-        });
-        if update.revision == row.revision {
+        if !milestone.fold(key, face, update) {
             fault = Some(format!("revision {} of touch {} comes twice", update.revision, update.touch_id));
-        }
-        let is_latest = update.revision >= row.revision;
-        if is_latest && row.face != face {
-            let left = (row.weight_sum, row.value_sum);
-            (row.weight_sum, row.value_sum) = milestone.left_behind.remove(&(key, face)).unwrap_or_default();
-            if left != (0, 0) {
-                milestone.left_behind.insert((key, row.face), left);
-            }
-            row.face = face;
-        }
-        let (weight, value) = (update.delta_weight_nano, update.delta_value_minor);
-        if row.face == face {
-            row.weight_sum += weight;
-            row.value_sum += value;
-        } else {
-            let sum = milestone.left_behind.entry((key, face)).or_default();
-            *sum = (sum.0 + weight, sum.1 + value);
-        }
-        if is_latest {
-            (row.weight_nano, row.value_minor, row.revision) = (update.weight_nano, update.value_minor, update.revision);
         }
         if let Some(what) = fault.filter(|_| self.faults.len() < FAULTS_MAX) {
             self.faults.push(Imbalance { milestone_id: update.milestone_id.clone(), model: update.model.clone(), what });
