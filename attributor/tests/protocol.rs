@@ -67,7 +67,7 @@ fn naive(world: &World) -> BTreeMap<RowKey, Row> {
 enum Act {
     Touch { name: usize, event: usize, step: i64, channel: usize },
     Place { name: usize, unit: usize, profile: usize, boss: bool, revoked: bool },
-    Milestone { name: usize, which: usize, step: i64, value: i64, withdrawn: bool },
+    Milestone { name: usize, which: usize, step: i64, value: i64, dollars: bool, withdrawn: bool },
     Erase { name: usize, mention: u64, step: i64 },
     Deliver { records: usize },
 }
@@ -79,8 +79,8 @@ fn act() -> impl Strategy<Value = Act> {
             .prop_map(|(name, event, step, channel)| Act::Touch { name, event, step, channel }),
         2 => (name.clone(), 0..4usize, 0..3usize, any::<bool>(), prop::bool::weighted(0.2))
             .prop_map(|(name, unit, profile, boss, revoked)| Act::Place { name, unit, profile, boss, revoked }),
-        2 => (name.clone(), 0..MILESTONES.len(), 0..216i64, prop_oneof![Just(0), 1..1_000_000i64, Just(i64::MAX)], prop::bool::weighted(0.15))
-            .prop_map(|(name, which, step, value, withdrawn)| Act::Milestone { name, which, step, value, withdrawn }),
+        2 => (name.clone(), 0..MILESTONES.len(), 0..216i64, prop_oneof![Just(0), 1..1_000_000i64, Just(i64::MAX)], any::<bool>(), prop::bool::weighted(0.15))
+            .prop_map(|(name, which, step, value, dollars, withdrawn)| Act::Milestone { name, which, step, value, dollars, withdrawn }),
         1 => (name, 0..3u64, 0..216i64).prop_map(|(name, mention, step)| Act::Erase { name, mention, step }),
         2 => (1..12usize).prop_map(|records| Act::Deliver { records }),
     ]
@@ -102,9 +102,13 @@ fn perform(world: &mut World, act: &Act) {
             let role = if boss { "boss" } else { "" };
             identity.place(&format!("x{name}"), units(unit), &format!("p_{profile}"), role, revoked);
         }
-        Act::Milestone { name, which, step, value, withdrawn } => {
+        Act::Milestone { name, which, step, value, dollars, withdrawn } => {
             let (kind, object) = MILESTONES[which];
-            identity.milestone(&format!("x{name}"), Milestone { withdrawn, ..milestone(kind, object, step * STEP_MS, value) });
+            let mut said = Milestone { withdrawn, ..milestone(kind, object, step * STEP_MS, value) };
+            if dollars {
+                said.currency = "USD".into();
+            }
+            identity.milestone(&format!("x{name}"), said);
         }
         Act::Erase { name, mention, step } => identity.erase(&format!("x{name}"), mention, step * STEP_MS),
         Act::Deliver { records } => {
@@ -182,7 +186,9 @@ fn reason_of_change(world: &mut World, since: usize) -> Reason {
     assert_eq!(table, naive(world));
     let reasons: Vec<Reason> = world.updates[since..].iter().map(|update| update.reason()).collect();
     assert!(!reasons.is_empty() && reasons.iter().all(|reason| *reason == reasons[0]), "{reasons:?}");
-    assert!(world.updates[since..].iter().all(|update| update.revision == 2));
+    // What is taken back under an old face has a revision of its own.
+    let most = if world.updates[since..].iter().any(|update| update.revision == 3) { 3 } else { 2 };
+    assert!(world.updates[since..].iter().all(|update| (2..=most).contains(&update.revision)));
     reasons[0]
 }
 
@@ -275,14 +281,118 @@ fn an_anchor_that_moves_takes_its_deal_and_its_touches_along() {
     }
 }
 
+/// The updates of one model since [`deal`]: touch, profile, weight, its change, and the revision.
+fn said<'w>(world: &'w World, since: usize, model: &str) -> Vec<(&'w str, &'w str, i64, i64, u64)> {
+    let of_model = world.updates[since..].iter().filter(|update| update.model == model);
+    of_model
+        .map(|update| {
+            (
+                update.touch_id.as_str(),
+                update.profile_id.as_str(),
+                update.weight_nano,
+                update.delta_weight_nano,
+                update.revision,
+            )
+        })
+        .collect()
+}
+
 #[test]
-fn a_new_profile_is_said_again_without_a_difference() {
+fn a_new_profile_gets_what_the_old_one_gives_back() {
     let (mut world, since) = deal(2);
     world.identity.place("bert", UNIT, "p_older", "", false);
     world.drain();
-    let merged: Vec<_> = world.updates[since..].iter().filter(|update| update.model == "linear").collect();
-    assert_eq!(merged.len(), 2);
-    assert!(merged.iter().all(|update| update.profile_id == "p_older" && update.delta_weight_nano == 0));
+    let quarter = 250_000_000;
+    let expected = [
+        ("bert1", "p_bert", 0, -quarter, 2),
+        ("bert2", "p_bert", 0, -quarter, 2),
+        ("bert1", "p_older", quarter, quarter, 3),
+        ("bert2", "p_older", quarter, quarter, 3),
+    ];
+    assert_eq!(said(&world, since, "linear"), expected, "nothing is said of the two touches that stay");
+}
+
+/// A column, as text.
+type Column = fn(&Row) -> String;
+
+/// Sums of a model's deltas by one column; those that are nothing are left out.
+fn value_by(world: &World, model: &str, column: Column) -> BTreeMap<String, i64> {
+    let mut sums: BTreeMap<String, i64> = BTreeMap::new();
+    for update in world.updates.iter().filter(|update| update.model == model) {
+        *sums.entry(column(update)).or_default() += update.delta_value_minor;
+    }
+    sums.retain(|_, sum| *sum != 0);
+    sums
+}
+
+#[test]
+fn what_a_milestone_shows_is_taken_back_before_it_changes() {
+    let won = milestone("closed_won", "6", 10 * DAY_MS, 1_000);
+    let currency = Milestone { currency: "USD".into(), ..won.clone() };
+    let month = Milestone { time_ms: 40 * DAY_MS, ..won.clone() };
+    let all = Milestone { time_ms: 40 * DAY_MS, value_minor: 3_000, currency: "USD".into(), ..won.clone() };
+    let time: Column = |row| (row.milestone_time / DAY_MS).to_string();
+    let in_what: Column = |row| row.currency.clone();
+    let before = won.currency.as_str();
+    let cases: [(Milestone, Column, &str, &str, i64); 4] = [
+        (currency, in_what, before, "USD", 1_000),
+        (month, time, "10", "40", 1_000),
+        (all.clone(), time, "10", "40", 3_000),
+        (all, in_what, before, "USD", 3_000),
+    ];
+    for (amended, column, from, to, value) in cases {
+        let (mut world, since) = deal(2);
+        assert_eq!(value_by(&world, "u_shaped", column), [(from.to_owned(), 1_000)].into());
+        world.identity.milestone("anna", amended);
+        assert_eq!(reason_of_change(&mut world, since), Reason::Amended);
+        assert_eq!(value_by(&world, "u_shaped", column), [(to.to_owned(), value)].into());
+    }
+}
+
+#[test]
+fn a_deal_that_moves_to_another_account_leaves_nothing_at_the_first() {
+    let (mut world, since) = deal(2);
+    let account: Column = |row| row.account_id.clone();
+    world.identity.place("anna", "a:crm_account:002C", "p_anna", "", false);
+    world.drain();
+    assert_eq!(value_by(&world, "linear", account), [("002C".to_owned(), 1_000)].into());
+    let retracted: Vec<_> = said(&world, since, "linear").into_iter().filter(|(_, _, weight, ..)| *weight == 0).collect();
+    assert_eq!(retracted.len(), 4, "each row once, also those of the touches that stay behind");
+}
+
+#[test]
+fn what_is_withdrawn_and_amended_at_once_is_taken_back_once_and_returns_with_its_new_face() {
+    let (mut world, since) = deal(2);
+    let amended = Milestone { currency: "USD".into(), ..milestone("closed_won", "6", 40 * DAY_MS, 7_000) };
+    world.identity.milestone("anna", Milestone { withdrawn: true, ..amended.clone() });
+    assert_eq!(reason_of_change(&mut world, since), Reason::Withdrawn);
+    let month: Column = |row| (row.milestone_time / DAY_MS).to_string();
+    assert_eq!(said(&world, since, "linear").len(), 4);
+    assert!(world.updates[since..].iter().all(|update| month(update) == "10" && update.currency != "USD"));
+    assert_eq!(value_by(&world, "linear", month), BTreeMap::new());
+
+    let since = world.updates.len();
+    world.identity.milestone("anna", amended);
+    world.drain();
+    assert!(said(&world, since, "linear").iter().all(|(.., weight, delta, _)| weight == delta && *weight > 0));
+    assert_eq!(value_by(&world, "linear", month), [("40".to_owned(), 7_000)].into());
+    world.table();
+}
+
+#[test]
+fn a_milestone_of_no_value_moves_its_weights() {
+    let mut world = World::new(Settings::default(), 2, 7);
+    world.identity.place("anna", UNIT, "p_anna", "", false);
+    world.identity.milestone("anna", milestone("mql", "1", 10 * DAY_MS, 0));
+    world.drain();
+    assert_eq!(said(&world, 0, "linear"), [("unattributed", "", 1_000_000_000, 1_000_000_000, 1)]);
+    world.identity.milestone("anna", milestone("mql", "1", 40 * DAY_MS, 0));
+    let table = world.settled();
+    assert_eq!(table, naive(&world));
+    let whole = 1_000_000_000;
+    let expected =
+        [("unattributed", "", whole, whole, 1), ("unattributed", "", 0, -whole, 2), ("unattributed", "", whole, whole, 3)];
+    assert_eq!(said(&world, 0, "linear"), expected);
 }
 
 #[test]

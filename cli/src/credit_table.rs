@@ -1,11 +1,13 @@
 //! The credit table: what credit updates fold to, as BI would see it.
 
-use std::collections::btree_map::Entry;
+mod face;
+
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
 use serde::Serialize;
 use tributary_proto::{CreditUpdate, WHOLE_NANO};
+
+use face::{Face, FaceId, Faces, TextId, Texts};
 
 /// A row that has credit. Its texts order it: milestone, model, touch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -50,48 +52,12 @@ pub struct Imbalance {
     pub what: String,
 }
 
-/// A text that was met: millions of rows say the same few things.
-type TextId = u32;
-
-#[derive(Default)]
-struct Texts {
-    ids: HashMap<Arc<str>, TextId>,
-    texts: Vec<Arc<str>>,
-}
-
-impl Texts {
-    fn id(&mut self, text: &str) -> TextId {
-        if let Some(known) = self.ids.get(text) {
-            return *known;
-        }
-        let id = TextId::try_from(self.texts.len()).unwrap_or(TextId::MAX);
-        let shared: Arc<str> = text.into();
-        self.texts.push(shared.clone());
-        self.ids.insert(shared, id);
-        id
-    }
-
-    fn text(&self, id: TextId) -> &str {
-        self.texts.get(id as usize).map_or("", |text| text)
-    }
-}
-
-/// The latest row of a key.
-struct Latest {
-    milestone_kind: TextId,
-    channel: TextId,
-    source: TextId,
-    profile_id: TextId,
-    account_id: TextId,
-    currency: TextId,
-    touch_time_ms: i64,
+/// The latest row of a key, and the sum of the deltas that were given under its face.
+struct Folded {
+    face: FaceId,
     weight_nano: i64,
     value_minor: i64,
     revision: u64,
-}
-
-struct Folded {
-    latest: Latest,
     weight_sum: i64,
     value_sum: i64,
 }
@@ -104,16 +70,56 @@ struct Milestone {
     rows: Rows,
     /// The latest revision of each model.
     revisions: BTreeMap<TextId, u64>,
+    /// Sums of deltas under faces that rows have no more; what was taken back is gone from here, so that nothing stays.
+    left_behind: BTreeMap<((TextId, TextId), FaceId), (i64, i64)>,
+}
+
+impl Milestone {
+    /// Folds an update into its row; false where the row has that revision already.
+    fn fold(&mut self, key: (TextId, TextId), face: FaceId, update: &CreditUpdate) -> bool {
+        let row = self.rows.entry(key).or_insert(Folded {
+            face,
+            weight_nano: 0,
+            value_minor: 0,
+            revision: 0,
+            weight_sum: 0,
+            value_sum: 0,
+        });
+        let follows = update.revision != row.revision;
+        let is_latest = update.revision >= row.revision;
+        if is_latest && row.face != face {
+            let left = (row.weight_sum, row.value_sum);
+            (row.weight_sum, row.value_sum) = self.left_behind.remove(&(key, face)).unwrap_or_default();
+            if left != (0, 0) {
+                self.left_behind.insert((key, row.face), left);
+            }
+            row.face = face;
+        }
+        let (weight, value) = (update.delta_weight_nano, update.delta_value_minor);
+        if row.face == face {
+            row.weight_sum += weight;
+            row.value_sum += value;
+        } else {
+            let sum = self.left_behind.entry((key, face)).or_default();
+            *sum = (sum.0 + weight, sum.1 + value);
+        }
+        if is_latest {
+            (row.weight_nano, row.value_minor, row.revision) = (update.weight_nano, update.value_minor, update.revision);
+        }
+        follows
+    }
 }
 
 /// The most faults of updates that are remembered.
 const FAULTS_MAX: usize = 1_000;
 
-/// Credit updates, folded in both ways that BI may fold them: the latest row of each key, and the sum of the deltas.
+/// Credit updates, folded in both ways that BI may fold them: the latest row of each key, and the sum of the deltas under all that a row
+/// shows. Where these agree, sums by any column do.
 #[derive(Default)]
 pub struct CreditTable {
     milestones: HashMap<TextId, Milestone>,
     texts: Texts,
+    faces: Faces,
     updates: u64,
     /// Updates that do not follow from those before.
     faults: Vec<Imbalance>,
@@ -124,42 +130,17 @@ impl CreditTable {
     pub fn add(&mut self, update: &CreditUpdate) {
         self.updates += 1;
         let texts = &mut self.texts;
-        let latest = Latest {
-            milestone_kind: texts.id(&update.milestone_kind),
-            channel: texts.id(&update.channel),
-            source: texts.id(&update.source),
-            profile_id: texts.id(&update.profile_id),
-            account_id: texts.id(&update.account_id),
-            currency: texts.id(&update.currency),
-            touch_time_ms: update.touch_time,
-            weight_nano: update.weight_nano,
-            value_minor: update.value_minor,
-            revision: update.revision,
-        };
+        let face = self.faces.id(Face::of(update, texts));
         let milestone = texts.id(&update.milestone_id);
         let key = (texts.id(&update.model), texts.id(&update.touch_id));
-        let (weight, value) = (update.delta_weight_nano, update.delta_value_minor);
         let milestone = self.milestones.entry(milestone).or_default();
-        let before = milestone.revisions.insert(key.0, latest.revision).unwrap_or(0);
+        let before = milestone.revisions.insert(key.0, update.revision).unwrap_or(0);
         let mut fault = None;
-        if !(before..=before.saturating_add(1)).contains(&latest.revision) {
-            fault = Some(format!("revision {} follows {before}", latest.revision));
+        if !(before..=before.saturating_add(1)).contains(&update.revision) {
+            fault = Some(format!("revision {} follows {before}", update.revision));
         }
-        match milestone.rows.entry(key) {
-            Entry::Occupied(mut row) => {
-                let row = row.get_mut();
-                row.weight_sum += weight;
-                row.value_sum += value;
-                if latest.revision == row.latest.revision {
-                    fault = Some(format!("revision {} of touch {} comes twice", latest.revision, update.touch_id));
-                }
-                if latest.revision >= row.latest.revision {
-                    row.latest = latest;
-                }
-            }
-            Entry::Vacant(row) => {
-                row.insert(Folded { latest, weight_sum: weight, value_sum: value });
-            }
+        if !milestone.fold(key, face, update) {
+            fault = Some(format!("revision {} of touch {} comes twice", update.revision, update.touch_id));
         }
         if let Some(what) = fault.filter(|_| self.faults.len() < FAULTS_MAX) {
             self.faults.push(Imbalance { milestone_id: update.milestone_id.clone(), model: update.model.clone(), what });
@@ -177,58 +158,80 @@ impl CreditTable {
     }
 
     /// The milestones that have updates, by id.
-    fn milestones(&self) -> Vec<(&str, &Rows)> {
-        let mut all: Vec<_> = self.milestones.iter().map(|(id, milestone)| (self.texts.text(*id), &milestone.rows)).collect();
+    fn milestones(&self) -> Vec<(&str, &Milestone)> {
+        let mut all: Vec<_> = self.milestones.iter().map(|(id, milestone)| (self.texts.text(*id), milestone)).collect();
         all.sort_unstable_by_key(|(id, _)| *id);
         all
     }
 
     /// The rows that have credit, by key.
     pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
-        self.milestones().into_iter().flat_map(|(milestone_id, rows)| {
-            let with_credit = rows.iter().filter(|(_, row)| row.latest.weight_nano != 0);
-            let mut rows: Vec<_> = with_credit.map(|(key, row)| self.row(milestone_id, *key, &row.latest)).collect();
+        self.milestones().into_iter().flat_map(|(milestone_id, milestone)| {
+            let with_credit = milestone.rows.iter().filter(|(_, row)| row.weight_nano != 0);
+            let mut rows: Vec<_> = with_credit.filter_map(|(key, row)| self.row(milestone_id, *key, row)).collect();
             rows.sort_unstable_by_key(|row| (row.model, row.touch_id));
             rows
         })
     }
 
-    fn row<'a>(&'a self, milestone_id: &'a str, (model, touch): (TextId, TextId), latest: &Latest) -> Row<'a> {
+    fn row<'a>(&'a self, milestone_id: &'a str, (model, touch): (TextId, TextId), row: &Folded) -> Option<Row<'a>> {
+        let face = self.faces.face(row.face)?;
         let text = |id| self.texts.text(id);
-        Row {
+        Some(Row {
             milestone_id,
             model: text(model),
             touch_id: text(touch),
-            channel: text(latest.channel),
-            profile_id: text(latest.profile_id),
-            account_id: text(latest.account_id),
-            weight_nano: latest.weight_nano,
-            value_minor: latest.value_minor,
-            currency: text(latest.currency),
-            milestone_kind: text(latest.milestone_kind),
-            source: text(latest.source),
-            touch_time_ms: latest.touch_time_ms,
-        }
+            channel: text(face.channel),
+            profile_id: text(face.profile_id),
+            account_id: text(face.account_id),
+            weight_nano: row.weight_nano,
+            value_minor: row.value_minor,
+            currency: text(face.currency),
+            milestone_kind: text(face.milestone_kind),
+            source: text(face.source),
+            touch_time_ms: face.touch_time_ms,
+        })
     }
 
-    /// What does not add up: revisions that are missing or come twice, sums of deltas that are not the latest row, weights of a milestone
-    /// and model that do not make 1, values that are not the same under every model.
+    /// What tells a face from others, without naming anybody.
+    fn shown(&self, face: FaceId) -> String {
+        let Some(face) = self.faces.face(face) else { return String::new() };
+        let text = |id| self.texts.text(id);
+        format!(
+            "milestone_time {}, {}, channel {}, campaign {}",
+            face.milestone_time_ms,
+            text(face.currency),
+            text(face.channel),
+            text(face.campaign)
+        )
+    }
+
+    /// What does not add up: revisions that are missing or come twice, sums of deltas that are not the latest row or that stay under what a
+    /// row does not show any more, weights of a milestone and model that do not make 1, values that are not the same under every model.
     pub fn imbalances(&self) -> Vec<Imbalance> {
         let mut found = self.faults.clone();
-        for (milestone_id, rows) in self.milestones() {
+        for (milestone_id, milestone) in self.milestones() {
             let mut sums: BTreeMap<TextId, (i64, i64)> = BTreeMap::new();
             let mut add = |model: TextId, what| {
                 let model = self.texts.text(model).to_owned();
                 found.push(Imbalance { milestone_id: milestone_id.to_owned(), model, what });
             };
-            for ((model, touch), row) in rows {
+            for ((model, touch), row) in &milestone.rows {
                 let sum = sums.entry(*model).or_default();
-                sum.0 += row.latest.weight_nano;
-                sum.1 += row.latest.value_minor;
-                if (row.weight_sum, row.value_sum) != (row.latest.weight_nano, row.latest.value_minor) {
+                sum.0 += row.weight_nano;
+                sum.1 += row.value_minor;
+                if (row.weight_sum, row.value_sum) != (row.weight_nano, row.value_minor) {
                     let touch = self.texts.text(*touch);
                     add(*model, format!("the deltas of touch {touch} do not sum to its latest row"));
                 }
+            }
+            let stay = milestone.left_behind.iter().filter(|(_, sum)| **sum != (0, 0));
+            for (((model, touch), face), (weight, value)) in stay {
+                let (touch, shown) = (self.texts.text(*touch), self.shown(*face));
+                add(
+                    *model,
+                    format!("deltas of touch {touch} sum to weight {weight}, value {value} where it is no more: {shown}"),
+                );
             }
             let mut value = None;
             for (model, (weight_sum, value_sum)) in sums {
@@ -269,6 +272,30 @@ mod tests {
         assert_eq!(table.rows().map(|row| row.touch_id).collect::<Vec<_>>(), ["b"]);
         table.add(&update("b", 400_000_000, -500_000_000, 3));
         assert_eq!(table.imbalances().len(), 2);
+    }
+
+    fn april(update: CreditUpdate) -> CreditUpdate {
+        CreditUpdate { milestone_time: 30, ..update }
+    }
+
+    #[test]
+    fn what_is_not_taken_back_under_its_old_face_is_noticed() {
+        let whole = 1_000_000_000;
+        let mut table = CreditTable::default();
+        table.add(&update("a", whole, whole, 1));
+        table.add(&april(update("a", whole, 0, 2)));
+        let found: Vec<_> = table.imbalances().into_iter().map(|found| found.what).collect();
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found[0].contains("do not sum to its latest row") && found[1].contains("where it is no more"), "{found:?}");
+
+        let mut table = CreditTable::default();
+        table.add(&update("a", whole, whole, 1));
+        table.add(&update("a", 0, -whole, 2));
+        table.add(&april(update("a", whole, whole, 3)));
+        assert_eq!(table.imbalances(), []);
+        table.add(&april(update("a", 0, -whole, 4)));
+        table.add(&update("a", whole, whole, 5));
+        assert_eq!(table.imbalances(), [], "and back");
     }
 
     #[test]

@@ -1,13 +1,17 @@
 //! The pipeline on the embedded log, as a process that is killed.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests")]
 
 mod support;
 
 use std::thread::sleep;
 use std::time::Duration;
 
-use support::{Running, golden, history, succeed, table_of, table_text, tailed_table, tributary, write_files};
+use serde_json::{Value, json};
+use support::{
+    Raw, Running, finish, golden, history, send, succeed, table_of, table_text, tailed_table, tributary, write_files,
+};
+use tributary_runtime::topic::Topic;
 
 #[test]
 fn killed_and_restarted_it_gives_the_answer_of_replay() {
@@ -35,4 +39,35 @@ fn killed_and_restarted_it_gives_the_answer_of_replay() {
     let table = tailed_table(&sets);
     assert_eq!(table.imbalances(), []);
     assert!(table_text(&table) == table_of(&records));
+}
+
+#[test]
+fn of_an_erased_person_a_row_says_so_before_the_tombstone() {
+    let folder = tempfile::tempdir().unwrap();
+    let sets = [format!("state.path={}", folder.path().join("state").display())];
+    let record = |text: &str| -> Raw { (Topic::Offline, text.as_bytes().to_vec()) };
+    send(
+        &sets,
+        &[
+            record(r#"{"timestamp": "2024-03-01T10:00:00+08:00", "email": "gone@qq.com", "traits": {"name": "Zhang"}}"#),
+            record(r#"{"timestamp": "2024-03-01T10:00:00+08:00", "email": "stays@qq.com"}"#),
+        ],
+    );
+    finish(&sets);
+    send(&sets, &[record(r#"{"timestamp": "2024-03-05T10:00:00+08:00", "kind": "erase", "email": "gone@qq.com"}"#)]);
+    finish(&sets);
+
+    let mut tail = tributary(&sets);
+    tail.args(["tail", "profiles", "--from-beginning", "--until-end"]);
+    let output = String::from_utf8(succeed(tail).stdout).unwrap();
+    let lines: Vec<Value> = output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let named = |of: &str| lines.iter().find(|line| line["identifiers"][0]["value"] == of).unwrap();
+    let id = named("gone@qq.com")["profile_id"].clone();
+    assert_eq!((&named("gone@qq.com")["erased"], &named("stays@qq.com")["erased"]), (&json!(false), &json!(false)));
+    let said: Vec<&Value> = lines.iter().filter(|line| line["profile_id"] == id || line["key"] == id).collect();
+    let row = json!({
+        "profile_id": id, "account_id": "", "identifiers": [], "traits": [], "revoked": false, "merged_into": "", "split_from": "",
+        "quarantined": false, "erased": true,
+    });
+    assert_eq!(said[said.len() - 2..], [&row, &json!({"key": id, "value": null})]);
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tributary_proto::identity_message::Body;
 use tributary_proto::{Hash128, Identifier, Member, Place, Placement, Published, Subscribe, kind};
+use tributary_runtime::planted::planted;
 use tributary_runtime::stage::{Context, Output};
 use tributary_runtime::state::StateError;
 
@@ -191,8 +192,16 @@ fn publish(
         let called_after = Hash128::from_bytes(&published.called_after).unwrap_or_default();
         // Nobody has looked at the identifier it is called after: it stands.
         let Some((_, now)) = round.moved.get(&called_after) else { continue };
-        let departed = now.as_ref().map(|now| view::departed(topic, id, now));
-        write(cx, topic, id, departed);
+        match now {
+            Some(now) => write(cx, topic, id, Some(view::departed(topic, id, now))),
+            None => {
+                // Many a reader skips tombstones: it is told by a row.
+                if !planted("erased_row_not_written") {
+                    write(cx, topic, id, Some(view::erased(topic, id)));
+                }
+                write(cx, topic, id, None);
+            }
+        }
         component.forget_published(cx.state, id);
     }
     Ok(())

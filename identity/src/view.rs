@@ -138,6 +138,15 @@ pub fn departed(topic: Topic, id: &str, merged_into: &str) -> Vec<u8> {
     }
 }
 
+/// The last row of a profile or account of which all was erased: its id, and that. A tombstone follows it.
+pub fn erased(topic: Topic, id: &str) -> Vec<u8> {
+    let (id, erased) = (id.to_owned(), true);
+    match topic {
+        Topic::Accounts => Account { account_id: id, erased, ..Account::default() }.encode_to_vec(),
+        _ => Profile { profile_id: id, erased, ..Profile::default() }.encode_to_vec(),
+    }
+}
+
 /// The record as the notice of an un-merge: the same, and where it was split from.
 pub fn split_off(topic: Topic, record: &[u8], from: &str) -> Vec<u8> {
     // A field that is added at the end of a message is part of it.

@@ -160,7 +160,10 @@ fn of_an_erased_person_nothing_stays_but_the_mark_and_nothing_returns() {
     world.touch(1, &["email:secret@qq.com"]);
     world.touch(2, &["email:secret@qq.com", "anonymous_id:hidden"]);
     let erased = world.event(5, &["email:secret@qq.com", "anonymous_id:hidden"], Body::Erase(Erase {}));
-    assert!(erased.iter().any(|(id, profile)| *id == profile_id("email:secret@qq.com") && profile.is_none()), "a tombstone");
+    let id = profile_id("email:secret@qq.com");
+    let of_it: Vec<_> = erased.into_iter().filter(|(of, _)| *of == id).map(|(_, profile)| profile).collect();
+    let row = Profile { profile_id: id, erased: true, ..Profile::default() };
+    assert_eq!(of_it, [Some(row), None], "a row that names nothing but the id, and then a tombstone");
     // What is left is the address of a root, never what anybody did.
     let root =
         [named("email:secret@qq.com"), named("anonymous_id:hidden")].iter().map(|of| world.holds(&of.value)).sum::<usize>();
@@ -174,4 +177,5 @@ fn of_an_erased_person_nothing_stays_but_the_mark_and_nothing_returns() {
     let back = world.touch(7, &["email:secret@qq.com"]);
     let profile = back.last().unwrap().1.clone().unwrap();
     assert_eq!(profile.identifiers, [named("email:secret@qq.com")], "who comes back comes without the past");
+    assert!(!profile.erased);
 }

@@ -96,7 +96,7 @@ impl Serialize for Trait {
 
 impl Serialize for Profile {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        let mut row = out.serialize_struct("Profile", 8)?;
+        let mut row = out.serialize_struct("Profile", 9)?;
         row.serialize_field("profile_id", &self.profile_id)?;
         row.serialize_field("account_id", &self.account_id)?;
         row.serialize_field("identifiers", &self.identifiers)?;
@@ -105,19 +105,21 @@ impl Serialize for Profile {
         row.serialize_field("merged_into", &self.merged_into)?;
         row.serialize_field("split_from", &self.split_from)?;
         row.serialize_field("quarantined", &self.quarantined)?;
+        row.serialize_field("erased", &self.erased)?;
         row.end()
     }
 }
 
 impl Serialize for Account {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        let mut row = out.serialize_struct("Account", 6)?;
+        let mut row = out.serialize_struct("Account", 7)?;
         row.serialize_field("account_id", &self.account_id)?;
         row.serialize_field("identifiers", &self.identifiers)?;
         row.serialize_field("traits", &self.traits)?;
         row.serialize_field("merged_into", &self.merged_into)?;
         row.serialize_field("split_from", &self.split_from)?;
         row.serialize_field("quarantined", &self.quarantined)?;
+        row.serialize_field("erased", &self.erased)?;
         row.end()
     }
 }

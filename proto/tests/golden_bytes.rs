@@ -111,9 +111,11 @@ fn profile() {
         merged_into: "p_2".into(),
         split_from: "p_3".into(),
         quarantined: true,
+        erased: true,
     };
     let expected =
-        [b"\x0a\x03p_1\x12\x01A\x1a\x14", EMAIL, b"\x22\x06\x0a\x01n\x12\x01v\x28\x01\x32\x03p_2\x3a\x03p_3\x40\x01"].concat();
+        [b"\x0a\x03p_1\x12\x01A\x1a\x14", EMAIL, b"\x22\x06\x0a\x01n\x12\x01v\x28\x01\x32\x03p_2\x3a\x03p_3\x40\x01\x48\x01"]
+            .concat();
     assert_eq!(profile.encode_to_vec(), expected);
 }
 
@@ -124,9 +126,10 @@ fn account() {
         merged_into: "B".into(),
         split_from: "C".into(),
         quarantined: true,
+        erased: true,
         ..Account::default()
     };
-    assert_eq!(account.encode_to_vec(), b"\x0a\x01A\x22\x01B\x2a\x01C\x30\x01");
+    assert_eq!(account.encode_to_vec(), b"\x0a\x01A\x22\x01B\x2a\x01C\x30\x01\x38\x01");
 }
 
 #[test]

@@ -4,31 +4,45 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tributary_attributor::unit::keys;
 use tributary_proto::event::Body as EventBody;
-use tributary_proto::{DeadLetter, Event, IdentityMessage, Message, StoredTouch, UNATTRIBUTED, identity_message::Body};
+use tributary_proto::{CreditUpdate, DeadLetter, Event, IdentityMessage, Message, StoredTouch, UNATTRIBUTED, identity_message::Body};
 use tributary_runtime::state::ACTOR_KEY_LEN;
 use tributary_runtime::topic::Topic;
 
 use crate::check::{Outputs, check, fold_credits};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Said};
+use crate::erasures;
 use crate::oracle::{self, Rules, Verdict};
 use crate::pipeline::LOGS;
 use crate::run::Sent;
+use crate::sums::{Coverage, Reader};
 use crate::world::World;
 
-/// Checks everything; returns how many touches were dropped for their age.
+/// What an audit has counted.
+#[derive(Debug, Clone, Default)]
+pub struct Counted {
+    /// Touches that were dropped for their age.
+    pub dropped: u64,
+    /// How rows of credit changed.
+    pub coverage: Coverage,
+}
+
+/// Checks everything.
 ///
 /// # Errors
 /// What does not hold.
-pub fn audit(world: &World, sent: &Sent, verdict: &Verdict) -> Result<u64, String> {
+pub fn audit(world: &World, sent: &Sent, verdict: &Verdict) -> Result<Counted, String> {
     let cluster = world.cluster.borrow();
     each_record_once(&cluster)?;
     nothing_lost_on_the_way_in(&cluster, sent)?;
+    let coverage = deltas_are_the_latest_rows(&cluster)?;
+    erasures::check(&cluster.said, verdict)?;
     let outputs = outputs(&cluster)?;
     drop(cluster);
     nothing_is_put_off(world)?;
     check(&outputs, verdict)?;
     stores_are_what_the_changelogs_say(world)?;
-    touches_are_there(&stored_touches(world)?, &outputs, verdict)
+    let dropped = touches_are_there(&stored_touches(world)?, &outputs, verdict)?;
+    Ok(Counted { dropped, coverage })
 }
 
 /// Everything else goes on beside partitions that stand still: where those are of raw topics, profiles, accounts and credit are what
@@ -62,6 +76,30 @@ fn outputs(cluster: &Cluster) -> Result<Outputs, String> {
         }
     }
     Ok(outputs)
+}
+
+/// After every transaction the deltas sum to the latest rows, by whatever column. Returns how rows changed.
+fn deltas_are_the_latest_rows(cluster: &Cluster) -> Result<Coverage, String> {
+    let mut reader = Reader::default();
+    for updates in credits(cluster)? {
+        reader.commit(&updates)?;
+    }
+    Ok(reader.coverage)
+}
+
+/// The credit updates of every transaction that has any, in the order in which they committed.
+///
+/// # Errors
+/// When one cannot be read.
+pub fn credits(cluster: &Cluster) -> Result<Vec<Vec<CreditUpdate>>, String> {
+    let read = |transaction: &Vec<Said>| {
+        let values = transaction.iter().filter(|said| said.topic == Topic::Credits).filter_map(|said| said.value.as_deref());
+        values.map(CreditUpdate::decode).collect::<Result<Vec<_>, _>>()
+    };
+    let all = cluster.said.iter().map(read).collect::<Result<Vec<_>, _>>();
+    let mut all = all.map_err(|error| format!("a credit update cannot be read: {error}"))?;
+    all.retain(|updates| !updates.is_empty());
+    Ok(all)
 }
 
 /// No unit rests once all has drained.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::faults::Fault;
 use crate::run::{Case, Report, run};
+use crate::sums::Coverage;
 
 /// Which seeds, and how.
 #[derive(Debug, Clone, Copy)]
@@ -42,15 +43,26 @@ pub struct Tally {
     pub events: u64,
     /// Turns of workers.
     pub turns: u64,
+    /// How rows of credit changed.
+    pub coverage: Coverage,
 }
 
+/// From how many seeds on a campaign must have seen everything that can happen to a row.
+pub const SEEDS_FOR_ALL: u64 = 1_000;
+
 impl Tally {
+    /// What so many seeds must have seen, and have not; what they have seen that cannot be. Empty for few seeds.
+    pub fn not_covered(&self) -> Vec<String> {
+        if self.seeds < SEEDS_FOR_ALL || !self.failures.is_empty() { Vec::new() } else { self.coverage.faults() }
+    }
+
     fn add(&mut self, seed: u64, report: Report) {
         self.seeds += 1;
         self.dropped += report.dropped;
         self.records += report.records as u64;
         self.events += report.events as u64;
         self.turns += report.turns;
+        self.coverage.add(&report.coverage);
         for (fault, times) in report.struck {
             *self.struck.entry(fault).or_default() += times;
             *self.in_seeds.entry(fault).or_default() += 1;

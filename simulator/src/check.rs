@@ -47,24 +47,32 @@ impl Outputs {
 /// # Errors
 /// The first differences.
 pub fn check(outputs: &Outputs, verdict: &Verdict) -> Result<(), String> {
-    check_profiles(outputs, verdict)?;
-    check_accounts(outputs, verdict)?;
+    check_people(outputs, verdict)?;
     let table = fold_credits(&outputs.credits)?;
     compare("credit row", &within_horizon(&table, verdict), &within_horizon(&verdict.credits, verdict))?;
     check_sums(&table, verdict)
 }
 
+/// The profiles and accounts that live are those that must.
+///
+/// # Errors
+/// The first differences.
+pub fn check_people(outputs: &Outputs, verdict: &Verdict) -> Result<(), String> {
+    check_profiles(outputs, verdict)?;
+    check_accounts(outputs, verdict)
+}
+
 fn check_profiles(outputs: &Outputs, verdict: &Verdict) -> Result<(), String> {
     let latest: BTreeMap<&str, &Profile> =
         outputs.profiles.iter().map(|profile| (profile.profile_id.as_str(), profile)).collect();
-    let live = latest.into_values().filter(|profile| profile.merged_into.is_empty());
+    let live = latest.into_values().filter(|profile| profile.merged_into.is_empty() && !profile.erased);
     compare("profile", &live.map(|profile| (profile.profile_id.clone(), profile.clone())).collect(), &verdict.profiles)
 }
 
 fn check_accounts(outputs: &Outputs, verdict: &Verdict) -> Result<(), String> {
     let latest: BTreeMap<&str, &Account> =
         outputs.accounts.iter().map(|account| (account.account_id.as_str(), account)).collect();
-    let live = latest.into_values().filter(|account| account.merged_into.is_empty());
+    let live = latest.into_values().filter(|account| account.merged_into.is_empty() && !account.erased);
     compare("account", &live.map(|account| (account.account_id.clone(), account.clone())).collect(), &verdict.accounts)
 }
 
@@ -98,6 +106,7 @@ pub fn fold_credits(updates: &[CreditUpdate]) -> Result<CreditTable, String> {
     let mut table = CreditTable::new();
     let mut sums: BTreeMap<RowKey, (i64, i64)> = BTreeMap::new();
     let mut revisions: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    let mut versions: BTreeMap<RowKey, &str> = BTreeMap::new();
     for update in updates {
         let key = (update.milestone_id.clone(), update.model.clone(), update.touch_id.clone());
         let sum = sums.entry(key.clone()).or_default();
@@ -114,15 +123,13 @@ pub fn fold_credits(updates: &[CreditUpdate]) -> Result<CreditTable, String> {
         }
         *revision = update.revision;
         let row = as_row(update);
+        let same_version = versions.insert(key.clone(), &update.model_version) == Some(update.model_version.as_str());
         if update.weight_nano == 0 {
             if table.remove(&key).is_none() {
                 return Err(format!("row {key:?} is retracted and was not there"));
             }
-        } else if table.insert(key.clone(), row.clone()).as_ref() == Some(&row) && update.delta_weight_nano == 0 {
-            let again = updates.iter().filter(|other| other.model_version != update.model_version).count();
-            if again == 0 {
-                return Err(format!("row {key:?}: an update that says nothing new"));
-            }
+        } else if table.insert(key.clone(), row.clone()).as_ref() == Some(&row) && same_version {
+            return Err(format!("row {key:?}: an update that says nothing new"));
         }
     }
     Ok(table)

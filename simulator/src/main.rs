@@ -11,11 +11,13 @@ use clap::Parser;
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
+use tributary_proto::Reason;
 use tributary_simulator::campaign::{Campaign, Tally, switch_on};
 use tributary_simulator::faults::Fault;
 use tributary_simulator::planted::{self, Bug};
 use tributary_simulator::run::{Case, run};
 use tributary_simulator::shrink::shrink;
+use tributary_simulator::sums::{self, Coverage};
 
 /// How many seeds a planted bug may take to be found.
 const PLANTED_SEEDS: u64 = 1_000;
@@ -120,7 +122,38 @@ fn campaign(args: &Args, bug: Option<&'static Bug>) -> anyhow::Result<bool> {
         eprintln!("replay it:    {}", command(&Case::of(*seed), bug));
         eprintln!("made smaller: {}", command(&small, bug));
     }
-    Ok(tally.failures.is_empty())
+    let not_covered = tally.not_covered();
+    not_covered.iter().for_each(|what| eprintln!("the seeds do not cover what they must: {what}"));
+    Ok(tally.failures.is_empty() && not_covered.is_empty())
+}
+
+/// How rows of credit changed: what, by why.
+fn print_coverage(coverage: &Coverage) {
+    let mut table = Table::new();
+    let reasons = sums::REASONS.iter().map(|reason| reason.name().to_owned());
+    table
+        .load_style(presets::UTF8_FULL_CONDENSED)
+        .set_header(std::iter::once("rows that changed in".to_owned()).chain(reasons));
+    for change in sums::changes() {
+        let times = |reason: &Reason| match sums::cannot(change, *reason) {
+            Some(_) => "-".to_owned(),
+            None => coverage.times(change, *reason).to_string(),
+        };
+        table.add_row(std::iter::once(change.to_owned()).chain(sums::REASONS.iter().map(times)));
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    println!("{table}");
+    println!("-: cannot be, as simulator/src/sums.rs says why");
+}
+
+fn coverage_json(coverage: &Coverage) -> serde_json::Value {
+    let of = |change: &'static str| {
+        let times = |reason: &Reason| (reason.name().to_owned(), json!(coverage.times(change, *reason)));
+        (change.to_owned(), serde_json::Value::Object(sums::REASONS.iter().map(times).collect()))
+    };
+    serde_json::Value::Object(sums::changes().map(of).collect())
 }
 
 fn command(case: &Case, bug: Option<&Bug>) -> String {
@@ -144,6 +177,7 @@ fn print_tally(tally: &Tally, took: Duration) {
         }
     }
     println!("{table}");
+    print_coverage(&tally.coverage);
     println!(
         "{} seeds, {} records, {} events, {} touches dropped for their age, {} turns of workers in {:.1} s: {} differ",
         tally.seeds,
@@ -170,6 +204,8 @@ fn tally_json(tally: &Tally, took: Duration) -> serde_json::Value {
         "turns": tally.turns,
         "seconds": took.as_secs_f64(),
         "faults": faults,
+        "changes": coverage_json(&tally.coverage),
+        "not_covered": tally.not_covered(),
         "failures": failures,
     })
 }

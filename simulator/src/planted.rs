@@ -60,6 +60,8 @@ bugs! {
     "part_of_rows_lost" "of rows in several parts only the last are taken",
     "retraction_without_its_sign" "a retraction adds what it should take away",
     "rows_not_retracted" "rows that should be gone stay in the table",
+    "month_taken_back_where_it_goes" "a row is taken back under the milestone's new time, currency and account",
+    "campaign_taken_back_where_it_goes" "a row is taken back under its touch's new profile, channel or campaign",
     "revision_skips" "revisions grow by two",
     "window_ends_before_the_milestone" "a touch at the time of its milestone does not count",
     "window_begins_late" "a touch at the first moment of the window does not count",
@@ -93,6 +95,7 @@ bugs! {
     "former_anchor_not_told" "a former anchor keeps its milestone",
     "stamp_not_raised" "changes of a milestone have the same stamp",
     "version_by_arrival" "the last version to arrive is the latest",
+    "erased_row_not_written" "of an erased profile a tombstone is left, and no row that says so",
     "newcomer_not_announced" "a unit is not told of an identifier before what it brings",
 }
 

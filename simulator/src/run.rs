@@ -2,19 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tributary_proto::partition;
+use tributary_proto::{CreditUpdate, partition};
 use tributary_runtime::log::BatchLimits;
 use tributary_runtime::refusals::{LiveLimits, RefusalLimits};
 use tributary_runtime::topic::Topic;
 use tributary_runtime::worker::WorkerOptions;
 
-use crate::audit;
+use crate::audit::{self, Counted};
 use crate::cluster::Cluster;
 use crate::draw::Draw;
 use crate::faults::{Fault, Faults};
 use crate::history::{History, Outcome};
 use crate::oracle;
 use crate::pipeline::{LOGS, Pipeline};
+use crate::sums::Coverage;
 use crate::world::{Delivery, World};
 
 /// How long draining may take, in rounds in which every process has a turn.
@@ -72,6 +73,10 @@ pub struct Report {
     pub events: usize,
     /// Turns of workers.
     pub turns: u64,
+    /// How rows of credit changed.
+    pub coverage: Coverage,
+    /// The credit updates of every transaction, in the order in which they committed.
+    pub credits: Vec<Vec<CreditUpdate>>,
     /// What happened, where that was asked for.
     pub trace: Vec<String>,
 }
@@ -129,9 +134,16 @@ fn attempt(case: &Case, trace: bool) -> Result<Report, String> {
         let events: Vec<_> = outcomes.iter().flat_map(|outcome| outcome.events.clone()).collect();
         audit::audit(&world, &sent, &oracle::judge(&events, &history.rules))
     });
+    let (counted, failure) = match audited {
+        Ok(counted) => (counted, None),
+        Err(why) => (Counted::default(), Some(why)),
+    };
+    let credits = audit::credits(&world.cluster.borrow()).unwrap_or_default();
     let report = Report {
-        dropped: audited.as_ref().copied().unwrap_or(0),
-        failure: audited.err(),
+        dropped: counted.dropped,
+        coverage: counted.coverage,
+        credits,
+        failure,
         struck: world.faults.borrow().struck.clone(),
         records: sent.records,
         events: sent.events.len(),

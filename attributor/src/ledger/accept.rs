@@ -1,4 +1,9 @@
 //! The difference between the rows that were emitted and those that should be.
+//!
+//! What a row shows beside its share is its *face*: where its milestone stands (kind, time, currency, account) and whose touch it is
+//! (profile, channel, campaign, ...). While the face stays, a changed share is one update with the difference. Where it changes, the row
+//! is first taken back under its old face and then given anew under the new one. So whoever sums the deltas, by whatever column, has what
+//! the latest rows say. The old face needs no place of its own: it is the milestone in the ledger's head and the touch in its row.
 
 use tributary_proto::{
     CreditUpdate, Desired, DesiredRow, LedgerRow, LedgerState, Milestone, ModelRef, ModelRevision, Reason, Share, WHOLE_NANO,
@@ -10,19 +15,19 @@ use tributary_runtime::topic::Topic;
 use super::{HEAD, Ledger, ROW, row_sub};
 use crate::metrics;
 use crate::unit::corrupt;
-use crate::wire::TouchView;
+use crate::wire::{Malformed, TouchView};
 
 /// What is known of a model while a set of rows is accepted.
 #[derive(Debug, Clone, Copy)]
 struct Slot {
     /// Why its rows change in this set.
     reason: Reason,
-    /// Whether every row is said again: something that all rows show has changed.
-    restate: bool,
-    /// Whether a row of it has changed, and the revision was raised.
-    changed: bool,
+    /// Whether its settings have changed: every row is said again with the version, be its share the same.
+    remodelled: bool,
     /// Whether it is computed at all now.
     wanted: bool,
+    /// Whether the revision was raised for the updates that are being made: all retractions of old faces have one, all others the next.
+    raised: bool,
     weight_nano: u64,
     value_minor: i128,
 }
@@ -37,45 +42,78 @@ struct Acceptance {
     update: CreditUpdate,
 }
 
+/// A row as it was emitted and as it should be; at least one of the two.
+struct Change {
+    sub: Vec<u8>,
+    before: Option<LedgerRow>,
+    after: Option<LedgerRow>,
+    /// Whether the row shows something else than it did: what it had is taken back under what it showed.
+    moved: bool,
+}
+
 /// A share of nothing: what a row has under a model that gives it no credit.
 fn share_of(row: Option<&LedgerRow>, model: u32) -> (u64, i64) {
     row.and_then(|row| row.shares.iter().find(|share| share.model == model))
         .map_or((0, 0), |share| (share.weight_nano, share.value_minor))
 }
 
+/// Whether rows of the milestone show something else under `to` and `account_id` than under what the ledger has.
+fn milestone_moved(head: &LedgerState, to: &Milestone, account_id: &str) -> bool {
+    let differs = |from: &Milestone| from.time_ms != to.time_ms || from.currency != to.currency || from.kind != to.kind;
+    head.milestone.as_ref().is_some_and(differs) || head.account_id != account_id
+}
+
+/// Whether two rows of one touch differ in what they show. What is not shown (the touch's type, whom its event names) does not count.
+fn touch_moved(before: &LedgerRow, after: &LedgerRow) -> Result<bool, Malformed> {
+    if before.profile_id != after.profile_id {
+        return Ok(true);
+    }
+    if before.touch == after.touch {
+        return Ok(false);
+    }
+    Ok(shown(&before.touch)? != shown(&after.touch)?)
+}
+
+/// What a row shows of an encoded touch.
+fn shown(touch: &[u8]) -> Result<(i64, [&str; 6]), Malformed> {
+    let TouchView { time_ms, channel, source, medium, campaign, content, term, .. } = TouchView::parse(touch)?;
+    Ok((time_ms, [channel, source, medium, campaign, content, term]))
+}
+
 impl Ledger<'_> {
-    /// Takes over a whole set of rows, and emits what changes.
+    /// Takes over a whole set of rows, and emits what changes: first what is taken back under an old face, then everything else.
     pub(super) fn accept(&mut self, head: LedgerState, desired: Desired) -> Result<(), StateError> {
-        let mut known: Vec<(Vec<u8>, LedgerRow, bool)> =
-            state::scan_messages(self.state, &self.actor, &[ROW])?.into_iter().map(|(sub, row)| (sub, row, false)).collect();
         let Desired { milestone, stamp, epoch, reason, account_id, models, rows, .. } = desired;
         let milestone = milestone.unwrap_or_default();
         let reason = Reason::try_from(reason).unwrap_or_default();
-        let mut acceptance = Acceptance::begin(head, &milestone, &account_id, stamp, reason, &models);
-        let mut updates = 0;
+        let moved = milestone_moved(&head, &milestone, &account_id);
+        let mut acceptance = Acceptance::begin(head, &milestone, stamp, reason, &models);
+        let changes = self.changes(&acceptance, rows, moved)?;
 
-        for row in rows {
-            let view = TouchView::parse(&row.touch).map_err(|_| corrupt(&self.actor, &[ROW]))?;
-            let sub = row_sub(view.event_id);
-            acceptance.show(&view, &row.profile_id);
-            let at = known.binary_search_by(|(known, _, _)| known.as_slice().cmp(&sub)).ok();
-            let before = at.and_then(|at| known.get_mut(at)).map(|(_, before, seen)| {
-                *seen = true;
-                &*before
-            });
-            let row = acceptance.translate(row);
-            updates += self.emit(&mut acceptance, before, Some(&row));
-            if before != Some(&row) {
-                state::put_message(self.state, &self.actor, &sub, &row);
+        let mut updates = 0;
+        acceptance.show_milestone_as_it_was();
+        if planted("month_taken_back_where_it_goes") {
+            acceptance.show_milestone(&milestone, &account_id);
+        }
+        for Change { sub, before, after, .. } in changes.iter().filter(|change| change.moved) {
+            let late = after.as_ref().filter(|_| planted("campaign_taken_back_where_it_goes"));
+            self.show(&mut acceptance, late.or(before.as_ref()), sub)?;
+            updates += self.emit(&mut acceptance, before.as_ref(), None);
+        }
+        acceptance.show_milestone(&milestone, &account_id);
+        for Change { sub, before, after, moved } in &changes {
+            self.show(&mut acceptance, after.as_ref().or(before.as_ref()), sub)?;
+            let before = before.as_ref().filter(|_| !*moved);
+            if after.is_some() || !planted("rows_not_retracted") {
+                updates += self.emit(&mut acceptance, before, after.as_ref());
             }
         }
-        for (sub, row, _) in known.iter().filter(|(_, _, seen)| !seen) {
-            let view = TouchView::parse(&row.touch).map_err(|_| corrupt(&self.actor, sub))?;
-            acceptance.show(&view, &row.profile_id);
-            if !planted("rows_not_retracted") {
-                updates += self.emit(&mut acceptance, Some(row), None);
+        for Change { sub, before, after, .. } in changes {
+            match after {
+                Some(after) if before.as_ref() != Some(&after) => state::put_message(self.state, &self.actor, &sub, &after),
+                Some(_) => {}
+                None => self.state.delete(&self.actor, &sub),
             }
-            self.state.delete(&self.actor, sub);
         }
         self.outbox.observe(&metrics::LEDGER_IMBALANCE, "", acceptance.imbalances(&milestone));
         self.outbox.observe(&metrics::DESIRED, if updates > 0 { "changed" } else { "unchanged" }, 1);
@@ -84,12 +122,44 @@ impl Ledger<'_> {
         Ok(())
     }
 
+    /// The rows wanted and the rows known, each touch once: those wanted in their order, then those that nobody wants any more.
+    fn changes(
+        &mut self,
+        acceptance: &Acceptance,
+        wanted: Vec<DesiredRow>,
+        all_moved: bool,
+    ) -> Result<Vec<Change>, StateError> {
+        let mut known: Vec<(Vec<u8>, Option<LedgerRow>)> =
+            state::scan_messages(self.state, &self.actor, &[ROW])?.into_iter().map(|(sub, row)| (sub, Some(row))).collect();
+        let mut changes = Vec::with_capacity(wanted.len() + known.len());
+        for row in wanted {
+            let after = acceptance.translate(row);
+            let view = TouchView::parse(&after.touch).map_err(|_| corrupt(&self.actor, &[ROW]))?;
+            let sub = row_sub(view.event_id).to_vec();
+            let at = known.binary_search_by(|(known, _)| known.cmp(&sub)).ok();
+            let before = at.and_then(|at| known.get_mut(at)).and_then(|(_, row)| row.take());
+            let moved = match &before {
+                Some(before) => all_moved || touch_moved(before, &after).map_err(|_| corrupt(&self.actor, &sub))?,
+                None => false,
+            };
+            changes.push(Change { sub, before, after: Some(after), moved });
+        }
+        let unwanted = known.into_iter().filter(|(_, row)| row.is_some());
+        changes.extend(unwanted.map(|(sub, before)| Change { sub, before, after: None, moved: all_moved }));
+        Ok(changes)
+    }
+
+    /// The next updates are about this row.
+    fn show(&self, acceptance: &mut Acceptance, row: Option<&LedgerRow>, sub: &[u8]) -> Result<(), StateError> {
+        if let Some(row) = row {
+            let view = TouchView::parse(&row.touch).map_err(|_| corrupt(&self.actor, sub))?;
+            acceptance.show_touch(&view, &row.profile_id);
+        }
+        Ok(())
+    }
+
     /// Emits the difference of one row under every model; returns the number of updates.
     fn emit(&mut self, acceptance: &mut Acceptance, before: Option<&LedgerRow>, after: Option<&LedgerRow>) -> usize {
-        let restated = match (before, after) {
-            (Some(before), Some(after)) => before.touch != after.touch || before.profile_id != after.profile_id,
-            _ => false,
-        };
         let mut updates = 0;
         let Acceptance { head, slots, update, .. } = acceptance;
         for ((position, slot), revision) in (0u32..).zip(slots).zip(&mut head.revisions) {
@@ -98,12 +168,12 @@ impl Ledger<'_> {
             slot.weight_nano += new_weight;
             slot.value_minor += i128::from(new_value);
             let there = old_weight > 0 || new_weight > 0;
-            let same = (old_weight, old_value) == (new_weight, new_value) && !restated && !slot.restate;
+            let same = (old_weight, old_value) == (new_weight, new_value) && !slot.remodelled;
             if !there || same {
                 continue;
             }
-            if !slot.changed {
-                slot.changed = true;
+            if !slot.raised {
+                slot.raised = true;
                 revision.revision += if planted("revision_skips") { 2 } else { 1 };
             }
             update.model.clone_from(&revision.model);
@@ -125,13 +195,8 @@ impl Ledger<'_> {
 }
 
 impl Acceptance {
-    fn begin(mut head: LedgerState, to: &Milestone, account_id: &str, stamp: u64, reason: Reason, models: &[ModelRef]) -> Self {
+    fn begin(mut head: LedgerState, to: &Milestone, stamp: u64, reason: Reason, models: &[ModelRef]) -> Self {
         let first = head.revisions.iter().all(|model| model.revision == 0);
-        let restate = head.account_id != account_id
-            || head
-                .milestone
-                .as_ref()
-                .is_some_and(|from| from.time_ms != to.time_ms || from.currency != to.currency || from.kind != to.kind);
         let reason = match (first, stamp > head.stamp) {
             (true, _) => Reason::Milestone,
             (false, true) if reason == Reason::Erased => Reason::Erased,
@@ -140,7 +205,14 @@ impl Acceptance {
             (false, false) => reason,
         };
         // Until the message names them, the models are gone.
-        let gone = Slot { reason: Reason::Remodelled, restate, changed: false, wanted: false, weight_nano: 0, value_minor: 0 };
+        let gone = Slot {
+            reason: Reason::Remodelled,
+            remodelled: false,
+            wanted: false,
+            raised: false,
+            weight_nano: 0,
+            value_minor: 0,
+        };
         let mut slots = vec![gone; head.revisions.len()];
         let mut positions = Vec::with_capacity(models.len());
         for wanted in models {
@@ -151,26 +223,36 @@ impl Acceptance {
             });
             positions.push(u32::try_from(position).unwrap_or(u32::MAX));
             if let (Some(slot), Some(known)) = (slots.get_mut(position), head.revisions.get_mut(position)) {
-                let remodelled = known.version != wanted.version;
                 slot.wanted = true;
-                slot.restate |= remodelled;
-                slot.reason = if remodelled && !first { Reason::Remodelled } else { reason };
+                slot.remodelled = known.version != wanted.version;
+                slot.reason = if slot.remodelled && !first { Reason::Remodelled } else { reason };
                 known.version.clone_from(&wanted.version);
             }
         }
-        let update = CreditUpdate {
-            milestone_id: to.milestone_id.clone(),
-            milestone_kind: to.kind.clone(),
-            account_id: account_id.to_owned(),
-            milestone_time: to.time_ms,
-            currency: to.currency.clone(),
-            ..CreditUpdate::default()
-        };
+        let update = CreditUpdate { milestone_id: to.milestone_id.clone(), ..CreditUpdate::default() };
         Self { head, slots, positions, update }
     }
 
-    /// The row that the next updates are about.
-    fn show(&mut self, touch: &TouchView<'_>, profile_id: &str) {
+    /// The next updates show the milestone as the rows before did.
+    fn show_milestone_as_it_was(&mut self) {
+        if let Some(from) = self.head.milestone.take() {
+            let account_id = self.head.account_id.clone();
+            self.show_milestone(&from, &account_id);
+        }
+    }
+
+    /// The next updates show the milestone so, with a revision of their own.
+    fn show_milestone(&mut self, milestone: &Milestone, account_id: &str) {
+        let update = &mut self.update;
+        update.milestone_kind.clone_from(&milestone.kind);
+        update.milestone_time = milestone.time_ms;
+        update.currency.clone_from(&milestone.currency);
+        account_id.clone_into(&mut update.account_id);
+        self.slots.iter_mut().for_each(|slot| slot.raised = false);
+    }
+
+    /// The next updates are about this touch.
+    fn show_touch(&mut self, touch: &TouchView<'_>, profile_id: &str) {
         let update = &mut self.update;
         for (field, text) in [
             (&mut update.touch_id, touch.event_id),

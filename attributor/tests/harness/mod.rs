@@ -229,6 +229,7 @@ impl World {
                 table.insert(key, row);
             }
         }
+        assert_eq!(faces(&self.updates, true), faces(table.values(), false), "deltas and latest rows differ by what rows show");
         let imbalance = self.counts.get(&("tributary_ledger_imbalance_total", ""));
         assert!(imbalance.is_none_or(|count| *count == 0), "the ledgers are out of balance");
         table
@@ -239,6 +240,22 @@ impl World {
         self.drain();
         self.table()
     }
+}
+
+/// Weights and values by everything that a row shows, of deltas or of rows; sums of nothing are left out. Where these are equal, sums by
+/// any column are.
+fn faces<'a>(rows: impl IntoIterator<Item = &'a Row>, deltas: bool) -> BTreeMap<String, (i64, i64)> {
+    let mut sums: BTreeMap<String, (i64, i64)> = BTreeMap::new();
+    for row in rows {
+        let (weight, value) =
+            if deltas { (row.delta_weight_nano, row.delta_value_minor) } else { (row.weight_nano, row.value_minor) };
+        let mut face = Row { model_version: String::new(), revision: 0, reason: 0, ..row.clone() };
+        (face.weight_nano, face.value_minor, face.delta_weight_nano, face.delta_value_minor) = (0, 0, 0, 0);
+        let sum = sums.entry(format!("{face:?}")).or_default();
+        *sum = (sum.0 + weight, sum.1 + value);
+    }
+    sums.retain(|_, sum| *sum != (0, 0));
+    sums
 }
 
 /// What identity knows, and how it says it.

@@ -44,7 +44,7 @@ pub struct Credits {
 }
 
 /// Reads all credit updates and checks that they add up: of every milestone and model the revisions follow one another, the deltas sum to
-/// the latest rows, the weights to 1, and the values to the same under every model.
+/// the latest rows whatever they are grouped by, the weights to 1, and the values to the same under every model.
 ///
 /// # Errors
 /// When the topic cannot be read or holds something else.

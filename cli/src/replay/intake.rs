@@ -75,8 +75,8 @@ fn take_in(receiver: &Receiver<Outputs>, mut hear: Hear) -> Result<Results, Repl
             results.dead_letters.push(decode::<DeadLetter>(Topic::DeadLetters, bytes)?);
         }
     }
-    results.profiles.retain(|_, profile| profile.merged_into.is_empty());
-    results.accounts.retain(|_, account| account.merged_into.is_empty());
+    results.profiles.retain(|_, profile| profile.merged_into.is_empty() && !profile.erased);
+    results.accounts.retain(|_, account| account.merged_into.is_empty() && !account.erased);
     Ok(results)
 }
 

@@ -126,8 +126,8 @@ fn left(settings: &Settings) -> (Results, Option<String>) {
     });
     latest::<Profile>(settings, Topic::Profiles, &mut results.profiles);
     latest::<Account>(settings, Topic::Accounts, &mut results.accounts);
-    results.profiles.retain(|_, profile| profile.merged_into.is_empty());
-    results.accounts.retain(|_, account| account.merged_into.is_empty());
+    results.profiles.retain(|_, profile| profile.merged_into.is_empty() && !profile.erased);
+    results.accounts.retain(|_, account| account.merged_into.is_empty() && !account.erased);
     read(settings, Topic::DeadLetters, |found| {
         results.dead_letters.push(DeadLetter::decode(found.value.unwrap().as_slice()).unwrap());
     });

@@ -42,6 +42,20 @@ pub enum Refused {
 /// A record of an input, as a stage was given it: stage, topic, partition, offset.
 pub type Handed = (&'static str, Topic, u32, u64);
 
+/// A record of an output, with its topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// The topic.
+    pub topic: Topic,
+    /// The key.
+    pub key: Vec<u8>,
+    /// The value; `None` is a tombstone.
+    pub value: Option<Vec<u8>>,
+}
+
+/// The outputs of which is remembered which transaction has written what.
+const REMEMBERED: [Topic; 3] = [Topic::Profiles, Topic::Accounts, Topic::Credits];
+
 /// Where a mark has to go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Place {
@@ -78,6 +92,9 @@ pub struct Cluster {
     pub now_ms: u64,
     /// How often each record of an input was processed by a transaction that committed.
     pub processed: BTreeMap<Handed, u32>,
+    /// What every transaction that committed has written of profiles, accounts and credits, in the order in which they committed: a key's
+    /// records in their order, for a key has one partition.
+    pub said: Vec<Vec<Said>>,
 }
 
 impl Cluster {
@@ -236,6 +253,7 @@ impl Cluster {
                 for handed in &open.handed {
                     *self.processed.entry(*handed).or_default() += 1;
                 }
+                self.said.extend(said(&self.topics, open));
             }
         }
         Ok(())
@@ -308,6 +326,19 @@ impl Cluster {
     }
 }
 
+/// What a transaction has written of the outputs that are remembered; `None` where that is nothing.
+fn said(topics: &BTreeMap<Topic, Vec<Partition>>, open: &Open) -> Option<Vec<Said>> {
+    let mut said = Vec::new();
+    for place in &open.places {
+        let Place::Partition(topic, at) = place else { continue };
+        let partition = topics.get(topic).and_then(|partitions| partitions.get(*at as usize));
+        for entry in partition.filter(|_| REMEMBERED.contains(topic)).into_iter().flat_map(|of| of.written_by(open.number)) {
+            said.push(Said { topic: *topic, key: entry.key.clone(), value: entry.value.clone() });
+        }
+    }
+    (!said.is_empty()).then_some(said)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -330,6 +361,8 @@ mod tests {
         cluster.end("a", new, true).unwrap();
         while cluster.settle_one(0) {}
         assert_eq!(cluster.committed(Topic::Credits, 0, 0).count(), 1);
+        let said = Said { topic: Topic::Credits, key: b"k".to_vec(), value: None };
+        assert_eq!(cluster.said, [vec![said]], "and nothing of what was aborted");
     }
 
     #[test]

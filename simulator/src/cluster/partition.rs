@@ -63,6 +63,13 @@ impl Partition {
         }
     }
 
+    /// What a transaction that is open here has written, in order.
+    pub fn written_by(&self, transaction: u64) -> impl Iterator<Item = &Entry> {
+        let from = self.open.get(&transaction).copied().unwrap_or(self.end);
+        let entries = self.entries.range(from..).map(|(_, entry)| entry);
+        entries.filter(move |entry| entry.transaction == Some(transaction) && !entry.mark)
+    }
+
     /// The last stable offset: readers of committed records see nothing at or above it.
     pub fn stable_end(&self) -> u64 {
         self.open.values().copied().min().unwrap_or(self.end)

@@ -26,6 +26,8 @@ struct Mood {
     poison: usize,
     /// Percent of event ids that were used before.
     reuse: usize,
+    /// Percent of records that say a touch again, under its id, and otherwise.
+    again: usize,
     /// Weights of the kinds of records.
     kinds: Vec<(Said, usize)>,
     /// Times are multiples of this.
@@ -68,6 +70,7 @@ fn mood(draw: &mut Draw) -> Mood {
         naming: if draw.percent(20) { 0 } else { draw.between(5, 60) },
         poison: often(draw, 10),
         reuse: often(draw, 8),
+        again: often(draw, 12),
         kinds,
         step_ms: draw.pick(&[60_000, 20 * 60_000, 20 * 60_000, 7 * 3_600_000, 5 * 86_400_000]),
         steps: draw.pick(&[4, 30, 200, 200]),
@@ -78,17 +81,40 @@ pub(super) fn draw(draw: &mut Draw) -> Vec<Raw> {
     let mood = mood(draw);
     let count = if draw.percent(15) { draw.between(1, 12) } else { draw.between(12, 110) };
     let mut records = Vec::new();
+    let mut touches: Vec<Draft> = Vec::new();
     let mut used = 0;
     while records.len() < count {
         if draw.percent(mood.poison) {
             records.push(render::poison(draw));
             continue;
         }
+        if draw.percent(mood.again) && !touches.is_empty() {
+            let former = draw.below(touches.len());
+            if let Some(second) = touches.get(former).map(|former| second_version(draw, &mood, former)) {
+                records.push(render::record(draw, &[second]));
+            }
+            continue;
+        }
         let several = if draw.percent(4) { draw.between(2, 4) } else { 1 };
         let drafts: Vec<Draft> = (0..several).map(|_| draft(draw, &mood, &mut used)).collect();
         records.push(render::record(draw, &drafts));
+        touches.extend(drafts.into_iter().filter(Draft::is_touch));
     }
     records
+}
+
+/// A touch as somebody else tells it: by the same people, mostly at the same time, from another source. Which of the two counts is decided
+/// by time and content.
+fn second_version(draw: &mut Draw, mood: &Mood, of: &Draft) -> Draft {
+    let mut second = of.without_fields();
+    if draw.percent(30) {
+        second.time = Moment(draw.below(mood.steps) as i64 * mood.step_ms);
+    }
+    if draw.percent(20) {
+        people(draw, mood, &mut second, 1, 1);
+    }
+    touch(draw, &mut second);
+    second
 }
 
 fn draft(draw: &mut Draw, mood: &Mood, used: &mut usize) -> Draft {

@@ -40,10 +40,10 @@ impl Moment {
 }
 
 /// An event on its way to becoming a native record.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Draft {
     event_id: String,
-    time: Moment,
+    pub(super) time: Moment,
     pub(super) occurred_at: Option<Moment>,
     fields: BTreeMap<&'static str, String>,
     identifiers: BTreeMap<&'static str, Vec<String>>,
@@ -62,6 +62,17 @@ impl Draft {
 
     pub(super) fn add(&mut self, kind: &'static str, value: String) {
         self.identifiers.entry(kind).or_default().push(value);
+    }
+
+    /// Whether it is a touch, as all is that says no other kind.
+    pub(super) fn is_touch(&self) -> bool {
+        !self.fields.contains_key("kind")
+    }
+
+    /// The same event of the same people, of which nothing else is said yet.
+    pub(super) fn without_fields(&self) -> Self {
+        let identifiers = self.identifiers.clone();
+        Self { identifiers, ..Self::new(self.event_id.clone(), self.time) }
     }
 
     pub(super) fn names_account(&self) -> bool {

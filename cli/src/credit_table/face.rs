@@ -1,0 +1,92 @@
+//! What rows of credit show, each text and each combination of texts once: millions of rows say the same few things.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tributary_proto::CreditUpdate;
+
+/// A text that was met.
+pub type TextId = u32;
+
+/// The texts that were met.
+#[derive(Default)]
+pub struct Texts {
+    ids: HashMap<Arc<str>, TextId>,
+    texts: Vec<Arc<str>>,
+}
+
+impl Texts {
+    pub fn id(&mut self, text: &str) -> TextId {
+        if let Some(known) = self.ids.get(text) {
+            return *known;
+        }
+        let id = TextId::try_from(self.texts.len()).unwrap_or(TextId::MAX);
+        let shared: Arc<str> = text.into();
+        self.texts.push(shared.clone());
+        self.ids.insert(shared, id);
+        id
+    }
+
+    pub fn text(&self, id: TextId) -> &str {
+        self.texts.get(id as usize).map_or("", |text| text)
+    }
+}
+
+/// What rows show beside their key and their share: the milestone's place and the touch's. The rows of all models of a touch share one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Face {
+    pub milestone_kind: TextId,
+    pub milestone_time_ms: i64,
+    pub currency: TextId,
+    pub account_id: TextId,
+    pub profile_id: TextId,
+    pub touch_time_ms: i64,
+    pub channel: TextId,
+    pub source: TextId,
+    pub medium: TextId,
+    pub campaign: TextId,
+    pub content: TextId,
+    pub term: TextId,
+}
+
+impl Face {
+    pub fn of(update: &CreditUpdate, texts: &mut Texts) -> Self {
+        Self {
+            milestone_kind: texts.id(&update.milestone_kind),
+            milestone_time_ms: update.milestone_time,
+            currency: texts.id(&update.currency),
+            account_id: texts.id(&update.account_id),
+            profile_id: texts.id(&update.profile_id),
+            touch_time_ms: update.touch_time,
+            channel: texts.id(&update.channel),
+            source: texts.id(&update.source),
+            medium: texts.id(&update.medium),
+            campaign: texts.id(&update.campaign),
+            content: texts.id(&update.content),
+            term: texts.id(&update.term),
+        }
+    }
+}
+
+/// A face that was met.
+pub type FaceId = u32;
+
+/// The faces that were met.
+#[derive(Default)]
+pub struct Faces {
+    ids: HashMap<Face, FaceId>,
+    faces: Vec<Face>,
+}
+
+impl Faces {
+    pub fn id(&mut self, face: Face) -> FaceId {
+        *self.ids.entry(face).or_insert_with(|| {
+            self.faces.push(face);
+            FaceId::try_from(self.faces.len() - 1).unwrap_or(FaceId::MAX)
+        })
+    }
+
+    pub fn face(&self, id: FaceId) -> Option<&Face> {
+        self.faces.get(id as usize)
+    }
+}

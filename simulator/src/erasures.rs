@@ -1,0 +1,85 @@
+//! What is said of profiles and accounts of which all was erased: a row with the id and `erased`, and at once a tombstone.
+//!
+//! Who skips tombstones must come to the same people as who heeds them.
+
+use std::collections::BTreeSet;
+
+use tributary_proto::{Account, Message, Profile};
+use tributary_runtime::topic::Topic;
+
+use crate::check::{Outputs, check_people};
+use crate::cluster::Said;
+use crate::oracle::Verdict;
+
+/// Checks what transactions have said, in the order in which they committed.
+///
+/// # Errors
+/// What does not hold.
+pub fn check(transactions: &[Vec<Said>], verdict: &Verdict) -> Result<(), String> {
+    let mut without_tombstones = Outputs::default();
+    for transaction in transactions {
+        // The keys that were said to be erased, until the tombstone has come.
+        let mut erased: BTreeSet<(Topic, &[u8])> = BTreeSet::new();
+        for Said { topic, key, value } in transaction.iter().filter(|said| said.topic != Topic::Credits) {
+            let at = (*topic, key.as_slice());
+            let name = || format!("{} {}", topic.name(), String::from_utf8_lossy(key));
+            match value {
+                None if !erased.remove(&at) => {
+                    return Err(format!("{}: a tombstone without a row with `erased` before it", name()));
+                }
+                None => {}
+                Some(_) if erased.contains(&at) => return Err(format!("{}: no tombstone follows `erased`", name())),
+                Some(value) => {
+                    if is_erased(*topic, key, value)? {
+                        erased.insert(at);
+                    }
+                    without_tombstones.add(*topic, key, Some(value))?;
+                }
+            }
+        }
+        if let Some((topic, key)) = erased.first() {
+            return Err(format!("{} {}: no tombstone follows `erased`", topic.name(), String::from_utf8_lossy(key)));
+        }
+    }
+    check_people(&without_tombstones, verdict).map_err(|why| format!("for a reader who skips tombstones {why}"))
+}
+
+/// Whether a row says that all was erased; it must say nothing else.
+fn is_erased(topic: Topic, key: &[u8], value: &[u8]) -> Result<bool, String> {
+    let id = String::from_utf8_lossy(key).into_owned();
+    let failed = |error| format!("a record of {} cannot be read: {error}", topic.name());
+    let (erased, bare) = if topic == Topic::Accounts {
+        let account = Account::decode(value).map_err(failed)?;
+        (account.erased, account == Account { account_id: id.clone(), erased: true, ..Account::default() })
+    } else {
+        let profile = Profile::decode(value).map_err(failed)?;
+        (profile.erased, profile == Profile { profile_id: id.clone(), erased: true, ..Profile::default() })
+    };
+    if erased && !bare {
+        return Err(format!("{} {id}: a row with `erased` says more than that", topic.name()));
+    }
+    Ok(erased)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(value: Option<Profile>) -> Said {
+        Said { topic: Topic::Profiles, key: b"p_1".to_vec(), value: value.map(|profile| profile.encode_to_vec()) }
+    }
+
+    #[test]
+    fn a_row_and_a_tombstone_or_it_is_said() {
+        let id = || Profile { profile_id: "p_1".into(), ..Profile::default() };
+        let row = || said(Some(Profile { erased: true, ..id() }));
+        let verdict = Verdict::default();
+        assert_eq!(check(&[vec![said(Some(id()))], vec![row(), said(None)]], &verdict), Ok(()));
+        let talkative = said(Some(Profile { erased: true, account_id: "A".into(), ..id() }));
+        for wrong in [vec![said(None)], vec![row()], vec![talkative, said(None)], vec![row(), said(Some(id())), said(None)]] {
+            assert!(check(&[wrong.clone()], &verdict).is_err(), "{wrong:?}");
+        }
+        assert!(check(&[vec![row()], vec![said(None)]], &verdict).is_err(), "in two transactions");
+        assert!(check(&[vec![said(Some(id()))]], &verdict).is_err(), "a profile that is not there any more");
+    }
+}
