@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tributary_attributor::unit::keys;
 use tributary_proto::event::Body as EventBody;
-use tributary_proto::{CreditUpdate, DeadLetter, Event, IdentityMessage, Message, StoredTouch, UNATTRIBUTED, identity_message::Body};
+use tributary_proto::{
+    CreditUpdate, DeadLetter, Event, IdentityMessage, Message, StoredTouch, UNATTRIBUTED, identity_message::Body,
+};
 use tributary_runtime::state::ACTOR_KEY_LEN;
 use tributary_runtime::topic::Topic;
 
