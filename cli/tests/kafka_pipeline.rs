@@ -1,6 +1,6 @@
 //! The pipeline on real Kafka: the credit topic folds to the table of `replay`, whatever happens to the workers.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests")]
 
 mod support;
 
