@@ -46,7 +46,9 @@ impl KafkaSession {
             for (topic, name) in &self.inputs {
                 let place = Place { stage: self.log.stage, topic: *topic, partition: number };
                 let found = i32::try_from(number).ok().and_then(|at| statistics.topics.get(name)?.partitions.get(&at));
-                let fetched = owned.phase == Phase::Ready && !self.stands_still(*topic, number);
+                // What was taken before the partition was last begun speaks of records that will come again.
+                let begun = self.since.get(&number).is_some_and(|since| *since < taken);
+                let fetched = begun && owned.phase == Phase::Ready && !self.stands_still(*topic, number);
                 let known = found.filter(|partition| fetched && is_fetched(partition, &statistics));
                 let (committed, next) = (owned.committed.0.get(topic).copied(), owned.next(*topic));
                 let lag = known.and_then(|partition| lag(partition, committed, next));
@@ -81,12 +83,11 @@ fn lag(of: &Partition, committed: Option<u64>, next: Option<u64>) -> Option<u64>
     let done = committed.or_else(|| u64::try_from(of.lo_offset).ok())?;
     // More was done than there was then.
     let left = end.checked_sub(done)?;
-    // Records that end transactions have offsets but never reach us: where all was fetched, handed out and processed, nothing is left.
-    let fetched_all = of.next_offset >= of.ls_offset && of.fetchq_cnt == 0;
-    // None was handed out since the partition was begun: the client says so by a number below 0.
-    let handed_out = u64::try_from(of.app_offset).ok();
-    let handled_all = [handed_out, next].into_iter().flatten().all(|next| next <= done);
-    Some(if fetched_all && handled_all { 0 } else { left })
+    // Marks that end transactions have offsets but never reach us: where the client has fetched and passed all up to the end (its position
+    // passes over marks too), and what it has handed out is processed, nothing is left.
+    let passed_all = of.next_offset >= of.ls_offset && of.app_offset >= of.ls_offset && of.fetchq_cnt == 0;
+    let handled_all = next.is_none_or(|next| next <= done);
+    Some(if passed_all && handled_all { 0 } else { left })
 }
 
 /// Readers see nothing beyond the first open transaction. Returns for how long it has been that.
@@ -141,7 +142,7 @@ mod tests {
             hi_offset: 11,
             ls_offset: 11,
             next_offset: 11,
-            app_offset: 10,
+            app_offset: 11,
             ..Partition::default()
         }
     }
@@ -149,8 +150,7 @@ mod tests {
     #[test]
     fn nothing_is_left_where_all_was_fetched_handed_out_and_committed() {
         assert_eq!(lag(&read(), Some(10), Some(10)), Some(0), "only the mark is left");
-        let begun = Partition { app_offset: INVALID, ..read() };
-        assert_eq!(lag(&begun, Some(10), Some(10)), Some(0), "nothing came since the partition was begun");
+        assert_eq!(lag(&read(), Some(10), None), Some(0), "nothing came since the partition was begun");
         let empty = Partition { hi_offset: 0, ls_offset: 0, next_offset: 0, app_offset: INVALID, ..read() };
         assert_eq!(lag(&empty, None, None), Some(0), "there never was a record");
         let expired = Partition { lo_offset: 11, app_offset: INVALID, ..read() };
@@ -160,7 +160,12 @@ mod tests {
     #[test]
     fn something_is_left_until_it_is_committed() {
         assert_eq!(lag(&read(), Some(4), Some(10)), Some(7), "handed out, not committed");
-        assert_eq!(lag(&read(), Some(4), Some(4)), Some(7), "handed out once, and gone back from");
+        assert_eq!(
+            lag(&Partition { next_offset: 4, ..read() }, Some(4), Some(4)),
+            Some(7),
+            "handed out once, and gone back from"
+        );
+        assert_eq!(lag(&Partition { app_offset: 10, ..read() }, Some(10), Some(10)), Some(1), "the mark is not passed yet");
         assert_eq!(
             lag(&Partition { fetchq_cnt: 3, app_offset: 7, ..read() }, Some(7), Some(7)),
             Some(4),

@@ -266,6 +266,7 @@ impl KafkaSession {
         let Some(start) = self.owned.ready(partition, store) else { return Ok(()) };
         let list = self.start_of(&BTreeMap::from([(partition, start)]))?;
         self.seek(list.clone())?;
+        self.since.insert(partition, Instant::now());
         self.consumer()?.resume(&list).map_err(|error| LogError::recover("resuming a partition", error))?;
         self.pause_stopped([partition])?;
         self.options.holdings.ready(self.worker(), partition, Some(shown));

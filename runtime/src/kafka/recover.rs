@@ -163,7 +163,8 @@ impl Anew for GoingBack<'_> {
         self.0.owned.begin_again(committed);
         self.0.count_restoring();
         self.0.seek(list)?;
-        let held: Vec<u32> = self.0.owned.partitions().collect();
+        let (held, now): (Vec<u32>, _) = (self.0.owned.partitions().collect(), Instant::now());
+        self.0.since.extend(held.iter().map(|partition| (*partition, now)));
         self.0.pause_stopped(held)
     }
 }
