@@ -189,7 +189,7 @@ fn a_record_of_which_something_was_used_is_no_refused_record() {
         serde_json::json!({"provider": "wecom", "received_at": "2026-01-20T00:10:00Z", "body": xml}).to_string() + "\n"
     };
     let senders: [&dyn Fn(u64) -> String; 4] = [&|at| notices(at, 1), &|at| notices(at, 10), &lead, &ticket];
-    let text: String = senders.iter().flat_map(|sender| (0..30).map(|at| sender(at))).collect();
+    let text: String = senders.iter().flat_map(|sender| (0..30).map(sender)).collect();
     fs::write(&file, text).unwrap();
     let mut service = Service::in_folder(folder.path(), 1);
     service.sets.push("worker.dead_letters.in_a_row=20".into());

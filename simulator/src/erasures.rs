@@ -77,7 +77,7 @@ mod tests {
         assert_eq!(check(&[vec![said(Some(id()))], vec![row(), said(None)]], &verdict), Ok(()));
         let talkative = said(Some(Profile { erased: true, account_id: "A".into(), ..id() }));
         for wrong in [vec![said(None)], vec![row()], vec![talkative, said(None)], vec![row(), said(Some(id())), said(None)]] {
-            assert!(check(&[wrong.clone()], &verdict).is_err(), "{wrong:?}");
+            assert!(check(std::slice::from_ref(&wrong), &verdict).is_err(), "{wrong:?}");
         }
         assert!(check(&[vec![row()], vec![said(None)]], &verdict).is_err(), "in two transactions");
         assert!(check(&[vec![said(Some(id()))]], &verdict).is_err(), "a profile that is not there any more");

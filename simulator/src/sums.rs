@@ -103,7 +103,7 @@ impl Coverage {
             if possible.peek().is_some() && !possible.any(|change| seen(change, reason)) {
                 faults.push(format!("no row ever changed for the reason {}", reason.name()));
             }
-            for change in changes().filter(|change| seen(*change, reason)) {
+            for change in changes().filter(|change| seen(change, reason)) {
                 if let Some(why) = cannot(change, reason) {
                     faults.push(format!("{change} changed for the reason {}, though it cannot: {why}", reason.name()));
                 }

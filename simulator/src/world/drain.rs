@@ -8,17 +8,16 @@ use tributary_runtime::topic::Topic;
 
 use super::{EXPIRE_MS, Process, Status, World};
 
+/// What is looked at while partitions stand still.
+pub type LookBeside<'a> = dyn Fn(&BTreeSet<(Topic, u32)>) -> Result<(), String> + 'a;
+
 impl World {
     /// From now on nothing goes wrong, and everybody gets a turn, until nobody has anything to do. Partitions that stand still then are looked
     /// at by `beside`, and accepted.
     ///
     /// # Errors
     /// When that takes more than `rounds_max` rounds; and what `beside` says.
-    pub fn drain(
-        self: &Rc<Self>,
-        rounds_max: usize,
-        beside: &dyn Fn(&BTreeSet<(Topic, u32)>) -> Result<(), String>,
-    ) -> Result<(), String> {
+    pub fn drain(self: &Rc<Self>, rounds_max: usize, beside: &LookBeside<'_>) -> Result<(), String> {
         self.faults.borrow_mut().stop();
         let mut idle = 0;
         for _ in 0..rounds_max {
