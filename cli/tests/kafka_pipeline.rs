@@ -55,7 +55,8 @@ fn check_explained(sets: &[String], records: &[Raw]) {
     replay.args(["replay", "--explain", "closed_won:006X", "--json"]).args(write_files(folder.path(), records));
     let answer = |command| -> serde_json::Value { serde_json::from_slice(&succeed(command).stdout).unwrap() };
     let (mut stores, mut replay) = (answer(stores), answer(replay));
-    let freshness = |answer: &mut serde_json::Value| answer.get_mut("freshness").map(serde_json::Value::take).unwrap_or_default();
+    let freshness =
+        |answer: &mut serde_json::Value| answer.get_mut("freshness").map(serde_json::Value::take).unwrap_or_default();
     let fresh = freshness(&mut stores);
     assert_eq!((fresh.get("current"), fresh.get("newer_records")), (Some(&true.into()), Some(&0.into())), "{fresh}");
     assert!(freshness(&mut replay).is_null());
