@@ -2,36 +2,41 @@
 
 use tributary_runtime::metric::{Metric, MetricKind};
 
-const fn counter(name: &'static str, label: &'static str, help: &'static str) -> Metric {
-    Metric { name, kind: MetricKind::Counter, label, help }
+const fn counter(name: &'static str, help: &'static str) -> Metric {
+    counter_by("", &[], name, help)
+}
+
+const fn counter_by(label: &'static str, values: &'static [&'static str], name: &'static str, help: &'static str) -> Metric {
+    Metric { name, kind: MetricKind::Counter, label, values, help }
 }
 
 /// Credit updates written, by why the row changed.
-pub static CREDIT_UPDATES: Metric =
-    counter("tributary_credit_updates_total", "reason", "Credit updates written, by why the row changed.");
+pub static CREDIT_UPDATES: Metric = counter_by(
+    "reason",
+    &["milestone", "late_touch", "identity", "amended", "withdrawn", "erased", "remodelled"],
+    "tributary_credit_updates_total",
+    "Credit updates written, by why the row changed.",
+);
 
 /// Sets of rows that do not add up.
 pub static LEDGER_IMBALANCE: Metric = counter(
     "tributary_ledger_imbalance_total",
-    "",
     "Models of a milestone whose weights did not sum to 1 or whose values not to the milestone's value. Must be 0: page someone otherwise.",
 );
 
 /// Journeys computed.
 pub static JOURNEYS: Metric =
-    counter("tributary_journeys_computed_total", "", "Journeys computed: one for each milestone that a batch made dirty.");
+    counter("tributary_journeys_computed_total", "Journeys computed: one for each milestone that a batch made dirty.");
 
 /// Journeys computed to milestones beyond the horizon.
 pub static JOURNEYS_BEYOND_HORIZON: Metric = counter(
     "tributary_journeys_beyond_horizon_total",
-    "",
     "Journeys computed to milestones that lie further back than the horizon: touches of theirs may be gone.",
 );
 
 /// Milestones whose computation was put off.
 pub static JOURNEYS_PUT_OFF: Metric = counter(
     "tributary_journeys_put_off_total",
-    "",
     "Milestones that wait to be computed because their unit rests: a large unit takes no more than its share of the time.",
 );
 
@@ -40,59 +45,66 @@ pub static JOURNEY_TOUCHES: Metric = Metric {
     name: "tributary_journey_touches",
     kind: MetricKind::Histogram,
     label: "",
+    values: &[],
     help: "Touches of a computed journey, after sessions. Long ones make recomputation slow.",
 };
 
 /// Touches that are not part of a computed journey though they lie in its window.
-pub static JOURNEY_FOLDED: Metric = counter(
-    "tributary_journey_touches_folded_total",
+pub static JOURNEY_FOLDED: Metric = counter_by(
     "why",
+    &["duplicate", "session", "overlong"],
+    "tributary_journey_touches_folded_total",
     "Touches in a journey's window without a place of their own: the same event again (duplicate), the same session (session), or beyond max_journey (overlong).",
 );
 
 /// Touches stored under their unit.
 pub static TOUCHES_STORED: Metric =
-    counter("tributary_touches_stored_total", "", "Touches stored under their unit, duplicates included.");
+    counter("tributary_touches_stored_total", "Touches stored under their unit, duplicates included.");
 
 /// Touches that are void.
-pub static TOUCHES_ERASED: Metric = counter(
-    "tributary_touches_erased_total",
+pub static TOUCHES_ERASED: Metric = counter_by(
     "outcome",
+    &["dropped", "refused"],
+    "tributary_touches_erased_total",
     "Touches that an erasure voids: dropped from the state, or refused because they came after it.",
 );
 
 /// Touches that no milestone within the horizon can see.
-pub static TOUCHES_DROPPED: Metric = counter(
-    "tributary_touches_dropped_total",
+pub static TOUCHES_DROPPED: Metric = counter_by(
     "outcome",
+    &["dropped", "refused"],
+    "tributary_touches_dropped_total",
     "Touches so old that no milestone within the horizon can see them: dropped from the state, or refused because they came that late.",
 );
 
 /// Versions of tracked milestones, by what became of them.
-pub static TRACKS: Metric = counter(
-    "tributary_milestone_tracks_total",
+pub static TRACKS: Metric = counter_by(
     "outcome",
+    &["stored", "stale"],
+    "tributary_milestone_tracks_total",
     "Milestones reported to a unit: stored, or stale because a newer one was there.",
 );
 
 /// Messages that followed an identifier to its new unit.
-pub static FORWARDED: Metric = counter(
-    "tributary_attributor_forwarded_total",
+pub static FORWARDED: Metric = counter_by(
     "what",
+    &["item", "hand_over"],
+    "tributary_attributor_forwarded_total",
     "Items and hand-overs that followed an identifier to its new unit.",
 );
 
 /// Parts of hand-overs sent.
 pub static HAND_OVERS: Metric =
-    counter("tributary_hand_overs_total", "", "Parts of hand-overs sent by a unit that an identifier has left.");
+    counter("tributary_hand_overs_total", "Parts of hand-overs sent by a unit that an identifier has left.");
 
 /// Touches handed over.
-pub static HAND_OVER_TOUCHES: Metric = counter("tributary_hand_over_touches_total", "", "Touches handed over to another unit.");
+pub static HAND_OVER_TOUCHES: Metric = counter("tributary_hand_over_touches_total", "Touches handed over to another unit.");
 
 /// Sets of desired rows at the ledgers, by what became of them.
-pub static DESIRED: Metric = counter(
-    "tributary_ledger_desired_total",
+pub static DESIRED: Metric = counter_by(
     "outcome",
+    &["changed", "unchanged", "stale"],
+    "tributary_ledger_desired_total",
     "Sets of rows that reached a ledger: changed it, left it unchanged, or stale because a newer one was there.",
 );
 
@@ -114,3 +126,16 @@ pub static ALL: [&Metric; 15] = [
     &HAND_OVER_TOUCHES,
     &DESIRED,
 ];
+
+#[cfg(test)]
+mod tests {
+    use tributary_proto::Reason;
+
+    use super::CREDIT_UPDATES;
+
+    #[test]
+    fn every_reason_of_an_update_is_listed() {
+        let all: Vec<&str> = (1..).map_while(|number| Reason::try_from(number).ok()).map(Reason::name).collect();
+        assert_eq!(CREDIT_UPDATES.values, all);
+    }
+}

@@ -363,7 +363,7 @@ fn what_is_not_a_message_of_the_inbox_is_refused_and_changes_nothing() {
         let record =
             Record { topic: Topic::AttributorInbox, partition: 0, offset: 0, timestamp_ms: 0, key: UNIT.as_bytes(), value };
         let refused = stage.handle(&record, &mut Context { state: &mut state, outbox: &mut outbox });
-        assert!(matches!(refused, Err(StageError::Rejected(rejection)) if rejection.reason == *reason));
+        assert!(matches!(refused, Err(StageError::Rejected(rejection)) if rejection.reason.code() == *reason));
     }
     stage.end_batch(&mut Context { state: &mut state, outbox: &mut outbox }).unwrap();
     assert!(!state.is_dirty() && outbox.outputs.is_empty());

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use anyhow::Context;
 use tributary_collect::log::{KafkaLog, Log};
 use tributary_collect::signature::Problem;
 use tributary_collect::{Collector, Server};
@@ -10,7 +11,8 @@ use tributary_runtime::admin::{ListenError, Listener};
 use tributary_runtime::config::memory::Shares;
 use tributary_runtime::config::settings::Format;
 use tributary_runtime::embedded::{EmbeddedError, EmbeddedLog, EmbeddedOptions};
-use tributary_runtime::kafka::{self, KafkaOptions, KafkaSession};
+use tributary_runtime::fresh::FreshGauges;
+use tributary_runtime::kafka::{self, KafkaOptions, KafkaSession, Lookout, Reach};
 use tributary_runtime::service::Service;
 use tributary_runtime::state::StoreBudget;
 use tributary_runtime::topic::{Topic, TopicNames};
@@ -67,6 +69,27 @@ pub fn bind_admin(settings: &Settings) -> Result<Listener, ListenError> {
     Listener::bind(&settings.admin, &settings.kafka.group_prefix, &settings.kafka.instance_name())
 }
 
+/// What is seen of the brokers, whatever the workers are doing.
+pub struct Watched {
+    /// Whether they can be reached.
+    pub reach: Arc<Reach>,
+    /// What is known of the inputs.
+    pub gauges: FreshGauges,
+}
+
+/// Looks out for the brokers of the settings. Once a process, before whatever uses them.
+///
+/// # Errors
+/// When the client refuses its configuration, or a thread is refused.
+pub fn watch_brokers(service: &mut Service, settings: &Settings, gauges: FreshGauges) -> anyhow::Result<Watched> {
+    let topic = settings.topics.name(Topic::Sdk);
+    let lookout = Lookout::new(&settings.kafka.properties(), &topic, gauges.clone())
+        .context("the Kafka client that looks out for the brokers cannot be configured; see [kafka] in the configuration")?;
+    let reach = lookout.reach();
+    service.watch("brokers".to_owned(), move |pulse| lookout.run(pulse))?;
+    Ok(Watched { reach, gauges })
+}
+
 /// Starts workers of the stages on Kafka, and answers about them on `admin`.
 ///
 /// # Errors
@@ -76,6 +99,7 @@ pub fn start_kafka(
     settings: &Settings,
     pipeline: &Pipeline,
     stages: &[StageName],
+    watched: &Watched,
     admin: Listener,
 ) -> anyhow::Result<()> {
     let shares = shares(settings, stages);
@@ -85,11 +109,15 @@ pub fn start_kafka(
         for number in 0..threads(settings, *stage) {
             let mut kafka = kafka_options(settings, &shares, budget.clone(), number);
             kafka.holdings = admin.holdings();
+            (kafka.reach, kafka.gauges) = (watched.reach.clone(), watched.gauges.clone());
             let options = worker_options(settings, &shares);
             let (log, build) = (stage.log(), pipeline.build(*stage));
             service.start(format!("{}-{number}", log.stage), move |pulse| {
-                let session = KafkaSession::open(kafka, log).map_err(|source| WorkerError::Log { stage: log.stage, source })?;
-                Worker::new(session, log, build, options).run(pulse)
+                let opened = KafkaSession::open_patiently(&kafka, log, pulse);
+                match opened.map_err(|source| WorkerError::Log { stage: log.stage, source })? {
+                    Some(session) => Worker::new(session, log, build, options).run(pulse),
+                    None => Ok(()),
+                }
             })?;
         }
     }
@@ -97,23 +125,32 @@ pub fn start_kafka(
     Ok(())
 }
 
-/// Starts the collector on the embedded log, or, where there is none, on Kafka. Returns where it listens.
+/// The log that the collector writes.
+#[derive(Clone, Copy)]
+pub enum Target<'a> {
+    /// That of this process.
+    Embedded(&'a EmbeddedLog),
+    /// Kafka's raw topics, whose brokers are looked out for.
+    Kafka(&'a Watched),
+}
+
+/// Starts the collector. Returns where it listens.
 ///
 /// # Errors
 /// When a client refuses its configuration, the address cannot be listened on, or a thread is refused.
-pub fn start_collector(
-    service: &mut Service,
-    settings: &Settings,
-    embedded: Option<&EmbeddedLog>,
-) -> anyhow::Result<SocketAddr> {
+pub fn start_collector(service: &mut Service, settings: &Settings, target: Target<'_>) -> anyhow::Result<SocketAddr> {
     let collector = &settings.collector;
-    let log = match embedded {
-        Some(log) => Log::embedded(log.clone(), collector)?,
-        None => Log::kafka(KafkaLog::open(&settings.kafka, &settings.topics, collector)?, collector),
+    let log = match target {
+        Target::Embedded(log) => Log::embedded(log.clone(), collector)?,
+        Target::Kafka(watched) => {
+            let kafka = KafkaLog::open(&settings.kafka, &settings.topics, collector, watched.reach.clone())?;
+            Log::kafka(kafka, collector)
+        }
     };
     let unusable = |problem: Problem| Usage(format!("collector.webhooks: {}: {}", problem.field, problem.message));
     let server = Server::bind(collector, Collector::new(collector, log).map_err(unusable)?)?;
     let address = server.address;
+    tributary_collect::metrics::begin_at_zero();
     service.start("collector".to_owned(), move |pulse| {
         server.run(pulse);
         Ok(())

@@ -11,6 +11,8 @@ use tributary_runtime::config::Problems;
 use tributary_runtime::config::memory::Shares;
 use tributary_runtime::log::{BatchLimits, StageLog};
 use tributary_runtime::metric::Metric;
+use tributary_runtime::metrics::Counted;
+use tributary_runtime::reason;
 use tributary_runtime::stage::{Share, Stage};
 use tributary_runtime::topic::Topic;
 use tributary_runtime::worker::{BuildStage, WorkerOptions};
@@ -31,6 +33,34 @@ pub enum StageName {
 impl StageName {
     /// All, in the order of the data path.
     pub const ALL: [Self; 3] = [Self::Ingest, Self::Identity, Self::Attributor];
+
+    /// What the stage may count.
+    pub fn counted(self) -> Counted {
+        let StageLog { stage, inputs, .. } = self.log();
+        match self {
+            Self::Ingest => Counted {
+                stage,
+                inputs,
+                outputs: &[Topic::IdentityInbox, Topic::Spend],
+                reasons: reason::OF_RAW_RECORDS,
+                observed: &tributary_ingest::metrics::ALL,
+            },
+            Self::Identity => Counted {
+                stage,
+                inputs,
+                outputs: &[Topic::IdentityInbox, Topic::AttributorInbox, Topic::Profiles, Topic::Accounts],
+                reasons: reason::OF_INTERNAL_RECORDS,
+                observed: &tributary_identity::metrics::ALL,
+            },
+            Self::Attributor => Counted {
+                stage,
+                inputs,
+                outputs: &[Topic::AttributorInbox, Topic::Credits],
+                reasons: reason::OF_INTERNAL_RECORDS,
+                observed: &tributary_attributor::metrics::ALL,
+            },
+        }
+    }
 
     /// What the stage reads and keeps.
     pub const fn log(self) -> StageLog {

@@ -1,41 +1,20 @@
 //! A disk without room: what runs waits for some and goes on, and nothing is missing then.
-//!
-//! The disk is a file system in memory, in a mount namespace of its own, which goes with the process.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
 mod support;
 
 use std::fs::{self, File};
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use support::disk::{DISK_MB, fill, namespace};
 use support::service::Service;
 
-/// With the other files there RocksDB must find a write buffer of room before it goes on: 64 MB on the embedded log.
-const DISK_MB: u32 = 256;
 /// 40,000 events: several times what the write buffers hold.
 const PEOPLE: &str = "2000";
-
-/// `unshare` with what it takes here to mount something; `None` where that is not allowed.
-fn namespace() -> Option<Command> {
-    for own_user in [&[][..], &["--user", "--map-root-user"]] {
-        let command = || {
-            let mut command = Command::new("unshare");
-            command.arg("--mount").args(own_user);
-            command
-        };
-        let tried = command().args(["sh", "-c", "mount -t tmpfs tmpfs /mnt"]).stderr(Stdio::null()).status();
-        if tried.is_ok_and(|status| status.success()) {
-            return Some(command());
-        }
-    }
-    eprintln!("==== full_disk: NOT TESTED HERE: file systems cannot be mounted ====");
-    None
-}
 
 /// A small disk, and a service that works on it and is audited.
 struct SmallDisk {
@@ -91,17 +70,6 @@ impl SmallDisk {
             assert!(child.try_wait().unwrap().is_none(), "it ended before {what}: {}", self.log());
             assert!(Instant::now() < until, "never {what}: {}", self.log());
             sleep(Duration::from_millis(5));
-        }
-    }
-}
-
-/// Writes until there is no room.
-fn fill(file: &Path) {
-    let mut file = File::create(file).unwrap();
-    let mut bytes = vec![7; 1 << 20];
-    while !bytes.is_empty() {
-        if file.write_all(&bytes).is_err() {
-            bytes.truncate(bytes.len() / 2);
         }
     }
 }

@@ -16,7 +16,7 @@ use tributary_runtime::topic::Topic;
 use crate::bucket::Bucket;
 use crate::keys::{WriteKeys, basic_user};
 use crate::log::Log;
-use crate::metrics::{REQUEST_SECONDS, REQUESTS};
+use crate::metrics::{OK, PIXEL, REQUEST_SECONDS, REQUESTS, SEGMENT, UTM, WEBHOOK};
 use crate::refusal::Refusal;
 use crate::segment::{self, Call};
 use crate::settings::Settings;
@@ -189,29 +189,29 @@ fn success() -> Response {
 /// `POST /v1/{call}`.
 pub async fn segment(State(collector): State<Arc<Collector>>, Path(call): Path<String>, request: Request) -> Response {
     let started = Instant::now();
-    observe("segment", started, collector.segment(&call, request).await)
+    observe(SEGMENT, started, collector.segment(&call, request).await)
 }
 
 /// `POST /utm`.
 pub async fn utm(State(collector): State<Arc<Collector>>, request: Request) -> Response {
     let started = Instant::now();
-    observe("utm", started, collector.utm(request).await)
+    observe(UTM, started, collector.utm(request).await)
 }
 
 /// `GET /utm.gif`.
 pub async fn pixel(State(collector): State<Arc<Collector>>, request: Request) -> Response {
     let started = Instant::now();
-    observe("pixel", started, collector.pixel(request).await)
+    observe(PIXEL, started, collector.pixel(request).await)
 }
 
 /// `/webhooks/{name}`.
 pub async fn webhook(State(collector): State<Arc<Collector>>, Path(name): Path<String>, request: Request) -> Response {
     let started = Instant::now();
-    observe("webhook", started, collector.webhook(&name, request).await)
+    observe(WEBHOOK, started, collector.webhook(&name, request).await)
 }
 
 fn observe(route: &'static str, started: Instant, result: Result<Response, Refusal>) -> Response {
-    let outcome = result.as_ref().err().map_or("ok", Refusal::code);
+    let outcome = result.as_ref().err().map_or(OK, Refusal::code);
     counter!(REQUESTS.name, "route" => route, "outcome" => outcome).increment(1);
     histogram!(REQUEST_SECONDS.name, "route" => route).record(started.elapsed().as_secs_f64());
     result.unwrap_or_else(IntoResponse::into_response)

@@ -1,12 +1,26 @@
 //! What the collector counts.
 
+use metrics::counter;
 use tributary_runtime::metric::{Metric, MetricKind};
+
+use crate::log::TOPICS;
+use crate::refusal::Refusal;
+
+/// The routes.
+pub(crate) const SEGMENT: &str = "segment";
+pub(crate) const UTM: &str = "utm";
+pub(crate) const PIXEL: &str = "pixel";
+pub(crate) const WEBHOOK: &str = "webhook";
+const ROUTES: [&str; 4] = [SEGMENT, UTM, PIXEL, WEBHOOK];
+/// The outcome of a request that was not refused.
+pub(crate) const OK: &str = "ok";
 
 /// Requests answered.
 pub static REQUESTS: Metric = Metric {
     name: "tributary_collector_requests_total",
     kind: MetricKind::Counter,
     label: "outcome",
+    values: &[],
     help: "Requests answered, by route and outcome: ok, or the code of the refusal. busy and log_away: senders have to wait, look at the log.",
 };
 /// Records stored.
@@ -14,6 +28,7 @@ pub static RECORDS: Metric = Metric {
     name: "tributary_collector_records_total",
     kind: MetricKind::Counter,
     label: "topic",
+    values: &[],
     help: "Records that the log has confirmed, by raw topic.",
 };
 /// Bytes stored.
@@ -21,6 +36,7 @@ pub static BYTES: Metric = Metric {
     name: "tributary_collector_bytes_total",
     kind: MetricKind::Counter,
     label: "topic",
+    values: &[],
     help: "Bytes of the records that the log has confirmed, by raw topic.",
 };
 /// Duration of requests.
@@ -28,6 +44,7 @@ pub static REQUEST_SECONDS: Metric = Metric {
     name: "tributary_collector_request_seconds",
     kind: MetricKind::Histogram,
     label: "",
+    values: &[],
     help: "From the head of a request to its answer, by route; the wait for the log is in it.",
 };
 /// What waits.
@@ -35,6 +52,7 @@ pub static QUEUE_BYTES: Metric = Metric {
     name: "tributary_collector_queue_bytes",
     kind: MetricKind::Gauge,
     label: "",
+    values: &[],
     help: "Bytes of records that wait for the log. At collector.queue_mb requests are answered 503.",
 };
 /// Open connections.
@@ -42,8 +60,22 @@ pub static CONNECTIONS: Metric = Metric {
     name: "tributary_collector_connections",
     kind: MetricKind::Gauge,
     label: "",
+    values: &[],
     help: "Open connections. At collector.connections_max further ones wait.",
 };
+
+/// Sets every counter of the collector to 0 where it has no value yet, so that the first one counts as a rise.
+pub fn begin_at_zero() {
+    for route in ROUTES {
+        for outcome in std::iter::once(OK).chain(Refusal::CODES) {
+            counter!(REQUESTS.name, "route" => route, "outcome" => outcome).increment(0);
+        }
+    }
+    for topic in TOPICS {
+        counter!(RECORDS.name, "topic" => topic.name()).increment(0);
+        counter!(BYTES.name, "topic" => topic.name()).increment(0);
+    }
+}
 
 /// All metrics of the collector.
 pub static ALL: [&Metric; 6] = [&REQUESTS, &RECORDS, &BYTES, &REQUEST_SECONDS, &QUEUE_BYTES, &CONNECTIONS];

@@ -49,6 +49,21 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Every code.
+    pub const CODES: [&str; 11] = [
+        "unauthorised",
+        "signature_old",
+        "signature_wrong",
+        "replayed",
+        "path_unknown",
+        "malformed",
+        "too_large",
+        "encoding_unsupported",
+        "rate_limited",
+        "busy",
+        "log_away",
+    ];
+
     /// The status of the answer.
     pub fn status(&self) -> StatusCode {
         match self {
@@ -100,5 +115,31 @@ impl IntoResponse for Refusal {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"write key\""));
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_code_is_listed() {
+        let all = [
+            Refusal::Unauthorised,
+            Refusal::Doubtful(Doubt::Old),
+            Refusal::Doubtful(Doubt::Wrong),
+            Refusal::Replayed,
+            Refusal::UnknownPath,
+            Refusal::Malformed(""),
+            Refusal::TooLarge { what: "", max: 0 },
+            Refusal::UnsupportedEncoding,
+            Refusal::RateLimited { retry_after_s: 1 },
+            Refusal::Busy,
+            Refusal::LogAway,
+        ];
+        let found: BTreeSet<&str> = all.iter().map(Refusal::code).collect();
+        assert_eq!(found, BTreeSet::from(Refusal::CODES));
     }
 }

@@ -18,6 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::timeout::TimeoutLayer;
+use tributary_runtime::obstacle::Obstacle;
 use tributary_runtime::service::Pulse;
 
 use crate::collector::{self, Collector};
@@ -95,7 +96,7 @@ impl Server {
         let serving = runtime.spawn(accept(listener, router, connections_max, stopping));
         while !pulse.stopping() {
             let records = collector.log().look();
-            pulse.set_ready(!collector.log().is_away());
+            pulse.report(if collector.log().is_away() { vec![Obstacle::LogAway] } else { Vec::new() });
             pulse.turn(usize::try_from(records).unwrap_or(usize::MAX));
             std::thread::sleep(LOOK);
         }

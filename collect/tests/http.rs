@@ -20,6 +20,7 @@ use tributary_collect::signature::Format;
 use tributary_runtime::config::Secret;
 use tributary_runtime::config::kafka::KafkaSettings;
 use tributary_runtime::config::settings::TopicsSettings;
+use tributary_runtime::kafka::Reach;
 use tributary_runtime::topic::Topic;
 
 fn post(served: &Served, path: &str, body: &Value) -> Answer {
@@ -183,7 +184,7 @@ fn pushes_are_checked_wrapped_and_taken_once() {
 /// Into a Kafka that is not there.
 fn away(settings: &Settings) -> Log {
     let kafka = KafkaSettings { brokers: "127.0.0.1:1".into(), ..KafkaSettings::default() };
-    Log::kafka(KafkaLog::open(&kafka, &TopicsSettings::default(), settings).unwrap(), settings)
+    Log::kafka(KafkaLog::open(&kafka, &TopicsSettings::default(), settings, Reach::unwatched()).unwrap(), settings)
 }
 
 #[test]

@@ -7,6 +7,7 @@ pub static MERGES: Metric = Metric {
     name: "tributary_identity_merges_total",
     kind: MetricKind::Counter,
     label: "",
+    values: &[],
     help: "Components that were absorbed by another.",
 };
 /// Identifiers first seen.
@@ -14,6 +15,7 @@ pub static IDENTIFIERS: Metric = Metric {
     name: "tributary_identity_identifiers_total",
     kind: MetricKind::Counter,
     label: "",
+    values: &[],
     help: "Identifiers seen for the first time.",
 };
 /// Size of clusters.
@@ -21,6 +23,7 @@ pub static CLUSTER_MEMBERS: Metric = Metric {
     name: "tributary_identity_cluster_members",
     kind: MetricKind::Histogram,
     label: "",
+    values: &[],
     help: "Identifiers in a cluster that was computed again. Thousands: look for a value that many people share.",
 };
 /// Placements told.
@@ -28,6 +31,7 @@ pub static PLACEMENTS: Metric = Metric {
     name: "tributary_identity_placements_total",
     kind: MetricKind::Counter,
     label: "",
+    values: &[],
     help: "Identifiers whose profile, unit, role or consent changed.",
 };
 /// Shared identifiers found.
@@ -35,6 +39,7 @@ pub static SHARED: Metric = Metric {
     name: "tributary_identity_shared_total",
     kind: MetricKind::Counter,
     label: "",
+    values: &[],
     help: "Identifiers found to be shared by too many people; they join nobody from then on.",
 };
 /// Identifiers that came into quarantine or out of it.
@@ -42,6 +47,7 @@ pub static QUARANTINED: Metric = Metric {
     name: "tributary_identity_quarantined_total",
     kind: MetricKind::Counter,
     label: "outcome",
+    values: &["entered", "left"],
     help: "Identifiers whose cluster has become larger than identity.max_cluster (entered) or no longer is (left). More entered than left: look for the profiles published with quarantined.",
 };
 /// Void events.
@@ -49,6 +55,7 @@ pub static ERASED: Metric = Metric {
     name: "tributary_identity_erased_total",
     kind: MetricKind::Counter,
     label: "what",
+    values: &["event", "version", "touch"],
     help: "Events refused because they name an identifier that is erased up to a later time (event), milestone versions among them (version), and touches of the hour of such an erasure (touch).",
 };
 

@@ -7,6 +7,7 @@ use tributary_proto::event::Body as What;
 use tributary_proto::identity_message::Body;
 use tributary_proto::{Identifier, IdentityMessage};
 use tributary_runtime::log::StageLog;
+use tributary_runtime::reason;
 use tributary_runtime::stage::{Context, Record, Rejection, Share, Stage, StageError};
 use tributary_runtime::state::StateError;
 use tributary_runtime::topic::Topic;
@@ -32,7 +33,7 @@ impl IdentityStage {
 
 impl Stage for IdentityStage {
     fn handle(&mut self, record: &Record<'_>, context: &mut Context<'_>) -> Result<(), StageError> {
-        let malformed = |why: String| Rejection::new("protobuf_malformed", "", why);
+        let malformed = |why: String| Rejection::new(reason::PROTOBUF_MALFORMED, "", why);
         let message = IdentityMessage::decode(record.value).map_err(|error| malformed(error.to_string()))?;
         let body =
             message.body.ok_or_else(|| malformed("a message without a body; is a newer version writing here?".into()))?;

@@ -34,7 +34,6 @@ mod milestone;
 pub mod money;
 mod native;
 pub mod normalise;
-pub mod reason;
 mod scalar;
 mod sdk;
 pub mod settings;
@@ -43,6 +42,9 @@ mod time;
 mod touch;
 mod traits;
 mod webhook;
+
+/// Why records are refused.
+pub use tributary_runtime::reason;
 
 pub use as_native::as_native;
 pub use classified::{Classified, Parameter};

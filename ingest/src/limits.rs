@@ -104,7 +104,7 @@ pub(crate) fn too_large(what: &str, bytes: usize, bytes_max: usize) -> Rejection
 mod tests {
     use super::*;
 
-    fn reason_of(value: &[u8]) -> &'static str {
+    fn reason_of(value: &[u8]) -> reason::Reason {
         json_object(value).unwrap_err().reason
     }
 

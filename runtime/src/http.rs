@@ -6,15 +6,9 @@ use std::net::SocketAddr;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
-use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
-use crate::metric::{Metric, MetricKind};
+use crate::page::Page;
 use crate::service::Health;
-
-/// Buckets of durations, seconds: from a fast commit to a slow restore.
-const SECONDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0];
-/// Buckets of everything else that is counted.
-const COUNTS: [f64; 9] = [1.0, 2.0, 5.0, 10.0, 50.0, 100.0, 1_000.0, 10_000.0, 100_000.0];
 
 /// Why metrics are not served.
 #[derive(Debug, thiserror::Error)]
@@ -30,37 +24,13 @@ pub enum HttpError {
     /// The thread or its runtime was refused.
     #[error("the thread of the HTTP listener cannot be started: {0}")]
     Thread(#[from] io::Error),
-    /// The recorder was refused.
-    #[error("metrics cannot be recorded: {0}")]
-    Recorder(String),
-}
-
-/// Installs the recorder of this process' metrics, with a sentence for each.
-///
-/// # Errors
-/// When there is one already.
-pub fn install_recorder(known: &[&'static Metric]) -> Result<PrometheusHandle, HttpError> {
-    let refuse = |error: BuildError| HttpError::Recorder(error.to_string());
-    let handle = PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)
-        .and_then(|builder| builder.set_buckets(&COUNTS))
-        .and_then(PrometheusBuilder::install_recorder)
-        .map_err(refuse)?;
-    for metric in known {
-        match metric.kind {
-            MetricKind::Counter => metrics::describe_counter!(metric.name, metric.help),
-            MetricKind::Gauge => metrics::describe_gauge!(metric.name, metric.help),
-            MetricKind::Histogram => metrics::describe_histogram!(metric.name, metric.help),
-        }
-    }
-    Ok(handle)
 }
 
 /// Serves metrics and health on a thread of their own, for as long as the process lives. Returns the address listened on.
 ///
 /// # Errors
 /// When the address cannot be listened on.
-pub fn serve(address: SocketAddr, recorder: PrometheusHandle, health: Health) -> Result<SocketAddr, HttpError> {
+pub fn serve(address: SocketAddr, page: Page, health: Health) -> Result<SocketAddr, HttpError> {
     let refuse = |source| HttpError::Listen { address, source };
     let listener = std::net::TcpListener::bind(address).map_err(refuse)?;
     listener.set_nonblocking(true).map_err(refuse)?;
@@ -69,7 +39,7 @@ pub fn serve(address: SocketAddr, recorder: PrometheusHandle, health: Health) ->
     std::thread::Builder::new().name("http".into()).spawn(move || {
         runtime.block_on(async move {
             let served = match tokio::net::TcpListener::from_std(listener) {
-                Ok(listener) => axum::serve(listener, router(recorder, health)).await,
+                Ok(listener) => axum::serve(listener, router(page, health)).await,
                 Err(error) => Err(error),
             };
             if let Err(error) = served {
@@ -80,20 +50,23 @@ pub fn serve(address: SocketAddr, recorder: PrometheusHandle, health: Health) ->
     Ok(bound)
 }
 
-fn router(recorder: PrometheusHandle, health: Health) -> Router {
+fn router(page: Page, health: Health) -> Router {
     let ready = health.clone();
     Router::new()
-        .route(
-            "/metrics",
-            get(move || async move {
-                recorder.run_upkeep();
-                recorder.render()
-            }),
-        )
-        .route("/livez", get(move || async move { answer(health.is_live(), "live", "a worker is stuck") }))
-        .route("/readyz", get(move || async move { answer(ready.is_ready(), "ready", "not all workers have their partitions with their state") }))
+        .route("/metrics", get(move || async move { page.render() }))
+        .route("/livez", get(move || async move { answer("live", stuck(&health)) }))
+        .route("/readyz", get(move || async move { answer("ready", ready.obstacles()) }))
 }
 
-fn answer(good: bool, yes: &'static str, no: &'static str) -> (StatusCode, &'static str) {
-    if good { (StatusCode::OK, yes) } else { (StatusCode::SERVICE_UNAVAILABLE, no) }
+fn stuck(health: &Health) -> Vec<String> {
+    if health.is_live() { Vec::new() } else { vec!["a worker is stuck".to_owned()] }
+}
+
+/// 200 where all is well, else 503 and why, a line for each reason.
+fn answer(well: &'static str, reasons: Vec<String>) -> (StatusCode, String) {
+    if reasons.is_empty() {
+        (StatusCode::OK, format!("{well}\n"))
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n")
+    }
 }

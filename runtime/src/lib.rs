@@ -7,6 +7,7 @@ pub mod config;
 pub mod embedded;
 pub mod exactly_once;
 pub mod format;
+pub mod fresh;
 #[cfg(feature = "native")]
 pub mod http;
 #[cfg(feature = "native")]
@@ -16,8 +17,12 @@ pub mod kafka_admin;
 pub mod log;
 pub mod metric;
 pub mod metrics;
+pub mod obstacle;
 mod pace;
+#[cfg(feature = "native")]
+pub mod page;
 pub mod planted;
+pub mod reason;
 pub mod refusals;
 pub mod service;
 pub mod stage;

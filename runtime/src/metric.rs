@@ -20,6 +20,8 @@ pub struct Metric {
     pub kind: MetricKind,
     /// The name of its one label beside stage; empty for none.
     pub label: &'static str,
+    /// The values of that label; empty where it has none, and where they depend on the settings or the stage.
+    pub values: &'static [&'static str],
     /// What it says, and which value means that somebody should look.
     pub help: &'static str,
 }

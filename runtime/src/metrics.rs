@@ -9,6 +9,7 @@ use metrics::{counter, gauge, histogram};
 
 use crate::log::{Batch, Transaction};
 use crate::metric::{Metric, MetricKind, Observations};
+use crate::reason::Reason;
 use crate::topic::Topic;
 
 /// Records read.
@@ -16,6 +17,7 @@ pub static RECORDS_IN: Metric = Metric {
     name: "tributary_records_in_total",
     kind: MetricKind::Counter,
     label: "topic",
+    values: &[],
     help: "Records read and committed, by stage and topic.",
 };
 /// Records written.
@@ -23,6 +25,7 @@ pub static RECORDS_OUT: Metric = Metric {
     name: "tributary_records_out_total",
     kind: MetricKind::Counter,
     label: "topic",
+    values: &[],
     help: "Records written and committed, by stage and topic.",
 };
 /// Records refused.
@@ -30,6 +33,7 @@ pub static DEAD_LETTERS: Metric = Metric {
     name: "tributary_dead_letters_total",
     kind: MetricKind::Counter,
     label: "reason",
+    values: &[],
     help: "Events that could not be processed, by stage and reason. Look at any steady growth.",
 };
 /// Changes of the state.
@@ -37,6 +41,7 @@ pub static STATE_WRITES: Metric = Metric {
     name: "tributary_state_writes_total",
     kind: MetricKind::Counter,
     label: "",
+    values: &[],
     help: "Values of the state that were changed and committed, by stage.",
 };
 /// Duration of commits.
@@ -44,6 +49,7 @@ pub static COMMIT_SECONDS: Metric = Metric {
     name: "tributary_commit_seconds",
     kind: MetricKind::Histogram,
     label: "",
+    values: &[],
     help: "Duration of a commit, from the end of the batch to its acknowledgement, by stage.",
 };
 /// Size of batches.
@@ -51,6 +57,7 @@ pub static BATCH_RECORDS: Metric = Metric {
     name: "tributary_batch_records",
     kind: MetricKind::Histogram,
     label: "",
+    values: &[],
     help: "Records a batch, by stage. Small while idle, large under load.",
 };
 /// End-to-end latency.
@@ -58,6 +65,7 @@ pub static CREDIT_LATENCY_SECONDS: Metric = Metric {
     name: "tributary_credit_latency_seconds",
     kind: MetricKind::Histogram,
     label: "",
+    values: &[],
     help: "From the receipt of an event to the commit of the credit it caused; the oldest of each batch.",
 };
 /// Recoveries.
@@ -65,6 +73,7 @@ pub static RECOVERIES: Metric = Metric {
     name: "tributary_recoveries_total",
     kind: MetricKind::Counter,
     label: "",
+    values: &[],
     help: "Transactions aborted and begun again from the committed offsets, by stage.",
 };
 /// Partitions owned.
@@ -72,13 +81,49 @@ pub static PARTITIONS_OWNED: Metric = Metric {
     name: "tributary_partitions_owned",
     kind: MetricKind::Gauge,
     label: "",
+    values: &[],
     help: "Partitions this process works on, by stage. 0 for long: the group has more members than partitions.",
+};
+/// Consumer lag.
+pub static CONSUMER_LAG_RECORDS: Metric = Metric {
+    name: "tributary_consumer_lag_records",
+    kind: MetricKind::Gauge,
+    label: "",
+    values: &[],
+    help: "Committed records of an input that are not processed yet, by stage, topic and partition; absent while it is not known, and \
+           where another process has the partition. Look when it grows for minutes, or is absent for minutes in all processes.",
+};
+/// Open transactions.
+pub static HELD_UP_SECONDS: Metric = Metric {
+    name: "tributary_held_up_seconds",
+    kind: MetricKind::Gauge,
+    label: "",
+    values: &[],
+    help: "How long the first open transaction in an input has kept its readers from what follows, by stage, topic and partition; 0 when \
+           there is none, absent like the lag. Alert above 60: a hanging transaction; the log names its offset and the command that ends it.",
+};
+/// Last commit.
+pub static LAST_COMMIT_SECONDS: Metric = Metric {
+    name: "tributary_last_commit_timestamp_seconds",
+    kind: MetricKind::Gauge,
+    label: "",
+    values: &[],
+    help: "When a batch was last committed, seconds since 1970-01-01 UTC, by stage; absent before the first. Look if it is old while there is lag.",
+};
+/// Last poll.
+pub static LAST_POLL_SECONDS: Metric = Metric {
+    name: "tributary_last_poll_timestamp_seconds",
+    kind: MetricKind::Gauge,
+    label: "",
+    values: &[],
+    help: "When a stage was last ready to take records, seconds since 1970-01-01 UTC, by stage. Alert if it is older than a minute.",
 };
 /// State on disk.
 pub const STATE_BYTES: Metric = Metric {
     name: "tributary_state_bytes",
     kind: MetricKind::Gauge,
     label: "",
+    values: &[],
     help: "Bytes of committed state of the partitions a worker owns, by stage; `all` on the embedded log, which keeps all in one.",
 };
 /// Memory of RocksDB.
@@ -86,11 +131,30 @@ pub const ROCKSDB_MEMORY_BYTES: Metric = Metric {
     name: "tributary_rocksdb_memory_bytes",
     kind: MetricKind::Gauge,
     label: "",
+    values: &[],
     help: "Bytes of blocks, indexes, filters and write buffers of all stores of the process; bounded by the state budget.",
 };
 
+/// What runs.
+pub static BUILD_INFO: Metric = Metric {
+    name: "tributary_build_info",
+    kind: MetricKind::Gauge,
+    label: "",
+    values: &[],
+    help: "Always 1, with the version of the program and of the compiler that built it.",
+};
+/// Room on the disk.
+pub static DISK_FREE_BYTES: Metric = Metric {
+    name: "tributary_disk_free_bytes",
+    kind: MetricKind::Gauge,
+    label: "",
+    values: &[],
+    help: "Bytes that may still be written to the file system of state.path. Alert below a few times the write buffers, or 1 GB: a full \
+           disk makes the workers wait.",
+};
+
 /// All metrics of this file.
-pub static ALL: [&Metric; 11] = [
+pub static ALL: [&Metric; 17] = [
     &RECORDS_IN,
     &RECORDS_OUT,
     &DEAD_LETTERS,
@@ -100,9 +164,55 @@ pub static ALL: [&Metric; 11] = [
     &CREDIT_LATENCY_SECONDS,
     &RECOVERIES,
     &PARTITIONS_OWNED,
+    &CONSUMER_LAG_RECORDS,
+    &HELD_UP_SECONDS,
+    &LAST_COMMIT_SECONDS,
+    &LAST_POLL_SECONDS,
     &STATE_BYTES,
     &ROCKSDB_MEMORY_BYTES,
+    &BUILD_INFO,
+    &DISK_FREE_BYTES,
 ];
+
+/// What a stage may count: every value of every label, so that counters begin at 0 and the first one counts as a rise.
+#[derive(Debug, Clone, Copy)]
+pub struct Counted {
+    /// The stage.
+    pub stage: &'static str,
+    /// The topics it reads.
+    pub inputs: &'static [Topic],
+    /// The topics it writes, but for its changelog and dead letters.
+    pub outputs: &'static [Topic],
+    /// Why it refuses records.
+    pub reasons: &'static [Reason],
+    /// What it observes itself.
+    pub observed: &'static [&'static Metric],
+}
+
+impl Counted {
+    /// Sets every counter of the stage to 0 where it has no value yet.
+    pub fn begin_at_zero(&self, more: &[&'static Metric]) {
+        let stage = self.stage;
+        for topic in self.inputs {
+            counter!(RECORDS_IN.name, "stage" => stage, "topic" => topic.name()).increment(0);
+        }
+        for topic in self.outputs {
+            counter!(RECORDS_OUT.name, "stage" => stage, "topic" => topic.name()).increment(0);
+        }
+        for reason in self.reasons {
+            counter!(DEAD_LETTERS.name, "stage" => stage, "reason" => reason.code()).increment(0);
+        }
+        let counters = ALL.iter().chain(more).chain(self.observed).filter(|metric| metric.kind == MetricKind::Counter);
+        for metric in counters {
+            if metric.label.is_empty() {
+                counter!(metric.name, "stage" => stage).increment(0);
+            }
+            for value in metric.values {
+                counter!(metric.name, "stage" => stage, metric.label => *value).increment(0);
+            }
+        }
+    }
+}
 
 /// What is to be published of a batch once it is committed.
 pub(crate) struct BatchSummary {
@@ -144,6 +254,7 @@ impl BatchSummary {
 
     pub(crate) fn publish(self, observations: &Observations, commit: Duration, now_ms: i64) {
         let stage = self.stage;
+        gauge!(LAST_COMMIT_SECONDS.name, "stage" => stage).set(now_ms as f64 / 1000.0);
         for (topic, count) in self.records_in {
             counter!(RECORDS_IN.name, "stage" => stage, "topic" => topic.name()).increment(count);
         }
@@ -183,6 +294,10 @@ fn publish(stage: &'static str, observations: &Observations) {
 
 pub(crate) fn count_recovery(stage: &'static str) {
     counter!(RECOVERIES.name, "stage" => stage).increment(1);
+}
+
+pub(crate) fn polled(stage: &'static str, now_ms: i64) {
+    gauge!(LAST_POLL_SECONDS.name, "stage" => stage).set(now_ms as f64 / 1000.0);
 }
 
 pub(crate) fn partitions_owned(stage: &'static str, count: usize) {

@@ -1,23 +1,30 @@
 //! Workers on threads of their own: started, watched, and stopped together.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::obstacle::Obstacle;
 use crate::worker::WorkerError;
 
 /// A worker that has not come round its loop for this long is taken for stuck. Restoring a state comes round.
 const STUCK_AFTER: Duration = Duration::from_secs(120);
 
+/// How often one that rests looks whether it is to leave.
+const LOOK: Duration = Duration::from_millis(50);
+
 /// What a worker and those who watch it share.
 #[derive(Debug)]
 pub struct Pulse {
     worker: String,
+    /// Whether it is counted what it does; false for who only watches.
+    works: bool,
     stop: Arc<AtomicBool>,
-    /// Whether it can do its work, as far as it knows.
-    ready: AtomicBool,
+    /// What keeps it from its work, as far as it knows.
+    obstacles: Mutex<Vec<Obstacle>>,
     started: Instant,
     /// Milliseconds from the start to the last turn of the loop; 0 before the first.
     turned_ms: AtomicU64,
@@ -29,11 +36,12 @@ pub struct Pulse {
 }
 
 impl Pulse {
-    fn new(worker: String, stop: Arc<AtomicBool>) -> Self {
+    fn new(worker: String, works: bool, stop: Arc<AtomicBool>) -> Self {
         Self {
             worker,
+            works,
             stop,
-            ready: AtomicBool::new(true),
+            obstacles: Mutex::new(vec![Obstacle::Starting]),
             started: Instant::now(),
             turned_ms: AtomicU64::new(0),
             began_ms: AtomicU64::new(0),
@@ -47,13 +55,24 @@ impl Pulse {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// Says whether the worker can do its work; until it says so, it can.
-    pub fn set_ready(&self, ready: bool) {
-        self.ready.store(ready, Ordering::Relaxed);
+    /// Rests for so long, or until the worker is to leave.
+    pub fn rest(&self, time: Duration) {
+        let until = Instant::now() + time;
+        while !self.stopping() && Instant::now() < until {
+            std::thread::sleep(LOOK.min(until.saturating_duration_since(Instant::now())));
+        }
     }
 
-    fn is_ready(&self) -> bool {
-        self.turned_ms.load(Ordering::Relaxed) > 0 && self.ready.load(Ordering::Relaxed) && !self.stopping()
+    /// Says what keeps the worker from its work: nothing, if it can do it. Until it says so it is starting.
+    pub fn report(&self, obstacles: Vec<Obstacle>) {
+        *self.obstacles.lock().unwrap_or_else(PoisonError::into_inner) = obstacles;
+    }
+
+    fn obstacles(&self) -> Vec<Obstacle> {
+        if self.stopping() {
+            return vec![Obstacle::Leaving];
+        }
+        self.obstacles.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The worker has come round its loop, with this many records.
@@ -92,9 +111,20 @@ pub struct Health {
 }
 
 impl Health {
-    /// Whether every worker can do its work: it has its partitions, with their state.
+    /// Whether every worker can do its work: nothing keeps any from it.
     pub fn is_ready(&self) -> bool {
-        self.pulses.iter().all(|pulse| pulse.is_ready())
+        self.pulses.iter().all(|pulse| pulse.obstacles().is_empty())
+    }
+
+    /// What keeps workers from their work, a line each, with the workers it keeps.
+    pub fn obstacles(&self) -> Vec<String> {
+        let mut found: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for pulse in &self.pulses {
+            for obstacle in pulse.obstacles() {
+                found.entry(obstacle.to_string()).or_default().push(&pulse.worker);
+            }
+        }
+        found.into_iter().map(|(obstacle, workers)| format!("{}: {obstacle}", workers.join(", "))).collect()
     }
 
     /// Whether no worker is stuck.
@@ -114,7 +144,7 @@ impl Health {
             let milliseconds = if began == 0 { 0 } else { worked.saturating_sub(began) };
             Work { worker: pulse.worker.clone(), records: pulse.records.load(Ordering::Relaxed), milliseconds }
         };
-        self.pulses.iter().map(work).collect()
+        self.pulses.iter().filter(|pulse| pulse.works).map(work).collect()
     }
 }
 
@@ -136,7 +166,28 @@ impl Service {
         name: String,
         work: impl FnOnce(&Pulse) -> Result<(), WorkerError> + Send + 'static,
     ) -> io::Result<()> {
-        let pulse = Arc::new(Pulse::new(name.clone(), self.stop.clone()));
+        self.start_pulse(Pulse::new(name, true, self.stop.clone()), work)
+    }
+
+    /// Starts what watches something for the workers on a thread of its own: it does no work that is counted.
+    ///
+    /// # Errors
+    /// When the system refuses the thread.
+    pub fn watch(&mut self, name: String, watch: impl FnOnce(&Pulse) + Send + 'static) -> io::Result<()> {
+        let pulse = Pulse::new(name, false, self.stop.clone());
+        self.start_pulse(pulse, move |pulse| {
+            watch(pulse);
+            Ok(())
+        })
+    }
+
+    fn start_pulse(
+        &mut self,
+        pulse: Pulse,
+        work: impl FnOnce(&Pulse) -> Result<(), WorkerError> + Send + 'static,
+    ) -> io::Result<()> {
+        let name = pulse.worker.clone();
+        let pulse = Arc::new(pulse);
         self.health.pulses.push(pulse.clone());
         let stop = self.stop.clone();
         let thread = std::thread::Builder::new().name(name).spawn(move || {
@@ -189,5 +240,35 @@ struct StopOnDrop(Arc<AtomicBool>);
 impl Drop for StopOnDrop {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::topic::Topic;
+
+    #[test]
+    fn who_is_kept_from_work_says_by_what() {
+        let stop = Arc::new(AtomicBool::new(false));
+        let pulses = ["ingest-0", "identity-0"].map(|name| Arc::new(Pulse::new(name.into(), true, stop.clone())));
+        let health = Health { pulses: pulses.to_vec() };
+        assert!(!health.is_ready(), "nobody has said anything yet");
+        assert_eq!(health.obstacles(), ["ingest-0, identity-0: starting"]);
+        let stopped = Obstacle::Stopped { topic: Topic::Offline, partition: 3, why: "too much was refused".into() };
+        pulses[0].report(vec![Obstacle::Recovering("fenced".into()), stopped]);
+        pulses[1].report(Vec::new());
+        assert!(!health.is_ready());
+        assert_eq!(
+            health.obstacles(),
+            [
+                "ingest-0: going back to what was committed last: fenced",
+                "ingest-0: partition offline/3 stands still: too much was refused"
+            ]
+        );
+        pulses[0].report(Vec::new());
+        assert!(health.is_ready() && health.obstacles().is_empty());
+        stop.store(true, Ordering::Relaxed);
+        assert_eq!(health.obstacles(), ["ingest-0, identity-0: leaving"]);
     }
 }

@@ -8,6 +8,7 @@ use prost::Message;
 use tributary_proto::partition;
 
 use crate::metric::{Metric, Observations};
+use crate::reason::Reason;
 use crate::state::{State, StateError};
 use crate::topic::Topic;
 
@@ -45,7 +46,7 @@ pub struct Output {
 #[error("{reason}{}{field}: {detail}", if .field.is_empty() { "" } else { " in field " })]
 pub struct Rejection {
     /// A code that does not change.
-    pub reason: &'static str,
+    pub reason: Reason,
     /// The field at fault; empty where the record as a whole is.
     pub field: String,
     /// What was found and what to do; never holds the value refused.
@@ -56,7 +57,7 @@ pub struct Rejection {
 
 impl Rejection {
     /// A rejection of a whole record.
-    pub fn new(reason: &'static str, field: impl Into<String>, detail: impl Into<String>) -> Self {
+    pub fn new(reason: Reason, field: impl Into<String>, detail: impl Into<String>) -> Self {
         Self { reason, field: field.into(), detail: detail.into(), index: 0 }
     }
 }

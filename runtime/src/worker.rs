@@ -11,6 +11,7 @@ use tributary_proto::{DeadLetter, partition};
 use crate::format::{self, FormatError};
 use crate::log::{Assignment, Batch, BatchLimits, LogError, Routed, Session, StageLog, Transaction};
 use crate::metrics;
+use crate::obstacle::Obstacle;
 use crate::pace::Pace;
 use crate::planted::planted;
 use crate::refusals::{Excess, RefusalLimits, Refusals};
@@ -147,8 +148,10 @@ pub struct Worker<S> {
     pace: Pace,
     outbox: Outbox,
     partition_counts: BTreeMap<Topic, u32>,
-    /// Whether a step failed and was not recovered from yet.
-    recovering: bool,
+    /// Why a step failed that was not recovered from yet.
+    recovering: Option<String>,
+    /// When that was last told.
+    told: Option<Instant>,
 }
 
 /// What came of a turn of the loop.
@@ -167,6 +170,9 @@ pub enum Turn {
 /// Longest wait between attempts to recover.
 const RECOVERY_PAUSE_MAX: Duration = Duration::from_secs(1);
 
+/// How often it is told that it was not recovered yet.
+const TELL_AGAIN: Duration = Duration::from_secs(30);
+
 impl<S: Session> Worker<S> {
     /// A worker for a stage.
     pub fn new(session: S, log: StageLog, build: BuildStage, options: WorkerOptions) -> Self {
@@ -180,7 +186,8 @@ impl<S: Session> Worker<S> {
             batch: Batch::default(),
             outbox: Outbox::default(),
             partition_counts: BTreeMap::new(),
-            recovering: false,
+            recovering: None,
+            told: None,
         }
     }
 
@@ -192,7 +199,7 @@ impl<S: Session> Worker<S> {
         let mut pause = Duration::ZERO;
         while !pulse.stopping() {
             let turn = self.turn()?;
-            pulse.set_ready(self.session.is_ready() && !self.recovering);
+            pulse.report(self.obstacles());
             match turn {
                 Turn::Worked(records) => {
                     pulse.turn(records);
@@ -200,12 +207,12 @@ impl<S: Session> Worker<S> {
                 }
                 Turn::Aborted => {
                     metrics::count_recovery(self.log.stage);
-                    std::thread::sleep(pause);
+                    pulse.rest(pause);
                     pause = (pause * 2).clamp(Duration::from_millis(50), RECOVERY_PAUSE_MAX);
                 }
                 Turn::NotRecovered => {
                     pulse.turn(0);
-                    std::thread::sleep(RECOVERY_PAUSE_MAX);
+                    pulse.rest(RECOVERY_PAUSE_MAX);
                 }
                 Turn::Recovered => pulse.turn(0),
             }
@@ -213,12 +220,19 @@ impl<S: Session> Worker<S> {
         self.close()
     }
 
+    /// What keeps it from its work.
+    fn obstacles(&self) -> Vec<Obstacle> {
+        let mut found = self.session.obstacles();
+        found.extend(self.recovering.iter().cloned().map(Obstacle::Recovering));
+        found
+    }
+
     /// One turn of the loop: a step, or one attempt to recover from a step that failed.
     ///
     /// # Errors
     /// What cannot be recovered from.
     pub fn turn(&mut self) -> Result<Turn, WorkerError> {
-        let recovering = self.recovering;
+        let recovering = self.recovering.is_some();
         let done = if recovering {
             self.session.recover().map(|()| Turn::Recovered).map_err(|source| self.log_error(source))
         } else {
@@ -226,17 +240,29 @@ impl<S: Session> Worker<S> {
         };
         match done {
             Err(WorkerError::Log { source: error @ LogError::Recover { .. }, .. }) => {
-                let what = if recovering { "not recovered yet" } else { "transaction aborted" };
-                tracing::warn!(stage = self.log.stage, %error, what);
-                self.recovering = true;
+                self.tell(&error, recovering);
+                self.recovering = Some(error.to_string());
                 Ok(if recovering { Turn::NotRecovered } else { Turn::Aborted })
             }
             Ok(turn) => {
-                self.recovering = false;
+                self.recovering = None;
                 Ok(turn)
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Tells that a step failed, and from time to time that it was not recovered from yet.
+    fn tell(&mut self, error: &LogError, again: bool) {
+        let stage = self.log.stage;
+        if !again {
+            tracing::warn!(stage, %error, "transaction aborted");
+        } else if self.told.is_none_or(|told| told.elapsed() >= TELL_AGAIN) {
+            tracing::warn!(stage, %error, "not recovered yet");
+        } else {
+            return;
+        }
+        self.told = Some(Instant::now());
     }
 
     /// Leaves the log with nothing open.
@@ -255,6 +281,9 @@ impl<S: Session> Worker<S> {
         self.batch.clear();
         let limits = BatchLimits { records_max: self.pace.records(self.options.limits.records_max), ..self.options.limits };
         let polled = self.session.poll(&mut self.batch, &limits).and_then(|changes| self.apply(changes));
+        if polled.is_ok() {
+            metrics::polled(self.log.stage, now_ms());
+        }
         let done = match polled {
             Ok(()) if self.batch.is_empty() => Ok(0),
             Ok(()) => self.work(),
@@ -425,7 +454,7 @@ impl<S: Session> Worker<S> {
 
 fn dead_letter(stage: &str, record: &Record<'_>, rejection: Rejection) -> DeadLetter {
     DeadLetter {
-        reason: rejection.reason.to_owned(),
+        reason: rejection.reason.code().to_owned(),
         detail: rejection.detail,
         field: rejection.field,
         stage: stage.to_owned(),

@@ -15,7 +15,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use metrics_exporter_prometheus::PrometheusBuilder;
 use rdkafka::producer::{BaseRecord, Producer};
 use support::counter::{Bench, Counter, LOG, PARTITIONS};
 use support::{PATIENCE, produce, produce_aborted, transactional};
@@ -260,33 +259,31 @@ fn a_number_of_partitions_that_changes_stops_the_worker_and_the_next_one() {
 #[test]
 fn a_transaction_that_hangs_is_told_and_what_follows_it_waits() {
     let Some(bench) = Bench::new("hangs") else { return };
-    let recorder = PrometheusBuilder::new().build_recorder();
-    let held_up = |stage: &str, at: &str| {
-        let (text, name) = (recorder.handle().render(), format!("partition=\"{}/{at}\"", bench.names.of(Topic::IdentityInbox)));
-        let line = text.lines().find(|line| line.starts_with("tributary_held_up_seconds{") && line.contains(&name));
-        line.unwrap_or_else(|| panic!("{stage}: {text}")).rsplit(' ').next().unwrap().parse::<f64>().unwrap()
+    let options = bench.options("a");
+    let gauges = options.gauges.clone();
+    let value = |name: &str, at: i32| {
+        let (text, place) =
+            (gauges.render(), format!("{name}{{stage=\"identity\",topic=\"identity-inbox\",partition=\"{at}\"}} "));
+        text.lines().find_map(|line| line.strip_prefix(&place)).map(|value| value.parse::<f64>().unwrap())
     };
-    metrics::with_local_recorder(&recorder, || {
-        let mut counter = bench.open("a");
-        bench.feed(1, 10);
-        counter.handle(40);
-        let stranger = support::transactional(&bench.brokers, "stranger");
-        stranger.begin_transaction().unwrap();
-        let record = BaseRecord::to(bench.names.of(Topic::IdentityInbox)).partition(1).key("stranger").payload("count");
-        stranger.send(record).map_err(|(error, _)| error).unwrap();
-        stranger.flush(support::PATIENCE).unwrap();
-        bench.feed(1, 10);
-        counter.handle(30);
-        let begun = Instant::now();
-        counter.run_until(|_| begun.elapsed() > Duration::from_secs(12));
-        assert!(held_up("open", "1") > 4.0 && held_up("open", "0") == 0.0);
-        stranger.abort_transaction(support::PATIENCE).unwrap();
-        counter.handle(10);
-        let begun = Instant::now();
-        counter.run_until(|_| begun.elapsed() > Duration::from_secs(6));
-        assert!(held_up("ended", "1") == 0.0);
-        counter.close();
-    });
+    let held_up = |at| value("tributary_held_up_seconds", at);
+    let mut counter = Counter::new(options);
+    bench.feed(1, 10);
+    counter.handle(40);
+    let stranger = support::transactional(&bench.brokers, "stranger");
+    stranger.begin_transaction().unwrap();
+    let record = BaseRecord::to(bench.names.of(Topic::IdentityInbox)).partition(1).key("stranger").payload("count");
+    stranger.send(record).map_err(|(error, _)| error).unwrap();
+    stranger.flush(support::PATIENCE).unwrap();
+    bench.feed(1, 10);
+    counter.handle(30);
+    counter.run_until(|_| held_up(1).is_some_and(|seconds| seconds > 4.0));
+    assert_eq!(held_up(0), Some(0.0));
+    stranger.abort_transaction(support::PATIENCE).unwrap();
+    counter.handle(10);
+    counter.run_until(|_| held_up(1) == Some(0.0));
+    counter.run_until(|_| (0..PARTITIONS).all(|at| value("tributary_consumer_lag_records", at) == Some(0.0)));
+    counter.close();
     bench.expect(1, 20);
 }
 

@@ -21,6 +21,7 @@ mod rest;
 use tributary_proto::{Arrive, Extent, Item, Message, Milestone, Reason, ResidentState, StoredTouch, StoredTrack, UnitSummary};
 use tributary_proto::{attributor_message::Body, item};
 use tributary_runtime::planted::planted;
+use tributary_runtime::reason;
 use tributary_runtime::stage::{Rejection, StageError};
 use tributary_runtime::state::{self, ActorKey, State, StateError};
 
@@ -49,7 +50,7 @@ pub struct Unit<'a, 'p> {
 /// A record that is not what the unit's protocol says.
 pub(crate) fn malformed() -> Rejection {
     Rejection::new(
-        "protobuf_malformed",
+        reason::PROTOBUF_MALFORMED,
         "",
         "the record is not a message of the attributor inbox; see what writes to that topic",
     )
@@ -80,7 +81,9 @@ impl Unit<'_, '_> {
             ItemBody::Track(raw) => {
                 let track = StoredTrack::decode(raw).map_err(|_| malformed())?;
                 if track.milestone.as_ref().is_some_and(|milestone| milestone.value_minor < 0) {
-                    return Err(Rejection::new("value_negative", "milestone.value_minor", "a value is never negative").into());
+                    return Err(
+                        Rejection::new(reason::VALUE_NEGATIVE, "milestone.value_minor", "a value is never negative").into()
+                    );
                 }
                 self.track(item, track)
             }

@@ -3,12 +3,13 @@
 use std::sync::atomic::Ordering;
 
 use clap::Args;
-use tributary_runtime::embedded::EmbeddedLog;
 use tributary_runtime::http;
+use tributary_runtime::page::Page;
 use tributary_runtime::service::Service;
 
 use super::run::{LOOK, end, watch_signals};
 use crate::args::Global;
+use crate::engine::Target;
 use crate::outcome::Usage;
 use crate::pipeline::metrics;
 use crate::settings::Settings;
@@ -41,10 +42,11 @@ pub fn run(_: &CollectArgs, global: &Global) -> anyhow::Result<()> {
         let why = "kafka.brokers is empty, and the embedded log belongs to one process: use `tributary run --collect`";
         return Err(Usage(why.to_owned()).into());
     }
-    let recorder = http::install_recorder(&metrics())?;
+    let page = Page::install(&metrics(), settings.state.folder_of_process())?;
     let mut service = Service::default();
-    start(&mut service, &settings, None)?;
-    let address = http::serve(settings.http.listen, recorder, service.health())?;
+    let watched = engine::watch_brokers(&mut service, &settings, page.gauges())?;
+    start(&mut service, &settings, Target::Kafka(&watched))?;
+    let address = http::serve(settings.http.listen, page, service.health())?;
     tracing::info!(http = %address, version = env!("CARGO_PKG_VERSION"), "started");
     let stop = service.stop_flag();
     watch_signals(stop.clone())?;
@@ -58,12 +60,12 @@ pub fn run(_: &CollectArgs, global: &Global) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// See [`run`].
-pub(super) fn start(service: &mut Service, settings: &Settings, embedded: Option<&EmbeddedLog>) -> anyhow::Result<()> {
+pub(super) fn start(service: &mut Service, settings: &Settings, target: Target<'_>) -> anyhow::Result<()> {
     if settings.collector.write_keys.is_empty() && settings.collector.webhooks.is_empty() {
         let why = "nobody could send: name a write key in [collector.write_keys] or a webhook in [collector.webhooks]";
         return Err(Usage(why.to_owned()).into());
     }
-    let address = engine::start_collector(service, settings, embedded)?;
+    let address = engine::start_collector(service, settings, target)?;
     tracing::info!(%address, "the collector listens");
     Ok(())
 }

@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use tributary_runtime::http;
+use tributary_runtime::page::Page;
 use tributary_runtime::service::{Health, Service};
 
 use super::collect;
 use crate::args::Global;
 use crate::backlog::{self, Left};
+use crate::engine::Target;
 use crate::outcome::Usage;
 use crate::pipeline::{Pipeline, StageName, metrics};
 use crate::{engine, logging, table};
@@ -52,26 +54,33 @@ pub fn run(args: &RunArgs, global: &Global) -> anyhow::Result<()> {
     let settings = global.settings()?;
     logging::start(&settings.log);
     let pipeline = Pipeline::compile(&settings).map_err(Usage::from)?;
-    let recorder = http::install_recorder(&metrics())?;
+    let page = Page::install(&metrics(), settings.state.folder_of_process())?;
     let mut stages = args.stages.clone();
     stages.sort_unstable();
     stages.dedup();
 
+    let of_log: &[_] = if settings.kafka.is_embedded() { &[] } else { &tributary_runtime::kafka::metrics::ALL };
+    stages.iter().for_each(|stage| stage.counted().begin_at_zero(of_log));
+
     let mut service = Service::default();
     let log = if settings.kafka.is_embedded() {
-        let log = engine::open_embedded(&settings)?;
+        let log = engine::open_embedded(&settings)?.telling(page.gauges());
         engine::start_embedded(&mut service, &log, &settings, &pipeline, &stages)?;
+        if args.collect {
+            collect::start(&mut service, &settings, Target::Embedded(&log))?;
+        }
         Some(log)
     } else {
         let admin = engine::bind_admin(&settings)?;
         tracing::info!(address = admin.advertised(), "answers explain, profile and audit");
-        engine::start_kafka(&mut service, &settings, &pipeline, &stages, admin)?;
+        let watched = engine::watch_brokers(&mut service, &settings, page.gauges())?;
+        engine::start_kafka(&mut service, &settings, &pipeline, &stages, &watched, admin)?;
+        if args.collect {
+            collect::start(&mut service, &settings, Target::Kafka(&watched))?;
+        }
         None
     };
-    if args.collect {
-        collect::start(&mut service, &settings, log.as_ref())?;
-    }
-    let address = http::serve(settings.http.listen, recorder, service.health())?;
+    let address = http::serve(settings.http.listen, page, service.health())?;
     let names: Vec<&str> = stages.iter().map(|stage| stage.log().stage).collect();
     tracing::info!(stages = names.join(","), http = %address, version = env!("CARGO_PKG_VERSION"), "started");
     watch_signals(service.stop_flag())?;

@@ -10,6 +10,7 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 use tributary_ingest::{Decoded, Decoder, as_native};
 use tributary_proto::{Event, Source};
+use tributary_runtime::reason::Reason;
 use tributary_runtime::stage::Rejection;
 
 use crate::args::Global;
@@ -59,7 +60,7 @@ struct Shown {
 struct Refused {
     line: usize,
     field: String,
-    reason: &'static str,
+    reason: Reason,
     detail: String,
 }
 
@@ -130,7 +131,7 @@ fn print(report: &Report, global: &Global) -> anyhow::Result<()> {
     if !report.refused.is_empty() {
         let mut rows = table::table(&["line", "field", "reason", "refused because"]);
         for Refused { line, field, reason, detail } in &report.refused {
-            rows.add_row([line.to_string(), field.clone(), (*reason).to_owned(), detail.clone()]);
+            rows.add_row([line.to_string(), field.clone(), reason.to_string(), detail.clone()]);
         }
         table::print(&rows)?;
     }

@@ -13,8 +13,10 @@ pub mod audit;
 #[path = "../../../runtime/tests/support/broker.rs"]
 pub mod broker;
 pub mod command;
+pub mod disk;
 pub mod sdks;
 pub mod service;
+pub mod watched;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -13,7 +13,7 @@ use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer}
 use tokio::sync::oneshot;
 use tributary_runtime::config::kafka::KafkaSettings;
 use tributary_runtime::config::settings::TopicsSettings;
-use tributary_runtime::kafka::Complaints;
+use tributary_runtime::kafka::{Complaints, Reach};
 use tributary_runtime::topic::Topic;
 
 use super::{Outcome, Room};
@@ -23,7 +23,7 @@ use crate::settings::Settings;
 /// How long the brokers have to answer where the topics are.
 const LOOK: Duration = Duration::from_secs(2);
 /// The topics that the collector writes.
-const TOPICS: [Topic; 3] = [Topic::Sdk, Topic::Utm, Topic::Webhook];
+pub(crate) const TOPICS: [Topic; 3] = [Topic::Sdk, Topic::Utm, Topic::Webhook];
 
 /// Why Kafka cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -87,14 +87,20 @@ pub struct KafkaLog {
     producer: ThreadedProducer<Deliveries>,
     names: [(Topic, String); 3],
     record_bytes_max: usize,
+    reach: Arc<Reach>,
 }
 
 impl KafkaLog {
-    /// A producer to the brokers of the settings.
+    /// A producer to the brokers of the settings, which `reach` looks out for.
     ///
     /// # Errors
     /// When the client refuses its configuration.
-    pub fn open(kafka: &KafkaSettings, topics: &TopicsSettings, collector: &Settings) -> Result<Self, KafkaError> {
+    pub fn open(
+        kafka: &KafkaSettings,
+        topics: &TopicsSettings,
+        collector: &Settings,
+        reach: Arc<Reach>,
+    ) -> Result<Self, KafkaError> {
         let mut config: ClientConfig = kafka.properties().into_iter().collect();
         // Idempotence stands for acknowledgement by all in-sync replicas.
         config.set("enable.idempotence", "true").set("partitioner", "murmur2_random");
@@ -118,7 +124,7 @@ impl KafkaLog {
         let deliveries = Deliveries { complaints: Complaints::of(&config) };
         let producer = config.create_with_context(deliveries).map_err(KafkaError::Configure)?;
         let names = TOPICS.map(|topic| (topic, topics.name(topic)));
-        Ok(Self { producer, names, record_bytes_max: topics.record_bytes_max as usize })
+        Ok(Self { producer, names, record_bytes_max: topics.record_bytes_max as usize, reach })
     }
 
     /// Hands records to the producer. What was handed over stays with it, also when a later one is refused.
@@ -151,6 +157,10 @@ impl KafkaLog {
 
     /// Whether the brokers answer and the topics exist.
     pub(super) fn look(&self) -> Result<(), KafkaError> {
+        // Not to be waited for in vain.
+        if !self.reach.answers() {
+            return Err(KafkaError::Unreachable("none can be reached".to_owned()));
+        }
         for (_, name) in &self.names {
             let found = self.producer.client().fetch_metadata(Some(name), LOOK);
             let metadata =

@@ -3,9 +3,9 @@
 mod embedded;
 mod kafka;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use metrics::{counter, gauge};
 use tokio::sync::oneshot;
@@ -16,7 +16,11 @@ use crate::metrics::{BYTES, QUEUE_BYTES, RECORDS};
 use crate::refusal::Refusal;
 use crate::settings::Settings;
 
+pub(crate) use kafka::TOPICS;
 pub use kafka::{KafkaError, KafkaLog};
+
+/// How often it is told that the log is away.
+const TELL_AGAIN: Duration = Duration::from_secs(30);
 
 /// Takes records for the log, within limits. Records have no key, as those of `tributary send`: ingest keeps no state, and a key that a
 /// sender chose could make one partition do all the work.
@@ -25,6 +29,8 @@ pub struct Log {
     waiting: Arc<Waiting>,
     ack: Duration,
     away: AtomicBool,
+    /// Why it is away, as it was told last, and when.
+    told: Mutex<Option<(String, Instant)>>,
     stored: AtomicU64,
 }
 
@@ -86,6 +92,7 @@ impl Log {
             waiting: Arc::new(Waiting { bytes: AtomicUsize::new(0), max }),
             ack: Duration::from_millis(settings.ack_ms.into()),
             away: AtomicBool::new(away),
+            told: Mutex::new(None),
             stored: AtomicU64::new(0),
         }
     }
@@ -135,12 +142,22 @@ impl Log {
             match found {
                 Ok(()) => {
                     tracing::info!("the collector's log answers");
+                    *self.told.lock().unwrap_or_else(PoisonError::into_inner) = None;
                     self.away.store(false, Ordering::Relaxed);
                 }
-                Err(error) => tracing::warn!(%error, "the collector's log is away: requests are answered 503"),
+                Err(error) => self.tell_away(error.to_string()),
             }
         }
         self.stored.swap(0, Ordering::Relaxed)
+    }
+
+    /// Tells why the log is away, and again from time to time.
+    fn tell_away(&self, error: String) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.as_ref().is_none_or(|(why, when)| *why != error || when.elapsed() >= TELL_AGAIN) {
+            tracing::warn!(error, "the collector's log is away: requests are answered 503");
+            *told = Some((error, Instant::now()));
+        }
     }
 
     /// Waits until what was taken is stored, or has been given up. Nothing more is to be stored then.

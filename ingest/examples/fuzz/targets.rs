@@ -237,8 +237,8 @@ impl Target {
 }
 
 fn check_rejection(rejection: &Rejection) -> Result<(), String> {
-    if !reason::ALL.contains(&rejection.reason) {
-        return Err(format!("the reason {} is not listed", rejection.reason));
+    if !reason::OF_RAW_RECORDS.contains(&rejection.reason) {
+        return Err(format!("the reason {} is not one of raw records", rejection.reason));
     }
     if rejection.detail.contains(SECRET) || rejection.field.contains(SECRET) {
         return Err("a refusal repeats what it refuses".into());

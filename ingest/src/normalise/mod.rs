@@ -14,7 +14,7 @@ use blocked::BlockedValues;
 use phone::Region;
 
 use crate::limits::ID_BYTES_MAX;
-use crate::reason;
+use crate::reason::{self, Reason};
 
 /// What is done to the values of a kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub(crate) enum Normalised {
 /// Why a raw value cannot be an identifier: reason code and what to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Refused {
-    pub(crate) reason: &'static str,
+    pub(crate) reason: Reason,
     pub(crate) detail: &'static str,
 }
 
@@ -164,7 +164,7 @@ mod tests {
         IdentifierRules::new(&["badge".into()], BlockedValues::new(&[]), Region::parse("CN").unwrap())
     }
 
-    fn value(kind: &str, raw: &str) -> Result<Option<(String, String)>, &'static str> {
+    fn value(kind: &str, raw: &str) -> Result<Option<(String, String)>, Reason> {
         let rules = rules();
         match rules.normalise(rules.find(kind).unwrap(), raw) {
             Ok(Normalised::Identifier(found)) => Ok(Some((found.scope, found.value))),

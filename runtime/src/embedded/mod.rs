@@ -26,6 +26,7 @@ use rocksdb::{
 };
 use tributary_proto::{FORMAT_VERSION, partition};
 
+use crate::fresh::FreshGauges;
 use crate::log::StageLog;
 use crate::stage::Output;
 use crate::state::Committed;
@@ -126,6 +127,8 @@ struct Inner {
 #[derive(Clone)]
 pub struct EmbeddedLog {
     inner: Arc<Inner>,
+    /// Where sessions tell how far behind they are.
+    gauges: FreshGauges,
 }
 
 impl EmbeddedLog {
@@ -197,7 +200,13 @@ impl EmbeddedLog {
             }
         }
         *inner.lock() = positions;
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self { inner: Arc::new(inner), gauges: FreshGauges::default() })
+    }
+
+    /// The same log, whose sessions tell here how far behind they are.
+    #[must_use]
+    pub fn telling(self, gauges: FreshGauges) -> Self {
+        Self { gauges, ..self }
     }
 
     /// The partitions of every topic.
@@ -314,7 +323,7 @@ impl EmbeddedLog {
     /// Worker `worker` of the `workers` of a stage: it owns the partitions whose number leaves `worker` as remainder.
     pub fn session(&self, stage: StageLog, worker: u32, workers: u32) -> EmbeddedSession {
         let owned = (0..self.inner.partitions).filter(|at| at % workers.max(1) == worker).collect();
-        EmbeddedSession::new(self.inner.clone(), stage, owned)
+        EmbeddedSession::new(self.inner.clone(), stage, owned, self.gauges.clone())
     }
 }
 

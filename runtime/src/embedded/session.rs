@@ -2,17 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rocksdb::{ReadOptions, WriteBatch};
 
 use super::{EmbeddedError, Inner, OFFSETS, RECORDS, STATE, TRIM_RECORDS, keys};
 use crate::format;
+use crate::fresh::{FreshGauges, Place};
 use crate::log::{Assignment, Batch, BatchLimits, LogError, Session, StageLog, Transaction};
-use crate::metrics::StateSizes;
+use crate::metrics::{CONSUMER_LAG_RECORDS, StateSizes};
 use crate::stage::Record;
 use crate::state::{ActorKey, Base, StateError, prefix_end};
 use crate::topic::Topic;
+
+/// How often it is told how far behind the inputs are, and how long that is fresh.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+const FRESH: Duration = Duration::from_secs(12);
 
 /// See [`EmbeddedLog::session`](super::EmbeddedLog::session).
 pub struct EmbeddedSession {
@@ -23,11 +28,34 @@ pub struct EmbeddedSession {
     /// Offsets of the next records to poll.
     next: BTreeMap<(Topic, u32), u64>,
     sizes: StateSizes,
+    gauges: FreshGauges,
+    /// When it was last told how far behind the inputs are.
+    told: Option<Instant>,
 }
 
 impl EmbeddedSession {
-    pub(super) fn new(inner: Arc<Inner>, stage: StageLog, owned: Vec<u32>) -> Self {
-        Self { inner, stage, owned, assigned: false, next: BTreeMap::new(), sizes: StateSizes::of("all") }
+    pub(super) fn new(inner: Arc<Inner>, stage: StageLog, owned: Vec<u32>, gauges: FreshGauges) -> Self {
+        let (next, sizes) = (BTreeMap::new(), StateSizes::of("all"));
+        Self { inner, stage, owned, assigned: false, next, sizes, gauges, told: None }
+    }
+
+    /// Tells from time to time how many records of the inputs are not processed.
+    fn tell_lag(&mut self) -> Result<(), LogError> {
+        let now = Instant::now();
+        if self.told.is_some_and(|told| now.saturating_duration_since(told) < TELL_EVERY) {
+            return Ok(());
+        }
+        self.told = Some(now);
+        let mut positions = self.inner.lock();
+        for topic in self.stage.inputs {
+            for at in &self.owned {
+                let next = self.inner.next(&mut positions, self.stage.stage, *topic, *at).map_err(stop("reading offsets"))?;
+                let lag = positions.ends.get(&(*topic, *at)).copied().unwrap_or(0).saturating_sub(next);
+                let place = Place { stage: self.stage.stage, topic: *topic, partition: *at };
+                self.gauges.set(&CONSUMER_LAG_RECORDS, place, Some(lag as f64), now + FRESH);
+            }
+        }
+        Ok(())
     }
 
     /// Takes the committed offsets and the partitions.
@@ -137,6 +165,7 @@ impl Session for EmbeddedSession {
 
     fn poll(&mut self, batch: &mut Batch, limits: &BatchLimits) -> Result<Vec<Assignment>, LogError> {
         self.sizes.publish(|| (self.inner.state_bytes(), self.inner.memory_bytes()));
+        self.tell_lag()?;
         let changes = if self.assigned { Vec::new() } else { self.assign()? };
         self.gather(batch, limits)?;
         if batch.is_empty() && limits.wait_ms > 0 {

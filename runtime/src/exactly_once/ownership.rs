@@ -20,6 +20,13 @@ pub struct Owned<S> {
     pub store: Option<S>,
 }
 
+impl<S> Owned<S> {
+    /// The offset after the last record of an input that was handed out, or the committed one; `None` where there is neither.
+    pub fn next(&self, topic: Topic) -> Option<u64> {
+        self.expected.iter().find(|(of, _)| *of == topic).map(|(_, next)| *next)
+    }
+}
+
 /// What an owned partition is waiting for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {

@@ -46,7 +46,7 @@ impl KafkaSession {
         let mut wire = KafkaWire { options: &self.options, consumer: self.consumer.as_ref(), changelog, spread, letters, end };
         let keeps_state = changelog.is_some();
         match commit(&mut wire, &mut self.producer, &mut self.owned, keeps_state, &transaction, now_ms) {
-            Ok(next) => next.iter().try_for_each(|(partition, inputs)| self.note_done(*partition, inputs)),
+            Ok(_) => Ok(()),
             Err(Unsure::Log(error)) => Err(error),
             Err(Unsure::Wire(producer, failed)) => Err(self.give_up(&producer, failed)),
         }

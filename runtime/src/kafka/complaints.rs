@@ -60,16 +60,28 @@ impl Complaints {
 
     /// An error, with what the log said last and what to do.
     pub fn explain(&self, error: &KafkaError) -> String {
-        let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some(said) = latest else { return error.to_string() };
-        let certificate = said.contains(CERTIFICATE_REFUSED).then(|| address(&said)).flatten();
+        match self.latest() {
+            Some(said) => self.understand(&said).unwrap_or_else(|| format!("{error} ({said})")),
+            None => error.to_string(),
+        }
+    }
+
+    /// What the log said last, and what to do.
+    pub fn why(&self) -> Option<String> {
+        let said = self.latest()?;
+        Some(self.understand(&said).unwrap_or(said))
+    }
+
+    fn latest(&self) -> Option<String> {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn understand(&self, said: &str) -> Option<String> {
+        let certificate = said.contains(CERTIFICATE_REFUSED).then(|| address(said)).flatten();
         if let Some(why) = certificate.and_then(|broker| why_refused(broker, self.ca.as_deref())) {
-            return format!("the broker's certificate is refused: {why} ({said})");
+            return Some(format!("the broker's certificate is refused: {why} ({said})"));
         }
-        match hint(&said) {
-            Some(hint) => format!("{hint} ({said})"),
-            None => format!("{error} ({said})"),
-        }
+        hint(said).map(|hint| format!("{hint} ({said})"))
     }
 }
 

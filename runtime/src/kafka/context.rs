@@ -12,14 +12,14 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtoc
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::producer::{DeliveryResult, ProducerContext};
-use rdkafka::statistics::{Partition, Statistics};
+use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, TopicPartitionList};
 
-use super::{Complaints, metrics};
+use super::Complaints;
 
-/// How often it is said that a transaction hangs.
-const SAY_AGAIN: Duration = Duration::from_mins(1);
+/// How many complaints of clients are written a second, at most: each of many connections complains every second while it cannot be made.
+const COMPLAINTS_MAX: u32 = 10;
 
 /// What a rebalance asks for.
 #[derive(Debug, Clone)]
@@ -33,19 +33,19 @@ pub(super) enum Rebalance {
 /// Of the consumer of the inputs.
 pub(super) struct ConsumerEvents {
     stage: &'static str,
-    /// A transaction that is open for longer is no worker's: the brokers would have aborted it.
-    hanging: Duration,
     pending: Mutex<VecDeque<Rebalance>>,
-    /// By topic name and partition.
-    read: Mutex<BTreeMap<(String, i32), Reading>>,
+    /// When this was made, and the client right after.
+    made: Instant,
+    statistics: Mutex<Option<Noted>>,
     closing: AtomicBool,
     /// Why connections failed.
     pub(super) complaints: Complaints,
 }
 
 impl ConsumerEvents {
-    pub(super) fn new(stage: &'static str, hanging: Duration, complaints: Complaints) -> Self {
-        Self { stage, hanging, pending: Mutex::default(), read: Mutex::default(), closing: AtomicBool::new(false), complaints }
+    pub(super) fn new(stage: &'static str, complaints: Complaints) -> Self {
+        let (pending, statistics, closing) = (Mutex::default(), Mutex::default(), AtomicBool::new(false));
+        Self { stage, pending, made: Instant::now(), statistics, closing, complaints }
     }
 
     /// The oldest rebalance that was not done yet.
@@ -62,61 +62,17 @@ impl ConsumerEvents {
         self.closing.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn set_done(&self, topic: &str, partition: i32, next: u64) {
-        let mut read = lock(&self.read);
-        match read.iter_mut().find(|((name, number), _)| *number == partition && name == topic) {
-            Some((_, known)) => known.done = next,
-            None => {
-                read.insert((topic.to_owned(), partition), Reading { done: next, held_up: None });
-            }
-        }
-    }
-
-    /// The partition is no longer ours: its series must not keep their last value.
-    pub(super) fn forget(&self, topic: &str, partition: i32) {
-        lock(&self.read).remove(&(topic.to_owned(), partition));
-        metrics::lag(self.stage, topic, partition.unsigned_abs(), 0);
-        metrics::held_up(self.stage, topic, partition.unsigned_abs(), Duration::ZERO);
+    /// Takes the latest statistics.
+    pub(super) fn take_statistics(&self) -> Option<Noted> {
+        lock(&self.statistics).take()
     }
 }
 
-/// How far the records of a partition were read.
-struct Reading {
-    /// Next offset to be committed: what lag is measured from.
-    done: u64,
-    held_up: Option<HeldUp>,
-}
-
-/// A transaction that is open.
-struct HeldUp {
-    /// Where it begins.
-    offset: i64,
-    /// Since when it is the first.
-    since: Instant,
-    /// When that was said.
-    said: Option<Instant>,
-}
-
-impl Reading {
-    /// Readers see nothing beyond the first open transaction.
-    fn watch_stable(&mut self, partition: &Partition) -> Duration {
-        if partition.ls_offset >= partition.hi_offset || partition.ls_offset < 0 {
-            self.held_up = None;
-        } else if self.held_up.as_ref().is_none_or(|open| open.offset != partition.ls_offset) {
-            self.held_up = Some(HeldUp { offset: partition.ls_offset, since: Instant::now(), said: None });
-        }
-        self.held_up.as_ref().map_or(Duration::ZERO, |open| open.since.elapsed())
-    }
-
-    /// The offset at which a transaction hangs, if it is to be said now.
-    fn hangs(&mut self, hanging: Duration) -> Option<i64> {
-        let open = self.held_up.as_mut()?;
-        let due = open.since.elapsed() > hanging && open.said.is_none_or(|said| said.elapsed() > SAY_AGAIN);
-        due.then(|| {
-            open.said = Some(Instant::now());
-            open.offset
-        })
-    }
+/// Statistics of a client.
+pub(super) struct Noted {
+    pub statistics: Statistics,
+    /// When they were taken, or a little earlier: they may have waited for somebody who polls.
+    pub taken: Instant,
 }
 
 impl ClientContext for ConsumerEvents {
@@ -129,25 +85,8 @@ impl ClientContext for ConsumerEvents {
     }
 
     fn stats(&self, statistics: Statistics) {
-        let mut read = lock(&self.read);
-        for ((name, number), reading) in read.iter_mut() {
-            let Some(partition) = statistics.topics.get(name).and_then(|topic| topic.partitions.get(number)) else { continue };
-            metrics::held_up(self.stage, name, number.unsigned_abs(), reading.watch_stable(partition));
-            if let Some(offset) = reading.hangs(self.hanging) {
-                tracing::warn!(
-                    stage = self.stage,
-                    "a transaction is open in {name}/{number} since offset {offset} and holds up its readers: if `kafka-transactions.sh \
-                     find-hanging` lists it, end it with `kafka-transactions.sh abort --topic {name} --partition {number} \
-                     --start-offset {offset}`"
-                );
-            }
-            let Ok(end) = u64::try_from(partition.ls_offset) else { continue };
-            // Records that end transactions have offsets but never reach us: where all was fetched and handed out, nothing is left.
-            let fetched_all = partition.next_offset >= partition.ls_offset && partition.fetchq_cnt == 0;
-            let handled_all = u64::try_from(partition.app_offset).is_ok_and(|handed_out| handed_out <= reading.done);
-            let lag = if fetched_all && handled_all { 0 } else { end.saturating_sub(reading.done) };
-            metrics::lag(self.stage, name, number.unsigned_abs(), lag);
-        }
+        let age = Duration::from_micros(u64::try_from(statistics.age).unwrap_or(0));
+        *lock(&self.statistics) = Some(Noted { statistics, taken: self.made + age });
     }
 }
 
@@ -260,18 +199,60 @@ fn is_purge(failed: Option<&(String, KafkaError)>) -> bool {
         .is_some_and(|code| matches!(code, RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight))
 }
 
-/// librdkafka's log holds no records and no credentials unless `debug` is set, which is refused.
+/// librdkafka's log holds no records and no credentials unless `debug` is set, which is refused. What it complains of is told by us where
+/// it matters, once and in our words: [`Reach`](super::Reach) and the errors of what fails because of it.
 pub(super) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
     match level {
-        RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
-            tracing::warn!(facility, "{message}");
-        }
-        RDKafkaLogLevel::Warning => tracing::info!(facility, "{message}"),
+        RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => tracing::warn!(facility, "{message}"),
+        RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning => match lock(&SPARING).admit(Instant::now()) {
+            Some(0) => tracing::debug!(facility, "{message}"),
+            Some(left_out) => tracing::debug!(facility, left_out, "{message}"),
+            None => {}
+        },
         RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => tracing::debug!(facility, "{message}"),
+    }
+}
+
+static SPARING: Mutex<Sparing> = Mutex::new(Sparing { second: None, written: 0, left_out: 0 });
+
+/// Bounds how many lines are written a second.
+struct Sparing {
+    second: Option<Instant>,
+    written: u32,
+    left_out: u32,
+}
+
+impl Sparing {
+    /// Whether a line may be written; then how many were left out before it.
+    fn admit(&mut self, now: Instant) -> Option<u32> {
+        if self.second.is_none_or(|second| now.saturating_duration_since(second) >= Duration::from_secs(1)) {
+            (self.second, self.written) = (Some(now), 0);
+        }
+        if self.written == COMPLAINTS_MAX {
+            self.left_out = self.left_out.saturating_add(1);
+            return None;
+        }
+        self.written += 1;
+        Some(std::mem::take(&mut self.left_out))
     }
 }
 
 /// A panic of another holder leaves nothing half-done in what is locked here.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn complaints_are_bounded_and_those_left_out_are_counted() {
+        let mut sparing = Sparing { second: None, written: 0, left_out: 0 };
+        let now = Instant::now();
+        let written = (0..576).filter(|_| sparing.admit(now).is_some()).count();
+        assert_eq!(written, COMPLAINTS_MAX as usize);
+        assert_eq!(sparing.admit(now + Duration::from_secs(1)), Some(576 - COMPLAINTS_MAX));
+        assert_eq!(sparing.admit(now + Duration::from_secs(1)), Some(0));
+    }
 }

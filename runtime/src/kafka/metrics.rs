@@ -1,32 +1,24 @@
 //! Metrics of the log on Kafka.
 
-use std::time::Duration;
-
 use metrics::{counter, gauge};
 
 use crate::metric::{Metric, MetricKind};
 
-/// Consumer lag.
-pub const CONSUMER_LAG_RECORDS: Metric = Metric {
-    name: "tributary_consumer_lag_records",
+/// Brokers reached.
+pub const BROKERS_REACHABLE: Metric = Metric {
+    name: "tributary_brokers_reachable",
     kind: MetricKind::Gauge,
-    label: "partition",
-    help: "Committed records of an input (`topic/partition`) that are not processed yet, by stage; absent while unknown, 0 once the \
-           partition belongs to another process. Look when it grows for minutes.",
-};
-/// Open transactions.
-pub const HELD_UP_SECONDS: Metric = Metric {
-    name: "tributary_held_up_seconds",
-    kind: MetricKind::Gauge,
-    label: "partition",
-    help: "How long the first open transaction in an input (`topic/partition`) has kept its readers from what follows, by stage; 0 \
-           when there is none. Alert above 60: a hanging transaction; the log names its offset and the command that ends it.",
+    label: "",
+    values: &[],
+    help: "Brokers to which a connection of this process stands, and who answer. 0: none does, nothing is read or committed, and what \
+           else is told of the brokers is absent.",
 };
 /// Fencings.
 pub const FENCED: Metric = Metric {
     name: "tributary_fenced_total",
     kind: MetricKind::Counter,
     label: "",
+    values: &[],
     help: "Transactions refused because another producer has the transactional id, or the transaction timed out, by stage. More \
            than one in minutes: two processes with the same instance name.",
 };
@@ -35,6 +27,7 @@ pub const RESTORED_RECORDS: Metric = Metric {
     name: "tributary_restored_records_total",
     kind: MetricKind::Counter,
     label: "",
+    values: &[],
     help: "Changelog records applied to local state, by stage.",
 };
 /// What is left to restore.
@@ -42,6 +35,7 @@ pub const RESTORE_REMAINING_RECORDS: Metric = Metric {
     name: "tributary_restore_remaining_records",
     kind: MetricKind::Gauge,
     label: "",
+    values: &[],
     help: "Changelog offsets still to be read for the partition being restored, by stage; 0 when none is.",
 };
 /// Partitions waiting for their state.
@@ -49,19 +43,16 @@ pub const RESTORING_PARTITIONS: Metric = Metric {
     name: "tributary_restoring_partitions",
     kind: MetricKind::Gauge,
     label: "",
+    values: &[],
     help: "Owned partitions whose state is not restored yet, by stage. Ready means 0.",
 };
 
 /// All metrics of this file.
-pub const ALL: [&Metric; 6] =
-    [&CONSUMER_LAG_RECORDS, &HELD_UP_SECONDS, &FENCED, &RESTORED_RECORDS, &RESTORE_REMAINING_RECORDS, &RESTORING_PARTITIONS];
+pub const ALL: [&Metric; 5] =
+    [&BROKERS_REACHABLE, &FENCED, &RESTORED_RECORDS, &RESTORE_REMAINING_RECORDS, &RESTORING_PARTITIONS];
 
-pub(super) fn lag(stage: &'static str, topic: &str, partition: u32, records: u64) {
-    gauge!(CONSUMER_LAG_RECORDS.name, "stage" => stage, "partition" => format!("{topic}/{partition}")).set(records as f64);
-}
-
-pub(super) fn held_up(stage: &'static str, topic: &str, partition: u32, since: Duration) {
-    gauge!(HELD_UP_SECONDS.name, "stage" => stage, "partition" => format!("{topic}/{partition}")).set(since.as_secs_f64());
+pub(super) fn brokers_reachable(count: usize) {
+    gauge!(BROKERS_REACHABLE.name).set(count as f64);
 }
 
 pub(super) fn fenced(stage: &'static str) {

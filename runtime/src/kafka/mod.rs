@@ -6,11 +6,12 @@
 //! | what | where |
 //! |---|---|
 //! | settings, and which of the client's settings are refused | `options` |
-//! | polling, and what changes hands in a rebalance | `session`, `rebalance` |
+//! | polling, and what changes hands in a rebalance | `session`, `rebalance`, `share` |
 //! | one transaction a batch | `commit` |
 //! | reading the changelog | `restore` |
+//! | how far behind the inputs are, and what holds them up | `lag` |
 //! | what is decided without a client, and in which order things are done | [`crate::exactly_once`] |
-//! | why a connection cannot be made | `complaints`, `certificate` |
+//! | whether the brokers can be reached, and why a connection cannot be made | `reach`, `complaints`, `certificate` |
 //! | which processes there are, and who holds what | `presence` |
 //! | which errors are gone back from, and which stop the worker | `failure`, `recover` |
 //!
@@ -31,16 +32,20 @@ mod commit;
 mod complaints;
 mod context;
 mod failure;
+mod lag;
 pub mod metrics;
 mod options;
 mod partitions;
 mod presence;
+mod reach;
 mod rebalance;
 mod recover;
 mod restore;
 mod session;
+mod share;
 
 pub use complaints::{Complaints, explain};
 pub use options::{KafkaOptions, RefusedSetting, group_name, refused_setting};
 pub use presence::{Owners, PresenceError, Process, announce, owners, processes};
+pub use reach::{Lookout, Reach};
 pub use session::KafkaSession;

@@ -8,8 +8,10 @@ use std::sync::Arc;
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
+use super::reach::Reach;
 use crate::admin::Holdings;
 use crate::config::settings::TopicsSettings;
+use crate::fresh::FreshGauges;
 use crate::log::StageLog;
 use crate::state::StoreBudget;
 use crate::topic::TopicNames;
@@ -60,6 +62,10 @@ pub struct KafkaOptions {
     pub json_dead_letters: bool,
     /// Where sessions say what they hold.
     pub holdings: Holdings,
+    /// Whether the brokers can be reached, as the process sees it.
+    pub reach: Arc<Reach>,
+    /// Where it is told how far behind the inputs are.
+    pub gauges: FreshGauges,
 }
 
 /// The name of a stage's consumer group.
@@ -88,6 +94,8 @@ impl KafkaOptions {
             tombstone_retention_ms: 86_400_000,
             json_dead_letters: false,
             holdings: Holdings::default(),
+            reach: Reach::unwatched(),
+            gauges: FreshGauges::default(),
         }
     }
 

@@ -8,7 +8,7 @@ use rdkafka::metadata::MetadataTopic;
 use rdkafka::types::RDKafkaRespErr;
 
 use super::complaints::explain;
-use super::session::{KafkaSession, OPEN_S_MAX};
+use super::session::{ASK, KafkaSession};
 use crate::log::LogError;
 use crate::topic::Topic;
 
@@ -67,9 +67,9 @@ impl KafkaSession {
     fn look_up(&self, topic: Topic) -> Result<Option<u32>, LogError> {
         let name = self.options.topics.of(topic);
         let consumer = self.consumer()?;
-        let metadata = consumer.fetch_metadata(Some(name), Duration::from_secs(OPEN_S_MAX)).map_err(|error| {
+        let metadata = consumer.fetch_metadata(Some(name), ASK).map_err(|error| {
             let why = explain(consumer, &consumer.context().complaints, &error);
-            LogError::stop(LOOKING_UP, format!("no broker of {} answered about topic {name}: {why}", self.options.brokers))
+            LogError::recover(LOOKING_UP, format!("no broker of {} answered about topic {name}: {why}", self.options.brokers))
         })?;
         let found = metadata.topics().iter().find(|found| found.name() == name);
         if found.and_then(|found| found.error()) == Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {

@@ -56,7 +56,7 @@ impl KafkaSession {
         self.prepare(&committed, &list)?;
         self.show_begun(committed.keys().copied());
         self.owned.begin(committed);
-        self.joined = true;
+        self.share.given();
         self.count_restoring();
         Ok(true)
     }
@@ -66,6 +66,10 @@ impl KafkaSession {
         const OPERATION: &str = "reading committed offsets";
         if partitions.is_empty() {
             return Ok(Some(BTreeMap::new()));
+        }
+        if self.options.reach.is_away() {
+            self.assigning_since = None;
+            return Ok(None);
         }
         let list = self.places(partitions.iter().copied(), |_, _| Offset::Invalid)?;
         let answer = self.consumer()?.committed_offsets(list, ASK).and_then(|list| {
@@ -120,18 +124,8 @@ impl KafkaSession {
         if self.log.changelog.is_some() {
             self.consumer()?.pause(list).map_err(|error| LogError::recover("taking over partitions", error))?;
         }
-        for (partition, inputs) in committed {
-            self.note_done(*partition, inputs)?;
-            self.since.insert(*partition, Instant::now());
-        }
-        Ok(())
-    }
-
-    pub(super) fn note_done(&self, partition: u32, inputs: &Inputs) -> Result<(), LogError> {
-        let events = self.consumer()?.context();
-        for (topic, next) in &inputs.0 {
-            events.set_done(self.options.topics.of(*topic), i32::try_from(partition).unwrap_or(i32::MAX), *next);
-        }
+        let now = Instant::now();
+        self.since.extend(committed.keys().map(|partition| (*partition, now)));
         Ok(())
     }
 
@@ -140,7 +134,6 @@ impl KafkaSession {
         let mut list = TopicPartitionList::new();
         for (name, number) in places {
             list.add_partition(name, *number);
-            self.consumer()?.context().forget(name, *number);
         }
         let partitions: BTreeSet<u32> = places.iter().filter_map(|(_, number)| u32::try_from(*number).ok()).collect();
         for partition in partitions {
@@ -148,11 +141,13 @@ impl KafkaSession {
             self.drop_owned(partition);
         }
         let consumer = self.consumer()?;
+        let lost = consumer.assignment_lost();
         let revoked = match consumer.rebalance_protocol() {
             RebalanceProtocol::Cooperative => consumer.incremental_unassign(&list),
             _ => consumer.unassign(),
         };
         revoked.map_err(|error| LogError::recover("giving partitions back", error))?;
+        self.share.taken(lost);
         self.count_restoring();
         Ok(true)
     }
@@ -176,6 +171,7 @@ impl KafkaSession {
     pub(super) fn drop_owned(&mut self, partition: u32) {
         self.options.holdings.gone(self.worker(), partition);
         self.owned.release(partition);
+        self.forget_lag(partition);
         if let Some(restorer) = &mut self.restorer {
             restorer.cancel(partition);
         }

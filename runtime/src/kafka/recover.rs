@@ -10,6 +10,7 @@ use rdkafka::producer::Producer;
 use super::context::ProducerEvents;
 use super::failure::{Remedy, SAME_INSTANCE, remedy};
 use super::metrics;
+use super::reach::AWAY;
 use super::session::{ASK, KafkaSession, Produced};
 use crate::exactly_once::{Anew, Inputs, go_back};
 use crate::log::LogError;
@@ -25,6 +26,11 @@ const FENCED_AGAIN: Duration = Duration::from_mins(2);
 impl KafkaSession {
     /// One attempt; the error says whether another one makes sense.
     pub(super) fn recover_transaction(&mut self) -> Result<(), LogError> {
+        // Brokers that are away are waited for, however long it takes; and nobody waits for an answer of theirs.
+        if self.options.reach.is_away() {
+            self.recovering_since = None;
+            return Err(LogError::recover(OPERATION, AWAY));
+        }
         let since = *self.recovering_since.get_or_insert_with(Instant::now);
         let result = go_back(&mut GoingBack(self));
         match result {
@@ -56,6 +62,7 @@ impl KafkaSession {
         }
         self.consumer()?.context().close();
         self.consumer = Some(self.new_consumer()?);
+        self.share.taken(true);
         self.subscribe()
     }
 

@@ -3,6 +3,7 @@
 //! The end is where the broker says it is (its last stable offset), not the last record's offset: aborted records and marks have
 //! offsets too.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
@@ -16,6 +17,7 @@ use super::context::RestorerEvents;
 use super::failure::{Remedy, remedy};
 use super::metrics;
 use super::options::KafkaOptions;
+use super::reach::Reach;
 use super::session::{ASK, version_of};
 use crate::exactly_once::{Change, INPUTS_KEY, Inputs, Progress, Restore};
 use crate::log::{LogError, StageLog};
@@ -48,6 +50,7 @@ pub(super) struct Restorer {
     topic: String,
     timeout: Duration,
     tombstones_ms: u64,
+    reach: Arc<Reach>,
     job: Option<Job>,
 }
 
@@ -72,6 +75,7 @@ impl Restorer {
             topic: options.topics.of(changelog).to_owned(),
             timeout: Duration::from_millis(options.restore_timeout_ms),
             tombstones_ms: options.tombstone_retention_ms,
+            reach: options.reach.clone(),
             job: None,
         })
     }
@@ -178,6 +182,10 @@ impl Restorer {
             self.read_from(&mut job)?;
         }
         job.tell(self.stage);
+        // Brokers that are away are waited for, however long it takes.
+        if self.reach.is_away() {
+            job.progress = Instant::now();
+        }
         let ahead = job.restore.progress()? == Progress::Ahead;
         let patience = if ahead { AHEAD_MAX.min(self.timeout) } else { self.timeout };
         if job.progress.elapsed() > patience {

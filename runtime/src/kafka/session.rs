@@ -13,19 +13,23 @@ use rdkafka::topic_partition_list::Offset;
 use super::complaints::Complaints;
 use super::context::{ConsumerEvents, ProducerEvents};
 use super::failure::{Remedy, remedy};
+use super::lag::HeldUps;
 use super::options::KafkaOptions;
 use super::restore::Restorer;
+use super::share::Share;
 use crate::exactly_once::{Admission, Ownership, VERSION, VERSION_HEADER};
 use crate::log::{Assignment, Batch, BatchLimits, LogError, Session, StageLog, Transaction};
 use crate::metrics::StateSizes;
+use crate::obstacle::Obstacle;
+use crate::service::Pulse;
 use crate::stage::Record;
 use crate::state::RocksStore;
 use crate::topic::Topic;
 
-/// Longest wait for a broker's answer, when opening.
-pub(super) const OPEN_S_MAX: u64 = 30;
 /// Longest wait for an answer about topics and offsets.
 pub(super) const ASK: Duration = Duration::from_secs(5);
+/// The wait between two attempts to open.
+const OPEN_AGAIN: Duration = Duration::from_millis(500);
 /// How long to wait for records while partitions wait for their state.
 const RESTORING_WAIT: Duration = Duration::from_millis(1);
 
@@ -47,8 +51,7 @@ pub struct KafkaSession {
     pub(super) producer: Option<Produced>,
     pub(super) restorer: Option<Restorer>,
     pub(super) owned: Ownership<RocksStore>,
-    /// Whether the group has told us our share, which may be nothing.
-    pub(super) joined: bool,
+    pub(super) share: Share,
     /// When each partition was given to us, or had to be begun again.
     pub(super) since: BTreeMap<u32, Instant>,
     pub(super) fenced_at: Option<Instant>,
@@ -58,15 +61,33 @@ pub struct KafkaSession {
     pub(super) doubted_since: Option<Instant>,
     pub(super) recovering_since: Option<Instant>,
     pub(super) assigning_since: Option<Instant>,
+    pub(super) held_ups: HeldUps,
     sizes: StateSizes,
 }
 
 impl KafkaSession {
+    /// Opens a session as soon as brokers answer, however long that takes; `None` when the worker is told to leave before.
+    ///
+    /// # Errors
+    /// When topics, partitions or settings are wrong.
+    pub fn open_patiently(options: &KafkaOptions, log: StageLog, pulse: &Pulse) -> Result<Option<Self>, LogError> {
+        while options.reach.wait(pulse) {
+            match Self::open(options.clone(), log) {
+                Err(LogError::Recover { why, .. }) => {
+                    tracing::info!(stage = log.stage, why, "not opened yet");
+                    pulse.rest(OPEN_AGAIN);
+                }
+                opened => return opened.map(Some),
+            }
+        }
+        Ok(None)
+    }
+
     /// Opens a session: checks the topics, settles what an earlier run of the same worker left open, and joins the group.
     ///
     /// # Errors
-    /// When no broker answers within half a minute, or topics, partitions or settings are wrong. What an earlier run left open and
-    /// cannot be settled yet is left to [`Session::recover`].
+    /// [`LogError::Recover`] when no broker answers in time, [`LogError::Stop`] when topics, partitions or settings are wrong. What an
+    /// earlier run left open and cannot be settled yet is left to [`Session::recover`].
     pub fn open(options: KafkaOptions, log: StageLog) -> Result<Self, LogError> {
         let inputs = log.inputs.iter().map(|topic| (*topic, options.topics.of(*topic).to_owned())).collect();
         let mut session = Self {
@@ -79,13 +100,14 @@ impl KafkaSession {
             producer: None,
             restorer: None,
             owned: Ownership::new(log.changelog.is_some()),
-            joined: false,
+            share: Share::default(),
             since: BTreeMap::new(),
             fenced_at: None,
             contested_since: None,
             doubted_since: None,
             recovering_since: None,
             assigning_since: None,
+            held_ups: HeldUps::new(),
             sizes: StateSizes::of(log.stage),
         };
         session.consumer = Some(session.new_consumer()?);
@@ -101,8 +123,7 @@ impl KafkaSession {
 
     pub(super) fn new_consumer(&self) -> Result<Consumed, LogError> {
         let config = self.options.consumer(&self.log).map_err(|error| LogError::stop("opening the log", error))?;
-        let hanging = 2 * Duration::from_millis(self.options.transaction_timeout_ms);
-        let events = ConsumerEvents::new(self.log.stage, hanging, Complaints::of(&config));
+        let events = ConsumerEvents::new(self.log.stage, Complaints::of(&config));
         config.create_with_context(events).map_err(|error: KafkaError| LogError::stop("opening the log", error))
     }
 
@@ -279,6 +300,8 @@ impl Session for KafkaSession {
             return Err(LogError::recover("reading", "the last transaction failed"));
         }
         self.watch_counts()?;
+        self.watch_share();
+        self.publish_lag();
         self.settle(batch)?;
         self.gather(batch, limits)?;
         // What was revoked meanwhile must not be in the batch.
@@ -295,8 +318,13 @@ impl Session for KafkaSession {
         self.recover_transaction()
     }
 
-    fn is_ready(&self) -> bool {
-        self.joined && self.owned.waiting().is_none()
+    fn obstacles(&self) -> Vec<Obstacle> {
+        let mut found: Vec<Obstacle> = self.share_obstacle().into_iter().collect();
+        match self.owned.restoring() {
+            0 => {}
+            partitions => found.push(Obstacle::Restoring { partitions }),
+        }
+        found
     }
 
     fn close(&mut self) -> Result<(), LogError> {

@@ -8,6 +8,7 @@ mod memory;
 
 use tributary_proto::DeadLetter;
 
+use crate::obstacle::Obstacle;
 use crate::stage::Output;
 use crate::state::{Base, Write};
 use crate::topic::Topic;
@@ -157,9 +158,9 @@ pub trait Session {
     /// See [`LogError`].
     fn close(&mut self) -> Result<(), LogError>;
 
-    /// Whether the log has given it its share of the partitions, and the state of each is there.
-    fn is_ready(&self) -> bool {
-        true
+    /// What keeps it from handing out records: its share of the partitions, the state of one, the brokers. Nothing, if it can.
+    fn obstacles(&self) -> Vec<Obstacle> {
+        Vec::new()
     }
 
     /// Whether changes of the state must be in the transaction. A log in memory leaves the state to the overlay.

@@ -65,7 +65,12 @@ impl Broker {
         }
     }
 
-    /// Starts what was killed again, where it was and with all it had written.
+    /// Stops them in order, with all they have written on disk.
+    pub fn stop(&self) {
+        assert!(script("stop", &self.folder, self.brokers, &[]).status.success());
+    }
+
+    /// Starts what was killed or stopped again, where it was and with all it had written.
     pub fn start_again(&self) {
         let again = address(&script("start", &self.folder, self.brokers, &[]));
         assert_eq!(again, self.address);

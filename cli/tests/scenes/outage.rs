@@ -1,0 +1,79 @@
+//! The broker goes away under load, and comes back. `TRIBUTARY_OUTAGE_S` says for how long.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::support::audit::differences;
+use crate::support::broker::Broker;
+use crate::support::watched::{Look, Recording, Row, Watched, table};
+use crate::support::{history, pipeline, send, settings, succeed, tributary};
+
+/// Seconds for which the broker is away, in the usual tests.
+const SHORT_S: u64 = 12;
+/// Of the pipeline: four raw topics and two inboxes, of four partitions.
+const INPUTS: usize = 24;
+
+pub fn is_drained(look: &Look) -> bool {
+    let lags = look.lags();
+    look.ready == Some(true) && lags.len() == INPUTS && lags.values().all(|lag| *lag == 0.0)
+}
+
+#[test]
+fn while_the_broker_is_away_nothing_is_said_that_is_not_so_and_then_all_is_accounted_for() {
+    let Some(broker) = Broker::start("outage") else { return };
+    let seconds = std::env::var("TRIBUTARY_OUTAGE_S").map_or(SHORT_S, |given| given.parse().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let sets = pipeline(&broker.address, "outage", folder.path(), &["worker.batch_records=300".to_owned()]);
+    let records = history(400, 5, true);
+    let (before, after) = records.split_at(records.len() / 2);
+    let mut command = tributary(&sets);
+    command.arg("run");
+    let mut watched = Watched::start(command, folder.path().join("log"));
+    watched.wait("ready", |look| look.ready == Some(true) && look.brokers() == Some(1.0));
+
+    let recording = Recording::begin(watched.view.clone());
+    recording.note("the load begins");
+    send(&sets, before);
+    watched.wait("at work", |look| look.since_commit().is_some());
+    recording.note("the broker is stopped");
+    broker.stop();
+    let stopped = Instant::now();
+    watched.wait("unready", |look| look.ready == Some(false) && look.reasons.contains("no broker has answered"));
+    watched.wait("without lag", |look| look.lags().is_empty());
+    let noticed = Instant::now();
+    sleep(Duration::from_secs(seconds).saturating_sub(stopped.elapsed()));
+    let back = Instant::now();
+    recording.note("the broker is started");
+    broker.start_again();
+    watched.wait("ready again", |look| look.ready == Some(true));
+    recording.note("the load goes on");
+    send(&sets, after);
+    watched.wait("drained", is_drained);
+    let log = watched.view.log();
+    watched.terminate();
+    let rows = recording.end();
+    println!("{}", table(&rows));
+
+    // A look takes a moment: what was seen just before the broker was back may have been asked for just after.
+    let away: Vec<&Row> = rows.iter().filter(|row| row.at > noticed && row.at + Duration::from_secs(1) < back).collect();
+    assert!(!away.is_empty());
+    for Row { second, look, .. } in away {
+        assert_eq!((look.ready, look.live), (Some(false), Some(true)), "second {second}: {}", look.reasons);
+        assert_eq!((look.brokers(), look.lags().len()), (Some(0.0), 0), "second {second}");
+        assert!(look.reasons.contains("brokers: no broker has answered for "), "second {second}: {}", look.reasons);
+    }
+    let said = |what: &str| log.matches(what).count() as u64;
+    let (away, again) = (said("no broker answers (kafka.brokers = "), said("brokers answer again"));
+    assert!(again == 1 && (1..=2 + stopped.elapsed().as_secs() / 30).contains(&away), "{away} and {again} times: {log}");
+    let lines = log.lines().count() as u64;
+    assert!(lines < 120 + 2 * seconds, "{lines} lines: {log}");
+
+    let mut settings = settings();
+    settings.kafka.brokers = broker.address.clone();
+    settings.topics.prefix = "outage".to_owned();
+    let found = differences(&settings, &records);
+    assert!(found.is_empty(), "{found:#?}");
+    let mut audit = tributary(&sets);
+    audit.arg("audit");
+    succeed(audit);
+}

@@ -1,0 +1,58 @@
+//! What keeps a worker from its work: what `/readyz` says while it is not ready.
+
+use std::fmt;
+use std::time::Instant;
+
+use crate::topic::Topic;
+
+/// See the module. Several may hold at a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Obstacle {
+    /// It has not come round its loop yet.
+    Starting,
+    /// No broker answers.
+    BrokersAway {
+        /// The last time that one did, or the start.
+        since: Instant,
+    },
+    /// The group has not told its share of the partitions yet.
+    Joining,
+    /// The group has given it no partition, though it has enough for all its members.
+    NoPartitions,
+    /// Partitions wait for their state.
+    Restoring {
+        /// How many.
+        partitions: usize,
+    },
+    /// The last transaction failed, for this reason; it is being gone back from.
+    Recovering(String),
+    /// A partition stands still until somebody has looked at it. The others go on.
+    Stopped {
+        /// The topic's role.
+        topic: Topic,
+        /// The partition.
+        partition: u32,
+        /// Why, and what to do.
+        why: String,
+    },
+    /// The log that the collector writes does not answer.
+    LogAway,
+    /// It was told to stop.
+    Leaving,
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Starting => f.write_str("starting"),
+            Self::BrokersAway { since } => write!(f, "no broker has answered for {} s", since.elapsed().as_secs()),
+            Self::Joining => f.write_str("waiting for its share of the partitions"),
+            Self::NoPartitions => f.write_str("has no partition, though there are enough for all members of its group"),
+            Self::Restoring { partitions } => write!(f, "restoring the state of {partitions} partitions"),
+            Self::Recovering(why) => write!(f, "going back to what was committed last: {why}"),
+            Self::Stopped { topic, partition, why } => write!(f, "partition {}/{partition} stands still: {why}", topic.name()),
+            Self::LogAway => f.write_str("the log does not answer: requests are answered 503"),
+            Self::Leaving => f.write_str("leaving"),
+        }
+    }
+}

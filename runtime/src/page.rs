@@ -1,0 +1,93 @@
+//! The page of metrics: what was recorded, what is fresh, and what is looked up when somebody asks.
+
+use std::path::{Path, PathBuf};
+
+use metrics::gauge;
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+
+use crate::fresh::FreshGauges;
+use crate::metric::{Metric, MetricKind};
+use crate::metrics::{BUILD_INFO, DISK_FREE_BYTES};
+
+/// Buckets of durations, seconds: from a fast commit to a slow restore.
+const SECONDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0];
+/// Buckets of everything else that is counted.
+const COUNTS: [f64; 9] = [1.0, 2.0, 5.0, 10.0, 50.0, 100.0, 1_000.0, 10_000.0, 100_000.0];
+
+/// Metrics cannot be recorded.
+#[derive(Debug, thiserror::Error)]
+#[error("metrics cannot be recorded: {0}")]
+pub struct PageError(#[from] BuildError);
+
+/// See the module.
+#[derive(Clone)]
+pub struct Page {
+    recorder: PrometheusHandle,
+    gauges: FreshGauges,
+    process: metrics_process::Collector,
+    /// A folder of the file system that holds the state; it need not exist yet.
+    state: PathBuf,
+}
+
+impl Page {
+    /// Installs the recorder of this process' metrics, with a sentence for each. `state` is the folder of the state.
+    ///
+    /// # Errors
+    /// When there is one already.
+    pub fn install(known: &[&'static Metric], state: PathBuf) -> Result<Self, PageError> {
+        let recorder = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)
+            .and_then(|builder| builder.set_buckets(&COUNTS))
+            .and_then(PrometheusBuilder::install_recorder)?;
+        for metric in known {
+            match metric.kind {
+                MetricKind::Counter => metrics::describe_counter!(metric.name, metric.help),
+                MetricKind::Gauge => metrics::describe_gauge!(metric.name, metric.help),
+                MetricKind::Histogram => metrics::describe_histogram!(metric.name, metric.help),
+            }
+        }
+        let process = metrics_process::Collector::default();
+        process.describe();
+        gauge!(BUILD_INFO.name, "version" => env!("CARGO_PKG_VERSION"), "rustc" => env!("TRIBUTARY_RUSTC")).set(1.0);
+        Ok(Self { recorder, gauges: FreshGauges::default(), process, state })
+    }
+
+    /// The gauges that are shown while they are fresh.
+    pub fn gauges(&self) -> FreshGauges {
+        self.gauges.clone()
+    }
+
+    /// The page, in the text format of Prometheus.
+    pub fn render(&self) -> String {
+        self.process.collect();
+        // Where it cannot be seen it keeps its last value: there is no disk that one could forget.
+        if let Some(bytes) = free_bytes(&self.state) {
+            gauge!(DISK_FREE_BYTES.name).set(bytes as f64);
+        }
+        self.recorder.run_upkeep();
+        self.recorder.render() + &self.gauges.render()
+    }
+}
+
+/// What a process without privileges may still write where this folder is, or will be; bytes.
+fn free_bytes(folder: &Path) -> Option<u64> {
+    let found = folder.ancestors().find_map(|folder| {
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        rustix::fs::statvfs(folder).ok()
+    })?;
+    Some(found.f_bavail.saturating_mul(found.f_frsize))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_is_told_of_folders_that_are_not_there_yet() {
+        let folder = tempfile::tempdir().unwrap();
+        let there = free_bytes(folder.path()).unwrap();
+        let not_there = free_bytes(&folder.path().join("a/b")).unwrap();
+        assert!(there > 0 && not_there > 0);
+        assert!(free_bytes(Path::new("surely-not-here")).is_some());
+    }
+}
