@@ -1,5 +1,6 @@
 //! Whether stages have anything left to read, seen from the outside: whoever owns the partitions, and whatever transaction hides them.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -8,6 +9,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use tributary_runtime::embedded::EmbeddedLog;
 use tributary_runtime::kafka::Complaints;
 use tributary_runtime::log::StageLog;
+use tributary_runtime::topic::Topic;
 
 use crate::pipeline::StageName;
 use crate::settings::Settings;
@@ -29,14 +31,20 @@ pub enum Left {
     },
 }
 
-/// The first thing that is left for these stages on an embedded log; `None`: they have read everything.
+/// Partitions of inputs.
+pub type Places = BTreeSet<(Topic, u32)>;
+
+/// The first thing that is left for these stages on an embedded log; `None`: they have read everything, but for partitions that stand
+/// still.
 ///
 /// # Errors
 /// When the log cannot be read.
-pub fn left_embedded(log: &EmbeddedLog, stages: &[StageName]) -> anyhow::Result<Option<Left>> {
+pub fn left_embedded(log: &EmbeddedLog, stages: &[StageName], stopped: &Places) -> anyhow::Result<Option<Left>> {
     for stage in stages.iter().map(|stage| stage.log()) {
-        if log.lag(&stage)? > 0 {
-            return Ok(Some(Left::Records(stage.stage)));
+        for (topic, at) in stage.inputs.iter().flat_map(|topic| (0..log.partitions()).map(move |at| (*topic, at))) {
+            if !stopped.contains(&(topic, at)) && log.committed(&stage, topic, at)? < log.end(topic, at) {
+                return Ok(Some(Left::Records(stage.stage)));
+            }
         }
     }
     Ok(None)
@@ -46,10 +54,10 @@ pub fn left_embedded(log: &EmbeddedLog, stages: &[StageName]) -> anyhow::Result<
 ///
 /// # Errors
 /// When Kafka cannot be asked.
-pub fn left_kafka(settings: &Settings, stages: &[StageName]) -> anyhow::Result<Option<Left>> {
+pub fn left_kafka(settings: &Settings, stages: &[StageName], stopped: &Places) -> anyhow::Result<Option<Left>> {
     let clients = Clients::new(settings)?;
     for stage in stages {
-        if let Some(left) = clients.left(settings, stage.log())? {
+        if let Some(left) = clients.left(settings, stage.log(), stopped)? {
             return Ok(Some(left));
         }
     }
@@ -70,7 +78,7 @@ impl Clients {
         Ok(Self { committed: consumer("read_committed")?, all: consumer("read_uncommitted")? })
     }
 
-    fn left(&self, settings: &Settings, stage: StageLog) -> anyhow::Result<Option<Left>> {
+    fn left(&self, settings: &Settings, stage: StageLog, stopped: &Places) -> anyhow::Result<Option<Left>> {
         let known = committed(settings, stage)?;
         let mut unread = TopicPartitionList::new();
         for topic in stage.inputs {
@@ -78,6 +86,9 @@ impl Clients {
             let read = |source| SourceError::Read { topic: name.clone(), source };
             for partition in ask(&self.all, &name)?.topics().iter().flat_map(|found| found.partitions()) {
                 let (at, partition) = (partition.id(), u32::try_from(partition.id())?);
+                if stopped.contains(&(*topic, partition)) {
+                    continue;
+                }
                 let (first, end) = self.all.fetch_watermarks(&name, at, METADATA_TIMEOUT).map_err(read)?;
                 let (_, stable) = self.committed.fetch_watermarks(&name, at, METADATA_TIMEOUT).map_err(read)?;
                 if stable < end {

@@ -12,9 +12,10 @@ use tributary_runtime::config::memory::Shares;
 use tributary_runtime::config::settings::Format;
 use tributary_runtime::embedded::{EmbeddedError, EmbeddedLog, EmbeddedOptions};
 use tributary_runtime::fresh::FreshGauges;
+use tributary_runtime::gate::Gate;
 use tributary_runtime::kafka::{self, KafkaOptions, KafkaSession, Lookout, Reach};
 use tributary_runtime::service::Service;
-use tributary_runtime::state::StoreBudget;
+use tributary_runtime::state::{StoreBudget, prepare_folder};
 use tributary_runtime::topic::{Topic, TopicNames};
 use tributary_runtime::worker::{Worker, WorkerError};
 
@@ -53,7 +54,7 @@ pub fn start_embedded(
         let workers = threads(settings, *stage);
         for number in 0..workers {
             let session = log.session(stage.log(), number, workers);
-            let options = worker_options(settings, &shares);
+            let options = worker_options(settings, &shares, pipeline.limits());
             let mut worker = Worker::new(session, stage.log(), pipeline.build(*stage), options);
             service.start(format!("{}-{number}", stage.log().stage), move |pulse| worker.run(pulse))?;
         }
@@ -90,18 +91,22 @@ pub fn watch_brokers(service: &mut Service, settings: &Settings, gauges: FreshGa
     Ok(Watched { reach, gauges })
 }
 
-/// Starts workers of the stages on Kafka, and answers about them on `admin`.
+/// Starts workers of the stages on Kafka, and answers about them on `admin`. They wait at the gate, each with all it needs, before they join
+/// their groups.
 ///
 /// # Errors
-/// When a thread is refused. What Kafka refuses ends the worker.
+/// When the state folder cannot be used, or a thread is refused. What Kafka refuses ends the worker.
 pub fn start_kafka(
     service: &mut Service,
     settings: &Settings,
     pipeline: &Pipeline,
     stages: &[StageName],
-    watched: &Watched,
+    (watched, gate): (&Watched, &Gate),
     admin: Listener,
 ) -> anyhow::Result<()> {
+    if stages.iter().any(|stage| stage.log().changelog.is_some()) {
+        prepare_folder(&settings.state.folder_of_process())?;
+    }
     let shares = shares(settings, stages);
     let budget = Arc::new(StoreBudget::new(shares.stores));
     kafka::announce(&kafka_options(settings, &shares, budget.clone(), 0), admin.advertised(), service.stop_flag())?;
@@ -110,14 +115,16 @@ pub fn start_kafka(
             let mut kafka = kafka_options(settings, &shares, budget.clone(), number);
             kafka.holdings = admin.holdings();
             (kafka.reach, kafka.gauges) = (watched.reach.clone(), watched.gauges.clone());
-            let options = worker_options(settings, &shares);
-            let (log, build) = (stage.log(), pipeline.build(*stage));
+            let options = worker_options(settings, &shares, pipeline.limits());
+            let (log, build, gate) = (stage.log(), pipeline.build(*stage), gate.clone());
+            gate.expect();
             service.start(format!("{}-{number}", log.stage), move |pulse| {
                 let opened = KafkaSession::open_patiently(&kafka, log, pulse);
-                match opened.map_err(|source| WorkerError::Log { stage: log.stage, source })? {
-                    Some(session) => Worker::new(session, log, build, options).run(pulse),
-                    None => Ok(()),
-                }
+                let Some(session) = opened.map_err(|source| WorkerError::Log { stage: log.stage, source })? else {
+                    return Ok(());
+                };
+                gate.ready();
+                if gate.pass(pulse) { Worker::new(session, log, build, options).run(pulse) } else { Ok(()) }
             })?;
         }
     }

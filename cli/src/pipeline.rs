@@ -13,6 +13,7 @@ use tributary_runtime::log::{BatchLimits, StageLog};
 use tributary_runtime::metric::Metric;
 use tributary_runtime::metrics::Counted;
 use tributary_runtime::reason;
+use tributary_runtime::refusals::LiveLimits;
 use tributary_runtime::stage::{Share, Stage};
 use tributary_runtime::topic::Topic;
 use tributary_runtime::worker::{BuildStage, WorkerOptions};
@@ -78,6 +79,7 @@ pub struct Pipeline {
     decoder: Arc<Decoder>,
     rules: Arc<Rules>,
     plan: Arc<Plan>,
+    limits: LiveLimits,
 }
 
 impl Pipeline {
@@ -106,7 +108,8 @@ impl Pipeline {
         }
         match (decoder, rules, plan) {
             (Ok(decoder), Ok(rules), Ok(plan)) if problems.0.is_empty() => {
-                Ok(Self { decoder: Arc::new(decoder), rules: Arc::new(rules), plan: Arc::new(plan) })
+                let limits = LiveLimits::new(settings.worker.dead_letters);
+                Ok(Self { decoder: Arc::new(decoder), rules: Arc::new(rules), plan: Arc::new(plan), limits })
             }
             _ => Err(problems),
         }
@@ -127,9 +130,14 @@ impl Pipeline {
         &self.plan
     }
 
+    /// How much of a partition may be refused: running workers look at it before each batch.
+    pub fn limits(&self) -> &LiveLimits {
+        &self.limits
+    }
+
     /// What makes the stage of a partition.
     pub fn build(&self, stage: StageName) -> BuildStage {
-        let Self { decoder, rules, plan } = self.clone();
+        let Self { decoder, rules, plan, .. } = self.clone();
         Box::new(move |share: Share| -> Box<dyn Stage> {
             match stage {
                 StageName::Ingest => Box::new(IngestStage::new(decoder.clone())),
@@ -140,8 +148,8 @@ impl Pipeline {
     }
 }
 
-/// How workers work, by the settings and their shares of the memory.
-pub fn worker_options(settings: &Settings, shares: &Shares) -> WorkerOptions {
+/// How workers work, by the settings, their shares of the memory, and the limits of what may be refused.
+pub fn worker_options(settings: &Settings, shares: &Shares, limits: &LiveLimits) -> WorkerOptions {
     let outputs = [Topic::Credits, Topic::Profiles, Topic::Accounts, Topic::Spend];
     let json = |topic: &Topic| settings.worker.formats.of(*topic) == tributary_runtime::config::settings::Format::Json;
     WorkerOptions {
@@ -153,7 +161,7 @@ pub fn worker_options(settings: &Settings, shares: &Shares) -> WorkerOptions {
         },
         transaction_bytes: shares.transaction,
         cache_bytes: shares.values,
-        refusals: settings.worker.dead_letters,
+        refusals: limits.clone(),
         unlimited: settings.collector.public_topics(),
         json: outputs.iter().filter(|topic| json(topic)).copied().collect(),
     }

@@ -68,6 +68,11 @@ impl Decoded {
         self.rejections.clear();
         (self.blocked, self.undeclared, self.bots, self.without_event) = (0, 0, 0, 0);
     }
+
+    /// Whether something of the record was used: an event, a cost, or a message that was understood and needs no event.
+    pub fn was_used(&self) -> bool {
+        !self.events.is_empty() || !self.spends.is_empty() || self.bots + self.without_event > 0
+    }
 }
 
 impl Decoder {

@@ -15,7 +15,12 @@ use crate::touch::input_name;
 use crate::{metrics, reason};
 
 /// What the stage reads; it keeps nothing.
-pub const LOG: StageLog = StageLog { stage: "ingest", inputs: &Topic::RAW, changelog: None };
+pub const LOG: StageLog = StageLog {
+    stage: "ingest",
+    inputs: &Topic::RAW,
+    outputs: &[Topic::IdentityInbox, Topic::Spend, Topic::DeadLetters],
+    changelog: None,
+};
 
 /// Ingest of one partition. It keeps no state: all that it knows is in the [`Decoder`] that all instances share.
 #[derive(Debug)]
@@ -42,6 +47,9 @@ impl IngestStage {
         ];
         for (metric, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
             outbox.observe(metric, label, count);
+        }
+        if !self.decoded.was_used() {
+            outbox.nothing_used();
         }
         for event in self.decoded.events.drain(..) {
             let key = key(&event);

@@ -8,6 +8,7 @@ pub mod embedded;
 pub mod exactly_once;
 pub mod format;
 pub mod fresh;
+pub mod gate;
 #[cfg(feature = "native")]
 pub mod http;
 #[cfg(feature = "native")]
@@ -27,6 +28,7 @@ pub mod refusals;
 pub mod service;
 pub mod stage;
 pub mod state;
+mod stopped;
 pub mod topic;
 pub mod topics_plan;
 pub mod worker;

@@ -118,6 +118,15 @@ pub static LAST_POLL_SECONDS: Metric = Metric {
     values: &[],
     help: "When a stage was last ready to take records, seconds since 1970-01-01 UTC, by stage. Alert if it is older than a minute.",
 };
+/// Partitions that stand still.
+pub static STOPPED_PARTITIONS: Metric = Metric {
+    name: "tributary_stopped_partitions",
+    kind: MetricKind::Gauge,
+    label: "",
+    values: &[],
+    help: "1 while a partition of an input stands still because too much of it was refused, else 0, by stage, topic and partition. \
+           The log and /readyz say what to do; alert on any that is 1.",
+};
 /// State on disk.
 pub const STATE_BYTES: Metric = Metric {
     name: "tributary_state_bytes",
@@ -154,7 +163,7 @@ pub static DISK_FREE_BYTES: Metric = Metric {
 };
 
 /// All metrics of this file.
-pub static ALL: [&Metric; 17] = [
+pub static ALL: [&Metric; 18] = [
     &RECORDS_IN,
     &RECORDS_OUT,
     &DEAD_LETTERS,
@@ -168,6 +177,7 @@ pub static ALL: [&Metric; 17] = [
     &HELD_UP_SECONDS,
     &LAST_COMMIT_SECONDS,
     &LAST_POLL_SECONDS,
+    &STOPPED_PARTITIONS,
     &STATE_BYTES,
     &ROCKSDB_MEMORY_BYTES,
     &BUILD_INFO,
@@ -302,6 +312,11 @@ pub(crate) fn polled(stage: &'static str, now_ms: i64) {
 
 pub(crate) fn partitions_owned(stage: &'static str, count: usize) {
     gauge!(PARTITIONS_OWNED.name, "stage" => stage).set(count as f64);
+}
+
+pub(crate) fn stopped(stage: &'static str, topic: Topic, partition: u32, stopped: bool) {
+    let labels = [("stage", stage.to_owned()), ("topic", topic.name().to_owned()), ("partition", partition.to_string())];
+    gauge!(STOPPED_PARTITIONS.name, &labels).set(if stopped { 1.0 } else { 0.0 });
 }
 
 /// Publishes how large the state is, every few seconds: asking for it is not free.

@@ -35,6 +35,13 @@ pub enum Obstacle {
         /// Why, and what to do.
         why: String,
     },
+    /// A partition waits because its store cannot be opened. The others go on.
+    Unopened {
+        /// The partition.
+        partition: u32,
+        /// Why, and what to do.
+        why: String,
+    },
     /// The log that the collector writes does not answer.
     LogAway,
     /// It was told to stop.
@@ -51,6 +58,7 @@ impl fmt::Display for Obstacle {
             Self::Restoring { partitions } => write!(f, "restoring the state of {partitions} partitions"),
             Self::Recovering(why) => write!(f, "going back to what was committed last: {why}"),
             Self::Stopped { topic, partition, why } => write!(f, "partition {}/{partition} stands still: {why}", topic.name()),
+            Self::Unopened { partition, why } => write!(f, "the state of partition {partition} cannot be opened: {why}"),
             Self::LogAway => f.write_str("the log does not answer: requests are answered 503"),
             Self::Leaving => f.write_str("leaving"),
         }

@@ -1,4 +1,4 @@
-//! When too much of what arrives is refused, the fault is upstream: the worker stops instead of filling the dead letters.
+//! When too much of what arrives is refused, the fault is upstream: its partition stops instead of filling the dead letters.
 //!
 //! ```
 //! use tributary_runtime::refusals::{Excess, RefusalLimits, Refusals};
@@ -9,6 +9,8 @@
 //! assert_eq!(partition.note(true, &limits), None);
 //! assert_eq!(partition.note(true, &limits), Some(Excess { refused: 3, of: 3 }));
 //! ```
+
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +36,35 @@ impl RefusalLimits {
     /// No limits: for files, whose dead letters are the report.
     pub const NONE: Self = Self { in_a_row: 0, percent: 0, window: 0 };
 }
+
+/// The limits as running workers read them before each batch: clones share them, and whoever has one can change them.
+#[derive(Debug, Clone, Default)]
+pub struct LiveLimits(Arc<Mutex<RefusalLimits>>);
+
+impl LiveLimits {
+    /// These limits, until others are set.
+    pub fn new(limits: RefusalLimits) -> Self {
+        Self(Arc::new(Mutex::new(limits)))
+    }
+
+    /// The limits now.
+    pub fn get(&self) -> RefusalLimits {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sets other limits. Partitions that were stopped under the former ones go on, and are counted anew.
+    pub fn set(&self, limits: RefusalLimits) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = limits;
+    }
+}
+
+impl PartialEq for LiveLimits {
+    fn eq(&self, other: &Self) -> bool {
+        self.get() == other.get()
+    }
+}
+
+impl Eq for LiveLimits {}
 
 /// More was refused than may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

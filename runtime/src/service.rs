@@ -1,6 +1,6 @@
 //! Workers on threads of their own: started, watched, and stopped together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::obstacle::Obstacle;
+use crate::topic::Topic;
 use crate::worker::WorkerError;
 
 /// A worker that has not come round its loop for this long is taken for stuck. Restoring a state comes round.
@@ -114,6 +115,16 @@ impl Health {
     /// Whether every worker can do its work: nothing keeps any from it.
     pub fn is_ready(&self) -> bool {
         self.pulses.iter().all(|pulse| pulse.obstacles().is_empty())
+    }
+
+    /// The partitions that stand still, where nothing else keeps any worker from its work.
+    pub fn stopped_alone(&self) -> Option<BTreeSet<(Topic, u32)>> {
+        let obstacles = self.pulses.iter().flat_map(|pulse| pulse.obstacles());
+        let stopped = obstacles.map(|obstacle| match obstacle {
+            Obstacle::Stopped { topic, partition, .. } => Some((topic, partition)),
+            _ => None,
+        });
+        stopped.collect()
     }
 
     /// What keeps workers from their work, a line each, with the workers it keeps.
@@ -246,7 +257,6 @@ impl Drop for StopOnDrop {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::topic::Topic;
 
     #[test]
     fn who_is_kept_from_work_says_by_what() {
@@ -266,7 +276,11 @@ mod tests {
                 "ingest-0: partition offline/3 stands still: too much was refused"
             ]
         );
+        assert_eq!(health.stopped_alone(), None, "something else keeps it from its work");
+        pulses[0].report(vec![Obstacle::Stopped { topic: Topic::Offline, partition: 3, why: "too much was refused".into() }]);
+        assert_eq!(health.stopped_alone(), Some([(Topic::Offline, 3)].into()));
         pulses[0].report(Vec::new());
+        assert_eq!(health.stopped_alone(), Some(BTreeSet::new()));
         assert!(health.is_ready() && health.obstacles().is_empty());
         stop.store(true, Ordering::Relaxed);
         assert_eq!(health.obstacles(), ["ingest-0, identity-0: leaving"]);

@@ -80,6 +80,8 @@ pub struct Outbox {
     pub outputs: Vec<Output>,
     /// Events of the current record that could not be processed.
     pub rejections: Vec<Rejection>,
+    /// Nothing of the current record was used, though the stage did not refuse it whole.
+    unused: bool,
     /// What is to be counted once this is committed.
     pub observations: Observations,
     /// From which output on which cause holds.
@@ -122,6 +124,21 @@ impl Outbox {
     /// Refuses one event of the current record; the others of the record stand.
     pub fn reject(&mut self, rejection: Rejection) {
         self.rejections.push(rejection);
+    }
+
+    /// Nothing of the current record was used: with all its parts rejected it is a refused record. One of which something was used is none,
+    /// whatever was left out of it.
+    pub fn nothing_used(&mut self) {
+        self.unused = true;
+    }
+
+    /// Takes what was rejected of the current record, and says whether the record as a whole is refused. `whole`: the stage said so.
+    pub(crate) fn take_rejections(&mut self, whole: Option<Rejection>) -> (Vec<Rejection>, bool) {
+        let unused = std::mem::take(&mut self.unused) || whole.is_some();
+        let mut rejections = std::mem::take(&mut self.rejections);
+        rejections.extend(whole);
+        let refused = unused && !rejections.is_empty();
+        (rejections, refused)
     }
 
     /// Counts or observes, under a label from a bounded set (empty for none).

@@ -133,28 +133,79 @@ fn config_of(settings: &TopicsSettings, topic: Topic) -> BTreeMap<&'static str, 
     config
 }
 
-/// Compares what is wanted with what was found, by topic name.
-pub fn plan(wanted: Vec<TopicSpec>, found: &BTreeMap<String, FoundTopic>) -> Vec<PlannedTopic> {
+/// The inboxes, each with the changelog of the stage that reads it, and that stage's name.
+const STATES: [(Topic, Topic, &str); 2] = [
+    (Topic::IdentityInbox, Topic::IdentityChangelog, "identity"),
+    (Topic::AttributorInbox, Topic::AttributorChangelog, "attributor"),
+];
+
+/// The inboxes, each with the name of the stage that reads it.
+pub const INBOXES: [(Topic, &str); 2] = [(STATES[0].0, STATES[0].2), (STATES[1].0, STATES[1].2)];
+
+/// How many partitions a topic must have, where that is not free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needed {
+    /// So many: keys are spread over them, and the state behind them is.
+    Exactly(u32),
+    /// At least so many: partition n is the state of the inbox' partition n, and those beyond stay empty.
+    AtLeast(u32),
+}
+
+impl Needed {
+    /// Whether this number will do.
+    pub fn is_met_by(self, partitions: u32) -> bool {
+        match self {
+            Self::Exactly(needed) => partitions == needed,
+            Self::AtLeast(needed) => partitions >= needed,
+        }
+    }
+}
+
+/// How many partitions a topic must have: the one rule for `run`, `check` and `topics`. `found` is how many topics have, and `spread` over how
+/// many the keys of an inbox are spread that was worked on before. `None`: any number will do. Raw topics may grow at any time, one by
+/// one: ingest keeps no state. Nor is anything at stake in the outputs.
+pub fn needed(topic: Topic, found: impl Fn(Topic) -> Option<u32>, spread: impl Fn(Topic) -> Option<u32>) -> Option<Needed> {
+    STATES.into_iter().find_map(|(inbox, changelog, _)| match topic {
+        topic if topic == inbox => spread(inbox).map(Needed::Exactly),
+        topic if topic == changelog => spread(inbox).or_else(|| found(inbox)).map(Needed::AtLeast),
+        _ => None,
+    })
+}
+
+/// Says what is wrong with the number of partitions of a topic, and what to do. Kafka adds partitions and takes none away.
+pub fn wrong_number(topic: Topic, name: &str, needed: Needed, partitions: u32) -> String {
+    const ELSEWHERE: &str = "The state is whole, and nothing was misplaced. Kafka takes no partitions away again: go on with a pipeline of \
+                             the new number beside this one, as the README says under \"Changing the number of partitions\"";
+    match needed {
+        Needed::Exactly(needed) => {
+            format!("topic {name} has {partitions} partitions, and the state behind it is spread over {needed}. {ELSEWHERE}")
+        }
+        Needed::AtLeast(needed) => {
+            let more = format!("kafka-topics.sh --alter --topic {name} --partitions {needed}");
+            format!(
+                "topic {name} has {partitions} partitions, and the inbox of {} has {needed}: add the others with `{more}`",
+                topic.name()
+            )
+        }
+    }
+}
+
+/// Compares what is wanted with what was found, by topic name; `spread` is over how many partitions the keys of inboxes are spread that were
+/// worked on before.
+pub fn plan(wanted: Vec<TopicSpec>, found: &BTreeMap<String, FoundTopic>, spread: &BTreeMap<Topic, u32>) -> Vec<PlannedTopic> {
     let partitions: BTreeMap<Topic, u32> = wanted
         .iter()
         .map(|spec| (spec.topic, found.get(&spec.name).map_or(spec.partitions, |found| found.partitions)))
         .collect();
-    let most_raw = wanted.iter().filter(|spec| Topic::RAW.contains(&spec.topic) && found.contains_key(&spec.name));
-    let most_raw = most_raw.filter_map(|spec| partitions.get(&spec.topic)).max().copied();
     let planned = wanted.into_iter().map(|mut spec| {
-        let tied = match spec.topic {
-            // A changelog partition is the state of the inbox partition with its number, however many the inbox was given.
-            Topic::IdentityChangelog => partitions.get(&Topic::IdentityInbox).copied(),
-            Topic::AttributorChangelog => partitions.get(&Topic::AttributorInbox).copied(),
-            // A worker of ingest owns the same partition of all raw topics. Partitions can be added, never taken away.
-            topic if Topic::RAW.contains(&topic) => most_raw,
-            _ => None,
-        };
-        spec.partitions = tied.unwrap_or(spec.partitions);
+        let needed = needed(spec.topic, |topic| partitions.get(&topic).copied(), |topic| spread.get(&topic).copied());
+        if let Some(Needed::Exactly(needed) | Needed::AtLeast(needed)) = needed {
+            spec.partitions = needed;
+        }
         let Some(is) = found.get(&spec.name) else {
             return PlannedTopic { spec, verdict: Verdict::Missing, differences: Vec::new() };
         };
-        let differences = differences(&spec, is, tied.is_some());
+        let differences = differences(&spec, is, needed);
         let verdict = match &differences[..] {
             [] => Verdict::Fine,
             some if some.iter().any(|difference| difference.wrong) => Verdict::Wrong,
@@ -165,14 +216,15 @@ pub fn plan(wanted: Vec<TopicSpec>, found: &BTreeMap<String, FoundTopic>) -> Vec
     planned.collect()
 }
 
-fn differences(spec: &TopicSpec, found: &FoundTopic, tied: bool) -> Vec<Difference> {
+fn differences(spec: &TopicSpec, found: &FoundTopic, needed: Option<Needed>) -> Vec<Difference> {
     let mut differences = Vec::new();
     let mut compare = |what: &str, wanted: String, is: String, wrong: bool| {
         if wanted != is {
             differences.push(Difference { what: what.to_owned(), wanted, found: is, wrong });
         }
     };
-    compare("partitions", spec.partitions.to_string(), found.partitions.to_string(), tied);
+    let unusable = needed.is_some_and(|needed| !needed.is_met_by(found.partitions));
+    compare("partitions", spec.partitions.to_string(), found.partitions.to_string(), unusable);
     compare("replication_factor", spec.replication_factor.to_string(), found.replication_factor.to_string(), false);
     for (key, wanted) in &spec.config {
         let Some(is) = found.config.get(*key) else { continue };
@@ -201,7 +253,7 @@ mod tests {
     }
 
     fn planned(settings: &TopicsSettings, found: &BTreeMap<String, FoundTopic>) -> BTreeMap<Topic, PlannedTopic> {
-        plan(wanted(settings), found).into_iter().map(|topic| (topic.spec.topic, topic)).collect()
+        plan(wanted(settings), found, &BTreeMap::new()).into_iter().map(|topic| (topic.spec.topic, topic)).collect()
     }
 
     #[test]
@@ -227,29 +279,112 @@ mod tests {
         assert!(planned(&settings, &as_wanted(&settings)).values().all(|topic| topic.verdict == Verdict::Fine));
     }
 
-    #[test]
-    fn a_changelog_follows_the_partitions_of_its_inbox() {
-        let settings = TopicsSettings::default();
-        let mut found = as_wanted(&settings);
-        found.get_mut("tributary.identity-inbox").unwrap().partitions = 12;
-        found.remove("tributary.attributor-changelog");
-        let plan = planned(&settings, &found);
-        assert_eq!(plan[&Topic::IdentityInbox].verdict, Verdict::Differs);
-        assert_eq!(plan[&Topic::IdentityChangelog].verdict, Verdict::Wrong);
-        assert_eq!(plan[&Topic::IdentityChangelog].spec.partitions, 12);
-        assert_eq!(plan[&Topic::AttributorChangelog].verdict, Verdict::Missing);
-        assert_eq!(plan[&Topic::AttributorChangelog].spec.partitions, 4);
+    /// One situation: what is found instead of 4 partitions each, over how many the inboxes are spread, and what is not fine.
+    struct Situation<'a> {
+        what: &'a str,
+        found: &'a [(Topic, u32)],
+        spread: &'a [(Topic, u32)],
+        not_fine: &'a [(Topic, Verdict, u32)],
     }
 
     #[test]
-    fn raw_topics_have_the_same_number_of_partitions() {
+    fn what_grew_is_usable_where_nothing_is_at_stake() {
+        use Topic::{Credits, DeadLetters, IdentityChangelog, IdentityInbox, Offline, Sdk, Utm, Webhook};
+        use Verdict::{Differs, Missing, Wrong};
+        let worked: &[(Topic, u32)] = &[(IdentityInbox, 4), (Topic::AttributorInbox, 4)];
+        let situations = [
+            Situation { what: "as created", found: &[], spread: worked, not_fine: &[] },
+            Situation { what: "one raw topic grown", found: &[(Sdk, 12)], spread: worked, not_fine: &[(Sdk, Differs, 4)] },
+            Situation {
+                what: "all raw topics grown",
+                found: &[(Sdk, 8), (Utm, 8), (Webhook, 8), (Offline, 8)],
+                spread: worked,
+                not_fine: &[(Sdk, Differs, 4), (Utm, Differs, 4), (Webhook, Differs, 4), (Offline, Differs, 4)],
+            },
+            Situation {
+                what: "an inbox grown",
+                found: &[(IdentityInbox, 8)],
+                spread: worked,
+                not_fine: &[(IdentityInbox, Wrong, 4)],
+            },
+            Situation {
+                what: "an inbox and its changelog grown",
+                found: &[(IdentityInbox, 8), (IdentityChangelog, 8)],
+                spread: worked,
+                not_fine: &[(IdentityInbox, Wrong, 4), (IdentityChangelog, Differs, 4)],
+            },
+            Situation {
+                what: "an inbox grown before anything was read",
+                found: &[(IdentityInbox, 8)],
+                spread: &[],
+                not_fine: &[(IdentityInbox, Differs, 4), (IdentityChangelog, Wrong, 8)],
+            },
+            Situation {
+                what: "a changelog grown",
+                found: &[(IdentityChangelog, 6)],
+                spread: worked,
+                not_fine: &[(IdentityChangelog, Differs, 4)],
+            },
+            Situation {
+                what: "a changelog too small",
+                found: &[(IdentityChangelog, 2)],
+                spread: worked,
+                not_fine: &[(IdentityChangelog, Wrong, 4)],
+            },
+            Situation {
+                what: "a changelog missing",
+                found: &[(IdentityChangelog, 0)],
+                spread: worked,
+                not_fine: &[(IdentityChangelog, Missing, 4)],
+            },
+            Situation {
+                what: "a raw topic missing",
+                found: &[(Utm, 0), (Sdk, 9)],
+                spread: worked,
+                not_fine: &[(Sdk, Differs, 4), (Utm, Missing, 4)],
+            },
+            Situation {
+                what: "outputs grown",
+                found: &[(Credits, 5), (DeadLetters, 5)],
+                spread: worked,
+                not_fine: &[(Credits, Differs, 4), (DeadLetters, Differs, 4)],
+            },
+        ];
+        let settings = TopicsSettings::default();
+        for Situation { what, found, spread, not_fine } in situations {
+            let mut topics = as_wanted(&settings);
+            for (topic, partitions) in found {
+                match partitions {
+                    0 => drop(topics.remove(&settings.name(*topic))),
+                    _ => topics.get_mut(&settings.name(*topic)).unwrap().partitions = *partitions,
+                }
+            }
+            let planned = plan(wanted(&settings), &topics, &spread.iter().copied().collect());
+            let found: Vec<_> = planned
+                .iter()
+                .filter(|topic| topic.verdict != Verdict::Fine)
+                .map(|topic| (topic.spec.topic, topic.verdict, topic.spec.partitions))
+                .collect();
+            assert_eq!(found, not_fine, "{what}");
+        }
+    }
+
+    #[test]
+    fn other_replication_is_its_owners_to_decide() {
         let settings = TopicsSettings::default();
         let mut found = as_wanted(&settings);
-        found.get_mut("tributary.sdk").unwrap().partitions = 12;
-        found.remove("tributary.offline");
+        found.get_mut("tributary.identity-inbox").unwrap().replication_factor = 2;
         let plan = planned(&settings, &found);
-        let raw = Topic::RAW.map(|topic| (plan[&topic].verdict, plan[&topic].spec.partitions));
-        assert_eq!(raw, [(Verdict::Fine, 12), (Verdict::Wrong, 12), (Verdict::Wrong, 12), (Verdict::Missing, 12)]);
+        assert_eq!(plan[&Topic::IdentityInbox].verdict, Verdict::Differs);
+        assert_eq!(plan[&Topic::IdentityInbox].differences[0].what, "replication_factor");
+    }
+
+    #[test]
+    fn advice_can_be_followed() {
+        let inbox = wrong_number(Topic::IdentityInbox, "t.identity-inbox", Needed::Exactly(4), 8);
+        assert!(inbox.contains("8 partitions") && inbox.contains("Changing the number of partitions"), "{inbox}");
+        let changelog = wrong_number(Topic::IdentityChangelog, "t.identity-changelog", Needed::AtLeast(4), 2);
+        assert!(changelog.contains("--alter --topic t.identity-changelog --partitions 4"), "{changelog}");
     }
 
     #[test]

@@ -14,10 +14,11 @@ use crate::metrics;
 use crate::obstacle::Obstacle;
 use crate::pace::Pace;
 use crate::planted::planted;
-use crate::refusals::{Excess, RefusalLimits, Refusals};
+use crate::refusals::{Excess, LiveLimits, RefusalLimits, Refusals};
 use crate::service::Pulse;
 use crate::stage::{Context, Outbox, Record, Rejection, Share, Stage, StageError};
 use crate::state::{Base, Overlay, State, StateError};
+use crate::stopped::{Place, Stop, Stops};
 use crate::topic::Topic;
 
 /// Makes the stage of a partition.
@@ -35,8 +36,8 @@ pub struct WorkerOptions {
     pub cache_bytes: usize,
     /// Output topics whose records are written as JSON instead of Protobuf.
     pub json: Vec<Topic>,
-    /// How much may be refused before the worker stops.
-    pub refusals: RefusalLimits,
+    /// How much of a partition of an input may be refused before it stops. Read before each batch.
+    pub refusals: LiveLimits,
     /// Input topics of which any share may be refused: anybody may send to them.
     pub unlimited: Vec<Topic>,
 }
@@ -49,7 +50,7 @@ impl WorkerOptions {
             transaction_bytes: usize::MAX,
             cache_bytes: usize::MAX,
             json: Vec::new(),
-            refusals: RefusalLimits::NONE,
+            refusals: LiveLimits::new(RefusalLimits::NONE),
             unlimited: Vec::new(),
         }
     }
@@ -90,27 +91,6 @@ pub enum WorkerError {
         /// The thread's name.
         worker: String,
     },
-    /// More records were refused than may be.
-    #[error(
-        "stage {stage}: of the last {} records of topic {topic}, partition {partition}, up to offset {offset}, {} were refused, the last as \
-         {reason}; their batch was not committed. Repair what sends them, or allow more in [worker.dead_letters]; \
-         `tributary dead-letters list` shows what was refused before",
-        .excess.of, .excess.refused, topic = .topic.name()
-    )]
-    Refused {
-        /// The stage.
-        stage: &'static str,
-        /// The topic's role.
-        topic: Topic,
-        /// The partition.
-        partition: u32,
-        /// The record that was one too many.
-        offset: u64,
-        /// How many were refused.
-        excess: Excess,
-        /// Why it was refused: a code.
-        reason: String,
-    },
     /// The log handed out a record of a partition that it did not assign.
     #[error("stage {stage}: a record of partition {partition}, which is not assigned; this is a defect")]
     Unassigned {
@@ -137,6 +117,13 @@ impl Slot {
     }
 }
 
+/// What is to be done with a batch.
+enum Outcome {
+    Commit(Transaction),
+    /// Too much of this partition was refused.
+    Stop(Place, Stop),
+}
+
 /// See the module.
 pub struct Worker<S> {
     session: S,
@@ -152,6 +139,9 @@ pub struct Worker<S> {
     recovering: Option<String>,
     /// When that was last told.
     told: Option<Instant>,
+    /// The limits of the current batch.
+    limits: RefusalLimits,
+    stops: Stops,
 }
 
 /// What came of a turn of the loop.
@@ -161,6 +151,8 @@ pub enum Turn {
     Worked(usize),
     /// A batch was not committed: the next turn tries to recover.
     Aborted,
+    /// Too much of a partition was refused: it stands still from now on, and the next turn goes back to what was committed of the others.
+    Stopped,
     /// Not recovered yet: the next turn tries again.
     NotRecovered,
     /// All is as after the last commit.
@@ -188,6 +180,8 @@ impl<S: Session> Worker<S> {
             partition_counts: BTreeMap::new(),
             recovering: None,
             told: None,
+            limits: RefusalLimits::NONE,
+            stops: Stops::default(),
         }
     }
 
@@ -214,7 +208,7 @@ impl<S: Session> Worker<S> {
                     pulse.turn(0);
                     pulse.rest(RECOVERY_PAUSE_MAX);
                 }
-                Turn::Recovered => pulse.turn(0),
+                Turn::Recovered | Turn::Stopped => pulse.turn(0),
             }
         }
         self.close()
@@ -224,6 +218,8 @@ impl<S: Session> Worker<S> {
     fn obstacles(&self) -> Vec<Obstacle> {
         let mut found = self.session.obstacles();
         found.extend(self.recovering.iter().cloned().map(Obstacle::Recovering));
+        let places = self.stops.places().into_iter().filter(|(topic, partition)| self.session.is_stopped(*topic, *partition));
+        found.extend(places.filter_map(|place| self.stops.obstacle(place)));
         found
     }
 
@@ -236,7 +232,7 @@ impl<S: Session> Worker<S> {
         let done = if recovering {
             self.session.recover().map(|()| Turn::Recovered).map_err(|source| self.log_error(source))
         } else {
-            self.step().map(Turn::Worked)
+            self.step().map(|records| if self.recovering.is_some() { Turn::Stopped } else { Turn::Worked(records) })
         };
         match done {
             Err(WorkerError::Log { source: error @ LogError::Recover { .. }, .. }) => {
@@ -245,7 +241,9 @@ impl<S: Session> Worker<S> {
                 Ok(if recovering { Turn::NotRecovered } else { Turn::Aborted })
             }
             Ok(turn) => {
-                self.recovering = None;
+                if turn != Turn::Stopped {
+                    self.recovering = None;
+                }
                 Ok(turn)
             }
             Err(error) => Err(error),
@@ -273,12 +271,13 @@ impl<S: Session> Worker<S> {
         self.session.close().map_err(|source| self.log_error(source))
     }
 
-    /// Polls and commits one batch; returns the number of records in it.
+    /// Polls and commits one batch; returns the number of records in it, 0 where it was not committed because a partition was stopped.
     ///
     /// # Errors
     /// After an error the batch is forgotten; after [`LogError::Recover`] the session must recover before the next step.
     pub fn step(&mut self) -> Result<usize, WorkerError> {
         self.batch.clear();
+        self.review_stopped().map_err(|source| self.log_error(source))?;
         let limits = BatchLimits { records_max: self.pace.records(self.options.limits.records_max), ..self.options.limits };
         let polled = self.session.poll(&mut self.batch, &limits).and_then(|changes| self.apply(changes));
         if polled.is_ok() {
@@ -329,13 +328,55 @@ impl<S: Session> Worker<S> {
         Ok(())
     }
 
+    /// The stopped partitions that are ours: who watches is told, and those that may go on do.
+    fn review_stopped(&mut self) -> Result<(), LogError> {
+        self.limits = self.options.refusals.get();
+        for place @ (topic, partition) in self.stops.places() {
+            let ours = self.session.is_stopped(topic, partition);
+            metrics::stopped(self.log.stage, topic, partition, ours);
+            let accepted = if ours { self.session.accepted(topic, partition) } else { None };
+            if self.stops.other_limits(place, &self.limits) || accepted.is_some_and(|until| self.stops.accept(place, until)) {
+                self.session.resume_input(topic, partition)?;
+                self.stops.remove(place);
+                metrics::stopped(self.log.stage, topic, partition, false);
+                let (stage, topic) = (self.log.stage, topic.name());
+                match accepted {
+                    Some(until) => {
+                        tracing::info!(stage, topic, partition, until, "goes on: what is refused below this offset is accepted")
+                    }
+                    None => tracing::info!(stage, topic, partition, "goes on: the limits of refusals were changed"),
+                }
+            } else if ours {
+                self.stops.say(self.log.stage, place);
+            }
+        }
+        Ok(())
+    }
+
+    /// A partition of an input stands still from now on: the batch is forgotten, and the others go on from what was committed.
+    fn stop_partition(&mut self, place: Place, stop: Stop) -> Result<(), WorkerError> {
+        self.discard();
+        self.session.stop_input(place.0, place.1).map_err(|source| self.log_error(source))?;
+        self.stops.add(place, stop);
+        self.stops.say(self.log.stage, place);
+        metrics::stopped(self.log.stage, place.0, place.1, true);
+        self.recovering = Some(format!("{}/{} was stopped", place.0.name(), place.1));
+        Ok(())
+    }
+
     /// Runs the stage over the batch and commits.
     fn work(&mut self) -> Result<usize, WorkerError> {
         let batch = std::mem::take(&mut self.batch);
-        let transaction = self.transact(&batch);
+        let outcome = self.transact(&batch);
         let records = batch.len();
         self.batch = batch;
-        let transaction = transaction?;
+        let transaction = match outcome? {
+            Outcome::Commit(transaction) => transaction,
+            Outcome::Stop(place, stop) => {
+                self.stop_partition(place, stop)?;
+                return Ok(0);
+            }
+        };
         self.pace.note(records, transaction.bytes());
         let published = metrics::BatchSummary::of(self.log.stage, &self.batch, &transaction);
         let begun = Instant::now();
@@ -351,45 +392,56 @@ impl<S: Session> Worker<S> {
         Ok(records)
     }
 
-    fn transact(&mut self, batch: &Batch) -> Result<Transaction, WorkerError> {
+    fn transact(&mut self, batch: &Batch) -> Result<Outcome, WorkerError> {
         let mut transaction = Transaction::default();
         let mut offsets: BTreeMap<(Topic, u32), u64> = BTreeMap::new();
         for record in batch.records() {
             let next = if planted("offset_not_plus_one") { record.offset } else { record.offset + 1 };
             offsets.insert((record.topic, record.partition), next + u64::from(planted("offset_plus_two")));
-            self.handle(&record, &mut transaction)?;
+            if let Some(excess) = self.handle(&record, &mut transaction)? {
+                let place = (record.topic, record.partition);
+                return Ok(Outcome::Stop(place, self.stop(&record, excess, batch, &transaction)));
+            }
         }
         self.end_batch(&mut transaction)?;
         self.route(&mut transaction)?;
         transaction.offsets = offsets.into_iter().map(|((topic, partition), next)| (topic, partition, next)).collect();
-        Ok(transaction)
+        Ok(Outcome::Commit(transaction))
     }
 
-    fn handle(&mut self, record: &Record<'_>, transaction: &mut Transaction) -> Result<(), WorkerError> {
+    /// Why the partition of `record`, which was one too many, has to stop.
+    fn stop(&self, record: &Record<'_>, excess: Excess, batch: &Batch, transaction: &Transaction) -> Stop {
+        let same = |of: &Record<'_>| of.topic == record.topic && of.partition == record.partition;
+        Stop {
+            excess,
+            reason: transaction.dead_letters.last().map_or(String::new(), |letter| letter.reason.clone()),
+            offset: record.offset,
+            first: batch.records().find(same).map_or(record.offset, |first| first.offset),
+            limits: self.limits,
+        }
+    }
+
+    /// Runs the stage over a record; says when it was one refusal too many.
+    fn handle(&mut self, record: &Record<'_>, transaction: &mut Transaction) -> Result<Option<Excess>, WorkerError> {
         let (stage, partition) = (self.log.stage, record.partition);
         let Some(slot) = self.slots.get_mut(&partition) else { return Err(WorkerError::Unassigned { stage, partition }) };
         slot.newest_ms = slot.newest_ms.max(Some(record.timestamp_ms));
         self.outbox.caused_at(record.timestamp_ms);
         let mut context = Context { state: &mut slot.state, outbox: &mut self.outbox };
-        match slot.stage.handle(record, &mut context) {
-            Ok(()) => {}
-            Err(StageError::Rejected(rejection)) => self.outbox.reject(rejection),
+        let whole = match slot.stage.handle(record, &mut context) {
+            Ok(()) => None,
+            Err(StageError::Rejected(rejection)) => Some(rejection),
             Err(StageError::State(source)) => return Err(WorkerError::State { stage, partition, source }),
-        }
-        let refused = !self.outbox.rejections.is_empty();
-        for rejection in self.outbox.rejections.drain(..) {
+        };
+        let (rejections, refused) = self.outbox.take_rejections(whole);
+        for rejection in rejections {
             if planted("dead_letter_lost") {
                 break;
             }
             transaction.dead_letters.push(dead_letter(stage, record, rejection));
         }
-        match slot.refusals(record.topic).and_then(|refusals| refusals.note(refused, &self.options.refusals)) {
-            None => Ok(()),
-            Some(excess) => {
-                let reason = transaction.dead_letters.last().map_or(String::new(), |letter| letter.reason.clone());
-                Err(WorkerError::Refused { stage, topic: record.topic, partition, offset: record.offset, excess, reason })
-            }
-        }
+        let counts = refused && !self.stops.is_accepted((record.topic, partition), record.offset);
+        Ok(slot.refusals(record.topic).and_then(|refusals| refusals.note(counts, &self.limits)))
     }
 
     fn end_batch(&mut self, transaction: &mut Transaction) -> Result<(), WorkerError> {

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tributary_attributor::unit::keys;
 use tributary_proto::event::Body as EventBody;
-use tributary_proto::{DeadLetter, IdentityMessage, Message, StoredTouch, UNATTRIBUTED, identity_message::Body};
+use tributary_proto::{DeadLetter, Event, IdentityMessage, Message, StoredTouch, UNATTRIBUTED, identity_message::Body};
 use tributary_runtime::state::ACTOR_KEY_LEN;
 use tributary_runtime::topic::Topic;
 
 use crate::check::{Outputs, check, fold_credits};
 use crate::cluster::Cluster;
-use crate::oracle::Verdict;
+use crate::oracle::{self, Rules, Verdict};
 use crate::pipeline::LOGS;
 use crate::run::Sent;
 use crate::world::World;
@@ -23,6 +23,36 @@ pub fn audit(world: &World, sent: &Sent, verdict: &Verdict) -> Result<u64, Strin
     let cluster = world.cluster.borrow();
     each_record_once(&cluster)?;
     nothing_lost_on_the_way_in(&cluster, sent)?;
+    let outputs = outputs(&cluster)?;
+    drop(cluster);
+    nothing_is_put_off(world)?;
+    check(&outputs, verdict)?;
+    stores_are_what_the_changelogs_say(world)?;
+    touches_are_there(&stored_touches(world)?, &outputs, verdict)
+}
+
+/// Everything else goes on beside partitions that stand still: where those are of raw topics, profiles, accounts and credit are what
+/// follows from the events that came through.
+///
+/// # Errors
+/// What does not hold.
+pub fn beside_stopped(world: &World, stopped: &BTreeSet<(Topic, u32)>, rules: &Rules) -> Result<(), String> {
+    if !stopped.iter().all(|(topic, _)| Topic::RAW.contains(topic)) {
+        return Ok(());
+    }
+    let cluster = world.cluster.borrow();
+    let mut events: BTreeMap<Vec<u8>, Event> = BTreeMap::new();
+    for value in values(&cluster, Topic::IdentityInbox) {
+        if let Ok(IdentityMessage { body: Some(Body::Event(event)) }) = IdentityMessage::decode(value) {
+            events.insert(event.encode_to_vec(), event);
+        }
+    }
+    let events: Vec<Event> = events.into_values().collect();
+    check(&outputs(&cluster)?, &oracle::judge(&events, rules)).map_err(|why| format!("beside {stopped:?}: {why}"))
+}
+
+/// What was committed to the output topics.
+fn outputs(cluster: &Cluster) -> Result<Outputs, String> {
     let mut outputs = Outputs::default();
     for topic in [Topic::Profiles, Topic::Accounts, Topic::Credits] {
         for partition in 0..cluster.partitions(topic) {
@@ -31,11 +61,7 @@ pub fn audit(world: &World, sent: &Sent, verdict: &Verdict) -> Result<u64, Strin
             }
         }
     }
-    drop(cluster);
-    nothing_is_put_off(world)?;
-    check(&outputs, verdict)?;
-    stores_are_what_the_changelogs_say(world)?;
-    touches_are_there(&stored_touches(world)?, &outputs, verdict)
+    Ok(outputs)
 }
 
 /// No unit rests once all has drained.

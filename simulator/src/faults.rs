@@ -34,6 +34,7 @@ faults! {
     ReorderedInput "reordered_input" "A record overtakes another one.",
     PoisonInput "poison_input" "A record that ingest must refuse.",
     PoisonInbox "poison_inbox" "Bytes in an inbox that are no message.",
+    PoisonedPartition "poisoned_partition" "So much of a partition is refused that it stands still, until somebody accepts it.",
     SmallBatches "small_batches" "A worker whose batches hold three records at most.",
     CacheEvicted "cache_evicted" "A worker that keeps no state in memory between batches.",
     CrashIdle "crash_idle" "A process dies between two batches.",

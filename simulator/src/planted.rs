@@ -38,6 +38,8 @@ bugs! {
     "position_beyond_the_transaction" "the store says that it has read more of the changelog than it has",
     "state_not_restored" "a partition is worked on before its state is there",
     "going_back_not_noticed" "records that a client hands out again are processed again",
+    "stopped_input_goes_on" "a partition that was stopped is read on",
+    "resumed_input_skips" "a partition that goes on leaves out its next record",
     "restore_skips_records" "a restore misses the first records of the changelog that it needs",
     "tombstones_outlasted" "a store older than the changelog's tombstones, or a restore that took as long, goes on",
     "restore_ignores_removals" "a restore does not remove what was removed",

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tributary_proto::partition;
 use tributary_runtime::log::BatchLimits;
-use tributary_runtime::refusals::RefusalLimits;
+use tributary_runtime::refusals::{LiveLimits, RefusalLimits};
 use tributary_runtime::topic::Topic;
 use tributary_runtime::worker::WorkerOptions;
 
@@ -104,19 +104,27 @@ fn attempt(case: &Case, trace: bool) -> Result<Report, String> {
     let faults = Faults::of(case.seed, &case.without, case.faults_max);
     let (cluster, partitions) = cluster(&mut draw);
     let world = World::new(cluster, faults, Draw::new(case.seed, 3), pipeline, trace);
+    let poisoned = world.attempts(Fault::PoisonedPartition);
+    let limits = if poisoned { limits(&mut draw) } else { RefusalLimits::NONE };
     for (log, count) in LOGS.iter().zip(partitions) {
         world.cluster.borrow_mut().add_group(log.stage, count);
         for number in 0..draw.between(1, 3) {
-            world.start(*log, &number.to_string(), options(&mut draw, &world));
+            world.start(*log, &number.to_string(), options(&mut draw, &world, limits));
         }
     }
-    let sent = send(&mut draw, &world, &history, &outcomes, partitions);
+    let mut sent = send(&mut draw, &world, &history, &outcomes, partitions);
+    if poisoned {
+        poison(&mut draw, &world, &mut sent, partitions);
+    }
     let mut ticks = 0;
     while world.failure().is_none() && (!world.all_delivered() || ticks < 1_500) {
         world.tick();
         ticks += 1;
     }
-    let drained = world.failure().map_or(Ok(()), Err).and_then(|()| world.drain(ROUNDS_MAX));
+    let drained = world
+        .failure()
+        .map_or(Ok(()), Err)
+        .and_then(|()| world.drain(ROUNDS_MAX, &|stopped| audit::beside_stopped(&world, stopped, &history.rules)));
     let audited = drained.and_then(|()| {
         let events: Vec<_> = outcomes.iter().flat_map(|outcome| outcome.events.clone()).collect();
         audit::audit(&world, &sent, &oracle::judge(&events, &history.rules))
@@ -148,7 +156,13 @@ fn cluster(draw: &mut Draw) -> (Cluster, [u32; 3]) {
     (Cluster::new(&topics), [raw, identity, attributor])
 }
 
-fn options(draw: &mut Draw, world: &World) -> WorkerOptions {
+/// Limits so low that a burst of refused records reaches them.
+fn limits(draw: &mut Draw) -> RefusalLimits {
+    let (percent, window) = (draw.pick(&[0, 60]), draw.between(8, 30) as u32);
+    RefusalLimits { in_a_row: draw.between(3, 10) as u32, percent, window }
+}
+
+fn options(draw: &mut Draw, world: &World, limits: RefusalLimits) -> WorkerOptions {
     let small = world.strikes(Fault::SmallBatches);
     let cache_bytes = if world.strikes(Fault::CacheEvicted) { 0 } else { draw.pick(&[2_000, 1 << 20]) };
     let records_max = if small { draw.between(1, 3) } else { draw.between(4, 60) };
@@ -157,7 +171,7 @@ fn options(draw: &mut Draw, world: &World) -> WorkerOptions {
         transaction_bytes: draw.pick(&[usize::MAX, 5_000]),
         cache_bytes,
         json: Vec::new(),
-        refusals: RefusalLimits::NONE,
+        refusals: LiveLimits::new(limits),
         unlimited: Vec::new(),
     }
 }
@@ -215,4 +229,24 @@ fn send(draw: &mut Draw, world: &World, history: &History, outcomes: &[Outcome],
         }
     }
     sent
+}
+
+/// Puts a burst of records that must be refused among those of one partition.
+fn poison(draw: &mut Draw, world: &World, sent: &mut Sent, [raw, identity, attributor]: [u32; 3]) {
+    const INPUTS: [Topic; 6] =
+        [Topic::Sdk, Topic::Utm, Topic::Webhook, Topic::Offline, Topic::IdentityInbox, Topic::AttributorInbox];
+    let topic = INPUTS.get(draw.below(INPUTS.len())).copied().unwrap_or(Topic::Offline);
+    let (count, refused) = match topic {
+        Topic::IdentityInbox => (identity, &mut sent.garbage),
+        Topic::AttributorInbox => (attributor, &mut sent.garbage),
+        _ => (raw, &mut sent.dead),
+    };
+    let partition = draw.below(count as usize) as u32;
+    let burst = draw.between(5, 60);
+    *refused += burst as u64;
+    let letters = (0..burst).map(|at| {
+        let key = format!("user_id\u{1f}\u{1f}poison-{at}").into_bytes();
+        Delivery { topic, partition, timestamp_ms: 0, key, value: vec![0xff; 3] }
+    });
+    world.deliver_among(draw.below(1_000), letters);
 }

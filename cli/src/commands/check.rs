@@ -84,7 +84,7 @@ async fn check_kafka(settings: &Settings, timeout: Duration) -> Vec<Checked> {
         Err(error) => return vec![Checked::new("brokers", Err(error.to_string()))],
     };
     let answered = Checked::new("brokers", Ok(format!("{brokers} at {}", settings.kafka.brokers)));
-    vec![answered, Checked::new("topics", check_topics(topics::find(&admin, &settings.topics).await))]
+    vec![answered, Checked::new("topics", check_topics(topics::find(&admin, settings).await))]
 }
 
 fn check_topics(planned: Result<Vec<PlannedTopic>, AdminError>) -> Result<String, String> {

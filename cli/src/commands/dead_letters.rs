@@ -1,5 +1,7 @@
 //! `tributary dead-letters`: what was refused and why; and sending it again.
 
+mod accept;
+
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
@@ -55,6 +57,18 @@ enum Action {
         #[arg(value_name = "PARTITION:OFFSET")]
         place: Place,
     },
+    /// Let a partition go on that stands still because too much of it is refused: all that it holds now may be
+    #[command(after_help = "\
+What is refused of it goes to the dead letters as ever, and stops the partition no more, up to the last record that is there now. Run it on
+any machine beside the service (on the embedded log: the service's); it holds for processes that are started later, too.
+
+Example: an upload to the topic offline was junk, and partition 0 stands still:
+  tributary dead-letters accept offline/0")]
+    Accept {
+        /// The partition of an input, as /readyz names it: offline/0
+        #[arg(value_name = "TOPIC/PARTITION")]
+        input: accept::Input,
+    },
     /// Send the refused records to their topics again, each as it was received
     #[command(after_help = "\
 Letters that were sent again are skipped, and so are records that were refused too often: whatever happens, nothing goes round for ever.
@@ -102,8 +116,12 @@ impl Filter {
 pub fn run(args: &DeadLettersArgs, global: &Global) -> anyhow::Result<()> {
     let settings = global.settings()?;
     logging::start(&settings.log);
+    if let Action::Accept { input } = &args.action {
+        return accept::accept(*input, &settings, global);
+    }
     let letters = Letters::read(&settings)?;
     match &args.action {
+        Action::Accept { .. } => Ok(()),
         Action::List { filter, all, max } => list(&letters, filter, *all, *max, global.json),
         Action::Show { place } => show(&letters, &settings, *place, global.json),
         Action::Retry { places, filter, max_refusals, dry_run } => {

@@ -136,7 +136,7 @@ fn feed_and_drain(settings: &Settings, args: &DemoArgs) -> anyhow::Result<u64> {
     progress.finish();
     let (health, stop) = (service.health(), service.stop_flag());
     while !stop.load(std::sync::atomic::Ordering::Relaxed) {
-        if health.idle() >= DRAINED && backlog::left_embedded(&log, &StageName::ALL)?.is_none() {
+        if health.idle() >= DRAINED && backlog::left_embedded(&log, &StageName::ALL, &BTreeSet::new())?.is_none() {
             break;
         }
         std::thread::sleep(Duration::from_millis(20));

@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use anyhow::bail;
 use clap::Args;
+use tributary_runtime::gate::Gate;
 use tributary_runtime::http;
 use tributary_runtime::page::Page;
 use tributary_runtime::service::{Health, Service};
 
 use super::collect;
 use crate::args::Global;
-use crate::backlog::{self, Left};
+use crate::backlog::{self, Left, Places};
 use crate::engine::Target;
 use crate::outcome::Usage;
 use crate::pipeline::{Pipeline, StageName, metrics};
@@ -41,7 +43,7 @@ pub struct RunArgs {
     #[arg(long)]
     collect: bool,
     /// Leaves once no stage of this process has had a record for this long, and none is left to be read: also not one that
-    /// another process holds or an open transaction hides
+    /// another process holds or an open transaction hides. What a partition holds that stands still is left: exit code 1
     #[arg(long, value_name = "SECONDS")]
     until_idle: Option<f64>,
 }
@@ -62,7 +64,7 @@ pub fn run(args: &RunArgs, global: &Global) -> anyhow::Result<()> {
     let of_log: &[_] = if settings.kafka.is_embedded() { &[] } else { &tributary_runtime::kafka::metrics::ALL };
     stages.iter().for_each(|stage| stage.counted().begin_at_zero(of_log));
 
-    let mut service = Service::default();
+    let (mut service, gate) = (Service::default(), Gate::default());
     let log = if settings.kafka.is_embedded() {
         let log = engine::open_embedded(&settings)?.telling(page.gauges());
         engine::start_embedded(&mut service, &log, &settings, &pipeline, &stages)?;
@@ -74,22 +76,30 @@ pub fn run(args: &RunArgs, global: &Global) -> anyhow::Result<()> {
         let admin = engine::bind_admin(&settings)?;
         tracing::info!(address = admin.advertised(), "answers explain, profile and audit");
         let watched = engine::watch_brokers(&mut service, &settings, page.gauges())?;
-        engine::start_kafka(&mut service, &settings, &pipeline, &stages, &watched, admin)?;
+        engine::start_kafka(&mut service, &settings, &pipeline, &stages, (&watched, &gate), admin)?;
         if args.collect {
             collect::start(&mut service, &settings, Target::Kafka(&watched))?;
         }
         None
     };
     let address = http::serve(settings.http.listen, page, service.health())?;
+    // All that can fail here has not: workers may take partitions now.
+    gate.ready();
     let names: Vec<&str> = stages.iter().map(|stage| stage.log().stage).collect();
     tracing::info!(stages = names.join(","), http = %address, version = env!("CARGO_PKG_VERSION"), "started");
     watch_signals(service.stop_flag())?;
-    let left = || match &log {
-        Some(log) => backlog::left_embedded(log, &stages),
-        None => backlog::left_kafka(&settings, &stages),
+    let left = |stopped: &Places| match &log {
+        Some(log) => backlog::left_embedded(log, &stages, stopped),
+        None => backlog::left_kafka(&settings, &stages, stopped),
     };
-    wait(&service.health(), &service.stop_flag(), args.until_idle.map(Duration::from_secs_f64), &left);
-    end(service, global)
+    let until_idle = args.until_idle.map(Duration::from_secs_f64);
+    let stopped = wait(&service.health(), &service.stop_flag(), until_idle, &left);
+    end(service, global)?;
+    if stopped.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<String> = stopped.iter().map(|(topic, partition)| format!("{}/{partition}", topic.name())).collect();
+    bail!("left: the records of {}, which stand still because too much was refused; all others were read", names.join(", "))
 }
 
 /// Stops what runs, and prints what each worker has done where that was asked for.
@@ -103,16 +113,21 @@ pub(super) fn end(service: Service, global: &Global) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Waits for a signal, the end of a worker, or idleness with nothing left.
-fn wait(health: &Health, stop: &AtomicBool, until_idle: Option<Duration>, left: &dyn Fn() -> anyhow::Result<Option<Left>>) {
+/// Waits for a signal, the end of a worker, or idleness with nothing left but for partitions that stand still: returns those.
+fn wait(
+    health: &Health,
+    stop: &AtomicBool,
+    until_idle: Option<Duration>,
+    left: &dyn Fn(&Places) -> anyhow::Result<Option<Left>>,
+) -> Places {
     let mut asked = Instant::now();
     while !stop.load(Ordering::Relaxed) {
         if let Some(limit) = until_idle
-            && health.is_ready()
+            && let Some(stopped) = health.stopped_alone()
             && health.idle().min(asked.elapsed()) >= limit
         {
-            match left() {
-                Ok(None) => break,
+            match left(&stopped) {
+                Ok(None) => return stopped,
                 Ok(Some(left)) => tracing::info!(%left, "idle, but not at the end"),
                 Err(error) => tracing::info!(%error, "idle, but it cannot be seen whether anything is left"),
             }
@@ -120,6 +135,7 @@ fn wait(health: &Health, stop: &AtomicBool, until_idle: Option<Duration>, left: 
         }
         std::thread::sleep(LOOK);
     }
+    Places::new()
 }
 
 /// Sets the flag on SIGINT and SIGTERM; a second signal ends the process at once.

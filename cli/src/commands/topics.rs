@@ -3,13 +3,17 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use tributary_runtime::config::settings::TopicsSettings;
+use rdkafka::ClientConfig;
+use rdkafka::consumer::BaseConsumer;
+use tributary_runtime::kafka::{Complaints, group_name, spread_of};
 use tributary_runtime::kafka_admin::{AdminError, KafkaAdmin};
-use tributary_runtime::topics_plan::{PlannedTopic, Verdict, plan, wanted};
+use tributary_runtime::topic::Topic;
+use tributary_runtime::topics_plan::{INBOXES, PlannedTopic, Verdict, plan, wanted};
 
 use crate::args::Global;
 use crate::outcome::{NotWell, Usage};
 use crate::settings::Settings;
+use crate::source::METADATA_TIMEOUT;
 use crate::{logging, table};
 
 const AFTER_HELP: &str = "\
@@ -54,7 +58,7 @@ pub fn run(args: &TopicsArgs, global: &Global) -> anyhow::Result<()> {
     let timeout = Duration::from_secs(args.timeout.into());
     let planned = runtime.block_on(async {
         let admin = KafkaAdmin::new(&settings.kafka, timeout)?;
-        let planned = find(&admin, &settings.topics).await?;
+        let planned = find(&admin, &settings).await?;
         match args.action {
             Action::Plan => Ok(planned),
             Action::Create => create(&admin, &settings, planned).await,
@@ -68,10 +72,23 @@ pub fn run(args: &TopicsArgs, global: &Global) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// When the brokers cannot be asked.
-pub async fn find(admin: &KafkaAdmin, settings: &TopicsSettings) -> Result<Vec<PlannedTopic>, AdminError> {
-    let wanted = wanted(settings);
+pub async fn find(admin: &KafkaAdmin, settings: &Settings) -> Result<Vec<PlannedTopic>, AdminError> {
+    let wanted = wanted(&settings.topics);
     let names: Vec<String> = wanted.iter().map(|spec| spec.name.clone()).collect();
-    Ok(plan(wanted, &admin.find(&names).await?))
+    let found = admin.find(&names).await?;
+    let spread = INBOXES.into_iter().filter_map(|(inbox, reader)| {
+        let partitions = found.get(&settings.topics.name(inbox))?.partitions;
+        Some((inbox, spread(settings, inbox, reader, partitions)?))
+    });
+    Ok(plan(wanted, &found, &spread.collect()))
+}
+
+/// Over how many partitions the keys of an inbox are spread that was read before; `None` also where this login may not ask.
+fn spread(settings: &Settings, inbox: Topic, reader: &str, partitions: u32) -> Option<u32> {
+    let mut config: ClientConfig = settings.kafka.properties().into_iter().collect();
+    config.set("group.id", group_name(&settings.kafka.group_prefix, reader));
+    let asker: BaseConsumer<Complaints> = config.create_with_context(Complaints::of(&config)).ok()?;
+    spread_of(&asker, &settings.topics.name(inbox), partitions, METADATA_TIMEOUT).ok()?
 }
 
 async fn create(admin: &KafkaAdmin, settings: &Settings, planned: Vec<PlannedTopic>) -> Result<Vec<PlannedTopic>, AdminError> {
@@ -80,7 +97,7 @@ async fn create(admin: &KafkaAdmin, settings: &Settings, planned: Vec<PlannedTop
     for spec in missing {
         tracing::info!(topic = spec.name, partitions = spec.partitions, "created");
     }
-    find(admin, &settings.topics).await
+    find(admin, settings).await
 }
 
 fn print(planned: &[PlannedTopic], global: &Global) -> anyhow::Result<()> {

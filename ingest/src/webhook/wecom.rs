@@ -42,15 +42,15 @@ pub(super) fn decode(decoder: &Decoder, xml: &str, received_ms: Option<i64>, out
     }
     let [corp, time, event] =
         if of_suite { ["AuthCorpId", "TimeStamp", "InfoType"] } else { ["ToUserName", "CreateTime", "Event"] };
-    let (corp, created) = (push.need(corp)?, push.need(time)?);
-    let time_ms = seconds(created, time)?;
-    decoder.times.check_future(time_ms, received_ms, time)?;
     let external = push.get("ExternalUserID");
     if push.need(event)? != "change_external_contact" || external.is_empty() {
-        // Groups, tags, members: nobody outside is named.
+        // Groups, tags, members; a suite's tickets and authorisations, which name no corporation: nobody outside is named.
         out.without_event += 1;
         return Ok(());
     }
+    let (corp, created) = (push.need(corp)?, push.need(time)?);
+    let time_ms = seconds(created, time)?;
+    decoder.times.check_future(time_ms, received_ms, time)?;
     let change = push.need("ChangeType")?;
     let mut identifiers = identifiers(decoder, corp, push.get("SuiteId"), external)?;
     let added = matches!(change, "add_external_contact" | "add_half_external_contact");

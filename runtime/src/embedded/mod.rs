@@ -10,6 +10,7 @@
 //! | `state` | stage, 0, partition u32, actor key, sub-key | value |
 //! | `meta` | `format`, `partitions` | u32 |
 
+mod accepted;
 mod keys;
 mod session;
 mod sizes;
@@ -32,6 +33,7 @@ use crate::stage::Output;
 use crate::state::Committed;
 use crate::topic::Topic;
 
+pub use accepted::accept;
 pub use session::EmbeddedSession;
 
 const FAMILIES: [&str; 4] = [RECORDS, OFFSETS, STATE, META];

@@ -1,12 +1,12 @@
 //! A worker's hold on the embedded log.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rocksdb::{ReadOptions, WriteBatch};
 
-use super::{EmbeddedError, Inner, OFFSETS, RECORDS, STATE, TRIM_RECORDS, keys};
+use super::{EmbeddedError, Inner, OFFSETS, RECORDS, STATE, TRIM_RECORDS, accepted, keys};
 use crate::format;
 use crate::fresh::{FreshGauges, Place};
 use crate::log::{Assignment, Batch, BatchLimits, LogError, Session, StageLog, Transaction};
@@ -27,6 +27,8 @@ pub struct EmbeddedSession {
     assigned: bool,
     /// Offsets of the next records to poll.
     next: BTreeMap<(Topic, u32), u64>,
+    /// Partitions of single inputs that stand still.
+    stopped: BTreeSet<(Topic, u32)>,
     sizes: StateSizes,
     gauges: FreshGauges,
     /// When it was last told how far behind the inputs are.
@@ -35,8 +37,8 @@ pub struct EmbeddedSession {
 
 impl EmbeddedSession {
     pub(super) fn new(inner: Arc<Inner>, stage: StageLog, owned: Vec<u32>, gauges: FreshGauges) -> Self {
-        let (next, sizes) = (BTreeMap::new(), StateSizes::of("all"));
-        Self { inner, stage, owned, assigned: false, next, sizes, gauges, told: None }
+        let (next, stopped, sizes) = (BTreeMap::new(), BTreeSet::new(), StateSizes::of("all"));
+        Self { inner, stage, owned, assigned: false, next, stopped, sizes, gauges, told: None }
     }
 
     /// Tells from time to time how many records of the inputs are not processed.
@@ -79,7 +81,7 @@ impl EmbeddedSession {
         let ends = self.inner.lock().ends.clone();
         for ((topic, at), next) in &mut self.next {
             let end = ends.get(&(*topic, *at)).copied().unwrap_or(0);
-            if *next >= end {
+            if *next >= end || self.stopped.contains(&(*topic, *at)) {
                 continue;
             }
             let read = self.inner.visit(*topic, *at, *next, &mut |offset, timestamp_ms, key, value| {
@@ -170,7 +172,8 @@ impl Session for EmbeddedSession {
         self.gather(batch, limits)?;
         if batch.is_empty() && limits.wait_ms > 0 {
             let positions = self.inner.lock();
-            let nothing = self.next.iter().all(|(place, next)| positions.ends.get(place).is_none_or(|end| next >= end));
+            let read = |place, next| self.stopped.contains(place) || positions.ends.get(place).is_none_or(|end| next >= end);
+            let nothing = self.next.iter().all(|(place, next)| read(place, next));
             if nothing {
                 self.inner.wait(positions, Duration::from_millis(limits.wait_ms));
             } else {
@@ -189,6 +192,24 @@ impl Session for EmbeddedSession {
     fn recover(&mut self) -> Result<(), LogError> {
         self.assigned = false;
         Ok(())
+    }
+
+    fn stop_input(&mut self, topic: Topic, partition: u32) -> Result<(), LogError> {
+        self.stopped.insert((topic, partition));
+        self.recover()
+    }
+
+    fn resume_input(&mut self, topic: Topic, partition: u32) -> Result<(), LogError> {
+        self.stopped.remove(&(topic, partition));
+        Ok(())
+    }
+
+    fn is_stopped(&self, topic: Topic, partition: u32) -> bool {
+        self.stopped.contains(&(topic, partition))
+    }
+
+    fn accepted(&mut self, topic: Topic, partition: u32) -> Option<u64> {
+        accepted::accepted(&self.inner.path, topic, partition)
     }
 
     fn close(&mut self) -> Result<(), LogError> {

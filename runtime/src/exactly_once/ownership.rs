@@ -52,17 +52,21 @@ pub struct Ownership<S> {
     keeps_state: bool,
     owned: BTreeMap<u32, Owned<S>>,
     changes: Vec<Assignment>,
+    /// Partitions of single inputs that were stopped, with the committed offset at which they stand. Also those that went away since:
+    /// one that comes back as it went still stands.
+    stopped: BTreeMap<(Topic, u32), Option<u64>>,
 }
 
 impl<S> Ownership<S> {
     /// Nothing is owned. `keeps_state`: partitions have to have their state before they are worked on.
     pub fn new(keeps_state: bool) -> Self {
-        Self { keeps_state, owned: BTreeMap::new(), changes: Vec::new() }
+        Self { keeps_state, owned: BTreeMap::new(), changes: Vec::new(), stopped: BTreeMap::new() }
     }
 
     /// Begins partitions from their committed offsets: those with state wait until they have it.
     pub fn begin(&mut self, committed: BTreeMap<u32, Inputs>) {
         for (partition, inputs) in committed {
+            self.forget_moved(partition, &inputs);
             let unrestored = planted("state_not_restored");
             let phase = if self.keeps_state && !unrestored { Phase::Restoring } else { Phase::Ready };
             // The store stays open when a partition is begun again: the worker may still hold it.
@@ -91,6 +95,9 @@ impl<S> Ownership<S> {
 
     /// What is to be done with a record that was read.
     pub fn admit(&mut self, topic: Topic, partition: u32, offset: u64) -> Admission {
+        if self.stopped.contains_key(&(topic, partition)) && !planted("stopped_input_goes_on") {
+            return Admission::Pass;
+        }
         let Some(owned) = self.owned.get_mut(&partition).filter(|owned| owned.phase == Phase::Ready) else {
             return Admission::Pass;
         };
@@ -114,10 +121,36 @@ impl<S> Ownership<S> {
 
     /// The committed offsets of a partition that waits for its state were read again.
     pub fn expect(&mut self, partition: u32, inputs: Inputs) {
+        self.forget_moved(partition, &inputs);
         if let Some(owned) = self.owned.get_mut(&partition) {
             owned.expected = expected(&inputs);
             owned.committed = inputs;
         }
+    }
+
+    /// No record of a partition of one input is taken until [`Self::resume`]: what was read of it and not committed must be gone back from.
+    /// It goes on by itself once it was somebody else's, who has committed more of it.
+    pub fn stop(&mut self, topic: Topic, partition: u32) {
+        let at = self.owned.get(&partition).and_then(|owned| owned.committed.0.get(&topic)).copied();
+        self.stopped.insert((topic, partition), at);
+    }
+
+    /// Takes records of a partition of one input again. Returns from where, if it may be read now: the committed offset, or the beginning.
+    pub fn resume(&mut self, topic: Topic, partition: u32) -> Option<Option<u64>> {
+        self.stopped.remove(&(topic, partition))?;
+        let owned = self.owned.get(&partition).filter(|owned| owned.phase == Phase::Ready)?;
+        let next = owned.committed.0.get(&topic).copied();
+        Some(if planted("resumed_input_skips") { Some(next.unwrap_or(0) + 1) } else { next })
+    }
+
+    /// Whether a partition of one input is ours and was stopped.
+    pub fn is_stopped(&self, topic: Topic, partition: u32) -> bool {
+        self.stopped.contains_key(&(topic, partition)) && self.owned.contains_key(&partition)
+    }
+
+    /// Whatever has moved on since it was stopped does not stand any more.
+    fn forget_moved(&mut self, partition: u32, committed: &Inputs) {
+        self.stopped.retain(|(topic, at), stood| *at != partition || committed.0.get(topic) == stood.as_ref());
     }
 
     /// What changed hands and was not reported yet.
@@ -213,6 +246,30 @@ mod tests {
         assert_eq!(held.admit(Topic::IdentityInbox, 3, 7), Admission::Take);
         assert_eq!(held.admit(Topic::IdentityInbox, 3, 7), Admission::Back(8));
         assert_eq!(held.admit(Topic::Sdk, 3, 0), Admission::Take, "nothing was committed of this input");
+    }
+
+    #[test]
+    fn a_stopped_input_stands_until_it_is_resumed_or_has_moved_on() {
+        let two = |sdk, utm| Inputs([(Topic::Sdk, sdk), (Topic::Utm, utm)].into());
+        let mut held = Ownership::<()>::new(false);
+        held.begin([(1, two(5, 5)), (2, two(5, 5))].into());
+        held.stop(Topic::Sdk, 1);
+        assert_eq!(held.admit(Topic::Sdk, 1, 5), Admission::Pass);
+        assert_eq!(held.admit(Topic::Utm, 1, 5), Admission::Take, "other inputs of the partition go on");
+        assert_eq!(held.admit(Topic::Sdk, 2, 5), Admission::Take, "other partitions go on");
+        held.begin_again([(1, two(5, 6)), (2, two(6, 5))].into());
+        assert!(held.is_stopped(Topic::Sdk, 1), "going back changes nothing");
+        held.release(1);
+        assert!(!held.is_stopped(Topic::Sdk, 1), "it is somebody else's");
+        held.begin([(1, two(5, 9))].into());
+        assert!(held.is_stopped(Topic::Sdk, 1), "it has come back as it went");
+        assert_eq!(held.resume(Topic::Sdk, 1), Some(Some(5)));
+        assert_eq!(held.admit(Topic::Sdk, 1, 5), Admission::Take);
+
+        held.stop(Topic::Sdk, 2);
+        held.release(2);
+        held.begin([(2, two(7, 5))].into());
+        assert!(!held.is_stopped(Topic::Sdk, 2), "somebody has worked on it");
     }
 
     #[test]

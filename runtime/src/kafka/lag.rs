@@ -46,7 +46,8 @@ impl KafkaSession {
             for (topic, name) in &self.inputs {
                 let place = Place { stage: self.log.stage, topic: *topic, partition: number };
                 let found = i32::try_from(number).ok().and_then(|at| statistics.topics.get(name)?.partitions.get(&at));
-                let known = found.filter(|partition| owned.phase == Phase::Ready && is_fetched(partition, &statistics));
+                let fetched = owned.phase == Phase::Ready && !self.stands_still(*topic, number);
+                let known = found.filter(|partition| fetched && is_fetched(partition, &statistics));
                 let (committed, next) = (owned.committed.0.get(topic).copied(), owned.next(*topic));
                 let lag = known.and_then(|partition| lag(partition, committed, next));
                 self.options.gauges.set(&CONSUMER_LAG_RECORDS, place, lag.map(|records| records as f64), until);

@@ -13,6 +13,7 @@
 //! | what is decided without a client, and in which order things are done | [`crate::exactly_once`] |
 //! | whether the brokers can be reached, and why a connection cannot be made | `reach`, `complaints`, `certificate` |
 //! | which processes there are, and who holds what | `presence` |
+//! | partitions that stand still | `stopped` |
 //! | which errors are gone back from, and which stop the worker | `failure`, `recover` |
 //!
 //! What holds it together:
@@ -43,9 +44,11 @@ mod recover;
 mod restore;
 mod session;
 mod share;
+mod stopped;
 
 pub use complaints::{Complaints, explain};
-pub use options::{KafkaOptions, RefusedSetting, group_name, refused_setting};
+pub use options::{KafkaOptions, RefusedSetting, accepted_group, group_name, refused_setting};
+pub use partitions::spread_of;
 pub use presence::{Owners, PresenceError, Process, announce, owners, processes};
 pub use reach::{Lookout, Reach};
 pub use session::KafkaSession;

@@ -17,6 +17,10 @@ use crate::state::StoreBudget;
 use crate::topic::TopicNames;
 use crate::topics_plan::INTERNAL_RECORD_BYTES_MAX;
 
+/// New partitions of a raw topic are noticed within this; the client's default is five minutes.
+const METADATA_REFRESH: &str = "topic.metadata.refresh.interval.ms";
+const METADATA_REFRESH_MS: &str = "10000";
+
 /// A broker that is back is met again within about a second; the client's default grows to ten.
 const RECONNECT_MS_MAX: &str = "1000";
 
@@ -73,6 +77,11 @@ pub fn group_name(prefix: &str, stage: &str) -> String {
     format!("{prefix}-{stage}")
 }
 
+/// The group that nobody joins: its committed offsets say below which offset the records of a partition may be refused.
+pub fn accepted_group(prefix: &str) -> String {
+    format!("{prefix}-accepted")
+}
+
 impl KafkaOptions {
     /// The defaults, for these brokers and this state folder.
     pub fn new(brokers: impl Into<String>, state_path: impl Into<PathBuf>, budget: Arc<StoreBudget>) -> Self {
@@ -110,6 +119,9 @@ impl KafkaOptions {
     /// Settings of the consumer of the inputs.
     pub(super) fn consumer(&self, log: &StageLog) -> Result<ClientConfig, RefusedSetting> {
         let mut config = self.reader(log)?;
+        if config.get(METADATA_REFRESH).is_none() {
+            config.set(METADATA_REFRESH, METADATA_REFRESH_MS);
+        }
         config
             .set("group.instance.id", self.member(log.stage))
             .set("session.timeout.ms", self.session_timeout_ms.to_string())
@@ -266,8 +278,12 @@ mod tests {
     use super::*;
     use crate::topic::Topic;
 
-    const LOG: StageLog =
-        StageLog { stage: "identity", inputs: &[Topic::IdentityInbox], changelog: Some(Topic::IdentityChangelog) };
+    const LOG: StageLog = StageLog {
+        stage: "identity",
+        inputs: &[Topic::IdentityInbox],
+        outputs: &[],
+        changelog: Some(Topic::IdentityChangelog),
+    };
 
     fn options(client: &[(&str, &str)]) -> KafkaOptions {
         let mut options = KafkaOptions::new("127.0.0.1:9092", "/state", Arc::new(StoreBudget::new(1 << 20)));
@@ -295,7 +311,7 @@ mod tests {
 
     #[test]
     fn inputs_of_several_topics_keep_their_partitions_together() {
-        let raw = StageLog { stage: "ingest", inputs: &Topic::RAW, changelog: None };
+        let raw = StageLog { stage: "ingest", inputs: &Topic::RAW, outputs: &[], changelog: None };
         let strategy =
             |log: &StageLog| options(&[]).consumer(log).unwrap().get("partition.assignment.strategy").map(str::to_owned);
         assert_eq!(strategy(&raw).as_deref(), Some("range"));

@@ -1,16 +1,21 @@
-//! The number of partitions. Keys are spread over it, so that it must not change under a state.
+//! The number of partitions. Keys of inboxes are spread over it, so that it must not change under a state; raw topics may grow.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::Consumer;
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::KafkaError;
 use rdkafka::metadata::MetadataTopic;
 use rdkafka::types::RDKafkaRespErr;
 
 use super::complaints::explain;
+use super::context::RestorerEvents;
+use super::failure::{Remedy, remedy};
 use super::session::{ASK, KafkaSession};
 use crate::log::LogError;
 use crate::topic::Topic;
+use crate::topics_plan::{INBOXES, Needed, needed, wrong_number};
 
 const LOOKING_UP: &str = "looking up a topic";
 /// How long a broker may take to hear of a topic that was created.
@@ -23,22 +28,58 @@ const LOOK: Duration = Duration::from_secs(1);
 const SPREAD: &str = "partitions=";
 
 impl KafkaSession {
-    /// All inputs, and the changelog, have the same partitions.
+    /// Every topic that the stage reads or writes is there, with a number of partitions that will do, and the group may be asked.
     pub(super) fn check_topics(&mut self) -> Result<(), LogError> {
-        let topics: Vec<Topic> = self.log.inputs.iter().copied().chain(self.log.changelog).collect();
-        let mut first = None;
-        for topic in topics {
-            let count = self.count(topic)?;
-            let (other, expected) = *first.get_or_insert((topic, count));
-            if count != expected {
-                let (name, other) = (self.options.topics.of(topic), self.options.topics.of(other));
-                return Err(LogError::stop(
-                    "opening the log",
-                    format!("topic {name} has {count} partitions, {other} has {expected}; they must have the same number"),
-                ));
+        let log = self.log;
+        let used: BTreeSet<Topic> = log.inputs.iter().chain(log.outputs).copied().chain(log.changelog).collect();
+        for topic in &used {
+            self.count(*topic)?;
+        }
+        self.check_group()?;
+        // Whoever writes to an inbox must not spread keys over another number than the state behind it.
+        for (inbox, reader) in INBOXES.into_iter().filter(|(inbox, _)| used.contains(inbox)) {
+            if let Some(spread) = self.ask_spread(inbox, reader)? {
+                self.spread_over.insert(inbox, spread);
             }
         }
-        Ok(())
+        used.into_iter().try_for_each(|topic| self.check_number("opening the log", topic))
+    }
+
+    /// Whether this login may use the group: found out before it is joined.
+    fn check_group(&self) -> Result<(), LogError> {
+        let Some((_, input)) = self.inputs.first() else { return Ok(()) };
+        match spread_of(self.consumer()?, input, 1, ASK).map_err(|error| (remedy(&error), error)) {
+            Err((Remedy::Stop(advice), error)) => Err(LogError::stop("asking the group", format!("{error}: {advice}"))),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_number(&self, operation: &'static str, topic: Topic) -> Result<(), LogError> {
+        let count = |topic: Topic| self.counts.get(&topic).copied();
+        let needed = needed(topic, count, |inbox| self.spread_over.get(&inbox).copied());
+        match (needed, count(topic)) {
+            (Some(needed), Some(count)) if !needed.is_met_by(count) => {
+                Err(LogError::stop(operation, wrong_number(topic, self.options.topics.of(topic), needed, count)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Over how many partitions the keys of an inbox are spread, by the offsets of the stage that reads it; `None` where nothing was read yet.
+    /// Of another stage's group it may not be known.
+    fn ask_spread(&self, inbox: Topic, reader: &str) -> Result<Option<u32>, LogError> {
+        let (name, count) = (self.options.topics.of(inbox), self.counts.get(&inbox).copied().unwrap_or(0));
+        if reader == self.log.stage {
+            // What is not known now is looked at when partitions are taken over.
+            return Ok(spread_of(self.consumer()?, name, count, ASK).unwrap_or_default());
+        }
+        let mut config = self.options.restorer(&self.log).map_err(|error| LogError::stop(LOOKING_UP, error))?;
+        config.set("group.id", self.options.group(reader));
+        let asker: Result<BaseConsumer<RestorerEvents>, KafkaError> = config.create_with_context(RestorerEvents);
+        Ok(asker.and_then(|asker| spread_of(&asker, name, count, ASK)).unwrap_or_else(|error| {
+            tracing::debug!(stage = self.log.stage, %error, topic = name, "it cannot be seen over how many partitions its keys are spread");
+            None
+        }))
     }
 
     /// The number of partitions of a topic, as it was when it was first asked for. One that was only just created is waited for.
@@ -80,39 +121,53 @@ impl KafkaSession {
         Ok(found.and_then(count_of))
     }
 
-    /// The partitions of an assignment: each of every input, none beyond the number that keys are spread over.
+    /// The partitions of an assignment. Those of a stage with state must not be beyond the number that keys are spread over.
     pub(super) fn whole_partitions(&self, places: &[(String, i32)]) -> Result<BTreeSet<u32>, LogError> {
         const OPERATION: &str = "taking over partitions";
         let partitions: BTreeSet<u32> = places.iter().filter_map(|(_, number)| u32::try_from(*number).ok()).collect();
+        if self.log.changelog.is_none() {
+            return Ok(partitions);
+        }
         if partitions.len() * self.inputs.len() != places.len() {
             let why = "the group gave us a partition of one input without the same of the others; all members must read the same topics";
             return Err(LogError::stop(OPERATION, why));
         }
-        let count = self.inputs.first().and_then(|(topic, _)| self.counts.get(topic)).copied().unwrap_or(0);
-        match partitions.last() {
-            Some(last) if *last >= count => {
-                Err(changed(OPERATION, self.inputs.first().map_or("", |(_, name)| name), count, *last + 1))
+        match (self.log.inputs.first(), partitions.last()) {
+            (Some(inbox), Some(last)) if self.counts.get(inbox).is_some_and(|count| last >= count) => {
+                Err(self.grown(OPERATION, *inbox, *last + 1))
             }
             _ => Ok(partitions),
         }
     }
 
+    /// The partitions of inputs that the group has given us, as such, or has taken.
+    pub(super) fn note_places(&mut self, places: &[(String, i32)], given: bool) {
+        for (name, number) in places {
+            let topic = self.inputs.iter().find(|(_, known)| known == name).map(|(topic, _)| *topic);
+            let (Some(topic), Ok(number)) = (topic, u32::try_from(*number)) else { continue };
+            if given {
+                self.places.insert((topic, number))
+            } else {
+                self.places.remove(&(topic, number))
+            };
+        }
+    }
+
     /// The metadata of an offset to be committed.
     pub(super) fn spread(&self) -> Option<String> {
-        let count = self.log.changelog.and_then(|changelog| self.counts.get(&changelog))?;
-        Some(format!("{SPREAD}{count}"))
+        let inbox = self.log.inputs.first().filter(|_| self.log.changelog.is_some())?;
+        Some(format!("{SPREAD}{}", self.counts.get(inbox)?))
     }
 
     /// Whether the state behind a committed offset is spread over as many partitions as there are. Offsets that a tool has set do not say.
-    pub(super) fn check_spread(&self, metadata: &str) -> Result<(), LogError> {
-        let spread = metadata.strip_prefix(SPREAD).and_then(|count| count.parse().ok());
-        let changelog = self.log.changelog.and_then(|changelog| Some((changelog, *self.counts.get(&changelog)?)));
-        match (spread, changelog) {
-            (Some(spread), Some((changelog, count))) if spread != count => {
-                Err(changed("taking over partitions", self.options.topics.of(changelog), spread, count))
-            }
-            _ => Ok(()),
+    pub(super) fn check_spread(&mut self, metadata: &str) -> Result<(), LogError> {
+        if let (Some(inbox), Some(spread)) =
+            (self.log.inputs.first().filter(|_| self.log.changelog.is_some()), spread_in(metadata))
+        {
+            self.spread_over.insert(*inbox, spread);
+            return self.check_number("taking over partitions", *inbox);
         }
+        Ok(())
     }
 
     /// Looks from time to time whether somebody has changed a number.
@@ -121,28 +176,78 @@ impl KafkaSession {
             return Ok(());
         }
         self.counted = Instant::now();
-        for (topic, known) in &self.counts {
-            let name = self.options.topics.of(*topic);
+        for (topic, known) in self.counts.clone() {
+            let name = self.options.topics.of(topic);
             let Ok(metadata) = self.consumer()?.fetch_metadata(Some(name), LOOK) else { break };
             match metadata.topics().iter().find(|found| found.name() == name).and_then(count_of) {
-                Some(count) if count != *known => return Err(changed("reading", name, *known, count)),
+                Some(count) if count < known => {
+                    let why = format!(
+                        "topic {name} had {known} partitions and has {count}: it was deleted and made anew. If that was meant, start again: \
+                         offsets that are gone are named then, with what to do"
+                    );
+                    return Err(LogError::stop("reading", why));
+                }
+                Some(count) if count > known => self.count_grew(topic, known, count)?,
                 _ => {}
             }
         }
         Ok(())
     }
+
+    fn count_grew(&mut self, topic: Topic, known: u32, count: u32) -> Result<(), LogError> {
+        if INBOXES.iter().any(|(inbox, _)| *inbox == topic) {
+            return Err(self.grown("reading", topic, count));
+        }
+        self.counts.insert(topic, count);
+        let (stage, name) = (self.log.stage, self.options.topics.of(topic));
+        if Topic::RAW.contains(&topic) {
+            tracing::info!(
+                stage,
+                "topic {name} had {known} partitions and has {count}: the new ones are read from their beginning"
+            );
+        } else if self.log.outputs.contains(&topic) {
+            tracing::info!(
+                stage,
+                "topic {name} had {known} partitions and has {count}: the new ones are written to from the next start on"
+            );
+        }
+        Ok(())
+    }
+
+    /// An inbox has more partitions than its keys are spread over.
+    fn grown(&self, operation: &'static str, inbox: Topic, count: u32) -> LogError {
+        let known = self.counts.get(&inbox).copied().unwrap_or(0);
+        LogError::stop(operation, wrong_number(inbox, self.options.topics.of(inbox), Needed::Exactly(known), count))
+    }
+}
+
+/// Over how many partitions the keys of an inbox are spread, as the committed offsets say of the group that `asker` is configured for; `None` where
+/// nothing was committed, or a tool has set the offsets.
+///
+/// # Errors
+/// When the brokers do not say.
+pub fn spread_of<C: ConsumerContext>(
+    asker: &BaseConsumer<C>,
+    inbox: &str,
+    partitions: u32,
+    timeout: Duration,
+) -> Result<Option<u32>, KafkaError> {
+    let mut list = TopicPartitionList::new();
+    for number in 0..i32::try_from(partitions).unwrap_or(i32::MAX) {
+        list.add_partition(inbox, number);
+    }
+    let answer = asker.committed_offsets(list, timeout)?;
+    let elements = answer.elements();
+    elements.iter().try_for_each(|element| element.error())?;
+    Ok(elements.iter().find_map(|element| spread_in(element.metadata())))
+}
+
+fn spread_in(metadata: &str) -> Option<u32> {
+    metadata.strip_prefix(SPREAD).and_then(|count| count.parse().ok())
 }
 
 /// `None`: the broker does not know the topic.
 fn count_of(topic: &MetadataTopic) -> Option<u32> {
     let count = if topic.error().is_none() { topic.partitions().len() } else { 0 };
     u32::try_from(count).ok().filter(|count| *count > 0)
-}
-
-fn changed(operation: &'static str, name: &str, was: u32, is: u32) -> LogError {
-    let why = format!(
-        "topic {name} had {was} partitions and has {is}: keys are spread over a fixed number. Give the topics their former number, or \
-         move to the new one as the README says under \"Changing the number of partitions\""
-    );
-    LogError::stop(operation, why)
 }

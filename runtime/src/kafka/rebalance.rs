@@ -13,11 +13,13 @@ use super::failure::{Remedy, remedy};
 use super::metrics;
 use super::restore::{Restorer, Step};
 use super::session::{ASK, KafkaSession};
-use crate::exactly_once::{Inputs, store_failed};
+use crate::exactly_once::{Inputs, Phase, store_failed};
 use crate::log::{Batch, LogError};
 use crate::state::{RocksStore, StoreError, store_folder};
 use crate::topic::Topic;
 
+/// How soon a store that could not be opened is tried again.
+const OPEN_AGAIN: Duration = Duration::from_secs(5);
 /// How much of a poll may go into restoring.
 const RESTORE_SLICE: Duration = Duration::from_millis(200);
 
@@ -45,6 +47,7 @@ impl KafkaSession {
     /// Takes partitions over; false when the brokers have no answer about their offsets yet.
     fn assign(&mut self, places: &[(String, i32)]) -> Result<bool, LogError> {
         let partitions = self.whole_partitions(places)?;
+        self.note_places(places, true);
         let Some(committed) = self.committed(&partitions)? else { return Ok(false) };
         let list = self.start_of(&committed)?;
         let consumer = self.consumer()?;
@@ -57,6 +60,7 @@ impl KafkaSession {
         self.show_begun(committed.keys().copied());
         self.owned.begin(committed);
         self.share.given();
+        self.pause_stopped(partitions)?;
         self.count_restoring();
         Ok(true)
     }
@@ -140,6 +144,7 @@ impl KafkaSession {
             batch.drop_partition(partition);
             self.drop_owned(partition);
         }
+        self.note_places(places, false);
         let consumer = self.consumer()?;
         let lost = consumer.assignment_lost();
         let revoked = match consumer.rebalance_protocol() {
@@ -171,6 +176,7 @@ impl KafkaSession {
     pub(super) fn drop_owned(&mut self, partition: u32) {
         self.options.holdings.gone(self.worker(), partition);
         self.owned.release(partition);
+        self.unopened.remove(&partition);
         self.forget_lag(partition);
         if let Some(restorer) = &mut self.restorer {
             restorer.cancel(partition);
@@ -183,7 +189,7 @@ impl KafkaSession {
 
     /// Works on the first partition that waits for its state.
     fn restore_slice(&mut self) -> Result<(), LogError> {
-        let (Some(partition), Some(changelog)) = (self.owned.waiting(), self.log.changelog) else { return Ok(()) };
+        let (Some(partition), Some(changelog)) = (self.to_restore(), self.log.changelog) else { return Ok(()) };
         if self.restorer.as_ref().is_none_or(|restorer| restorer.partition() != Some(partition)) {
             let Some(store) = self.open_store(partition)? else { return Ok(()) };
             self.start_restore(partition, changelog, store)?;
@@ -205,6 +211,14 @@ impl KafkaSession {
         }
     }
 
+    /// The partition that is being restored, or the next one that waits; those whose store cannot be opened come again after a while.
+    pub(super) fn to_restore(&self) -> Option<u32> {
+        let rests = |partition: &u32| self.unopened.get(partition).is_some_and(|(at, _)| at.elapsed() < OPEN_AGAIN);
+        let begun = self.restorer.as_ref().and_then(Restorer::partition);
+        let waits = |partition: &u32| self.owned.get(*partition).is_some_and(|owned| owned.phase == Phase::Restoring);
+        begun.filter(waits).or_else(|| self.owned.partitions().find(|partition| waits(partition) && !rests(partition)))
+    }
+
     fn start_restore(&mut self, partition: u32, changelog: Topic, store: RocksStore) -> Result<(), LogError> {
         let committed = self.owned.get(partition).map(|owned| owned.committed.clone()).unwrap_or_default();
         let restorer = match self.restorer.take() {
@@ -214,18 +228,36 @@ impl KafkaSession {
         self.restorer.insert(restorer).start(partition, store, committed)
     }
 
-    /// Opens the state; `None` while another process still holds the folder, which its former owner may for a moment.
+    /// Opens the state; `None` while another process still holds the folder, which its former owner may for a moment, and while it cannot be
+    /// opened: to end for that, and to start and join again, would take the group's partitions from it time and again.
     fn open_store(&mut self, partition: u32) -> Result<Option<RocksStore>, LogError> {
         let path = store_folder(&self.options.state_path, self.log.stage, partition);
         let since = self.since.get(&partition).copied().unwrap_or_else(Instant::now);
         let Some(owned) = self.owned.get_mut(partition) else { return Ok(None) };
         match RocksStore::open(&path, &self.options.budget) {
-            Ok(store) => Ok(Some(owned.store.insert(store).clone())),
+            Ok(store) => {
+                self.unopened.remove(&partition);
+                Ok(Some(owned.store.insert(store).clone()))
+            }
             Err(StoreError::Locked { .. }) if since.elapsed().as_millis() < u128::from(self.options.restore_timeout_ms) => {
                 Ok(None)
             }
-            Err(error) => Err(store_failed("opening the state", error)),
+            Err(error) => match store_failed("opening the state", error) {
+                LogError::Stop { why, .. } => {
+                    self.hold_unopened(partition, why);
+                    Ok(None)
+                }
+                recover => Err(recover),
+            },
         }
+    }
+
+    fn hold_unopened(&mut self, partition: u32, why: String) {
+        if self.unopened.get(&partition).is_none_or(|(_, known)| *known != why) {
+            let stage = self.log.stage;
+            tracing::error!(stage, partition, "the partition waits, the others go on: its state cannot be opened: {why}");
+        }
+        self.unopened.insert(partition, (Instant::now(), why));
     }
 
     /// Hands a partition out, to be read from its committed offsets.
@@ -235,6 +267,7 @@ impl KafkaSession {
         let list = self.start_of(&BTreeMap::from([(partition, start)]))?;
         self.seek(list.clone())?;
         self.consumer()?.resume(&list).map_err(|error| LogError::recover("resuming a partition", error))?;
+        self.pause_stopped([partition])?;
         self.options.holdings.ready(self.worker(), partition, Some(shown));
         self.count_restoring();
         Ok(())

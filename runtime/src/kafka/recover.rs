@@ -60,6 +60,7 @@ impl KafkaSession {
         for partition in owned {
             self.drop_owned(partition);
         }
+        self.places.clear();
         self.consumer()?.context().close();
         self.consumer = Some(self.new_consumer()?);
         self.share.taken(true);
@@ -161,6 +162,8 @@ impl Anew for GoingBack<'_> {
         self.0.show_begun(committed.keys().copied());
         self.0.owned.begin_again(committed);
         self.0.count_restoring();
-        self.0.seek(list)
+        self.0.seek(list)?;
+        let held: Vec<u32> = self.0.owned.partitions().collect();
+        self.0.pause_stopped(held)
     }
 }

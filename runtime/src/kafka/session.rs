@@ -1,6 +1,6 @@
 //! The session: opening, polling, closing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
@@ -17,6 +17,7 @@ use super::lag::HeldUps;
 use super::options::KafkaOptions;
 use super::restore::Restorer;
 use super::share::Share;
+use super::stopped::Accepted;
 use crate::exactly_once::{Admission, Ownership, VERSION, VERSION_HEADER};
 use crate::log::{Assignment, Batch, BatchLimits, LogError, Session, StageLog, Transaction};
 use crate::metrics::StateSizes;
@@ -42,13 +43,19 @@ pub struct KafkaSession {
     pub(super) log: StageLog,
     /// The inputs with their names.
     pub(super) inputs: Vec<(Topic, String)>,
+    /// Partitions of inputs that the group has given us. Raw topics need not have the same number.
+    pub(super) places: BTreeSet<(Topic, u32)>,
     pub(super) counts: BTreeMap<Topic, u32>,
+    /// Over how many partitions the keys of inboxes are spread that were worked on before.
+    pub(super) spread_over: BTreeMap<Topic, u32>,
     /// When they were looked at.
     pub(super) counted: Instant,
     /// `None` only while it is replaced, and once closed.
     pub(super) consumer: Option<Consumed>,
     /// `None` after an error in a transaction, until recovered.
     pub(super) producer: Option<Produced>,
+    /// Whether we have asked to be one of the group.
+    pub(super) subscribed: bool,
     pub(super) restorer: Option<Restorer>,
     pub(super) owned: Ownership<RocksStore>,
     pub(super) share: Share,
@@ -62,28 +69,51 @@ pub struct KafkaSession {
     pub(super) recovering_since: Option<Instant>,
     pub(super) assigning_since: Option<Instant>,
     pub(super) held_ups: HeldUps,
+    pub(super) accepted: Accepted,
+    /// Partitions whose store cannot be opened: when that was tried last, and why.
+    pub(super) unopened: BTreeMap<u32, (Instant, String)>,
     sizes: StateSizes,
 }
 
 impl KafkaSession {
-    /// Opens a session as soon as brokers answer, however long that takes; `None` when the worker is told to leave before.
+    /// Opens a session as soon as brokers answer and have settled what an earlier run left open, however long that takes; `None` when the
+    /// worker is told to leave before.
     ///
     /// # Errors
     /// When topics, partitions or settings are wrong.
     pub fn open_patiently(options: &KafkaOptions, log: StageLog, pulse: &Pulse) -> Result<Option<Self>, LogError> {
         while options.reach.wait(pulse) {
             match Self::open(options.clone(), log) {
+                Ok(session) => return session.settled(pulse),
                 Err(LogError::Recover { why, .. }) => {
                     tracing::info!(stage = log.stage, why, "not opened yet");
                     pulse.rest(OPEN_AGAIN);
                 }
-                opened => return opened.map(Some),
+                Err(error) => return Err(error),
             }
         }
         Ok(None)
     }
 
-    /// Opens a session: checks the topics, settles what an earlier run of the same worker left open, and joins the group.
+    /// The session once nothing is open that an earlier run has left.
+    fn settled(mut self, pulse: &Pulse) -> Result<Option<Self>, LogError> {
+        while self.producer.is_none() {
+            if !self.options.reach.wait(pulse) {
+                return Ok(None);
+            }
+            match self.recover() {
+                Err(LogError::Recover { .. }) => {
+                    pulse.turn(0);
+                    pulse.rest(OPEN_AGAIN);
+                }
+                settled => settled?,
+            }
+        }
+        Ok(Some(self))
+    }
+
+    /// Opens a session: checks the topics and settles what an earlier run of the same worker left open. It joins the group when it is first
+    /// polled: what can fail has failed before it takes partitions from others.
     ///
     /// # Errors
     /// [`LogError::Recover`] when no broker answers in time, [`LogError::Stop`] when topics, partitions or settings are wrong. What an
@@ -94,7 +124,10 @@ impl KafkaSession {
             options,
             log,
             inputs,
+            places: BTreeSet::new(),
             counts: BTreeMap::new(),
+            spread_over: BTreeMap::new(),
+            subscribed: false,
             counted: Instant::now(),
             consumer: None,
             producer: None,
@@ -108,6 +141,8 @@ impl KafkaSession {
             recovering_since: None,
             assigning_since: None,
             held_ups: HeldUps::new(),
+            accepted: Accepted::default(),
+            unopened: BTreeMap::new(),
             sizes: StateSizes::of(log.stage),
         };
         session.consumer = Some(session.new_consumer()?);
@@ -117,7 +152,6 @@ impl KafkaSession {
             Err(LogError::Recover { why, .. }) => tracing::info!(stage = log.stage, why, "waiting for the brokers"),
             settled => settled?,
         }
-        session.subscribe()?;
         Ok(session)
     }
 
@@ -127,16 +161,18 @@ impl KafkaSession {
         config.create_with_context(events).map_err(|error: KafkaError| LogError::stop("opening the log", error))
     }
 
-    pub(super) fn subscribe(&self) -> Result<(), LogError> {
+    pub(super) fn subscribe(&mut self) -> Result<(), LogError> {
         let names: Vec<&str> = self.inputs.iter().map(|(_, name)| name.as_str()).collect();
-        self.consumer()?.subscribe(&names).map_err(|error| LogError::stop("joining the group", error))
+        self.consumer()?.subscribe(&names).map_err(|error| LogError::stop("joining the group", error))?;
+        self.subscribed = true;
+        Ok(())
     }
 
     pub(super) fn consumer(&self) -> Result<&Consumed, LogError> {
         self.consumer.as_ref().ok_or_else(|| LogError::stop("using the log", "the session is closed"))
     }
 
-    /// The places of the inputs of partitions, with an offset each.
+    /// The places of the inputs of partitions, of those that are ours, with an offset each.
     pub(super) fn places(
         &self,
         partitions: impl Iterator<Item = u32>,
@@ -145,7 +181,7 @@ impl KafkaSession {
         let mut list = TopicPartitionList::new();
         for partition in partitions {
             let number = i32::try_from(partition).map_err(|error| LogError::stop("listing partitions", error))?;
-            for (topic, name) in &self.inputs {
+            for (topic, name) in self.inputs.iter().filter(|(topic, _)| self.places.contains(&(*topic, partition))) {
                 list.add_partition_offset(name, number, offset(partition, *topic))
                     .map_err(|error| LogError::stop("listing partitions", error))?;
             }
@@ -157,7 +193,7 @@ impl KafkaSession {
     fn gather(&mut self, batch: &mut Batch, limits: &BatchLimits) -> Result<(), LogError> {
         let Some(consumer) = self.consumer.as_ref() else { return Ok(()) };
         let mut wait = Duration::from_millis(limits.wait_ms);
-        if self.owned.waiting().is_some() {
+        if self.to_restore().is_some() {
             wait = wait.min(RESTORING_WAIT);
         }
         if self.owned.has_changes() {
@@ -299,6 +335,9 @@ impl Session for KafkaSession {
         if self.producer.is_none() {
             return Err(LogError::recover("reading", "the last transaction failed"));
         }
+        if !self.subscribed {
+            self.subscribe()?;
+        }
         self.watch_counts()?;
         self.watch_share();
         self.publish_lag();
@@ -324,7 +363,27 @@ impl Session for KafkaSession {
             0 => {}
             partitions => found.push(Obstacle::Restoring { partitions }),
         }
+        found.extend(
+            self.unopened.iter().map(|(partition, (_, why))| Obstacle::Unopened { partition: *partition, why: why.clone() }),
+        );
         found
+    }
+
+    fn stop_input(&mut self, topic: Topic, partition: u32) -> Result<(), LogError> {
+        self.stop_place(topic, partition);
+        Ok(())
+    }
+
+    fn resume_input(&mut self, topic: Topic, partition: u32) -> Result<(), LogError> {
+        self.resume_place(topic, partition)
+    }
+
+    fn is_stopped(&self, topic: Topic, partition: u32) -> bool {
+        self.stands_still(topic, partition)
+    }
+
+    fn accepted(&mut self, topic: Topic, partition: u32) -> Option<u64> {
+        self.look_accepted(topic, partition)
     }
 
     fn close(&mut self) -> Result<(), LogError> {

@@ -146,6 +146,26 @@ impl Session for MemorySession {
         Err(LogError::stop("recovering a log in memory", "it cannot fail, and has no state to go back to"))
     }
 
+    fn stop_input(&mut self, topic: Topic, partition: u32) -> Result<(), LogError> {
+        let why = format!(
+            "partition {}/{partition} cannot be stopped: nothing limits what is refused of a log in memory",
+            topic.name()
+        );
+        Err(LogError::stop("stopping a partition", why))
+    }
+
+    fn resume_input(&mut self, _: Topic, _: u32) -> Result<(), LogError> {
+        Ok(())
+    }
+
+    fn is_stopped(&self, _: Topic, _: u32) -> bool {
+        false
+    }
+
+    fn accepted(&mut self, _: Topic, _: u32) -> Option<u64> {
+        None
+    }
+
     fn close(&mut self) -> Result<(), LogError> {
         Ok(())
     }

@@ -21,8 +21,10 @@ pub use memory::{MemoryLog, MemorySession};
 pub struct StageLog {
     /// The stage's name: part of its consumer group and of its transactional ids.
     pub stage: &'static str,
-    /// The topics it reads. All have the same number of partitions; one instance owns the same partition of each.
+    /// The topics it reads. One instance works on the same partition of each; those of a stage with state have the same number.
     pub inputs: &'static [Topic],
+    /// The topics it writes.
+    pub outputs: &'static [Topic],
     /// Where the changes of its state go; `None` for a stage without state.
     pub changelog: Option<Topic>,
 }
@@ -151,6 +153,26 @@ pub trait Session {
     /// # Errors
     /// See [`LogError`].
     fn recover(&mut self) -> Result<(), LogError>;
+
+    /// Hands out no more records of a partition of one input, until [`Self::resume_input`], or until it comes back from somebody who has
+    /// committed more of it. What was handed out and not committed is to be gone back from, with [`Self::recover`].
+    ///
+    /// # Errors
+    /// See [`LogError`].
+    fn stop_input(&mut self, topic: Topic, partition: u32) -> Result<(), LogError>;
+
+    /// Hands out records of a partition of one input again, from its committed offset.
+    ///
+    /// # Errors
+    /// See [`LogError`].
+    fn resume_input(&mut self, topic: Topic, partition: u32) -> Result<(), LogError>;
+
+    /// Whether a partition of one input is ours and was stopped.
+    fn is_stopped(&self, topic: Topic, partition: u32) -> bool;
+
+    /// The offset below which somebody has accepted that records of a partition of one input are refused. `None`: below none, or it is not
+    /// known now.
+    fn accepted(&mut self, topic: Topic, partition: u32) -> Option<u64>;
 
     /// Leaves: nothing is open when this returns.
     ///

@@ -4,6 +4,7 @@
 //! sub-keys in byte order, so that a part of it can be scanned. No core ever scans across actors.
 
 mod actor;
+mod folder;
 mod load;
 mod overlay;
 #[cfg(feature = "native")]
@@ -16,6 +17,7 @@ mod stores;
 use prost::Message;
 use tributary_proto::Hash128;
 
+pub use folder::{UnusableFolder, prepare_folder};
 pub use load::Load;
 pub use overlay::{Base, EmptyBase, Overlay, Write};
 #[cfg(feature = "native")]

@@ -12,8 +12,12 @@ use tributary_runtime::topic::{Topic, TopicNames};
 
 use super::{PATIENCE, broker, create_topics, produce, read_committed};
 
-pub const LOG: StageLog =
-    StageLog { stage: "identity", inputs: &[Topic::IdentityInbox], changelog: Some(Topic::IdentityChangelog) };
+pub const LOG: StageLog = StageLog {
+    stage: "identity",
+    inputs: &[Topic::IdentityInbox],
+    outputs: &[Topic::AttributorInbox, Topic::DeadLetters],
+    changelog: Some(Topic::IdentityChangelog),
+};
 const LIMITS: BatchLimits = BatchLimits { records_max: 50, bytes_max: 1 << 20, wait_ms: 50, gather_ms: 50 };
 pub const PARTITIONS: i32 = 4;
 

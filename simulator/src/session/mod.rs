@@ -11,7 +11,7 @@ mod again;
 mod state;
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::{Rc, Weak};
 
 use tributary_runtime::exactly_once::{Admission, Failed, Inputs, Ownership, commit, go_back};
@@ -38,6 +38,8 @@ pub struct Fate {
     pub crashed: Cell<bool>,
     /// Another process has taken its name: it must stop.
     pub replaced: Cell<bool>,
+    /// The partitions of its inputs that stand still.
+    pub stopped: RefCell<BTreeSet<(Topic, u32)>>,
 }
 
 /// What holds a transactional id.
@@ -174,6 +176,12 @@ impl SimSession {
         Some(all)
     }
 
+    /// Shows the world which partitions stand still.
+    fn show_stopped(&self) {
+        let places = self.log.inputs.iter().flat_map(|topic| self.owned.partitions().map(|partition| (*topic, partition)));
+        *self.fate.stopped.borrow_mut() = places.filter(|(topic, at)| self.owned.is_stopped(*topic, *at)).collect();
+    }
+
     /// Partitions are read from their committed offsets.
     fn seek(&mut self, committed: &BTreeMap<u32, Inputs>) {
         for (partition, inputs) in committed {
@@ -260,6 +268,7 @@ impl Session for SimSession {
         }
         // What was revoked meanwhile must not be in the batch.
         self.settle_rebalances(&world, batch)?;
+        self.show_stopped();
         Ok(self.owned.take_changes())
     }
 
@@ -297,6 +306,32 @@ impl Session for SimSession {
 
     fn recover(&mut self) -> Result<(), LogError> {
         go_back(self)
+    }
+
+    fn stop_input(&mut self, topic: Topic, partition: u32) -> Result<(), LogError> {
+        let world = self.world()?;
+        world.faults.borrow_mut().count(Fault::PoisonedPartition);
+        world.note(|| format!("{} {} stops {}/{partition}", self.log.stage, self.instance, topic.name()));
+        self.owned.stop(topic, partition);
+        self.producer = None;
+        self.show_stopped();
+        Ok(())
+    }
+
+    fn resume_input(&mut self, topic: Topic, partition: u32) -> Result<(), LogError> {
+        if let Some(next) = self.owned.resume(topic, partition) {
+            self.next.insert((topic, partition), next.unwrap_or(0));
+        }
+        self.show_stopped();
+        Ok(())
+    }
+
+    fn is_stopped(&self, topic: Topic, partition: u32) -> bool {
+        self.owned.is_stopped(topic, partition)
+    }
+
+    fn accepted(&mut self, topic: Topic, partition: u32) -> Option<u64> {
+        self.world().ok()?.accepted.borrow().get(&(topic, partition)).copied()
     }
 
     fn close(&mut self) -> Result<(), LogError> {

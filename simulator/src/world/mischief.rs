@@ -43,6 +43,10 @@ impl World {
             self.faults.borrow_mut().count(Fault::TransactionExpired);
         }
         self.stranger();
+        let stopped: Vec<_> = self.stopped().into_iter().collect();
+        if !stopped.is_empty() && self.below(20) == 0 {
+            stopped.get(self.below(stopped.len())).into_iter().for_each(|place| self.accept(*place));
+        }
     }
 
     fn compact(&self) -> usize {

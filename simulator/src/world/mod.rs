@@ -8,7 +8,7 @@ mod mischief;
 mod processes;
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
 use tributary_runtime::log::StageLog;
@@ -84,6 +84,8 @@ pub struct World {
     pipeline: Pipeline,
     processes: RefCell<Vec<Process>>,
     deliveries: RefCell<VecDeque<Delivery>>,
+    /// Of partitions of inputs: below which offset it was accepted that records are refused.
+    pub accepted: RefCell<BTreeMap<(Topic, u32), u64>>,
     /// Requests of producers that come late.
     late: RefCell<Vec<(SimProducer, Late)>>,
     /// Disks that were left behind.
@@ -107,6 +109,7 @@ impl World {
             pipeline,
             processes: RefCell::default(),
             deliveries: RefCell::default(),
+            accepted: RefCell::default(),
             late: RefCell::default(),
             left_behind: RefCell::default(),
             stranger: Cell::new(None),
@@ -175,6 +178,14 @@ impl World {
     /// Records that come from outside, in this order.
     pub fn deliver_later(&self, deliveries: impl IntoIterator<Item = Delivery>) {
         self.deliveries.borrow_mut().extend(deliveries);
+    }
+
+    /// The same, all at once after so many thousandths of those that are still to come.
+    pub fn deliver_among(&self, thousandths: usize, deliveries: impl IntoIterator<Item = Delivery>) {
+        let mut all = self.deliveries.borrow_mut();
+        let later = all.len() * thousandths / 1_000;
+        let later = all.split_off(later);
+        all.extend(deliveries.into_iter().chain(later));
     }
 
     /// A process joins its group.
@@ -294,6 +305,20 @@ impl World {
             process.fate.stores.borrow().iter().map(|(at, store)| (log, *at, store.clone())).collect::<Vec<_>>()
         };
         live.flat_map(held).collect()
+    }
+
+    /// The partitions of inputs that stand still because too much of them was refused.
+    pub fn stopped(&self) -> BTreeSet<(Topic, u32)> {
+        let processes = self.processes.borrow();
+        let live = processes.iter().filter(|process| process.status == Status::Running);
+        live.flat_map(|process| process.fate.stopped.borrow().clone()).collect()
+    }
+
+    /// Somebody accepts that all that a partition holds now is refused.
+    fn accept(&self, (topic, partition): (Topic, u32)) {
+        let until = self.cluster.borrow().committed(topic, partition, 0).last().map_or(0, |(offset, _)| offset + 1);
+        self.note(|| format!("{}/{partition} is accepted below {until}", topic.name()));
+        self.accepted.borrow_mut().insert((topic, partition), until);
     }
 
     /// Ends every process, so that nothing refers to the world any more.

@@ -1,0 +1,152 @@
+//! Partitions of inputs that stand still because too much of what they hold was refused. All others go on.
+//!
+//! One goes on once the limits are others, or once somebody has accepted that what it holds is refused: then refusals below the accepted
+//! offset do not count.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use crate::obstacle::Obstacle;
+use crate::refusals::{Excess, RefusalLimits};
+use crate::topic::Topic;
+
+/// How often it is said again that a partition stands still.
+const SAY_AGAIN: Duration = Duration::from_mins(5);
+
+/// A partition of one input.
+pub(crate) type Place = (Topic, u32);
+
+/// Why a partition stands still.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stop {
+    /// How much was refused.
+    pub excess: Excess,
+    /// Why the last of it was: a code.
+    pub reason: String,
+    /// The record that was one too many.
+    pub offset: u64,
+    /// The first record that is not committed: where the partition stands.
+    pub first: u64,
+    /// The limits under which it was stopped.
+    pub limits: RefusalLimits,
+}
+
+impl Stop {
+    /// What has happened, and what to do.
+    fn why(&self, (topic, partition): Place) -> String {
+        let Self { excess: Excess { refused, of }, reason, offset, first, .. } = self;
+        let name = topic.name();
+        format!(
+            "of the last {of} records up to offset {offset} {refused} were refused, the last as {reason}. Nothing from offset {first} on is \
+             committed; everything else goes on. Repair what sends them; then `tributary dead-letters accept {name}/{partition}` refuses \
+             what is there now into the dead letters, or allow more in [worker.dead_letters]"
+        )
+    }
+}
+
+/// The stopped partitions of a worker.
+#[derive(Debug, Default)]
+pub(crate) struct Stops {
+    stopped: BTreeMap<Place, (Stop, Option<Instant>)>,
+    /// Up to which offset refusals do not count.
+    accepted: BTreeMap<Place, u64>,
+}
+
+impl Stops {
+    /// A partition stands still from now on.
+    pub fn add(&mut self, place: Place, stop: Stop) {
+        self.stopped.insert(place, (stop, None));
+    }
+
+    /// A partition goes on.
+    pub fn remove(&mut self, place: Place) {
+        self.stopped.remove(&place);
+    }
+
+    /// The partitions that were stopped, also those that are somebody else's since.
+    pub fn places(&self) -> Vec<Place> {
+        self.stopped.keys().copied().collect()
+    }
+
+    /// Whether a partition was stopped under other limits than these.
+    pub fn other_limits(&self, place: Place, limits: &RefusalLimits) -> bool {
+        self.stopped.get(&place).is_some_and(|(stop, _)| stop.limits != *limits)
+    }
+
+    /// Somebody has accepted what a partition holds below `until`; says whether that lets it go on.
+    pub fn accept(&mut self, place: Place, until: u64) -> bool {
+        let Some((stop, _)) = self.stopped.get(&place) else { return false };
+        if until <= stop.first || self.accepted.get(&place).is_some_and(|known| until <= *known) {
+            return false;
+        }
+        self.accepted.insert(place, until);
+        true
+    }
+
+    /// Whether the refusal of a record does not count.
+    pub fn is_accepted(&self, place: Place, offset: u64) -> bool {
+        self.accepted.get(&place).is_some_and(|until| offset < *until)
+    }
+
+    /// Says, when it is time, that a partition stands still, and what to do.
+    pub fn say(&mut self, stage: &'static str, place: Place) {
+        let Some((stop, said)) = self.stopped.get_mut(&place) else { return };
+        if said.is_none_or(|said| said.elapsed() > SAY_AGAIN) {
+            *said = Some(Instant::now());
+            let (topic, partition) = (place.0.name(), place.1);
+            let (offset, reason) = (stop.first, &stop.reason);
+            tracing::error!(stage, topic, partition, offset, reason, "{topic}/{partition} stands still: {}", stop.why(place));
+        }
+    }
+
+    /// What a stopped partition is to those who watch.
+    pub fn obstacle(&self, place: Place) -> Option<Obstacle> {
+        let (stop, _) = self.stopped.get(&place)?;
+        Some(Obstacle::Stopped { topic: place.0, partition: place.1, why: stop.why(place) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLACE: Place = (Topic::Offline, 3);
+
+    fn stopped() -> Stops {
+        let mut stops = Stops::default();
+        let excess = Excess { refused: 20, of: 20 };
+        stops.add(
+            PLACE,
+            Stop { excess, reason: "json_malformed".into(), offset: 119, first: 107, limits: RefusalLimits::default() },
+        );
+        stops
+    }
+
+    #[test]
+    fn it_is_said_what_happened_and_what_to_do() {
+        let Some(Obstacle::Stopped { topic, partition, why }) = stopped().obstacle(PLACE) else { panic!("it is stopped") };
+        assert_eq!((topic, partition), PLACE);
+        for part in
+            ["offset 119", "20 were refused", "json_malformed", "offset 107", "accept offline/3", "[worker.dead_letters]"]
+        {
+            assert!(why.contains(part), "{why}");
+        }
+    }
+
+    #[test]
+    fn what_was_accepted_counts_once_and_only_beyond_where_it_stands() {
+        let mut stops = stopped();
+        assert!(!stops.accept(PLACE, 107), "it stands there already");
+        assert!(stops.accept(PLACE, 150));
+        assert!(stops.is_accepted(PLACE, 149) && !stops.is_accepted(PLACE, 150));
+        assert!(!stops.accept(PLACE, 150), "stopped again behind it, it stays");
+        assert!(stops.accept(PLACE, 200));
+        assert!(!stops.accept((Topic::Sdk, 3), 150), "it is not stopped");
+    }
+
+    #[test]
+    fn other_limits_are_seen() {
+        assert!(!stopped().other_limits(PLACE, &RefusalLimits::default()));
+        assert!(stopped().other_limits(PLACE, &RefusalLimits::NONE));
+    }
+}
