@@ -52,7 +52,13 @@ fn start(sets: &[String], name: &str, folder: &Path) -> Watched {
 /// Waits until the stages have read everything, but for partitions that stand still; nobody may end meanwhile.
 fn read(settings: &Settings, stopped: &Places, running: &mut [&mut Watched]) {
     let until = Instant::now() + PATIENCE;
-    while let Some(left) = left_kafka(settings, &StageName::ALL, stopped).unwrap() {
+    loop {
+        // A broker that is slow to answer is asked again.
+        let left = match left_kafka(settings, &StageName::ALL, stopped) {
+            Ok(None) => return,
+            Ok(Some(left)) => left.to_string(),
+            Err(error) => error.to_string(),
+        };
         running.iter_mut().for_each(|process| drop(process.wait("running", |look| look.live == Some(true))));
         assert!(Instant::now() < until, "{left}");
         sleep(Duration::from_millis(300));
