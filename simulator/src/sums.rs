@@ -146,7 +146,7 @@ impl Reader {
     }
 
     /// The update with the highest revision of a key is its row. `taken` are the rows taken back in this transaction: as they were, with the
-    /// reason of the retraction.
+    /// reason and the revision of the retraction.
     fn keep_latest(&mut self, update: &CreditUpdate, taken: &mut BTreeMap<RowKey, CreditUpdate>) -> Result<(), String> {
         let key = key(update);
         let before = self.latest.get(&key).cloned();
@@ -155,12 +155,21 @@ impl Reader {
         }
         self.latest.insert(key.clone(), update.clone());
         let before = before.filter(|before| before.weight_nano > 0);
-        match before.or_else(|| taken.remove(&key)) {
-            Some(before) if update.weight_nano == 0 => {
-                taken.insert(key, CreditUpdate { reason: update.reason, ..before });
+        if let Some(before) = before {
+            if update.weight_nano == 0 {
+                taken.insert(key, CreditUpdate { reason: update.reason, revision: update.revision, ..before });
+            } else {
+                self.count_changes(&before, update);
             }
-            Some(before) => self.count_changes(&before, update),
-            None => self.coverage.count(APPEARS, update.reason),
+            return Ok(());
+        }
+        match taken.remove(&key) {
+            // With the next revision it is given anew by whoever took it back; later it comes for another reason.
+            Some(before) if before.revision + 1 == update.revision => self.count_changes(&before, update),
+            former => {
+                former.iter().for_each(|retraction| self.coverage.count(DISAPPEARS, retraction.reason));
+                self.coverage.count(APPEARS, update.reason);
+            }
         }
         Ok(())
     }
@@ -236,6 +245,15 @@ mod tests {
             .map(|change| reader.coverage.times(change, Reason::LateTouch));
         assert_eq!(times, [1, 1, 1, 1, 0, 0]);
         assert_eq!(reader.sums, BTreeMap::new());
+    }
+
+    #[test]
+    fn a_row_that_goes_and_comes_back_for_another_reason_has_not_changed() {
+        let mut reader = Reader::default();
+        reader.commit(&[row("a", 5, 5, 1)]).unwrap();
+        reader.commit(&[row("a", 0, -5, 2), row("b", 7, 7, 4)]).unwrap();
+        let times = ["(appears)", "(disappears)", "campaign"].map(|change| reader.coverage.times(change, Reason::LateTouch));
+        assert_eq!(times, [2, 1, 0]);
     }
 
     #[test]

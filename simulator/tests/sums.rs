@@ -66,5 +66,5 @@ fn check(seed: u64) -> usize {
 #[test]
 fn by_any_column_after_any_transaction_the_deltas_are_the_latest_rows() {
     let transactions: usize = (0..60).map(check).sum();
-    assert!(transactions > 400, "{transactions}");
+    assert!(transactions > 100, "{transactions}");
 }
