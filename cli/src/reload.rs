@@ -76,8 +76,9 @@ impl Reload {
             limits.set(settings.worker.dead_letters);
         }
         self.running.adopt(values, is_live);
-        // Whatever is logged otherwise: who asked for a change sees what became of it.
-        logging::set_level(LogLevel::Info);
+        // Whoever asked for a change sees what became of it, also where less than that is logged from now on.
+        let level = settings.log.level;
+        logging::set_level(if matches!(level, LogLevel::Error | LogLevel::Warn) { LogLevel::Info } else { level });
         if applied.is_empty() && waiting.is_empty() {
             tracing::info!("SIGHUP: the configuration is as it was");
         }
@@ -87,7 +88,7 @@ impl Reload {
         if !waiting.is_empty() {
             tracing::warn!(keys = waiting.join(", "), "SIGHUP: changed, and takes effect at a restart");
         }
-        logging::set_level(settings.log.level);
+        logging::set_level(level);
     }
 
     /// Keys whose file is another one than it was.
