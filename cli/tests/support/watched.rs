@@ -37,6 +37,8 @@ pub struct Look {
     pub reasons: String,
     pub live: Option<bool>,
     pub page: String,
+    /// When that was, seconds since 1970-01-01 UTC.
+    pub at_s: f64,
 }
 
 impl Look {
@@ -68,7 +70,7 @@ impl Look {
     /// Seconds since any stage committed.
     pub fn since_commit(&self) -> Option<f64> {
         let latest = self.series("tributary_last_commit_timestamp_seconds").into_values().reduce(f64::max)?;
-        Some(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64() - latest)
+        Some(self.at_s - latest)
     }
 }
 
@@ -88,7 +90,8 @@ impl View {
         let (ready, live) = (self.get("/readyz"), self.get("/livez"));
         let page = self.get("/metrics").map(|(_, page)| page).unwrap_or_default();
         let reasons = ready.as_ref().map(|(_, body)| body.clone()).unwrap_or_default();
-        Look { ready: ready.map(|(status, _)| status == 200), reasons, live: live.map(|(status, _)| status == 200), page }
+        let at_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+        Look { ready: ready.map(|(status, _)| status == 200), reasons, live: live.map(|(status, _)| status == 200), page, at_s }
     }
 
     /// What it has said on its standard error.

@@ -34,6 +34,9 @@ const LOOK: Duration = Duration::from_millis(50);
 /// What is said of something that is not tried while the brokers are away.
 pub(super) const AWAY: &str = "no broker answers";
 
+/// Where the client's log does not tell why.
+const UNTOLD: &str = "connections are closed, or nothing is answered on them";
+
 /// What the clients of a process know of the brokers.
 #[derive(Debug)]
 pub struct Reach(Mutex<State>);
@@ -221,7 +224,7 @@ impl Lookout {
         let brokers = &self.brokers;
         match news {
             Some(News::Away(gone)) => {
-                let why = self.consumer.context().complaints.why().unwrap_or_else(|| "no connection yet".to_owned());
+                let why = self.consumer.context().complaints.why().unwrap_or_else(|| UNTOLD.to_owned());
                 let what = if met { "no broker answers" } else { "waiting for a broker" };
                 tracing::warn!(
                     "{what} (kafka.brokers = {brokers}), for {} s now: {why}. Nothing is read or committed meanwhile, and nothing is \
