@@ -65,14 +65,29 @@ fn read(settings: &Settings, stopped: &Places, running: &mut [&mut Watched]) {
     }
 }
 
+/// The end of a partition. One that was just added has no leader for a moment.
+fn end_of(producer: &BaseProducer, topic: &str, partition: i32) -> i64 {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match producer.client().fetch_watermarks(topic, partition, PATIENCE) {
+            Ok((_, end)) => return end,
+            Err(error) => assert!(Instant::now() < until, "{topic}/{partition}: {error}"),
+        }
+        sleep(Duration::from_millis(100));
+    }
+}
+
 fn produce(brokers: &str, topic: &str, partition: i32, records: &[Vec<u8>]) {
     let producer: BaseProducer = ClientConfig::new().set("bootstrap.servers", brokers).create().unwrap();
     // One that was just added is not known at once, and a record for one that is not known is dropped.
-    let known = || producer.client().fetch_metadata(Some(topic), PATIENCE).unwrap().topics()[0].partitions().len();
+    let known =
+        || producer.client().fetch_metadata(Some(topic), PATIENCE).map_or(0, |found| found.topics()[0].partitions().len());
+    let until = Instant::now() + PATIENCE;
     while known() <= partition as usize {
+        assert!(Instant::now() < until, "{topic}/{partition} is not there");
         sleep(Duration::from_millis(50));
     }
-    let end = || producer.client().fetch_watermarks(topic, partition, PATIENCE).unwrap().1;
+    let end = || end_of(&producer, topic, partition);
     let before = end();
     for record in records {
         let to: BaseRecord<'_, (), [u8]> = BaseRecord::to(topic).partition(partition).payload(record);
