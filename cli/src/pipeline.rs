@@ -37,30 +37,12 @@ impl StageName {
 
     /// What the stage may count.
     pub fn counted(self) -> Counted {
-        let StageLog { stage, inputs, .. } = self.log();
-        match self {
-            Self::Ingest => Counted {
-                stage,
-                inputs,
-                outputs: &[Topic::IdentityInbox, Topic::Spend],
-                reasons: reason::OF_RAW_RECORDS,
-                observed: &tributary_ingest::metrics::ALL,
-            },
-            Self::Identity => Counted {
-                stage,
-                inputs,
-                outputs: &[Topic::IdentityInbox, Topic::AttributorInbox, Topic::Profiles, Topic::Accounts],
-                reasons: reason::OF_INTERNAL_RECORDS,
-                observed: &tributary_identity::metrics::ALL,
-            },
-            Self::Attributor => Counted {
-                stage,
-                inputs,
-                outputs: &[Topic::AttributorInbox, Topic::Credits],
-                reasons: reason::OF_INTERNAL_RECORDS,
-                observed: &tributary_attributor::metrics::ALL,
-            },
-        }
+        let (reasons, observed): (_, &[_]) = match self {
+            Self::Ingest => (reason::OF_RAW_RECORDS, &tributary_ingest::metrics::ALL),
+            Self::Identity => (reason::OF_INTERNAL_RECORDS, &tributary_identity::metrics::ALL),
+            Self::Attributor => (reason::OF_INTERNAL_RECORDS, &tributary_attributor::metrics::ALL),
+        };
+        Counted { log: self.log(), reasons, observed }
     }
 
     /// What the stage reads and keeps.

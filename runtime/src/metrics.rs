@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use metrics::{counter, gauge, histogram};
 
-use crate::log::{Batch, Transaction};
+use crate::log::{Batch, StageLog, Transaction};
 use crate::metric::{Metric, MetricKind, Observations};
 use crate::reason::Reason;
 use crate::topic::Topic;
@@ -187,12 +187,8 @@ pub static ALL: [&Metric; 18] = [
 /// What a stage may count: every value of every label, so that counters begin at 0 and the first one counts as a rise.
 #[derive(Debug, Clone, Copy)]
 pub struct Counted {
-    /// The stage.
-    pub stage: &'static str,
-    /// The topics it reads.
-    pub inputs: &'static [Topic],
-    /// The topics it writes, but for its changelog and dead letters.
-    pub outputs: &'static [Topic],
+    /// Its name, and the topics it reads and writes.
+    pub log: StageLog,
     /// Why it refuses records.
     pub reasons: &'static [Reason],
     /// What it observes itself.
@@ -202,11 +198,12 @@ pub struct Counted {
 impl Counted {
     /// Sets every counter of the stage to 0 where it has no value yet.
     pub fn begin_at_zero(&self, more: &[&'static Metric]) {
-        let stage = self.stage;
-        for topic in self.inputs {
+        let StageLog { stage, inputs, outputs, .. } = self.log;
+        for topic in inputs {
             counter!(RECORDS_IN.name, "stage" => stage, "topic" => topic.name()).increment(0);
         }
-        for topic in self.outputs {
+        // Dead letters are counted by their reasons.
+        for topic in outputs.iter().filter(|topic| **topic != Topic::DeadLetters) {
             counter!(RECORDS_OUT.name, "stage" => stage, "topic" => topic.name()).increment(0);
         }
         for reason in self.reasons {

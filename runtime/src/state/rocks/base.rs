@@ -40,6 +40,22 @@ impl Store for RocksStore {
     }
 }
 
+/// Where the values of an actor from `from` (inclusive) to `to` (exclusive; empty: to the end) begin, and the options that end an iterator
+/// behind the last of them; `None` where there can be none.
+pub(super) fn range(actor: &ActorKey, from: &[u8], to: &[u8]) -> Option<(Vec<u8>, ReadOptions)> {
+    let start = [actor.0.as_slice(), from].concat();
+    let end = if to.is_empty() { prefix_end(&actor.0) } else { [actor.0.as_slice(), to].concat() };
+    if !end.is_empty() && start >= end {
+        return None;
+    }
+    let mut options = ReadOptions::default();
+    options.set_prefix_same_as_start(true);
+    if !end.is_empty() {
+        options.set_iterate_upper_bound(end);
+    }
+    Some((start, options))
+}
+
 impl Base for RocksStore {
     fn get(&self, actor: &ActorKey, sub: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
         let mut key = Vec::with_capacity(ACTOR_KEY_LEN + sub.len());
@@ -49,18 +65,7 @@ impl Base for RocksStore {
     }
 
     fn scan(&self, actor: &ActorKey, from: &[u8], to: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StateError> {
-        let mut start = Vec::with_capacity(ACTOR_KEY_LEN + from.len());
-        start.extend_from_slice(&actor.0);
-        start.extend_from_slice(from);
-        let end = if to.is_empty() { prefix_end(&actor.0) } else { [actor.0.as_slice(), to].concat() };
-        if !end.is_empty() && start >= end {
-            return Ok(());
-        }
-        let mut options = ReadOptions::default();
-        options.set_prefix_same_as_start(true);
-        if !end.is_empty() {
-            options.set_iterate_upper_bound(end);
-        }
+        let Some((start, options)) = range(actor, from, to) else { return Ok(()) };
         let mut rows = self.inner.db.raw_iterator_opt(options);
         rows.seek(&start);
         while let Some((key, value)) = rows.item() {

@@ -1,10 +1,11 @@
 //! The committed state of a partition at one moment, while its worker goes on.
 
-use rocksdb::{ReadOptions, Snapshot};
+use rocksdb::Snapshot;
 
+use super::base::range;
 use super::{Inner, POSITION_KEY, RocksStore, StoreError};
 use crate::exactly_once::{INPUTS_KEY, Inputs, Position};
-use crate::state::{ACTOR_KEY_LEN, ActorKey, StateError, prefix_end};
+use crate::state::{ACTOR_KEY_LEN, ActorKey, StateError};
 
 /// See the module. What was written later is not in it, whether it has reached the disk or not; what was written before is.
 pub struct StoreView<'a> {
@@ -58,16 +59,7 @@ impl StoreView<'_> {
         to: &[u8],
         visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
     ) -> Result<(), StateError> {
-        let start = [actor.0.as_slice(), from].concat();
-        let end = if to.is_empty() { prefix_end(&actor.0) } else { [actor.0.as_slice(), to].concat() };
-        if !end.is_empty() && start >= end {
-            return Ok(());
-        }
-        let mut options = ReadOptions::default();
-        options.set_prefix_same_as_start(true);
-        if !end.is_empty() {
-            options.set_iterate_upper_bound(end);
-        }
+        let Some((start, options)) = range(actor, from, to) else { return Ok(()) };
         let mut rows = self.snapshot.raw_iterator_opt(options);
         rows.seek(&start);
         while let Some((key, value)) = rows.item() {
