@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use tributary_collect::log::{KafkaLog, Log};
 use tributary_collect::signature::Problem;
-use tributary_collect::{Collector, Rate, Server};
+use tributary_collect::{Collector, Rate, ServeError, Server};
 use tributary_runtime::admin::{ListenError, Listener};
 use tributary_runtime::config::memory::Shares;
 use tributary_runtime::config::settings::Format;
@@ -14,11 +14,13 @@ use tributary_runtime::embedded::{EmbeddedError, EmbeddedLog, EmbeddedOptions};
 use tributary_runtime::fresh::FreshGauges;
 use tributary_runtime::gate::Gate;
 use tributary_runtime::kafka::{self, KafkaOptions, KafkaSession, Lookout, Reach};
+use tributary_runtime::log::LogError;
 use tributary_runtime::service::Service;
 use tributary_runtime::state::{StoreBudget, prepare_folder};
 use tributary_runtime::topic::{Topic, TopicNames};
 use tributary_runtime::worker::{Worker, WorkerError};
 
+use crate::descriptors;
 use crate::outcome::Usage;
 use crate::pipeline::{Pipeline, StageName, worker_options};
 use crate::settings::Settings;
@@ -108,7 +110,8 @@ pub fn start_kafka(
         prepare_folder(&settings.state.folder_of_process())?;
     }
     let shares = shares(settings, stages);
-    let budget = Arc::new(StoreBudget::new(shares.stores));
+    let tables = descriptors::share(settings, stages).tables;
+    let budget = Arc::new(StoreBudget::new(shares.stores).with_tables(tables));
     kafka::announce(&kafka_options(settings, &shares, budget.clone(), 0), admin.advertised(), service.stop_flag())?;
     for stage in stages {
         for number in 0..threads(settings, *stage) {
@@ -141,11 +144,19 @@ pub enum Target<'a> {
     Kafka(&'a Watched),
 }
 
-/// Starts the collector. Returns where it listens, and how much each sender may send.
+/// The collector's name among the workers.
+const COLLECTOR: &str = "collector";
+
+/// Starts the collector beside workers of these stages. Returns where it listens, and how much each sender may send.
 ///
 /// # Errors
 /// When a client refuses its configuration, the address cannot be listened on, or a thread is refused.
-pub fn start_collector(service: &mut Service, settings: &Settings, target: Target<'_>) -> anyhow::Result<(SocketAddr, Rate)> {
+pub fn start_collector(
+    service: &mut Service,
+    settings: &Settings,
+    stages: &[StageName],
+    target: Target<'_>,
+) -> anyhow::Result<(SocketAddr, Rate)> {
     let collector = &settings.collector;
     let log = match target {
         Target::Embedded(log) => Log::embedded(log.clone(), collector)?,
@@ -157,17 +168,22 @@ pub fn start_collector(service: &mut Service, settings: &Settings, target: Targe
     let unusable = |problem: Problem| Usage(format!("collector.webhooks: {}: {}", problem.field, problem.message));
     let taker = Collector::new(collector, log).map_err(unusable)?;
     let rate = taker.rate().clone();
-    let server = Server::bind(collector, taker)?.named(&settings.service_name());
+    let connections = descriptors::connections(settings, &descriptors::share(settings, stages))?;
+    if connections < u64::from(collector.connections_max) {
+        tracing::warn!(connections, "fewer connections than collector.connections_max: the limit of open files allows no more");
+    }
+    let server = Server::bind(collector, taker)?.named(&settings.service_name()).at_most(connections);
     let address = server.address;
     tributary_collect::metrics::begin_at_zero();
-    service.start("collector".to_owned(), move |pulse| {
-        server.run(pulse);
-        Ok(())
+    service.start(COLLECTOR.to_owned(), move |pulse| {
+        let failed = |error: ServeError| WorkerError::Log { stage: COLLECTOR, source: LogError::stop("storing", error) };
+        server.run(pulse).map_err(failed)
     })?;
     Ok((address, rate))
 }
 
-fn threads(settings: &Settings, stage: StageName) -> u32 {
+/// The workers of a stage.
+pub(crate) fn threads(settings: &Settings, stage: StageName) -> u32 {
     let threads = settings.worker.threads;
     match stage {
         StageName::Ingest => threads.ingest,
@@ -182,7 +198,9 @@ fn shares(settings: &Settings, stages: &[StageName]) -> Shares {
         let counted = stages.iter().filter(|stage| !keeping || stage.log().changelog.is_some());
         counted.map(|stage| threads(settings, *stage) as usize).sum()
     };
-    Shares::of(settings.worker.memory_mb, workers(false), workers(true))
+    // What a collector may hold is set apart.
+    let of_collector = if settings.collects() { settings.collector.queue_mb } else { 0 };
+    Shares::of(settings.worker.memory_mb.saturating_sub(of_collector), workers(false), workers(true))
 }
 
 fn kafka_options(settings: &Settings, shares: &Shares, budget: Arc<StoreBudget>, worker: u32) -> KafkaOptions {

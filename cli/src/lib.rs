@@ -13,6 +13,7 @@ pub mod clock;
 pub mod commands;
 pub mod credit_table;
 pub mod dead_letters;
+pub mod descriptors;
 pub mod engine;
 pub mod explain;
 pub mod generate;

@@ -14,6 +14,8 @@ fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
     logging::begin(wished_format(&arguments));
     logging::report_panics();
+    // Some shells and service managers allow 1,024, and more to who asks.
+    tributary_runtime::descriptors::raise();
     match Cli::of(arguments) {
         Ok(cli) => outcome::exit(commands::run(cli)),
         Err(error) => outcome::misused(&error),

@@ -15,7 +15,7 @@ use crate::logging;
 use crate::settings::Settings;
 
 /// Keys that take effect at once, and all keys under them.
-const LIVE: [&str; 3] = ["log.level", "worker.dead_letters", "collector.rate"];
+const LIVE: [&str; 4] = ["log.level", "worker.dead_letters", "collector.rate", "collector.rate_kb"];
 
 /// How a file looked: its length, and when it was written. `None`: it cannot be seen.
 type Look = Option<(u64, SystemTime)>;
@@ -70,7 +70,7 @@ impl Reload {
             self.running.changed(values).into_iter().partition(|key| is_live(key));
         waiting.extend(self.changed_files());
         if let Some(rate) = &self.live.rate {
-            rate.set(settings.collector.rate);
+            rate.set(settings.collector.rate, settings.collector.rate_kb);
         }
         if let Some(limits) = &self.live.limits {
             limits.set(settings.worker.dead_letters);
@@ -123,7 +123,12 @@ mod tests {
 
     #[test]
     fn keys_are_live_alone_or_as_a_section() {
-        assert!(is_live("log.level") && is_live("collector.rate") && is_live("worker.dead_letters.in_a_row"));
+        assert!(
+            is_live("log.level")
+                && is_live("collector.rate")
+                && is_live("collector.rate_kb")
+                && is_live("worker.dead_letters.in_a_row")
+        );
         assert!(!is_live("log.format") && !is_live("log.levels") && !is_live("collector.rates"));
     }
 }

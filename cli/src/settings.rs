@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use tributary_proto::Hash128;
 use tributary_runtime::config::admin::AdminSettings;
 use tributary_runtime::config::kafka::KafkaSettings;
+use tributary_runtime::config::memory::Shares;
 use tributary_runtime::config::settings::{
     HttpSettings, LogSettings, StateSettings, TopicsSettings, WorkerSettings, check as check_runtime,
 };
@@ -40,6 +41,11 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Whether anybody may send to a collector with these settings.
+    pub fn collects(&self) -> bool {
+        !self.collector.write_keys.is_empty() || !self.collector.webhooks.is_empty()
+    }
+
     /// Which service this is, for whoever asks the one that listens: the same for the same configuration on the same machine. It tells
     /// nothing else.
     pub fn service_name(&self) -> String {
@@ -79,6 +85,12 @@ impl config::Settings for Settings {
         self.http.check(problems);
         self.admin.check(problems);
         self.collector.check(problems);
+        let queue_mb_max = Shares::collector_mb_max(self.worker.memory_mb);
+        let fits = !self.collects() || self.collector.queue_mb <= queue_mb_max;
+        let expected = format!(
+            "expected at most {queue_mb_max}: half of what worker.memory_mb, of which it is a part, leaves to be shared out"
+        );
+        problems.unless(fits, "collector.queue_mb", &expected);
         if let Err(found) = Pipeline::compile(self) {
             problems.0.extend(found.0);
         }

@@ -6,8 +6,10 @@ use axum::body::Body;
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
-use http_body_util::{BodyExt, Limited};
+use http_body_util::BodyExt;
+use tributary_runtime::http::BodyError;
 
+use crate::budget::Room;
 use crate::refusal::Refusal;
 
 /// Honest JSON shrinks to a twentieth, repetitive JSON to a fiftieth. What shrinks more than this is a bomb.
@@ -17,11 +19,11 @@ const RATIO_FROM: usize = 64 << 10;
 /// Inflated at a time, bytes.
 const STEP: usize = 16 << 10;
 
-/// Reads a body of at most `max` bytes, inflated where it is compressed.
+/// Reads a body of at most `max` bytes into `room`, inflated where it is compressed.
 ///
 /// # Errors
-/// When it is larger, compressed in another way or wrongly, or the sender breaks off.
-pub async fn read(headers: &HeaderMap, body: Body, max: usize) -> Result<Bytes, Refusal> {
+/// When it is larger, compressed in another way or wrongly, comes too slowly, finds no room, or the sender breaks off.
+pub async fn read(headers: &HeaderMap, body: Body, max: usize, room: &mut Room) -> Result<Bytes, Refusal> {
     let gzip = match headers.get(header::CONTENT_ENCODING).map(|value| value.as_bytes().to_ascii_lowercase()) {
         None => false,
         Some(coding) if coding == b"identity" => false,
@@ -32,11 +34,44 @@ pub async fn read(headers: &HeaderMap, body: Body, max: usize) -> Result<Bytes, 
     if announced.is_some_and(|bytes| bytes > max) {
         return Err(too_large(max));
     }
-    let sent = Limited::new(body, max).collect().await.map_err(|error| {
-        if error.is::<http_body_util::LengthLimitError>() { too_large(max) } else { Refusal::Malformed("the body broke off") }
-    })?;
-    let sent = sent.to_bytes();
-    if gzip { inflate(&sent, max).map(Bytes::from) } else { Ok(sent) }
+    let sent = receive(body, max, room).await?;
+    room.is_whole();
+    if !gzip {
+        return Ok(sent);
+    }
+    let inflated = inflate(&sent, max)?;
+    room.grow(inflated.len())?;
+    Ok(Bytes::from(inflated))
+}
+
+/// Takes a body as it comes. One that is there at once is not copied.
+async fn receive(mut body: Body, max: usize, room: &mut Room) -> Result<Bytes, Refusal> {
+    let (mut first, mut all) = (Bytes::new(), Vec::new());
+    loop {
+        let frame = tokio::select! {
+            biased;
+            frame = body.frame() => frame,
+            () = room.broken_off() => return Err(Refusal::Busy),
+        };
+        let Some(frame) = frame else { break };
+        let Ok(piece) = frame.map_err(|error| broken(&error))?.into_data() else { continue };
+        if first.len() + all.len() + piece.len() > max {
+            return Err(too_large(max));
+        }
+        room.grow(piece.len())?;
+        if first.is_empty() && all.is_empty() {
+            first = piece;
+        } else {
+            // Small pieces would each keep the buffer that they came in.
+            all.extend_from_slice(&std::mem::take(&mut first));
+            all.extend_from_slice(&piece);
+        }
+    }
+    Ok(if all.is_empty() { first } else { all.into() })
+}
+
+fn broken(error: &axum::Error) -> Refusal {
+    if BodyError::is_slow(error) { Refusal::Slow } else { Refusal::Malformed("the body broke off") }
 }
 
 fn too_large(max: usize) -> Refusal {
@@ -68,6 +103,7 @@ mod tests {
     use flate2::write::GzEncoder;
 
     use super::*;
+    use crate::budget::Budget;
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
@@ -77,7 +113,12 @@ mod tests {
 
     fn run(headers: &[(&'static str, &str)], body: Vec<u8>, max: usize) -> Result<Bytes, Refusal> {
         let headers = crate::signature::tests::headers(headers);
-        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(read(&headers, Body::from(body), max))
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(read(
+            &headers,
+            Body::from(body),
+            max,
+            &mut Budget::new(usize::MAX, 100).room(None),
+        ))
     }
 
     #[test]

@@ -1,19 +1,21 @@
 //! What a request becomes: who sent it, what is in it, and the records of it in the log. The answer waits for the log.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use metrics::{counter, histogram};
 use tributary_runtime::topic::Topic;
 
-use crate::bucket::{Bucket, Rate};
+use crate::addresses::Addresses;
+use crate::bucket::{Bucket, Cost, Rate};
+use crate::budget::Room;
 use crate::keys::{WriteKeys, basic_user};
 use crate::log::Log;
 use crate::metrics::{OK, PIXEL, REQUEST_SECONDS, REQUESTS, SEGMENT, UTM, WEBHOOK};
@@ -31,8 +33,12 @@ pub struct Collector {
     keys: WriteKeys,
     webhooks: BTreeMap<String, Webhook>,
     rate: Rate,
+    addresses: Addresses,
     log: Log,
 }
+
+/// What a refused request costs its address.
+const REFUSED: Cost = Cost { messages: 1, bytes: 0, useless: 1 };
 
 struct Webhook {
     provider: String,
@@ -48,7 +54,9 @@ impl Collector {
     /// # Errors
     /// When a webhook cannot be used; settings that were loaded have been checked.
     pub fn new(settings: &Settings, log: Log) -> Result<Self, signature::Problem> {
-        let rate = Rate::new(settings.rate);
+        let rate = Rate::new(settings.rate, settings.rate_kb);
+        let header = HeaderName::try_from(&settings.proxy_header).ok();
+        let addresses = Addresses::new(rate.clone(), settings.address_percent, &settings.proxies, header);
         let mut webhooks = BTreeMap::new();
         for (name, of) in &settings.webhooks {
             let webhook = Webhook {
@@ -66,6 +74,7 @@ impl Collector {
             keys: WriteKeys::new(&settings.write_keys, &rate),
             webhooks,
             rate,
+            addresses,
             log,
         })
     }
@@ -78,10 +87,6 @@ impl Collector {
     /// How much each sender may send.
     pub fn rate(&self) -> &Rate {
         &self.rate
-    }
-
-    async fn body(&self, headers: &HeaderMap, body: Body) -> Result<bytes::Bytes, Refusal> {
-        body::read(headers, body, self.body_bytes_max).await
     }
 
     /// The bucket of the write key in the head, `None` where there is no key in it. A wrong one is refused before the body is read.
@@ -97,43 +102,62 @@ impl Collector {
         key.and_then(|key| self.keys.find(key)).ok_or(Refusal::Unauthorised)
     }
 
-    /// A request's early key, its body, and when that had come.
-    async fn received(&self, request: Request) -> Result<(Option<&Bucket>, bytes::Bytes, Timestamp), Refusal> {
+    /// A request's early key, its body with the room that it takes, and when that had come.
+    async fn received(&self, request: Request, sender: Option<IpAddr>) -> Result<Received<'_>, Refusal> {
         let (Parts { headers, .. }, body) = request.into_parts();
         let early = self.early_key(&headers)?;
-        let body = self.body(&headers, body).await?;
-        Ok((early, body, Timestamp::now()))
+        let mut room = self.log.budget().room(sender);
+        let body = body::read(&headers, body, self.body_bytes_max, &mut room).await?;
+        Ok(Received { early, body, _room: room, now: Timestamp::now() })
     }
 
-    async fn segment(&self, name: &str, request: Request) -> Result<Response, Refusal> {
+    /// Lets a sender send what costs so much, or has it wait: its address first, so that one does not use up what all of a key have.
+    fn take(&self, sender: Option<IpAddr>, bucket: &Bucket, cost: Cost) -> Result<(), Refusal> {
+        let now = Instant::now();
+        let taken = self.addresses.take(sender, cost, now).and_then(|()| bucket.take(cost, now));
+        taken.map_err(|retry_after_s| Refusal::RateLimited { retry_after_s })
+    }
+
+    /// The records of a request, once its sender may send them. What it took is given back then: the records have room of their own.
+    async fn segment_records(
+        &self,
+        call: Call,
+        request: Request,
+        sender: Option<IpAddr>,
+    ) -> Result<(Vec<String>, Timestamp), Refusal> {
+        let received = self.received(request, sender).await?;
+        let request = segment::Request::read(call, &received.body, self.batch_max)?;
+        let bucket = received.early.map_or_else(|| self.key(request.write_key().as_deref()), Ok)?;
+        self.take(sender, bucket, Cost { bytes: received.body.len(), ..request.cost() })?;
+        Ok((request.records(received.now), received.now))
+    }
+
+    async fn segment(&self, name: &str, request: Request, sender: Option<IpAddr>) -> Result<Response, Refusal> {
         let call = Call::find(name).ok_or(Refusal::UnknownPath)?;
-        let (early, body, now) = self.received(request).await?;
-        let records = {
-            let request = segment::Request::read(call, &body, self.batch_max)?;
-            let bucket = early.map_or_else(|| self.key(request.write_key().as_deref()), Ok)?;
-            take(bucket, request.count())?;
-            request.records(now)
-        };
+        let (records, now) = self.segment_records(call, request, sender).await?;
         self.log.store(Topic::Sdk, records, now.as_millisecond()).await?;
         Ok(success())
     }
 
-    async fn utm(&self, request: Request) -> Result<Response, Refusal> {
-        let (early, body, now) = self.received(request).await?;
-        let records = {
-            let hits = utm::Hits::read(&body, self.batch_max)?;
-            let bucket = early.map_or_else(|| self.key(hits.write_key()), Ok)?;
-            take(bucket, hits.count())?;
-            hits.records(now)
-        };
+    async fn utm_records(&self, request: Request, sender: Option<IpAddr>) -> Result<(Vec<String>, Timestamp), Refusal> {
+        let received = self.received(request, sender).await?;
+        let hits = utm::Hits::read(&received.body, self.batch_max)?;
+        let bucket = received.early.map_or_else(|| self.key(hits.write_key()), Ok)?;
+        self.take(sender, bucket, Cost { bytes: received.body.len(), ..hits.cost() })?;
+        Ok((hits.records(received.now), received.now))
+    }
+
+    async fn utm(&self, request: Request, sender: Option<IpAddr>) -> Result<Response, Refusal> {
+        let (records, now) = self.utm_records(request, sender).await?;
         self.log.store(Topic::Utm, records, now.as_millisecond()).await?;
         Ok(success())
     }
 
-    async fn pixel(&self, request: Request) -> Result<Response, Refusal> {
+    async fn pixel(&self, request: Request, sender: Option<IpAddr>) -> Result<Response, Refusal> {
         let query = query(&request)?;
         let key = query.iter().find(|(name, _)| name == utm::WRITE_KEY).map(|(_, key)| key.as_str());
-        take(self.key(key)?, 1)?;
+        let bytes = request.uri().query().map_or(0, str::len);
+        self.take(sender, self.key(key)?, Cost { messages: 1, bytes, useless: 0 })?;
         let now = Timestamp::now();
         let page = request.headers().get(header::REFERER).and_then(|value| value.to_str().ok());
         let record = utm::pixel(&query, page, now)?;
@@ -142,12 +166,13 @@ impl Collector {
         Ok((headers, utm::PIXEL.as_slice()).into_response())
     }
 
-    async fn webhook(&self, name: &str, request: Request) -> Result<Response, Refusal> {
+    async fn webhook(&self, name: &str, request: Request, sender: Option<IpAddr>) -> Result<Response, Refusal> {
         let webhook = self.webhooks.get(name).ok_or(Refusal::UnknownPath)?;
         let query = query(&request)?;
         let (Parts { method, uri, headers, .. }, body) = request.into_parts();
-        let body = self.body(&headers, body).await?;
-        let now = Timestamp::now();
+        let mut room = self.log.budget().room(sender);
+        let body = body::read(&headers, body, self.body_bytes_max, &mut room).await?;
+        let (now, moment) = (Timestamp::now(), Instant::now());
         let now_ms = now.as_millisecond();
         let push = Push {
             method: method.as_str(),
@@ -158,17 +183,19 @@ impl Collector {
             now_ms,
         };
         let (clear, once) = match webhook.scheme.check(&push)? {
-            Genuine::Echo(text) => return Ok(text.into_response()),
+            Genuine::Echo { text, once } => {
+                // The signature of a question would be good for a push, too.
+                webhook.taken.note(once, now_ms, moment).map_err(refuse)?;
+                return Ok(text.into_response());
+            }
             Genuine::Push { .. } if method != "POST" => return Err(Refusal::Malformed("pushes are posted")),
             Genuine::Push { body, once } => (body, once),
         };
-        take(&webhook.bucket, 1)?;
-        let refuse = |refused| match refused {
-            Refused::Again => Refusal::Replayed,
-            Refused::Full => Refusal::Busy,
-        };
-        let taking = once.map(|once| webhook.taken.begin(once, now_ms)).transpose().map_err(refuse)?;
+        self.take(sender, &webhook.bucket, Cost { messages: 1, bytes: body.len(), useless: 0 })?;
+        let taking = once.map(|once| webhook.taken.begin(once, now_ms, moment)).transpose().map_err(refuse)?;
         let record = envelope::record(&webhook.provider, &webhook.keep_headers, &headers, &clear, now)?;
+        drop(clear);
+        drop((body, room));
         self.log.store(Topic::Webhook, vec![record], now_ms).await?;
         if let Some(taking) = taking {
             taking.keep();
@@ -176,10 +203,48 @@ impl Collector {
         // WeChat takes nothing else for an answer; to others the status is enough.
         Ok("success".into_response())
     }
+
+    /// Whose request it is, as far as that can be told.
+    fn sender(&self, request: &Request) -> Option<IpAddr> {
+        self.addresses.sender(request.extensions(), request.headers())
+    }
+
+    /// The answer. What is refused costs the address that sent it: guessing keys and signatures is not for free.
+    fn answer(
+        &self,
+        route: &'static str,
+        started: Instant,
+        sender: Option<IpAddr>,
+        result: Result<Response, Refusal>,
+    ) -> Response {
+        let result = result.map_err(|refusal| match refusal {
+            Refusal::RateLimited { .. } | Refusal::Busy | Refusal::LogAway => refusal,
+            refusal => match self.addresses.take(sender, REFUSED, started) {
+                Ok(()) => refusal,
+                Err(retry_after_s) => Refusal::RateLimited { retry_after_s },
+            },
+        });
+        let outcome = result.as_ref().err().map_or(OK, Refusal::code);
+        counter!(REQUESTS.name, "route" => route, "outcome" => outcome).increment(1);
+        histogram!(REQUEST_SECONDS.name, "route" => route).record(started.elapsed().as_secs_f64());
+        result.unwrap_or_else(IntoResponse::into_response)
+    }
 }
 
-fn take(bucket: &Bucket, messages: usize) -> Result<(), Refusal> {
-    bucket.take(messages, Instant::now()).map_err(|retry_after_s| Refusal::RateLimited { retry_after_s })
+/// A request whose body is there.
+struct Received<'a> {
+    /// The bucket of the key in its head.
+    early: Option<&'a Bucket>,
+    body: bytes::Bytes,
+    _room: Room,
+    now: Timestamp,
+}
+
+fn refuse(refused: Refused) -> Refusal {
+    match refused {
+        Refused::Again => Refusal::Replayed,
+        Refused::Full => Refusal::Busy,
+    }
 }
 
 fn query(request: &Request) -> Result<Vec<(String, String)>, Refusal> {
@@ -196,31 +261,24 @@ fn success() -> Response {
 
 /// `POST /v1/{call}`.
 pub async fn segment(State(collector): State<Arc<Collector>>, Path(call): Path<String>, request: Request) -> Response {
-    let started = Instant::now();
-    observe(SEGMENT, started, collector.segment(&call, request).await)
+    let (started, sender) = (Instant::now(), collector.sender(&request));
+    collector.answer(SEGMENT, started, sender, collector.segment(&call, request, sender).await)
 }
 
 /// `POST /utm`.
 pub async fn utm(State(collector): State<Arc<Collector>>, request: Request) -> Response {
-    let started = Instant::now();
-    observe(UTM, started, collector.utm(request).await)
+    let (started, sender) = (Instant::now(), collector.sender(&request));
+    collector.answer(UTM, started, sender, collector.utm(request, sender).await)
 }
 
 /// `GET /utm.gif`.
 pub async fn pixel(State(collector): State<Arc<Collector>>, request: Request) -> Response {
-    let started = Instant::now();
-    observe(PIXEL, started, collector.pixel(request).await)
+    let (started, sender) = (Instant::now(), collector.sender(&request));
+    collector.answer(PIXEL, started, sender, collector.pixel(request, sender).await)
 }
 
 /// `/webhooks/{name}`.
 pub async fn webhook(State(collector): State<Arc<Collector>>, Path(name): Path<String>, request: Request) -> Response {
-    let started = Instant::now();
-    observe(WEBHOOK, started, collector.webhook(&name, request).await)
-}
-
-fn observe(route: &'static str, started: Instant, result: Result<Response, Refusal>) -> Response {
-    let outcome = result.as_ref().err().map_or(OK, Refusal::code);
-    counter!(REQUESTS.name, "route" => route, "outcome" => outcome).increment(1);
-    histogram!(REQUEST_SECONDS.name, "route" => route).record(started.elapsed().as_secs_f64());
-    result.unwrap_or_else(IntoResponse::into_response)
+    let (started, sender) = (Instant::now(), collector.sender(&request));
+    collector.answer(WEBHOOK, started, sender, collector.webhook(&name, request, sender).await)
 }

@@ -53,7 +53,7 @@ mod tests {
     #[test]
     fn keys_are_found_by_their_whole_text() {
         let keys = [("web", "0123456789"), ("web-next", "abcdefghij")];
-        let keys = WriteKeys::new(&keys.map(|(name, key)| (name.to_owned(), Secret::new(key))).into(), &Rate::new(1));
+        let keys = WriteKeys::new(&keys.map(|(name, key)| (name.to_owned(), Secret::new(key))).into(), &Rate::new(1, 1));
         assert!(keys.find("0123456789").is_some() && keys.find("abcdefghij").is_some());
         for key in ["", "012345678", "01234567890", "web"] {
             assert!(keys.find(key).is_none(), "{key}");

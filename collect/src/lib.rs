@@ -7,12 +7,14 @@
 //! | `GET /utm.gif` | the same as the query of a pixel | `utm` |
 //! | `POST /webhooks/{name}` | pushes whose signature is right | `webhook` |
 //!
-//! A request is read within limits (`body`), its sender is known (`keys`, [`signature`]) and sends no more than it may (`bucket`), its
-//! records are made by pure functions (`segment`, `utm`, `envelope`), and the [`log`] has them before it is answered (`collector`).
+//! A request is read within limits (`body`, `budget`), its sender is known (`keys`, [`signature`]) and sends no more than it may (`bucket`,
+//! `addresses`), its records are made by pure functions (`segment`, `utm`, `envelope`), and the [`log`] has them before it is answered (`collector`).
 //! A sender that got no answer sends again: everything has an id, and what comes twice counts once.
 
+mod addresses;
 mod body;
 mod bucket;
+mod budget;
 mod collector;
 mod envelope;
 mod json;

@@ -53,7 +53,7 @@ pub static QUEUE_BYTES: Metric = Metric {
     kind: MetricKind::Gauge,
     label: "",
     values: &[],
-    help: "Bytes of records that wait for the log. At collector.queue_mb requests are answered 503.",
+    help: "Bytes of bodies that are under way and of records that wait for the log. At collector.queue_mb requests are answered 503.",
 };
 /// Open connections.
 pub static CONNECTIONS: Metric = Metric {
@@ -61,7 +61,7 @@ pub static CONNECTIONS: Metric = Metric {
     kind: MetricKind::Gauge,
     label: "",
     values: &[],
-    help: "Open connections. At collector.connections_max further ones wait.",
+    help: "Open connections. At collector.connections_max a further one takes the place of the idlest.",
 };
 
 /// Sets every counter of the collector to 0 where it has no value yet, so that the first one counts as a rise.

@@ -31,16 +31,19 @@ pub enum Refusal {
         /// How large it may be.
         max: usize,
     },
+    /// The body comes too slowly.
+    #[error("the body comes too slowly")]
+    Slow,
     /// The body is compressed in another way than gzip.
     #[error("send the body as it is, or with Content-Encoding: gzip")]
     UnsupportedEncoding,
     /// The sender sends too much.
-    #[error("too many messages a second for this key")]
+    #[error("too many messages, or bytes, a second for this key or address; or too many that are of no use")]
     RateLimited {
         /// When there is room again, seconds from now.
         retry_after_s: u64,
     },
-    /// Too much waits for the log.
+    /// Too much is under way, or waits for the log.
     #[error("busy; send it again later")]
     Busy,
     /// The log does not answer, or has not answered in time. The records may be stored later all the same.
@@ -50,7 +53,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every code.
-    pub const CODES: [&str; 11] = [
+    pub const CODES: [&str; 12] = [
         "unauthorised",
         "signature_old",
         "signature_wrong",
@@ -58,6 +61,7 @@ impl Refusal {
         "path_unknown",
         "malformed",
         "too_large",
+        "slow",
         "encoding_unsupported",
         "rate_limited",
         "busy",
@@ -72,6 +76,7 @@ impl Refusal {
             Self::UnknownPath => StatusCode::NOT_FOUND,
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Slow => StatusCode::REQUEST_TIMEOUT,
             Self::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Busy | Self::LogAway => StatusCode::SERVICE_UNAVAILABLE,
@@ -88,6 +93,7 @@ impl Refusal {
             Self::UnknownPath => "path_unknown",
             Self::Malformed(_) => "malformed",
             Self::TooLarge { .. } => "too_large",
+            Self::Slow => "slow",
             Self::UnsupportedEncoding => "encoding_unsupported",
             Self::RateLimited { .. } => "rate_limited",
             Self::Busy => "busy",
@@ -134,6 +140,7 @@ mod tests {
             Refusal::UnknownPath,
             Refusal::Malformed(""),
             Refusal::TooLarge { what: "", max: 0 },
+            Refusal::Slow,
             Refusal::UnsupportedEncoding,
             Refusal::RateLimited { retry_after_s: 1 },
             Refusal::Busy,

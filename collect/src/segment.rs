@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde_json::value::RawValue;
 use tributary_ingest::CLOCK_SKEW_MS_MAX;
 
+use crate::bucket::Cost;
 use crate::json::{Object, Writer, check, text};
 use crate::refusal::Refusal;
 
@@ -41,7 +42,52 @@ impl Call {
 pub struct Request<'a> {
     call: Call,
     outer: Object<'a>,
-    messages: Vec<&'a RawValue>,
+    messages: Vec<Message<'a>>,
+}
+
+/// A message of a batch.
+#[derive(Debug)]
+enum Message<'a> {
+    Object(Object<'a>),
+    /// Not an object: it becomes a dead letter as it is.
+    Other(&'a RawValue),
+}
+
+impl<'a> Message<'a> {
+    fn read(message: &'a RawValue) -> Self {
+        serde_json::from_str(message.get()).map_or(Self::Other(message), Self::Object)
+    }
+
+    /// Whether something may come of it: it has a kind that there is, and somewhere to look for whom it names. Seen without understanding it;
+    /// the decoder is stricter.
+    fn is_useful(&self, batch: &Object<'_>) -> bool {
+        match self {
+            Self::Object(fields) => {
+                let kind = fields.text("type");
+                kind.is_some_and(|kind| KINDS.contains(&kind.trim().to_ascii_lowercase().as_str()))
+                    && names_somebody(fields, batch)
+            }
+            Self::Other(_) => false,
+        }
+    }
+}
+
+/// Where a message may name somebody, in it and in its context.
+const NAMES: [&str; 5] = ["userId", "anonymousId", "previousId", "groupId", "traits"];
+const NAMES_IN_CONTEXT: [&str; 3] = ["traits", "externalIds", "groupId"];
+
+fn names_somebody(message: &Object<'_>, batch: &Object<'_>) -> bool {
+    let says = |object: &Object<'_>, name: &&str| {
+        object.get(name).is_some_and(|value| !matches!(value.get(), "\"\"" | "{}" | "[]" | "false"))
+    };
+    if NAMES.iter().any(|name| says(message, name)) {
+        return true;
+    }
+    let contexts = [message.get("context"), batch.get("context")];
+    contexts.into_iter().flatten().any(|context| {
+        let context: Object<'_> = serde_json::from_str(context.get()).unwrap_or_default();
+        NAMES_IN_CONTEXT.iter().any(|name| says(&context, name))
+    })
 }
 
 impl<'a> Request<'a> {
@@ -57,13 +103,13 @@ impl<'a> Request<'a> {
             Call::One(_) => Vec::new(),
             Call::Batch => {
                 let list = outer.get("batch").ok_or(FORM)?;
-                serde_json::from_str(list.get()).map_err(|_| FORM)?
+                serde_json::from_str::<Vec<&RawValue>>(list.get()).map_err(|_| FORM)?
             }
         };
         if messages.len() > batch_max {
             return Err(Refusal::TooLarge { what: "messages of a batch", max: batch_max });
         }
-        Ok(Self { call, outer, messages })
+        Ok(Self { call, outer, messages: messages.into_iter().map(Message::read).collect() })
     }
 
     /// The write key in the body.
@@ -71,9 +117,13 @@ impl<'a> Request<'a> {
         self.outer.text("writeKey")
     }
 
-    /// How many messages there are.
-    pub fn count(&self) -> usize {
-        if self.call == Call::Batch { self.messages.len() } else { 1 }
+    /// What its messages cost.
+    pub fn cost(&self) -> Cost {
+        let (all, messages) = match self.call {
+            Call::One(_) => (1, usize::from(names_somebody(&self.outer, &Object::default()))),
+            Call::Batch => (self.messages.len(), self.messages.iter().filter(|message| message.is_useful(&self.outer)).count()),
+        };
+        Cost { messages, bytes: 0, useless: all - messages }
     }
 
     /// The records of the messages, received at `now`.
@@ -81,15 +131,13 @@ impl<'a> Request<'a> {
         let received_at = format!("{now:.3}");
         match self.call {
             Call::One(kind) => vec![stamp(&self.outer, Some(kind), &Object::default(), now, &received_at)],
-            Call::Batch => self.messages.iter().map(|message| self.record(message, now, &received_at)).collect(),
-        }
-    }
-
-    fn record(&self, message: &RawValue, now: Timestamp, received_at: &str) -> String {
-        match serde_json::from_str::<Object<'_>>(message.get()) {
-            Ok(fields) => stamp(&fields, None, &self.outer, now, received_at),
-            // Not an object: it becomes a dead letter as it is.
-            Err(_) => message.get().to_owned(),
+            Call::Batch => {
+                let record = |message: &Message<'_>| match message {
+                    Message::Object(fields) => stamp(fields, None, &self.outer, now, &received_at),
+                    Message::Other(value) => value.get().to_owned(),
+                };
+                self.messages.iter().map(record).collect()
+            }
         }
     }
 }
@@ -162,7 +210,7 @@ mod tests {
         let body = body.to_string();
         let request = Request::read(call, body.as_bytes(), 100).unwrap();
         let records = request.records(now());
-        assert_eq!(records.len(), request.count());
+        assert_eq!(records.len(), request.cost().messages + request.cost().useless);
         records.iter().map(|record| serde_json::from_str(record).unwrap()).collect()
     }
 
@@ -214,6 +262,39 @@ mod tests {
         assert_eq!(of("2026-01-02T03:09:05Z"), json!("2026-01-02T03:00:00Z"));
         assert_eq!(of("2026-01-02T03:09:06Z"), Value::Null);
         assert_eq!(of("2025-01-02T03:04:05Z"), Value::Null);
+    }
+
+    #[test]
+    fn what_nothing_can_be_made_of_is_counted_apart() {
+        let cost = |batch: &Value| {
+            let body = batch.to_string();
+            let Cost { messages, useless, .. } = Request::read(Call::Batch, body.as_bytes(), 100).unwrap().cost();
+            (messages, useless)
+        };
+        let useful = [
+            json!({"type": "track", "userId": "u"}),
+            json!({"type": " Page ", "anonymousId": 7}),
+            json!({"type": "identify", "traits": {"email": "a@b.example"}}),
+            json!({"type": "group", "groupId": "g"}),
+            json!({"type": "track", "context": {"externalIds": [{"type": "email", "id": "a@b.example"}]}}),
+        ];
+        assert_eq!(cost(&json!({ "batch": useful })), (useful.len(), 0));
+        let useless = [
+            json!({}),
+            json!(null),
+            json!([]),
+            json!("x"),
+            json!({"type": "track"}),
+            json!({"userId": "u"}),
+            json!({"type": "tracks", "userId": "u"}),
+            json!({"type": "track", "userId": "", "anonymousId": null, "traits": {}}),
+            json!({"type": "track", "context": {"page": {"url": "u"}}}),
+        ];
+        assert_eq!(cost(&json!({ "batch": useless })), (0, useless.len()));
+        assert_eq!(cost(&json!({"batch": [{"type": "track"}], "context": {"traits": {"email": "e"}}})), (1, 0));
+        let one = |body: &[u8]| Request::read(Call::One("track"), body, 1).unwrap().cost();
+        assert_eq!(one(b"{}"), Cost { useless: 1, ..Cost::default() });
+        assert_eq!(one(b"{\"userId\": \"u\"}"), Cost { messages: 1, ..Cost::default() });
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! `[collector]`: where it listens, who may send, and how much.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use axum::http::HeaderName;
 use serde::{Deserialize, Serialize};
 use tributary_runtime::config::{Problems, Secret};
 use tributary_runtime::topic::Topic;
@@ -21,11 +22,22 @@ pub struct Settings {
     pub body_bytes_max: u32,
     /// The most messages of one request.
     pub batch_max: u32,
-    /// Messages a second that one write key, or one webhook, may send; a burst may hold ten times that. 0: no limit.
+    /// Messages a second that one write key, or one webhook, may send; a burst may hold ten times that. Of messages of which nothing can be
+    /// made it is a tenth of that, counted apart. 0: no limit, neither of bytes.
     pub rate: u32,
-    /// The most open connections; more wait to be accepted.
+    /// KiB a second that one write key, or one webhook, may send; a burst may hold ten times that. 0: no limit.
+    pub rate_kb: u32,
+    /// The most open connections, where the limit of open files allows as many. A further one takes the place of the idlest.
     pub connections_max: u32,
-    /// MiB of records that may wait for the log; beyond, requests are answered 503.
+    /// What one address may have of the connections, of the memory of bodies, and of the rates; percent. 100: no limit of its own.
+    pub address_percent: u32,
+    /// Addresses of reverse proxies: they have no such limits.
+    pub proxies: Vec<IpAddr>,
+    /// The header in which the proxies say whose request it is, such as `x-forwarded-for`: that address then has its share of the rates and of
+    /// the memory. Only where they set it themselves. Empty: none.
+    pub proxy_header: String,
+    /// MiB of bodies that are under way and of records that wait for the log; beyond, requests are answered 503. A part of
+    /// `worker.memory_mb`.
     pub queue_mb: u32,
     /// How long a request waits for the log, in milliseconds; then it is answered 503.
     pub ack_ms: u32,
@@ -47,7 +59,11 @@ impl Default for Settings {
             body_bytes_max: 1 << 20,
             batch_max: 1_000,
             rate: 1_000,
+            rate_kb: 4_096,
             connections_max: 1_024,
+            address_percent: 25,
+            proxies: vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
+            proxy_header: String::new(),
             queue_mb: 64,
             ack_ms: 10_000,
             cors_origins: Vec::new(),
@@ -140,8 +156,11 @@ impl Settings {
         range("body_bytes_max", self.body_bytes_max, 1_024, 64 << 20);
         range("batch_max", self.batch_max, 1, 100_000);
         range("connections_max", self.connections_max, 1, 1_000_000);
+        range("address_percent", self.address_percent, 1, 100);
         range("queue_mb", self.queue_mb, 1, 65_536);
         range("ack_ms", self.ack_ms, 100, 120_000);
+        let header = self.proxy_header.is_empty() || HeaderName::try_from(&self.proxy_header).is_ok();
+        problems.unless(header, "collector.proxy_header", "expected the name of a header, or nothing");
         for origin in &self.cors_origins {
             let is_origin = url::Url::parse(origin).is_ok_and(|url| url.origin().ascii_serialization() == *origin);
             problems.unless(origin == "*" || is_origin, "collector.cors_origins", "expected `https://host`, or `*`");

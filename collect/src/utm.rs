@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 
+use crate::bucket::Cost;
 use crate::json::{Object, Writer, check};
 use crate::refusal::Refusal;
 
@@ -17,6 +18,25 @@ pub const QUERY_BYTES_MAX: usize = 16 << 10;
 const PARAMETERS_MAX: usize = 64;
 /// The parameter of a pixel that holds the write key; in a body it is the field of that name.
 pub const WRITE_KEY: &str = "writeKey";
+
+/// Fields of a touch that do not say whose it is.
+const NAMES_NOBODY: [&str; 15] = [
+    "kind",
+    "event_id",
+    "timestamp",
+    "received_at",
+    WRITE_KEY,
+    "channel",
+    "source",
+    "medium",
+    "campaign",
+    "content",
+    "term",
+    "touch_type",
+    "url",
+    "referrer",
+    "consent",
+];
 
 /// A posted body, parsed as far as it must be.
 #[derive(Debug)]
@@ -62,9 +82,10 @@ impl<'a> Hits<'a> {
         self.write_key.as_deref()
     }
 
-    /// How many hits there are.
-    pub fn count(&self) -> usize {
-        self.hits.len()
+    /// What they cost.
+    pub fn cost(&self) -> Cost {
+        let messages = self.hits.iter().filter(|hit| hit.is_useful()).count();
+        Cost { messages, bytes: 0, useless: self.hits.len() - messages }
     }
 
     /// The records, received at `now`.
@@ -85,6 +106,13 @@ impl<'a> Hit<'a> {
             return Err(Refusal::Malformed("only touches are taken here: leave `kind` out"));
         }
         Ok(Self::Object(fields))
+    }
+
+    /// Whether something may come of it: it has a field that may say whose it is. Seen without understanding it; the decoder is stricter.
+    fn is_useful(&self) -> bool {
+        let Self::Object(fields) = self else { return false };
+        let says = |value: &RawValue| !matches!(value.get(), "null" | "\"\"" | "{}" | "[]");
+        fields.0.iter().any(|(name, value)| !NAMES_NOBODY.contains(&name.as_ref()) && says(value))
     }
 }
 
@@ -162,6 +190,18 @@ mod tests {
         let expected = json!({"kind": "touch", "received_at": received, "timestamp": "2026-01-01", "anonymous_id": "a"});
         assert_eq!(records(two), [expected, json!(7)]);
         assert_eq!(Hits::read(one.as_bytes(), 1).unwrap().write_key(), Some("k"));
+    }
+
+    #[test]
+    fn a_hit_that_names_nobody_is_counted_apart() {
+        let cost = |body: &str| Hits::read(body.as_bytes(), 10).unwrap().cost();
+        assert_eq!(
+            cost(r#"[{"anonymous_id": "a"}, {"email": "a@b.example", "url": "u"}]"#),
+            Cost { messages: 2, ..Cost::default() }
+        );
+        let useless =
+            r#"[{}, 7, {"url": "u", "kind": "touch"}, {"anonymous_id": ""}, {"anonymous_id": null, "writeKey": "k"}]"#;
+        assert_eq!(cost(useless), Cost { useless: 5, ..Cost::default() });
     }
 
     #[test]

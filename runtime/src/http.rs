@@ -1,4 +1,11 @@
-//! `/metrics`, `/livez` and `/readyz`, on a listener of their own; and health alone on another, for whoever may not see the metrics.
+//! `/metrics`, `/livez` and `/readyz`, on a listener of their own; and health alone on another, for whoever may not see the metrics. And how
+//! connections are served, here and by every other listener: [`serve_connections`].
+
+mod body;
+mod connection;
+mod limits;
+mod meter;
+mod serve;
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,9 +15,17 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::map_response;
 use axum::response::Response;
 use axum::routing::get;
+use metrics::gauge;
+use tokio::sync::watch;
 
+use crate::metrics::HTTP_CONNECTIONS;
 use crate::page::Page;
 use crate::service::Health;
+
+pub use body::BodyError;
+pub use connection::Peer;
+pub use limits::{Limits, Pace, block};
+pub use serve::{Name, serve as serve_connections};
 
 /// The header in which a service says which one it is.
 pub const SERVICE: &str = "tributary-service";
@@ -67,19 +82,32 @@ fn listen(setting: &'static str, address: SocketAddr, router: Router) -> Result<
     let listener = std::net::TcpListener::bind(address).map_err(refuse)?;
     listener.set_nonblocking(true).map_err(refuse)?;
     let bound = listener.local_addr().map_err(refuse)?;
+    serve_on_thread(setting, listener, router, Limits::default())?;
+    Ok(bound)
+}
+
+/// Serves a listener that does not block on a thread of its own, for as long as the process lives. `listener` is the setting that names it.
+///
+/// # Errors
+/// When the thread is refused.
+pub fn serve_on_thread(
+    setting: &'static str,
+    listener: std::net::TcpListener,
+    router: Router,
+    limits: Limits,
+) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     std::thread::Builder::new().name(setting.into()).spawn(move || {
         runtime.block_on(async move {
-            let served = match tokio::net::TcpListener::from_std(listener) {
-                Ok(listener) => axum::serve(listener, router).await,
-                Err(error) => Err(error),
-            };
-            if let Err(error) = served {
-                tracing::error!(%error, setting, "an HTTP listener has ended");
+            let (_never, stopping) = watch::channel(false);
+            let name = Name { listener: setting, connections: gauge!(HTTP_CONNECTIONS.name, "listener" => setting) };
+            match tokio::net::TcpListener::from_std(listener) {
+                Ok(listener) => serve_connections(listener, router, limits, name, stopping).await,
+                Err(error) => tracing::error!(%error, setting, "an HTTP listener has ended"),
             }
         });
     })?;
-    Ok(bound)
+    Ok(())
 }
 
 fn probes(health: Health) -> Router {

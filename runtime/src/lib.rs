@@ -4,6 +4,8 @@
 pub mod admin;
 pub mod config;
 #[cfg(feature = "native")]
+pub mod descriptors;
+#[cfg(feature = "native")]
 pub mod embedded;
 pub mod exactly_once;
 pub mod format;

@@ -12,6 +12,23 @@ use crate::metric::{Metric, MetricKind, Observations};
 use crate::reason::Reason;
 use crate::topic::Topic;
 
+/// Open connections.
+pub static HTTP_CONNECTIONS: Metric = Metric {
+    name: "tributary_http_connections",
+    kind: MetricKind::Gauge,
+    label: "listener",
+    values: &[],
+    help: "Open connections to the listeners of metrics, probes and questions, by the setting that names the address.",
+};
+/// Connections cut.
+pub static CONNECTIONS_CUT: Metric = Metric {
+    name: "tributary_connections_cut_total",
+    kind: MetricKind::Counter,
+    label: "reason",
+    values: &[],
+    help: "Connections that a listener has ended by itself. silent, slow_head, idle: they had their time. displaced: all places were \
+           taken, or all of one address, and this one was the idlest. no_place: it was told to come again. Look at a growth of the last two.",
+};
 /// Records read.
 pub static RECORDS_IN: Metric = Metric {
     name: "tributary_records_in_total",
@@ -163,7 +180,9 @@ pub static DISK_FREE_BYTES: Metric = Metric {
 };
 
 /// All metrics of this file.
-pub static ALL: [&Metric; 18] = [
+pub static ALL: [&Metric; 20] = [
+    &HTTP_CONNECTIONS,
+    &CONNECTIONS_CUT,
     &RECORDS_IN,
     &RECORDS_OUT,
     &DEAD_LETTERS,

@@ -19,11 +19,11 @@ use super::topics;
 use crate::args::Global;
 use crate::outcome::verdict;
 use crate::settings::Settings;
-use crate::{logging, stdout, table};
+use crate::{descriptors, logging, stdout, table};
 
 const AFTER_HELP: &str = "\
 Checks the configuration first (exit code 2 when it is at fault), then whether brokers answer, topics are as they should be, the
-state folder can be written and the addresses can be listened on (exit code 1). What a running service of
+state folder can be written, the limit of open files suffices and the addresses can be listened on (exit code 1). What a running service of
 the same configuration uses is as it should be.
 
 Example:
@@ -69,6 +69,7 @@ pub fn run(args: &CheckArgs, global: &Global) -> anyhow::Result<()> {
         checked.extend(runtime.block_on(check_kafka(&settings, Duration::from_secs(args.timeout.into()))));
     }
     checked.push(Checked::new("state folder", check_folder(&settings.state.folder_of_process())));
+    checked.push(Checked::new("open files", descriptors::tell(&settings)));
     checked.extend(ports.check(&settings));
     verdict(checked.iter().all(|checked| checked.ok), print(&checked, global).map_err(Into::into))
 }
@@ -87,12 +88,11 @@ impl Ports {
     fn look(settings: &Settings) -> Self {
         let service = settings.service_name();
         let collector = &settings.collector;
-        let collects = !collector.write_keys.is_empty() || !collector.webhooks.is_empty();
         Self {
             metrics: Port::look(settings.http.listen, &service),
             probes: settings.http.probes.map(|address| Port::look(address, &service)),
             admin: (!settings.kafka.is_embedded()).then(|| Port::look(settings.admin.listen, &service).named_alone()),
-            collector: collects.then(|| Port::look(collector.listen, &service)),
+            collector: settings.collects().then(|| Port::look(collector.listen, &service)),
         }
     }
 

@@ -12,7 +12,7 @@ use super::run::{LOOK, end, serve_probes};
 use crate::args::Global;
 use crate::engine::Target;
 use crate::outcome::Usage;
-use crate::pipeline::metrics;
+use crate::pipeline::{StageName, metrics};
 use crate::reload::{Live, Reload};
 use crate::settings::Settings;
 use crate::signals::Signals;
@@ -51,7 +51,7 @@ pub fn run(_: &CollectArgs, global: &Global) -> anyhow::Result<()> {
     }
     let page = Page::install(&metrics(), settings.state.folder_of_process())?;
     let watched = engine::watch_brokers(&mut service, settings, page.gauges())?;
-    let rate = Some(start(&mut service, settings, Target::Kafka(&watched))?);
+    let rate = Some(start(&mut service, settings, &[], Target::Kafka(&watched))?);
     let address = http::serve(settings.http.listen, page, service.health(), &settings.service_name())?;
     serve_probes(settings, &service)?;
     tracing::info!(http = %address, version = env!("CARGO_PKG_VERSION"), "started");
@@ -64,16 +64,21 @@ pub fn run(_: &CollectArgs, global: &Global) -> anyhow::Result<()> {
     end(service, global)
 }
 
-/// Starts the collector beside what else the service runs. Returns how much each sender may send.
+/// Starts the collector beside the stages that the service runs. Returns how much each sender may send.
 ///
 /// # Errors
 /// See [`run`].
-pub(super) fn start(service: &mut Service, settings: &Settings, target: Target<'_>) -> anyhow::Result<Rate> {
-    if settings.collector.write_keys.is_empty() && settings.collector.webhooks.is_empty() {
+pub(super) fn start(
+    service: &mut Service,
+    settings: &Settings,
+    stages: &[StageName],
+    target: Target<'_>,
+) -> anyhow::Result<Rate> {
+    if !settings.collects() {
         let why = "nobody could send: name a write key in [collector.write_keys] or a webhook in [collector.webhooks]";
         return Err(Usage(why.to_owned()).into());
     }
-    let (address, rate) = engine::start_collector(service, settings, target)?;
+    let (address, rate) = engine::start_collector(service, settings, stages, target)?;
     tracing::info!(%address, "the collector listens");
     Ok(rate)
 }

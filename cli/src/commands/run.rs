@@ -77,7 +77,7 @@ pub fn run(args: &RunArgs, global: &Global) -> anyhow::Result<()> {
         let log = engine::open_embedded(settings)?.telling(page.gauges());
         engine::start_embedded(&mut service, &log, settings, &pipeline, &stages)?;
         if args.collect {
-            live.rate = Some(collect::start(&mut service, settings, Target::Embedded(&log))?);
+            live.rate = Some(collect::start(&mut service, settings, &stages, Target::Embedded(&log))?);
         }
         Some(log)
     } else {
@@ -86,7 +86,7 @@ pub fn run(args: &RunArgs, global: &Global) -> anyhow::Result<()> {
         let watched = engine::watch_brokers(&mut service, settings, page.gauges())?;
         engine::start_kafka(&mut service, settings, &pipeline, &stages, (&watched, &gate), admin)?;
         if args.collect {
-            live.rate = Some(collect::start(&mut service, settings, Target::Kafka(&watched))?);
+            live.rate = Some(collect::start(&mut service, settings, &stages, Target::Kafka(&watched))?);
         }
         None
     };

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
@@ -10,7 +10,8 @@ use tributary_runtime::embedded::EmbeddedLog;
 use tributary_runtime::stage::Output;
 use tributary_runtime::topic::Topic;
 
-use super::{Outcome, Room};
+use super::Outcome;
+use crate::budget::Room;
 
 /// The most requests whose records are written at once.
 const REQUESTS_MAX: usize = 1_000;
@@ -23,7 +24,10 @@ struct Batch {
 }
 
 /// See the module. Its queue is bounded by the room that its batches have taken.
-pub(super) struct Writer(Mutex<Option<Running>>);
+pub(super) struct Writer {
+    running: Mutex<Option<Running>>,
+    failed: Arc<OnceLock<String>>,
+}
 
 /// Its thread, and what it is told by.
 struct Running {
@@ -34,15 +38,23 @@ struct Running {
 impl Writer {
     pub(super) fn start(log: EmbeddedLog) -> io::Result<Self> {
         let (batches, receiver) = channel();
-        let thread = std::thread::Builder::new().name("collector-log".into()).spawn(move || write(&log, &receiver))?;
-        Ok(Self(Mutex::new(Some(Running { batches, thread }))))
+        let failed = Arc::new(OnceLock::new());
+        let telling = failed.clone();
+        let thread =
+            std::thread::Builder::new().name("collector-log".into()).spawn(move || write(&log, &receiver, &telling))?;
+        Ok(Self { running: Mutex::new(Some(Running { batches, thread })), failed })
+    }
+
+    /// Why nothing can be written any more.
+    pub(super) fn failure(&self) -> Option<String> {
+        self.failed.get().cloned()
     }
 
     pub(super) fn send(&self, topic: Topic, values: Vec<String>, now_ms: i64, room: Room) -> Outcome {
         let output = |value: String| (Output { topic, key: Vec::new(), value: Some(value.into_bytes()) }, now_ms);
         let (stored, outcome) = oneshot::channel();
         let batch = Batch { records: values.into_iter().map(output).collect(), stored, room };
-        if let Some(running) = &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(running) = &*self.running.lock().unwrap_or_else(PoisonError::into_inner) {
             // Without its thread nothing is stored: the outcome's sender is dropped, and that is heard.
             let _ = running.batches.send(batch);
         }
@@ -51,7 +63,7 @@ impl Writer {
 
     /// Writes what is left. Nothing is stored any more, and the log is let go of.
     pub(super) fn close(&self) {
-        let running = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(Running { batches, thread }) = running {
             drop(batches);
             if thread.join().is_err() {
@@ -61,8 +73,8 @@ impl Writer {
     }
 }
 
-/// Writes until nobody sends any more.
-fn write(log: &EmbeddedLog, batches: &Receiver<Batch>) {
+/// Writes until nobody sends any more. What RocksDB has refused once for another reason than a full disk, it refuses for ever.
+fn write(log: &EmbeddedLog, batches: &Receiver<Batch>, failed: &OnceLock<String>) {
     let mut writes = 0u32;
     while let Ok(first) = batches.recv() {
         let (mut records, mut answers) = (Vec::new(), Vec::new());
@@ -74,6 +86,9 @@ fn write(log: &EmbeddedLog, batches: &Receiver<Batch>) {
         let written = log.append(records, writes);
         if let Err(error) = &written {
             tracing::error!(%error, "the collector's records are not stored");
+            if !error.is_full() {
+                let _ = failed.set(error.to_string());
+            }
         }
         for (stored, _room) in answers {
             // Whoever asked may have gone.

@@ -16,7 +16,8 @@ use tributary_runtime::config::settings::TopicsSettings;
 use tributary_runtime::kafka::{Complaints, Reach};
 use tributary_runtime::topic::Topic;
 
-use super::{Outcome, Room};
+use super::Outcome;
+use crate::budget::Room;
 use crate::refusal::Refusal;
 use crate::settings::Settings;
 

@@ -3,7 +3,7 @@
 mod embedded;
 mod kafka;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use tributary_runtime::embedded::EmbeddedLog;
 use tributary_runtime::topic::Topic;
 
+use crate::budget::Budget;
 use crate::metrics::{BYTES, QUEUE_BYTES, RECORDS};
 use crate::refusal::Refusal;
 use crate::settings::Settings;
@@ -26,7 +27,7 @@ const TELL_AGAIN: Duration = Duration::from_secs(30);
 /// sender chose could make one partition do all the work.
 pub struct Log {
     target: Target,
-    waiting: Arc<Waiting>,
+    budget: Arc<Budget>,
     ack: Duration,
     away: AtomicBool,
     /// Why it is away, as it was told last, and when.
@@ -37,35 +38,6 @@ pub struct Log {
 enum Target {
     Kafka(KafkaLog),
     Embedded(embedded::Writer),
-}
-
-/// Bytes of records that wait for the log.
-#[derive(Debug)]
-struct Waiting {
-    bytes: AtomicUsize,
-    max: usize,
-}
-
-/// Room that records take until the log has them, or has given up.
-#[derive(Debug)]
-struct Room {
-    waiting: Arc<Waiting>,
-    bytes: usize,
-}
-
-impl Waiting {
-    fn take(self: &Arc<Self>, bytes: usize) -> Result<Room, Refusal> {
-        let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        let room = Room { waiting: self.clone(), bytes };
-        // The first is taken however large: a body has a limit of its own.
-        if before > 0 && before.saturating_add(bytes) > self.max { Err(Refusal::Busy) } else { Ok(room) }
-    }
-}
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        self.waiting.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
 }
 
 /// What is heard of records once they are stored, or are not.
@@ -86,10 +58,10 @@ impl Log {
     }
 
     fn new(target: Target, settings: &Settings, away: bool) -> Self {
-        let max = (settings.queue_mb as usize) << 20;
+        let budget = Budget::new((settings.queue_mb as usize) << 20, settings.address_percent);
         Self {
             target,
-            waiting: Arc::new(Waiting { bytes: AtomicUsize::new(0), max }),
+            budget,
             ack: Duration::from_millis(settings.ack_ms.into()),
             away: AtomicBool::new(away),
             told: Mutex::new(None),
@@ -109,9 +81,14 @@ impl Log {
             return Err(Refusal::LogAway);
         }
         let (count, bytes) = (records.len() as u64, records.iter().map(String::len).sum::<usize>());
-        let room = self.waiting.take(bytes)?;
+        let room = self.budget.take(bytes)?;
         let outcome = match &self.target {
-            Target::Kafka(kafka) => kafka.send(topic, &records, now_ms, room)?,
+            Target::Kafka(kafka) => {
+                let outcome = kafka.send(topic, &records, now_ms, room)?;
+                // The client has copied them.
+                drop(records);
+                outcome
+            }
             Target::Embedded(writer) => writer.send(topic, records, now_ms, room),
         };
         let Ok(Ok(true)) = tokio::time::timeout(self.ack, outcome).await else {
@@ -124,6 +101,19 @@ impl Log {
         Ok(())
     }
 
+    /// The memory that requests and what waits for the log take.
+    pub(crate) fn budget(&self) -> &Arc<Budget> {
+        &self.budget
+    }
+
+    /// Why the log has failed for good, if it has: nothing is stored any more, by nobody in this process.
+    pub fn failure(&self) -> Option<String> {
+        match &self.target {
+            Target::Kafka(_) => None,
+            Target::Embedded(writer) => writer.failure(),
+        }
+    }
+
     /// Whether the log was last seen not to answer.
     pub fn is_away(&self) -> bool {
         self.away.load(Ordering::Relaxed)
@@ -132,7 +122,7 @@ impl Log {
     /// Looks whether a log that was away is back, and publishes what waits. Blocks; to be called now and then. Returns how many records
     /// were stored since the last call.
     pub fn look(&self) -> u64 {
-        gauge!(QUEUE_BYTES.name).set(self.waiting.bytes.load(Ordering::Relaxed) as f64);
+        gauge!(QUEUE_BYTES.name).set(self.budget.used() as f64);
         if self.is_away() {
             let found = match &self.target {
                 Target::Kafka(kafka) => kafka.look(),
@@ -166,22 +156,5 @@ impl Log {
             Target::Kafka(kafka) => kafka.flush(self.ack),
             Target::Embedded(writer) => writer.close(),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn room_is_given_back() {
-        let waiting = Arc::new(Waiting { bytes: AtomicUsize::new(0), max: 100 });
-        let large = waiting.take(1_000).unwrap();
-        assert_eq!(waiting.take(1).err(), Some(Refusal::Busy));
-        drop(large);
-        let rooms: Vec<Room> = (0..10).map(|_| waiting.take(10).unwrap()).collect();
-        assert_eq!(waiting.take(1).err(), Some(Refusal::Busy));
-        drop(rooms);
-        assert_eq!(waiting.bytes.load(Ordering::Relaxed), 0);
     }
 }

@@ -47,7 +47,7 @@ impl Scheme for HmacHeader {
         }
         let sent_ms = time.parse::<i64>().ok().and_then(|s| s.checked_mul(1_000)).ok_or(Doubt::Malformed(TIME))?;
         check_age(sent_ms, push.now_ms, self.max_age_ms)?;
-        let once = Some(Once { mark: Mark::of(&signature), until_ms: sent_ms.saturating_add(self.max_age_ms) });
+        let once = Some(Once { mark: Mark::of(&signature), sent_ms, max_age_ms: self.max_age_ms });
         Ok(Genuine::Push { body, once })
     }
 }
@@ -70,7 +70,7 @@ mod tests {
                 assert_eq!(found, body);
                 Ok(once.is_some())
             }
-            Genuine::Echo(_) => panic!("no echo was asked for"),
+            Genuine::Echo { .. } => panic!("no echo was asked for"),
         }
     }
 

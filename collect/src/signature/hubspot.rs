@@ -62,7 +62,7 @@ impl Scheme for HubSpot {
             return Err(Doubt::Wrong);
         }
         check_age(sent_ms, push.now_ms, self.max_age_ms)?;
-        let once = Some(Once { mark: Mark::of(&signature), until_ms: sent_ms.saturating_add(self.max_age_ms) });
+        let once = Some(Once { mark: Mark::of(&signature), sent_ms, max_age_ms: self.max_age_ms });
         Ok(Genuine::Push { body: Cow::Borrowed(push.body), once })
     }
 }

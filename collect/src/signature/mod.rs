@@ -89,8 +89,13 @@ pub enum Genuine<'a> {
         /// What is to be taken once, where the scheme can tell.
         once: Option<Once>,
     },
-    /// The sender wants to see that we know the secret: this is the answer.
-    Echo(String),
+    /// The sender wants to see that we know the secret.
+    Echo {
+        /// The answer.
+        text: String,
+        /// What it is signed by: good for this, and for no push.
+        once: Once,
+    },
 }
 
 /// A push that must not be taken twice.
@@ -98,8 +103,10 @@ pub enum Genuine<'a> {
 pub struct Once {
     /// What tells it from others.
     pub mark: replay::Mark,
-    /// Until when it would still be fresh, milliseconds since 1970-01-01 UTC.
-    pub until_ms: i64,
+    /// When it was sent, by its signature; milliseconds since 1970-01-01 UTC.
+    pub sent_ms: i64,
+    /// How long it is fresh, milliseconds.
+    pub max_age_ms: i64,
 }
 
 /// Why a push is not known to be genuine.

@@ -1,8 +1,9 @@
-//! Pushes that were taken already: each is taken once while its timestamp is fresh. Known to this process only; what another one has
-//! taken is found to be a duplicate by its event id.
+//! Pushes that were taken already: each is taken once while its timestamp is fresh, also where the system's clock is set meanwhile. Known to
+//! this process only; what another one has taken is found to be a duplicate by its event id.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
@@ -31,23 +32,45 @@ pub enum Refused {
     Full,
 }
 
-/// By mark: when it may be forgotten, milliseconds since 1970-01-01 UTC; and the same in the order of time.
-#[derive(Debug, Default)]
+/// When a mark may be forgotten: when neither clock could take its push for a fresh one.
+#[derive(Debug, Clone, Copy)]
+struct Until {
+    /// By its signed time, milliseconds since 1970-01-01 UTC.
+    signed_ms: i64,
+    /// By the time that passes here, whatever the system's clock is set to.
+    moment: Instant,
+}
+
+/// By mark: when it may be forgotten; and the same in the order of the signed time.
+#[derive(Debug)]
 struct Marks {
-    until_ms: BTreeMap<Mark, i64>,
+    until: BTreeMap<Mark, Until>,
     by_time: BTreeSet<(i64, Mark)>,
+    /// Up to here marks were forgotten, by their signed time: whether a push that is no fresher was taken is not known any more. Only a clock
+    /// that was set back lets one come this far.
+    forgotten_ms: i64,
+}
+
+impl Default for Marks {
+    fn default() -> Self {
+        Self { until: BTreeMap::new(), by_time: BTreeSet::new(), forgotten_ms: i64::MIN }
+    }
 }
 
 impl Marks {
     fn remove(&mut self, mark: &Mark) {
-        if let Some(until_ms) = self.until_ms.remove(mark) {
-            self.by_time.remove(&(until_ms, *mark));
+        if let Some(until) = self.until.remove(mark) {
+            self.by_time.remove(&(until.signed_ms, *mark));
         }
     }
 
-    fn forget_stale(&mut self, now_ms: i64) {
-        while let Some((_, mark)) = self.by_time.first().copied().filter(|(until_ms, _)| *until_ms < now_ms) {
+    fn forget_stale(&mut self, now_ms: i64, now: Instant) {
+        while let Some((signed_ms, mark)) = self.by_time.first().copied().filter(|(signed_ms, _)| *signed_ms < now_ms) {
+            if self.until.get(&mark).is_some_and(|until| until.moment > now) {
+                return;
+            }
             self.remove(&mark);
+            self.forgotten_ms = self.forgotten_ms.max(signed_ms);
         }
     }
 }
@@ -63,22 +86,39 @@ impl Taken {
         self.marks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins to take a push. Unless it is [kept](Taking::keep), it is as if it had never come: the sender may try again.
+    /// Begins to take a push at this moment, at which the system's clock shows `now_ms`. Unless it is [kept](Taking::keep), it is as if it
+    /// had never come: the sender may try again.
     ///
     /// # Errors
     /// Why it is not taken.
-    pub fn begin(&self, once: Once, now_ms: i64) -> Result<Taking<'_>, Refused> {
+    pub fn begin(&self, once: Once, now_ms: i64, now: Instant) -> Result<Taking<'_>, Refused> {
         let mut marks = self.lock();
-        marks.forget_stale(now_ms);
-        if marks.until_ms.contains_key(&once.mark) {
+        marks.forget_stale(now_ms, now);
+        let signed_ms = once.sent_ms.saturating_add(once.max_age_ms);
+        if marks.until.contains_key(&once.mark) || signed_ms <= marks.forgotten_ms {
             return Err(Refused::Again);
         }
-        if marks.until_ms.len() >= REMEMBERED_MAX {
+        if marks.until.len() >= REMEMBERED_MAX {
             return Err(Refused::Full);
         }
-        marks.until_ms.insert(once.mark, once.until_ms);
-        marks.by_time.insert((once.until_ms, once.mark));
+        let fresh_ms = signed_ms.saturating_sub(now_ms).max(once.max_age_ms);
+        let moment = now + Duration::from_millis(fresh_ms.unsigned_abs());
+        marks.until.insert(once.mark, Until { signed_ms, moment });
+        marks.by_time.insert((signed_ms, once.mark));
         Ok(Taking { taken: self, mark: Some(once.mark) })
+    }
+
+    /// Remembers what is no push, so that it is not taken for one. It may come again.
+    ///
+    /// # Errors
+    /// Too many are remembered.
+    pub fn note(&self, once: Once, now_ms: i64, now: Instant) -> Result<(), Refused> {
+        match self.begin(once, now_ms, now) {
+            Ok(taking) => taking.keep(),
+            Err(Refused::Again) => {}
+            Err(refused @ Refused::Full) => return Err(refused),
+        }
+        Ok(())
     }
 }
 
@@ -108,25 +148,97 @@ impl Drop for Taking<'_> {
 mod tests {
     use super::*;
 
+    const AGE_MS: i64 = 300_000;
+
+    fn once(name: &[u8], sent_ms: i64) -> Once {
+        Once { mark: Mark::of(name), sent_ms, max_age_ms: AGE_MS }
+    }
+
+    /// A clock that may be set, beside one that may not.
+    struct Clocks {
+        start: Instant,
+        passed_ms: i64,
+        set_ms: i64,
+    }
+
+    impl Clocks {
+        fn new() -> Self {
+            Self { start: Instant::now(), passed_ms: 0, set_ms: 0 }
+        }
+
+        fn begin<'a>(&self, taken: &'a Taken, once: Once) -> Result<Taking<'a>, Refused> {
+            let now = self.start + Duration::from_millis(self.passed_ms.unsigned_abs());
+            taken.begin(once, self.passed_ms + self.set_ms, now)
+        }
+
+        /// Whether a push is taken; it is kept then.
+        fn takes(&self, taken: &Taken, once: Once) -> bool {
+            self.begin(taken, once).map(Taking::keep).is_ok()
+        }
+    }
+
     #[test]
     fn once_while_it_is_fresh_and_again_when_it_was_not_kept() {
-        let taken = Taken::default();
-        let once = Once { mark: Mark::of(b"a"), until_ms: 1_000 };
-        let first = taken.begin(once, 0).unwrap();
-        assert_eq!(taken.begin(once, 0).err(), Some(Refused::Again));
+        let (taken, mut clocks) = (Taken::default(), Clocks::new());
+        let push = once(b"a", 0);
+        let first = clocks.begin(&taken, push).unwrap();
+        assert_eq!(clocks.begin(&taken, push).err(), Some(Refused::Again));
         drop(first);
-        taken.begin(once, 1).unwrap().keep();
-        assert_eq!(taken.begin(once, 1_000).err(), Some(Refused::Again));
-        assert!(taken.begin(Once { mark: Mark::of(b"b"), ..once }, 1_000).is_ok());
-        assert!(taken.begin(once, 1_001).is_ok());
+        assert!(clocks.takes(&taken, push));
+        clocks.passed_ms = AGE_MS;
+        assert_eq!(clocks.begin(&taken, push).err(), Some(Refused::Again));
+        assert!(clocks.takes(&taken, once(b"b", 0)));
+        clocks.passed_ms = 2 * AGE_MS + 1;
+        assert!(clocks.takes(&taken, once(b"c", AGE_MS + 1)));
+        assert_eq!(taken.lock().until.len(), 1, "the others are forgotten");
+    }
+
+    #[test]
+    fn a_clock_that_is_set_forward_and_back_makes_nothing_forgotten() {
+        for (forward_ms, rest_ms) in [(AGE_MS + 1, 0), (3_600_000, 1_000), (3_600_000, AGE_MS - 1), (86_400_000 * 365, 10)] {
+            let (taken, mut clocks) = (Taken::default(), Clocks::new());
+            assert!(clocks.takes(&taken, once(b"a", 0)));
+            clocks.set_ms = forward_ms;
+            assert!(clocks.takes(&taken, once(b"b", forward_ms)), "it goes on meanwhile");
+            clocks.passed_ms = rest_ms;
+            assert!(clocks.takes(&taken, once(b"c", forward_ms + rest_ms)));
+            clocks.set_ms = 0;
+            assert!(!clocks.takes(&taken, once(b"a", 0)), "{forward_ms} {rest_ms}");
+            assert!(clocks.takes(&taken, once(b"d", rest_ms)), "what is new is taken");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_opens_no_second_window() {
+        for later_ms in [AGE_MS + 1, 2 * AGE_MS + 1, 3_600_000] {
+            let (taken, mut clocks) = (Taken::default(), Clocks::new());
+            assert!(clocks.takes(&taken, once(b"a", 0)));
+            clocks.passed_ms = later_ms;
+            assert!(clocks.takes(&taken, once(b"b", later_ms)));
+            // To when the first one was sent.
+            clocks.set_ms = -later_ms;
+            assert!(!clocks.takes(&taken, once(b"a", 0)), "{later_ms}");
+            assert!(!clocks.takes(&taken, once(b"b", later_ms)), "{later_ms}");
+        }
+    }
+
+    #[test]
+    fn what_is_noted_is_no_push_and_may_come_again() {
+        let (taken, now) = (Taken::default(), Instant::now());
+        for _ in 0..2 {
+            assert_eq!(taken.note(once(b"a", 0), 0, now), Ok(()));
+        }
+        assert_eq!(taken.begin(once(b"a", 0), 0, now).err(), Some(Refused::Again));
     }
 
     #[test]
     fn memory_is_bounded_and_the_stale_make_room() {
-        let taken = Taken::default();
-        let once = |number: usize, until_ms| Once { mark: Mark::of(&number.to_be_bytes()), until_ms };
-        (0..REMEMBERED_MAX).for_each(|number| taken.begin(once(number, 1_000), 0).unwrap().keep());
-        assert_eq!(taken.begin(once(REMEMBERED_MAX, 2_000), 1_000).err(), Some(Refused::Full));
-        assert!(taken.begin(once(REMEMBERED_MAX, 2_000), 1_001).is_ok());
+        let (taken, mut clocks) = (Taken::default(), Clocks::new());
+        let numbered = |number: usize, sent_ms| once(&number.to_be_bytes(), sent_ms);
+        (0..REMEMBERED_MAX).for_each(|number| assert!(clocks.takes(&taken, numbered(number, 0))));
+        clocks.passed_ms = AGE_MS;
+        assert_eq!(clocks.begin(&taken, numbered(REMEMBERED_MAX, AGE_MS)).err(), Some(Refused::Full));
+        clocks.passed_ms = AGE_MS + 1;
+        assert!(clocks.takes(&taken, numbered(REMEMBERED_MAX, AGE_MS)));
     }
 }

@@ -60,7 +60,7 @@ impl WeChat {
         let sent_s: i64 = time.parse().ok().filter(|_| digits).ok_or(Doubt::Malformed("timestamp"))?;
         let sent_ms = sent_s * 1_000;
         check_age(sent_ms, push.now_ms, self.max_age_ms)?;
-        Ok(Once { mark: Mark::of(&shown), until_ms: sent_ms + self.max_age_ms })
+        Ok(Once { mark: Mark::of(&shown), sent_ms, max_age_ms: self.max_age_ms })
     }
 
     /// The answer to the request with which WeChat asks whether the token is known. WeCom encrypts what it asks, an official account
@@ -71,12 +71,12 @@ impl WeChat {
             return Err(Doubt::Malformed("echostr"));
         }
         let Some(crypt) = self.crypt.as_ref().filter(|_| push.parameter("msg_signature").is_ok()) else {
-            self.check_signature(push, "signature", None)?;
-            return Ok(Genuine::Echo(text.to_owned()));
+            let once = self.check_signature(push, "signature", None)?;
+            return Ok(Genuine::Echo { text: text.to_owned(), once });
         };
-        self.check_signature(push, "msg_signature", Some(text))?;
-        let clear = String::from_utf8(crypt.open(text)?).map_err(|_| Doubt::Undecipherable)?;
-        Ok(Genuine::Echo(clear))
+        let once = self.check_signature(push, "msg_signature", Some(text))?;
+        let text = String::from_utf8(crypt.open(text)?).map_err(|_| Doubt::Undecipherable)?;
+        Ok(Genuine::Echo { text, once })
     }
 }
 
@@ -145,9 +145,10 @@ mod tests {
         let (headers, query) = (HeaderMap::new(), query(text));
         let push = Push { method, path_and_query: "", query: &query, headers: &headers, body: body.as_bytes(), now_ms };
         match WeChat::compile(settings).unwrap().check(&push)? {
-            Genuine::Echo(text) => Ok(format!("echo {text}")),
+            Genuine::Echo { text, .. } => Ok(format!("echo {text}")),
             Genuine::Push { body, once } => {
-                assert_eq!(once.unwrap().until_ms, NOW_MS + 300_000);
+                let once = once.unwrap();
+                assert_eq!((once.sent_ms, once.max_age_ms), (NOW_MS, 300_000));
                 Ok(String::from_utf8(body.into_owned()).unwrap())
             }
         }

@@ -19,6 +19,7 @@ use tributary_collect::log::Log;
 use tributary_collect::{Collector, Server, Settings};
 use tributary_runtime::config::Secret;
 use tributary_runtime::embedded::{EmbeddedLog, EmbeddedOptions};
+use tributary_runtime::http::Limits;
 use tributary_runtime::service::{Health, Service};
 use tributary_runtime::topic::Topic;
 
@@ -38,12 +39,17 @@ pub struct Served {
 
 impl Served {
     pub fn start(settings: &Settings) -> Self {
+        Self::within(settings, |_| {})
+    }
+
+    /// With other limits of what strangers may take.
+    pub fn within(settings: &Settings, change: impl FnOnce(&mut Limits)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().to_owned();
         let options = EmbeddedOptions { path, partitions: 3, memory_bytes: 16 << 20, sync: false, json_dead_letters: false };
         let log = EmbeddedLog::open(&options).unwrap();
         let target = Log::embedded(log.clone(), settings).unwrap();
-        let (address, service) = serve(settings, target);
+        let (address, service) = serve_within(settings, target, change);
         Self { address, log, service, _folder: folder }
     }
 
@@ -60,12 +66,20 @@ impl Served {
 
 /// Starts a collector into a log.
 pub fn serve(settings: &Settings, log: Log) -> (SocketAddr, Service) {
+    serve_within(settings, log, |_| {})
+}
+
+fn serve_within(settings: &Settings, log: Log, change: impl FnOnce(&mut Limits)) -> (SocketAddr, Service) {
     let collector = Collector::new(settings, log).unwrap_or_else(|problem| panic!("{problem:?}"));
     let server = Server::bind(settings, collector).unwrap();
+    let mut limits = server.limits().clone();
+    change(&mut limits);
+    let server = server.within(limits);
     let (address, mut service) = (server.address, Service::default());
     service
         .start("collector".into(), move |pulse| {
-            server.run(pulse);
+            // A log that has failed stops the service; what is then looked at is the service.
+            let _ = server.run(pulse);
             Ok(())
         })
         .unwrap();

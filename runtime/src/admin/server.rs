@@ -12,34 +12,25 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Router, http};
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use prost::Message;
 use serde::Serialize;
 use subtle::ConstantTimeEq;
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 
 use super::Holdings;
 use super::views::{Refusal, Views};
 use super::wire::{HOLDINGS, Holder, Reads, VIEW, VIEWS};
 use crate::config::Secret;
 use crate::config::admin::AdminSettings;
-use crate::http::named;
+use crate::http::{Limits, named, serve_on_thread};
 
-/// The most connections at a time; more wait to be accepted.
+/// The most connections at a time; a further one takes the place of the idlest.
 const CONNECTIONS_MAX: usize = 32;
-/// How long a caller has for the head of a request, and may rest between two.
-const HEAD: Duration = Duration::from_secs(60);
 /// How long a request may take.
 const REQUEST: Duration = Duration::from_secs(30);
 /// The largest head of a request, bytes.
 const HEAD_BYTES_MAX: usize = 16 << 10;
 /// The largest body of a request, bytes.
 const BODY_BYTES_MAX: usize = 2 << 20;
-/// The wait after the system refused to accept a connection.
-const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
 /// The address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -98,20 +89,17 @@ impl Listener {
     /// # Errors
     /// When the thread is refused.
     pub fn serve(self, more: Router, service: &str) -> io::Result<()> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         let Self { listener, door, holdings, who: (group_prefix, instance) } = self;
         let desk = Desk { holdings, views: Views::default(), group_prefix, instance };
         let router = router(Arc::new(desk)).merge(more).layer(from_fn_with_state(Arc::new(door), guard));
         let router = named(router, service);
-        std::thread::Builder::new().name("admin".into()).spawn(move || {
-            runtime.block_on(async move {
-                match TcpListener::from_std(listener) {
-                    Ok(listener) => accept(listener, router).await,
-                    Err(error) => tracing::error!(%error, "the admin listener has ended"),
-                }
-            });
-        })?;
-        Ok(())
+        let limits = Limits {
+            connections: CONNECTIONS_MAX,
+            of_address: CONNECTIONS_MAX,
+            head_bytes: HEAD_BYTES_MAX,
+            ..Limits::default()
+        };
+        serve_on_thread("admin.listen", listener, router, limits)
     }
 }
 
@@ -191,34 +179,5 @@ impl Door {
         let wanted = format!("Bearer {}", self.token.expose());
         let same: bool = said(header::AUTHORIZATION).ct_eq(wanted.as_bytes()).into();
         if same { Ok(()) } else { Err((StatusCode::UNAUTHORIZED, "admin.token is not the one of this process")) }
-    }
-}
-
-async fn accept(listener: TcpListener, router: Router) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    loop {
-        let Ok(place) = places.clone().acquire_owned().await else { return };
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let router = router.clone();
-                tokio::spawn(async move {
-                    // Answers are small: they are not to wait for more.
-                    let _ = stream.set_nodelay(true);
-                    let served = http1::Builder::new()
-                        .timer(TokioTimer::new())
-                        .header_read_timeout(HEAD)
-                        .max_buf_size(HEAD_BYTES_MAX)
-                        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-                    if let Err(error) = served.await {
-                        tracing::debug!(%error, "a connection to the admin listener has ended early");
-                    }
-                    drop(place);
-                });
-            }
-            Err(error) => {
-                tracing::warn!(%error, "a connection to the admin listener was not accepted");
-                tokio::time::sleep(ACCEPT_AGAIN).await;
-            }
-        }
     }
 }

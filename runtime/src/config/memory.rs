@@ -26,6 +26,11 @@ pub struct Shares {
 }
 
 impl Shares {
+    /// The most MiB of `memory_mb` that bodies and records may take which a collector holds: half of what is left after the fixed part.
+    pub fn collector_mb_max(memory_mb: u32) -> u32 {
+        memory_mb.saturating_sub(FIXED_MB) / 2
+    }
+
     /// Of `memory_mb` MiB for a process with so many workers, of which `keeping` keep state: after a fixed part, a quarter is for RocksDB, a quarter for
     /// values, half for what is on its way.
     pub fn of(memory_mb: u32, workers: usize, keeping: usize) -> Self {

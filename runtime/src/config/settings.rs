@@ -248,8 +248,8 @@ const MEMORY_MB_MIN: u32 = 256;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WorkerSettings {
-    /// What the process may take in all, in MiB; how it is shared out: [`Shares`](super::memory::Shares). The collector's queue is on top
-    /// of it.
+    /// What the process may take in all, in MiB; how it is shared out: [`Shares`](super::memory::Shares). What a collector may hold is taken off
+    /// first.
     pub memory_mb: u32,
     /// The most records in one transaction. Few mean low latency under load, many mean speed.
     pub batch_records: u32,

@@ -28,10 +28,11 @@ use rocksdb::{
 use rustix::process::{Flock, FlockType, fcntl_getlk};
 use tributary_proto::{FORMAT_VERSION, partition};
 
+use crate::descriptors::{self, tables_of_one_store};
 use crate::fresh::FreshGauges;
 use crate::log::StageLog;
 use crate::stage::Output;
-use crate::state::Committed;
+use crate::state::{Committed, says_full};
 use crate::topic::Topic;
 
 pub use accepted::accept;
@@ -100,6 +101,13 @@ pub enum EmbeddedError {
     },
 }
 
+impl EmbeddedError {
+    /// Whether there was no room on the disk: then it may succeed later. RocksDB refuses for ever what it has refused for another reason.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Store { why, .. } if says_full(why))
+    }
+}
+
 /// Ends of topics and offsets of stages, as committed.
 #[derive(Default)]
 struct Positions {
@@ -149,6 +157,7 @@ impl EmbeddedLog {
         settings.set_db_write_buffer_size(options.memory_bytes / 2);
         settings.set_max_background_jobs(2);
         settings.set_keep_log_file_num(2);
+        settings.set_max_open_files(tables_of_one_store());
         let families = FAMILIES.map(|name| ColumnFamilyDescriptor::new(name, family_options(name, &cache)));
         let db = DB::open_cf_descriptors(&settings, &path, families).map_err(|error| open_error(&path, &error))?;
         Self::with(db, cache, options)
@@ -464,7 +473,11 @@ fn read_u32(db: &DB, path: &Path, key: &[u8]) -> Result<Option<u32>, EmbeddedErr
 }
 
 fn store_error(operation: &'static str, path: &Path, why: impl ToString) -> EmbeddedError {
-    EmbeddedError::Store { operation, path: path.to_owned(), why: why.to_string() }
+    let mut why = why.to_string();
+    if descriptors::says_none_left(&why) {
+        why += descriptors::ADVICE;
+    }
+    EmbeddedError::Store { operation, path: path.to_owned(), why }
 }
 
 fn open_error(path: &Path, error: &rocksdb::Error) -> EmbeddedError {

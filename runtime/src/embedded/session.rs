@@ -185,8 +185,11 @@ impl Session for EmbeddedSession {
     }
 
     fn commit(&mut self, transaction: Transaction) -> Result<(), LogError> {
-        // A failed write leaves the batch unwritten as a whole: begin again from the committed offsets.
-        self.write(transaction).map_err(|error| LogError::recover("committing", error))
+        // A failed write leaves the batch unwritten as a whole: begin again from the committed offsets, once there is room.
+        self.write(transaction).map_err(|error| match error.is_full() {
+            true => LogError::recover("committing", error),
+            false => LogError::stop("committing", error),
+        })
     }
 
     fn recover(&mut self) -> Result<(), LogError> {

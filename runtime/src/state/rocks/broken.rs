@@ -21,9 +21,13 @@ pub(super) fn is_damage(error: &rocksdb::Error) -> bool {
 
 /// Whether a failure says that the disk is full. Afterwards RocksDB refuses to write, and looks for room every few seconds.
 pub(super) fn is_full(error: &rocksdb::Error) -> bool {
+    error.kind() == ErrorKind::IOError && says_full(error.as_ref())
+}
+
+/// Whether the text of a failure of RocksDB says that the disk is full.
+pub(crate) fn says_full(text: &str) -> bool {
     // The binding does not tell the sub-code; the texts are those of `strerror`.
-    let says = |text: &str| error.as_ref().contains(text);
-    error.kind() == ErrorKind::IOError && (says("No space left on device") || says("Disk quota exceeded"))
+    text.contains("No space left on device") || text.contains("Disk quota exceeded")
 }
 
 /// Whether a folder was marked as broken.

@@ -27,6 +27,7 @@ use rocksdb::{Cache, DB, FlushOptions, ReadOptions, WriteBatch, WriteBufferManag
 
 use super::StateError;
 use crate::exactly_once::{INPUTS_KEY, Inputs, Position};
+pub(crate) use broken::says_full;
 use broken::{is_full, open_failed, tell};
 use options::database_options;
 pub use view::StoreView;
@@ -41,6 +42,9 @@ const READ_ONLY_ATTEMPTS: usize = 3;
 
 /// However little is written, a crash takes away no more than this. What was restored is compacted as late.
 const FLUSH_AFTER: Duration = Duration::from_mins(10);
+
+/// How many table files a store keeps open where nobody says otherwise.
+const TABLES: i32 = 256;
 
 /// A store cannot be opened, read or written.
 #[derive(Debug, thiserror::Error)]
@@ -93,6 +97,8 @@ pub struct StoreBudget {
     buffers: WriteBufferManager,
     /// A partition may come back, or go to another worker, while its former owner still holds it: they share the database then.
     open: Mutex<BTreeMap<PathBuf, Weak<Inner>>>,
+    /// Table files that each store keeps open.
+    tables: i32,
 }
 
 impl StoreBudget {
@@ -100,7 +106,13 @@ impl StoreBudget {
     pub fn new(bytes: usize) -> Self {
         let cache = Cache::new_lru_cache(bytes);
         let buffers = WriteBufferManager::new_write_buffer_manager_with_cache(bytes / 2, false, cache.clone());
-        Self { cache, buffers, open: Mutex::default() }
+        Self { cache, buffers, open: Mutex::default(), tables: TABLES }
+    }
+
+    /// The same, whose stores keep so many table files open each.
+    #[must_use]
+    pub fn with_tables(self, tables: u64) -> Self {
+        Self { tables: i32::try_from(tables).unwrap_or(i32::MAX), ..self }
     }
 
     /// Bytes in use.

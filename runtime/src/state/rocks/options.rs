@@ -26,7 +26,7 @@ pub(super) fn database_options(budget: &StoreBudget) -> Options {
     options.set_memtable_whole_key_filtering(true);
     options.set_level_compaction_dynamic_level_bytes(true);
     options.set_max_background_jobs(2);
-    options.set_max_open_files(256);
+    options.set_max_open_files(budget.tables);
     options.set_bytes_per_sync(1 << 20);
     options.set_keep_log_file_num(2);
     options.set_log_level(LogLevel::Warn);

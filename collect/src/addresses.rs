@@ -1,0 +1,141 @@
+//! What each address may send: a share of what a key may, so that one address does not use up what all senders of a key have together.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use axum::http::{Extensions, HeaderMap, HeaderName};
+use tributary_runtime::http::{Peer, block};
+
+use crate::bucket::{Cost, Levels, Rate};
+
+/// The most addresses that are remembered, about; those that have sent nothing for the longest time are forgotten.
+const REMEMBERED_MAX: usize = 20_000;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Addresses {
+    rate: Rate,
+    /// The share.
+    part: f64,
+    /// Reverse proxies: not senders themselves.
+    proxies: Vec<IpAddr>,
+    /// The header in which they say who is.
+    header: Option<HeaderName>,
+    remembered: Mutex<Generations>,
+    remembered_max: usize,
+}
+
+/// Levels by address, in two generations: when the younger is full it becomes the older, and what has not been asked for since is dropped.
+#[derive(Debug, Default)]
+struct Generations {
+    young: HashMap<IpAddr, Levels>,
+    old: HashMap<IpAddr, Levels>,
+}
+
+impl Addresses {
+    /// Each may send `percent` of this rate; whom the `proxies` name in `header`, or they themselves have no such limit.
+    pub fn new(rate: Rate, percent: u32, proxies: &[IpAddr], header: Option<HeaderName>) -> Self {
+        let proxies = proxies.iter().map(IpAddr::to_canonical).collect();
+        let (part, remembered) = (f64::from(percent) / 100.0, Mutex::default());
+        Self { rate, part, proxies, header, remembered, remembered_max: REMEMBERED_MAX }
+    }
+
+    /// The address that sent a request; `None` where it came through a proxy that does not say.
+    pub fn sender(&self, extensions: &Extensions, headers: &HeaderMap) -> Option<IpAddr> {
+        let Peer(peer) = extensions.get().copied()?;
+        if !self.is_proxy(peer) {
+            return Some(block(peer));
+        }
+        let named = headers.get_all(self.header.as_ref()?).iter().rev().filter_map(|value| value.to_str().ok());
+        // The last one is what our proxy has seen; what stands before it anybody may have written. Chains of our own proxies are stepped over.
+        let mut named = named.flat_map(|value| value.rsplit(',')).map(|text| text.trim().parse::<IpAddr>());
+        named.find(|address| !address.as_ref().is_ok_and(|address| self.is_proxy(*address)))?.ok().map(block)
+    }
+
+    fn is_proxy(&self, address: IpAddr) -> bool {
+        self.proxies.contains(&address.to_canonical())
+    }
+
+    /// Takes what a request costs out of its address's bucket.
+    ///
+    /// # Errors
+    /// See [`Levels::take`].
+    pub fn take(&self, address: Option<IpAddr>, cost: Cost, now: Instant) -> Result<(), u64> {
+        let Some(address) = address.filter(|_| self.part < 1.0) else { return Ok(()) };
+        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        let Generations { young, old } = &mut *remembered;
+        let mut levels = young.get(&address).copied().or_else(|| old.remove(&address));
+        let taken = Levels::take(&mut levels, &self.rate, self.part, cost, now);
+        if let Some(levels) = levels {
+            if young.len() >= self.remembered_max / 2 && !young.contains_key(&address) {
+                *old = std::mem::take(young);
+            }
+            young.insert(address, levels);
+        }
+        taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(number: u32) -> Option<IpAddr> {
+        Some(IpAddr::from(number.to_be_bytes()))
+    }
+
+    fn messages(messages: usize) -> Cost {
+        Cost { messages, ..Cost::default() }
+    }
+
+    #[test]
+    fn each_has_its_share() {
+        let (addresses, now) = (Addresses::new(Rate::new(100, 0), 25, &[], None), Instant::now());
+        assert_eq!(addresses.take(address(1), messages(250), now), Ok(()));
+        assert_eq!(addresses.take(address(1), messages(1), now), Err(1));
+        assert_eq!(addresses.take(address(2), messages(1), now), Ok(()));
+        assert_eq!(addresses.take(None, messages(9_999), now), Ok(()));
+        let whole = Addresses::new(Rate::new(100, 0), 100, &[], None);
+        assert!((0..9).all(|_| whole.take(address(1), messages(9_999), now).is_ok()));
+    }
+
+    #[test]
+    fn memory_is_bounded_and_who_goes_on_sending_is_not_forgotten() {
+        let mut addresses = Addresses::new(Rate::new(100, 0), 25, &[], None);
+        addresses.remembered_max = 100;
+        let now = Instant::now();
+        assert_eq!(addresses.take(address(0), messages(9_999), now), Ok(()));
+        for number in 1..10_000 {
+            assert_eq!(addresses.take(address(number), messages(1), now), Ok(()));
+            if number % 40 == 0 {
+                assert!(addresses.take(address(0), messages(1), now).is_err(), "{number}");
+            }
+            let remembered = addresses.remembered.lock().unwrap();
+            assert!(remembered.young.len() + remembered.old.len() <= 100);
+        }
+    }
+
+    #[test]
+    fn a_proxy_says_who_sends_and_nobody_else_does() {
+        let header = HeaderName::from_static("x-forwarded-for");
+        let proxies = ["127.0.0.1".parse().unwrap(), "10.0.0.9".parse().unwrap()];
+        let addresses = Addresses::new(Rate::new(1, 0), 25, &proxies, Some(header.clone()));
+        let sender = |addresses: &Addresses, peer: &str, said: &[&str]| {
+            let mut extensions = Extensions::new();
+            extensions.insert(Peer(peer.parse().unwrap()));
+            let headers = said.iter().map(|said| (header.clone(), said.parse().unwrap())).collect();
+            addresses.sender(&extensions, &headers).map(|address| address.to_string())
+        };
+        let found = |peer, said: &[&str]| sender(&addresses, peer, said);
+        assert_eq!(found("192.0.2.1", &["192.0.2.9"]).as_deref(), Some("192.0.2.1"), "it is no proxy");
+        assert_eq!(found("127.0.0.1", &["6.6.6.6, 192.0.2.9"]).as_deref(), Some("192.0.2.9"));
+        assert_eq!(found("127.0.0.1", &["6.6.6.6", "192.0.2.9"]).as_deref(), Some("192.0.2.9"));
+        assert_eq!(found("127.0.0.1", &["6.6.6.6, 192.0.2.9, 10.0.0.9"]).as_deref(), Some("192.0.2.9"));
+        assert_eq!(found("127.0.0.1", &["192.0.2.9, unknown"]), None);
+        assert_eq!(found("127.0.0.1", &[]), None);
+        let untold = Addresses::new(Rate::new(1, 0), 25, &proxies, None);
+        assert_eq!(sender(&untold, "127.0.0.1", &["192.0.2.9"]), None);
+    }
+}

@@ -1,0 +1,132 @@
+//! Open files: how many this process may have, who needs them, and what is left for connections from outside.
+//!
+//! A socket is a file. Where strangers' connections take the last one, RocksDB cannot open its next and refuses to write from then on: so
+//! what the process needs itself is set apart first.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// More than this no process of ours needs, and some kernels allow a billion.
+const RAISED_MAX: u64 = 1 << 20;
+/// The most table files that a store keeps open, and the fewest.
+const TABLES_MAX: u64 = 256;
+const TABLES_MIN: u64 = 32;
+/// What a store opens beside them: its log, its manifest, what compactions write.
+const STORE_BESIDE: u64 = 16;
+/// A connection of a Kafka client and what wakes its thread.
+const KAFKA_CONNECTION: u64 = 3;
+/// Standard streams, pollers, timers, signals, certificates, what is opened for a moment.
+const RESERVE: u64 = 64;
+
+/// What is to be done where a store found none left.
+pub const ADVICE: &str = "; raise the limit of open files (`ulimit -n`, LimitNOFILE; `tributary check` tells who needs them) and start again: \
+                          what was answered is stored";
+
+/// Whether the text of a failure of RocksDB says that no file could be opened any more.
+pub(crate) fn says_none_left(text: &str) -> bool {
+    // The texts of `strerror`; those of the system's own limit begin alike.
+    text.contains("Too many open files")
+}
+
+/// Raises the soft limit of open files to the hard one. Where that is refused it stays as it is.
+pub fn raise() {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.unwrap_or(RAISED_MAX).min(RAISED_MAX);
+    if limit.current.is_some_and(|current| current < wanted) {
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..limit });
+    }
+}
+
+/// How many files this process may have open.
+pub fn allowed() -> u64 {
+    getrlimit(Resource::Nofile).current.unwrap_or(RAISED_MAX)
+}
+
+/// Who needs open files.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Wants {
+    /// RocksDB stores.
+    pub stores: u64,
+    /// Kafka clients.
+    pub clients: u64,
+    /// Brokers, about.
+    pub brokers: u64,
+    /// Connections to the listeners of metrics, probes and questions, and the listeners themselves.
+    pub listeners: u64,
+}
+
+/// How the open files of a process are shared out.
+///
+/// ```
+/// use tributary_runtime::descriptors::{Descriptors, Wants};
+///
+/// let shared = Descriptors::of(1_024, Wants { stores: 1, listeners: 66, ..Wants::default() });
+/// assert_eq!((shared.tables, shared.stores, shared.need(), shared.left()), (256, 272, 402, 622));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Descriptors {
+    /// How many there are.
+    pub allowed: u64,
+    /// Table files that each store may keep open.
+    pub tables: u64,
+    /// For all stores.
+    pub stores: u64,
+    /// For Kafka.
+    pub kafka: u64,
+    /// For the listeners of metrics, probes and questions.
+    pub listeners: u64,
+    /// For all else.
+    pub reserve: u64,
+}
+
+impl Descriptors {
+    /// Of so many that are allowed. Half of them may be the stores'.
+    pub fn of(allowed: u64, wants: Wants) -> Self {
+        let tables = (allowed / 2 / wants.stores.max(1)).saturating_sub(STORE_BESIDE).clamp(TABLES_MIN, TABLES_MAX);
+        Self {
+            allowed,
+            tables,
+            stores: wants.stores * (tables + STORE_BESIDE),
+            kafka: wants.clients * (wants.brokers + 1) * KAFKA_CONNECTION,
+            listeners: wants.listeners,
+            reserve: RESERVE,
+        }
+    }
+
+    /// What the process needs itself.
+    pub fn need(&self) -> u64 {
+        self.stores + self.kafka + self.listeners + self.reserve
+    }
+
+    /// What is left for connections from outside.
+    pub fn left(&self) -> u64 {
+        self.allowed.saturating_sub(self.need())
+    }
+}
+
+/// Table files that a store keeps open which is the only one of its process: a setting of RocksDB.
+pub fn tables_of_one_store() -> i32 {
+    let shared = Descriptors::of(allowed(), Wants { stores: 1, ..Wants::default() });
+    i32::try_from(shared.tables).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_stores_share_half_of_what_there_is() {
+        let of = |allowed, stores| Descriptors::of(allowed, Wants { stores, ..Wants::default() });
+        assert_eq!(of(1_024, 8).tables, 48);
+        assert_eq!(of(20_000, 8).tables, TABLES_MAX);
+        assert_eq!(of(1_024, 100).tables, TABLES_MIN);
+        assert_eq!(of(1_024, 100).left(), 0);
+    }
+
+    #[test]
+    fn the_soft_limit_is_raised_and_stays_within_the_hard_one() {
+        raise();
+        let limit = getrlimit(Resource::Nofile);
+        assert_eq!(limit.current, Some(limit.maximum.unwrap_or(RAISED_MAX).min(RAISED_MAX)).max(limit.current));
+        assert_eq!(Some(allowed()), limit.current);
+    }
+}

@@ -1,0 +1,89 @@
+//! What callers of a server may take: places, time and bytes.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::Duration;
+
+/// See the module. The default is for callers who ask little: probes, scrapers, the commands of this program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Open connections. A further one takes the place of the idlest.
+    pub connections: usize,
+    /// Of these, those of one [address](block). A further one takes the place of the idlest of that address.
+    pub of_address: usize,
+    /// Addresses that have no such limit: reverse proxies, from which everybody comes.
+    pub exempt: Vec<IpAddr>,
+    /// From the opening of a connection to its first byte.
+    pub first_byte: Duration,
+    /// From the first byte of a request's head to its last.
+    pub head: Duration,
+    /// From an answer to the next request, and without any progress of an answer.
+    pub idle: Duration,
+    /// The largest head of a request, bytes; a larger one is answered 431.
+    pub head_bytes: usize,
+    /// How fast a body has to come.
+    pub body: Pace,
+    /// How often connections are looked at.
+    pub look: Duration,
+}
+
+/// A pace: so many bytes, at least, in each window of so much time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// The window. A body that is whole by the end of one need not have kept the pace in it.
+    pub window: Duration,
+    /// Bytes.
+    pub bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 64,
+            of_address: 64,
+            exempt: Vec::new(),
+            first_byte: Duration::from_secs(5),
+            head: Duration::from_secs(10),
+            // Load balancers keep connections for 60 seconds: theirs is to end first.
+            idle: Duration::from_secs(75),
+            head_bytes: 64 << 10,
+            body: Pace { window: Duration::from_secs(10), bytes: 10 << 10 },
+            look: Duration::from_millis(250),
+        }
+    }
+}
+
+impl Limits {
+    /// The address that a caller counts as; `None` where it has no limit of its own.
+    pub(super) fn counted(&self, caller: IpAddr) -> Option<IpAddr> {
+        let caller = caller.to_canonical();
+        (!self.exempt.contains(&caller)).then(|| block(caller))
+    }
+}
+
+/// What counts as one address: an IPv4 address, or the 64 bits of an IPv6 address that a network gives to one customer.
+pub fn block(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+        v4 => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_what_one_customer_has() {
+        let of = |text: &str| block(text.parse().unwrap()).to_string();
+        assert_eq!(of("192.0.2.7"), "192.0.2.7");
+        assert_eq!(of("::ffff:192.0.2.7"), "192.0.2.7");
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), of("2001:db8:1:2:ffff::1"));
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+        let limits = Limits { exempt: vec!["127.0.0.1".parse().unwrap()], ..Limits::default() };
+        assert_eq!(limits.counted("::ffff:127.0.0.1".parse().unwrap()), None);
+        assert!(limits.counted("127.0.0.2".parse().unwrap()).is_some());
+    }
+}

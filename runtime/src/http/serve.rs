@@ -1,0 +1,174 @@
+//! Serves the connections of a listener within limits: the one way in which this program does.
+//!
+//! A connection always gets accepted. Where all places are taken the idlest goes: one that is over, then one that is between requests or
+//! has not sent a whole head, then the slowest body. Only where every place has a request that is worked on, the new one is told to come
+//! again.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use metrics::{Gauge, counter};
+use rustix::io::Errno;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{Id, JoinSet};
+
+use super::connection::{self, Shared, refusal};
+use super::limits::Limits;
+use super::meter::{Cut, Meter};
+use crate::metrics::CONNECTIONS_CUT;
+
+/// The wait after the system refused to accept a connection.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
+/// How often it is told that it does.
+const TELL_AGAIN: Duration = Duration::from_secs(30);
+/// The most callers at a time that are told to come again and may read it at leisure.
+const TURNED_AWAY_MAX: usize = 32;
+/// What is counted where there was no place.
+const NO_PLACE_LABEL: &str = "no_place";
+
+/// A listener's name for metrics and the log, and where the number of its connections is shown.
+pub struct Name {
+    /// The setting that names its address.
+    pub listener: &'static str,
+    /// Open connections.
+    pub connections: Gauge,
+}
+
+/// Accepts connections until it is told to stop, and returns once the last of them has ended.
+pub async fn serve(listener: TcpListener, router: Router, limits: Limits, name: Name, mut stopping: watch::Receiver<bool>) {
+    let mut look = tokio::time::interval(limits.look);
+    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let shared = Arc::new(Shared { router, limits });
+    let mut places = Places::new(shared, name, stopping.clone());
+    loop {
+        places.name.connections.set(places.open.len() as f64);
+        tokio::select! {
+            _ = stopping.changed() => break,
+            Some(ended) = places.tasks.join_next_with_id() => places.ended(ended.map_or_else(|error| error.id(), |(id, ())| id)),
+            accepted = listener.accept() => match accepted {
+                Ok((stream, caller)) => places.admit(stream, caller.ip()),
+                Err(error) => places.refused(&error).await,
+            },
+            _ = look.tick() => places.look(),
+        }
+    }
+    drop(listener);
+    loop {
+        tokio::select! {
+            ended = places.tasks.join_next() => if ended.is_none() { break },
+            _ = look.tick() => places.look(),
+        }
+    }
+}
+
+/// A connection.
+struct Place {
+    meter: Arc<Meter>,
+    /// What its caller counts as.
+    address: Option<IpAddr>,
+}
+
+/// The connections of a server.
+struct Places {
+    shared: Arc<Shared>,
+    name: Name,
+    stopping: watch::Receiver<bool>,
+    tasks: JoinSet<()>,
+    open: HashMap<Id, Place>,
+    /// How many each address has.
+    of_address: HashMap<IpAddr, usize>,
+    /// When it was last told that the system accepts none.
+    told: Option<Instant>,
+}
+
+impl Places {
+    fn new(shared: Arc<Shared>, name: Name, stopping: watch::Receiver<bool>) -> Self {
+        let (tasks, open, of_address) = (JoinSet::new(), HashMap::new(), HashMap::new());
+        Self { shared, name, stopping, tasks, open, of_address, told: None }
+    }
+
+    fn count(&self, reason: &'static str) {
+        counter!(CONNECTIONS_CUT.name, "listener" => self.name.listener, "reason" => reason).increment(1);
+    }
+
+    fn ended(&mut self, id: Id) {
+        let Some(Place { address: Some(address), .. }) = self.open.remove(&id) else { return };
+        if let Some(count) = self.of_address.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                self.of_address.remove(&address);
+            }
+        }
+    }
+
+    fn cut(&mut self, id: Id, why: Cut) {
+        if let Some(place) = self.open.get(&id) {
+            place.meter.cut.notify_one();
+            self.count(why.label());
+            self.ended(id);
+        }
+    }
+
+    /// Takes the place of the idlest connection, of this address where one is given. False where there is none that could go.
+    fn displace(&mut self, address: Option<IpAddr>) -> bool {
+        let of = self.open.iter().filter(|(_, place)| address.is_none() || place.address == address);
+        let idle = of.filter_map(|(id, place)| Some((place.meter.idleness(&self.shared.limits)?, *id)));
+        let Some((_, id)) = idle.max_by_key(|(idleness, _)| *idleness) else { return false };
+        self.cut(id, Cut::Displaced);
+        true
+    }
+
+    fn admit(&mut self, stream: TcpStream, caller: IpAddr) {
+        let limits = &self.shared.limits;
+        let (all, each, address) = (limits.connections, limits.of_address, limits.counted(caller));
+        let has = address.and_then(|address| self.of_address.get(&address)).copied().unwrap_or(0);
+        let room = (has < each || self.displace(address)) && (self.open.len() < all || self.displace(None));
+        if !room {
+            self.turn_away(stream);
+            return;
+        }
+        let meter = Arc::new(Meter::new());
+        let (shared, stopping) = (self.shared.clone(), self.stopping.clone());
+        let id = self.tasks.spawn(connection::serve(stream, caller, meter.clone(), shared, stopping)).id();
+        self.open.insert(id, Place { meter, address });
+        if let Some(address) = address {
+            *self.of_address.entry(address).or_default() += 1;
+        }
+    }
+
+    /// Tells a caller to come again.
+    fn turn_away(&mut self, stream: TcpStream) {
+        self.count(NO_PLACE_LABEL);
+        let why = "all connections are in use; come again later\n";
+        let _ = stream.try_write(&refusal("503 Service Unavailable", "retry-after: 1\r\n", why));
+        if self.tasks.len() < self.open.len() + TURNED_AWAY_MAX {
+            self.tasks.spawn(connection::linger(stream));
+        }
+    }
+
+    /// Cuts what has had its time.
+    fn look(&mut self) {
+        let overdue = self.open.iter().filter_map(|(id, place)| Some((*id, place.meter.overdue(&self.shared.limits)?)));
+        for (id, why) in overdue.collect::<Vec<_>>() {
+            self.cut(id, why);
+        }
+    }
+
+    /// The system has accepted no connection: for want of something, or because the caller has gone.
+    async fn refused(&mut self, error: &io::Error) {
+        if matches!(Errno::from_io_error(error), Some(Errno::CONNABORTED | Errno::CONNRESET | Errno::INTR | Errno::PROTO)) {
+            return;
+        }
+        if self.told.is_none_or(|told| told.elapsed() >= TELL_AGAIN) {
+            tracing::warn!(%error, listener = self.name.listener, "a connection was not accepted");
+            self.told = Some(Instant::now());
+        }
+        self.displace(None);
+        tokio::time::sleep(ACCEPT_AGAIN).await;
+    }
+}
