@@ -76,7 +76,7 @@ fn without_brokers_check_is_about_the_embedded_log() {
     let found = tributary(&["check", "--json", "--set", &path, "--set", "http.listen=127.0.0.1:0"]);
     assert_eq!(found.status.code(), Some(0), "{}", err(&found));
     let rows: serde_json::Value = serde_json::from_str(&out(&found)).unwrap();
-    assert_eq!(rows.as_array().unwrap().iter().map(|row| row["ok"] == true).collect::<Vec<_>>(), [true; 5]);
+    assert_eq!(rows.as_array().unwrap().iter().map(|row| row["ok"] == true).collect::<Vec<_>>(), [true; 6]);
 }
 
 #[test]
