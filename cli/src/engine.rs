@@ -21,6 +21,7 @@ use tributary_runtime::topic::{Topic, TopicNames};
 use tributary_runtime::worker::{Worker, WorkerError};
 
 use crate::descriptors;
+use crate::forget;
 use crate::outcome::Usage;
 use crate::pipeline::{Pipeline, StageName, worker_options};
 use crate::settings::Settings;
@@ -40,7 +41,7 @@ pub fn open_embedded(settings: &Settings) -> Result<EmbeddedLog, EmbeddedError> 
     })
 }
 
-/// Starts workers of the stages on an embedded log.
+/// Starts workers of the stages on an embedded log, and its upkeep beside them.
 ///
 /// # Errors
 /// When a thread is refused.
@@ -61,7 +62,7 @@ pub fn start_embedded(
             service.start(format!("{}-{number}", stage.log().stage), move |pulse| worker.run(pulse))?;
         }
     }
-    Ok(())
+    forget::start(service, log, settings, pipeline)
 }
 
 /// Listens where a process on Kafka is asked about its state.

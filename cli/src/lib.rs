@@ -16,6 +16,7 @@ pub mod dead_letters;
 pub mod descriptors;
 pub mod engine;
 pub mod explain;
+pub mod forget;
 pub mod generate;
 pub mod import;
 pub mod lines;

@@ -229,9 +229,21 @@ impl KafkaReader {
     /// # Errors
     /// When the brokers cannot be reached or the topic does not exist.
     pub fn open(settings: &Settings, topic: Topic, from_beginning: bool) -> Result<Self, SourceError> {
+        Self::open_isolated(settings, topic, from_beginning, "read_committed")
+    }
+
+    /// Opens a topic at its first record, with what is not committed and what was aborted.
+    ///
+    /// # Errors
+    /// When the brokers cannot be reached or the topic does not exist.
+    pub fn open_all(settings: &Settings, topic: Topic) -> Result<Self, SourceError> {
+        Self::open_isolated(settings, topic, true, "read_uncommitted")
+    }
+
+    fn open_isolated(settings: &Settings, topic: Topic, from_beginning: bool, isolation: &str) -> Result<Self, SourceError> {
         let topic = settings.topics.name(topic);
         let read = |source| SourceError::Read { topic: topic.clone(), source };
-        let consumer = outsider(settings, "read_committed", "error")?;
+        let consumer = outsider(settings, isolation, "error")?;
         let metadata = ask(&consumer, &topic)?;
         let found = metadata.topics().first().filter(|found| found.error().is_none() && !found.partitions().is_empty());
         let partitions = found.map_or(0, |found| found.partitions().len());

@@ -13,6 +13,7 @@ use crate::facts::{merge_assertion, merge_claim, merge_consent, merge_earliest, 
 use crate::mention::claim_about;
 use crate::metrics;
 use crate::node::Node;
+use crate::placement::send_arrive;
 
 /// Links a message of news carries at most: well below the 256 KiB that no message of ours exceeds.
 const LINKS_MAX: usize = 256;
@@ -127,8 +128,14 @@ impl Core {
         self.claim_domain(cx, node, true)?;
         if node.state.present {
             node.name();
-        } else {
+        } else if node.state.identifier.is_some() {
             node.forget_name();
+            // Its unit has the name, too.
+            if node.state.brings
+                && let Some(placement) = node.state.placement.clone()
+            {
+                send_arrive(cx, node, &placement);
+            }
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tributary_proto::attributor_message::Body as ToUnit;
 use tributary_proto::identity_message::Body;
-use tributary_proto::{AttributorMessage, Hash128, Identifier, IdentityMessage, Item, item};
+use tributary_proto::{AttributorMessage, Hash128, Identifier, IdentityMessage, Item, item, kind};
 use tributary_runtime::planted::planted;
 use tributary_runtime::stage::{Context, Share};
 use tributary_runtime::state::StateError;
@@ -49,6 +49,11 @@ impl Core {
         } else {
             cx.outbox.send(Topic::IdentityInbox, key, &IdentityMessage { body: Some(body) });
         }
+    }
+
+    /// By which an identifier keeps the node above it: of somebody who may be erased no name.
+    pub(crate) fn address(&self, of: &Identifier) -> Identifier {
+        if kind::is_account(&of.kind) { of.clone() } else { of.address(self.share.partitions) }
     }
 
     /// Sends a message to a milestone.

@@ -19,9 +19,20 @@ impl Core {
     /// Asks for the erasure of people's identifiers.
     pub(crate) fn erase(&mut self, cx: &mut Context<'_>, people: &[Identifier], until_ms: i64) {
         for about in people {
+            cx.outbox.erase(about, until_ms);
             let erased = Erased { about: Some(about.clone()), until_ms, milestone_id: String::new() };
             self.tell(cx, about, Body::Erased(erased));
         }
+    }
+
+    /// An event has come that is void: whoever keeps it is to forget it.
+    pub(crate) fn void_event(&self, cx: &mut Context<'_>, node: &Node, people: &[Identifier]) -> Result<(), StateError> {
+        for about in people {
+            if let Some(until_ms) = node.erased_ms(cx.state, about.hash())? {
+                cx.outbox.erase(about, until_ms);
+            }
+        }
+        Ok(())
     }
 
     /// An identifier is told that it is erased, or that one is that it was named with.
@@ -44,6 +55,7 @@ impl Core {
             }
         }
         if !affected.is_empty() {
+            cx.outbox.erase(about, until_ms);
             self.retract(cx, &mut node)?;
             for other in affected.values().filter(|other| **other != node.identifier) {
                 self.claim_anew(cx, &node, other)?;

@@ -160,6 +160,7 @@ impl Core {
         let mention = said.mention();
         let Some(Heard { steady, erased_ms }) = self.hear(cx, &mut node, mention, &said)? else {
             cx.outbox.observe(&metrics::ERASED, "event", 1);
+            self.void_event(cx, &node, said.people)?;
             node.save(cx.state);
             return Ok(());
         };

@@ -61,6 +61,11 @@ impl Core {
         let erased_ms = erased_of(cx.state, &actor, said.people)?;
         if !counts(said.time_ms, erased_ms) {
             cx.outbox.observe(&metrics::ERASED, "version", 1);
+            for about in said.people {
+                if let Some(until_ms) = erased_of(cx.state, &actor, std::slice::from_ref(about))? {
+                    cx.outbox.erase(about, until_ms);
+                }
+            }
             return Ok(());
         }
         let sub = keys::one(keys::SIGHTING, Hash128::of(&event.encode_to_vec()));
@@ -113,7 +118,11 @@ impl Core {
             let nothing = all.is_none();
             self.tell_claim(cx, id, about, Claim { anew: true, nothing, ..all.unwrap_or_default() })?;
         }
-        if voided { self.announce(cx, id, true) } else { Ok(()) }
+        if voided {
+            cx.outbox.erase(about, until_ms);
+            self.announce(cx, id, true)?;
+        }
+        Ok(())
     }
 
     fn tell_claim(

@@ -66,11 +66,9 @@ impl Node {
         }
     }
 
-    /// Takes its name out of the record, unless others need it as the address of their root.
+    /// Takes its name out of the record: others keep its address, if it is their root.
     pub fn forget_name(&mut self) {
-        if !self.is_root() || self.state.members <= 1 {
-            self.edit().identifier = None;
-        }
+        self.edit().identifier = None;
     }
 
     /// Writes the record if it was changed.

@@ -23,8 +23,11 @@ impl Core {
             cx.outbox.observe(&metrics::PLACEMENTS, "", 1);
             let before = node.edit().placement.replace(placement.clone());
             // Compress the path: the root that tells is above every node on it.
-            if !node.is_root() && place.root.as_ref() != Some(to) {
-                node.edit().parent = place.root;
+            let above = place.root.filter(|root| root.hash() != node.hash);
+            if !node.is_root()
+                && let Some(above) = above
+            {
+                node.edit().parent = Some(self.address(&above));
             }
             if node.state.brings {
                 tell_units(cx, &node, before.as_ref(), &placement);

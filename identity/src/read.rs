@@ -9,7 +9,8 @@ mod neighbourhood;
 use std::collections::{BTreeMap, BTreeSet};
 
 use tributary_proto::{
-    ConsentFact, Event, Hash128, Identifier, IdentifierState, Member, MilestoneState, Placement, Stamp, TraitFact, kind,
+    ConsentFact, Erasure, Event, Hash128, Identifier, IdentifierState, Member, MilestoneState, Placement, Stamp, TraitFact,
+    kind,
 };
 use tributary_runtime::state::{Snapshot, StateError, get_message, scan_messages};
 
@@ -161,6 +162,8 @@ pub struct MilestoneFacts {
     pub state: MilestoneState,
     /// Its versions.
     pub versions: Vec<Version>,
+    /// The latest erasure of anybody whom a version of it named: up to when these are void.
+    pub erased_ms: Option<i64>,
 }
 
 /// A milestone; `None` where no event has reported it.
@@ -174,7 +177,13 @@ pub fn milestone(snapshot: &mut dyn Snapshot, milestone_id: &str) -> Result<Opti
     let stored = scan_messages::<Event>(state, &actor, &[keys::SIGHTING])?;
     let mut versions: Vec<Event> = stored.into_iter().map(|(_, event)| event).collect();
     versions.sort_by_cached_key(|event| (event.time_ms, Hash128::of(event.event_id.as_bytes())));
-    Ok((known.is_some() || !versions.is_empty()).then(|| MilestoneFacts { state: known.unwrap_or_default(), versions }))
+    let erasures = scan_messages::<Erasure>(state, &actor, &[keys::ERASURE])?;
+    let erased_ms = erasures.into_iter().map(|(_, erasure)| erasure.until_ms).max();
+    Ok((known.is_some() || !versions.is_empty()).then(|| MilestoneFacts {
+        state: known.unwrap_or_default(),
+        versions,
+        erased_ms,
+    }))
 }
 
 /// The identifier after which a profile of this id is or was called; `None` where no identifier has this hash.
@@ -190,6 +199,20 @@ pub fn called_after(snapshot: &mut dyn Snapshot, hash: Hash128) -> Result<Option
         }
     }
     Ok(None)
+}
+
+/// Up to when the identifier with this hash is erased: of one that is nothing else is known, not even its name.
+///
+/// # Errors
+/// When the state cannot be read.
+pub fn erased_under(snapshot: &mut dyn Snapshot, hash: Hash128) -> Result<Option<i64>, StateError> {
+    let mut latest = None;
+    for partition in 0..snapshot.partitions(LOG.stage) {
+        let state = snapshot.state(LOG.stage, partition)?;
+        let record: Option<IdentifierState> = get_message(state, &keys::identifier(hash), keys::NODE)?;
+        latest = latest.max(record.and_then(|record| record.erased_ms));
+    }
+    Ok(latest)
 }
 
 /// The profile (or account) of an identifier; `None` where no event has named it.

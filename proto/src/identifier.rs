@@ -4,10 +4,12 @@ use std::fmt;
 
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::Identifier;
+use crate::{Identifier, partition};
 
 /// Separates kind, scope and value in the canonical bytes. Part of the stored format: do not change.
 const SEPARATOR: char = '\u{1f}';
+/// The kind of an address, which no event can name. Part of the stored format: do not change.
+const ADDRESS: &str = "~";
 
 /// An xxh3-128 hash (XXH3, 128 bits, seed 0). Compares and prints big-endian.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -84,8 +86,33 @@ impl Identifier {
         }
     }
 
-    /// xxh3-128 of the canonical bytes: *the identifier hash*.
+    /// A name that leads to the same actor of the same partition, of `partitions`, and tells nothing but the hash: whoever keeps it to
+    /// send messages there keeps no personal data. The scope is the smallest number with which its key belongs to that partition.
+    #[must_use]
+    pub fn address(&self, partitions: u32) -> Self {
+        let wanted = partition::of(&self.key(), partitions);
+        let mut address = Self::new(ADDRESS, "", self.hash().to_string());
+        for number in 0u64.. {
+            address.scope = number.to_string();
+            if partition::of(&address.key(), partitions) == wanted {
+                break;
+            }
+        }
+        address
+    }
+
+    /// Whether it is an [address](Self::address).
+    pub fn is_address(&self) -> bool {
+        self.kind == ADDRESS
+    }
+
+    /// xxh3-128 of the canonical bytes: *the identifier hash*. Of an address the hash of the identifier that it leads to.
     pub fn hash(&self) -> Hash128 {
+        if self.is_address()
+            && let Ok(hash) = u128::from_str_radix(&self.value, 16)
+        {
+            return Hash128(hash);
+        }
         let parts =
             [self.kind.as_bytes(), &[SEPARATOR as u8], self.scope.as_bytes(), &[SEPARATOR as u8], self.value.as_bytes()];
         let length: usize = parts.iter().map(|part| part.len()).sum();
@@ -124,6 +151,20 @@ mod tests {
         assert_eq!(Identifier::from_key(&odd.key()), Ok(odd));
         for bad in [&b"email"[..], b"email\x1f", b"email\x1f\x1f", b"\x1f\x1fx", b"e\x1f\x1f\xff"] {
             assert_eq!(Identifier::from_key(bad), Err(ParseKeyError));
+        }
+    }
+
+    #[test]
+    fn an_address_leads_to_the_same_actor_and_names_nobody() {
+        for partitions in [1, 2, 7, 64] {
+            for value in ["zhang@b-corp.example", "+8613800001111", "x"] {
+                let identifier = Identifier::new("email", "", value);
+                let address = identifier.address(partitions);
+                assert_eq!((address.hash(), address.is_address()), (identifier.hash(), true));
+                assert_eq!(partition::of(&address.key(), partitions), partition::of(&identifier.key(), partitions));
+                assert_eq!(address.value, identifier.hash().to_string());
+                assert_eq!(address.address(partitions), address, "an address of an address is that address");
+            }
         }
     }
 

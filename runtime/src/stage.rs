@@ -5,7 +5,7 @@
 //! together, or none.
 
 use prost::Message;
-use tributary_proto::partition;
+use tributary_proto::{Identifier, partition};
 
 use crate::metric::{Metric, Observations};
 use crate::reason::Reason;
@@ -73,6 +73,15 @@ pub enum StageError {
     State(#[from] StateError),
 }
 
+/// Somebody was erased, or a record was read that an earlier erasure has made void.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Erasure {
+    /// The identifier.
+    pub of: Identifier,
+    /// What happened up to then is void, milliseconds since 1970-01-01 UTC.
+    pub until_ms: i64,
+}
+
 /// What a stage wants said, in order.
 #[derive(Debug, Default)]
 pub struct Outbox {
@@ -84,6 +93,8 @@ pub struct Outbox {
     unused: bool,
     /// What is to be counted once this is committed.
     pub observations: Observations,
+    /// Who was erased: a log that can do so forgets the records that name them.
+    pub erasures: Vec<Erasure>,
     /// From which output on which cause holds.
     causes: Vec<(usize, i64)>,
 }
@@ -139,6 +150,11 @@ impl Outbox {
         rejections.extend(whole);
         let refused = unused && !rejections.is_empty();
         (rejections, refused)
+    }
+
+    /// What happened to this identifier up to a time is void, and is to be forgotten where it is still kept.
+    pub fn erase(&mut self, of: &Identifier, until_ms: i64) {
+        self.erasures.push(Erasure { of: of.clone(), until_ms });
     }
 
     /// Counts or observes, under a label from a bounded set (empty for none).

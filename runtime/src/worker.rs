@@ -418,6 +418,7 @@ impl<S: Session> Worker<S> {
             }
         }
         self.end_batch(&mut transaction)?;
+        transaction.erasures = std::mem::take(&mut self.outbox.erasures);
         self.route(&mut transaction)?;
         transaction.offsets = offsets.into_iter().map(|((topic, partition), next)| (topic, partition, next)).collect();
         Ok(Outcome::Commit(transaction))

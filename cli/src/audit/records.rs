@@ -12,6 +12,7 @@ use tributary_attributor::read::{Kept as KeptTouch, find_touch};
 use tributary_identity::read::{Kept, kept};
 use tributary_ingest::Decoded;
 use tributary_proto::{Event, Hash128, Message, Spend};
+use tributary_runtime::embedded::{Cause, EmbeddedLog};
 use tributary_runtime::state::{RocksStore, Snapshot, StateError, StoreBudget};
 use tributary_runtime::topic::Topic;
 
@@ -22,7 +23,7 @@ use crate::dead_letters::{raw_topic, visit};
 use crate::pipeline::{Pipeline, StageName};
 use crate::progress::Progress;
 use crate::settings::Settings;
-use crate::source::{self, Found};
+use crate::source::{self, EmbeddedReader, Found, Next, TopicReader, WAIT};
 
 /// Events that are looked up together.
 const TOGETHER: usize = 5_000;
@@ -31,11 +32,15 @@ const READ_CACHE_BYTES: usize = 1 << 20;
 /// The most places that are listed.
 const PLACES_MAX: usize = 100;
 
-/// The account of one partition of a raw topic. All but `records` count what records hold: events, and what was refused.
+/// The account of one partition of a raw topic. All but the first three count what records hold: events, and what was refused.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Account {
     /// Records that are there.
     pub records: u64,
+    /// Records that the embedded log has dropped because they were read and old (`topics.raw_retention_days`).
+    pub expired: u64,
+    /// Records that the embedded log has dropped because they named somebody who was erased: of the erased ones, each counted as one.
+    pub forgotten: u64,
     /// What they hold: the sum of all that follow.
     pub produced: u64,
     /// Events that are in the state, and records of spend that are in their topic.
@@ -44,7 +49,7 @@ pub struct Account {
     pub duplicate: u64,
     /// What was refused, and is in the dead letters.
     pub dead: u64,
-    /// Events that an erasure has made void.
+    /// Events that an erasure has made void, and records that were dropped because of one.
     pub erased: u64,
     /// Touches that are not in the state, because they are too old to matter (`attribution.horizon_days`).
     pub dropped: u64,
@@ -212,11 +217,22 @@ pub fn records(settings: &Settings, pipeline: &Pipeline) -> anyhow::Result<Recor
     };
     let mut progress = Progress::new("records", None);
     for topic in Topic::RAW {
-        source::each(settings, topic, &mut |found| {
+        let mut hear = |auditor: &mut Auditor<'_>, found: Found| {
             progress.add(1);
             auditor.record(topic, &found);
             if auditor.pending.len() >= TOGETHER { auditor.look_up() } else { Ok(()) }
-        })?;
+        };
+        if settings.kafka.is_embedded() {
+            // What was dropped is counted as of the moment at which the records are read.
+            let log = ask::open_log(settings)?;
+            let mut reader = EmbeddedReader::new(log.clone(), topic, true);
+            while let Next::Record(found) = reader.next(WAIT)? {
+                hear(&mut auditor, found)?;
+            }
+            auditor.gone(&log, topic)?;
+        } else {
+            source::each(settings, topic, &mut |found| hear(&mut auditor, found))?;
+        }
     }
     auditor.look_up()?;
     auditor.found.wrong.sort();
@@ -224,9 +240,14 @@ pub fn records(settings: &Settings, pipeline: &Pipeline) -> anyhow::Result<Recor
     Ok(auditor.found)
 }
 
-/// What ingest has refused, by the dead letters.
+/// What ingest has refused, by the dead letters; on the embedded log also by those that were dropped.
 fn refused(settings: &Settings) -> anyhow::Result<Refused> {
     let mut refused = Refused::new();
+    if settings.kafka.is_embedded() {
+        for (topic, partition, offset, index) in ask::open_log(settings)?.dropped_letters()? {
+            refused.entry((topic, partition, offset)).or_default().push(index);
+        }
+    }
     visit(settings, &mut |_, letter| {
         let place = u32::try_from(letter.partition).ok().zip(u64::try_from(letter.offset).ok());
         if let (Some(topic), Some((partition, offset))) = (raw_topic(&letter), place) {
@@ -248,6 +269,26 @@ fn spends(settings: &Settings) -> anyhow::Result<HashSet<Hash128>> {
 }
 
 impl Auditor<'_> {
+    /// Records of an embedded log have consecutive offsets: one that is not there was dropped, or it is missing.
+    fn gone(&mut self, log: &EmbeddedLog, topic: Topic) -> anyhow::Result<()> {
+        for partition in 0..log.partitions() {
+            let end = log.end(topic, partition);
+            let dropped = log.dropped(topic, partition)?;
+            let of = |cause| dropped.get(&cause).copied().unwrap_or(0);
+            let (expired, forgotten) = (of(Cause::Retention), of(Cause::Erasure));
+            if end == 0 {
+                continue;
+            }
+            let account = self.found.accounts.entry((topic, partition)).or_default();
+            (account.expired, account.forgotten) = (expired, forgotten);
+            let lost = end.saturating_sub(account.records + expired + forgotten);
+            account.produced += forgotten + lost;
+            account.erased += forgotten;
+            account.missing += lost;
+        }
+        Ok(())
+    }
+
     fn record(&mut self, topic: Topic, found: &Found) {
         let Found { partition, offset, timestamp_ms, value, .. } = found;
         let place = (topic, *partition, *offset);

@@ -78,15 +78,17 @@ fn print_json(records: Option<&Records>, credits: &Credits, verdict: &Verdict) -
 
 fn print_records(records: &Records) -> anyhow::Result<()> {
     let outcomes = Account::default().outcomes().map(|(outcome, _)| outcome);
-    let mut rows = table(&[&["topic", "partition", "records", "produced"][..], &outcomes].concat());
+    // Only the embedded log knows how many it has dropped.
+    let gone = records.accounts.values().any(|account| account.expired + account.forgotten > 0);
+    let dropped: &[&str] = if gone { &["expired", "forgotten"] } else { &[] };
+    let mut rows = table(&[&["topic", "partition", "records"][..], dropped, &["produced"], &outcomes].concat());
     for ((topic, partition), account) in &records.accounts {
-        let counts = account.outcomes().map(|(_, count)| count);
+        let mut counts = vec![account.records];
+        counts.extend(gone.then_some([account.expired, account.forgotten]).into_iter().flatten());
+        counts.push(account.produced);
+        counts.extend(account.outcomes().map(|(_, count)| count));
         let named = [topic.name().to_owned(), partition.to_string()];
-        rows.add_row(
-            named
-                .into_iter()
-                .chain([account.records, account.produced].into_iter().chain(counts).map(|count| count.to_string())),
-        );
+        rows.add_row(named.into_iter().chain(counts.iter().map(ToString::to_string)));
     }
     align_right(&mut rows, 1..);
     table::print(&rows)?;

@@ -19,7 +19,7 @@ use crate::pipeline::{Pipeline, StageName, metrics};
 use crate::reload::{Live, Reload};
 use crate::settings::Settings;
 use crate::signals::Signals;
-use crate::{engine, logging, table};
+use crate::{engine, forget, logging, table};
 
 const AFTER_HELP: &str = "\
 Runs on Kafka where kafka.brokers is set, else on the embedded log in state.path. SIGINT and SIGTERM finish the open transaction
@@ -105,6 +105,9 @@ pub fn run(args: &RunArgs, global: &Global) -> anyhow::Result<()> {
     let until_idle = args.until_idle.map(Duration::from_secs_f64);
     let stopped = wait(&service.health(), &service.stop_flag(), until_idle, &left);
     end(service, global)?;
+    if let Some(log) = &log {
+        forget::at_stop(log, settings, &pipeline);
+    }
     if stopped.is_empty() {
         return Ok(());
     }

@@ -1,5 +1,7 @@
 //! `tributary state`: what a service keeps on this machine.
 
+mod forget;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -63,6 +65,8 @@ Example:
         #[arg(long)]
         replace: bool,
     },
+    /// Drop what names somebody who was erased, and clean the files, of a stopped service on the embedded log
+    Forget(forget::ForgetArgs),
 }
 
 /// Runs `state`.
@@ -76,6 +80,7 @@ pub fn run(args: &StateArgs, global: &Global) -> anyhow::Result<()> {
         Action::Info => show_info(&settings, global.json),
         Action::Verify => show_verify(&settings, global.json),
         Action::Backup { to } => show_backup("copied", &back_up(&settings, to)?, global.json),
+        Action::Forget(args) => forget::run(args, &settings, global),
         Action::Restore { from, replace } => show_backup("put back", &put_back(&settings, from, *replace)?, global.json),
     }
 }

@@ -75,6 +75,12 @@ pub struct MilestoneAnswer {
     pub currency: String,
     /// Whether it counts for nothing.
     pub withdrawn: bool,
+    /// Whether any event reports that it was reached: else none of `time_ms` and the value says anything.
+    pub reached: bool,
+    /// Whether all that reported it is void because of an erasure.
+    pub erased: bool,
+    /// Up to when what named somebody of it is void; `null` where nobody was erased.
+    pub erased_until_ms: Option<i64>,
     /// The identifier it goes by: the account, else the person, of its latest version that names one.
     pub anchor: Option<String>,
     /// Its account; empty while none is known.
@@ -282,7 +288,9 @@ pub struct Profile {
     pub former: Vec<Former>,
     /// Up to when the identifier asked for is erased.
     pub erased_until_ms: Option<i64>,
-    /// Whether this is what its units have been told: else messages are on their way.
+    /// Whether anything that counts names the identifier asked for: of one that is erased only what happened since.
+    pub present: bool,
+    /// Whether this is what its units have been told: else messages are on their way, or the settings are others since.
     pub current: bool,
     /// How fresh it is; `null` over files.
     pub freshness: Option<Freshness>,

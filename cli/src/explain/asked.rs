@@ -7,6 +7,7 @@ use tributary_runtime::state::Snapshot;
 
 use super::ExplainError;
 use crate::pipeline::Pipeline;
+use crate::table::minute;
 
 /// What the answer to a wrong form ends with.
 const FORMS: &str = "write it as kind|scope|value (as in profiles.ndjson), kind:value, kind:scope:value for kinds with a scope, or \
@@ -49,8 +50,17 @@ pub fn parse_identifier(text: &str, pipeline: &Pipeline) -> Result<Identifier, E
 fn called_after(hex: &str, snapshot: &mut dyn Snapshot) -> Result<Identifier, ExplainError> {
     let hash = u128::from_str_radix(hex, 16).ok().filter(|_| hex.len() == 32).map(Hash128);
     let hash = hash.ok_or_else(|| ExplainError::Usage("a profile's id is p_ and 32 hexadecimal digits".into()))?;
-    let found = tributary_identity::read::called_after(snapshot, hash)?;
-    found.ok_or_else(|| ExplainError::Unknown("no identifier is known after which a profile of this id is called".into()))
+    if let Some(found) = tributary_identity::read::called_after(snapshot, hash)? {
+        return Ok(found);
+    }
+    Err(ExplainError::Unknown(match tributary_identity::read::erased_under(snapshot, hash)? {
+        Some(until_ms) => format!(
+            "the identifier after which the profile of this id was called is erased: events that name it up to {} are void, and its name is \
+             forgotten",
+            minute(until_ms)
+        ),
+        None => "no identifier is known after which a profile of this id is called".into(),
+    }))
 }
 
 fn check_kind(of: &str, pipeline: &Pipeline) -> Result<(), ExplainError> {

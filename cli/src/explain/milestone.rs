@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tributary_attributor::read::{Emitted, Explained, Portion, Standing, UnitTouch, emitted, milestone as in_unit};
 use tributary_identity::read::{MilestoneFacts, milestone as facts_of};
 use tributary_proto::event::Body;
-use tributary_proto::{Event, Identifier, Milestone, Touch};
+use tributary_proto::{Event, Identifier, Milestone, MilestoneVersion, Touch};
 use tributary_runtime::state::{Snapshot, StateError};
 
 use super::answer::{Credit, Explanation, MilestoneAnswer, Owner, StageReached, TouchRow, Version, Via};
@@ -76,7 +76,9 @@ fn unknown(snapshot: &mut dyn Snapshot, pipeline: &Pipeline, asked: &str) -> Res
 
 fn milestone_answer(id: &str, facts: &MilestoneFacts, emitted: &Emitted, explained: Option<&Explained>) -> MilestoneAnswer {
     let told = explained.map(|explained| &explained.milestone).or(facts.state.told.as_ref());
-    let Milestone { kind, time_ms, value_minor, currency, withdrawn, .. } = told.cloned().unwrap_or_default();
+    let reported = || of_versions(id, &facts.versions);
+    let Milestone { kind, time_ms, value_minor, currency, withdrawn, .. } = told.cloned().unwrap_or_else(reported);
+    let reached = told.is_some() || facts.versions.iter().any(|event| version_of(event).is_some_and(|version| !version.amends));
     // Without a currency of its own it was emitted in the configured one.
     let emitted_currency = emitted.head.milestone.as_ref().map(|milestone| milestone.currency.clone());
     MilestoneAnswer {
@@ -86,6 +88,9 @@ fn milestone_answer(id: &str, facts: &MilestoneFacts, emitted: &Emitted, explain
         value_minor,
         currency: emitted_currency.filter(|_| currency.is_empty()).unwrap_or(currency),
         withdrawn,
+        reached,
+        erased: facts.versions.is_empty() && facts.erased_ms.is_some(),
+        erased_until_ms: facts.erased_ms,
         anchor: facts.state.told_anchor.as_ref().map(Identifier::display),
         account_id: explained.map_or_else(|| emitted.head.account_id.clone(), |explained| explained.account_id.clone()),
         window_start_ms: explained.map(|explained| explained.window_start_ms),
@@ -94,8 +99,31 @@ fn milestone_answer(id: &str, facts: &MilestoneFacts, emitted: &Emitted, explain
     }
 }
 
+fn version_of(event: &Event) -> Option<&MilestoneVersion> {
+    if let Some(Body::Milestone(version)) = &event.body { Some(version) } else { None }
+}
+
+/// The milestone as its versions have it where it has told nobody: none of them names anybody, or none is left.
+fn of_versions(id: &str, versions: &[Event]) -> Milestone {
+    let kind = id.split_once(':').map_or(id, |(kind, _)| kind).to_owned();
+    let mut milestone = Milestone { milestone_id: id.to_owned(), kind, ..Milestone::default() };
+    let first = versions.iter().find(|event| version_of(event).is_some_and(|version| !version.amends));
+    milestone.time_ms = first.map_or(0, |event| event.time_ms);
+    // The latest that gives a field wins.
+    for version in versions.iter().filter_map(version_of) {
+        milestone.time_ms = version.occurred_at_ms.unwrap_or(milestone.time_ms);
+        if let Some(value_minor) = version.value_minor {
+            (milestone.value_minor, milestone.currency) = (value_minor, version.currency.clone());
+        }
+        if version.withdrawn || !version.amends {
+            milestone.withdrawn = version.withdrawn;
+        }
+    }
+    milestone
+}
+
 fn version(event: &Event) -> Version {
-    let body = if let Some(Body::Milestone(version)) = &event.body { version.clone() } else { Default::default() };
+    let body = version_of(event).cloned().unwrap_or_default();
     Version {
         event_id: event.event_id.clone(),
         time_ms: event.time_ms,

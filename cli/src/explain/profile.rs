@@ -41,7 +41,9 @@ pub fn profile(snapshot: &mut dyn Snapshot, pipeline: &Pipeline, asked: &str) ->
         quarantined: person.quarantined,
         former: history::former(&person),
         erased_until_ms: person.record.erased_ms,
-        current: person.is_settled(),
+        present: person.record.present,
+        // Nobody is told of who is no more.
+        current: !person.record.present || person.is_settled(),
         freshness: None,
         identifiers: Vec::new(),
     };

@@ -17,6 +17,9 @@ const LISTED_MAX: usize = 100;
 pub fn print_explanation(of: &Explanation, out: &mut impl Write) -> io::Result<()> {
     print_freshness(of.freshness.as_ref(), out)?;
     print_milestone(&of.milestone, out)?;
+    if of.milestone.erased && of.touches.is_empty() && of.credit.is_empty() {
+        return Ok(());
+    }
     let inside = of.touches.iter().filter(|touch| touch.in_journey).count();
     writeln!(out, "\nJourney: {inside} of {} touches", of.touches.len())?;
     print_touches(&of.touches, out)?;
@@ -45,7 +48,21 @@ fn print_freshness(of: Option<&Freshness>, out: &mut impl Write) -> io::Result<(
 fn print_milestone(of: &MilestoneAnswer, out: &mut impl Write) -> io::Result<()> {
     let value = if of.value_minor == 0 { String::new() } else { format!(", {}", money(of.value_minor, &of.currency)) };
     let withdrawn = if of.withdrawn { "; WITHDRAWN: it counts for nothing" } else { "" };
-    writeln!(out, "{} reached {}{value}{withdrawn}", of.milestone_id, minute(of.time_ms))?;
+    if of.erased {
+        let until = of.erased_until_ms.map(minute).unwrap_or_default();
+        return writeln!(
+            out,
+            "{} was ERASED: every event that reported it names somebody who was erased, and is void up to {until}; its credit was taken back",
+            of.milestone_id
+        );
+    }
+    match of.reached {
+        true => writeln!(out, "{} reached {}{value}{withdrawn}", of.milestone_id, minute(of.time_ms))?,
+        false => writeln!(out, "{} was not reached: what was reported only amends it", of.milestone_id)?,
+    }
+    if let Some(until_ms) = of.erased_until_ms {
+        writeln!(out, "  some of what reported it was ERASED: up to {}", minute(until_ms))?;
+    }
     let account = if of.account_id.is_empty() { "no account".to_owned() } else { format!("account {}", of.account_id) };
     match &of.anchor {
         Some(anchor) => writeln!(out, "  {account}; goes by {anchor}")?,
@@ -163,6 +180,14 @@ pub fn print_profile(of: &Profile, out: &mut impl Write) -> io::Result<()> {
     if let Some(until_ms) = of.erased_until_ms {
         writeln!(out, "  ERASED: events that name it up to {} are void", minute(until_ms))?;
     }
+    if !of.present {
+        let why = if of.erased_until_ms.is_some() {
+            "nothing that names it has happened since"
+        } else {
+            "what named it was erased or taken back"
+        };
+        return writeln!(out, "  nothing is known of it: {why}");
+    }
     match (&of.account_why, account) {
         (Some(why), _) => print_account(&of.account_id, Some(why), out)?,
         (None, false) => writeln!(out, "  no account: none was asserted, and it has no corporate address")?,
@@ -179,8 +204,15 @@ pub fn print_profile(of: &Profile, out: &mut impl Write) -> io::Result<()> {
         let (from, until) = (minute(former.from_ms), minute(former.until_ms));
         writeln!(out, "  merged: {} (its events began {from}, joined {until})", former.id)?;
     }
-    if !of.current {
-        writeln!(out, "  messages about it are on their way: its units do not know all of this yet")?;
+    match &of.freshness {
+        _ if of.current => {}
+        Some(freshness) if freshness.current => {
+            writeln!(
+                out,
+                "  its units were told otherwise, and nothing is on its way to them: the settings have changed since"
+            )?;
+        }
+        _ => writeln!(out, "  messages about it are on their way: its units do not know all of this yet")?,
     }
     print_identifiers(of, out)?;
     print_links(of, out)

@@ -6,7 +6,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use tributary_proto::{Account, DeadLetter, Identifier, Profile, Spend};
+use tributary_proto::{Account, DeadLetter, Identifier, Profile, Spend, Trait};
 
 use crate::credit_table::CreditTable;
 
@@ -44,10 +44,22 @@ struct ProfileLine<'a> {
     identifiers: Vec<String>,
 }
 
+/// The same with what else the topic's row says; identifiers are written `kind|scope|value`.
+#[derive(Serialize)]
+struct WholeProfile<'a> {
+    #[serde(flatten)]
+    line: ProfileLine<'a>,
+    traits: &'a [Trait],
+    revoked: bool,
+    quarantined: bool,
+}
+
 #[derive(Serialize)]
 struct AccountLine<'a> {
     account_id: &'a str,
     identifiers: Vec<String>,
+    traits: &'a [Trait],
+    quarantined: bool,
 }
 
 impl Results {
@@ -57,11 +69,20 @@ impl Results {
     /// When one cannot be written.
     pub fn write(&self, folder: &Path) -> Result<(), WriteError> {
         write_lines(&folder.join("credit-table.ndjson"), self.credits.rows())?;
-        write_lines(&folder.join("profiles.ndjson"), self.profile_lines())?;
-        let account = |account: &'_ Account| (account.account_id.clone(), names(&account.identifiers));
-        let accounts: Vec<_> = self.accounts.values().map(account).collect();
-        let lines = accounts.iter().map(|(id, names)| AccountLine { account_id: id, identifiers: names.clone() });
-        write_lines(&folder.join("accounts.ndjson"), lines)?;
+        let profiles = self.profiles.values().zip(self.profile_lines()).map(|(profile, line)| WholeProfile {
+            line,
+            traits: &profile.traits,
+            revoked: profile.revoked,
+            quarantined: profile.quarantined,
+        });
+        write_lines(&folder.join("profiles.ndjson"), profiles)?;
+        let accounts = self.accounts.values().map(|account| AccountLine {
+            account_id: &account.account_id,
+            identifiers: names(&account.identifiers),
+            traits: &account.traits,
+            quarantined: account.quarantined,
+        });
+        write_lines(&folder.join("accounts.ndjson"), accounts)?;
         write_lines(&folder.join("spend.ndjson"), self.spends.values())?;
         write_lines(&folder.join("dead-letters.ndjson"), &self.dead_letters)
     }
@@ -74,7 +95,7 @@ impl Results {
         })
     }
 
-    /// The profiles and the credit table as their files hold them: two results are the same when these are.
+    /// The credit table as its file holds it, and who the profiles are: two results are the same when these are.
     ///
     /// # Errors
     /// When a line cannot be made.

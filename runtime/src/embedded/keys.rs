@@ -28,12 +28,31 @@ fn number(topic: Topic) -> u8 {
     }
 }
 
+/// How keys name a partition of a topic.
+pub(super) fn place(topic: Topic, partition: u32) -> [u8; PARTITION_LEN] {
+    let [a, b, c, d] = partition.to_be_bytes();
+    [number(topic), a, b, c, d]
+}
+
+/// What [`place`] wrote.
+pub(super) fn parse_place(bytes: &[u8]) -> Option<(Topic, u32)> {
+    let (known, partition) = bytes.split_first()?;
+    let topic = Topic::ALL.into_iter().find(|topic| number(*topic) == *known)?;
+    Some((topic, u32::from_be_bytes(partition.try_into().ok()?)))
+}
+
 pub(super) fn record(topic: Topic, partition: u32, offset: u64) -> Vec<u8> {
-    let mut key = Vec::with_capacity(13);
-    key.push(number(topic));
-    key.extend_from_slice(&partition.to_be_bytes());
+    let mut key = Vec::with_capacity(PARTITION_LEN + 8);
+    key.extend_from_slice(&place(topic, partition));
     key.extend_from_slice(&offset.to_be_bytes());
     key
+}
+
+/// What [`record`] wrote.
+pub(super) fn parse_record(key: &[u8]) -> Option<(Topic, u32, u64)> {
+    let (of, offset) = key.split_at_checked(PARTITION_LEN)?;
+    let (topic, partition) = parse_place(of)?;
+    Some((topic, partition, u64::from_be_bytes(offset.try_into().ok()?)))
 }
 
 pub(super) fn same_partition(a: &[u8], b: &[u8]) -> bool {
@@ -90,6 +109,8 @@ mod tests {
     #[test]
     fn records_are_the_literal_bytes_of_the_format() {
         assert_eq!(record(Topic::Credits, 2, 258), [7, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 1, 2]);
+        assert_eq!(parse_record(&record(Topic::Credits, 2, 258)), Some((Topic::Credits, 2, 258)));
+        assert_eq!((parse_record(&[7, 0]), parse_place(&[99, 0, 0, 0, 0])), (None, None));
         assert_eq!(offset("identity", Topic::IdentityInbox, 1), b"identity\0\x05\0\0\0\x01");
         let output = Output { topic: Topic::Credits, key: b"k".to_vec(), value: Some(b"v".to_vec()) };
         let bytes = record_value(&output, 1);

@@ -9,11 +9,20 @@
 //! | `offsets` | stage, 0, topic u8, partition u32 | next offset u64 |
 //! | `state` | stage, 0, partition u32, actor key, sub-key | value |
 //! | `meta` | `format`, `partitions` | u32 |
+//! | | notes of the log's upkeep | see `notes` |
+//!
+//! What is deleted leaves a gap: offsets never change, and no end goes back. Beside those who work on the log its [`Upkeep`] compacts what is
+//! compacted on Kafka (`compact`), drops what was read or is old (`retention`), and forgets who was erased (`forget`).
 
 mod accepted;
+mod compact;
+mod forget;
 mod keys;
+mod notes;
+mod retention;
 mod session;
 mod sizes;
+mod upkeep;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -36,7 +45,11 @@ use crate::state::{Committed, says_full};
 use crate::topic::Topic;
 
 pub use accepted::accept;
+pub use forget::{Recognise, Sought};
+pub use notes::Cause;
+pub use retention::Retention;
 pub use session::EmbeddedSession;
+pub use upkeep::{Forgotten, Upkeep};
 
 const FAMILIES: [&str; 4] = [RECORDS, OFFSETS, STATE, META];
 const RECORDS: &str = "records";
@@ -304,6 +317,37 @@ impl EmbeddedLog {
         Ok(lag)
     }
 
+    /// How many records of a partition were dropped because of retention, and of erasures.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn dropped(&self, topic: Topic, at: u32) -> Result<BTreeMap<Cause, u64>, EmbeddedError> {
+        self.inner.dropped(topic, at)
+    }
+
+    /// Dead letters that were dropped while their raw records were still there: topic, partition and offset of these, and the position in
+    /// them.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn dropped_letters(&self) -> Result<Vec<(Topic, u32, u64, u32)>, EmbeddedError> {
+        self.inner.letters()
+    }
+
+    /// Shows every value of the states and of the log's own notes, with its key.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn each_value(&self, visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), EmbeddedError> {
+        for name in [STATE, META, OFFSETS] {
+            for row in self.inner.db.iterator_cf(self.inner.family(name)?, IteratorMode::Start) {
+                let (key, value) = row.map_err(|error| self.inner.error("reading", error))?;
+                visit(&key, &value);
+            }
+        }
+        Ok(())
+    }
+
     /// Reads everything, checking the checksum of every block; tells `read` the bytes of each record. Returns how many there are.
     ///
     /// # Errors
@@ -406,12 +450,14 @@ impl Inner {
     fn find_end(&self, topic: Topic, at: u32) -> Result<u64, EmbeddedError> {
         let upper = keys::record(topic, at, u64::MAX);
         let mode = IteratorMode::From(&upper, rocksdb::Direction::Reverse);
-        match self.db.iterator_cf(self.family(RECORDS)?, mode).next() {
-            Some(Ok((key, _))) if keys::same_partition(&key, &upper) => Ok(keys::offset_of(&key) + 1),
-            Some(Err(error)) => Err(self.error("reading", error)),
+        let found = match self.db.iterator_cf(self.family(RECORDS)?, mode).next() {
+            Some(Ok((key, _))) if keys::same_partition(&key, &upper) => keys::offset_of(&key) + 1,
+            Some(Err(error)) => return Err(self.error("reading", error)),
             // Every record was read and deleted: the end is where the reader stands.
-            _ => self.last_read(topic, at),
-        }
+            _ => self.last_read(topic, at)?,
+        };
+        // The last records may have been deleted.
+        Ok(found.max(self.noted_end(topic, at)?))
     }
 
     fn last_read(&self, topic: Topic, at: u32) -> Result<u64, EmbeddedError> {
@@ -459,7 +505,7 @@ fn family_options(name: &str, cache: &Cache) -> Options {
     table.set_cache_index_and_filter_blocks(true);
     table.set_pin_l0_filter_and_index_blocks_in_cache(true);
     let mut options = Options::default();
-    if name == STATE {
+    if name == STATE || name == META {
         table.set_bloom_filter(10.0, false);
     }
     options.set_block_based_table_factory(&table);
@@ -487,3 +533,5 @@ fn open_error(path: &Path, error: &rocksdb::Error) -> EmbeddedError {
 
 #[cfg(test)]
 mod beside_tests;
+#[cfg(test)]
+mod upkeep_tests;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use rocksdb::{ReadOptions, WriteBatch};
 
+use super::upkeep::now_ms;
 use super::{EmbeddedError, Inner, OFFSETS, RECORDS, STATE, TRIM_RECORDS, accepted, keys};
 use crate::format;
 use crate::fresh::{FreshGauges, Place};
@@ -99,17 +100,19 @@ impl EmbeddedSession {
     }
 
     /// Inbox records are read by one stage only: once enough of them are read they are deleted.
+    /// Sooner, and where few are read, the log's upkeep does it.
     fn trim(
         &self,
         batch: &mut WriteBatch,
         trimmed: &mut BTreeMap<(Topic, u32), u64>,
-        topic: Topic,
-        at: u32,
-        next: u64,
+        (topic, at, next): (Topic, u32, u64),
+        end: u64,
     ) -> Result<(), EmbeddedError> {
         let from = trimmed.entry((topic, at)).or_default();
         if matches!(topic, Topic::IdentityInbox | Topic::AttributorInbox) && next.saturating_sub(*from) >= TRIM_RECORDS {
             batch.delete_range_cf(self.inner.family(RECORDS)?, keys::record(topic, at, *from), keys::record(topic, at, next));
+            self.inner.put_end(batch, topic, at, end)?;
+            self.inner.put_unclean(batch, (topic, at), (*from, next))?;
             *from = next;
         }
         Ok(())
@@ -138,11 +141,15 @@ impl EmbeddedSession {
         for letter in transaction.dead_letters {
             let output = format::dead_letter(&letter, inner.json_dead_letters);
             let at = tributary_proto::partition::of(&output.key, inner.partitions);
-            inner.put_record(&mut batch, &mut ends, &output, at, 0)?;
+            inner.put_record(&mut batch, &mut ends, &output, at, now_ms())?;
         }
         for (topic, at, next) in &transaction.offsets {
             batch.put_cf(inner.family(OFFSETS)?, keys::offset(self.stage.stage, *topic, *at), next.to_be_bytes());
-            self.trim(&mut batch, &mut trimmed, *topic, *at, *next)?;
+            let end = ends.get(&(*topic, *at)).copied().unwrap_or(*next);
+            self.trim(&mut batch, &mut trimmed, (*topic, *at, *next), end)?;
+        }
+        if !transaction.erasures.is_empty() {
+            inner.put_pending(&mut batch, &transaction.erasures, now_ms())?;
         }
         inner.write(batch)?;
         positions.ends = ends;

@@ -9,7 +9,7 @@ mod memory;
 use tributary_proto::DeadLetter;
 
 use crate::obstacle::Obstacle;
-use crate::stage::Output;
+use crate::stage::{Erasure, Output};
 use crate::state::{Base, Write};
 use crate::topic::Topic;
 
@@ -80,6 +80,8 @@ pub struct Transaction {
     pub offsets: Vec<(Topic, u32, u64)>,
     /// Per partition: the changes of its state.
     pub state: Vec<(u32, Vec<Write>)>,
+    /// Who was erased. Only the embedded log forgets by itself; on Kafka topics are their operator's.
+    pub erasures: Vec<Erasure>,
 }
 
 /// What a record or a change takes beside its key and value, in bytes, roughly.

@@ -1,0 +1,85 @@
+//! `tributary state forget`: what the running service does by itself, by hand.
+
+use clap::Args;
+use serde_json::json;
+use tributary_identity::read::person;
+use tributary_runtime::embedded::{EmbeddedLog, Forgotten};
+use tributary_runtime::stage::Erasure;
+
+use crate::args::Global;
+use crate::explain::parse_identifier;
+use crate::outcome::{Usage, verdict};
+use crate::pipeline::{Pipeline, StageName};
+use crate::settings::Settings;
+use crate::stdout::outln;
+use crate::{engine, forget, table};
+
+const AFTER_HELP: &str = "\
+For the embedded log of a stopped service. Drops the raw records that were read and the dead letters that name somebody who was erased and is
+still to be forgotten, or who is named here and was erased; compacts the compacted topics, drops what was read of the inboxes and what is older
+than its retention, and writes the files anew that hold bytes of what was deleted. A record that also names others is dropped whole: it was
+processed, and what it said of the others stays in the state. `audit` shows how many are gone. Backups keep what they have.
+Exit code 1: somebody is still to be forgotten, because records are still to be read; run the service until they are.
+
+Example:
+  tributary erase email:zhang@b-corp.example --yes && tributary run --until-idle 1 && tributary state forget";
+
+/// The arguments of `state forget`.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct ForgetArgs {
+    /// Identifiers that were erased, to be looked for once more
+    #[arg(value_name = "IDENTIFIER")]
+    identifiers: Vec<String>,
+}
+
+/// Runs `state forget`.
+///
+/// # Errors
+/// When the log is in use or cannot be written, an identifier was not erased, or somebody is still to be forgotten.
+pub fn run(args: &ForgetArgs, settings: &Settings, global: &Global) -> anyhow::Result<()> {
+    if !settings.kafka.is_embedded() {
+        let why = "`state forget` is for the embedded log; Kafka's topics are their operator's: `tributary erase --verify` shows what they hold";
+        return Err(Usage(why.to_owned()).into());
+    }
+    let pipeline = Pipeline::compile(settings).map_err(Usage::from)?;
+    let folder = settings.state.folder_of_log();
+    anyhow::ensure!(
+        EmbeddedLog::is_in(&folder),
+        "there is no embedded log in {}; set state.path to the folder of the service",
+        folder.display()
+    );
+    let log = engine::open_embedded(settings)?;
+    let mut again = Vec::new();
+    for asked in &args.identifiers {
+        let of = parse_identifier(asked, &pipeline).map_err(|error| Usage(error.to_string()))?;
+        let found = person(&mut log.states(), &of, pipeline.rules())?;
+        let until_ms = found.and_then(|found| found.record.erased_ms);
+        let not_erased =
+            || Usage(format!("this {} was not erased: `tributary erase` it first, and let the service run", of.kind));
+        again.push(Erasure { until_ms: until_ms.ok_or_else(not_erased)?, of });
+    }
+    log.forget(&again)?;
+    let mut upkeep = forget::upkeep(&log, settings, &pipeline);
+    let (forgotten, all) = upkeep.finish()?;
+    upkeep.clean()?;
+    let left = log.to_be_forgotten()?.len();
+    let unread = StageName::ALL.iter().map(|stage| log.lag(&stage.log())).sum::<Result<u64, _>>()?;
+    let printed = if global.json {
+        table::print_json(&json!({"forgotten": forgotten, "left": left, "unread": unread})).map_err(Into::into)
+    } else {
+        say(&forgotten, left, unread)
+    };
+    verdict(all && unread == 0, printed)
+}
+
+fn say(forgotten: &Forgotten, left: usize, unread: u64) -> anyhow::Result<()> {
+    outln!("forgotten: {} identifiers; {} records that named them were dropped", forgotten.identifiers, forgotten.records)?;
+    if left > 0 || unread > 0 {
+        outln!(
+            "{left} identifiers are still to be forgotten, and {unread} records are still to be read, which may name others: \
+             `tributary run --until-idle 1`, and then this once more"
+        )?;
+    }
+    Ok(())
+}

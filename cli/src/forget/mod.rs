@@ -1,0 +1,57 @@
+//! Forgetting who was erased: in the embedded log, which does it by itself, and a search of what an operator's topics still hold.
+
+mod held;
+mod named;
+mod text;
+
+use tributary_runtime::config::settings::TopicsSettings;
+use tributary_runtime::embedded::{EmbeddedLog, Forgotten, Retention, Upkeep};
+use tributary_runtime::service::Service;
+
+use crate::pipeline::Pipeline;
+use crate::settings::Settings;
+
+pub use held::{Held, Place, search};
+pub use named::Named;
+
+const DAY_MS: i64 = 86_400_000;
+
+/// What keeps an embedded log in order, by the settings.
+pub fn upkeep(log: &EmbeddedLog, settings: &Settings, pipeline: &Pipeline) -> Upkeep {
+    log.upkeep(retention(&settings.topics), Box::new(Named::new(pipeline.clone())))
+}
+
+/// Starts it beside the workers of a service.
+///
+/// # Errors
+/// When the thread is refused.
+pub fn start(service: &mut Service, log: &EmbeddedLog, settings: &Settings, pipeline: &Pipeline) -> std::io::Result<()> {
+    let mut upkeep = upkeep(log, settings, pipeline);
+    service.watch("upkeep".to_owned(), move |pulse| upkeep.run(pulse))
+}
+
+/// What is due when the workers of a service have ended: the next start goes on with what fails.
+pub fn at_stop(log: &EmbeddedLog, settings: &Settings, pipeline: &Pipeline) {
+    match upkeep(log, settings, pipeline).leave() {
+        Ok((Forgotten { identifiers, records }, all)) => {
+            if identifiers > 0 {
+                tracing::info!(identifiers, records, "forgot who was erased: records that named them were dropped");
+            }
+            if !all {
+                tracing::info!(
+                    "who was erased last is still to be forgotten: the next run does it, or `tributary state forget`"
+                );
+            }
+        }
+        Err(error) => tracing::warn!(%error, "the upkeep of the embedded log failed; the next run goes on with it"),
+    }
+}
+
+fn retention(topics: &TopicsSettings) -> Retention {
+    let days = |days: u32| (days > 0).then(|| i64::from(days) * DAY_MS);
+    Retention {
+        raw_ms: days(topics.raw_retention_days),
+        dead_letters_ms: days(topics.dead_letters_retention_days),
+        tombstones_ms: i64::from(topics.tombstone_retention_days) * DAY_MS,
+    }
+}
