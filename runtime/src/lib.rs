@@ -28,6 +28,8 @@ pub mod planted;
 pub mod reason;
 pub mod refusal_lines;
 pub mod refusals;
+#[cfg(feature = "native")]
+mod rocks_failure;
 pub mod service;
 pub mod stage;
 pub mod state;

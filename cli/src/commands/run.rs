@@ -107,6 +107,7 @@ pub fn run(args: &RunArgs, global: &Global) -> anyhow::Result<()> {
     end(service, global)?;
     if let Some(log) = &log {
         forget::at_stop(log, settings, &pipeline);
+        log.close()?;
     }
     if stopped.is_empty() {
         return Ok(());

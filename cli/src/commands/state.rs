@@ -1,5 +1,6 @@
 //! `tributary state`: what a service keeps on this machine.
 
+mod accept_loss;
 mod forget;
 
 use std::path::PathBuf;
@@ -67,6 +68,18 @@ Example:
     },
     /// Drop what names somebody who was erased, and clean the files, of a stopped service on the embedded log
     Forget(forget::ForgetArgs),
+    /// Show what an embedded log has lost, and go on without it
+    #[command(after_help = "\
+What was lost was answered for, and is gone: senders have to send it again. Where there is a backup, `state restore` may lose less.
+
+Example:
+  tributary state accept-loss
+  tributary state accept-loss --yes")]
+    AcceptLoss {
+        /// Take what is left as all of the log
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 /// Runs `state`.
@@ -82,6 +95,7 @@ pub fn run(args: &StateArgs, global: &Global) -> anyhow::Result<()> {
         Action::Backup { to } => show_backup("copied", &back_up(&settings, to)?, global.json),
         Action::Forget(args) => forget::run(args, &settings, global),
         Action::Restore { from, replace } => show_backup("put back", &put_back(&settings, from, *replace)?, global.json),
+        Action::AcceptLoss { yes } => accept_loss::accept_loss(&settings, *yes, global.json),
     }
 }
 

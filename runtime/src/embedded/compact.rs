@@ -9,8 +9,9 @@ use std::collections::HashMap;
 use rocksdb::WriteBatch;
 use tributary_proto::{Account, Hash128, Message, Profile};
 
+use super::inner::Inner;
 use super::notes::{Latest, Tombstone};
-use super::{EmbeddedError, Inner, RECORDS, keys};
+use super::{EmbeddedError, RECORDS, keys};
 use crate::topic::Topic;
 
 /// The compacted topics that the embedded log has: it needs no changelogs.
@@ -53,7 +54,7 @@ impl Inner {
     }
 
     fn compact_partition(&self, topic: Topic, at: u32, now_ms: i64, max: usize) -> Result<usize, EmbeddedError> {
-        let end = self.lock().ends.get(&(topic, at)).copied().unwrap_or(0);
+        let end = self.lock().end(topic, at);
         let from = self.compacted_to(topic, at)?;
         if from >= end {
             return Ok(0);
@@ -71,7 +72,7 @@ impl Inner {
         let (batch, latest, erased) = (WriteBatch::default(), HashMap::new(), HashMap::new());
         let mut step = Step { inner: self, topic, at, now_ms, batch, latest, erased, deleted: None };
         records.iter().try_for_each(|record| step.look_at(record))?;
-        step.finish(next, end)?;
+        step.finish(next)?;
         Ok(records.len())
     }
 
@@ -88,7 +89,6 @@ impl Inner {
                 }
                 self.put_latest(&mut batch, (of.topic, of.at, of.key), None)?;
                 self.put_unclean(&mut batch, (of.topic, of.at), (first, of.offset))?;
-                self.note_end(&mut batch, of.topic, of.at)?;
             }
             self.delete_tombstone(&mut batch, of)?;
             self.write(batch)?;
@@ -154,14 +154,13 @@ impl Step<'_> {
         Ok(())
     }
 
-    fn finish(mut self, next: u64, end: u64) -> Result<(), EmbeddedError> {
+    fn finish(mut self, next: u64) -> Result<(), EmbeddedError> {
         for (key, latest) in std::mem::take(&mut self.latest) {
             self.inner.put_latest(&mut self.batch, (self.topic, self.at, key), latest)?;
         }
         if let Some(deleted) = self.deleted {
             self.inner.put_unclean(&mut self.batch, (self.topic, self.at), deleted)?;
         }
-        self.inner.put_end(&mut self.batch, self.topic, self.at, end)?;
         self.inner.put_compacted_to(&mut self.batch, self.topic, self.at, next)?;
         self.inner.write(self.batch)
     }

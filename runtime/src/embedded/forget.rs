@@ -11,7 +11,7 @@ use tributary_proto::{CreditUpdate, DeadLetter, Hash128, Message};
 
 use super::notes::{Cause, Pending};
 use super::retention::letter_of;
-use super::{EmbeddedError, FAMILIES, Inner, META, RECORDS, STATE, keys};
+use super::{EmbeddedError, FAMILIES, Inner, META, RECORDS, STATE, keys, store_error};
 use crate::format;
 use crate::stage::{Erasure, Output};
 use crate::topic::Topic;
@@ -135,7 +135,6 @@ impl Inner {
             }
         }
         self.count_dropped(&mut batch, (topic, at), Cause::Erasure, named.len() as u64)?;
-        self.note_end(&mut batch, topic, at)?;
         self.write(batch)?;
         Ok((next, named.len() as u64))
     }
@@ -144,7 +143,7 @@ impl Inner {
     pub(super) fn scrub(&self, state: bool) -> Result<(), EmbeddedError> {
         let errors = self.background_errors();
         let unclean = self.unclean()?;
-        self.flush_all()?;
+        self.flush_families()?;
         let options = CompactOptions::default();
         for (topic, at, from, to) in &unclean {
             let ends = (keys::record(*topic, *at, *from), keys::record(*topic, *at, to.saturating_add(1)));
@@ -154,7 +153,7 @@ impl Inner {
             self.db.compact_range_cf_opt(self.family(STATE)?, None::<&[u8]>, None::<&[u8]>, &options);
         }
         if self.background_errors() != errors {
-            return Err(self.error("compacting", "RocksDB could not write its files anew; see its LOG"));
+            return Err(store_error("compacting", &self.path, "RocksDB could not write its files anew; see its LOG"));
         }
         let mut batch = WriteBatch::default();
         // Workers delete, too.
@@ -176,19 +175,11 @@ impl Inner {
             self.settle_pending(&mut batch, done)?;
             self.write(batch)?;
         }
-        self.flush_all()?;
+        self.flush_families()?;
         // Small, and all of it: a file that is only moved down would keep what it says was deleted.
         let mut options = CompactOptions::default();
         options.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
         self.db.compact_range_cf_opt(self.family(META)?, None::<&[u8]>, None::<&[u8]>, &options);
-        Ok(())
-    }
-
-    /// Has all memtables written to files: what is in the write-ahead log before is no longer needed, and deleted.
-    fn flush_all(&self) -> Result<(), EmbeddedError> {
-        for name in FAMILIES {
-            self.db.flush_cf(self.family(name)?).map_err(|error| self.error("flushing", error))?;
-        }
         Ok(())
     }
 

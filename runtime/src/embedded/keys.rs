@@ -1,16 +1,19 @@
 //! Keys and values of the embedded log. Part of the stored format: do not change.
 
+use super::mark::End;
 use crate::stage::Output;
 use crate::topic::Topic;
 
 pub(super) const FORMAT: &[u8] = b"format";
 pub(super) const PARTITIONS: &[u8] = b"partitions";
+pub(super) const SEQUENCE: &[u8] = b"sequence";
+pub(super) const COUNT: &[u8] = b"count";
 
 /// Length of the part of a record's key that names its partition.
 const PARTITION_LEN: usize = 5;
 
 /// The topic's number on disk.
-fn number(topic: Topic) -> u8 {
+pub(super) fn number(topic: Topic) -> u8 {
     match topic {
         Topic::Sdk => 1,
         Topic::Utm => 2,
@@ -94,6 +97,25 @@ pub(super) fn offset(stage: &str, topic: Topic, partition: u32) -> Vec<u8> {
     key
 }
 
+/// Where the end of a partition is kept.
+pub(super) fn end(topic: Topic, partition: u32) -> Vec<u8> {
+    let mut key = b"end\0".to_vec();
+    key.push(number(topic));
+    key.extend_from_slice(&partition.to_be_bytes());
+    key
+}
+
+pub(super) fn end_value(end: End) -> [u8; 16] {
+    (u128::from(end.offset) << 64 | u128::from(end.hash)).to_be_bytes()
+}
+
+/// `None` where the bytes are no end.
+pub(super) fn parse_end(bytes: &[u8]) -> Option<End> {
+    let (offset, rest) = bytes.split_first_chunk::<8>()?;
+    let hash = rest.try_into().ok()?;
+    Some(End { offset: u64::from_be_bytes(*offset), hash: u64::from_be_bytes(hash) })
+}
+
 pub(super) fn state_prefix(stage: &str, partition: u32) -> Vec<u8> {
     let mut key = Vec::with_capacity(stage.len() + 5);
     key.extend_from_slice(stage.as_bytes());
@@ -111,6 +133,10 @@ mod tests {
         assert_eq!(record(Topic::Credits, 2, 258), [7, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 1, 2]);
         assert_eq!(parse_record(&record(Topic::Credits, 2, 258)), Some((Topic::Credits, 2, 258)));
         assert_eq!((parse_record(&[7, 0]), parse_place(&[99, 0, 0, 0, 0])), (None, None));
+        assert_eq!(end(Topic::Credits, 2), b"end\0\x07\0\0\0\x02");
+        let place = End { offset: 258, hash: 1 };
+        assert_eq!(end_value(place), [0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 1]);
+        assert_eq!(parse_end(&end_value(place)), Some(place));
         assert_eq!(offset("identity", Topic::IdentityInbox, 1), b"identity\0\x05\0\0\0\x01");
         let output = Output { topic: Topic::Credits, key: b"k".to_vec(), value: Some(b"v".to_vec()) };
         let bytes = record_value(&output, 1);

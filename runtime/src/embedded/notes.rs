@@ -2,7 +2,6 @@
 //!
 //! | key | value |
 //! |---|---|
-//! | 1, place | end u64: records up to there were written, whether they are still there or not |
 //! | 2, place | next u64: how far a compacted topic has been compacted |
 //! | 3, place, hash of a record's key (16) | offset u64 of its latest record; of a tombstone also that of the row before it, if that stays |
 //! | 4, deleted at i64, place, offset u64 | hash of the key (16) of a tombstone |
@@ -19,11 +18,11 @@ mod work;
 use rocksdb::{IteratorMode, WriteBatch};
 use tributary_proto::{Hash128, Identifier};
 
-use super::{EmbeddedError, Inner, META, keys};
+use super::inner::Inner;
+use super::{EmbeddedError, META, keys, store_error};
 use crate::stage::Erasure;
 use crate::topic::Topic;
 
-const END: u8 = 1;
 const COMPACTED: u8 = 2;
 const LATEST: u8 = 3;
 const TOMBSTONE: u8 = 4;
@@ -114,7 +113,7 @@ fn u64_at(bytes: &[u8], from: usize) -> Option<u64> {
 
 impl Inner {
     fn note(&self, key: &[u8]) -> Result<Option<Vec<u8>>, EmbeddedError> {
-        self.db.get_cf(self.family(META)?, key).map_err(|error| self.error("reading", error))
+        self.db.get_cf(self.family(META)?, key).map_err(|error| self.error("reading", &error))
     }
 
     fn number(&self, key: &[u8]) -> Result<Option<u64>, EmbeddedError> {
@@ -126,21 +125,11 @@ impl Inner {
         let mut found = Vec::new();
         let mode = IteratorMode::From(prefix, rocksdb::Direction::Forward);
         for row in self.db.iterator_cf(self.family(META)?, mode) {
-            let (key, value) = row.map_err(|error| self.error("reading", error))?;
+            let (key, value) = row.map_err(|error| self.error("reading", &error))?;
             let Some(rest) = key.strip_prefix(prefix) else { break };
             found.push((rest.to_vec(), value.to_vec()));
         }
         Ok(found)
-    }
-
-    /// Up to where records were written, by what was noted when the last were deleted.
-    pub(super) fn noted_end(&self, topic: Topic, at: u32) -> Result<u64, EmbeddedError> {
-        Ok(self.number(&of_place(END, topic, at))?.unwrap_or(0))
-    }
-
-    pub(super) fn put_end(&self, batch: &mut WriteBatch, topic: Topic, at: u32, end: u64) -> Result<(), EmbeddedError> {
-        batch.put_cf(self.family(META)?, of_place(END, topic, at), end.to_be_bytes());
-        Ok(())
     }
 
     pub(super) fn compacted_to(&self, topic: Topic, at: u32) -> Result<u64, EmbeddedError> {
@@ -196,11 +185,11 @@ impl Inner {
         let mut found = Vec::new();
         let mode = IteratorMode::From(&[TOMBSTONE], rocksdb::Direction::Forward);
         for row in self.db.iterator_cf(self.family(META)?, mode) {
-            let (key, value) = row.map_err(|error| self.error("reading", error))?;
+            let (key, value) = row.map_err(|error| self.error("reading", &error))?;
             let Some(rest) = key.strip_prefix(&[TOMBSTONE][..]).filter(|_| found.len() < max) else { break };
             let parts = rest.split_first_chunk::<8>().map(|(at, place)| (i64::from_be_bytes(*at), keys::parse_record(place)));
             let (Some((deleted_ms, Some((topic, at, offset)))), Some(key)) = (parts, Hash128::from_bytes(&value)) else {
-                return Err(self.error("reading", "a note of a tombstone is corrupt"));
+                return Err(store_error("reading", &self.path, "a note of a tombstone is corrupt"));
             };
             if deleted_ms > until_ms {
                 break;
@@ -223,13 +212,13 @@ mod tests {
 
     #[test]
     fn notes_are_the_literal_bytes_of_the_format() {
-        assert_eq!(of_place(END, Topic::Credits, 2), [1, 7, 0, 0, 0, 2]);
+        assert_eq!(of_place(COMPACTED, Topic::Credits, 2), [COMPACTED, 7, 0, 0, 0, 2]);
         assert_eq!(dropped_key(Topic::Sdk, 0, Cause::Erasure), [5, 1, 0, 0, 0, 0, 2]);
         assert_eq!(letter_key(Topic::Utm, 1, 2, 3), [6, 2, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 3]);
         let of = Tombstone { deleted_ms: 1, topic: Topic::Profiles, at: 0, offset: 5, key: Hash128(9) };
         assert_eq!(tombstone_key(&of), [4, 0, 0, 0, 0, 0, 0, 0, 1, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5]);
         assert_eq!(latest_key(Topic::Spend, 0, Hash128(1)).len(), 22);
-        let first = [of_place(END, Topic::Sdk, 0)[0], keys::FORMAT[0], keys::PARTITIONS[0]];
+        let first = [of_place(COMPACTED, Topic::Sdk, 0)[0], keys::FORMAT[0], keys::PARTITIONS[0]];
         assert!(first[0] < 32 && first[1] > 32 && first[2] > 32, "notes and settings are told apart by their first byte");
     }
 }

@@ -3,8 +3,9 @@
 use rocksdb::WriteBatch;
 use tributary_proto::DeadLetter;
 
+use super::inner::Inner;
 use super::notes::Cause;
-use super::{EmbeddedError, Inner, RECORDS, keys};
+use super::{EmbeddedError, RECORDS, keys};
 use crate::format;
 use crate::topic::Topic;
 
@@ -37,8 +38,6 @@ impl Inner {
                 }
                 let mut batch = WriteBatch::default();
                 batch.delete_range_cf(self.family(RECORDS)?, keys::record(topic, at, from), keys::record(topic, at, next));
-                let end = positions.ends.get(&(topic, at)).copied().unwrap_or(next);
-                self.put_end(&mut batch, topic, at, end)?;
                 self.put_unclean(&mut batch, (topic, at), (from, next))?;
                 self.write(batch)?;
                 positions.trimmed.insert((topic, at), next);
@@ -92,7 +91,6 @@ impl Inner {
         }
         self.count_dropped(&mut batch, (topic, at), Cause::Retention, counted)?;
         self.put_unclean(&mut batch, (topic, at), (0, end))?;
-        self.note_end(&mut batch, topic, at)?;
         self.write(batch)?;
         Ok(counted)
     }
@@ -104,7 +102,7 @@ impl Inner {
         for (topic, stage) in INBOXES {
             for at in 0..self.partitions {
                 let read = self.next(&mut positions, stage, topic, at)?;
-                found.push((positions.ends.get(&(topic, at)).copied().unwrap_or(0), read));
+                found.push((positions.end(topic, at), read));
             }
         }
         Ok(found)
@@ -116,23 +114,17 @@ impl Inner {
         if Topic::RAW.contains(&topic) {
             return self.next(&mut positions, "ingest", topic, at);
         }
-        Ok(positions.ends.get(&(topic, at)).copied().unwrap_or(0))
+        Ok(positions.end(topic, at))
     }
 
     /// A dead letter is dropped: whoever counts what became of its raw record, if that is still there, is told so.
     pub(super) fn note_letter(&self, batch: &mut WriteBatch, letter: &LetterOf) -> Result<(), EmbeddedError> {
         let LetterOf { topic, at, offset, index } = *letter;
         let there = self.db.get_pinned_cf(self.family(RECORDS)?, keys::record(topic, at, offset));
-        if there.map_err(|error| self.error("reading", error))?.is_some() {
+        if there.map_err(|error| self.error("reading", &error))?.is_some() {
             self.put_letter(batch, (topic, at, offset), index)?;
         }
         Ok(())
-    }
-
-    /// Notes where a partition ends: the records by which that could be told may be gone.
-    pub(super) fn note_end(&self, batch: &mut WriteBatch, topic: Topic, at: u32) -> Result<(), EmbeddedError> {
-        let end = self.lock().ends.get(&(topic, at)).copied().unwrap_or(0);
-        self.put_end(batch, topic, at, end)
     }
 }
 

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use rocksdb::{ReadOptions, WriteBatch};
 
+use super::inner::Inner;
 use super::upkeep::now_ms;
-use super::{EmbeddedError, Inner, OFFSETS, RECORDS, STATE, TRIM_RECORDS, accepted, keys};
+use super::{EmbeddedError, OFFSETS, RECORDS, STATE, accepted, keys};
 use crate::format;
 use crate::fresh::{FreshGauges, Place};
 use crate::log::{Assignment, Batch, BatchLimits, LogError, Session, StageLog, Transaction};
@@ -19,6 +20,9 @@ use crate::topic::Topic;
 /// How often it is told how far behind the inputs are, and how long that is fresh.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 const FRESH: Duration = Duration::from_secs(12);
+
+/// Records of an inbox are deleted once this many have been read.
+const TRIM_RECORDS: u64 = 50_000;
 
 /// See [`EmbeddedLog::session`](super::EmbeddedLog::session).
 pub struct EmbeddedSession {
@@ -53,7 +57,7 @@ impl EmbeddedSession {
         for topic in self.stage.inputs {
             for at in &self.owned {
                 let next = self.inner.next(&mut positions, self.stage.stage, *topic, *at).map_err(stop("reading offsets"))?;
-                let lag = positions.ends.get(&(*topic, *at)).copied().unwrap_or(0).saturating_sub(next);
+                let lag = positions.end(*topic, *at).saturating_sub(next);
                 let place = Place { stage: self.stage.stage, topic: *topic, partition: *at };
                 self.gauges.set(&CONSUMER_LAG_RECORDS, place, Some(lag as f64), now + FRESH);
             }
@@ -79,9 +83,9 @@ impl EmbeddedSession {
 
     /// Appends what there is to read.
     fn gather(&mut self, batch: &mut Batch, limits: &BatchLimits) -> Result<(), LogError> {
-        let ends = self.inner.lock().ends.clone();
+        let ends = self.inner.lock().water.ends.clone();
         for ((topic, at), next) in &mut self.next {
-            let end = ends.get(&(*topic, *at)).copied().unwrap_or(0);
+            let end = ends.get(&(*topic, *at)).map_or(0, |end| end.offset);
             if *next >= end || self.stopped.contains(&(*topic, *at)) {
                 continue;
             }
@@ -106,12 +110,10 @@ impl EmbeddedSession {
         batch: &mut WriteBatch,
         trimmed: &mut BTreeMap<(Topic, u32), u64>,
         (topic, at, next): (Topic, u32, u64),
-        end: u64,
     ) -> Result<(), EmbeddedError> {
         let from = trimmed.entry((topic, at)).or_default();
         if matches!(topic, Topic::IdentityInbox | Topic::AttributorInbox) && next.saturating_sub(*from) >= TRIM_RECORDS {
             batch.delete_range_cf(self.inner.family(RECORDS)?, keys::record(topic, at, *from), keys::record(topic, at, next));
-            self.inner.put_end(batch, topic, at, end)?;
             self.inner.put_unclean(batch, (topic, at), (*from, next))?;
             *from = next;
         }
@@ -133,7 +135,7 @@ impl EmbeddedSession {
             }
         }
         let mut positions = inner.lock();
-        let mut ends = positions.ends.clone();
+        let mut ends = positions.water.ends.clone();
         let mut trimmed = positions.trimmed.clone();
         for routed in &transaction.outputs {
             inner.put_record(&mut batch, &mut ends, &routed.output, routed.partition, routed.timestamp_ms)?;
@@ -145,14 +147,12 @@ impl EmbeddedSession {
         }
         for (topic, at, next) in &transaction.offsets {
             batch.put_cf(inner.family(OFFSETS)?, keys::offset(self.stage.stage, *topic, *at), next.to_be_bytes());
-            let end = ends.get(&(*topic, *at)).copied().unwrap_or(*next);
-            self.trim(&mut batch, &mut trimmed, (*topic, *at, *next), end)?;
+            self.trim(&mut batch, &mut trimmed, (*topic, *at, *next))?;
         }
         if !transaction.erasures.is_empty() {
             inner.put_pending(&mut batch, &transaction.erasures, now_ms())?;
         }
-        inner.write(batch)?;
-        positions.ends = ends;
+        inner.commit(&mut positions, batch, ends)?;
         positions.trimmed = trimmed;
         for (topic, at, next) in transaction.offsets {
             positions.read.insert((self.stage.stage, topic, at), next);
@@ -179,7 +179,8 @@ impl Session for EmbeddedSession {
         self.gather(batch, limits)?;
         if batch.is_empty() && limits.wait_ms > 0 {
             let positions = self.inner.lock();
-            let read = |place, next| self.stopped.contains(place) || positions.ends.get(place).is_none_or(|end| next >= end);
+            let read =
+                |place: &(Topic, u32), next: &u64| self.stopped.contains(place) || *next >= positions.end(place.0, place.1);
             let nothing = self.next.iter().all(|(place, next)| read(place, next));
             if nothing {
                 self.inner.wait(positions, Duration::from_millis(limits.wait_ms));

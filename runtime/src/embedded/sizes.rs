@@ -1,6 +1,7 @@
 //! How much of disk and memory the embedded log takes.
 
-use super::{FAMILIES, Inner, STATE};
+use super::inner::Inner;
+use super::{FAMILIES, STATE};
 
 impl Inner {
     /// Bytes of state on disk and in write buffers.

@@ -21,7 +21,6 @@ pub use folder::{UnusableFolder, prepare_folder};
 pub use load::Load;
 pub use overlay::{Base, EmptyBase, Overlay, Write};
 #[cfg(feature = "native")]
-pub(crate) use rocks::says_full;
 #[cfg(feature = "native")]
 pub use rocks::{RocksStore, StoreBudget, StoreError, StoreView};
 pub use snapshot::{Committed, OpenBase, Snapshot};

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use rocksdb::WriteBatch;
 use tributary_proto::Identifier;
 
-use super::super::{EmbeddedError, Inner, META, keys};
+use super::super::inner::Inner;
+use super::super::{EmbeddedError, META, keys};
 use super::{Cause, ERASED, LETTER, Pending, UNCLEAN, dropped_key, erased_key, letter_key, of_place, u64_at};
 use crate::stage::Erasure;
 use crate::topic::Topic;

@@ -6,29 +6,11 @@
 use std::fs;
 use std::path::Path;
 
-use rocksdb::ErrorKind;
-
 use super::StoreError;
+use crate::rocks_failure::{is_damage, is_full, is_locked};
 
 /// Marks a folder as broken.
 const MARK: &str = "CORRUPT";
-
-/// Whether a failure says that the files themselves are at fault: damaged, or some of them gone.
-pub(super) fn is_damage(error: &rocksdb::Error) -> bool {
-    // RocksDB has no kind of its own for a file that is gone.
-    error.kind() == ErrorKind::Corruption || (error.kind() == ErrorKind::IOError && error.as_ref().contains("No such file"))
-}
-
-/// Whether a failure says that the disk is full. Afterwards RocksDB refuses to write, and looks for room every few seconds.
-pub(super) fn is_full(error: &rocksdb::Error) -> bool {
-    error.kind() == ErrorKind::IOError && says_full(error.as_ref())
-}
-
-/// Whether the text of a failure of RocksDB says that the disk is full.
-pub(crate) fn says_full(text: &str) -> bool {
-    // The binding does not tell the sub-code; the texts are those of `strerror`.
-    text.contains("No space left on device") || text.contains("Disk quota exceeded")
-}
 
 /// Whether a folder was marked as broken.
 pub(super) fn is_marked(path: &Path) -> bool {
@@ -50,12 +32,10 @@ pub(super) fn open_failed(path: &Path, operation: &'static str, error: &rocksdb:
     if is_full(error) {
         return StoreError::Full { path: path.to_owned(), operation };
     }
-    let why = error.to_string();
-    // RocksDB has no kind for it; the text is that of its `LockFile`.
-    if error.kind() == ErrorKind::IOError && why.contains("lock") {
+    if is_locked(error) {
         StoreError::Locked { path: path.to_owned() }
     } else {
-        StoreError::Failed { path: path.to_owned(), operation, why }
+        StoreError::Failed { path: path.to_owned(), operation, why: error.to_string() }
     }
 }
 

@@ -27,8 +27,8 @@ use rocksdb::{Cache, DB, FlushOptions, ReadOptions, WriteBatch, WriteBufferManag
 
 use super::StateError;
 use crate::exactly_once::{INPUTS_KEY, Inputs, Position};
-pub(crate) use broken::says_full;
-use broken::{is_full, open_failed, tell};
+use crate::rocks_failure::is_full;
+use broken::{open_failed, tell};
 use options::database_options;
 pub use view::StoreView;
 
@@ -353,7 +353,5 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-#[cfg(test)]
-mod damage_tests;
 #[cfg(test)]
 mod tests;

@@ -6,10 +6,11 @@ use std::time::Instant;
 
 use rocksdb::DB;
 
-use super::broken::{is_damage, is_marked, open_failed, set_aside};
+use super::broken::{is_marked, open_failed, set_aside};
 use super::options::database_options;
 use super::{Inner, POSITION_KEY, StoreBudget, StoreError, Writer};
 use crate::exactly_once::Position;
+use crate::rocks_failure::is_damage;
 
 impl Inner {
     pub(super) fn open(path: &Path, budget: &StoreBudget) -> Result<Self, StoreError> {

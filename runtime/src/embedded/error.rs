@@ -1,0 +1,126 @@
+//! Why the embedded log failed.
+
+use std::path::{Path, PathBuf};
+
+use tributary_proto::FORMAT_VERSION;
+
+use super::mark::Missing;
+use crate::descriptors;
+use crate::rocks_failure::{is_damage, is_locked, says_full};
+
+/// Why the embedded log failed.
+#[derive(Debug, thiserror::Error)]
+pub enum EmbeddedError {
+    /// RocksDB.
+    #[error("{operation} the embedded log in {}: {why}", .path.display())]
+    Store {
+        /// What was being done.
+        operation: &'static str,
+        /// The folder.
+        path: PathBuf,
+        /// What RocksDB said.
+        why: String,
+    },
+    /// A file is damaged or gone.
+    #[error(
+        "{operation} the embedded log in {}: a file is damaged or gone: {why}. Nothing was changed. Put a backup back with `tributary state \
+         restore --replace`, or see with `tributary state accept-loss` what can be read without it",
+        .path.display()
+    )]
+    Damaged {
+        /// What was being done.
+        operation: &'static str,
+        /// The folder.
+        path: PathBuf,
+        /// What RocksDB said.
+        why: String,
+    },
+    /// Something that was committed is not there any more.
+    #[error(
+        "the embedded log in {} lacks what it once had: {missing}. Nothing was changed. Put a backup back with `tributary state restore \
+         --replace`, or go on without it: `tributary state accept-loss`",
+        .path.display()
+    )]
+    Behind {
+        /// The folder.
+        path: PathBuf,
+        /// What is missing.
+        missing: Missing,
+    },
+    /// The high-water mark cannot be used.
+    #[error(
+        "the embedded log in {}: its high-water mark {why}, so that nobody knows whether all of the log is there. Nothing was changed. Put \
+         the file or a backup back, or take what is there as all of it: `tributary state accept-loss`",
+        .path.display()
+    )]
+    Mark {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// There are files of a log, and no log.
+    #[error(
+        "the folder {} has files of an embedded log, but its file CURRENT is gone: no new log is begun there. Put the file or a backup back \
+         (`tributary state restore --replace`), or choose an empty state.path",
+        .path.display()
+    )]
+    Remains {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Another process has it open.
+    #[error("the embedded log in {} is in use by another process; stop that one, or choose another state.path", .path.display())]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// It was made with another number of partitions.
+    #[error(
+        "the embedded log in {} has {found} partitions, not {wanted}: set topics.partitions = {found}, or replay into a new folder",
+        .path.display()
+    )]
+    Partitions {
+        /// The folder.
+        path: PathBuf,
+        /// Its partitions.
+        found: u32,
+        /// Those that were asked for.
+        wanted: u32,
+    },
+    /// It was written by another version.
+    #[error("the embedded log in {} has format {found}; this version writes {FORMAT_VERSION}: replay into a new folder", .path.display())]
+    Format {
+        /// The folder.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+    },
+}
+
+impl EmbeddedError {
+    /// Whether there was no room on the disk: then it may succeed later. RocksDB refuses for ever what it has refused for another reason.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Store { why, .. } if says_full(why))
+    }
+}
+
+pub(super) fn store_error(operation: &'static str, path: &Path, why: impl ToString) -> EmbeddedError {
+    let mut why = why.to_string();
+    if descriptors::says_none_left(&why) {
+        why += descriptors::ADVICE;
+    }
+    EmbeddedError::Store { operation, path: path.to_owned(), why }
+}
+
+/// What RocksDB's failure means to an operator.
+pub(super) fn rocks_error(operation: &'static str, path: &Path, error: &rocksdb::Error) -> EmbeddedError {
+    let (path, why) = (path.to_owned(), error.to_string());
+    if is_locked(error) {
+        EmbeddedError::InUse { path }
+    } else if is_damage(error) {
+        EmbeddedError::Damaged { operation, path, why }
+    } else {
+        store_error(operation, &path, why)
+    }
+}

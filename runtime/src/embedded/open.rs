@@ -1,0 +1,273 @@
+//! Opening an embedded log. A log that lacks what it once had is not opened, and nothing in its folder is changed: RocksDB, opened for
+//! writing, would remove what its remaining files do not name.
+
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex};
+
+use rocksdb::{
+    BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, MergeOperands, Options, WriteBatch,
+};
+use tributary_proto::FORMAT_VERSION;
+
+use super::error::{EmbeddedError, rocks_error, store_error};
+use super::inner::{Inner, Positions, family};
+use super::mark::{self, HighWater, MarkFile, Missing};
+use super::{EmbeddedLog, EmbeddedOptions, FAMILIES, META, STATE, keys};
+use crate::descriptors::tables_of_one_store;
+use crate::fresh::FreshGauges;
+
+/// Memory of a log that is only read, bytes.
+const READ_MEMORY_BYTES: usize = 16 << 20;
+/// A file that the writer beside removes between its being listed and opened fails an opening: the files are listed anew.
+const READ_ATTEMPTS: usize = 3;
+
+/// What is borne in the write-ahead log. A commit that was cut off is always borne: nobody was answered for it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Bear {
+    /// Only a last record that is not whole.
+    TornTail,
+    /// Any damage: what is behind it counts as lost.
+    Loss,
+}
+
+impl EmbeddedLog {
+    /// Opens the log in a folder, or makes one where the folder has none.
+    ///
+    /// # Errors
+    /// When the folder cannot be used or is in use, when it holds a log of another shape, and when something of the log is damaged or
+    /// missing.
+    pub fn open(options: &EmbeddedOptions) -> Result<Self, EmbeddedError> {
+        let path = &options.path;
+        fs::create_dir_all(path).map_err(|error| store_error("making", path, error))?;
+        if Self::is_in(path) {
+            look_before(path)?;
+        } else if has_remains(path) {
+            return Err(EmbeddedError::Remains { path: path.clone() });
+        }
+        let marked = read_mark(path)?;
+        let inner = Inner::over(open_for_writing(options, Bear::TornTail)?, options);
+        inner.check_shape(options.partitions)?;
+        let stored = inner.stored_water()?;
+        let water = inner.check_whole(marked, stored.clone())?;
+        // First the mark: a mark at the beginning fits a log that is empty.
+        let file = MarkFile::create(path, &water).map_err(|error| store_error("marking", path, error))?;
+        if stored.is_none() {
+            inner.write_shape(&water)?;
+        }
+        Ok(Self::of(inner, water, Some(file)))
+    }
+
+    /// Opens the log in a folder for reading, as it stands now; another process may be writing to it.
+    ///
+    /// # Errors
+    /// When there is none, it has another format, or something of it is damaged or missing.
+    pub fn open_read_only(path: &Path) -> Result<Self, EmbeddedError> {
+        if !Self::is_in(path) && has_remains(path) {
+            return Err(EmbeddedError::Remains { path: path.to_owned() });
+        }
+        // Before the log, which is never behind it.
+        let marked = read_mark(path)?;
+        let inner = Inner::for_reading(path, Bear::TornTail)?;
+        inner.check_shape(inner.partitions)?;
+        let stored = inner.stored_water()?;
+        let water = inner.check_whole(marked, stored)?;
+        Ok(Self::of(inner, water, None))
+    }
+
+    /// What is missing in the log in a folder, whatever can be read of it; `None` where all is there. Changes nothing.
+    ///
+    /// # Errors
+    /// When nothing can be read, or it has another format.
+    pub fn losses(path: &Path) -> Result<Option<Missing>, EmbeddedError> {
+        let inner = Inner::for_reading(path, Bear::Loss)?;
+        inner.check_shape(inner.partitions)?;
+        inner.losses()
+    }
+
+    /// Takes what can be read of the log in a folder as all of it. Returns what was given up.
+    ///
+    /// # Errors
+    /// When nothing can be read, it has another format, or another process has it open.
+    pub fn accept_losses(path: &Path) -> Result<Option<Missing>, EmbeddedError> {
+        let partitions = Inner::for_reading(path, Bear::Loss)?.partitions;
+        let options = EmbeddedOptions::small(path, partitions);
+        let inner = Inner::over(open_for_writing(&options, Bear::Loss)?, &options);
+        inner.check_shape(partitions)?;
+        let missing = inner.losses()?;
+        inner.flush()?;
+        let water = inner.stored_water()?.map_or_else(|| inner.find_water(), Ok)?;
+        MarkFile::create(path, &water).map_err(|error| store_error("marking", path, error))?;
+        Ok(missing)
+    }
+
+    fn of(inner: Inner, water: HighWater, mark: Option<MarkFile>) -> Self {
+        *inner.lock() = Positions { water, mark, ..Positions::default() };
+        Self { inner: Arc::new(inner), gauges: FreshGauges::default() }
+    }
+}
+
+impl EmbeddedOptions {
+    /// For a log that is not worked with.
+    fn small(path: &Path, partitions: u32) -> Self {
+        Self { path: path.to_owned(), partitions, memory_bytes: READ_MEMORY_BYTES, sync: false, json_dead_letters: false }
+    }
+}
+
+impl Inner {
+    fn over((db, cache): (DB, Cache), options: &EmbeddedOptions) -> Self {
+        let EmbeddedOptions { path, partitions, sync, json_dead_letters, .. } = options.clone();
+        let (positions, written) = (Mutex::default(), Condvar::new());
+        Self { db, cache, path, partitions, sync, json_dead_letters, positions, written }
+    }
+
+    fn for_reading(path: &Path, bear: Bear) -> Result<Self, EmbeddedError> {
+        let opened = open_for_reading(path, bear)?;
+        let partitions = read_u32(&opened.0, path, keys::PARTITIONS)?.unwrap_or(0);
+        Ok(Self::over(opened, &EmbeddedOptions::small(path, partitions)))
+    }
+
+    /// Whether it is of this version and has so many partitions. A log that was cut off in the making has neither yet.
+    fn check_shape(&self, wanted: u32) -> Result<(), EmbeddedError> {
+        let path = self.path.clone();
+        match (read_u32(&self.db, &path, keys::FORMAT)?, read_u32(&self.db, &path, keys::PARTITIONS)?) {
+            (None, _) => Ok(()),
+            (Some(FORMAT_VERSION), Some(found)) if found == wanted => Ok(()),
+            (Some(FORMAT_VERSION), found) => Err(EmbeddedError::Partitions { path, found: found.unwrap_or(0), wanted }),
+            (Some(found), _) => Err(EmbeddedError::Format { path, found }),
+        }
+    }
+
+    /// How far the log has come, where that is as far as the mark says.
+    fn check_whole(&self, marked: Option<HighWater>, stored: Option<HighWater>) -> Result<HighWater, EmbeddedError> {
+        let water = match (&marked, stored) {
+            (None, Some(_)) => return Err(EmbeddedError::Mark { path: self.path.clone(), why: "is gone".to_owned() }),
+            (_, Some(stored)) => stored,
+            (_, None) => self.find_water()?,
+        };
+        match marked.and_then(|marked| marked.missing_in(&water)) {
+            Some(missing) => Err(EmbeddedError::Behind { path: self.path.clone(), missing }),
+            None => Ok(water),
+        }
+    }
+
+    fn losses(&self) -> Result<Option<Missing>, EmbeddedError> {
+        let water = self.stored_water()?.map_or_else(|| self.find_water(), Ok)?;
+        // Where the mark itself is what was lost, nobody can tell.
+        Ok(mark::read(&self.path).ok().flatten().and_then(|marked| marked.missing_in(&water)))
+    }
+
+    fn write_shape(&self, water: &HighWater) -> Result<(), EmbeddedError> {
+        let meta = self.family(META)?;
+        let mut batch = WriteBatch::default();
+        batch.put_cf(meta, keys::PARTITIONS, self.partitions.to_be_bytes());
+        batch.put_cf(meta, keys::FORMAT, FORMAT_VERSION.to_be_bytes());
+        batch.put_cf(meta, keys::SEQUENCE, water.sequence.to_be_bytes());
+        batch.put_cf(meta, keys::COUNT, water.sequence.to_be_bytes());
+        for ((topic, at), end) in &water.ends {
+            batch.put_cf(meta, keys::end(*topic, *at), keys::end_value(*end));
+        }
+        self.db.write(batch).map_err(|error| self.error("making", &error))
+    }
+}
+
+/// Looks whether all of a log is there before it is opened for writing.
+fn look_before(path: &Path) -> Result<(), EmbeddedError> {
+    match EmbeddedLog::open_read_only(path) {
+        Ok(_) => Ok(()),
+        // Beside a writer it may look odd for a moment; what is at fault then is that there is one.
+        Err(_) if EmbeddedLog::is_held(path).unwrap_or(false) => Err(EmbeddedError::InUse { path: path.to_owned() }),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether files in a folder, which has no log, are left of one. A log that was cut off in the making leaves none of these.
+fn has_remains(path: &Path) -> bool {
+    let marked = !matches!(mark::read(path), Ok(Some(HighWater { sequence: 0, .. }) | None));
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    let tells = |entry: &fs::DirEntry| {
+        let name = entry.file_name();
+        let is = |end| Path::new(&name).extension().is_some_and(|extension| extension == end);
+        is("sst") || (is("log") && entry.metadata().is_ok_and(|file| file.len() > 0))
+    };
+    marked || entries.into_iter().any(|entry| tells(&entry))
+}
+
+fn read_mark(path: &Path) -> Result<Option<HighWater>, EmbeddedError> {
+    mark::read(path).map_err(|error| EmbeddedError::Mark { path: path.to_owned(), why: error.to_string() })
+}
+
+fn open_for_writing(options: &EmbeddedOptions, bear: Bear) -> Result<(DB, Cache), EmbeddedError> {
+    let cache = Cache::new_lru_cache(options.memory_bytes / 2);
+    let mut settings = recovery_options(bear);
+    settings.create_if_missing(true);
+    settings.create_missing_column_families(true);
+    settings.set_db_write_buffer_size(options.memory_bytes / 2);
+    settings.set_max_background_jobs(2);
+    settings.set_keep_log_file_num(2);
+    settings.set_max_open_files(tables_of_one_store());
+    let opened = DB::open_cf_descriptors(&settings, &options.path, families(&cache));
+    Ok((opened.map_err(|error| rocks_error("opening", &options.path, &error))?, cache))
+}
+
+fn open_for_reading(path: &Path, bear: Bear) -> Result<(DB, Cache), EmbeddedError> {
+    let cache = Cache::new_lru_cache(READ_MEMORY_BYTES / 2);
+    let settings = recovery_options(bear);
+    let open = || DB::open_cf_descriptors_read_only(&settings, path, families(&cache), false);
+    let mut opened = open();
+    for _ in 1..READ_ATTEMPTS {
+        if opened.is_err() {
+            opened = open();
+        }
+    }
+    Ok((opened.map_err(|error| rocks_error("opening", path, &error))?, cache))
+}
+
+fn recovery_options(bear: Bear) -> Options {
+    let mut settings = Options::default();
+    settings.set_wal_recovery_mode(match bear {
+        Bear::TornTail => DBRecoveryMode::TolerateCorruptedTailRecords,
+        Bear::Loss => DBRecoveryMode::PointInTime,
+    });
+    settings.set_track_and_verify_wals_in_manifest(bear == Bear::TornTail);
+    // What a family lost is lost in all: they never show different transactions.
+    settings.set_atomic_flush(true);
+    settings
+}
+
+fn families(cache: &Cache) -> impl Iterator<Item = ColumnFamilyDescriptor> {
+    FAMILIES.into_iter().map(|name| ColumnFamilyDescriptor::new(name, family_options(name, cache)))
+}
+
+fn family_options(name: &str, cache: &Cache) -> Options {
+    let mut table = BlockBasedOptions::default();
+    table.set_block_cache(cache);
+    table.set_cache_index_and_filter_blocks(true);
+    table.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    let mut options = Options::default();
+    if name == STATE || name == META {
+        table.set_bloom_filter(10.0, false);
+    }
+    if name == META {
+        options.set_merge_operator_associative("add", add);
+    }
+    options.set_block_based_table_factory(&table);
+    options.set_compression_type(DBCompressionType::Lz4);
+    options
+}
+
+/// The sum of numbers under a key.
+fn add(_: &[u8], before: Option<&[u8]>, more: &MergeOperands) -> Option<Vec<u8>> {
+    let number = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_be_bytes);
+    let sum = more.iter().map(number).fold(before.map_or(0, number), u64::wrapping_add);
+    Some(sum.to_be_bytes().to_vec())
+}
+
+fn read_u32(db: &DB, path: &Path, key: &[u8]) -> Result<Option<u32>, EmbeddedError> {
+    let found = db.get_cf(family(db, path, META)?, key).map_err(|error| rocks_error("opening", path, &error))?;
+    Ok(found.and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes))
+}
+
+#[cfg(test)]
+#[path = "open_tests.rs"]
+mod tests;
