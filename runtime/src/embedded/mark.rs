@@ -216,7 +216,7 @@ impl MarkFile {
         self.generation += 1;
         mark.encode(self.generation, &mut self.buffer);
         debug_assert!(self.buffer.len() <= self.slot_bytes, "a log has the partitions it was made with");
-        let at = if self.generation % 2 == 0 { 0 } else { self.slot_bytes as u64 };
+        let at = if self.generation.is_multiple_of(2) { 0 } else { self.slot_bytes as u64 };
         let written = self.file.write_all_at(&self.buffer, at);
         if let (Err(error), false) = (&written, self.failing) {
             tracing::warn!(%error, "the high-water mark of the embedded log cannot be written: what gets lost now would not be noticed");
