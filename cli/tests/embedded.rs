@@ -71,3 +71,46 @@ fn of_an_erased_person_a_row_says_so_before_the_tombstone() {
     });
     assert_eq!(said[said.len() - 2..], [&row, &json!({"key": id, "value": null})]);
 }
+
+#[test]
+fn the_profiles_of_a_replay_say_what_the_rows_of_the_topic_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let sets = [format!("state.path={}", folder.path().join("state").display())];
+    let mut records = golden();
+    let record = |text: &str| -> Raw { (Topic::Offline, text.as_bytes().to_vec()) };
+    records.push(record(
+        r#"{"timestamp": "2024-03-01T10:00:00+08:00", "email": "a@qq.com", "traits": {"title": "CEO", "city": "上海"}}"#,
+    ));
+    records.push(record(
+        r#"{"kind": "consent", "consent": "revoked", "timestamp": "2024-03-02T10:00:00+08:00", "email": "a@qq.com"}"#,
+    ));
+    send(&sets, &records);
+    finish(&sets);
+    let mut tail = tributary(&sets);
+    tail.args(["tail", "profiles", "--from-beginning", "--until-end"]);
+    let mut rows = std::collections::BTreeMap::new();
+    for line in String::from_utf8(succeed(tail).stdout).unwrap().lines() {
+        let row: Value = serde_json::from_str(line).unwrap();
+        rows.insert(row["profile_id"].as_str().unwrap_or_default().to_owned(), row);
+    }
+    rows.retain(|_, row| row["merged_into"] == "");
+
+    let out = folder.path().join("out");
+    let mut replay = tributary(&sets);
+    replay.arg("replay").args(write_files(folder.path(), &records)).args(["--out", out.to_str().unwrap()]);
+    succeed(replay);
+    let lines = std::fs::read_to_string(out.join("profiles.ndjson")).unwrap();
+    assert_eq!((lines.lines().count(), rows.len() > 1), (rows.len(), true));
+    for line in lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()) {
+        let row = &rows[line["profile_id"].as_str().unwrap()];
+        for name in ["account_id", "traits", "revoked", "quarantined"] {
+            assert_eq!(line[name], row[name], "{name}: {line}");
+        }
+        let named = |of: &Value| {
+            format!("{}|{}|{}", of["kind"].as_str().unwrap(), of["scope"].as_str().unwrap(), of["value"].as_str().unwrap())
+        };
+        let names: Vec<String> = row["identifiers"].as_array().unwrap().iter().map(named).collect();
+        assert_eq!(line["identifiers"], json!(names));
+    }
+    assert!(lines.contains("上海") && lines.contains("\"revoked\":true"), "{lines}");
+}

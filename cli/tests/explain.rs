@@ -10,7 +10,9 @@ use std::process::Output;
 
 use serde_json::{Value, json};
 use support::{RECEIVED_MS, Raw, golden, golden_folder, history, settings, succeed, tributary, write_files};
-use tributary_cli::explain::{ExplainError, Explanation, LinkUsed, Profile, TouchRow, explain, print_explanation, profile};
+use tributary_cli::explain::{
+    ExplainError, Explanation, LinkUsed, Profile, TouchRow, explain, print_explanation, print_profile, profile,
+};
 use tributary_cli::pipeline::Pipeline;
 use tributary_cli::replay::Replay;
 use tributary_cli::settings::Settings;
@@ -351,6 +353,66 @@ fn what_is_erased_leaves_its_mark_alone() {
     assert!(found.identifiers.is_empty() && found.links.is_empty() && found.traits.is_empty());
     let explanation = asked.milestone("closed_won:1");
     assert!(explanation.credit.is_empty() && explanation.milestone.versions.is_empty() && explanation.current);
+    assert_eq!((explanation.milestone.erased, explanation.milestone.erased_until_ms), (true, Some(1_685_664_000_000)));
+    let told = printed(|out| print_explanation(&explanation, out));
+    assert!(told.contains("closed_won:1 was ERASED") && told.contains("2023-06-02") && !told.contains("1970"), "{told}");
+    let told = printed(|out| print_profile(&found, out));
+    assert!(told.contains("ERASED") && told.contains("nothing is known of it") && !told.contains("on their way"), "{told}");
+    // By the id that its profile had: the name after which it was called is forgotten.
+    let by_id = asked.refusal(&found.profile_id);
+    assert!(by_id.to_string().contains("is erased: events that name it up to 2023-06-02"), "{by_id}");
+}
+
+fn printed(print: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) -> String {
+    let mut out = Vec::new();
+    print(&mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+/// Of a person of a company one identifier after the other is erased: whoever is asked for says what is so, at every step.
+#[test]
+fn nobody_is_on_his_way_for_ever() {
+    let people = ["email:z@b-corp.example", "phone:+8613800002222", "anonymous_id:c", "user_id:u-1234567"];
+    let seen = json!({"kind": "identify", "timestamp": "2023-01-02T00:00:00Z", "email": "z@b-corp.example", "phone": "+8613800002222",
+        "account": "001B", "traits": {"title": "CEO"}});
+    let mut records = vec![
+        seen,
+        json!({"kind": "identify", "timestamp": "2023-01-03T00:00:00Z", "anonymous_id": "c", "email": "z@b-corp.example", "user_id": "u-1234567"}),
+        touch("in", "2023-01-01T00:00:00Z", json!({})),
+        won("2023-06-01T00:00:00Z"),
+    ];
+    for (at, of) in people.iter().enumerate() {
+        let (kind, value) = of.split_once(':').unwrap();
+        records.push(json!({"kind": "erase", "timestamp": format!("2023-07-0{}T00:00:00Z", at + 1), kind: value}));
+        let mut asked = Asked::of(&records, &settings());
+        for (other, identifier) in people.iter().enumerate() {
+            let found = asked.profile(identifier);
+            assert_eq!((found.present, found.current), (other > at && found.present, true), "{at} {identifier}: {found:?}");
+            let told = printed(|out| print_profile(&found, out));
+            assert_eq!(
+                (told.contains("ERASED"), told.contains("on their way")),
+                (other <= at, false),
+                "{at} {identifier}: {told}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_milestone_that_was_not_reached_has_no_time() {
+    let amends = json!({"kind": "milestone", "milestone": "closed_won", "object_id": "1", "timestamp": "2023-06-02T00:00:00Z",
+        "email": "a@qq.com", "value": "7", "currency": "CNY", "amends": true});
+    let explanation = Asked::of(&[amends], &settings()).milestone("closed_won:1");
+    let told = printed(|out| print_explanation(&explanation, out));
+    assert!(!explanation.milestone.reached && told.contains("was not reached") && !told.contains("1970"), "{told}");
+
+    let nobodys =
+        json!({"kind": "milestone", "milestone": "closed_won", "object_id": "1", "timestamp": "2023-06-02T00:00:00Z"});
+    let mut asked = Asked::of(&[nobodys], &settings());
+    if let Ok(explanation) = explain(asked.replay.snapshot(), &asked.pipeline, "closed_won:1", None) {
+        let told = printed(|out| print_explanation(&explanation, out));
+        assert!(told.contains("reached 2023-06-02") && told.contains("goes by nobody"), "{told}");
+    }
 }
 
 #[test]

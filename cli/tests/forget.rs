@@ -370,6 +370,101 @@ fn of_a_compacted_topic_the_latest_record_of_a_key_is_left() {
     audit(&service);
 }
 
+/// One of four identifiers is erased, whichever holds the others together: the others stay what they were to each other.
+#[test]
+fn an_identifier_alone_is_forgotten_and_the_others_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::in_folder(folder.path(), 3);
+    let state = folder.path().join("state");
+    let people: Vec<Person> = (40..48).map(Person::drawn).collect();
+    let of_company = |person: &Person| person.email.replace("@qq.com", "@b-corp.example");
+    let mut records = Vec::new();
+    for (at, Person { email, phone, openid, cookie, .. }) in people.iter().enumerate() {
+        let email = email.replace("@qq.com", "@b-corp.example");
+        let openid = format!("gh_acorp:{openid}");
+        // Each pair in a record of its own: none of them names all.
+        for (day, who) in [
+            json!({"email": email, "phone": phone, "account": "001B"}),
+            json!({"phone": phone, "wechat_openid": openid}),
+            json!({"wechat_openid": openid, "anonymous_id": cookie}),
+            json!({"anonymous_id": cookie, "email": email}),
+        ]
+        .iter()
+        .enumerate()
+        {
+            let mut record = who.clone();
+            record["timestamp"] = format!("2024-03-{:02}T1{at}:00:00+08:00", 1 + (day + at) % 9).into();
+            record["channel"] = "offline_event".into();
+            records.push(("offline", record.to_string()));
+        }
+    }
+    send(&service, folder.path(), &records);
+    service.drain();
+    for (at, person) in people.iter().enumerate() {
+        let mut of = person.identifiers();
+        of[0] = format!("email:{}", of_company(person));
+        erase(&service, &[of[at % 4].clone()]);
+        service.drain();
+        service.ok(&["state", "forget"]);
+        let secret = person.secrets()[at % 4].clone();
+        assert_eq!(holding(&state, std::slice::from_ref(&secret)), Vec::<String>::new(), "{at}");
+        let (code, report) = verify(&service, &[of[at % 4].clone()]);
+        assert_eq!(code, Some(0), "{report}");
+        let other = service.ok(&["profile", &of[(at + 2) % 4], "--json"]);
+        let other: Value = serde_json::from_str(&other).unwrap();
+        // The two beside it were each seen with the one across.
+        assert_eq!(other["identifiers"].as_array().unwrap().len(), 3, "{other}");
+        assert_eq!(other["current"], true, "{other}");
+    }
+    assert!(service.ok(&["profile", "account:001B"]).contains("001B"));
+    audit(&service);
+}
+
+/// The same with topics in JSON, whose dead letters hold records in base64, and with what no decoder reads.
+#[test]
+fn records_in_json_and_texts_within_texts_are_forgotten_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut service = Service::in_folder(folder.path(), 2);
+    let formats =
+        ["credits", "profiles", "accounts", "spend", "dead_letters"].map(|topic| format!("worker.formats.{topic}=json"));
+    service.sets.extend(formats);
+    let state = folder.path().join("state");
+    let (gone, stays) = (Person::drawn(50), Person::drawn(51));
+    let mut records = [gone.history("G"), stays.history("S")].concat();
+    let spelt: String = gone.email.chars().map(|of| format!("\\u{:04x}", u32::from(of))).collect();
+    records.extend([
+        // Of somebody else, and yet it names who is gone.
+        ("offline", json!({"timestamp": "2024-03-05T10:00:00+08:00", "email": "clerk@qq.com", "traits": {"note": format!("called {}", gone.phone)}}).to_string()),
+        ("offline", format!("{{\"timestamp\": \"yesterday\", \"email\": \"{spelt}\"}}")),
+        ("utm", json!({"timestamp": "2024-03-05T10:00:00+08:00", "anonymous_id": "clerk-cookie", "url": format!("https://a.example/?utm_source=x&utm_content={}", gone.email.replace('@', "%40"))}).to_string()),
+    ]);
+    send(&service, folder.path(), &records);
+    service.drain();
+    let shouted: Vec<String> = gone
+        .identifiers()
+        .iter()
+        .map(|of| of.strip_prefix("email:").map_or_else(|| of.clone(), |email| format!("email: {} ", email.to_uppercase())))
+        .collect();
+    erase(&service, &shouted);
+    service.drain();
+    service.ok(&["state", "forget"]);
+    let there = holding(&state, &gone.secrets());
+    // A trait of somebody who stays, and the campaign of a touch that stays, say what they say: they are found, and the operator decides.
+    let (code, report) = verify(&service, &gone.identifiers());
+    assert_eq!((code, held(&report, "state") > 0), (Some(1), true), "{report}");
+    for what in ["sdk", "utm", "webhook", "offline", "dead-letters", "credits", "identity-inbox", "attributor-inbox"] {
+        assert_eq!(held(&report, what), 0, "{what}: {report}");
+    }
+    let erase_clerk = ["email:clerk@qq.com".to_owned(), "anonymous_id:clerk-cookie".to_owned()];
+    assert!(!there.is_empty());
+    erase(&service, &erase_clerk);
+    service.drain();
+    service.ok(&["state", "forget"]);
+    check_gone(&service, &state, &gone);
+    check_stays(&service, &state, &stays, "closed_won:S");
+    audit(&service);
+}
+
 fn command(service: &Service, args: &[&str]) -> std::process::Command {
     let mut command = tributary(&service.sets);
     command.args(args);
