@@ -29,8 +29,9 @@ fn value(number: u64, round: u64) -> Vec<u8> {
 
 /// What a round changes: by sub-key, the value or its removal.
 fn changes(round: u64) -> impl Iterator<Item = (Vec<u8>, Option<Vec<u8>>)> {
-    let of = move |number: u64| (number.to_be_bytes().to_vec(), ((number + round) % 6 != 0).then(|| value(number, round)));
-    (0..KEYS).filter(move |number| (number + round) % 3 == 0).map(of)
+    let of =
+        move |number: u64| (number.to_be_bytes().to_vec(), (!(number + round).is_multiple_of(6)).then(|| value(number, round)));
+    (0..KEYS).filter(move |number| (number + round).is_multiple_of(3)).map(of)
 }
 
 /// What is in the store after a round.
