@@ -1,7 +1,7 @@
 //! Who needs the open files that this process may have, by the settings.
 
 use tributary_runtime::descriptors::{Descriptors, Wants, allowed};
-use tributary_runtime::http::Limits;
+use tributary_runtime::http::{FILES_BEYOND, Limits};
 
 use crate::engine::threads;
 use crate::outcome::Usage;
@@ -21,16 +21,17 @@ const BROKERS_MIN: u64 = 3;
 pub fn share(settings: &Settings, stages: &[StageName]) -> Descriptors {
     let keeping = stages.iter().filter(|stage| stage.log().changelog.is_some()).count() as u64;
     let workers: u64 = stages.iter().map(|stage| u64::from(threads(settings, *stage))).sum();
-    let of_listener = Limits::default().connections as u64 + 1;
+    let beyond = FILES_BEYOND as u64 + 1;
+    let of_listener = Limits::default().connections as u64 + beyond;
     let probes = settings.http.probes.map_or(0, |_| of_listener);
     let wants = if settings.kafka.is_embedded() {
-        Wants { stores: 1, listeners: of_listener + probes + 1, ..Wants::default() }
+        Wants { stores: 1, listeners: of_listener + probes + beyond, ..Wants::default() }
     } else {
         Wants {
             stores: keeping * u64::from(settings.topics.partitions),
             clients: workers * CLIENTS_OF_WORKER + CLIENTS_BESIDE,
             brokers: (settings.kafka.brokers.split(',').count() as u64).max(BROKERS_MIN),
-            listeners: 2 * of_listener + probes + 1,
+            listeners: 2 * of_listener + probes + beyond,
         }
     };
     Descriptors::of(allowed(), wants)

@@ -1,7 +1,7 @@
 //! What each address may send: a share of what a key may, so that one address does not use up what all senders of a key have together.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -50,8 +50,8 @@ impl Addresses {
         }
         let named = headers.get_all(self.header.as_ref()?).iter().rev().filter_map(|value| value.to_str().ok());
         // The last one is what our proxy has seen; what stands before it anybody may have written. Chains of our own proxies are stepped over.
-        let mut named = named.flat_map(|value| value.rsplit(',')).map(|text| text.trim().parse::<IpAddr>());
-        named.find(|address| !address.as_ref().is_ok_and(|address| self.is_proxy(*address)))?.ok().map(block)
+        let mut named = named.flat_map(|value| value.rsplit(',')).map(|text| read(text.trim()));
+        named.find(|address| !address.is_some_and(|address| self.is_proxy(address)))?.map(block)
     }
 
     fn is_proxy(&self, address: IpAddr) -> bool {
@@ -76,6 +76,11 @@ impl Addresses {
         }
         taken
     }
+}
+
+/// An address, with or without a port.
+fn read(text: &str) -> Option<IpAddr> {
+    text.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))
 }
 
 #[cfg(test)]
@@ -133,6 +138,7 @@ mod tests {
         assert_eq!(found("127.0.0.1", &["6.6.6.6, 192.0.2.9"]).as_deref(), Some("192.0.2.9"));
         assert_eq!(found("127.0.0.1", &["6.6.6.6", "192.0.2.9"]).as_deref(), Some("192.0.2.9"));
         assert_eq!(found("127.0.0.1", &["6.6.6.6, 192.0.2.9, 10.0.0.9"]).as_deref(), Some("192.0.2.9"));
+        assert_eq!(found("127.0.0.1", &["192.0.2.9:4711"]).as_deref(), Some("192.0.2.9"));
         assert_eq!(found("127.0.0.1", &["192.0.2.9, unknown"]), None);
         assert_eq!(found("127.0.0.1", &[]), None);
         let untold = Addresses::new(Rate::new(1, 0), 25, &proxies, None);

@@ -37,6 +37,8 @@ pub struct Collector {
     log: Log,
 }
 
+/// How many times as large as a body may be what is made of it: a batch says once what each of its records has.
+const RECORDS_BYTES: usize = 8;
 /// What a refused request costs its address.
 const REFUSED: Cost = Cost { messages: 1, bytes: 0, useless: 1 };
 
@@ -126,9 +128,9 @@ impl Collector {
         sender: Option<IpAddr>,
     ) -> Result<(Vec<String>, Timestamp), Refusal> {
         let received = self.received(request, sender).await?;
-        let request = segment::Request::read(call, &received.body, self.batch_max)?;
+        let request = segment::Request::read(call, &received.body, self.batch_max, self.body_bytes_max * RECORDS_BYTES)?;
         let bucket = received.early.map_or_else(|| self.key(request.write_key().as_deref()), Ok)?;
-        self.take(sender, bucket, Cost { bytes: received.body.len(), ..request.cost() })?;
+        self.take(sender, bucket, request.cost())?;
         Ok((request.records(received.now), received.now))
     }
 

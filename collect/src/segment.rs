@@ -4,6 +4,7 @@
 //! the like; the Rudder SDK for Node sends batches to `/v1/batch`.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use jiff::Timestamp;
 use serde_json::value::RawValue;
@@ -43,6 +44,10 @@ pub struct Request<'a> {
     call: Call,
     outer: Object<'a>,
     messages: Vec<Message<'a>>,
+    /// Whether the context of the batch may name somebody.
+    names_somebody: bool,
+    /// Bytes of its records, about.
+    bytes: usize,
 }
 
 /// A message of a batch.
@@ -60,12 +65,12 @@ impl<'a> Message<'a> {
 
     /// Whether something may come of it: it has a kind that there is, and somewhere to look for whom it names. Seen without understanding it;
     /// the decoder is stricter.
-    fn is_useful(&self, batch: &Object<'_>) -> bool {
+    fn is_useful(&self, batch_names: bool) -> bool {
         match self {
             Self::Object(fields) => {
                 let kind = fields.text("type");
                 kind.is_some_and(|kind| KINDS.contains(&kind.trim().to_ascii_lowercase().as_str()))
-                    && names_somebody(fields, batch)
+                    && (batch_names || names_somebody(fields))
             }
             Self::Other(_) => false,
         }
@@ -76,26 +81,32 @@ impl<'a> Message<'a> {
 const NAMES: [&str; 5] = ["userId", "anonymousId", "previousId", "groupId", "traits"];
 const NAMES_IN_CONTEXT: [&str; 3] = ["traits", "externalIds", "groupId"];
 
-fn names_somebody(message: &Object<'_>, batch: &Object<'_>) -> bool {
-    let says = |object: &Object<'_>, name: &&str| {
-        object.get(name).is_some_and(|value| !matches!(value.get(), "\"\"" | "{}" | "[]" | "false"))
-    };
-    if NAMES.iter().any(|name| says(message, name)) {
-        return true;
-    }
-    let contexts = [message.get("context"), batch.get("context")];
-    contexts.into_iter().flatten().any(|context| {
-        let context: Object<'_> = serde_json::from_str(context.get()).unwrap_or_default();
-        NAMES_IN_CONTEXT.iter().any(|name| says(&context, name))
-    })
+fn says(object: &Object<'_>, name: &str) -> bool {
+    object.get(name).is_some_and(|value| !matches!(value.get(), "\"\"" | "{}" | "[]" | "false"))
+}
+
+fn names_somebody(message: &Object<'_>) -> bool {
+    NAMES.iter().any(|name| says(message, name)) || context_names_somebody(message)
+}
+
+fn context_names_somebody(object: &Object<'_>) -> bool {
+    let context: Object<'_> =
+        object.get("context").and_then(|context| serde_json::from_str(context.get()).ok()).unwrap_or_default();
+    NAMES_IN_CONTEXT.iter().any(|name| says(&context, name))
+}
+
+/// Bytes that a batch says for each of its messages: they stand in every record.
+fn shared_bytes(batch: &Object<'_>) -> usize {
+    ["context", "sentAt"].into_iter().filter_map(|name| batch.get(name)).map(|value| value.get().len()).sum()
 }
 
 impl<'a> Request<'a> {
     /// Reads a body.
     ///
     /// # Errors
-    /// When it is not JSON of the right form, or holds more than `batch_max` messages.
-    pub fn read(call: Call, body: &'a [u8], batch_max: usize) -> Result<Self, Refusal> {
+    /// When it is not JSON of the right form, holds more than `batch_max` messages, or its records would have more than about `bytes_max`
+    /// bytes.
+    pub fn read(call: Call, body: &'a [u8], batch_max: usize, bytes_max: usize) -> Result<Self, Refusal> {
         const FORM: Refusal = Refusal::Malformed("expected a JSON object; of a batch with a list of messages in `batch`");
         let body = check(body)?;
         let outer: Object<'_> = serde_json::from_str(body).map_err(|_| FORM)?;
@@ -109,7 +120,12 @@ impl<'a> Request<'a> {
         if messages.len() > batch_max {
             return Err(Refusal::TooLarge { what: "messages of a batch", max: batch_max });
         }
-        Ok(Self { call, outer, messages: messages.into_iter().map(Message::read).collect() })
+        let bytes = body.len() + shared_bytes(&outer).saturating_mul(messages.len());
+        if bytes > bytes_max {
+            return Err(Refusal::TooLarge { what: "bytes of a batch with what it says for each message", max: bytes_max });
+        }
+        let names_somebody = context_names_somebody(&outer);
+        Ok(Self { call, outer, messages: messages.into_iter().map(Message::read).collect(), names_somebody, bytes })
     }
 
     /// The write key in the body.
@@ -120,10 +136,12 @@ impl<'a> Request<'a> {
     /// What its messages cost.
     pub fn cost(&self) -> Cost {
         let (all, messages) = match self.call {
-            Call::One(_) => (1, usize::from(names_somebody(&self.outer, &Object::default()))),
-            Call::Batch => (self.messages.len(), self.messages.iter().filter(|message| message.is_useful(&self.outer)).count()),
+            Call::One(_) => (1, usize::from(names_somebody(&self.outer))),
+            Call::Batch => {
+                (self.messages.len(), self.messages.iter().filter(|message| message.is_useful(self.names_somebody)).count())
+            }
         };
-        Cost { messages, bytes: 0, useless: all - messages }
+        Cost { messages, bytes: self.bytes, useless: all - messages }
     }
 
     /// The records of the messages, received at `now`.
@@ -189,7 +207,8 @@ fn merge(own: Option<&RawValue>, shared: &RawValue) -> String {
     let own: Object<'_> = own.and_then(|own| serde_json::from_str(own.get()).ok()).unwrap_or_default();
     let shared_fields: Object<'_> = serde_json::from_str(shared.get()).unwrap_or_default();
     let mut out = Writer::new(shared.get().len() * 2);
-    let is_own = |name: &str| own.0.iter().any(|(known, _)| known == name);
+    let names: HashSet<&str> = own.0.iter().map(|(name, _)| name.as_ref()).collect();
+    let is_own = |name: &str| names.contains(name);
     for (name, value) in own.0.iter().chain(shared_fields.0.iter().filter(|(name, _)| !is_own(name))) {
         out.raw(name, value.get());
     }
@@ -202,13 +221,15 @@ mod tests {
 
     use super::*;
 
+    const MAX: usize = 1 << 20;
+
     fn now() -> Timestamp {
         "2026-01-02T03:04:05.678Z".parse().unwrap()
     }
 
     fn records(call: Call, body: &Value) -> Vec<Value> {
         let body = body.to_string();
-        let request = Request::read(call, body.as_bytes(), 100).unwrap();
+        let request = Request::read(call, body.as_bytes(), 100, MAX).unwrap();
         let records = request.records(now());
         assert_eq!(records.len(), request.cost().messages + request.cost().useless);
         records.iter().map(|record| serde_json::from_str(record).unwrap()).collect()
@@ -268,7 +289,7 @@ mod tests {
     fn what_nothing_can_be_made_of_is_counted_apart() {
         let cost = |batch: &Value| {
             let body = batch.to_string();
-            let Cost { messages, useless, .. } = Request::read(Call::Batch, body.as_bytes(), 100).unwrap().cost();
+            let Cost { messages, useless, .. } = Request::read(Call::Batch, body.as_bytes(), 100, MAX).unwrap().cost();
             (messages, useless)
         };
         let useful = [
@@ -292,9 +313,31 @@ mod tests {
         ];
         assert_eq!(cost(&json!({ "batch": useless })), (0, useless.len()));
         assert_eq!(cost(&json!({"batch": [{"type": "track"}], "context": {"traits": {"email": "e"}}})), (1, 0));
-        let one = |body: &[u8]| Request::read(Call::One("track"), body, 1).unwrap().cost();
-        assert_eq!(one(b"{}"), Cost { useless: 1, ..Cost::default() });
-        assert_eq!(one(b"{\"userId\": \"u\"}"), Cost { messages: 1, ..Cost::default() });
+        let one = |body: &[u8]| Request::read(Call::One("track"), body, 1, MAX).unwrap().cost();
+        assert_eq!(one(b"{}"), Cost { useless: 1, bytes: 2, messages: 0 });
+        assert_eq!(one(b"{\"userId\": \"u\"}"), Cost { messages: 1, bytes: 15, useless: 0 });
+    }
+
+    #[test]
+    fn what_a_batch_says_for_each_message_counts_for_each() {
+        for shared in ["context", "sentAt"] {
+            let of = |bytes: usize| {
+                let said = if shared == "context" { json!({"x": "y".repeat(bytes)}) } else { json!("y".repeat(bytes)) };
+                let batch = json!({ "batch": vec![json!({"type": "track", "userId": "u"}); 100], shared: said }).to_string();
+                Request::read(Call::Batch, batch.as_bytes(), 100, 100_000).map(|request| request.cost().bytes)
+            };
+            assert!(of(500).is_ok_and(|bytes| bytes > 50_000));
+            assert!(matches!(of(1_000), Err(Refusal::TooLarge { max: 100_000, .. })));
+        }
+    }
+
+    #[test]
+    fn contexts_of_many_fields_are_merged_in_time() {
+        let fields = |name: &str| -> String { (0..40_000).map(|number| format!("\"{name}{number}\":1,")).collect() };
+        let body = format!(r#"{{"context":{{{}"z":1}},"batch":[{{"context":{{{}"z":2}}}}]}}"#, fields("a"), fields("b"));
+        let request = Request::read(Call::Batch, body.as_bytes(), 1, 8 * MAX).unwrap();
+        let record: Value = serde_json::from_str(&request.records(now())[0]).unwrap();
+        assert_eq!((record["context"].as_object().unwrap().len(), &record["context"]["z"]), (80_001, &json!(2)));
     }
 
     #[test]
@@ -304,7 +347,7 @@ mod tests {
         let batch = [erase(Value::Null), erase(json!("")), erase(json!(" \u{200b}")), erase(json!(["track"])), json!(7)];
         let decoder = tributary_ingest::Decoder::new(&tributary_ingest::Settings::default()).unwrap();
         let body = json!({ "batch": batch }).to_string();
-        let request = Request::read(Call::Batch, body.as_bytes(), 100).unwrap();
+        let request = Request::read(Call::Batch, body.as_bytes(), 100, MAX).unwrap();
         for record in request.records(now()) {
             let mut decoded = tributary_ingest::Decoded::default();
             let topic = tributary_runtime::topic::Topic::Sdk;
@@ -316,10 +359,10 @@ mod tests {
     #[test]
     fn what_is_no_request_is_refused() {
         for body in ["", "[]", "{", "{}", "{\"batch\": {}}", "{\"batch\": [}", "\u{0}"] {
-            assert!(Request::read(Call::Batch, body.as_bytes(), 100).is_err(), "{body}");
+            assert!(Request::read(Call::Batch, body.as_bytes(), 100, MAX).is_err(), "{body}");
         }
         let many = json!({"batch": vec![json!({}); 101]}).to_string();
-        let refusal = Request::read(Call::Batch, many.as_bytes(), 100).unwrap_err();
+        let refusal = Request::read(Call::Batch, many.as_bytes(), 100, MAX).unwrap_err();
         assert_eq!(refusal, Refusal::TooLarge { what: "messages of a batch", max: 100 });
     }
 }

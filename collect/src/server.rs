@@ -143,7 +143,8 @@ fn limits(settings: &Settings) -> Limits {
     let connections = settings.connections_max as usize;
     let of_address = (connections * settings.address_percent as usize).div_ceil(100);
     let exempt = settings.proxies.iter().map(IpAddr::to_canonical).collect();
-    Limits { connections, of_address, exempt, ..Limits::default() }
+    let heads_bytes = (settings.queue_mb as usize) << 20 >> 2;
+    Limits { connections, of_address, exempt, heads_bytes, ..Limits::default() }
 }
 
 fn router(settings: &Settings, collector: Arc<Collector>) -> Router {

@@ -25,7 +25,7 @@ use crate::service::Health;
 pub use body::BodyError;
 pub use connection::Peer;
 pub use limits::{Limits, Pace, block};
-pub use serve::{Name, serve as serve_connections};
+pub use serve::{FILES_BEYOND, Name, serve as serve_connections};
 
 /// The header in which a service says which one it is.
 pub const SERVICE: &str = "tributary-service";

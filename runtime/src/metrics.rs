@@ -27,7 +27,8 @@ pub static CONNECTIONS_CUT: Metric = Metric {
     label: "reason",
     values: &[],
     help: "Connections that a listener has ended by itself. silent, slow_head, idle: they had their time. displaced: all places were \
-           taken, or all of one address, and this one was the idlest. no_place: it was told to come again. Look at a growth of the last two.",
+           taken, and this one was the idlest; address_full: all of one address. no_place: it was told to come again. Look at a growth of \
+           the last three.",
 };
 /// Records read.
 pub static RECORDS_IN: Metric = Metric {

@@ -1,10 +1,12 @@
 //! Who sends half of much.
 
+use serde_json::json;
 use tributary_collect::Settings;
 use tributary_runtime::http::Limits;
+use tributary_runtime::topic::Topic;
 
 use crate::stranger::{Stranger, head, honest, one_address, open, serves, wait};
-use crate::support::{Served, settings};
+use crate::support::{KEY, Served, basic, call, settings};
 
 const HALF: usize = 500_000;
 
@@ -54,4 +56,33 @@ fn one_address_has_its_share_of_the_memory() {
     // A quarter of 4 MiB has room for two of them.
     wait("the others are sent away", || open(&mut strangers) == 2);
     assert_eq!(honest(&served).status, 200);
+}
+
+#[test]
+fn what_a_batch_says_for_all_of_its_messages_does_not_fill_the_memory() {
+    let served = Served::start(&settings());
+    for shared in ["context", "sentAt"] {
+        let said = if shared == "context" { json!({"pad": "x".repeat(900_000)}) } else { json!("x".repeat(900_000)) };
+        let batch = json!({"batch": vec![json!({"type": "track", "userId": "u"}); 1_000], shared: said}).to_string();
+        let answer = call(served.address, "POST", "/v1/batch", &[("authorization", &basic(KEY))], batch.as_bytes());
+        assert_eq!(answer.status, 413, "{shared}");
+    }
+    assert!(served.records(Topic::Sdk).is_empty());
+    serves(&served);
+}
+
+#[test]
+fn large_heads_that_do_not_end_have_little_room() {
+    let served = Served::within(&Settings { queue_mb: 4, ..settings() }, |limits| {
+        limits.head = std::time::Duration::from_secs(600);
+        assert_eq!(limits.heads_bytes, 1 << 20);
+    });
+    let mut strangers: Vec<Stranger> = (0..100).map(|_| Stranger::of(&served)).collect();
+    for stranger in &mut strangers {
+        stranger.send(format!("POST /v1/track HTTP/1.1\r\nhost: a\r\nx: {}", "y".repeat(50_000)));
+    }
+    // 42 kB of each are counted: 25 have room.
+    wait("the others are sent away", || open(&mut strangers) <= 25);
+    assert!(open(&mut strangers) > 10);
+    serves(&served);
 }

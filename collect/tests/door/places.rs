@@ -165,3 +165,23 @@ fn reset(stream: TcpStream) {
         stream.set_zero_linger().unwrap();
     });
 }
+
+#[test]
+fn who_drips_is_idle_all_the_same() {
+    let served = Served::within(&settings(), few);
+    let mut kept = Stranger::of(&served);
+    let mut dripping: Vec<Stranger> = (0..7).map(|_| Stranger::of(&served)).collect();
+    dripping.iter_mut().for_each(|stranger| assert!(stranger.send("POST /v1/track HTTP/1.1\r\n")));
+    kept.send(request());
+    assert_eq!(kept.status(), 200);
+    // It has just been answered; those that have begun before it go first, however lately they have sent a byte.
+    for _ in 0..7 {
+        dripping.iter_mut().for_each(|stranger| {
+            stranger.send("x");
+        });
+        serves(&served);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    kept.send(request());
+    assert_eq!(kept.status(), 200);
+}

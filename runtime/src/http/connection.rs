@@ -22,7 +22,7 @@ use tokio::sync::watch;
 
 use super::body::Paced;
 use super::limits::Limits;
-use super::meter::{Meter, Phase};
+use super::meter::{Heads, Meter, Phase};
 
 /// The address at the other end of a connection: among the extensions of its requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +46,7 @@ pub(super) fn refusal(status: &str, headers: &str, why: &str) -> Vec<u8> {
 pub(super) struct Shared {
     pub(super) router: Router,
     pub(super) limits: Limits,
+    pub(super) heads: Arc<Heads>,
 }
 
 /// Serves a connection until it ends or is cut. When the server is to stop, what has begun is finished.
@@ -196,8 +197,8 @@ impl AsyncRead for Wire {
         let before = buf.filled().len();
         ready!(self.stream()?.poll_read(cx, buf))?;
         let read = buf.filled().get(before..).unwrap_or_default();
-        if !read.is_empty() {
-            self.meter.read(read);
+        if !read.is_empty() && !self.meter.read(read) {
+            return Poll::Ready(Err(io::ErrorKind::OutOfMemory.into()));
         }
         Poll::Ready(Ok(()))
     }

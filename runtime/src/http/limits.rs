@@ -20,6 +20,8 @@ pub struct Limits {
     pub idle: Duration,
     /// The largest head of a request, bytes; a larger one is answered 431.
     pub head_bytes: usize,
+    /// What the large heads that are coming may take together, bytes; a further one is ended.
+    pub heads_bytes: usize,
     /// How fast a body has to come.
     pub body: Pace,
     /// How often connections are looked at.
@@ -46,6 +48,7 @@ impl Default for Limits {
             // Load balancers keep connections for 60 seconds: theirs is to end first.
             idle: Duration::from_secs(75),
             head_bytes: 64 << 10,
+            heads_bytes: 1 << 20,
             body: Pace { window: Duration::from_secs(10), bytes: 10 << 10 },
             look: Duration::from_millis(250),
         }

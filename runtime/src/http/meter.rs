@@ -1,7 +1,7 @@
 //! What is seen of a connection from outside: what it is at, since when, and when it last got on.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
@@ -40,6 +40,8 @@ pub(super) enum Cut {
     Idle,
     /// Somebody else needed the place.
     Displaced,
+    /// Another one of the same address did.
+    OfAddress,
 }
 
 impl Cut {
@@ -49,7 +51,23 @@ impl Cut {
             Self::SlowHead => "slow_head",
             Self::Idle => "idle",
             Self::Displaced => "displaced",
+            Self::OfAddress => "address_full",
         }
+    }
+}
+
+/// Up to here heads are not counted, bytes.
+const LARGE_HEAD: usize = 8 << 10;
+
+/// What the large heads that are coming take together: each may have many times what heads have.
+pub(super) struct Heads {
+    bytes: AtomicUsize,
+    max: usize,
+}
+
+impl Heads {
+    pub(super) fn new(max: usize) -> Arc<Self> {
+        Arc::new(Self { bytes: AtomicUsize::new(0), max })
     }
 }
 
@@ -65,6 +83,10 @@ pub(super) struct Meter {
     body: AtomicU64,
     /// How much of [`PREFACE`] has come, or [`OTHER`].
     preface: AtomicU8,
+    /// Bytes of the head that is coming, and those of them that are counted among all large heads.
+    head: AtomicUsize,
+    counted: AtomicUsize,
+    heads: Arc<Heads>,
     /// Told when it is to end.
     pub(super) cut: Notify,
     /// The socket, once HTTP is done with it.
@@ -72,7 +94,7 @@ pub(super) struct Meter {
 }
 
 impl Meter {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(heads: Arc<Heads>) -> Self {
         Self {
             opened: Instant::now(),
             phase: AtomicU8::new(Phase::Fresh as u8),
@@ -80,6 +102,9 @@ impl Meter {
             progress: AtomicU64::new(0),
             body: AtomicU64::new(0),
             preface: AtomicU8::new(0),
+            head: AtomicUsize::new(0),
+            counted: AtomicUsize::new(0),
+            heads,
             cut: Notify::new(),
             left: Mutex::new(None),
         }
@@ -96,19 +121,41 @@ impl Meter {
     }
 
     pub(super) fn enter(&self, phase: Phase) {
+        self.release_head();
         let now = self.now();
         self.since.store(now, Ordering::Relaxed);
         self.progress.store(now, Ordering::Relaxed);
         self.phase.store(phase as u8, Ordering::Relaxed);
     }
 
-    /// Bytes have come.
-    pub(super) fn read(&self, bytes: &[u8]) {
+    /// Bytes have come. False where they belong to a large head and there is no room for it.
+    pub(super) fn read(&self, bytes: &[u8]) -> bool {
         self.compare(bytes);
         if matches!(self.phase(), Phase::Fresh | Phase::Idle) {
             self.enter(Phase::Head);
         } else {
             self.progress.store(self.now(), Ordering::Relaxed);
+        }
+        self.phase() != Phase::Head || self.count_head(bytes.len())
+    }
+
+    fn count_head(&self, bytes: usize) -> bool {
+        let head = self.head.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let counted = self.counted.load(Ordering::Relaxed);
+        let large = head.saturating_sub(LARGE_HEAD);
+        let more = large.saturating_sub(counted);
+        if more == 0 {
+            return true;
+        }
+        self.counted.store(large, Ordering::Relaxed);
+        self.heads.bytes.fetch_add(more, Ordering::Relaxed) + more <= self.heads.max
+    }
+
+    fn release_head(&self) {
+        self.head.store(0, Ordering::Relaxed);
+        let counted = self.counted.swap(0, Ordering::Relaxed);
+        if counted > 0 {
+            self.heads.bytes.fetch_sub(counted, Ordering::Relaxed);
         }
     }
 
@@ -172,15 +219,14 @@ impl Meter {
     /// How little is lost when it is cut, for the choice among connections: the highest goes first. `None`: a request is worked on, or
     /// its body has had no time yet.
     pub(super) fn idleness(&self, limits: &Limits) -> Option<(u8, u64)> {
-        let now = self.now();
-        let without = now.saturating_sub(self.progress.load(Ordering::Relaxed));
+        // Not since the last byte: who drips is no less idle.
+        let time = self.now().saturating_sub(self.since.load(Ordering::Relaxed));
         match self.phase() {
-            Phase::Leaving => Some((2, without)),
-            Phase::Fresh | Phase::Head | Phase::Idle => Some((1, without)),
+            Phase::Leaving => Some((2, time)),
+            Phase::Fresh | Phase::Head | Phase::Idle => Some((1, time)),
             Phase::Busy => None,
             // Those that come slowest, as milliseconds a kilobyte.
             Phase::Body => {
-                let time = now.saturating_sub(self.since.load(Ordering::Relaxed));
                 let kilobytes = self.body.load(Ordering::Relaxed) / 1_024 + 1;
                 (u128::from(time) > limits.body.window.as_millis() / 4).then_some((0, time / kilobytes))
             }
@@ -198,14 +244,24 @@ impl Meter {
     }
 }
 
+impl Drop for Meter {
+    fn drop(&mut self) {
+        self.release_head();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn meter() -> Meter {
+        Meter::new(Heads::new(1 << 20))
+    }
+
     #[test]
     fn a_preface_is_known_however_it_is_cut() {
         for parts in [vec![24], vec![3, 21], vec![1; 24], vec![10, 14, 30]] {
-            let meter = Meter::new();
+            let meter = meter();
             let mut rest = [PREFACE.as_slice(), &[0; 30]].concat();
             for part in parts {
                 let more = rest.split_off(part);
@@ -213,7 +269,7 @@ mod tests {
             }
             assert!(meter.is_preface());
         }
-        let other = Meter::new();
+        let other = meter();
         other.read(b"PRI * HTTP/1.1\r\n\r\n");
         other.read(PREFACE);
         assert!(!other.is_preface());
@@ -221,7 +277,7 @@ mod tests {
 
     #[test]
     fn what_is_worked_on_is_no_idle_connection() {
-        let (meter, limits) = (Meter::new(), Limits::default());
+        let (meter, limits) = (meter(), Limits::default());
         assert_eq!(meter.idleness(&limits).map(|(class, _)| class), Some(1));
         meter.read(b"G");
         assert_eq!((meter.phase(), meter.idleness(&limits).is_some()), (Phase::Head, true));
@@ -236,5 +292,17 @@ mod tests {
         assert_eq!(meter.phase(), Phase::Head);
         meter.enter(Phase::Leaving);
         assert_eq!(meter.idleness(&limits).map(|(class, _)| class), Some(2));
+    }
+
+    #[test]
+    fn large_heads_have_room_together() {
+        let heads = Heads::new(10_000);
+        let many: Vec<Meter> = (0..100).map(|_| Meter::new(heads.clone())).collect();
+        assert!(many.iter().all(|meter| meter.read(&[b'x'; LARGE_HEAD])), "heads of a usual size are not counted");
+        assert!(many[0].read(&[b'x'; 6_000]) && !many[1].read(&[b'x'; 6_000]));
+        many[0].enter(Phase::Busy);
+        assert!(many[0].read(&[b'x'; 100_000]), "a body is no head");
+        drop(many);
+        assert_eq!(heads.bytes.load(Ordering::Relaxed), 0);
     }
 }

@@ -19,7 +19,7 @@ use tokio::task::{Id, JoinSet};
 
 use super::connection::{self, Shared, refusal};
 use super::limits::Limits;
-use super::meter::{Cut, Meter};
+use super::meter::{Cut, Heads, Meter};
 use crate::metrics::CONNECTIONS_CUT;
 
 /// The wait after the system refused to accept a connection.
@@ -28,6 +28,8 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 const TELL_AGAIN: Duration = Duration::from_secs(30);
 /// The most callers at a time that are told to come again and may read it at leisure.
 const TURNED_AWAY_MAX: usize = 32;
+/// Open files beyond the connections that may be: those callers, and connections that were cut and whose tasks have not noticed yet.
+pub const FILES_BEYOND: usize = 2 * TURNED_AWAY_MAX;
 /// What is counted where there was no place.
 const NO_PLACE_LABEL: &str = "no_place";
 
@@ -43,14 +45,15 @@ pub struct Name {
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, name: Name, mut stopping: watch::Receiver<bool>) {
     let mut look = tokio::time::interval(limits.look);
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let shared = Arc::new(Shared { router, limits });
+    let heads = Heads::new(limits.heads_bytes);
+    let shared = Arc::new(Shared { router, limits, heads });
     let mut places = Places::new(shared, name, stopping.clone());
     loop {
         places.name.connections.set(places.open.len() as f64);
         tokio::select! {
             _ = stopping.changed() => break,
             Some(ended) = places.tasks.join_next_with_id() => places.ended(ended.map_or_else(|error| error.id(), |(id, ())| id)),
-            accepted = listener.accept() => match accepted {
+            accepted = listener.accept(), if places.has_files() => match accepted {
                 Ok((stream, caller)) => places.admit(stream, caller.ip()),
                 Err(error) => places.refused(&error).await,
             },
@@ -82,7 +85,7 @@ struct Places {
     open: HashMap<Id, Place>,
     /// How many each address has.
     of_address: HashMap<IpAddr, usize>,
-    /// When it was last told that the system accepts none.
+    /// When something was last told.
     told: Option<Instant>,
 }
 
@@ -90,6 +93,11 @@ impl Places {
     fn new(shared: Arc<Shared>, name: Name, stopping: watch::Receiver<bool>) -> Self {
         let (tasks, open, of_address) = (JoinSet::new(), HashMap::new(), HashMap::new());
         Self { shared, name, stopping, tasks, open, of_address, told: None }
+    }
+
+    /// Whether another connection may be accepted: while not too many that were cut have still to end, which they do at once.
+    fn has_files(&self) -> bool {
+        self.tasks.len() < self.shared.limits.connections + FILES_BEYOND
     }
 
     fn count(&self, reason: &'static str) {
@@ -119,7 +127,14 @@ impl Places {
         let of = self.open.iter().filter(|(_, place)| address.is_none() || place.address == address);
         let idle = of.filter_map(|(id, place)| Some((place.meter.idleness(&self.shared.limits)?, *id)));
         let Some((_, id)) = idle.max_by_key(|(idleness, _)| *idleness) else { return false };
-        self.cut(id, Cut::Displaced);
+        if address.is_some() {
+            self.cut(id, Cut::OfAddress);
+            self.tell(
+                "all connections that one address may have are in use; a reverse proxy is to be named in collector.proxies",
+            );
+        } else {
+            self.cut(id, Cut::Displaced);
+        }
         true
     }
 
@@ -127,12 +142,13 @@ impl Places {
         let limits = &self.shared.limits;
         let (all, each, address) = (limits.connections, limits.of_address, limits.counted(caller));
         let has = address.and_then(|address| self.of_address.get(&address)).copied().unwrap_or(0);
-        let room = (has < each || self.displace(address)) && (self.open.len() < all || self.displace(None));
+        let full = each < all && has >= each;
+        let room = (!full || self.displace(address)) && (self.open.len() < all || self.displace(None));
         if !room {
             self.turn_away(stream);
             return;
         }
-        let meter = Arc::new(Meter::new());
+        let meter = Arc::new(Meter::new(self.shared.heads.clone()));
         let (shared, stopping) = (self.shared.clone(), self.stopping.clone());
         let id = self.tasks.spawn(connection::serve(stream, caller, meter.clone(), shared, stopping)).id();
         self.open.insert(id, Place { meter, address });
@@ -159,15 +175,20 @@ impl Places {
         }
     }
 
+    /// Tells something now and then.
+    fn tell(&mut self, what: &str) {
+        if self.told.is_none_or(|told| told.elapsed() >= TELL_AGAIN) {
+            tracing::warn!(listener = self.name.listener, "{what}");
+            self.told = Some(Instant::now());
+        }
+    }
+
     /// The system has accepted no connection: for want of something, or because the caller has gone.
     async fn refused(&mut self, error: &io::Error) {
         if matches!(Errno::from_io_error(error), Some(Errno::CONNABORTED | Errno::CONNRESET | Errno::INTR | Errno::PROTO)) {
             return;
         }
-        if self.told.is_none_or(|told| told.elapsed() >= TELL_AGAIN) {
-            tracing::warn!(%error, listener = self.name.listener, "a connection was not accepted");
-            self.told = Some(Instant::now());
-        }
+        self.tell(&format!("a connection was not accepted: {error}"));
         self.displace(None);
         tokio::time::sleep(ACCEPT_AGAIN).await;
     }

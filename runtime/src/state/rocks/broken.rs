@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use super::StoreError;
+use crate::descriptors;
 use crate::rocks_failure::{is_damage, is_full, is_locked};
 
 /// Marks a folder as broken.
@@ -19,6 +20,9 @@ pub(super) fn is_marked(path: &Path) -> bool {
 
 /// Marks a folder as broken where the failure says so; what to tell of the failure.
 pub(super) fn tell(path: &Path, error: &rocksdb::Error) -> String {
+    if descriptors::says_none_left(error.as_ref()) {
+        return format!("{error}{}", descriptors::ADVICE);
+    }
     if !is_damage(error) {
         return error.to_string();
     }
