@@ -111,8 +111,15 @@ pub fn start_kafka(
         prepare_folder(&settings.state.folder_of_process())?;
     }
     let shares = shares(settings, stages);
-    let tables = descriptors::share(settings, stages).tables;
-    let budget = Arc::new(StoreBudget::new(shares.stores).with_tables(tables));
+    let files = descriptors::share(settings, stages);
+    if files.need() > files.allowed {
+        tracing::warn!(
+            needed = files.need(),
+            allowed = files.allowed,
+            "there may be too few open files: `tributary check` tells who needs them"
+        );
+    }
+    let budget = Arc::new(StoreBudget::new(shares.stores).with_tables(files.tables));
     kafka::announce(&kafka_options(settings, &shares, budget.clone(), 0), admin.advertised(), service.stop_flag())?;
     for stage in stages {
         for number in 0..threads(settings, *stage) {

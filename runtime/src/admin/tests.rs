@@ -140,3 +140,21 @@ fn views_end_and_are_not_endless() {
     let unreachable = Client::connect("127.0.0.1:1", &Secret::default()).err().unwrap();
     assert!(unreachable.to_string().contains("127.0.0.1:1 cannot be reached"), "{unreachable}");
 }
+
+#[test]
+fn strangers_at_the_door_keep_nobody_out() {
+    use std::io::Write;
+    let case = Case::new("s3cret");
+    let mut strangers = Vec::new();
+    for number in 0..200 {
+        let mut stranger = std::net::TcpStream::connect(&case.address).unwrap();
+        if number % 2 == 0 {
+            // It may have been sent away already.
+            let _ = stranger.write_all(b"GET /holdings HTTP/1.1\r\nhost:");
+        }
+        strangers.push(stranger);
+        if number % 50 == 49 {
+            case.client().holder().unwrap();
+        }
+    }
+}

@@ -40,8 +40,8 @@ pub struct Pace {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections: 64,
-            of_address: 64,
+            connections: 32,
+            of_address: 32,
             exempt: Vec::new(),
             first_byte: Duration::from_secs(5),
             head: Duration::from_secs(10),

@@ -27,7 +27,7 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 /// How often it is told that it does.
 const TELL_AGAIN: Duration = Duration::from_secs(30);
 /// The most callers at a time that are told to come again and may read it at leisure.
-const TURNED_AWAY_MAX: usize = 32;
+const TURNED_AWAY_MAX: usize = 16;
 /// Open files beyond the connections that may be: those callers, and connections that were cut and whose tasks have not noticed yet.
 pub const FILES_BEYOND: usize = 2 * TURNED_AWAY_MAX;
 /// What is counted where there was no place.
