@@ -25,12 +25,18 @@ use crate::forget;
 use crate::outcome::Usage;
 use crate::pipeline::{Pipeline, StageName, worker_options};
 use crate::settings::Settings;
+use crate::{modes, state};
 
 /// Opens the embedded log of the settings.
 ///
 /// # Errors
 /// When it cannot be opened.
 pub fn open_embedded(settings: &Settings) -> Result<EmbeddedLog, EmbeddedError> {
+    hold_state(settings).map_err(|why| EmbeddedError::Store {
+        operation: "opening",
+        path: settings.state.folder_of_log(),
+        why: why.to_string(),
+    })?;
     EmbeddedLog::open(&EmbeddedOptions {
         path: settings.state.folder_of_log(),
         partitions: settings.topics.partitions,
@@ -39,6 +45,15 @@ pub fn open_embedded(settings: &Settings) -> Result<EmbeddedLog, EmbeddedError> 
         sync: settings.state.sync,
         json_dead_letters: settings.worker.formats.dead_letters == Format::Json,
     })
+}
+
+/// Makes the state folder this user's alone, finishes what an interrupted restore has left in it, and keeps restores away for as long as the
+/// process lives.
+fn hold_state(settings: &Settings) -> anyhow::Result<()> {
+    let state = settings.state.folder_of_process();
+    modes::tighten(&state)?;
+    state::settle(&state)?;
+    Ok(state::hold::share(&state)?)
 }
 
 /// Starts workers of the stages on an embedded log, and its upkeep beside them.
@@ -109,6 +124,7 @@ pub fn start_kafka(
 ) -> anyhow::Result<()> {
     if stages.iter().any(|stage| stage.log().changelog.is_some()) {
         prepare_folder(&settings.state.folder_of_process())?;
+        hold_state(settings)?;
     }
     let shares = shares(settings, stages);
     let files = descriptors::share(settings, stages);

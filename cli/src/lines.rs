@@ -1,50 +1,87 @@
-//! Reads files line by line, as bytes and with a limit, so that a broken line reaches the dead letters as it is.
+//! Reads files line by line, as bytes and with a limit, so that a broken line reaches the dead letters as it is. However long a line is, no
+//! more of it is held than a line may have.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-/// What can be wrong with a file of lines.
+/// The byte order mark that some programs write before UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// A file of lines cannot be opened or read.
 #[derive(Debug, thiserror::Error)]
-pub enum LineError {
-    /// It cannot be opened or read.
-    #[error("{}: cannot be read: {source}", .path.display())]
-    Read {
-        /// Its path.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// A line is longer than a record may be.
-    #[error("{}:{line}: the line is longer than {max} bytes (topics.record_bytes_max)", .path.display())]
+#[error("{}{}: cannot be read: {source}", .path.display(), if *.line > 0 { format!(":{line}") } else { String::new() })]
+pub struct LineError {
+    /// Its path.
+    pub path: PathBuf,
+    /// The line, from 1; 0 where it cannot even be opened.
+    pub line: u64,
+    /// What the system says.
+    pub source: io::Error,
+}
+
+/// A line, without its line end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Line<'a> {
+    /// All of it.
+    Whole(&'a [u8]),
+    /// A line that is longer than the limit.
     TooLong {
-        /// The file's path.
-        path: PathBuf,
-        /// The line, from 1.
-        line: u64,
-        /// The most bytes a line may have.
-        max: u64,
+        /// Its beginning: as many bytes as the limit.
+        beginning: &'a [u8],
+        /// How many bytes it has.
+        bytes: u64,
     },
 }
 
+impl<'a> Line<'a> {
+    /// The line, or nothing where it is too long.
+    pub fn whole(self) -> Option<&'a [u8]> {
+        match self {
+            Self::Whole(bytes) => Some(bytes),
+            Self::TooLong { .. } => None,
+        }
+    }
+}
+
 /// The lines of a file.
-pub struct Lines {
+pub struct Lines<R: Read = File> {
     path: PathBuf,
-    reader: BufReader<File>,
+    reader: BufReader<R>,
     line: u64,
-    bytes_max: u64,
+    bytes_max: usize,
     buffer: Vec<u8>,
+}
+
+/// What is known of a line besides its beginning.
+#[derive(Default)]
+struct Seen {
+    bytes: u64,
+    blank: bool,
+    ended: bool,
+    last: Option<u8>,
 }
 
 impl Lines {
     /// Opens a file whose lines have at most `bytes_max` bytes.
     ///
     /// # Errors
-    /// When it cannot be opened.
-    pub fn open(path: &Path, bytes_max: u64) -> Result<Self, LineError> {
-        let file = File::open(path).map_err(|source| LineError::Read { path: path.to_owned(), source })?;
-        let reader = BufReader::with_capacity(1 << 18, file);
-        Ok(Self { path: path.to_owned(), reader, line: 0, bytes_max, buffer: Vec::new() })
+    /// When it cannot be opened, or is a folder.
+    pub fn open(path: &Path, bytes_max: usize) -> Result<Self, LineError> {
+        let failed = |source| LineError { path: path.to_owned(), line: 0, source };
+        let file = File::open(path).map_err(failed)?;
+        if file.metadata().map_err(failed)?.is_dir() {
+            return Err(failed(io::ErrorKind::IsADirectory.into()));
+        }
+        Ok(Self::of(path, file, bytes_max))
+    }
+}
+
+impl<R: Read> Lines<R> {
+    /// The lines of what is read; the path is for errors.
+    pub fn of(path: &Path, read: R, bytes_max: usize) -> Self {
+        let reader = BufReader::with_capacity(1 << 18, read);
+        Self { path: path.to_owned(), reader, line: 0, bytes_max, buffer: Vec::new() }
     }
 
     /// The number of the last line read, from 1.
@@ -52,35 +89,56 @@ impl Lines {
         self.line
     }
 
-    /// The next line that is not blank, without its line end.
+    /// The next line that is not blank. A byte order mark before the first line is no part of it.
     ///
     /// # Errors
-    /// When the file cannot be read or the line is too long; what follows it can be read all the same.
-    pub fn next_line(&mut self) -> Result<Option<&[u8]>, LineError> {
-        loop {
-            self.buffer.clear();
+    /// When the file cannot be read.
+    pub fn next_line(&mut self) -> Result<Option<Line<'_>>, LineError> {
+        let seen = loop {
             self.line += 1;
-            // One byte beyond the limit and its line end tells that the line is longer.
-            let mut limited = (&mut self.reader).take(self.bytes_max + 2);
-            let read = limited.read_until(b'\n', &mut self.buffer);
-            let length = read.map_err(|source| LineError::Read { path: self.path.clone(), source })?;
-            if length == 0 {
+            let seen = self.read().map_err(|source| LineError { path: self.path.clone(), line: self.line, source })?;
+            if seen.bytes == 0 && !seen.ended {
                 return Ok(None);
             }
-            if !self.buffer.trim_ascii().is_empty() {
-                break;
+            if !seen.blank && !(self.line == 1 && self.buffer.trim_ascii_end() == BYTE_ORDER_MARK) {
+                break seen;
+            }
+        };
+        let marked = self.line == 1 && self.buffer.starts_with(BYTE_ORDER_MARK);
+        let line = self.buffer.get(if marked { BYTE_ORDER_MARK.len() } else { 0 }..).unwrap_or_default();
+        // What belongs to the line end is no part of the line.
+        let bytes = seen.bytes - u64::from(seen.ended && seen.last == Some(b'\r'));
+        if bytes <= self.bytes_max as u64 {
+            let returned = if seen.ended { line.strip_suffix(b"\r").unwrap_or(line) } else { line };
+            return Ok(Some(Line::Whole(returned)));
+        }
+        let beginning = line.get(..self.bytes_max).unwrap_or(line);
+        Ok(Some(Line::TooLong { beginning, bytes }))
+    }
+
+    /// Reads to the line's end, and keeps no more than one byte beyond the limit: a carriage return may be there.
+    fn read(&mut self) -> io::Result<Seen> {
+        self.buffer.clear();
+        let mut seen = Seen { blank: true, ..Seen::default() };
+        loop {
+            let bytes = match self.reader.fill_buf() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                bytes => bytes?,
+            };
+            let end = bytes.iter().position(|byte| *byte == b'\n');
+            let part = bytes.get(..end.unwrap_or(bytes.len())).unwrap_or_default();
+            let room = (self.bytes_max + 1).saturating_sub(self.buffer.len()).min(part.len());
+            self.buffer.extend_from_slice(part.get(..room).unwrap_or_default());
+            seen.bytes += part.len() as u64;
+            seen.blank &= part.trim_ascii().is_empty();
+            seen.last = part.last().copied().or(seen.last);
+            let (consumed, at_end) = (part.len() + usize::from(end.is_some()), bytes.is_empty());
+            self.reader.consume(consumed);
+            if end.is_some() || at_end {
+                seen.ended = end.is_some();
+                return Ok(seen);
             }
         }
-        let line = self.buffer.strip_suffix(b"\n").unwrap_or(&self.buffer);
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if u64::try_from(line.len()).is_ok_and(|length| length > self.bytes_max) {
-            if !self.buffer.ends_with(b"\n") {
-                let skipped = self.reader.skip_until(b'\n');
-                skipped.map_err(|source| LineError::Read { path: self.path.clone(), source })?;
-            }
-            return Err(LineError::TooLong { path: self.path.clone(), line: self.line, max: self.bytes_max });
-        }
-        Ok(Some(line))
     }
 }
 
@@ -88,25 +146,77 @@ impl Lines {
 mod tests {
     use super::*;
 
-    #[test]
-    fn lines_are_bytes_without_their_ends() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), b"{}\r\n\n  \n\xff\xfe\nlast").unwrap();
-        let mut lines = Lines::open(file.path(), 4).unwrap();
-        assert_eq!(lines.next_line().unwrap(), Some(&b"{}"[..]));
-        assert_eq!(lines.next_line().unwrap(), Some(&b"\xff\xfe"[..]));
-        assert_eq!(lines.next_line().unwrap(), Some(&b"last"[..]));
-        assert_eq!(lines.next_line().unwrap(), None);
+    /// The lines as `number:text`, and those that are too long as `number!bytes`.
+    fn lines(text: &[u8], bytes_max: usize) -> Vec<String> {
+        let mut lines = Lines::of(Path::new("x"), text, bytes_max);
+        let mut found = Vec::new();
+        loop {
+            let text = match lines.next_line().unwrap() {
+                None => return found,
+                Some(Line::Whole(bytes)) => format!(":{}", bytes.escape_ascii()),
+                Some(Line::TooLong { beginning, bytes }) => {
+                    assert_eq!(beginning.len(), bytes_max);
+                    format!("!{bytes}")
+                }
+            };
+            found.push(format!("{}{text}", lines.line()));
+        }
     }
 
     #[test]
-    fn a_line_that_is_too_long_is_named() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), "1234\n1234567890\n4321\n").unwrap();
-        let mut lines = Lines::open(file.path(), 4).unwrap();
-        assert_eq!(lines.next_line().unwrap(), Some(&b"1234"[..]));
-        let error = lines.next_line().unwrap_err().to_string();
-        assert!(error.ends_with(":2: the line is longer than 4 bytes (topics.record_bytes_max)"), "{error}");
-        assert_eq!(lines.next_line().unwrap(), Some(&b"4321"[..]));
+    fn lines_are_bytes_without_their_ends() {
+        for (text, expected) in [
+            (&b"{}\r\n\n  \n\xff\xfe\nlast"[..], vec!["1:{}", "4:\\xff\\xfe", "5:last"]),
+            (b"", vec![]),
+            (b"\n\r\n \t\n", vec![]),
+            (b"\xef\xbb\xbf{}\n\xef\xbb\xbf{}\n", vec!["1:{}", "2:\\xef\\xbb\\xbf{}"]),
+            (b"a\rb\r\nc\r", vec!["1:a\\rb", "2:c\\r"]),
+            (b"\0\n\0a", vec!["1:\\x00", "2:\\x00a"]),
+            (b"\xef\xbb\xbf\r\n{}", vec!["2:{}"]),
+            (b"12345678\n", vec!["1:12345678"]),
+            (b"12345678\r\n1", vec!["1:12345678", "2:1"]),
+        ] {
+            assert_eq!(lines(text, 8), expected, "{}", text.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_counted_and_the_next_is_read() {
+        for (text, expected) in [
+            (b"123456789\n1\n".to_vec(), vec!["1!9", "2:1"]),
+            (b"123456789\r\n1".to_vec(), vec!["1!9", "2:1"]),
+            (b"1\n123456789".to_vec(), vec!["1:1", "2!9"]),
+            ([vec![b'x'; 1_000_000], b"\n2".to_vec()].concat(), vec!["1!1000000", "2:2"]),
+            // Blanks are no line, however many; before something they are a part of it.
+            ([vec![b' '; 1_000_000], b"\n2".to_vec()].concat(), vec!["2:2"]),
+            ([vec![b' '; 1_000_000], b"{}\n2".to_vec()].concat(), vec!["1!1000002", "2:2"]),
+            ([b"{}".to_vec(), vec![b' '; 1_000_000], b"\n2".to_vec()].concat(), vec!["1!1000002", "2:2"]),
+        ] {
+            assert_eq!(lines(&text, 8), expected);
+        }
+    }
+
+    #[test]
+    fn a_line_of_gigabytes_is_not_held() {
+        let endless = io::repeat(b'x').take(1 << 30).chain(&b"\n{}\n"[..]);
+        let mut lines = Lines::of(Path::new("x"), endless, 1 << 20);
+        assert_eq!(lines.next_line().unwrap().unwrap().whole(), None);
+        assert_eq!(lines.next_line().unwrap(), Some(Line::Whole(&b"{}"[..])));
+        assert!(lines.buffer.capacity() <= 4 << 20, "{}", lines.buffer.capacity());
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named_with_its_line() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::other("gone"))
+            }
+        }
+        let mut lines = Lines::of(Path::new("f"), b"1\n2\n3".chain(Broken), 8);
+        assert!(lines.next_line().unwrap().is_some() && lines.next_line().unwrap().is_some());
+        assert_eq!(lines.next_line().unwrap_err().to_string(), "f:3: cannot be read: gone");
+        let folder = tempfile::tempdir().unwrap();
+        assert!(Lines::open(folder.path(), 8).err().unwrap().to_string().ends_with("is a directory"));
     }
 }

@@ -14,6 +14,8 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tributary_runtime::config::settings::{LogFormat, LogLevel, LogSettings};
 
+use crate::visible::{Visible, visible};
+
 /// The log that has begun.
 struct Log {
     format: LogFormat,
@@ -67,7 +69,7 @@ pub fn format() -> LogFormat {
 
 /// Writes a line of text. For what is no log line, where standard error is for people.
 pub fn line(text: Arguments<'_>) {
-    let _ = writeln!(Lines, "{text}");
+    let _ = writeln!(Lines, "{}", visible(&text.to_string()));
 }
 
 /// From now on a panic is one line of the log that says where. What it says is withheld: it may quote a value.
@@ -97,7 +99,9 @@ struct Lines;
 
 impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let _ = io::stderr().lock().write_all(bytes);
+        // The colours are the log's own; a value that has some can do no more than be coloured.
+        let mut out = if io::stderr().is_terminal() { Visible::styled(io::stderr()) } else { Visible::new(io::stderr()) };
+        let _ = out.write_all(bytes);
         Ok(bytes.len())
     }
 

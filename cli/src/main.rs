@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use tributary_cli::args::{Cli, wished_format};
-use tributary_cli::{commands, logging, outcome};
+use tributary_cli::{commands, logging, modes, outcome};
 
 /// Messages are many small allocations that live for a moment; the system's allocator took a third of the time. It stands in for `malloc`
 /// too (feature `override`): what librdkafka frees after a transaction RocksDB and we can use.
@@ -16,8 +16,9 @@ fn main() -> ExitCode {
     logging::report_panics();
     // Some shells and service managers allow 1,024, and more to who asks.
     tributary_runtime::descriptors::raise();
-    match Cli::of(arguments) {
+    modes::keep_private();
+    match Cli::of(arguments.clone()) {
         Ok(cli) => outcome::exit(commands::run(cli)),
-        Err(error) => outcome::misused(&error),
+        Err(error) => outcome::misused(&error, &arguments),
     }
 }

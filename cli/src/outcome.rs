@@ -1,10 +1,13 @@
 //! How a command ends: 0 done, 1 failed, 2 usage or configuration.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
+use clap::CommandFactory;
 use tributary_runtime::config::settings::LogFormat;
 use tributary_runtime::config::{ConfigErrors, Problems};
 
+use crate::args::Cli;
 use crate::{logging, stdout};
 
 /// The arguments of a command cannot be used.
@@ -60,15 +63,37 @@ pub fn exit(result: anyhow::Result<()>) -> ExitCode {
 }
 
 /// Tells that the arguments cannot be read, or what was asked about them, and gives the exit code.
-pub fn misused(error: &clap::Error) -> ExitCode {
-    if error.use_stderr() && logging::format() == LogFormat::Json {
-        let text = error.render().to_string();
-        tracing::error!(exit_code = error.exit_code(), "{}", text.trim().trim_start_matches("error: "));
+pub fn misused(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
+    if error.use_stderr() {
+        let text = masked(&error.render().to_string(), arguments);
+        match logging::format() {
+            LogFormat::Json => tracing::error!(exit_code = error.exit_code(), "{}", text.trim().trim_start_matches("error: ")),
+            LogFormat::Text => logging::line(format_args!("{}", text.trim_end())),
+        }
     } else {
         // Nobody reads it: there is nobody to tell that to.
         let _ = error.print();
     }
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+}
+
+/// What is said of the arguments, without the values that were given to settings, or stand where such a value may have gone astray.
+fn masked(text: &str, arguments: &[OsString]) -> String {
+    let arguments: Vec<_> = arguments.iter().skip(1).map(|argument| argument.to_string_lossy()).collect();
+    let mut text = text.to_owned();
+    for (at, argument) in arguments.iter().enumerate() {
+        if let Some((name, value)) = argument.split_once('=').filter(|(name, value)| name.contains('.') || value.contains('='))
+        {
+            text = text.replace(argument.as_ref(), &format!("{name}=***")).replace(value, "***");
+        }
+        let before = |by: usize| at.checked_sub(by).and_then(|at| arguments.get(at));
+        let follows_a_setting =
+            before(1).is_some_and(|last| last.starts_with("--set=")) || before(2).is_some_and(|last| last == "--set");
+        if follows_a_setting && !argument.starts_with('-') && Cli::command().find_subcommand(argument.as_ref()).is_none() {
+            text = text.replace(&format!("'{argument}'"), "'***'");
+        }
+    }
+    text
 }
 
 /// An error and its causes, without those that what stands before them has told.

@@ -234,22 +234,13 @@ fn each_row(
     };
     let read = |source| RowsError::Read { path: path.to_owned(), source };
     let text = Utf8::new(open_bytes(path, given).map_err(read)?, encoding);
-    let mut rows = TextRows::new(text, preamble, limits::RECORD_BYTES_MAX as u64).map_err(read)?;
-    let mut cells: Vec<String> = Vec::new();
+    let mut rows = TextRows::new(text, preamble, limits::RECORD_BYTES_MAX).map_err(read)?;
     loop {
         match rows.next_row() {
             Ok(None) => return Ok(()),
-            Ok(Some((line, row))) => {
-                // The strings keep their memory from row to row.
-                cells.resize(row.len(), String::new());
-                for (to, from) in cells.iter_mut().zip(row) {
-                    to.clear();
-                    to.push_str(from);
-                }
-                take(Ok((line, &cells)))?;
-            }
-            Err(BadRow::Row(line)) => take(Err((line, "the row is not CSV".into())))?,
-            Err(BadRow::End(line, why)) => anyhow::bail!("{}:{line}: {why}", path.display()),
+            Ok(Some((line, cells))) => take(Ok((line, cells)))?,
+            Err(BadRow::Row(line, why)) => take(Err((line, why)))?,
+            Err(BadRow::End(line, why)) => anyhow::bail!("{}:{line}: cannot be read: {why}", path.display()),
         }
     }
 }

@@ -9,6 +9,7 @@ use tributary_runtime::config::settings::{
     HttpSettings, LogSettings, StateSettings, TopicsSettings, WorkerSettings, check as check_runtime,
 };
 use tributary_runtime::config::{self, OpenMap, Problems, Shape};
+use tributary_runtime::topic::Topic;
 
 use crate::pipeline::Pipeline;
 
@@ -44,6 +45,16 @@ impl Settings {
     /// Whether anybody may send to a collector with these settings.
     pub fn collects(&self) -> bool {
         !self.collector.write_keys.is_empty() || !self.collector.webhooks.is_empty()
+    }
+
+    /// Which log raw records go to, for whoever has to tell one from another: the embedded log's folder, or brokers and topics.
+    pub fn log_name(&self) -> String {
+        if self.kafka.is_embedded() {
+            let folder = std::path::absolute(self.state.folder_of_log()).unwrap_or_default();
+            return folder.display().to_string();
+        }
+        let topics = Topic::RAW.map(|topic| self.topics.name(topic));
+        format!("{} of {}", topics.join(" "), self.kafka.brokers)
     }
 
     /// Which service this is, for whoever asks the one that listens: the same for the same configuration on the same machine. It tells

@@ -51,6 +51,17 @@ pub enum SinkError {
         /// What the client says.
         why: String,
     },
+    /// A transaction was refused, or its outcome is not known.
+    #[error(
+        "the transaction {name} failed: {why}; the same command goes on where it was. It takes Write and Describe on this transactional id, \
+         and Read on the group of the same name"
+    )]
+    Transaction {
+        /// The transactional id, and the group's name.
+        name: String,
+        /// What the client says.
+        why: String,
+    },
     /// The embedded log failed.
     #[error("{0}")]
     Embedded(String),
@@ -85,14 +96,24 @@ pub fn open(settings: &Settings) -> Result<Box<dyn RawSink>, SinkError> {
 
 /// Counts what the brokers did not take.
 #[derive(Default)]
-struct Deliveries {
+pub(crate) struct Deliveries {
     failed: AtomicU64,
     first: Mutex<Option<String>>,
     complaints: Complaints,
 }
 
 impl Deliveries {
-    fn check(&self) -> Result<(), SinkError> {
+    pub fn of(config: &ClientConfig) -> Self {
+        Self { complaints: Complaints::of(config), ..Self::default() }
+    }
+
+    /// An error, with what the client has complained of.
+    pub fn explain(&self, error: &KafkaError) -> String {
+        self.complaints.explain(error)
+    }
+
+    /// Whether all went well so far.
+    pub fn check(&self) -> Result<(), SinkError> {
         match self.failed.load(Ordering::Acquire) {
             0 => Ok(()),
             count => {
@@ -134,35 +155,56 @@ impl KafkaSink {
     /// # Errors
     /// When the client refuses its configuration.
     pub fn open(settings: &Settings) -> Result<Self, SinkError> {
-        let mut config: ClientConfig = settings.kafka.properties().into_iter().collect();
-        config.set("enable.idempotence", "true").set("partitioner", "murmur2_random");
-        config.set("message.max.bytes", settings.topics.record_bytes_max.to_string());
-        for (key, value) in [("linger.ms", "20"), ("compression.type", "zstd"), ("queue.buffering.max.messages", "200000")] {
-            if !settings.kafka.client.contains_key(key) {
-                config.set(key, value);
-            }
+        let config = producer_config(settings);
+        let producer = config.create_with_context(Deliveries::of(&config)).map_err(SinkError::Configure)?;
+        Ok(Self { producer, names: names(settings) })
+    }
+}
+
+/// What every producer of raw records is configured with.
+pub(crate) fn producer_config(settings: &Settings) -> ClientConfig {
+    let mut config: ClientConfig = settings.kafka.properties().into_iter().collect();
+    config.set("enable.idempotence", "true").set("partitioner", "murmur2_random");
+    config.set("message.max.bytes", settings.topics.record_bytes_max.to_string());
+    for (key, value) in [("linger.ms", "20"), ("compression.type", "zstd"), ("queue.buffering.max.messages", "200000")] {
+        if !settings.kafka.client.contains_key(key) {
+            config.set(key, value);
         }
-        let deliveries = Deliveries { complaints: Complaints::of(&config), ..Deliveries::default() };
-        let producer = config.create_with_context(deliveries).map_err(SinkError::Configure)?;
-        Ok(Self { producer, names: Topic::ALL.map(|topic| (topic, settings.topics.name(topic))).to_vec() })
+    }
+    config
+}
+
+/// The names of all topics.
+pub(crate) fn names(settings: &Settings) -> Vec<(Topic, String)> {
+    Topic::ALL.map(|topic| (topic, settings.topics.name(topic))).to_vec()
+}
+
+/// Hands a record to a producer; waits while its queue is full. An empty key is none.
+pub(crate) fn produce(
+    producer: &ThreadedProducer<Deliveries>,
+    name: &str,
+    key: &[u8],
+    value: &[u8],
+    timestamp_ms: i64,
+) -> Result<(), SinkError> {
+    loop {
+        let record = BaseRecord::<[u8], [u8]>::to(name).payload(value).timestamp(timestamp_ms);
+        let record = if key.is_empty() { record } else { record.key(key) };
+        match producer.send(record) {
+            Ok(()) => return producer.context().check(),
+            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
+                producer.context().check()?;
+                std::thread::sleep(QUEUE_FULL_WAIT);
+            }
+            Err((source, _)) => return Err(SinkError::Refused { topic: name.to_owned(), source }),
+        }
     }
 }
 
 impl RawSink for KafkaSink {
     fn send(&mut self, topic: Topic, key: &[u8], value: &[u8], timestamp_ms: i64) -> Result<(), SinkError> {
         let name = self.names.iter().find(|(known, _)| *known == topic).map_or("", |(_, name)| name.as_str());
-        loop {
-            let record = BaseRecord::<[u8], [u8]>::to(name).payload(value).timestamp(timestamp_ms);
-            let record = if key.is_empty() { record } else { record.key(key) };
-            match self.producer.send(record) {
-                Ok(()) => return self.producer.context().check(),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
-                    self.producer.context().check()?;
-                    std::thread::sleep(QUEUE_FULL_WAIT);
-                }
-                Err((source, _)) => return Err(SinkError::Refused { topic: name.to_owned(), source }),
-            }
-        }
+        produce(&self.producer, name, key, value, timestamp_ms)
     }
 
     fn flush(&mut self) -> Result<(), SinkError> {
@@ -172,13 +214,15 @@ impl RawSink for KafkaSink {
     }
 }
 
-/// Records are written to the embedded log this many at a time.
-const EMBEDDED_BATCH: usize = 1_000;
+/// Records are written to the embedded log this many, or this many bytes, at a time.
+pub(crate) const EMBEDDED_BATCH: usize = 1_000;
+pub(crate) const EMBEDDED_BATCH_BYTES: usize = 8 << 20;
 
 /// The raw topics of the embedded log.
 pub struct EmbeddedSink {
     log: EmbeddedLog,
     waiting: Vec<(Output, i64)>,
+    waiting_bytes: usize,
     /// Counts writes: records without a key go to the partitions in turn.
     writes: u32,
 }
@@ -186,18 +230,20 @@ pub struct EmbeddedSink {
 impl EmbeddedSink {
     /// Sends to this log.
     pub fn new(log: EmbeddedLog) -> Self {
-        Self { log, waiting: Vec::with_capacity(EMBEDDED_BATCH), writes: 0 }
+        Self { log, waiting: Vec::with_capacity(EMBEDDED_BATCH), waiting_bytes: 0, writes: 0 }
     }
 }
 
 impl RawSink for EmbeddedSink {
     fn send(&mut self, topic: Topic, key: &[u8], value: &[u8], timestamp_ms: i64) -> Result<(), SinkError> {
         self.waiting.push((Output { topic, key: key.to_vec(), value: Some(value.to_vec()) }, timestamp_ms));
-        if self.waiting.len() < EMBEDDED_BATCH { Ok(()) } else { self.flush() }
+        self.waiting_bytes += value.len();
+        if self.waiting.len() < EMBEDDED_BATCH && self.waiting_bytes < EMBEDDED_BATCH_BYTES { Ok(()) } else { self.flush() }
     }
 
     fn flush(&mut self) -> Result<(), SinkError> {
         let records = std::mem::take(&mut self.waiting);
+        self.waiting_bytes = 0;
         self.writes = self.writes.wrapping_add(1);
         self.log.append(records, self.writes).map_err(|error| SinkError::Embedded(error.to_string()))
     }

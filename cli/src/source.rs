@@ -162,7 +162,10 @@ pub fn committed(settings: &Settings, stage: StageLog) -> anyhow::Result<BTreeMa
 }
 
 /// What a group has committed. A group whose coordinator has only just been found, or is moving, is asked again.
-fn offsets_of_group(consumer: &BaseConsumer<Complaints>, list: &TopicPartitionList) -> Result<TopicPartitionList, KafkaError> {
+pub(crate) fn offsets_of_group(
+    consumer: &BaseConsumer<Complaints>,
+    list: &TopicPartitionList,
+) -> Result<TopicPartitionList, KafkaError> {
     use RDKafkaErrorCode::{CoordinatorLoadInProgress, CoordinatorNotAvailable, NotCoordinator};
     let begun = Instant::now();
     loop {

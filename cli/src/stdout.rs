@@ -4,6 +4,8 @@ use std::fmt::Arguments;
 use std::io::{self, ErrorKind, IsTerminal, Stdout, StdoutLock, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::visible::{Visible, visible};
+
 /// Whether the reader of our output has gone.
 static GONE: AtomicBool = AtomicBool::new(false);
 
@@ -30,12 +32,22 @@ pub fn reader_has_gone() -> bool {
     GONE.load(Ordering::Relaxed)
 }
 
+/// Standard output for text and JSON: what a terminal would obey is [made visible](crate::visible).
+pub fn text() -> Visible<Out> {
+    Visible::new(out())
+}
+
+/// Standard output for records as they are: only on a terminal they are made visible.
+pub fn records() -> Box<dyn Write> {
+    if is_terminal() { Box::new(text()) } else { Box::new(out()) }
+}
+
 /// Writes a line, for the macro `outln`.
 ///
 /// # Errors
 /// When it cannot be written.
 pub fn line(text: Arguments<'_>) -> io::Result<()> {
-    writeln!(out(), "{text}")
+    writeln!(out(), "{}", visible(&text.to_string()))
 }
 
 /// `println!` that does not panic: returns what came of it.

@@ -29,7 +29,7 @@ pub fn print(table: &Table) -> io::Result<()> {
 /// # Errors
 /// When it cannot be written.
 pub fn print_json(value: &impl serde::Serialize) -> io::Result<()> {
-    let mut out = stdout::out();
+    let mut out = stdout::text();
     serde_json::to_writer(&mut out, value)?;
     writeln!(out)
 }

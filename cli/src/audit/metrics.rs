@@ -5,8 +5,10 @@
 //!
 //! [textfile collector]: https://github.com/prometheus/node_exporter#textfile-collector
 
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::{fs, io};
 
 use metrics::{describe_gauge, gauge, with_local_recorder};
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -28,6 +30,8 @@ pub fn write_metrics(file: &Path, records: Option<&Records>, credits: &Credits, 
     // The collector reads all that ends in `.prom`.
     draft.push(".new");
     fs::write(&draft, render(records, credits, now_ms))?;
+    // Counts alone, for a collector that may be another user.
+    fs::set_permissions(&draft, Permissions::from_mode(0o644))?;
     fs::rename(&draft, file)
 }
 

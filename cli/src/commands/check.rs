@@ -19,6 +19,7 @@ use super::topics;
 use crate::args::Global;
 use crate::outcome::verdict;
 use crate::settings::Settings;
+use crate::visible::Visible;
 use crate::{descriptors, logging, stdout, table};
 
 const AFTER_HELP: &str = "\
@@ -191,7 +192,8 @@ fn print(checked: &[Checked], global: &Global) -> io::Result<()> {
     if global.json {
         return table::print_json(&checked);
     }
-    let mut out = stdout::out();
+    // The colours are ours.
+    let mut out = Visible::styled(stdout::out());
     let coloured = stdout::is_terminal();
     for Checked { what, ok, detail } in checked {
         let (mark, style) = if *ok { ("ok", Style::new().green()) } else { ("FAILED", Style::new().red().bold()) };

@@ -145,7 +145,7 @@ fn list(letters: &Letters, filter: &Filter, all: bool, max: usize, json: bool) -
     };
     let found: Vec<_> = letters.iter().filter(wanted).collect();
     if json {
-        let mut out = io::BufWriter::new(stdout::out());
+        let mut out = io::BufWriter::new(stdout::text());
         for (place, letter) in &found {
             writeln!(out, "{}", describe(letters, *place, letter))?;
         }

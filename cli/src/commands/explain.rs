@@ -66,7 +66,7 @@ fn print(explanation: &Explanation, global: &Global) -> anyhow::Result<()> {
     if global.json {
         return Ok(table::print_json(explanation)?);
     }
-    Ok(print_explanation(explanation, &mut stdout::out())?)
+    Ok(print_explanation(explanation, &mut stdout::text())?)
 }
 
 /// What is not known may be in what is newer.

@@ -10,6 +10,7 @@ use serde::Serialize;
 use tributary_runtime::topic::Topic;
 
 use crate::args::Global;
+use crate::cell::inert;
 use crate::generate::{CONFIGURATION, DAYS_MIN, EVENTS_PER_PERSON, History, Item, Spec, header, row};
 use crate::outcome::Usage;
 use crate::progress::Progress;
@@ -115,9 +116,9 @@ fn report(summary: &Summary, global: &Global) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn csv_line<T: AsRef<[u8]>>(cells: &[T]) -> anyhow::Result<Vec<u8>> {
+fn csv_line<T: AsRef<str>>(cells: &[T]) -> anyhow::Result<Vec<u8>> {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(cells)?;
+    writer.write_record(cells.iter().map(|cell| inert(cell.as_ref()).into_owned()))?;
     let mut line = writer.into_inner().map_err(|error| anyhow::anyhow!("a row cannot be written: {error}"))?;
     line.pop();
     Ok(line)

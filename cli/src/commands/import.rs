@@ -9,10 +9,10 @@ use tributary_runtime::topic::Topic;
 
 use crate::args::Global;
 use crate::import::{Import, Input, Report};
+use crate::lines::LineError;
 use crate::outcome::{Usage, verdict};
+use crate::resume::{Sending, Work};
 use crate::rows::{Declared, Mapping};
-use crate::settings::Settings;
-use crate::sink;
 use crate::stdout::outln;
 use crate::{logging, table};
 
@@ -31,7 +31,7 @@ Google Ads' click conversions are known too, and --mapping gives other names a m
 
 Identifier cells may hold several values, separated by `;`. Rows that can be used are sent, the others listed, and the exit code is
 then 1. A file that is imported twice counts once, and so do two equal rows without an event_id. An import that is interrupted goes on
-where it was when it is started again; FILE.imported marks how far it has come.
+where it was when it is started again, and sends no row twice; FILE.imported says that it is unfinished.
 
 Example:
   tributary import booth-list.xlsx --mapping booth.toml --dry-run
@@ -83,24 +83,27 @@ pub fn run(args: &ImportArgs, global: &Global) -> anyhow::Result<()> {
     let decoder = Decoder::new(&settings.ingest)?;
     let mapping = args.mapping.as_deref().map(Mapping::open).transpose().map_err(Usage)?.unwrap_or_default();
     let declared = Declared { encoding: args.encoding, delimiter: args.delimiter, sheet: args.sheet.clone(), mapping };
-    let how = format!("{declared:?}");
-    let mut input = Input::open(&args.file, &decoder, declared, settings.topics.record_bytes_max.into())?;
-    let report = if args.dry_run {
-        Import::dry(&decoder, input.count()).run(&mut input)?
-    } else {
-        let mut sink = sink::open(&settings)?;
-        let place = (args.file.as_path(), how.as_str(), &*target(&settings));
-        Import::sending(&decoder, input.count(), sink.as_mut(), place)?.run(&mut input)?
-    };
-    verdict(report.refused == 0, print(&report, args.dry_run, global))
-}
-
-fn target(settings: &Settings) -> String {
-    let topic = settings.topics.name(Topic::Offline);
-    if settings.kafka.is_embedded() {
-        return format!("{} of {}", topic, settings.state.folder_of_log().display());
+    let how = format!("import {declared:?}");
+    let mut input = Input::open(&args.file, &decoder, declared, settings.topics.record_bytes_max as usize)?;
+    if args.dry_run {
+        let report = Import::new(&decoder, input.count(), None).run(&mut input)?;
+        return verdict(report.refused == 0, print(&report, true, global));
     }
-    format!("{} of {}", topic, settings.kafka.brokers)
+    let files = [(Topic::Offline, args.file.as_path())];
+    let unreadable = |(path, source)| LineError { path, line: 0, source };
+    let work = Work::of(&files, &how, &settings.log_name(), ".imported").map_err(unreadable)?;
+    let mut sending = Sending::begin(&settings, work.as_ref())?;
+    let mut report = Report::default();
+    sending.attempt(|sending| {
+        report = Import::new(&decoder, input.count(), Some(sending)).run(&mut input)?;
+        Ok(())
+    })?;
+    let unfinished = sending.complete()?;
+    let printed = print(&report, false, global);
+    if let Some(unfinished) = unfinished {
+        unfinished.confirm();
+    }
+    verdict(report.refused == 0, printed)
 }
 
 fn print(report: &Report, dry_run: bool, global: &Global) -> anyhow::Result<()> {

@@ -60,5 +60,5 @@ fn print(found: &Profile, global: &Global) -> anyhow::Result<()> {
     if global.json {
         return Ok(table::print_json(found)?);
     }
-    Ok(print_profile(found, &mut stdout::out())?)
+    Ok(print_profile(found, &mut stdout::text())?)
 }

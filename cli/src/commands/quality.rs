@@ -21,7 +21,7 @@ Example:
   tributary quality --truth history/truth.ndjson --profiles results/profiles.ndjson";
 
 /// No line of these files is longer.
-const LINE_BYTES_MAX: u64 = 64 << 20;
+const LINE_BYTES_MAX: usize = 64 << 20;
 
 /// The arguments of `quality`.
 #[derive(Debug, Args)]
@@ -78,8 +78,8 @@ pub fn run(args: &QualityArgs, global: &Global) -> anyhow::Result<()> {
 fn read(path: &Path) -> anyhow::Result<Vec<Vec<String>>> {
     let mut lines = Lines::open(path, LINE_BYTES_MAX)?;
     let mut groups = Vec::new();
-    while let Some(bytes) = lines.next_line()? {
-        let Ok(group) = serde_json::from_slice::<Group>(bytes) else {
+    while let Some(line) = lines.next_line()? {
+        let Some(Ok(group)) = line.whole().map(serde_json::from_slice::<Group>) else {
             anyhow::bail!("{}:{}: expected an object with `identifiers`, a list of texts", path.display(), lines.line());
         };
         groups.push(group.identifiers);

@@ -187,6 +187,7 @@ fn feed(
     let mut held = Vec::new();
     for (topic, file) in files {
         each_record(*topic, file, settings, &mut |record| {
+            let Some(record) = record else { return Ok(()) };
             progress.add(1);
             if shuffle.is_some() {
                 held.push((*topic, record.to_vec()));

@@ -5,23 +5,29 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde::Serialize;
-use tributary_ingest::Decoder;
+use tributary_ingest::{Decoder, limits};
 use tributary_runtime::topic::Topic;
 
 use crate::args::Global;
 use crate::clock::now_ms;
 use crate::commands::replay::RawFiles;
-use crate::lines::Lines;
+use crate::lines::{Line, LineError, Lines};
 use crate::progress::Progress;
+use crate::resume::{Sending, Work};
 use crate::rows::{Rows, is_table};
 use crate::settings::Settings;
-use crate::sink::{self, RawSink, SinkError};
+use crate::sink::SinkError;
 use crate::stdout::outln;
 use crate::{logging, table};
 
 const AFTER_HELP: &str = "\
-Every line becomes one record, as it is; what is wrong with it shows in the dead letters. Files that end in .csv, .tsv or .xlsx are
-read as offline rows. Duplicates do no harm: a file may be sent twice.
+Every line becomes one record, as it is; what is wrong with it shows in the dead letters. Of a line that is longer than a record may be
+(topics.record_bytes_max) the beginning is sent, and refused like every record that is too large; the log says which line it was. Files that
+end in .csv, .tsv or .xlsx are read as offline rows. `-` is standard input.
+
+Whatever interrupts it, the same command goes on where it was, and each record is in the topic once: FIRST-FILE.sent says that it is
+unfinished. A file that was sent to its end is sent again when it is asked for again, which does no harm: events count once. What comes from
+a pipe cannot be gone on with.
 
 Example:
   tributary send --set kafka.brokers=localhost:9092 --sdk history/sdk.ndjson --offline history/offline.csv";
@@ -43,6 +49,8 @@ struct Sent {
     file: PathBuf,
     records: u64,
     refused_rows: u64,
+    /// Rows that an interrupted run had done; of a file that it had done whole, all are, and not counted again.
+    resumed_after: u64,
 }
 
 /// Runs `send`.
@@ -53,43 +61,75 @@ pub fn run(args: &SendArgs, global: &Global) -> anyhow::Result<()> {
     let settings = global.settings()?;
     logging::start(&settings.log);
     let files = args.files.list()?;
-    let mut sink = sink::open(&settings)?;
+    let named: Vec<(Topic, &Path)> = files.iter().map(|(topic, file)| (*topic, file.as_path())).collect();
+    let unreadable = |(path, source)| LineError { path, line: 0, source };
+    let work = Work::of(&named, "send", &settings.log_name(), ".sent").map_err(unreadable)?;
+    let mut sending = Sending::begin(&settings, work.as_ref())?;
     let mut progress = Progress::new("send", None);
     let pace = Pace::new(args.rate);
     let mut sent = Vec::new();
-    for (topic, file) in files {
-        sent.push(send_file(topic, &file, &settings, sink.as_mut(), &mut progress, &pace)?);
-    }
-    sink.flush()?;
+    sending.attempt(|sending| {
+        for (at, (topic, file)) in named.iter().enumerate() {
+            sent.push(send_file((at, *topic, file), &settings, sending, &mut progress, &pace)?);
+        }
+        Ok(())
+    })?;
+    let unfinished = sending.complete()?;
     progress.finish();
+    let printed = print(&sent, &progress, global);
+    if let Some(unfinished) = unfinished {
+        unfinished.confirm();
+    }
+    printed
+}
+
+fn print(sent: &[Sent], progress: &Progress, global: &Global) -> anyhow::Result<()> {
     if global.json {
         return Ok(table::print_json(&sent)?);
     }
     let mut rows = table::table(&["topic", "file", "records", "rows refused"]);
-    for Sent { topic, file, records, refused_rows } in &sent {
+    for Sent { topic, file, records, refused_rows, .. } in sent {
         rows.add_row([(*topic).to_owned(), file.display().to_string(), records.to_string(), refused_rows.to_string()]);
     }
     table::print(&rows)?;
+    if sent.iter().any(|sent| sent.resumed_after > 0) {
+        outln!("went on where an interrupted run had come to; what it had sent is not sent again, nor counted here")?;
+    }
     outln!("{} records, {} a second", progress.done(), progress.per_second())?;
     Ok(())
 }
 
 fn send_file(
-    topic: Topic,
-    file: &Path,
+    (at, topic, file): (usize, Topic, &Path),
     settings: &Settings,
-    sink: &mut dyn RawSink,
+    sending: &mut Sending,
     progress: &mut Progress,
     pace: &Pace,
 ) -> anyhow::Result<Sent> {
-    let mut records = 0;
-    let refused_rows = each_record(topic, file, settings, &mut |record| {
-        records += 1;
-        progress.add(1);
-        pace.wait(progress.done(), sink)?;
-        Ok(sink.send(topic, &[], record, now_ms())?)
+    let done = sending.done_of(at);
+    let before = sending.earlier().clone();
+    let mut sent = Sent { topic: topic.name(), file: file.to_owned(), records: 0, refused_rows: 0, resumed_after: done };
+    if done == u64::MAX {
+        return Ok(sent);
+    }
+    let (sent_before, refused_before) = if done > 0 { (before.sent, before.refused) } else { (0, 0) };
+    let mut rows = 0;
+    each_record(topic, file, settings, &mut |record| {
+        rows += 1;
+        if rows <= done {
+            return Ok(());
+        }
+        if let Some(record) = record {
+            progress.add(1);
+            pace.wait(progress.done(), sending)?;
+            sending.send(topic, record, now_ms())?;
+            sent.records += 1;
+        } else {
+            sent.refused_rows += 1;
+        }
+        Ok(sending.passed(at, rows, sent_before + sent.records, refused_before + sent.refused_rows)?)
     })?;
-    Ok(Sent { topic: topic.name(), file: file.to_owned(), records, refused_rows })
+    Ok(sent)
 }
 
 /// Keeps to a number of records a second.
@@ -104,19 +144,19 @@ impl Pace {
     }
 
     /// Waits until it is time for the `sent`th record; what was sent before is on its way meanwhile.
-    fn wait(&self, sent: u64, sink: &mut dyn RawSink) -> Result<(), SinkError> {
+    fn wait(&self, sent: u64, sending: &mut Sending) -> Result<(), SinkError> {
         let Some(rate) = self.rate else { return Ok(()) };
         let due = Duration::from_micros(sent.saturating_mul(1_000_000) / u64::from(rate));
         let early = due.saturating_sub(self.started.elapsed());
         if early > Duration::from_millis(2) {
-            sink.flush()?;
+            sending.store()?;
             std::thread::sleep(due.saturating_sub(self.started.elapsed()));
         }
         Ok(())
     }
 }
 
-/// Reads the records of a file: NDJSON, or a table for the offline topic. Returns the number of rows that are not records; each is logged.
+/// Reads the records of a file: NDJSON, or a table for the offline topic. Rows that are not records come as `None`; each is logged.
 ///
 /// # Errors
 /// When the file cannot be read, or `take` fails.
@@ -124,23 +164,70 @@ pub(super) fn each_record(
     topic: Topic,
     file: &Path,
     settings: &Settings,
-    take: &mut dyn FnMut(&[u8]) -> anyhow::Result<()>,
-) -> anyhow::Result<u64> {
-    let mut refused = 0;
+    take: &mut dyn FnMut(Option<&[u8]>) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     if topic == Topic::Offline && is_table(file) {
-        Rows::open(file, &Decoder::new(&settings.ingest)?)?.each(&mut |row| match row {
-            Ok((_, record)) => take(record.as_bytes()),
+        return Rows::open(file, &Decoder::new(&settings.ingest)?)?.each(&mut |row| match row {
+            Ok((_, record)) => take(Some(record.as_bytes())),
             Err(problem) => {
                 tracing::warn!(file = %file.display(), line = problem.line, column = problem.column, "{}", problem.reason);
-                refused += 1;
-                Ok(())
+                take(None)
             }
-        })?;
-        return Ok(refused);
+        });
     }
-    let mut lines = Lines::open(file, u64::from(settings.topics.record_bytes_max))?;
-    while let Some(line) = lines.next_line()? {
-        take(line)?;
+    let file = if file == Path::new("-") { Path::new("/dev/stdin") } else { file };
+    let mut lines = Lines::open(file, settings.topics.record_bytes_max as usize)?;
+    let mut cut = Vec::new();
+    loop {
+        let bytes = match lines.next_line()? {
+            None => return Ok(()),
+            Some(Line::Whole(line)) => {
+                take(Some(line))?;
+                continue;
+            }
+            Some(Line::TooLong { beginning, bytes }) => {
+                stand_in(beginning, &mut cut);
+                bytes
+            }
+        };
+        let line = lines.line();
+        tracing::warn!(file = %file.display(), line, bytes, "the line is too long for a record: its beginning goes to the dead letters");
+        take(Some(&cut))?;
     }
-    Ok(refused)
+}
+
+/// What is sent for a line that is longer than a record may be: so much of it that it is refused for its size, whatever it holds.
+fn stand_in(beginning: &[u8], record: &mut Vec<u8>) {
+    record.clear();
+    record.extend(beginning.iter().take(limits::RECORD_BYTES_MAX + 1));
+    // Where records are to be smaller than that, the beginning may look like all of a record: it ends in what is no text.
+    if let (true, Some(last)) = (record.len() <= limits::RECORD_BYTES_MAX, record.last_mut()) {
+        *last = 0xff;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tributary_ingest::Decoded;
+    use tributary_proto::Source;
+
+    use super::*;
+
+    #[test]
+    fn what_stands_in_for_a_line_is_refused_whatever_it_begins_with() {
+        let decoder = Decoder::new(&tributary_ingest::Settings::default()).unwrap();
+        let mut record = Vec::new();
+        let good = br#"{"timestamp":"2022-04-13","user_id":"u"}"#;
+        for (length, reason) in
+            [(4 << 20, "record_too_large"), ((1 << 20) + 1, "record_too_large"), (1 << 20, "record_too_large"), (2_000, "utf8")]
+        {
+            let mut line = good.to_vec();
+            line.resize(length, b' ');
+            stand_in(&line, &mut record);
+            for source in [Source::Sdk, Source::Utm, Source::Webhook, Source::Offline] {
+                let refused = decoder.decode(source, &record, Some(0), &mut Decoded::default()).unwrap_err();
+                assert!(refused.reason.to_string().starts_with(reason), "{length} {source:?} {}", refused.reason);
+            }
+        }
+    }
 }

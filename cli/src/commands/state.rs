@@ -6,12 +6,13 @@ mod forget;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use serde::Serialize;
 
 use crate::args::Global;
 use crate::outcome::verdict;
 use crate::progress::Progress;
 use crate::settings::Settings;
-use crate::state::{Backup, back_up, info, put_back, verify};
+use crate::state::{Backup, PutBack, back_up, info, put_back, settle, verify};
 use crate::stdout::outln;
 use crate::table::{align_right, grouped, minute, table};
 use crate::{logging, table};
@@ -53,8 +54,10 @@ Example:
     },
     /// Put a backup back, unless it does not fit
     #[command(after_help = "\
-Refused: other partitions, topics or consumer groups; offsets that the group has not committed; a copy that the changelog cannot bring up
-to date any more.
+Refused: a running service; a backup that is not what was copied, in any byte (SHA-256); other partitions, topics or consumer groups; offsets
+that the group has not committed; a copy that the changelog cannot bring up to date any more. The backup is copied beside its place and read
+whole before anything is put in place; what was there stays beside it as FOLDER.replaced. When this is cut off, what is in place is the old
+or the new state, whole; the next command says which.
 
 Example:
   tributary state restore /backups/tributary-monday")]
@@ -89,12 +92,18 @@ Example:
 pub fn run(args: &StateArgs, global: &Global) -> anyhow::Result<()> {
     let settings = global.settings()?;
     logging::start(&settings.log);
+    if !matches!(args.action, Action::Restore { .. }) {
+        settle(&settings.state.folder_of_process())?;
+    }
     match &args.action {
         Action::Info => show_info(&settings, global.json),
         Action::Verify => show_verify(&settings, global.json),
-        Action::Backup { to } => show_backup("copied", &back_up(&settings, to)?, global.json),
+        Action::Backup { to } => show_backup("copied", &back_up(&settings, to)?, &[], global.json),
+        Action::Restore { from, replace } => {
+            let PutBack { backup, kept } = put_back(&settings, from, *replace)?;
+            show_backup("put back", &backup, &kept, global.json)
+        }
         Action::Forget(args) => forget::run(args, &settings, global),
-        Action::Restore { from, replace } => show_backup("put back", &put_back(&settings, from, *replace)?, global.json),
         Action::AcceptLoss { yes } => accept_loss::accept_loss(&settings, *yes, global.json),
     }
 }
@@ -139,13 +148,27 @@ fn show_verify(settings: &Settings, json: bool) -> anyhow::Result<()> {
     verdict(found.iter().all(|store| store.fault.is_none()), printed.map_err(Into::into))
 }
 
-fn show_backup(verb: &str, backup: &Backup, json: bool) -> anyhow::Result<()> {
+/// What is shown of a backup: its files are in the manifest.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    backup: Backup,
+    bytes: u64,
+    kept: &'a [PathBuf],
+}
+
+fn show_backup(verb: &str, backup: &Backup, kept: &[PathBuf], json: bool) -> anyhow::Result<()> {
+    let bytes = backup.files.iter().map(|file| file.bytes).sum();
     if json {
-        return Ok(table::print_json(backup)?);
+        let backup = Backup { files: Vec::new(), ..backup.clone() };
+        return Ok(table::print_json(&Shown { backup, bytes, kept })?);
     }
     match backup.embedded {
-        true => outln!("{verb}: the embedded log")?,
-        false => outln!("{verb}: {} stores", backup.stores.len())?,
+        true => outln!("{verb}: the embedded log, {} bytes", grouped(&bytes.to_string()))?,
+        false => outln!("{verb}: {} stores, {} bytes", backup.stores.len(), grouped(&bytes.to_string()))?,
+    }
+    for folder in kept {
+        outln!("what was there before is in {}; remove it once it is not needed any more", folder.display())?;
     }
     Ok(())
 }

@@ -64,7 +64,7 @@ pub fn run(args: &TailArgs, global: &Global) -> anyhow::Result<()> {
     }
     let format = settings.worker.formats.of(args.topic);
     let mut reader = source::open(&settings, args.topic, args.from_beginning)?;
-    let mut out = io::BufWriter::new(stdout::out());
+    let mut out = io::BufWriter::new(stdout::records());
     let mut printed = 0;
     loop {
         match reader.next(WAIT)? {

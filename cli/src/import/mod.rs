@@ -1,7 +1,5 @@
-//! Rows of a file to the offline topic, each checked first. What is done is marked now and then, so that an interrupted import goes on
-//! where it was; what was sent after the last mark is sent again, and counts once by its event id.
+//! Rows of a file to the offline topic, each checked first. An interrupted import goes on where it was ([`crate::resume`]).
 
-mod mark;
 mod shown;
 
 use std::collections::BTreeMap;
@@ -13,21 +11,17 @@ use tributary_proto::Source;
 use tributary_runtime::topic::Topic;
 
 use crate::clock::now_ms;
-use crate::lines::{LineError, Lines};
+use crate::lines::{Line, Lines};
 use crate::progress::Progress;
+use crate::resume::Sending;
 use crate::rows::{Declared, Row, RowProblem, Rows};
-use crate::sink::RawSink;
 
-use mark::Done;
-pub use mark::{Mark, fingerprint};
 pub use shown::Shown;
 
 /// The most problems that are kept; all are counted.
 const PROBLEMS_MAX: usize = 10_000;
 /// The most rows that are shown of what would be sent.
 const SHOWN_MAX: usize = 20;
-/// Rows between two marks.
-const MARK_EVERY: u64 = 20_000;
 
 /// A file to import.
 pub enum Input {
@@ -45,7 +39,7 @@ impl Input {
     ///
     /// # Errors
     /// When it cannot be read or is no table.
-    pub fn open(file: &Path, decoder: &Decoder, declared: Declared, record_bytes_max: u64) -> anyhow::Result<Self> {
+    pub fn open(file: &Path, decoder: &Decoder, declared: Declared, record_bytes_max: usize) -> anyhow::Result<Self> {
         let extension = file.extension().and_then(|extension| extension.to_str()).unwrap_or_default().to_lowercase();
         if ["ndjson", "jsonl", "json"].contains(&extension.as_str()) {
             return Ok(Self::Lines { lines: Lines::open(file, record_bytes_max)? });
@@ -89,19 +83,18 @@ impl Input {
 
 fn each_line(lines: &mut Lines, take: &mut dyn FnMut(Row) -> anyhow::Result<()>) -> anyhow::Result<()> {
     loop {
-        let bad = |line, reason: &str| Err(RowProblem { line, column: String::new(), reason: reason.to_owned() });
-        let row = match lines.next_line() {
-            Ok(None) => return Ok(()),
-            Ok(Some(bytes)) => match String::from_utf8(bytes.to_vec()) {
-                Ok(text) => Ok(text),
-                Err(_) => bad(lines.line(), "utf8_invalid: send UTF-8"),
-            },
-            Err(LineError::TooLong { line, max, .. }) => {
-                bad(line, &format!("record_too_large: the line is longer than {max} bytes"))
-            }
-            Err(error) => return Err(error.into()),
-        };
-        take(row.map(|text| (lines.line(), text)))?;
+        let line = lines.next_line()?.map(|line| match line {
+            Line::Whole(bytes) => Ok(String::from_utf8(bytes.to_vec())),
+            Line::TooLong { beginning, bytes } => Err((beginning.len(), bytes)),
+        });
+        let number = lines.line();
+        let bad = |reason: String| Err(RowProblem { line: number, column: String::new(), reason });
+        take(match line {
+            None => return Ok(()),
+            Some(Ok(Ok(text))) => Ok((number, text)),
+            Some(Ok(Err(_))) => bad("utf8_invalid: send UTF-8".to_owned()),
+            Some(Err((most, bytes))) => bad(format!("record_too_large: the line has {bytes} bytes, and may have {most}")),
+        })?;
     }
 }
 
@@ -126,36 +119,20 @@ pub struct Report {
     pub shown: Vec<Shown>,
 }
 
-/// Sends what can be used; only checks where there is no sink.
+/// Sends what can be used; only checks where nothing is sent.
 pub struct Import<'a> {
     /// Checks the rows.
     pub decoder: &'a Decoder,
-    /// Where they go, and what is marked there; `None` for a dry run.
-    pub sink: Option<(&'a mut dyn RawSink, Mark, Done)>,
+    /// How they are sent; `None` for a dry run.
+    pub sending: Option<&'a mut Sending>,
     /// Shows how far it has come.
     pub progress: Progress,
 }
 
 impl<'a> Import<'a> {
-    /// Only checks.
-    pub fn dry(decoder: &'a Decoder, count: Option<u64>) -> Self {
-        Self { decoder, sink: None, progress: Progress::new("import", count) }
-    }
-
-    /// Sends to `sink`, which is called `target`, and goes on where an earlier run has been interrupted. `how` is what decides of the file's
-    /// reading, beside its bytes.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn sending(
-        decoder: &'a Decoder,
-        count: Option<u64>,
-        sink: &'a mut dyn RawSink,
-        (file, how, target): (&Path, &str, &str),
-    ) -> std::io::Result<Self> {
-        let mark = Mark::beside(file);
-        let done = mark.read(&fingerprint(file, how)?, target);
-        Ok(Self { decoder, sink: Some((sink, mark, done)), progress: Progress::new("import", count) })
+    /// Sends where there is something to send with, and goes on where an earlier run was interrupted.
+    pub fn new(decoder: &'a Decoder, count: Option<u64>, sending: Option<&'a mut Sending>) -> Self {
+        Self { decoder, sending, progress: Progress::new("import", count) }
     }
 
     /// Does it.
@@ -164,8 +141,9 @@ impl<'a> Import<'a> {
     /// When the file cannot be read, or a record not be delivered; rows at fault are in the report.
     pub fn run(mut self, input: &mut Input) -> anyhow::Result<Report> {
         let mut report = Report { unknown_columns: input.unknown_columns(), ..Report::default() };
-        if let Some((_, _, done)) = &self.sink {
-            (report.resumed_after, report.sent, report.refused) = (done.rows, done.sent, done.refused);
+        if let Some(sending) = &self.sending {
+            let earlier = sending.earlier();
+            (report.resumed_after, report.sent, report.refused) = (earlier.rows, earlier.sent, earlier.refused);
         }
         let mut refused = Vec::new();
         let mut decoded = Decoded::default();
@@ -176,16 +154,15 @@ impl<'a> Import<'a> {
                 return Ok(());
             }
             self.row(row, &mut decoded, &mut report, &mut refused)?;
-            self.mark(&report)
+            match &mut self.sending {
+                Some(sending) => Ok(sending.passed(0, report.rows, report.sent, report.refused)?),
+                None => Ok(()),
+            }
         })?;
         report.problems.extend(refused.into_iter().map(|refused| match refused {
             Refused::Row(problem) => problem,
             Refused::Record(line, rejection) => input.problem(line, rejection),
         }));
-        if let Some((sink, mark, _)) = &mut self.sink {
-            sink.flush()?;
-            mark.remove();
-        }
         self.progress.finish();
         Ok(report)
     }
@@ -210,22 +187,13 @@ impl<'a> Import<'a> {
         };
         for shown in Shown::of(line, decoded) {
             *report.kinds.entry(shown.kind).or_default() += 1;
-            if self.sink.is_none() && report.shown.len() < SHOWN_MAX {
+            if self.sending.is_none() && report.shown.len() < SHOWN_MAX {
                 report.shown.push(shown);
             }
         }
-        if let Some((sink, ..)) = &mut self.sink {
-            sink.send(Topic::Offline, &[], record.as_bytes(), received_ms)?;
+        if let Some(sending) = &mut self.sending {
+            sending.send(Topic::Offline, record.as_bytes(), received_ms)?;
             report.sent += 1;
-        }
-        Ok(())
-    }
-
-    fn mark(&mut self, report: &Report) -> anyhow::Result<()> {
-        if let (Some((sink, mark, done)), true) = (&mut self.sink, report.rows.is_multiple_of(MARK_EVERY)) {
-            sink.flush()?;
-            (done.rows, done.sent, done.refused) = (report.rows, report.sent, report.refused);
-            mark.write(done);
         }
         Ok(())
     }

@@ -1,36 +1,66 @@
+use std::cell::RefCell;
 use std::fmt::Write;
 use std::fs;
+use std::rc::Rc;
 
 use super::*;
+use crate::resume::{MarkedSink, Unfinished, Work};
 use crate::sink::SinkError;
 
-/// Stores what is flushed; breaks down at the given record.
+/// What is stored, with its mark.
 #[derive(Default)]
+struct Stored {
+    records: Vec<Vec<u8>>,
+    mark: Option<Vec<u8>>,
+}
+
+/// Stores what is committed; breaks down at the given record.
 struct Shelf {
+    stored: Rc<RefCell<Stored>>,
     waiting: Vec<Vec<u8>>,
-    stored: Vec<Vec<u8>>,
     breaks_at: Option<usize>,
 }
 
-impl RawSink for Shelf {
-    fn send(&mut self, _: Topic, _: &[u8], value: &[u8], _: i64) -> Result<(), SinkError> {
-        if Some(self.stored.len() + self.waiting.len()) == self.breaks_at {
+impl MarkedSink for Shelf {
+    fn last(&mut self) -> Result<Option<Vec<u8>>, SinkError> {
+        Ok(self.stored.borrow().mark.clone())
+    }
+
+    fn send(&mut self, _: Topic, value: &[u8], _: i64) -> Result<(), SinkError> {
+        if Some(self.stored.borrow().records.len() + self.waiting.len()) == self.breaks_at {
             return Err(SinkError::Embedded("the shelf breaks".into()));
         }
         self.waiting.push(value.to_vec());
         Ok(())
     }
 
-    fn flush(&mut self) -> Result<(), SinkError> {
-        self.stored.append(&mut self.waiting);
+    fn is_due(&self) -> bool {
+        self.waiting.len() >= 10_000
+    }
+
+    fn commit(&mut self, mark: &[u8]) -> Result<(), SinkError> {
+        let mut stored = self.stored.borrow_mut();
+        stored.records.append(&mut self.waiting);
+        stored.mark = Some(mark.to_vec());
         Ok(())
     }
 }
 
-fn import(file: &Path, how: &str, shelf: &mut Shelf) -> anyhow::Result<Report> {
+fn import(file: &Path, how: &str, stored: &Rc<RefCell<Stored>>, breaks_at: Option<usize>) -> anyhow::Result<Report> {
     let decoder = Decoder::new(&tributary_ingest::Settings::default())?;
     let mut input = Input::open(file, &decoder, Declared::default(), 1 << 20)?;
-    Import::sending(&decoder, input.count(), shelf, (file, how, "shelf"))?.run(&mut input)
+    let work = Work::of(&[(Topic::Offline, file)], how, "shelf", ".imported").unwrap().unwrap();
+    let shelf = Shelf { stored: Rc::clone(stored), waiting: Vec::new(), breaks_at };
+    let mut sending = Sending::of(Box::new(shelf), Some(Unfinished::find_or_make(&work, None)))?;
+    let mut report = Report::default();
+    sending.attempt(|sending| {
+        report = Import::new(&decoder, input.count(), Some(sending)).run(&mut input)?;
+        Ok(())
+    })?;
+    if let Some(unfinished) = sending.complete()? {
+        unfinished.confirm();
+    }
+    Ok(report)
 }
 
 #[test]
@@ -43,25 +73,49 @@ fn an_interrupted_import_goes_on_where_it_was() {
         writeln!(text, "{time},u{row}").unwrap();
     }
     fs::write(&file, &text).unwrap();
-    let mark = folder.path().join("list.csv.imported");
+    let note = folder.path().join("list.csv.imported");
 
-    let mut shelf = Shelf { breaks_at: Some(45_000), ..Shelf::default() };
-    assert!(import(&file, "", &mut shelf).is_err());
-    assert_eq!(shelf.stored.len(), 39_999, "what was flushed is marked");
-    assert!(mark.exists());
+    let stored = Rc::default();
+    assert!(import(&file, "", &stored, Some(45_000)).is_err());
+    assert_eq!(stored.borrow().records.len(), 40_000, "what was committed is marked");
+    assert!(note.exists());
 
-    // Read in another way, or changed, it is another file.
-    let mut other = Shelf::default();
-    assert_eq!(import(&file, "GBK", &mut other).unwrap().resumed_after, 0);
-    assert!(!mark.exists());
-    let mut shelf = Shelf { breaks_at: Some(45_000), ..Shelf::default() };
-    assert!(import(&file, "", &mut shelf).is_err());
+    // Read in another way it is other work, and takes the place of what was unfinished.
+    let other = Rc::default();
+    assert_eq!(import(&file, "GBK", &other, None).unwrap().resumed_after, 0);
+    assert_eq!(other.borrow().records.len(), 49_999);
+    assert!(!note.exists());
 
-    let mut rest = Shelf { stored: std::mem::take(&mut shelf.stored), ..Shelf::default() };
-    let report = import(&file, "", &mut rest).unwrap();
-    assert_eq!((report.rows, report.sent, report.refused, report.resumed_after), (50_000, 49_999, 1, 40_000));
-    assert_eq!(rest.stored, other.stored, "each once, in order");
-    assert!(!mark.exists());
+    let stored = Rc::default();
+    assert!(import(&file, "", &stored, Some(45_000)).is_err());
+    assert!(import(&file, "", &stored, Some(45_500)).is_err());
+    let report = import(&file, "", &stored, None).unwrap();
+    assert_eq!((report.rows, report.sent, report.refused, report.resumed_after), (50_000, 49_999, 1, 40_001));
+    assert_eq!(stored.borrow().records, other.borrow().records, "each once, in order");
+    assert!(!note.exists());
+
+    // To its end and told: now it is a new run.
+    assert_eq!(import(&file, "", &stored, None).unwrap().resumed_after, 0);
+    assert_eq!(stored.borrow().records.len(), 2 * 49_999);
+}
+
+#[test]
+fn a_run_that_has_sent_all_and_told_nothing_sends_nothing_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("list.csv");
+    fs::write(&file, "timestamp,user_id\n2022-04-13,a\nnever,b\n").unwrap();
+    let note = folder.path().join("list.csv.imported");
+    let stored = Rc::default();
+    let work = Work::of(&[(Topic::Offline, &file)], "", "shelf", ".imported").unwrap().unwrap();
+    // As if the process were killed behind its last commit: the note is still there.
+    drop(Unfinished::find_or_make(&work, None));
+    let kept = fs::read(&note).unwrap();
+    import(&file, "", &stored, None).unwrap();
+    fs::write(&note, kept).unwrap();
+    let report = import(&file, "", &stored, None).unwrap();
+    assert_eq!((report.rows, report.sent, report.refused, report.resumed_after), (2, 1, 1, 2));
+    assert_eq!(stored.borrow().records.len(), 1);
+    assert!(!note.exists());
 }
 
 #[test]
@@ -75,7 +129,7 @@ fn lines_are_checked_one_by_one() {
     fs::write(&file, text).unwrap();
     let decoder = Decoder::new(&tributary_ingest::Settings::default()).unwrap();
     let mut input = Input::open(&file, &decoder, Declared::default(), 1 << 20).unwrap();
-    let report = Import::dry(&decoder, None).run(&mut input).unwrap();
+    let report = Import::new(&decoder, None, None).run(&mut input).unwrap();
     assert_eq!((report.rows, report.refused, report.sent), (5, 3, 0));
     let at: Vec<(u64, &str)> =
         report.problems.iter().map(|found| (found.line, found.reason.split(':').next().unwrap())).collect();

@@ -1,10 +1,6 @@
 //! Rows of delimited text.
 
-use std::cell::Cell;
 use std::io::{self, BufRead, BufReader, Read};
-use std::rc::Rc;
-
-use csv::{ReaderBuilder, StringRecord};
 
 /// Delimiters that are looked for, the likeliest first.
 const DELIMITERS: [u8; 4] = *b",;\t|";
@@ -64,20 +60,40 @@ fn unquoted(text: &str, delimiter: u8) -> usize {
         .count()
 }
 
-/// The rows of a text in UTF-8, one at a time.
+/// The rows of a text in UTF-8, one at a time. However long a row is, no more of it is held than a row may have.
 pub struct TextRows<R: Read> {
-    reader: csv::Reader<Limited<BufReader<R>>>,
-    read: Rc<Cell<u64>>,
-    lines_before: u64,
-    row: StringRecord,
+    reader: BufReader<R>,
+    grammar: csv_core::Reader,
+    bytes_max: usize,
+    /// The line of the next byte, from 1.
+    line: u64,
+    /// Whether the last byte was a carriage return, which a line feed belongs to.
+    after_return: bool,
+    /// The cells of the row run together, and where each ends.
+    text: Vec<u8>,
+    ends: Vec<usize>,
+    cells: Vec<String>,
 }
 
 /// Why a row cannot be read.
+#[derive(Debug)]
 pub enum BadRow {
-    /// The row is at fault; the line it begins on.
-    Row(u64),
-    /// Nothing can be read any more; behind this line.
+    /// The row is at fault: the line it begins on, and why. What follows can be read.
+    Row(u64, String),
+    /// The text cannot be read any more; behind this line.
     End(u64, String),
+}
+
+/// What was read of a row.
+enum Extent {
+    /// All of it.
+    Whole,
+    /// It has too many bytes.
+    TooLong,
+    /// The text ends within quotes.
+    Open,
+    /// There is no row left.
+    None,
 }
 
 impl<R: Read> TextRows<R> {
@@ -85,56 +101,122 @@ impl<R: Read> TextRows<R> {
     ///
     /// # Errors
     /// When the text cannot be read.
-    pub fn new(text: R, preamble: &Preamble, row_bytes_max: u64) -> io::Result<Self> {
+    pub fn new(text: R, preamble: &Preamble, row_bytes_max: usize) -> io::Result<Self> {
         let mut reader = BufReader::with_capacity(HEADER_BYTES_MAX, text);
         for _ in 0..preamble.lines {
             reader.skip_until(b'\n')?;
         }
-        let read = Rc::new(Cell::new(0));
-        let limited = Limited { inner: reader, read: Rc::clone(&read), bytes_max: row_bytes_max };
-        let reader = ReaderBuilder::new().flexible(true).has_headers(false).delimiter(preamble.delimiter).from_reader(limited);
-        Ok(Self { reader, read, lines_before: preamble.lines, row: StringRecord::new() })
+        Ok(Self {
+            reader,
+            grammar: csv_core::ReaderBuilder::new().delimiter(preamble.delimiter).build(),
+            bytes_max: row_bytes_max,
+            line: preamble.lines + 1,
+            after_return: false,
+            text: vec![0; 1 << 10],
+            ends: vec![0; 64],
+            cells: Vec::new(),
+        })
     }
 
     /// The next row that is not blank, with its line; `None` at the end.
     ///
     /// # Errors
-    /// When the row is not CSV.
-    pub fn next_row(&mut self) -> Result<Option<(u64, &StringRecord)>, BadRow> {
+    /// When the row cannot be used, or nothing be read any more.
+    pub fn next_row(&mut self) -> Result<Option<(u64, &[String])>, BadRow> {
         loop {
-            self.read.set(0);
-            match self.reader.read_record(&mut self.row) {
-                Ok(false) => return Ok(None),
-                Ok(true) if self.row.iter().all(|cell| cell.trim().is_empty()) => {}
-                Ok(true) => break,
-                Err(error) => {
-                    let line = error.position().map_or_else(|| self.reader.position().line(), csv::Position::line);
-                    let line = line + self.lines_before;
-                    return Err(if error.is_io_error() { BadRow::End(line, error.to_string()) } else { BadRow::Row(line) });
+            let failed = |line: u64| move |error: io::Error| BadRow::End(line, error.to_string());
+            self.pass_line_ends().map_err(failed(self.line))?;
+            let first = self.line;
+            match self.read().map_err(failed(first))? {
+                Extent::None => return Ok(None),
+                Extent::Whole if self.cells.iter().all(|cell| cell.trim().is_empty()) => {}
+                Extent::Whole => return Ok(Some((first, &self.cells))),
+                Extent::TooLong => return Err(BadRow::Row(first, self.too_long(first))),
+                Extent::Open => {
+                    let why = "the quote that is opened in this row is never closed: this row and all behind it cannot be read";
+                    return Err(BadRow::Row(first, why.to_owned()));
                 }
             }
         }
-        let line = self.row.position().map_or(0, csv::Position::line) + self.lines_before;
-        Ok(Some((line, &self.row)))
     }
-}
 
-/// A reader that gives up on a row that does not end: a quote left open would be the rest of the file.
-struct Limited<R> {
-    inner: R,
-    read: Rc<Cell<u64>>,
-    bytes_max: u64,
-}
+    fn too_long(&self, first: u64) -> String {
+        let last = self.line.saturating_sub(1).max(first);
+        let lines = if last > first { format!(" (lines {first} to {last}: is a quote left open?)") } else { String::new() };
+        format!("record_too_large: the row is longer than {} bytes{lines}", self.bytes_max)
+    }
 
-impl<R: Read> Read for Limited<R> {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        if self.read.get() > self.bytes_max {
-            let why = format!("a row is longer than {} bytes: is a quote left open? (topics.record_bytes_max)", self.bytes_max);
-            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+    /// Passes over what ends a line, so that it is known where the next row begins.
+    fn pass_line_ends(&mut self) -> io::Result<()> {
+        loop {
+            let bytes = self.reader.fill_buf()?;
+            let ends = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+            let more = ends == bytes.len() && ends > 0;
+            self.consume(ends);
+            if !more {
+                return Ok(());
+            }
         }
-        let length = self.inner.read(out)?;
-        self.read.set(self.read.get() + length as u64);
-        Ok(length)
+    }
+
+    /// Counts lines as every editor does, with any line end.
+    fn consume(&mut self, length: usize) {
+        for byte in self.reader.buffer().iter().take(length) {
+            let ends = *byte == b'\r' || (*byte == b'\n' && !self.after_return);
+            self.line += u64::from(ends);
+            self.after_return = *byte == b'\r';
+        }
+        self.reader.consume(length);
+    }
+
+    fn read(&mut self) -> io::Result<Extent> {
+        use csv_core::ReadRecordResult::{End, InputEmpty, OutputEndsFull, OutputFull, Record};
+        let (mut bytes, mut text_at, mut ends_at, mut too_long) = (0, 0, 0, false);
+        loop {
+            let input = self.reader.fill_buf()?;
+            let at_end = input.is_empty();
+            if at_end && bytes == 0 {
+                return Ok(Extent::None);
+            }
+            // A line end ends the last row, unless a quote is open.
+            let input = if at_end { b"\n" } else { input };
+            let (text, ends) = (self.text.get_mut(text_at..), self.ends.get_mut(ends_at..));
+            let (result, read, text_len, ends_len) =
+                self.grammar.read_record(input, text.unwrap_or_default(), ends.unwrap_or_default());
+            if !at_end {
+                self.consume(read);
+                bytes += read;
+            }
+            (text_at, ends_at) = (text_at + text_len, ends_at + ends_len);
+            if bytes > self.bytes_max {
+                // What there is of it is no longer wanted: the rest may stand in its place.
+                (too_long, text_at, ends_at) = (true, 0, 0);
+            }
+            match result {
+                Record if too_long => return Ok(Extent::TooLong),
+                Record => {
+                    self.split(ends_at);
+                    return Ok(Extent::Whole);
+                }
+                End => return Ok(Extent::None),
+                InputEmpty if at_end => return Ok(Extent::Open),
+                InputEmpty => {}
+                // No longer than what was read: within the limit.
+                OutputFull => self.text.resize(self.text.len() * 2, 0),
+                OutputEndsFull => self.ends.resize(self.ends.len() * 2, 0),
+            }
+        }
+    }
+
+    /// The cells keep their memory from row to row.
+    fn split(&mut self, count: usize) {
+        self.cells.resize(count, String::new());
+        let mut from = 0;
+        for (cell, end) in self.cells.iter_mut().zip(&self.ends) {
+            cell.clear();
+            cell.push_str(&String::from_utf8_lossy(self.text.get(from..*end).unwrap_or_default()));
+            from = *end;
+        }
     }
 }
 
@@ -165,12 +247,72 @@ mod tests {
         assert_eq!(preamble("a;b".as_bytes(), Some(b',')).unwrap().delimiter, b',');
     }
 
+    /// The rows as `line:cells`, and what is wrong with others as `line!`.
+    fn rows(text: &[u8], bytes_max: usize) -> Vec<String> {
+        let mut rows = TextRows::new(text, &preamble(text, Some(b',')).unwrap(), bytes_max).ok().unwrap();
+        let mut found = Vec::new();
+        loop {
+            match rows.next_row() {
+                Ok(None) => return found,
+                Ok(Some((line, cells))) => found.push(format!("{line}:{}", cells.join("|"))),
+                Err(BadRow::Row(line, _)) => found.push(format!("{line}!")),
+                Err(BadRow::End(line, why)) => panic!("{line}: {why}"),
+            }
+        }
+    }
+
+    #[test]
+    fn lines_are_those_of_the_file_whatever_ends_them() {
+        for end in ["\n", "\r\n", "\r"] {
+            let text = ["a,b", "", "1,\"x", "y\"", "", "", "2,z"].join(end);
+            let cell = format!("3:1|x{end}y");
+            assert_eq!(rows(text.as_bytes(), 100), ["1:a|b", cell.as_str(), "7:2|z"], "{end:?}");
+            assert_eq!(rows(format!("{text}{end}").as_bytes(), 100), ["1:a|b", cell.as_str(), "7:2|z"], "{end:?}");
+        }
+        assert_eq!(rows(b"a\n\n \n,\n\0\n", 100), ["1:a", "5:\0"]);
+        assert_eq!(rows(b"", 100), [""; 0]);
+        assert_eq!(rows(b"\n\r\n", 100), [""; 0]);
+    }
+
+    #[test]
+    fn a_row_that_is_too_long_is_one_row_and_the_next_is_read() {
+        let long = "x".repeat(12);
+        let quoted = format!("a,b\n\"{}\",1\n2,3\n", "y\n".repeat(50_000));
+        for (text, expected) in [
+            (format!("a,b\n{long},1\n2,3\n"), vec!["1:a|b", "2!", "3:2|3"]),
+            (format!("a,b\n{long}"), vec!["1:a|b", "2!"]),
+            (format!("a,b\n1,\"{long}\"\n2,3"), vec!["1:a|b", "2!", "3:2|3"]),
+            (format!("a,b\n{}\n2,3", ",".repeat(500_000)), vec!["1:a|b", "2!", "3:2|3"]),
+            (quoted, vec!["1:a|b", "2!", "50003:2|3"]),
+            ("a,b\n1234567890\n2,3".into(), vec!["1:a|b", "2:1234567890", "3:2|3"]),
+        ] {
+            let found = rows(text.as_bytes(), 11);
+            assert_eq!(found, expected);
+        }
+    }
+
     #[test]
     fn a_quote_left_open_does_not_become_the_rest_of_the_file() {
-        let text = format!("a,b\n1,\"2\n{}", "3,4\n".repeat(100_000));
-        let mut rows = TextRows::new(text.as_bytes(), &preamble(text.as_bytes(), None).unwrap(), 10_000).ok().unwrap();
-        assert!(matches!(rows.next_row(), Ok(Some((1, _)))));
-        let Err(BadRow::End(_, why)) = rows.next_row() else { panic!("read on") };
-        assert!(why.contains("is a quote left open?"), "{why}");
+        assert_eq!(rows(b"a,b\n1,2\n3,\"4\n5,6\n", 1_000), ["1:a|b", "2:1|2", "3!"]);
+        let text = format!("a,b\n1,2\n1,\"2\n{}", "3,4\n".repeat(100_000));
+        assert_eq!(rows(text.as_bytes(), 10_000), ["1:a|b", "2:1|2", "3!"]);
+    }
+
+    #[test]
+    fn a_row_without_an_end_is_not_held() {
+        struct Endless(u64);
+        impl Read for Endless {
+            fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+                let length = usize::try_from(self.0).unwrap().min(out.len());
+                out[..length].fill(b'x');
+                self.0 -= length as u64;
+                Ok(length)
+            }
+        }
+        let plain = Preamble { delimiter: b',', ..Preamble::default() };
+        let mut rows = TextRows::new(Endless(1 << 30), &plain, 1 << 20).ok().unwrap();
+        assert!(matches!(rows.next_row(), Err(BadRow::Row(1, _))));
+        assert!(matches!(rows.next_row(), Ok(None)));
+        assert!(rows.text.len() <= 2 << 20, "{}", rows.text.len());
     }
 }

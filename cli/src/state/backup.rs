@@ -3,62 +3,25 @@
 //! On Kafka the changelogs are the true copy: without any backup a state is restored from them. A backup saves that time. On the embedded
 //! log it is the only copy there is.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
-use serde::{Deserialize, Serialize};
 use tributary_runtime::embedded::EmbeddedLog;
 use tributary_runtime::exactly_once::{Inputs, Position};
-use tributary_runtime::state::{RocksStore, StoreBudget};
+use tributary_runtime::state::{RocksStore, StoreBudget, store_folder};
 use tributary_runtime::topic::Topic;
 
+use super::hold::{self, Hold};
+use super::manifest::{BackedUp, Backup, VERSION};
+use super::swap::{Left, Swap};
 use super::{KEEPERS, READ_CACHE_BYTES, StorePlace, stores};
 use crate::clock::now_ms;
-use crate::engine;
+use crate::progress::Progress;
 use crate::settings::Settings;
-use crate::source;
+use crate::{engine, source};
 
-/// The file that says what a backup is.
-const MANIFEST: &str = "backup.json";
-/// Version of the manifest.
-const VERSION: u32 = 1;
-
-/// What a backup is of.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Backup {
-    /// Version of this file.
-    pub version: u32,
-    /// When it was made, milliseconds since 1970-01-01 UTC.
-    pub made_ms: i64,
-    /// Whether it is of an embedded log.
-    pub embedded: bool,
-    /// Partitions of every topic.
-    pub partitions: u32,
-    /// Prefix of the consumer groups.
-    pub group_prefix: String,
-    /// Names of the topics that the state belongs to, by role.
-    pub topics: BTreeMap<String, String>,
-    /// The stores.
-    pub stores: Vec<BackedUp>,
-}
-
-/// A store in a backup.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BackedUp {
-    /// Its stage.
-    pub stage: String,
-    /// Its partition.
-    pub partition: u32,
-    /// The offset of the next record in the changelog.
-    pub changelog_next: u64,
-    /// When the record before that was written, milliseconds since 1970-01-01 UTC.
-    pub as_of_ms: u64,
-    /// The input offsets that it stands for, by topic.
-    pub inputs: BTreeMap<String, u64>,
-}
+/// What was accepted of refusals, in the embedded log's folder: the store does not know of it.
+const ACCEPTED: &str = "accepted";
 
 /// Why a backup is not put back.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +39,22 @@ pub enum Refusal {
     /// There is a state already.
     #[error("{} exists; --replace moves it aside", .0.display())]
     Exists(PathBuf),
+    /// One lies in the other.
+    #[error("the backup {} and the state {} must not lie in one another", .backup.display(), .state.display())]
+    Within {
+        /// The backup.
+        backup: PathBuf,
+        /// The state, or a store of it.
+        state: PathBuf,
+    },
+    /// What was put back cannot be read.
+    #[error("{}: what was copied cannot be read: {why}; the state is as it was before", .path.display())]
+    Unreadable {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
     /// It is of no use.
     #[error(
         "{stage}, partition {partition}: the backup is older than the tombstones that the changelog keeps \
@@ -115,6 +94,8 @@ fn describe(settings: &Settings, stores: Vec<BackedUp>) -> Backup {
         group_prefix: settings.kafka.group_prefix.clone(),
         topics: kept.map(|topic| (topic.name().to_owned(), settings.topics.name(topic))).into(),
         stores,
+        files: Vec::new(),
+        sha256: String::new(),
     }
 }
 
@@ -123,65 +104,208 @@ fn describe(settings: &Settings, stores: Vec<BackedUp>) -> Backup {
 /// # Errors
 /// When the service is running, there is no state, or the file system fails.
 pub fn back_up(settings: &Settings, to: &Path) -> anyhow::Result<Backup> {
-    if to.exists() {
+    if to.symlink_metadata().is_ok() {
         return Err(Refusal::Exists(to.to_owned()).into());
     }
-    let mut copied = Vec::new();
+    let state = settings.state.folder_of_process();
+    anyhow::ensure!(state.is_dir(), "there is no state in {}", state.display());
+    hold::share(&state)?;
+    let outside = std::path::absolute(to)?;
+    let existing = outside.ancestors().find_map(|folder| folder.canonicalize().ok()).unwrap_or_default();
+    if existing.starts_with(state.canonicalize()?) {
+        return Err(Refusal::Within { backup: to.to_owned(), state }.into());
+    }
+    let sealed = copy_stores(settings, to).and_then(|stores| {
+        let mut backup = describe(settings, stores);
+        backup.seal(to)?;
+        Ok(backup)
+    });
+    if sealed.is_err() && to.is_dir() {
+        // It was not there before: all in it is half a backup.
+        let _ = fs::remove_dir_all(to);
+    }
+    sealed
+}
+
+fn copy_stores(settings: &Settings, to: &Path) -> anyhow::Result<Vec<BackedUp>> {
     if settings.kafka.is_embedded() {
         let from = settings.state.folder_of_log();
         anyhow::ensure!(from.is_dir(), "there is no state in {}", from.display());
         fs::create_dir_all(to)?;
         engine::open_embedded(settings)?.checkpoint(&to.join("log"))?;
-    } else {
-        let places = stores(settings);
-        anyhow::ensure!(!places.is_empty(), "there is no state in {}", settings.state.folder_of_process().display());
-        let budget = StoreBudget::new(READ_CACHE_BYTES);
-        for StorePlace { stage, partition, path } in places {
-            let store = RocksStore::open(&path, &budget)?;
-            let (Some(position), Some(inputs)) = (store.position()?, store.inputs()?) else { continue };
-            let stage_folder = to.join(stage);
-            fs::create_dir_all(&stage_folder)?;
-            store.checkpoint(&stage_folder.join(partition.to_string()))?;
-            let Position { changelog_next, as_of_ms } = position;
-            let inputs = inputs.0.into_iter().map(|(topic, next)| (topic.name().to_owned(), next)).collect();
-            copied.push(BackedUp { stage: stage.to_owned(), partition, changelog_next, as_of_ms, inputs });
-        }
+        copy_accepted(&from.join(ACCEPTED), &to.join("log").join(ACCEPTED))?;
+        return Ok(Vec::new());
     }
-    let backup = describe(settings, copied);
-    // Last: a backup without it is not whole.
-    fs::write(to.join(MANIFEST), serde_json::to_vec_pretty(&backup)?)?;
-    Ok(backup)
+    let places = stores(settings);
+    anyhow::ensure!(!places.is_empty(), "there is no state in {}", settings.state.folder_of_process().display());
+    let budget = StoreBudget::new(READ_CACHE_BYTES);
+    // All are held until all are copied: no service comes in between.
+    let opened: Result<Vec<_>, _> =
+        places.iter().map(|place| RocksStore::open(&place.path, &budget).map(|store| (place, store))).collect();
+    let mut copied = Vec::new();
+    for (StorePlace { stage, partition, .. }, store) in &opened? {
+        let (Some(position), Some(inputs)) = (store.position()?, store.inputs()?) else { continue };
+        let stage_folder = to.join(stage);
+        fs::create_dir_all(&stage_folder)?;
+        store.checkpoint(&stage_folder.join(partition.to_string()))?;
+        let Position { changelog_next, as_of_ms } = position;
+        let inputs = inputs.0.into_iter().map(|(topic, next)| (topic.name().to_owned(), next)).collect();
+        copied.push(BackedUp { stage: (*stage).to_owned(), partition: *partition, changelog_next, as_of_ms, inputs });
+    }
+    anyhow::ensure!(!copied.is_empty(), "the stores in {} are empty", settings.state.folder_of_process().display());
+    Ok(copied)
 }
 
-/// Puts a backup back. The service must be stopped.
+fn copy_accepted(from: &Path, to: &Path) -> std::io::Result<()> {
+    if !from.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            fs::copy(entry.path(), to.join(entry.file_name()))?;
+        }
+    }
+    Ok(())
+}
+
+/// A backup that was put back.
+#[derive(Debug)]
+pub struct PutBack {
+    /// What it is of.
+    pub backup: Backup,
+    /// Where that is which was there before, for each store that had something.
+    pub kept: Vec<PathBuf>,
+}
+
+/// Puts a backup back. The service must be stopped, and cannot start meanwhile. Until all of the backup is read and verified nothing is put
+/// in place; whenever this is cut off, each place has what it had or what the backup has, whole.
 ///
 /// # Errors
-/// A [`Refusal`] where it does not fit, and when the file system or the brokers fail.
-pub fn put_back(settings: &Settings, from: &Path, replace: bool) -> anyhow::Result<Backup> {
-    let manifest = from.join(MANIFEST);
-    let text = fs::read(&manifest).with_context(|| format!("{} is no backup, or not a whole one", manifest.display()))?;
-    let backup: Backup = serde_json::from_slice(&text).with_context(|| manifest.display().to_string())?;
+/// A [`Refusal`] where it does not fit, a [`Damage`](super::manifest::Damage) where it is not what was copied, and when the state is in use,
+/// or the file system or the brokers fail.
+pub fn put_back(settings: &Settings, from: &Path, replace: bool) -> anyhow::Result<PutBack> {
+    let backup = Backup::read(from)?;
     check_fit(&backup, &describe(settings, Vec::new()))?;
     if !backup.embedded {
         check_offsets(&backup, settings)?;
     }
-    let folder = settings.state.folder_of_process();
-    let parts: Vec<PathBuf> = if backup.embedded {
-        vec!["log".into()]
-    } else {
-        backup.stores.iter().map(|store| Path::new(&store.stage).join(store.partition.to_string())).collect()
-    };
-    for part in &parts {
-        let target = folder.join(part);
-        if target.exists() && !replace {
-            return Err(Refusal::Exists(target).into());
+    let state = settings.state.folder_of_process();
+    crate::modes::tighten(&state)?;
+    let mut hold = Hold::take(&state)?;
+    let places = places(&backup, &state)?;
+    for Place { swap, .. } in &places {
+        if swap.settle()? == Left::New {
+            tracing::warn!(folder = %swap.place.display(), "an interrupted restore into it was finished first");
+        }
+        if swap.place.exists() && !replace {
+            return Err(Refusal::Exists(swap.place.clone()).into());
         }
     }
-    for part in &parts {
-        put_in_place(&from.join(part), &folder.join(part))?;
+    check_apart(from, &state, &places)?;
+    let there = stores(settings).into_iter().map(|store| store.path).chain(places.iter().map(|place| place.swap.place.clone()));
+    let mut there: Vec<PathBuf> = there.filter(|store| store.is_dir()).collect();
+    there.sort();
+    there.dedup();
+    there.iter().try_for_each(|store| hold.add(store))?;
+    let copied = copy_all(&backup, from, &places, &mut hold);
+    if copied.is_err() {
+        places.iter().for_each(|place| place.swap.give_up());
     }
-    check_copy(&backup, settings)?;
-    Ok(backup)
+    copied?;
+    put_all(&backup, &places)?;
+    let mut kept = Vec::new();
+    for Place { swap, .. } in &places {
+        kept.extend(swap.finish()?);
+    }
+    Ok(PutBack { backup, kept })
+}
+
+/// A part of a backup and its place.
+struct Place<'a> {
+    part: PathBuf,
+    store: Option<&'a BackedUp>,
+    swap: Swap,
+}
+
+fn places<'a>(backup: &'a Backup, state: &Path) -> anyhow::Result<Vec<Place<'a>>> {
+    if backup.embedded {
+        let swap = Swap::of(&state.join("log"))?;
+        return Ok(vec![Place { part: "log".into(), store: None, swap }]);
+    }
+    let mut places = Vec::new();
+    for store in &backup.stores {
+        let stage = KEEPERS.map(|stage| stage.log().stage).into_iter().find(|stage| *stage == store.stage);
+        let stage = stage.ok_or_else(|| anyhow::anyhow!("the backup has a store of a stage that there is not"))?;
+        fs::create_dir_all(state.join(stage))?;
+        let swap = Swap::of(&store_folder(state, stage, store.partition))?;
+        places.push(Place { part: Path::new(stage).join(store.partition.to_string()), store: Some(store), swap });
+    }
+    Ok(places)
+}
+
+/// Refuses a backup that would be replaced by itself, and one whose folder has the state in it.
+fn check_apart(from: &Path, state: &Path, places: &[Place<'_>]) -> anyhow::Result<()> {
+    let (from, state) = (from.canonicalize()?, state.canonicalize()?);
+    let inside = places.iter().find(|place| from.starts_with(&place.swap.place));
+    let other = inside.map(|place| place.swap.place.clone()).or(state.starts_with(&from).then_some(state));
+    other.map_or(Ok(()), |state| Err(Refusal::Within { backup: from, state }.into()))
+}
+
+/// Copies every part beside its place, and verifies it there.
+fn copy_all(backup: &Backup, from: &Path, places: &[Place<'_>], hold: &mut Hold) -> anyhow::Result<()> {
+    let mut progress = Progress::new("bytes", None);
+    for Place { part, swap, .. } in places {
+        swap.begin()?;
+        backup.copy(from, part, &swap.coming, &mut |bytes| progress.add(bytes))?;
+        hold.add(&swap.coming)?;
+    }
+    for place in places {
+        verify(place, &place.swap.coming, true)?;
+        place.swap.is_whole()?;
+    }
+    progress.finish();
+    Ok(())
+}
+
+/// Puts every part in its place, where it must open; else all that was put there is taken back.
+fn put_all(backup: &Backup, places: &[Place<'_>]) -> anyhow::Result<()> {
+    let mut put = Vec::new();
+    let done = places.iter().try_for_each(|place| {
+        place.swap.exchange()?;
+        put.push(place);
+        verify(place, &place.swap.place, backup.embedded)
+    });
+    if done.is_err() {
+        for place in put {
+            place.swap.take_back()?;
+        }
+        places.iter().for_each(|place| place.swap.give_up());
+    }
+    done
+}
+
+/// Whether the store in a folder opens and is what was copied; where `whole`, by reading all of it.
+fn verify(place: &Place<'_>, folder: &Path, whole: bool) -> anyhow::Result<()> {
+    let unreadable = |why: String| Refusal::Unreadable { path: folder.to_owned(), why };
+    let Some(expected) = place.store else {
+        let log = EmbeddedLog::open_read_only(folder).map_err(|error| unreadable(error.to_string()))?;
+        if whole {
+            log.verify(&mut |_| {}).map_err(|error| unreadable(error.to_string()))?;
+        }
+        return Ok(());
+    };
+    let store = RocksStore::open_read_only(folder, &StoreBudget::new(READ_CACHE_BYTES));
+    let store = store.map_err(|error| unreadable(error.to_string()))?;
+    if whole {
+        store.verify(&mut |_| {}).map_err(|error| unreadable(error.to_string()))?;
+    }
+    let next = store.position().map_err(|error| unreadable(error.to_string()))?.map(|position| position.changelog_next);
+    if next != Some(expected.changelog_next) {
+        return Err(unreadable("it has not come as far as the backup says".to_owned()).into());
+    }
+    Ok(())
 }
 
 fn check_fit(backup: &Backup, here: &Backup) -> Result<(), Refusal> {
@@ -190,7 +314,7 @@ fn check_fit(backup: &Backup, here: &Backup) -> Result<(), Refusal> {
         found: found.to_string(),
         wanted: wanted.to_string(),
     };
-    if backup.version != here.version {
+    if backup.readable_version() != here.version {
         return Err(differs("the version of backup.json", &backup.version, &here.version));
     }
     if backup.embedded != here.embedded {
@@ -238,53 +362,4 @@ fn check_offsets(backup: &Backup, settings: &Settings) -> anyhow::Result<()> {
 fn inputs_of(store: &BackedUp) -> Inputs {
     let role = |name: &String| Topic::ALL.into_iter().find(|topic| topic.name() == name);
     Inputs(store.inputs.iter().filter_map(|(name, next)| Some((role(name)?, *next))).collect())
-}
-
-/// Copies a folder next to its place, and then moves it there; what was there is moved aside.
-fn put_in_place(from: &Path, target: &Path) -> anyhow::Result<()> {
-    let beside = |end: &str| {
-        let mut name = target.to_owned().into_os_string();
-        name.push(end);
-        PathBuf::from(name)
-    };
-    let (coming, former) = (beside(".coming"), beside(".replaced"));
-    for left_over in [&coming, &former] {
-        if left_over.exists() && (*left_over == coming || target.exists()) {
-            fs::remove_dir_all(left_over)?;
-        }
-    }
-    copy_folder(from, &coming).with_context(|| format!("copying {} to {}", from.display(), coming.display()))?;
-    if target.exists() {
-        fs::rename(target, &former)?;
-    }
-    Ok(fs::rename(&coming, target)?)
-}
-
-fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        fs::copy(entry.path(), to.join(entry.file_name()))?;
-    }
-    Ok(())
-}
-
-/// Whether what was put back is what was copied.
-fn check_copy(backup: &Backup, settings: &Settings) -> anyhow::Result<()> {
-    if backup.embedded {
-        EmbeddedLog::open_read_only(&settings.state.folder_of_log())?.verify(&mut |_| {})?;
-        return Ok(());
-    }
-    let budget = StoreBudget::new(READ_CACHE_BYTES);
-    for StorePlace { stage, partition, path } in stores(settings) {
-        let Some(expected) = backup.stores.iter().find(|store| (store.stage.as_str(), store.partition) == (stage, partition))
-        else {
-            continue;
-        };
-        let store = RocksStore::open_read_only(&path, &budget)?;
-        store.verify(&mut |_| {})?;
-        let next = store.position()?.map(|position| position.changelog_next);
-        anyhow::ensure!(next == Some(expected.changelog_next), "{stage}, partition {partition}: the copy is not whole");
-    }
-    Ok(())
 }

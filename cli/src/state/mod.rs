@@ -1,6 +1,10 @@
 //! What a service keeps on this machine: looked at, checked, copied and put back.
 
 mod backup;
+pub mod hold;
+mod leftovers;
+mod manifest;
+mod swap;
 
 use std::fs;
 use std::path::PathBuf;
@@ -13,7 +17,9 @@ use tributary_runtime::state::{RocksStore, StoreBudget, store_folder};
 use crate::pipeline::StageName;
 use crate::settings::Settings;
 
-pub use backup::{Backup, Refusal, back_up, put_back};
+pub use backup::{PutBack, Refusal, back_up, put_back};
+pub use leftovers::{Interrupted, settle};
+pub use manifest::{Backup, Damage};
 
 /// Memory for reading, bytes.
 const READ_CACHE_BYTES: usize = 32 << 20;

@@ -9,7 +9,8 @@ const FILE_BYTES_MAX: u64 = 64 * 1024;
 /// Replaces every `${env:NAME}` and `${file:/path}`; `$${` stands for `${` itself. A file's last line end is dropped.
 ///
 /// # Errors
-/// What is wrong with the first reference that cannot be resolved; never what it would have resolved to.
+/// What is wrong with the first reference that cannot be resolved; never what it would have resolved to, and no name that may be a secret
+/// put in the name's place.
 pub(super) fn interpolate(text: &str, environment: &BTreeMap<String, String>) -> Result<String, String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -33,19 +34,27 @@ pub(super) fn interpolate(text: &str, environment: &BTreeMap<String, String>) ->
 fn resolve(reference: &str, environment: &BTreeMap<String, String>) -> Result<String, String> {
     match reference.split_once(':') {
         Some(("env", name)) => {
-            environment.get(name).cloned().ok_or_else(|| format!("the environment variable {name} named here is not set"))
+            let shown = if is_variable(name) { format!(" {name}") } else { String::new() };
+            environment.get(name).cloned().ok_or_else(|| format!("the environment variable{shown} named here is not set"))
         }
         Some(("file", path)) => {
-            let length = fs::metadata(path).map_err(|error| format!("cannot read {path}: {error}"))?.len();
+            let shown = if path.starts_with('/') { path } else { "the file named here" };
+            let length = fs::metadata(path).map_err(|error| format!("cannot read {shown}: {error}"))?.len();
             if length > FILE_BYTES_MAX {
-                return Err(format!("{path} is larger than {FILE_BYTES_MAX} bytes"));
+                return Err(format!("{shown} is larger than {FILE_BYTES_MAX} bytes"));
             }
-            let text = fs::read_to_string(path).map_err(|error| format!("cannot read {path}: {error}"))?;
+            let text = fs::read_to_string(path).map_err(|error| format!("cannot read {shown}: {error}"))?;
             let text = text.strip_suffix('\n').unwrap_or(&text);
             Ok(text.strip_suffix('\r').unwrap_or(text).to_owned())
         }
         _ => Err("expected `${env:NAME}` or `${file:/path}` (write `$${` for the characters themselves)".to_owned()),
     }
+}
+
+/// Whether a text is a variable's name as they are usually written.
+fn is_variable(name: &str) -> bool {
+    let usual = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    name.len() <= 128 && name.starts_with(|first: char| first.is_ascii_uppercase() || first == '_') && name.bytes().all(usual)
 }
 
 #[cfg(test)]
@@ -64,6 +73,8 @@ mod tests {
         assert_eq!(of("a $${env:HOST} costs $5"), Ok("a ${env:HOST} costs $5".into()));
         assert!(of("${env:NONE}").unwrap_err().contains("NONE"));
         assert!(of("${file:/no/such/file}").unwrap_err().contains("/no/such/file"));
+        assert!(!of("${env:hunter2}").unwrap_err().contains("hunter2"));
+        assert!(!of("${file:hunter2}").unwrap_err().contains("hunter2"));
         assert!(of("${HOST}").is_err());
         assert!(of("${env:HOST").is_err());
     }

@@ -258,9 +258,10 @@ impl KafkaSettings {
         });
         problems.unless(all_named, "kafka.brokers", "expected `host:port`, several separated by commas");
         problems.unless(is_topic_text(&self.group_prefix), "kafka.group_prefix", "expected letters, digits, `.`, `_` or `-`");
-        for key in self.client.keys() {
-            if let Some(instead) = refusal(key) {
-                problems.at(format!("kafka.client.{key}"), format!("is not passed through: {instead}"));
+        for (key, value) in &self.client {
+            let found = refusal(key).map(|instead| format!("is not passed through: {instead}"));
+            if let Some(problem) = found.or_else(|| client_refuses(key, value.text()).map(str::to_owned)) {
+                problems.at(format!("kafka.client.{key}"), problem);
             }
         }
         self.check_security(problems);
@@ -295,11 +296,34 @@ impl KafkaSettings {
             let key = format!("kafka.security.{name}");
             if !tls {
                 problems.at(key, "has no effect unless protocol is `ssl` or `sasl_ssl`");
+            } else if path.to_string_lossy().contains("-----BEGIN") {
+                problems.at(key, "expected the path of a PEM file, found what such a file holds");
             } else if !path.is_file() {
-                problems.at(key, format!("there is no file {}", path.display()));
+                // The path is not named: it may be what the file should hold.
+                problems.at(key, "there is no such file");
             }
         }
     }
+}
+
+/// Why the Kafka client does not take a setting, if it does not. Its own words would repeat the value.
+#[cfg(feature = "native")]
+fn client_refuses(key: &str, value: &str) -> Option<&'static str> {
+    use rdkafka::error::KafkaError;
+    use rdkafka::types::RDKafkaConfRes;
+    let mut config = rdkafka::ClientConfig::new();
+    match config.set(key, value).create_native_config() {
+        Ok(_) => None,
+        Err(KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, ..)) => {
+            Some("the Kafka client has no such setting")
+        }
+        Err(_) => Some("the Kafka client does not take this value"),
+    }
+}
+
+#[cfg(not(feature = "native"))]
+fn client_refuses(_: &str, _: &str) -> Option<&'static str> {
+    None
 }
 
 /// Whether `text` can be (part of) a topic's or group's name.

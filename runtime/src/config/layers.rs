@@ -1,6 +1,6 @@
 //! Reads the layers (files, environment, flags) into one list of overrides, each with where it came from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -64,7 +64,8 @@ impl<'a> Layers<'a> {
     }
 
     fn error(&mut self, origin: Origin, path: &[String], problem: impl Into<String>) {
-        self.errors.push(ConfigError { origin, key: path.join("."), problem: problem.into() });
+        let key = path.iter().map(|part| shown(part)).collect::<Vec<_>>().join(".");
+        self.errors.push(ConfigError { origin, key, problem: problem.into() });
     }
 
     fn file(&mut self, path: &Path) {
@@ -73,17 +74,20 @@ impl<'a> Layers<'a> {
             Ok(text) => text,
             Err(error) => return self.error(whole, &[], format!("cannot be read: {error}")),
         };
-        let file = File { path, text: &text };
+        let mut file = File { path, text: &text, broken: BTreeSet::new() };
         let (table, errors) = DeTable::parse_recoverable(&text);
         for error in errors {
-            let origin = error.span().map_or(whole.clone(), |span| file.origin(span.start));
+            let span = error.span();
+            let lines = span.as_ref().map(|span| file.line(span.start)..=file.line(span.end));
+            file.broken.extend(lines.into_iter().flatten());
+            let origin = span.map_or(whole.clone(), |span| file.origin(span.start));
             self.error(origin, &[], format!("not TOML: {}", error.message()));
         }
         self.table(&file, table.get_ref(), &mut Vec::new());
     }
 
     fn table(&mut self, file: &File<'_>, table: &DeTable<'_>, path: &mut Vec<String>) {
-        for (key, value) in table.iter() {
+        for (key, value) in table.iter().filter(|(key, _)| !file.is_broken(key.span().start)) {
             path.push(key.get_ref().to_string());
             self.entry(file, key.span().start, value, path);
             path.pop();
@@ -147,7 +151,7 @@ impl<'a> Layers<'a> {
 
     /// Reads a table whose keys have dots: `linger.ms = 5` is in TOML a table `linger` with `ms` in it.
     fn dotted(&mut self, file: &File<'_>, table: &DeTable<'_>, root: &[String], before: &str) {
-        for (key, value) in table.iter() {
+        for (key, value) in table.iter().filter(|(key, _)| !file.is_broken(key.span().start)) {
             let dotted = if before.is_empty() { key.get_ref().to_string() } else { format!("{before}.{}", key.get_ref()) };
             match value.get_ref() {
                 DeValue::Table(table) => self.dotted(file, table, root, &dotted),
@@ -223,9 +227,14 @@ impl<'a> Layers<'a> {
             Some((key, text)) => {
                 let path = self.shape.split(key.trim());
                 let corrected = self.corrected(&path).map(|path| self.shape.split(&path.join(".")));
-                self.assign_or_guess(Origin::Flag(key.to_owned()), path, corrected, text);
+                self.assign_or_guess(Origin::Flag(shown(key).to_owned()), path, corrected, text);
             }
-            None => self.error(Origin::Flag(flag.to_owned()), &[], "expected `section.key=value`"),
+            None => {
+                let known = self.shape.place(self.defaults, &self.shape.split(shown(flag))) != Place::Unknown;
+                // What is no key may be a value that has lost its own.
+                let name = if known { shown(flag) } else { "(without a key)" };
+                self.error(Origin::Flag(name.to_owned()), &[], "expected `section.key=value`");
+            }
         }
     }
 
@@ -255,6 +264,12 @@ impl<'a> Layers<'a> {
     }
 }
 
+/// What is shown of a key: all of it, unless there is more in it than a key has, which may be a value that has lost its `=`.
+fn shown(key: &str) -> &str {
+    let end = key.find(|mark: char| mark.is_whitespace() || mark.is_control() || "=:'\"`,;".contains(mark));
+    key.get(..end.unwrap_or(key.len())).unwrap_or_default()
+}
+
 /// The environment variable's form of a dotted key.
 fn variable_form(key: &str, separator: &str) -> String {
     key.split('.').map(|part| part.replace('-', "_").to_ascii_uppercase()).collect::<Vec<_>>().join(separator)
@@ -274,12 +289,21 @@ fn toml_kind(value: &DeValue<'_>) -> &'static str {
 struct File<'a> {
     path: &'a Path,
     text: &'a str,
+    /// The lines that are not TOML: what else is made of them means nothing, and may have values for keys.
+    broken: BTreeSet<usize>,
 }
 
 impl File<'_> {
     fn origin(&self, offset: usize) -> Origin {
+        Origin::File { path: self.path.to_owned(), line: self.line(offset) }
+    }
+
+    fn line(&self, offset: usize) -> usize {
         let before = self.text.as_bytes().get(..offset).unwrap_or_default();
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-        Origin::File { path: self.path.to_owned(), line }
+        before.iter().filter(|byte| **byte == b'\n').count() + 1
+    }
+
+    fn is_broken(&self, offset: usize) -> bool {
+        !self.broken.is_empty() && self.broken.contains(&self.line(offset))
     }
 }

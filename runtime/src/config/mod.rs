@@ -34,6 +34,7 @@ pub mod kafka;
 mod layers;
 pub mod memory;
 mod origin;
+mod reading;
 mod secret;
 pub mod settings;
 mod shape;
@@ -87,7 +88,7 @@ pub fn peek<T: Settings, V: DeserializeOwned>(sources: &Sources, key: &str) -> O
     let defaults = defaults::<T>();
     let layers = Layers::read(T::SHAPE, &defaults, sources);
     let (value, _) = layers.overrides.get(&T::SHAPE.split(key))?;
-    serde_json::from_value(value.clone()).ok()
+    reading::read(value.clone()).ok()
 }
 
 /// Loads settings from all layers.
@@ -112,10 +113,10 @@ pub fn load_with_values<T: Settings>(sources: &Sources) -> Result<Loaded<T>, Con
         value::set(&mut merged, path, (*value).clone());
     }
     let values = Values::new(merged.clone());
-    let settings = match serde_json::from_value::<T>(merged) {
+    let settings = match reading::read::<T>(merged) {
         Ok(settings) => settings,
         Err(error) => {
-            errors.push(ConfigError { origin: Origin::Settings, key: String::new(), problem: error.to_string() });
+            errors.push(ConfigError { origin: Origin::Settings, key: error.key(), problem: error.problem });
             return Err(ConfigErrors(errors));
         }
     };
@@ -150,9 +151,13 @@ fn try_alone<'a, T: Settings>(
         for (path, (value, _)) in &members {
             value::set(&mut alone, path, value.clone());
         }
-        match (serde_json::from_value::<T>(alone), members.first()) {
-            (Err(error), Some((_, (_, origin)))) => {
-                errors.push(ConfigError { origin: origin.clone(), key: unit.join("."), problem: error.to_string() });
+        match (reading::read::<T>(alone), members.first()) {
+            (Err(error), Some((_, (_, first)))) => {
+                let (unit, inner) = (unit.join("."), error.key());
+                let key = if inner.starts_with(&unit) { inner } else { unit };
+                // What is wrong inside an entry has the origin of that value.
+                let origin = members.iter().find(|(path, _)| key.starts_with(&path.join("."))).map_or(first, |(_, (_, at))| at);
+                errors.push(ConfigError { origin: origin.clone(), key, problem: error.problem });
             }
             _ => usable.extend(members),
         }

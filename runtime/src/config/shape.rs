@@ -103,7 +103,13 @@ pub(super) fn keys(defaults: &Value) -> Vec<String> {
 }
 
 /// Names less alike than this are not worth mentioning.
-const LIKENESS_MIN: f64 = 0.75;
+pub(super) const LIKENESS_MIN: f64 = 0.75;
+
+/// Of these names the one that is most like `name`, and how much.
+pub(super) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<(f64, &'a str)> {
+    let likeness = |other: &str| strsim::jaro_winkler(&name.to_lowercase(), other);
+    known.iter().map(|other| (likeness(other), *other)).max_by(|a, b| a.0.total_cmp(&b.0))
+}
 
 /// The section beside `path` that is most like it, where one is like it: what its author meant. `takes` says what may be one.
 pub(super) fn meant(defaults: &Value, path: &[String], takes: impl Fn(&Value) -> bool) -> Option<String> {

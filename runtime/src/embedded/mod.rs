@@ -10,6 +10,7 @@
 //! | `offsets` | stage, 0, topic u8, partition u32 | next offset u64 |
 //! | `state` | stage, 0, partition u32, actor key, sub-key | value |
 //! | `meta` | `format`, `partitions` | u32 |
+//! | `meta` | `mark/`, name | how far somebody has come who sends files: see `sending` |
 //! | `meta` | `sequence` | transactions committed, u64 |
 //! | `meta` | `count` | the same by adding one for each, u64: another number where some in the middle are missing |
 //! | `meta` | `end`, 0, topic u8, partition u32 | next offset u64, running hash u64 |
@@ -28,6 +29,7 @@ mod mark;
 mod notes;
 mod open;
 mod retention;
+mod sending;
 mod session;
 mod sizes;
 mod upkeep;
@@ -121,6 +123,16 @@ impl EmbeddedLog {
     /// # Errors
     /// When they cannot be written.
     pub fn append(&self, records: impl IntoIterator<Item = (Output, i64)>, keyless: u32) -> Result<(), EmbeddedError> {
+        self.append_with(records, keyless, |_| {})
+    }
+
+    /// Appends records, and what `more` adds to the batch.
+    fn append_with(
+        &self,
+        records: impl IntoIterator<Item = (Output, i64)>,
+        keyless: u32,
+        more: impl FnOnce(&mut WriteBatch),
+    ) -> Result<(), EmbeddedError> {
         let mut positions = self.inner.lock();
         let mut batch = WriteBatch::default();
         let mut ends = positions.water.ends.clone();
@@ -129,6 +141,7 @@ impl EmbeddedLog {
             let at = if output.key.is_empty() { spread } else { partition::of(&output.key, self.inner.partitions) };
             self.inner.put_record(&mut batch, &mut ends, &output, at, timestamp_ms)?;
         }
+        more(&mut batch);
         self.inner.commit(&mut positions, batch, ends)?;
         drop(positions);
         self.inner.written.notify_all();

@@ -1,0 +1,97 @@
+//! Who may read what a process leaves on the disk: its user alone. State, backups, results and drafts hold personal data.
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::Mode;
+
+/// What everybody but the owner may do with a folder.
+const OTHERS: u32 = 0o077;
+/// What the names of everything begin with that a process puts into its state folder.
+const OURS: [&str; 6] = ["log", "identity", "attributor", "lock", "unfinished-", ".tributary-"];
+
+/// From now on files are made with mode 600 and folders with mode 700. Before any thread starts.
+pub fn keep_private() {
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
+}
+
+/// The folders of a state that others may look into. The state folder itself is one only where nothing but the state is in it: a folder that
+/// is shared with others is theirs as well.
+pub fn open_to_others(state: &Path) -> Vec<PathBuf> {
+    let of_state = ["log", "identity", "attributor"].map(|name| state.join(name));
+    let own = is_ours(state).then(|| state.to_owned());
+    own.into_iter().chain(of_state).filter(|folder| mode(folder).is_some_and(|mode| mode & OTHERS != 0)).collect()
+}
+
+/// Takes from everybody but the owner what they may do with the folders of a state; makes the state folder if it is not there.
+///
+/// # Errors
+/// When the folder cannot be made. One that is another user's is left as it is, and named in the log.
+pub fn tighten(state: &Path) -> io::Result<()> {
+    fs::create_dir_all(state)?;
+    for folder in open_to_others(state) {
+        let mode = mode(&folder).unwrap_or_default();
+        match fs::set_permissions(&folder, Permissions::from_mode(mode & 0o7777 & !OTHERS)) {
+            Ok(()) => tracing::info!(folder = %folder.display(), "was open to other users, and is no more"),
+            Err(error) => tracing::warn!(folder = %folder.display(), "is open to other users: {error}; `chmod 700` closes it"),
+        }
+    }
+    Ok(())
+}
+
+fn is_ours(state: &Path) -> bool {
+    let Ok(mut entries) = fs::read_dir(state) else { return false };
+    let shared = mode(state).is_some_and(|mode| mode & 0o1000 != 0);
+    let ours = |name: &str| OURS.iter().any(|known| name.starts_with(known)) || name == "lost+found";
+    !shared && entries.all(|entry| entry.is_ok_and(|entry| entry.file_name().to_str().is_some_and(ours)))
+}
+
+fn mode(folder: &Path) -> Option<u32> {
+    fs::metadata(folder).ok().filter(fs::Metadata::is_dir).map(|found| found.permissions().mode())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(path: &Path, mode: u32) {
+        fs::create_dir_all(path).unwrap();
+        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn modes(state: &Path) -> Vec<u32> {
+        ["", "log", "identity"].map(|name| mode(&state.join(name)).unwrap() & 0o7777).into()
+    }
+
+    #[test]
+    fn a_state_that_was_open_is_closed_and_what_is_shared_is_left() {
+        let temporary = tempfile::tempdir().unwrap();
+        let state = temporary.path().join("state");
+        for (mode, expected) in [(0o755, 0o700), (0o777, 0o700), (0o750, 0o700), (0o700, 0o700), (0o2770, 0o2700)] {
+            ["", "log", "identity"].iter().for_each(|name| folder(&state.join(name), mode));
+            tighten(&state).unwrap();
+            assert_eq!(modes(&state), [expected; 3]);
+            assert_eq!(open_to_others(&state), [PathBuf::new(); 0]);
+        }
+        // Somebody else's file is in it: only what is the state's own is closed.
+        fs::write(state.join("notes"), "").unwrap();
+        ["", "log", "identity"].iter().for_each(|name| folder(&state.join(name), 0o755));
+        tighten(&state).unwrap();
+        assert_eq!(modes(&state), [0o755, 0o700, 0o700]);
+        fs::remove_file(state.join("notes")).unwrap();
+        folder(&state, 0o1777);
+        tighten(&state).unwrap();
+        assert_eq!(modes(&state), [0o1777, 0o700, 0o700]);
+    }
+
+    #[test]
+    fn a_state_that_is_not_there_is_made() {
+        let temporary = tempfile::tempdir().unwrap();
+        let state = temporary.path().join("a/b");
+        tighten(&state).unwrap();
+        assert_eq!(mode(&state).unwrap() & 0o077, 0);
+        assert!(open_to_others(&temporary.path().join("none")).is_empty());
+    }
+}

@@ -1,0 +1,174 @@
+//! Sending files so that each record arrives once, though the process be killed at any moment, once the same command has been given again.
+//!
+//! How far it has come is changed together with the records, all or nothing: in one write batch of the embedded log, in one transaction on
+//! Kafka. That is a [`Position`]. Whether a run is unfinished says a small file beside the input ([`Unfinished`]): it is made before the
+//! first record is sent, and taken away once the command has told its result, so that a file that is sent again on purpose is sent whole.
+//!
+//! What can be read only once, such as a pipe, cannot be gone on with: it is sent as it comes.
+
+mod embedded;
+mod kafka;
+mod plain;
+mod work;
+
+use serde::{Deserialize, Serialize};
+use tributary_runtime::topic::Topic;
+
+use crate::settings::Settings;
+use crate::sink::SinkError;
+
+pub use embedded::EmbeddedMarked;
+pub use kafka::KafkaMarked;
+pub use plain::Plain;
+pub use work::{Unfinished, Work, fingerprint};
+
+/// Where an interrupted run had come to. Everything before it is stored, and nothing behind it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Position {
+    /// The run that it is of: of an earlier one that had ended it says nothing.
+    pub run: String,
+    /// The number of the file that was being sent, from 0; those before it are done.
+    pub file: usize,
+    /// Rows of that file that are done with: sent or refused.
+    pub rows: u64,
+    /// Of these, rows sent.
+    pub sent: u64,
+    /// Of these, rows refused.
+    pub refused: u64,
+    /// Whether all files are done.
+    pub ended: bool,
+}
+
+/// A place that records are sent to together with what is marked there.
+pub trait MarkedSink {
+    /// The mark that was stored last; `None` where there is none, or none can be kept.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    fn last(&mut self) -> Result<Option<Vec<u8>>, SinkError>;
+
+    /// Takes a record. It need not be stored before the next [`Self::commit`].
+    ///
+    /// # Errors
+    /// When it is refused.
+    fn send(&mut self, topic: Topic, value: &[u8], timestamp_ms: i64) -> Result<(), SinkError>;
+
+    /// Whether so much waits that [`Self::commit`] is due.
+    fn is_due(&self) -> bool;
+
+    /// Stores what was sent since the last time, and the mark: all or nothing.
+    ///
+    /// # Errors
+    /// When that is not possible, or not known.
+    fn commit(&mut self, mark: &[u8]) -> Result<(), SinkError>;
+}
+
+/// A run of a command that sends files.
+pub struct Sending {
+    sink: Box<dyn MarkedSink>,
+    unfinished: Option<Unfinished>,
+    position: Position,
+    earlier: Position,
+    /// What is stored is not known any more: nothing may follow.
+    broken: bool,
+}
+
+impl Sending {
+    /// Begins, or goes on where an interrupted run has come to. Without work that can be gone on with, records are sent as they come.
+    ///
+    /// # Errors
+    /// When the log cannot be opened or asked.
+    pub fn begin(settings: &Settings, work: Option<&Work>) -> Result<Self, SinkError> {
+        let Some(work) = work else { return Self::of(Box::new(Plain::open(settings)?), None) };
+        let sink: Box<dyn MarkedSink> = if settings.kafka.is_embedded() {
+            Box::new(EmbeddedMarked::open(settings, work)?)
+        } else {
+            Box::new(KafkaMarked::open(settings, work)?)
+        };
+        let elsewhere = settings.kafka.is_embedded().then(|| settings.state.folder_of_process());
+        Self::of(sink, Some(Unfinished::find_or_make(work, elsewhere.as_deref())))
+    }
+
+    /// The same, to this sink.
+    ///
+    /// # Errors
+    /// When it cannot be asked for its mark.
+    pub fn of(mut sink: Box<dyn MarkedSink>, unfinished: Option<Unfinished>) -> Result<Self, SinkError> {
+        let run = unfinished.as_ref().map(|unfinished| unfinished.run.clone()).unwrap_or_default();
+        let last = if unfinished.is_some() { sink.last()? } else { None };
+        let found = last.and_then(|bytes| serde_json::from_slice::<Position>(&bytes).ok());
+        let earlier = found.filter(|found| found.run == run).unwrap_or(Position { run, ..Position::default() });
+        Ok(Self { sink, unfinished, position: earlier.clone(), earlier, broken: false })
+    }
+
+    /// Where the run began: what comes before is done already.
+    pub fn earlier(&self) -> &Position {
+        &self.earlier
+    }
+
+    /// Of a file, how many rows are done already.
+    pub fn done_of(&self, file: usize) -> u64 {
+        if self.earlier.ended || file < self.earlier.file {
+            return u64::MAX;
+        }
+        if file == self.earlier.file { self.earlier.rows } else { 0 }
+    }
+
+    /// Sends a record. [`Self::passed`] says when its row is done.
+    ///
+    /// # Errors
+    /// When it is refused, or an earlier one was not stored.
+    pub fn send(&mut self, topic: Topic, value: &[u8], timestamp_ms: i64) -> Result<(), SinkError> {
+        let sent = self.sink.send(topic, value, timestamp_ms);
+        self.broken |= sent.is_err();
+        sent
+    }
+
+    /// Says how far it has come in a file; what waits is stored now and then.
+    ///
+    /// # Errors
+    /// When it cannot be stored.
+    pub fn passed(&mut self, file: usize, rows: u64, sent: u64, refused: u64) -> Result<(), SinkError> {
+        (self.position.file, self.position.rows, self.position.sent, self.position.refused) = (file, rows, sent, refused);
+        if self.sink.is_due() { self.store() } else { Ok(()) }
+    }
+
+    /// Stores what waits, and where that is.
+    ///
+    /// # Errors
+    /// When it cannot be stored.
+    pub fn store(&mut self) -> Result<(), SinkError> {
+        if self.broken {
+            return Ok(());
+        }
+        let mark = serde_json::to_vec(&self.position).map_err(|error| SinkError::Embedded(error.to_string()));
+        let stored = mark.and_then(|mark| self.sink.commit(&mark));
+        self.broken |= stored.is_err();
+        stored
+    }
+
+    /// Stores the rest; all is done. The log is closed. The result is to be told before it is [confirmed](Unfinished::confirm).
+    ///
+    /// # Errors
+    /// When it cannot be stored.
+    pub fn complete(mut self) -> Result<Option<Unfinished>, SinkError> {
+        self.position.ended = true;
+        self.store()?;
+        Ok(self.unfinished)
+    }
+
+    /// Does `work`; where that fails, what was sent before is stored all the same, so that the same command goes on from there.
+    ///
+    /// # Errors
+    /// Those of `work`.
+    pub fn attempt(&mut self, work: impl FnOnce(&mut Self) -> anyhow::Result<()>) -> anyhow::Result<()> {
+        let done = work(self);
+        if done.is_err()
+            && let Err(error) = self.store()
+        {
+            tracing::warn!("what was read before could not be stored either: {error}");
+        }
+        done
+    }
+}

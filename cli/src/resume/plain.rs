@@ -1,0 +1,38 @@
+//! Sending what can be read only once: nothing is marked.
+
+use tributary_runtime::topic::Topic;
+
+use super::MarkedSink;
+use crate::settings::Settings;
+use crate::sink::{self, RawSink, SinkError};
+
+/// Records as they come.
+pub struct Plain(Box<dyn RawSink>);
+
+impl Plain {
+    /// Opens the sink of the settings.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn open(settings: &Settings) -> Result<Self, SinkError> {
+        sink::open(settings).map(Self)
+    }
+}
+
+impl MarkedSink for Plain {
+    fn last(&mut self) -> Result<Option<Vec<u8>>, SinkError> {
+        Ok(None)
+    }
+
+    fn send(&mut self, topic: Topic, value: &[u8], timestamp_ms: i64) -> Result<(), SinkError> {
+        self.0.send(topic, &[], value, timestamp_ms)
+    }
+
+    fn is_due(&self) -> bool {
+        false
+    }
+
+    fn commit(&mut self, _: &[u8]) -> Result<(), SinkError> {
+        self.0.flush()
+    }
+}

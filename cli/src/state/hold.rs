@@ -1,0 +1,116 @@
+//! The hold on a state folder. RocksDB locks each store while it is open; a restore puts folders in the place of others, and must know that
+//! nobody opens one meanwhile. Whoever works on a state shares the hold, a restore has it alone.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use rustix::fs::{FlockOperation, fcntl_lock};
+
+/// The file that is locked. It stays: the lock is gone with the process that has it.
+const NAME: &str = "lock";
+/// RocksDB's own, in the folder of a store.
+const LOCK_OF_STORE: &str = "LOCK";
+
+/// Why there is no hold.
+#[derive(Debug, thiserror::Error)]
+pub enum HoldError {
+    /// Somebody works on it.
+    #[error("the state in {} is in use by another process; stop it first", .0.display())]
+    InUse(PathBuf),
+    /// It is being put back.
+    #[error("the state in {} is being put back by another process (`tributary state restore`); wait for its end", .0.display())]
+    Restoring(PathBuf),
+    /// The file system.
+    #[error("the state in {} cannot be locked: {source}", .path.display())]
+    Io {
+        /// The folder, or the store's.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// Holds of this process, by folder: they last as long as it does.
+static SHARED: Mutex<Vec<(PathBuf, File)>> = Mutex::new(Vec::new());
+
+/// Shares the hold on a state folder for as long as the process lives.
+///
+/// # Errors
+/// When a restore has it, or it cannot be locked.
+pub fn share(state: &Path) -> Result<(), HoldError> {
+    let failed = |source| HoldError::Io { path: state.to_owned(), source };
+    let folder = state.canonicalize().map_err(failed)?;
+    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    if shared.iter().any(|(held, _)| *held == folder) {
+        return Ok(());
+    }
+    let file = open(&folder.join(NAME)).map_err(failed)?;
+    match file.try_lock_shared() {
+        Ok(()) => shared.push((folder, file)),
+        Err(TryLockError::WouldBlock) => return Err(HoldError::Restoring(state.to_owned())),
+        Err(TryLockError::Error(source)) => return Err(failed(source)),
+    }
+    Ok(())
+}
+
+/// The hold on a state folder and on stores in it. Gone when dropped.
+#[derive(Debug)]
+pub struct Hold {
+    _file: File,
+    stores: Vec<File>,
+}
+
+impl Hold {
+    /// Takes the hold alone.
+    ///
+    /// # Errors
+    /// When somebody shares it, or it cannot be locked.
+    pub fn take(state: &Path) -> Result<Self, HoldError> {
+        let failed = |source| HoldError::Io { path: state.to_owned(), source };
+        let file = open(&state.join(NAME)).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file, stores: Vec::new() }),
+            Err(TryLockError::WouldBlock) => Err(HoldError::InUse(state.to_owned())),
+            Err(TryLockError::Error(source)) => Err(failed(source)),
+        }
+    }
+
+    /// Takes RocksDB's own lock of the store in a folder as well. It goes where the folder goes.
+    ///
+    /// # Errors
+    /// When a process has the store open, or it cannot be locked.
+    pub fn add(&mut self, store: &Path) -> Result<(), HoldError> {
+        let failed = |source| HoldError::Io { path: store.to_owned(), source };
+        let file = open(&store.join(LOCK_OF_STORE)).map_err(failed)?;
+        match fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => self.stores.push(file),
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS) => return Err(HoldError::InUse(store.to_owned())),
+            Err(error) => return Err(failed(error.into())),
+        }
+        Ok(())
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_restores_is_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let hold = Hold::take(folder.path()).unwrap();
+        assert!(matches!(Hold::take(folder.path()), Err(HoldError::InUse(_))));
+        assert!(matches!(share(folder.path()), Err(HoldError::Restoring(_))));
+        drop(hold);
+        share(folder.path()).unwrap();
+        share(folder.path()).unwrap();
+        assert!(matches!(Hold::take(folder.path()), Err(HoldError::InUse(_))));
+        assert!(matches!(share(&folder.path().join("none")), Err(HoldError::Io { .. })));
+    }
+}

@@ -1,0 +1,96 @@
+//! What a restore has left that was cut off: found by whoever uses the state next, finished where that is possible, else told.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::KEEPERS;
+use super::hold::{Hold, HoldError};
+use super::swap::{Left, Swap};
+
+/// Why a state cannot be used as it is.
+#[derive(Debug, thiserror::Error)]
+pub enum Interrupted {
+    /// There is nothing where the log should be.
+    #[error(
+        "there is no log in {}, but {} beside it: a restore was interrupted, or the log was moved away. An empty log is not begun there: run \
+         `tributary state restore` again, or rename that folder to {}, or remove it",
+        .place.display(), .beside.display(), .place.display()
+    )]
+    Hole {
+        /// Where it should be.
+        place: PathBuf,
+        /// What is beside it.
+        beside: PathBuf,
+    },
+    /// It could not be settled.
+    #[error("what an interrupted restore has left in {} cannot be settled: {source}", .path.display())]
+    Io {
+        /// The place.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// It is in use.
+    #[error(transparent)]
+    Hold(#[from] HoldError),
+}
+
+/// Settles what an interrupted restore has left in a state folder. Where there is nothing of the kind it does nothing.
+///
+/// # Errors
+/// When a restore is at work, when the embedded log is in no place, and when the file system fails.
+pub fn settle(state: &Path) -> Result<(), Interrupted> {
+    let unsettled = |place: PathBuf| {
+        let swap = Swap::of(&place).map_err(|source| Interrupted::Io { path: place, source })?;
+        Ok::<_, Interrupted>(swap.is_unsettled().then_some(swap))
+    };
+    let mut swaps = Vec::new();
+    for place in places(state) {
+        swaps.extend(unsettled(place)?);
+    }
+    if swaps.is_empty() {
+        return Ok(());
+    }
+    let _hold = Hold::take(state)?;
+    for swap in swaps {
+        let left = swap.settle().map_err(|source| Interrupted::Io { path: swap.place.clone(), source })?;
+        let place = swap.place.display();
+        match left {
+            Left::Nothing => {}
+            Left::New => {
+                let former = if swap.former.exists() { swap.former.display().to_string() } else { "nothing".to_owned() };
+                tracing::warn!(folder = %place, former, "an interrupted restore was finished: what was put back is in its place");
+            }
+            Left::Copy => {
+                let copy = swap.coming.display();
+                tracing::warn!(folder = %place, %copy, "an interrupted restore has changed nothing here; its copy may be removed");
+            }
+            Left::Hole if swap.place == state.join("log") || swap.place.ends_with("log") => {
+                let beside = if swap.coming.exists() { swap.coming } else { swap.former };
+                return Err(Interrupted::Hole { place: swap.place, beside });
+            }
+            // The changelog has all of it.
+            Left::Hole => {
+                tracing::warn!(folder = %place, "an interrupted restore has left nothing here: it is restored from the changelog")
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The places that a restore may have been at work in: the log's, and those of stores that something stands beside or in.
+fn places(state: &Path) -> Vec<PathBuf> {
+    let mut found = vec![state.join("log")];
+    for stage in KEEPERS.map(|stage| stage.log().stage) {
+        let entries = fs::read_dir(state.join(stage)).into_iter().flatten().flatten();
+        for entry in entries {
+            let name = entry.file_name();
+            let number = name.to_str().and_then(|name| name.split('.').next()?.parse::<u32>().ok());
+            found.extend(number.map(|number| state.join(stage).join(number.to_string())));
+        }
+    }
+    found.sort();
+    found.dedup();
+    found
+}

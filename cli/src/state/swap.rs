@@ -1,0 +1,353 @@
+//! Puts a folder in the place of another, so that whenever the process is killed the place has one of the two, whole.
+//!
+//! | beside `log` | what it is |
+//! |---|---|
+//! | `log.coming` with the file `RESTORING` in it | a copy; `RESTORING` says `whole` once it was verified |
+//! | `log.coming` without | what was replaced a moment ago |
+//! | `log.replaced` | what was replaced last |
+//! | `log.discarded` | what was replaced before that, on its way out |
+//!
+//! The two change places in one step where the file system can do that, else in two. Whoever uses the state next [settles](Swap::settle)
+//! what was left half done.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
+
+/// Marks a folder that comes from a backup.
+const MARK: &str = "RESTORING";
+const COPYING: &str = "copying";
+const WHOLE: &str = "whole";
+
+/// A place and what stands beside it.
+#[derive(Debug, Clone)]
+pub struct Swap {
+    /// The place itself.
+    pub place: PathBuf,
+    /// What comes.
+    pub coming: PathBuf,
+    /// What was there.
+    pub former: PathBuf,
+    discarded: PathBuf,
+}
+
+/// What an interrupted restore had left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// Nothing, or only what was replaced.
+    Nothing,
+    /// A copy that is not whole; the place has what it had before.
+    Copy,
+    /// It was finished: the place has what was put back.
+    New,
+    /// The place has nothing, and beside it is a copy that is not whole, or what was replaced.
+    Hole,
+}
+
+fn is_there(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
+
+fn mark_of(folder: &Path) -> Option<String> {
+    fs::read_to_string(folder.join(MARK)).ok()
+}
+
+fn write_mark(folder: &Path, text: &str) -> io::Result<()> {
+    let path = folder.join(MARK);
+    fs::write(&path, text)?;
+    File::open(path)?.sync_all()
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
+impl Swap {
+    /// The swap of a place. Where that is a symbolic link, what it leads to is the place.
+    ///
+    /// # Errors
+    /// When it leads nowhere.
+    pub fn of(place: &Path) -> io::Result<Self> {
+        let place = if is_there(place) { place.canonicalize()? } else { place.to_owned() };
+        let beside = |end: &str| {
+            let mut name = place.clone().into_os_string();
+            name.push(end);
+            PathBuf::from(name)
+        };
+        Ok(Self { coming: beside(".coming"), former: beside(".replaced"), discarded: beside(".discarded"), place })
+    }
+
+    /// Whether an interrupted restore has left something to be settled.
+    pub fn is_unsettled(&self) -> bool {
+        let hole = !is_there(&self.place) && is_there(&self.former);
+        is_there(&self.coming) || is_there(&self.discarded) || hole || mark_of(&self.place).is_some()
+    }
+
+    /// Finishes what was left half done, as far as that is possible.
+    ///
+    /// # Errors
+    /// When the file system fails.
+    pub fn settle(&self) -> io::Result<Left> {
+        remove(&self.discarded)?;
+        let coming = is_there(&self.coming).then(|| mark_of(&self.coming));
+        let left = match (is_there(&self.place), coming.as_ref().map(|mark| mark.as_deref())) {
+            // They have changed places.
+            (true, Some(None)) => {
+                self.finish()?;
+                Left::New
+            }
+            (true, Some(Some(_))) => Left::Copy,
+            (true, None) if mark_of(&self.place).is_some() => {
+                self.finish()?;
+                Left::New
+            }
+            (true, None) => Left::Nothing,
+            // Where it takes two steps, between them.
+            (false, Some(Some(WHOLE))) => {
+                fs::rename(&self.coming, &self.place)?;
+                self.finish()?;
+                Left::New
+            }
+            (false, Some(_)) => Left::Hole,
+            (false, None) if is_there(&self.former) => Left::Hole,
+            (false, None) => Left::Nothing,
+        };
+        Ok(left)
+    }
+
+    /// Makes the empty folder that the copy goes into; one that is left over is removed.
+    ///
+    /// # Errors
+    /// When the file system fails.
+    pub fn begin(&self) -> io::Result<()> {
+        remove(&self.coming)?;
+        fs::create_dir_all(&self.coming)?;
+        write_mark(&self.coming, COPYING)
+    }
+
+    /// Takes the copy away again.
+    pub fn give_up(&self) {
+        if let Err(error) = remove(&self.coming) {
+            tracing::warn!(folder = %self.coming.display(), "cannot be removed: {error}");
+        }
+    }
+
+    /// Says that the copy was verified.
+    ///
+    /// # Errors
+    /// When the file system fails.
+    pub fn is_whole(&self) -> io::Result<()> {
+        write_mark(&self.coming, WHOLE)?;
+        sync_folder(&self.coming)
+    }
+
+    /// Puts the copy in its place. What was there is then [`Self::coming`], or [`Self::former`] where it takes two steps.
+    ///
+    /// # Errors
+    /// When the file system fails.
+    pub fn exchange(&self) -> io::Result<()> {
+        self.exchange_by(|| renameat_with(CWD, &self.coming, CWD, &self.place, RenameFlags::EXCHANGE))
+    }
+
+    fn exchange_by(&self, in_one_step: impl FnOnce() -> rustix::io::Result<()>) -> io::Result<()> {
+        if is_there(&self.place) {
+            match in_one_step() {
+                Ok(()) => return self.sync(),
+                Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
+                Err(error) => return Err(error.into()),
+            }
+            self.discard_former()?;
+            fs::rename(&self.place, &self.former)?;
+        }
+        fs::rename(&self.coming, &self.place)?;
+        self.sync()
+    }
+
+    /// Takes the exchange back.
+    ///
+    /// # Errors
+    /// When the file system fails.
+    pub fn take_back(&self) -> io::Result<()> {
+        if is_there(&self.coming) {
+            renameat_with(CWD, &self.coming, CWD, &self.place, RenameFlags::EXCHANGE)?;
+        } else {
+            fs::rename(&self.place, &self.coming)?;
+            if is_there(&self.former) {
+                fs::rename(&self.former, &self.place)?;
+            }
+        }
+        self.sync()
+    }
+
+    /// What was put back has opened: what was there goes aside, and what had gone aside before that goes. Returns where it is, if anything
+    /// was there.
+    ///
+    /// # Errors
+    /// When the file system fails.
+    pub fn finish(&self) -> io::Result<Option<PathBuf>> {
+        if is_there(&self.coming) {
+            self.discard_former()?;
+            fs::rename(&self.coming, &self.former)?;
+        }
+        match fs::remove_file(self.place.join(MARK)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        remove(&self.discarded)?;
+        self.sync()?;
+        Ok(is_there(&self.former).then(|| self.former.clone()))
+    }
+
+    fn discard_former(&self) -> io::Result<()> {
+        remove(&self.discarded)?;
+        if is_there(&self.former) { fs::rename(&self.former, &self.discarded) } else { Ok(()) }
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.place.parent().map_or(Ok(()), sync_folder)
+    }
+}
+
+/// Has the names in a folder written to the disk.
+///
+/// # Errors
+/// When the file system fails.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Case {
+        _folder: tempfile::TempDir,
+        swap: Swap,
+    }
+
+    impl Case {
+        /// A place with `old` in it (or nothing), and a copy of `new` beside it.
+        fn new(old: bool) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let swap = Swap::of(&folder.path().canonicalize().unwrap().join("log")).unwrap();
+            if old {
+                fs::create_dir(&swap.place).unwrap();
+                fs::write(swap.place.join("data"), "old").unwrap();
+            }
+            swap.begin().unwrap();
+            fs::write(swap.coming.join("data"), "new").unwrap();
+            Self { _folder: folder, swap }
+        }
+
+        fn at(&self, path: &Path) -> String {
+            fs::read_to_string(path.join("data")).unwrap_or_default()
+        }
+
+        /// What is in the place, set aside, and left over.
+        fn found(&self) -> (String, String, bool) {
+            let Swap { place, coming, former, discarded } = &self.swap;
+            let over = is_there(coming) || is_there(discarded) || mark_of(place).is_some();
+            (self.at(place), self.at(former), over)
+        }
+    }
+
+    fn found(place: &str, former: &str, over: bool) -> (String, String, bool) {
+        (place.to_owned(), former.to_owned(), over)
+    }
+
+    fn no_step() -> rustix::io::Result<()> {
+        Err(Errno::INVAL)
+    }
+
+    #[test]
+    fn wherever_it_is_cut_off_the_place_has_one_of_the_two() {
+        for old in [true, false] {
+            // In the copying, and behind it.
+            let case = Case::new(old);
+            assert!(case.swap.is_unsettled());
+            assert_eq!(case.swap.settle().unwrap(), if old { Left::Copy } else { Left::Hole });
+            assert_eq!(case.at(&case.swap.place), if old { "old" } else { "" });
+            case.swap.is_whole().unwrap();
+            assert_eq!(case.swap.settle().unwrap(), if old { Left::Copy } else { Left::New });
+            // Exchanged.
+            let case = Case::new(old);
+            case.swap.is_whole().unwrap();
+            case.swap.exchange().unwrap();
+            assert_eq!(case.at(&case.swap.place), "new");
+            assert_eq!(case.swap.settle().unwrap(), Left::New);
+            assert_eq!(case.found(), found("new", if old { "old" } else { "" }, false));
+            assert_eq!(case.swap.settle().unwrap(), Left::Nothing);
+            assert!(!case.swap.is_unsettled());
+        }
+    }
+
+    #[test]
+    fn where_it_takes_two_steps_the_second_is_made_up_for() {
+        let case = Case::new(true);
+        case.swap.is_whole().unwrap();
+        fs::rename(&case.swap.place, &case.swap.former).unwrap();
+        assert_eq!(case.swap.settle().unwrap(), Left::New);
+        assert_eq!(case.found(), found("new", "old", false));
+
+        let case = Case::new(true);
+        case.swap.is_whole().unwrap();
+        case.swap.exchange_by(no_step).unwrap();
+        assert_eq!(case.at(&case.swap.place), "new");
+        assert_eq!(case.swap.finish().unwrap(), Some(case.swap.former.clone()));
+        assert_eq!(case.found(), found("new", "old", false));
+    }
+
+    #[test]
+    fn what_does_not_open_is_taken_back() {
+        for one_step in [true, false] {
+            for old in [true, false] {
+                let case = Case::new(old);
+                case.swap.is_whole().unwrap();
+                if one_step { case.swap.exchange() } else { case.swap.exchange_by(no_step) }.unwrap();
+                case.swap.take_back().unwrap();
+                case.swap.give_up();
+                assert_eq!(case.found(), found(if old { "old" } else { "" }, "", false));
+            }
+        }
+    }
+
+    #[test]
+    fn only_what_was_replaced_last_is_kept() {
+        let case = Case::new(true);
+        for round in 0..3 {
+            case.swap.begin().unwrap();
+            fs::write(case.swap.coming.join("data"), format!("new{round}")).unwrap();
+            case.swap.is_whole().unwrap();
+            if round == 1 { case.swap.exchange_by(no_step) } else { case.swap.exchange() }.unwrap();
+            case.swap.finish().unwrap();
+        }
+        assert_eq!(case.found(), found("new2", "new1", false));
+    }
+
+    #[test]
+    fn nothing_in_place_and_something_beside_it_is_told() {
+        let case = Case::new(true);
+        case.swap.give_up();
+        fs::rename(&case.swap.place, &case.swap.former).unwrap();
+        assert!(case.swap.is_unsettled());
+        assert_eq!(case.swap.settle().unwrap(), Left::Hole);
+        assert_eq!(case.at(&case.swap.former), "old");
+    }
+
+    #[test]
+    fn a_place_that_is_a_link_is_what_it_leads_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        fs::create_dir_all(root.join("disk/log")).unwrap();
+        std::os::unix::fs::symlink(root.join("disk/log"), root.join("log")).unwrap();
+        assert_eq!(Swap::of(&root.join("log")).unwrap().coming, root.join("disk/log.coming"));
+        std::os::unix::fs::symlink(root.join("nowhere"), root.join("gone")).unwrap();
+        assert!(Swap::of(&root.join("gone")).is_err());
+    }
+}
