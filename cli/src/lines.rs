@@ -100,7 +100,8 @@ impl<R: Read> Lines<R> {
             if seen.bytes == 0 && !seen.ended {
                 return Ok(None);
             }
-            if !seen.blank && !(self.line == 1 && self.buffer.trim_ascii_end() == BYTE_ORDER_MARK) {
+            let only_marked = self.line == 1 && self.buffer.trim_ascii_end() == BYTE_ORDER_MARK;
+            if !seen.blank && !only_marked {
                 break seen;
             }
         };

@@ -73,7 +73,7 @@ mod tests {
             ["", "log", "identity"].iter().for_each(|name| folder(&state.join(name), mode));
             tighten(&state).unwrap();
             assert_eq!(modes(&state), [expected; 3]);
-            assert_eq!(open_to_others(&state), [PathBuf::new(); 0]);
+            assert_eq!(open_to_others(&state), Vec::<PathBuf>::new());
         }
         // Somebody else's file is in it: only what is the state's own is closed.
         fs::write(state.join("notes"), "").unwrap();

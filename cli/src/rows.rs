@@ -249,7 +249,11 @@ fn open_bytes(path: &Path, given: Option<&Arc<[u8]>>) -> io::Result<Box<dyn Read
     if let Some(text) = given {
         return Ok(Box::new(Cursor::new(Arc::clone(text))));
     }
-    if !fs::metadata(path)?.is_file() {
+    let found = fs::metadata(path)?;
+    if found.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    if !found.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "is no regular file; a table is read twice"));
     }
     Ok(Box::new(File::open(path)?))

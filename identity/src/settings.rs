@@ -60,7 +60,7 @@ pub enum SettingsError {
         kind: String,
     },
     /// A rule for a kind nobody declared.
-    #[error("{kind} is no kind of identifier; declare it in identity.custom_kinds")]
+    #[error("names a kind of identifier that there is not; declare it in identity.custom_kinds")]
     UnknownKind {
         /// The setting: `limits` or `merged_kinds`.
         setting: &'static str,
@@ -68,7 +68,7 @@ pub enum SettingsError {
         kind: String,
     },
     /// A custom kind with the name of a built-in one.
-    #[error("{kind} is built in, or declared twice")]
+    #[error("names a kind that is built in, or declares one twice")]
     TakenKind {
         /// The kind.
         kind: String,

@@ -17,6 +17,7 @@ use tributary_runtime::topics_plan::{PlannedTopic, Verdict};
 use self::ports::Port;
 use super::topics;
 use crate::args::Global;
+use crate::modes::open_to_others;
 use crate::outcome::verdict;
 use crate::settings::Settings;
 use crate::visible::Visible;
@@ -182,7 +183,14 @@ fn check_folder(folder: &Path) -> Result<String, String> {
     let probe = existing.join(format!(".tributary-check-{}", std::process::id()));
     let written = fs::write(&probe, b"").and_then(|()| fs::remove_file(&probe));
     match written {
-        Ok(()) if existing == folder => Ok(format!("{} can be written", folder.display())),
+        Ok(()) if existing == folder => {
+            let open: Vec<String> = open_to_others(folder).iter().map(|folder| folder.display().to_string()).collect();
+            let note = match open.is_empty() {
+                true => String::new(),
+                false => format!("; open to other users, until it is next opened: {}", open.join(", ")),
+            };
+            Ok(format!("{} can be written{note}", folder.display()))
+        }
         Ok(()) => Ok(format!("{} will be made", folder.display())),
         Err(error) => Err(format!("{} cannot be written: {error}; set state.path", folder.display())),
     }
@@ -221,7 +229,7 @@ mod tests {
     #[test]
     fn a_folder_that_can_be_made_is_fine_and_one_below_a_file_is_not() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(check_folder(folder.path()).unwrap().ends_with("can be written"));
+        assert!(check_folder(folder.path()).unwrap().contains("can be written"));
         assert!(check_folder(&folder.path().join("a/b")).unwrap().ends_with("will be made"));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }

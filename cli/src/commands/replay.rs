@@ -87,13 +87,18 @@ impl RawFiles {
         let all: Vec<(Topic, PathBuf)> = Topic::RAW
             .into_iter()
             .zip(sources)
-            .flat_map(|(topic, files)| files.iter().map(move |file| (topic, file.clone())))
+            .flat_map(|(topic, files)| files.iter().map(move |file| (topic, readable(file))))
             .collect();
         if all.is_empty() {
             return Err(Usage("no input: give --sdk, --utm, --webhook or --offline".into()));
         }
         Ok(all)
     }
+}
+
+/// The file that is meant: `-` is standard input.
+fn readable(file: &Path) -> PathBuf {
+    if file == Path::new("-") { PathBuf::from("/dev/stdin") } else { file.to_owned() }
 }
 
 #[derive(Serialize)]

@@ -175,7 +175,6 @@ pub(super) fn each_record(
             }
         });
     }
-    let file = if file == Path::new("-") { Path::new("/dev/stdin") } else { file };
     let mut lines = Lines::open(file, settings.topics.record_bytes_max as usize)?;
     let mut cut = Vec::new();
     loop {

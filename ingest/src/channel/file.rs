@@ -26,7 +26,8 @@ impl ChannelFile {
         let mut text = String::new();
         let read = File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text));
         match read {
-            Err(error) => Err(format!("{path}: cannot be read: {error}")),
+            // The setting is named by who asked. What stands there may be no path.
+            Err(error) => Err(format!("the file cannot be read: {error}")),
             Ok(_) if text.len() as u64 > FILE_BYTES_MAX => Err(format!("{path}: is larger than {FILE_BYTES_MAX} bytes")),
             Ok(_) => Self::parse(path, text),
         }
