@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use tributary_cli::args::{Cli, wished_format};
-use tributary_cli::{commands, logging, modes, outcome};
+use tributary_cli::{commands, logging, modes, outcome, resume};
 
 /// Messages are many small allocations that live for a moment; the system's allocator took a third of the time. It stands in for `malloc`
 /// too (feature `override`): what librdkafka frees after a transaction RocksDB and we can use.
@@ -17,8 +17,10 @@ fn main() -> ExitCode {
     // Some shells and service managers allow 1,024, and more to who asks.
     tributary_runtime::descriptors::raise();
     modes::keep_private();
-    match Cli::of(arguments.clone()) {
+    let exit_code = match Cli::of(arguments.clone()) {
         Ok(cli) => outcome::exit(commands::run(cli)),
         Err(error) => outcome::misused(&error, &arguments),
-    }
+    };
+    resume::exit_confirmed(exit_code);
+    ExitCode::from(exit_code)
 }

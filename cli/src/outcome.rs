@@ -1,7 +1,6 @@
 //! How a command ends: 0 done, 1 failed, 2 usage or configuration.
 
 use std::ffi::OsString;
-use std::process::ExitCode;
 
 use clap::CommandFactory;
 use tributary_runtime::config::settings::LogFormat;
@@ -40,13 +39,13 @@ pub fn verdict(well: bool, printed: anyhow::Result<()>) -> anyhow::Result<()> {
 }
 
 /// Tells the error, if any, on standard error, and gives the exit code.
-pub fn exit(result: anyhow::Result<()>) -> ExitCode {
-    let Err(error) = result else { return ExitCode::SUCCESS };
+pub fn exit(result: anyhow::Result<()>) -> u8 {
+    let Err(error) = result else { return 0 };
     if error.is::<NotWell>() {
-        return ExitCode::from(1);
+        return 1;
     }
     if stdout::reader_has_gone() && is_broken_pipe(&error) {
-        return ExitCode::SUCCESS;
+        return 0;
     }
     let misuse = error.is::<ConfigErrors>() || error.is::<Usage>();
     let exit_code = if misuse { 2 } else { 1 };
@@ -59,11 +58,11 @@ pub fn exit(result: anyhow::Result<()>) -> ExitCode {
             }
         }
     }
-    ExitCode::from(exit_code)
+    exit_code
 }
 
 /// Tells that the arguments cannot be read, or what was asked about them, and gives the exit code.
-pub fn misused(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
+pub fn misused(error: &clap::Error, arguments: &[OsString]) -> u8 {
     if error.use_stderr() {
         let text = masked(&error.render().to_string(), arguments);
         match logging::format() {
@@ -74,7 +73,7 @@ pub fn misused(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
         // Nobody reads it: there is nobody to tell that to.
         let _ = error.print();
     }
-    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+    u8::try_from(error.exit_code()).unwrap_or(2)
 }
 
 /// What is said of the arguments, without the values that were given to settings, or stand where such a value may have gone astray.

@@ -101,7 +101,7 @@ pub fn run(args: &ImportArgs, global: &Global) -> anyhow::Result<()> {
     let unfinished = sending.complete()?;
     let printed = print(&report, false, global);
     if let Some(unfinished) = unfinished {
-        unfinished.confirm();
+        unfinished.confirm_at_exit();
     }
     verdict(report.refused == 0, printed)
 }

@@ -78,7 +78,7 @@ pub fn run(args: &SendArgs, global: &Global) -> anyhow::Result<()> {
     progress.finish();
     let printed = print(&sent, &progress, global);
     if let Some(unfinished) = unfinished {
-        unfinished.confirm();
+        unfinished.confirm_at_exit();
     }
     printed
 }

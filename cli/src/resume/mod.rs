@@ -20,7 +20,7 @@ use crate::sink::SinkError;
 pub use embedded::EmbeddedMarked;
 pub use kafka::KafkaMarked;
 pub use plain::Plain;
-pub use work::{Unfinished, Work, fingerprint};
+pub use work::{Unfinished, Work, exit_confirmed, fingerprint};
 
 /// Where an interrupted run had come to. Everything before it is stored, and nothing behind it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,10 +3,13 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use tributary_proto::Hash128;
 use tributary_runtime::topic::Topic;
+
+use crate::stdout;
 
 /// How much is read at a time, bytes.
 const CHUNK: usize = 1 << 20;
@@ -90,12 +93,33 @@ impl Unfinished {
         Self { run, path: None }
     }
 
-    /// The result was told: from now on the same command is a new run. The last thing that a command does.
+    /// The result was told: from now on the same command is a new run.
     pub fn confirm(self) {
         if let Some(path) = self.path {
             // Whoever has taken it away already wanted the same.
             let _ = fs::remove_file(path);
         }
+    }
+
+    /// The result was told: it is [confirmed](Self::confirm) as the last thing that the process does.
+    pub fn confirm_at_exit(self) {
+        let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+        *told = Some(self);
+    }
+}
+
+/// What is to be confirmed when the process ends.
+static TOLD: Mutex<Option<Unfinished>> = Mutex::new(None);
+
+/// Ends the process, where something is to be confirmed: between that and the end there is nothing that takes time, for whoever kills the
+/// process there would take the run for one that was interrupted.
+pub fn exit_confirmed(exit_code: u8) {
+    let told = TOLD.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(unfinished) = told {
+        let _ = stdout::out().flush();
+        unfinished.confirm();
+        // What libraries do at an exit takes milliseconds; the log was closed before.
+        signal_hook::low_level::exit(exit_code.into());
     }
 }
 
