@@ -31,7 +31,8 @@ Google Ads' click conversions are known too, and --mapping gives other names a m
 
 Identifier cells may hold several values, separated by `;`. Rows that can be used are sent, the others listed, and the exit code is
 then 1. A file that is imported twice counts once, and so do two equal rows without an event_id. An import that is interrupted goes on
-where it was when it is started again, and sends no row twice; FILE.imported says that it is unfinished.
+where it was when it is started again, and sends no row twice. On Kafka FILE.imported says that it is unfinished, on the embedded log a file
+in the state folder.
 
 Example:
   tributary import booth-list.xlsx --mapping booth.toml --dry-run

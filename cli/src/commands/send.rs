@@ -25,8 +25,8 @@ Every line becomes one record, as it is; what is wrong with it shows in the dead
 (topics.record_bytes_max) the beginning is sent, and refused like every record that is too large; the log says which line it was. Files that
 end in .csv, .tsv or .xlsx are read as offline rows. `-` is standard input.
 
-Whatever interrupts it, the same command goes on where it was, and each record is in the topic once: FIRST-FILE.sent says that it is
-unfinished. A file that was sent to its end is sent again when it is asked for again, which does no harm: events count once. What comes from
+Whatever interrupts it, the same command goes on where it was, and each record is in the topic once. On Kafka FIRST-FILE.sent says that it
+is unfinished, on the embedded log a file in the state folder. A file that was sent to its end is sent again when it is asked for again, which does no harm: events count once. What comes from
 a pipe cannot be gone on with.
 
 Example:

@@ -4,7 +4,7 @@ use std::fs;
 use std::rc::Rc;
 
 use super::*;
-use crate::resume::{MarkedSink, Unfinished, Work};
+use crate::resume::{MarkedSink, NotedIn, Unfinished, Work};
 use crate::sink::SinkError;
 
 /// What is stored, with its mark.
@@ -51,7 +51,7 @@ fn import(file: &Path, how: &str, stored: &Rc<RefCell<Stored>>, breaks_at: Optio
     let mut input = Input::open(file, &decoder, Declared::default(), 1 << 20)?;
     let work = Work::of(&[(Topic::Offline, file)], how, "shelf", ".imported").unwrap().unwrap();
     let shelf = Shelf { stored: Rc::clone(stored), waiting: Vec::new(), breaks_at };
-    let mut sending = Sending::of(Box::new(shelf), Some(Unfinished::find_or_make(&work, None)))?;
+    let mut sending = Sending::of(Box::new(shelf), Some(Unfinished::find_or_make(&work, &NotedIn::Beside)))?;
     let mut report = Report::default();
     sending.attempt(|sending| {
         report = Import::new(&decoder, input.count(), Some(sending)).run(&mut input)?;
@@ -108,7 +108,7 @@ fn a_run_that_has_sent_all_and_told_nothing_sends_nothing_again() {
     let stored = Rc::default();
     let work = Work::of(&[(Topic::Offline, &file)], "", "shelf", ".imported").unwrap().unwrap();
     // As if the process were killed behind its last commit: the note is still there.
-    drop(Unfinished::find_or_make(&work, None));
+    drop(Unfinished::find_or_make(&work, &NotedIn::Beside));
     let kept = fs::read(&note).unwrap();
     import(&file, "", &stored, None).unwrap();
     fs::write(&note, kept).unwrap();

@@ -1,8 +1,9 @@
 //! Sending files so that each record arrives once, though the process be killed at any moment, once the same command has been given again.
 //!
 //! How far it has come is changed together with the records, all or nothing: in one write batch of the embedded log, in one transaction on
-//! Kafka. That is a [`Position`]. Whether a run is unfinished says a small file beside the input ([`Unfinished`]): it is made before the
-//! first record is sent, and taken away once the command has told its result, so that a file that is sent again on purpose is sent whole.
+//! Kafka. That is a [`Position`]. Whether a run is unfinished says a small file ([`Unfinished`]), in the state folder or beside the input: it is
+//! made before the first record is sent, and says otherwise, or is gone, once the command has told its result, so that a file that is sent
+//! again on purpose is sent whole.
 //!
 //! What can be read only once, such as a pipe, cannot be gone on with: it is sent as it comes.
 
@@ -20,7 +21,7 @@ use crate::sink::SinkError;
 pub use embedded::EmbeddedMarked;
 pub use kafka::KafkaMarked;
 pub use plain::Plain;
-pub use work::{Unfinished, Work, exit_confirmed, fingerprint};
+pub use work::{NotedIn, Unfinished, Work, exit_confirmed, fingerprint};
 
 /// Where an interrupted run had come to. Everything before it is stored, and nothing behind it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,8 +87,11 @@ impl Sending {
         } else {
             Box::new(KafkaMarked::open(settings, work)?)
         };
-        let elsewhere = settings.kafka.is_embedded().then(|| settings.state.folder_of_process());
-        Self::of(sink, Some(Unfinished::find_or_make(work, elsewhere.as_deref())))
+        let place = match settings.kafka.is_embedded() {
+            true => NotedIn::State(settings.state.folder_of_process()),
+            false => NotedIn::Beside,
+        };
+        Self::of(sink, Some(Unfinished::find_or_make(work, &place)))
     }
 
     /// The same, to this sink.

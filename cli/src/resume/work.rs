@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -49,7 +50,21 @@ impl Work {
     }
 }
 
-/// What the file says.
+/// Where it is noted that work is unfinished.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotedIn {
+    /// Beside the first file: on Kafka there is no folder of ours. The file is taken away at the end.
+    Beside,
+    /// In the state folder, which is ours. There the end is noted in the file, in a moment; it is taken away by the next run.
+    State(PathBuf),
+}
+
+/// What a file in the state folder begins with; the run's note follows.
+const UNFINISHED: &[u8; 11] = b"unfinished\n";
+const TOLD: &[u8; 11] = b"told      \n";
+/// What the names of such files begin with.
+const NAME: &str = "unfinished-";
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Note {
@@ -62,60 +77,72 @@ struct Note {
 pub struct Unfinished {
     /// The run's name. The marks that are its own have it.
     pub run: String,
-    /// The file; `None` where none could be made.
-    path: Option<PathBuf>,
+    /// The file, open; `None` where none could be made.
+    noted: Option<(PathBuf, File)>,
+    kept: bool,
 }
 
 impl Unfinished {
-    /// The unfinished run of this work, or a new one. The file is beside the first one that is sent, or else in the folder `elsewhere`.
-    pub fn find_or_make(work: &Work, elsewhere: Option<&Path>) -> Self {
-        let other = elsewhere.map(|folder| folder.join(format!("unfinished-{}", work.id)));
-        let places: Vec<PathBuf> = std::iter::once(work.beside.clone()).chain(other).collect();
-        for place in &places {
-            let note = fs::read(place).ok().and_then(|bytes| serde_json::from_slice::<Note>(&bytes).ok());
-            if let Some(note) = note.filter(|note| note.work == work.id) {
-                return Self { run: note.run, path: Some(place.clone()) };
+    /// The unfinished run of this work, or a new one.
+    pub fn find_or_make(work: &Work, place: &NotedIn) -> Self {
+        let (path, kept) = match place {
+            NotedIn::Beside => (work.beside.clone(), false),
+            NotedIn::State(folder) => {
+                remove_told(folder);
+                (folder.join(format!("{NAME}{}", work.id)), true)
             }
+        };
+        let found = fs::read(&path).ok();
+        let note = found.as_deref().and_then(|bytes| bytes.strip_prefix(UNFINISHED));
+        if let Some(note) = note.and_then(|note| serde_json::from_slice::<Note>(note).ok()).filter(|note| note.work == work.id)
+            && let Ok(file) = File::options().write(true).open(&path)
+        {
+            return Self { run: note.run, noted: Some((path, file)), kept };
         }
         let now = jiff::Timestamp::now().as_nanosecond();
         let run = Hash128::of(format!("{now} {} {}", std::process::id(), work.id).as_bytes()).to_string();
-        let note = Note { work: work.id.clone(), run: run.clone() };
-        let mut why = None;
-        for place in places {
-            match write(&place, &note) {
-                Ok(()) => return Self { run, path: Some(place) },
-                Err(error) => drop(why.get_or_insert((place, error))),
+        match write(&path, &Note { work: work.id.clone(), run: run.clone() }) {
+            Ok(file) => Self { run, noted: Some((path, file)), kept },
+            Err(error) => {
+                tracing::warn!(file = %path.display(), "cannot be written: {error}; if this is interrupted, it will begin anew");
+                Self { run, noted: None, kept }
             }
         }
-        if let Some((place, error)) = why {
-            tracing::warn!(file = %place.display(), "cannot be written: {error}; if this is interrupted, it will begin anew");
-        }
-        Self { run, path: None }
     }
 
     /// The result was told: from now on the same command is a new run.
     pub fn confirm(self) {
-        if let Some(path) = self.path {
-            // Whoever has taken it away already wanted the same.
-            let _ = fs::remove_file(path);
-        }
+        let Some((path, file)) = self.noted else { return };
+        // Whoever has taken it away already wanted the same.
+        let _ = if self.kept { file.write_all_at(TOLD, 0) } else { fs::remove_file(path) };
     }
 
     /// The result was told: it is [confirmed](Self::confirm) as the last thing that the process does.
     pub fn confirm_at_exit(self) {
-        let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
-        *told = Some(self);
+        let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = Some(self);
+    }
+}
+
+/// Takes away what runs have left that had told their end.
+fn remove_told(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let is_note = entry.file_name().to_str().is_some_and(|name| name.starts_with(NAME));
+        if is_note && fs::read(entry.path()).is_ok_and(|bytes| bytes.starts_with(TOLD)) {
+            // The next run tries it again.
+            let _ = fs::remove_file(entry.path());
+        }
     }
 }
 
 /// What is to be confirmed when the process ends.
-static TOLD: Mutex<Option<Unfinished>> = Mutex::new(None);
+static LAST: Mutex<Option<Unfinished>> = Mutex::new(None);
 
 /// Ends the process, where something is to be confirmed: between that and the end there is nothing that takes time, for whoever kills the
 /// process there would take the run for one that was interrupted.
 pub fn exit_confirmed(exit_code: u8) {
-    let told = TOLD.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some(unfinished) = told {
+    let last = LAST.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(unfinished) = last {
         let _ = stdout::out().flush();
         unfinished.confirm();
         // What libraries do at an exit takes milliseconds; the log was closed before.
@@ -124,13 +151,14 @@ pub fn exit_confirmed(exit_code: u8) {
 }
 
 /// Whoever reads it finds the whole of it, or nothing.
-fn write(path: &Path, note: &Note) -> io::Result<()> {
+fn write(path: &Path, note: &Note) -> io::Result<File> {
     let mut draft = path.as_os_str().to_owned();
     draft.push(".new");
     let mut file = File::create(&draft)?;
-    file.write_all(&serde_json::to_vec(note)?)?;
+    file.write_all(&[UNFINISHED.as_slice(), &serde_json::to_vec(note)?].concat())?;
     file.sync_all()?;
-    fs::rename(draft, path)
+    fs::rename(draft, path)?;
+    Ok(file)
 }
 
 /// The hash of a file's bytes and of how they are read.
@@ -187,24 +215,41 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("list.csv");
         fs::write(&file, "x").unwrap();
+        let state = folder.path().join("state");
+        fs::create_dir(&state).unwrap();
         let work = |how: &str| Work::of(&[(Topic::Offline, &file)], how, "log", ".imported").unwrap().unwrap();
-        let first = Unfinished::find_or_make(&work(""), None);
-        assert!(folder.path().join("list.csv.imported").exists());
-        assert_eq!(Unfinished::find_or_make(&work(""), None).run, first.run);
-        assert_ne!(Unfinished::find_or_make(&work("other"), None).run, first.run, "other work takes its place");
-        let again = Unfinished::find_or_make(&work(""), None);
-        assert_ne!(again.run, first.run);
-        again.confirm();
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        for place in [NotedIn::Beside, NotedIn::State(state.clone())] {
+            let first = Unfinished::find_or_make(&work(""), &place).run;
+            assert_eq!(folder.path().join("list.csv.imported").exists(), place == NotedIn::Beside);
+            assert_eq!(Unfinished::find_or_make(&work(""), &place).run, first);
+            assert_ne!(Unfinished::find_or_make(&work("other"), &place).run, first, "other work");
+            let again = Unfinished::find_or_make(&work(""), &place);
+            assert_eq!(again.run == first, place != NotedIn::Beside, "beside the file there is room for one");
+            let run = again.run.clone();
+            again.confirm();
+            let next = Unfinished::find_or_make(&work(""), &place);
+            assert_ne!(next.run, run);
+            next.confirm();
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "nothing is left beside the file");
+        for how in ["", "other", "third"] {
+            Unfinished::find_or_make(&work(how), &NotedIn::State(state.clone())).confirm();
+        }
+        assert_eq!(fs::read_dir(&state).unwrap().count(), 1, "the last one, which says that it was told");
     }
 
     #[test]
-    fn where_nothing_can_be_written_beside_it_is_elsewhere_or_nowhere() {
+    fn where_nothing_can_be_written_or_what_is_there_is_no_note_a_run_begins() {
         let folder = tempfile::tempdir().unwrap();
-        let work = Work { id: "w".into(), beside: folder.path().join("none/list.sent") };
-        let run = Unfinished::find_or_make(&work, Some(folder.path())).run;
-        assert_eq!(Unfinished::find_or_make(&work, Some(folder.path())).run, run);
-        Unfinished::find_or_make(&work, Some(folder.path())).confirm();
-        assert_ne!(Unfinished::find_or_make(&work, None).run, run);
+        let of = |beside: &str| Work { id: "w".into(), beside: folder.path().join(beside) };
+        let run = Unfinished::find_or_make(&of("none/list.sent"), &NotedIn::Beside);
+        assert_ne!(Unfinished::find_or_make(&of("none/list.sent"), &NotedIn::Beside).run, run.run);
+        run.confirm();
+        for text in
+            ["", "unfinished\n", "unfinished\n{\"work\":\"v\",\"run\":\"r\"}", "{\"work\":\"w\",\"run\":\"r\"}", "\u{0}"]
+        {
+            fs::write(folder.path().join("list.sent"), text).unwrap();
+            assert_ne!(Unfinished::find_or_make(&of("list.sent"), &NotedIn::Beside).run, "r", "{text}");
+        }
     }
 }

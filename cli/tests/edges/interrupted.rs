@@ -20,12 +20,20 @@ pub fn random(what: &str) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(seed)
 }
 
+/// Whether something says that a run is unfinished.
+pub fn is_unfinished(folder: &Path) -> bool {
+    let state = fs::read_dir(folder.join("state")).into_iter().flatten().flatten();
+    state.map(|entry| entry.path()).any(|path| {
+        path.to_string_lossy().contains("unfinished-") && fs::read(path).is_ok_and(|note| note.starts_with(b"unfinished"))
+    })
+}
+
 /// Gives a command again and again, killing it at random moments, until it ends by itself. Returns how often it was killed. One that has told
-/// its end, so that nothing says any more that it is `unfinished`, is done, though it was killed on its way out.
-pub fn kill_until_done(command: &dyn Fn() -> Command, unfinished: &Path, random: &mut ChaCha8Rng, longest_us: u64) -> usize {
+/// its end, so that nothing says any more that it is unfinished, is done, though it was killed on its way out.
+pub fn kill_until_done(command: &dyn Fn() -> Command, folder: &Path, random: &mut ChaCha8Rng, longest_us: u64) -> usize {
     let mut kills = 0;
     loop {
-        let was_unfinished = unfinished.exists();
+        let was_unfinished = is_unfinished(folder);
         let mut child = command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         // Longer from time to time: it has to come to its end.
         let longest = longest_us * (1 + kills as u64 / 8);
@@ -33,7 +41,7 @@ pub fn kill_until_done(command: &dyn Fn() -> Command, unfinished: &Path, random:
         let _ = child.kill();
         let found = child.wait_with_output().unwrap();
         match (found.status.signal(), found.status.code()) {
-            (Some(9), _) if !unfinished.exists() && (was_unfinished || !found.stdout.is_empty()) => return kills + 1,
+            (Some(9), _) if !is_unfinished(folder) && (was_unfinished || !found.stdout.is_empty()) => return kills + 1,
             (Some(9), _) => kills += 1,
             // Refused rows are told by an exit code.
             (_, Some(0 | 1)) if !String::from_utf8_lossy(&found.stderr).contains("error:") => return kills,
@@ -91,16 +99,12 @@ fn a_send_that_is_killed_at_any_moment_sends_each_line_once() {
         fs::write(&utm, text).unwrap();
         let args = ["send", "--sdk", sdk.to_str().unwrap(), "--utm", utm.to_str().unwrap()];
         let again = || command(&service, &args);
-        kills += kill_until_done(
-            &again,
-            &folder.path().join("sdk.ndjson.sent"),
-            &mut random,
-            if round % 2 == 0 { 120_000 } else { 40_000 },
-        );
+        kills += kill_until_done(&again, folder.path(), &mut random, if round % 2 == 0 { 120_000 } else { 40_000 });
         assert!(records(folder.path(), Topic::Sdk) == expected, "round {round}: the lines of the first file");
         assert!(records(folder.path(), Topic::Utm) == more, "round {round}: those of the second");
         let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left.len(), 3, "{left:?}");
+        assert!(!is_unfinished(folder.path()));
         // It has told its end: given again, it sends again.
         service.ok(&args);
         assert_eq!(records(folder.path(), Topic::Utm).len(), 2 * more.len());
@@ -131,15 +135,14 @@ fn an_import_that_is_killed_at_any_moment_sends_each_row_once() {
         fs::write(&file, &text).unwrap();
         let args = ["import", file.to_str().unwrap()];
         let again = || command(&service, &args);
-        let unfinished = format!("{}.imported", file.display());
-        kills += kill_until_done(&again, Path::new(&unfinished), &mut random, if round % 2 == 0 { 150_000 } else { 50_000 });
+        kills += kill_until_done(&again, folder.path(), &mut random, if round % 2 == 0 { 150_000 } else { 50_000 });
         let interrupted = records(folder.path(), Topic::Offline);
 
         let other = tempfile::tempdir().unwrap();
         assert_eq!(Service::in_folder(other.path(), 1).command(&args).status.code(), Some(1), "rows were refused");
         assert!(interrupted == records(other.path(), Topic::Offline), "round {round}: as if it had not been killed");
         assert_eq!(interrupted.len(), good);
-        assert!(!Path::new(&unfinished).exists());
+        assert!(!is_unfinished(folder.path()));
     }
     eprintln!("{kills} kills of import");
     assert!(kills > 15, "{kills}");
