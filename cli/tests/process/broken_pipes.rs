@@ -11,7 +11,7 @@ use crate::support::{golden, write_files};
 
 /// Every command that there is, with arguments that make it print something, and the exit code of a run that nobody reads. `DIR` is a
 /// folder with a history, its replay and a backup; `NEW` one that does not exist yet.
-const COMMANDS: [(&str, &str, i32); 29] = [
+const COMMANDS: [(&str, &str, i32); 31] = [
     ("audit", "", 0),
     ("check", "", 0),
     ("classify", "https://a.example/?utm_source=x", 0),
@@ -33,6 +33,8 @@ const COMMANDS: [(&str, &str, i32); 29] = [
     ("send", "--offline DIR/history/offline.ndjson", 0),
     ("state info", "", 0),
     ("state verify", "", 0),
+    ("state forget", "", 0),
+    ("state accept-loss", "", 0),
     ("state backup", "NEW", 0),
     ("state restore", "DIR/backup --replace", 0),
     ("tail", "credits --from-beginning --until-end", 0),

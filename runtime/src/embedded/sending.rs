@@ -31,7 +31,7 @@ impl EmbeddedLog {
     /// When it cannot be read.
     pub fn mark(&self, name: &str) -> Result<Option<Vec<u8>>, EmbeddedError> {
         let meta = self.inner.family(META)?;
-        self.inner.db.get_cf(meta, key(name)).map_err(|error| self.inner.error("reading", error))
+        self.inner.db.get_cf(meta, key(name)).map_err(|error| self.inner.error("reading", &error))
     }
 }
 
