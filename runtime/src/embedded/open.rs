@@ -177,6 +177,8 @@ fn look_before(path: &Path) -> Result<(), EmbeddedError> {
         Ok(_) => Ok(()),
         // Beside a writer it may look odd for a moment; what is at fault then is that there is one.
         Err(_) if EmbeddedLog::is_held(path).unwrap_or(false) => Err(EmbeddedError::InUse { path: path.to_owned() }),
+        // Its making was cut off before it had all column families: nothing was ever written.
+        Err(EmbeddedError::Store { why, .. }) if why.contains("Column family not found") && !has_remains(path) => Ok(()),
         Err(error) => Err(error),
     }
 }

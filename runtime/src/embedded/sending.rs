@@ -41,6 +41,27 @@ mod tests {
     use super::*;
     use crate::topic::Topic;
 
+    /// Whoever sends for the first time makes the log, and may be killed while he does.
+    #[test]
+    fn a_log_whose_making_was_cut_off_is_made_whole() {
+        for families in 0..=4 {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("log");
+            let mut options = rocksdb::Options::default();
+            options.create_if_missing(true);
+            let mut db = rocksdb::DB::open(&options, &path).unwrap();
+            for name in super::super::FAMILIES.into_iter().take(families) {
+                db.create_cf(name, &rocksdb::Options::default()).unwrap();
+            }
+            drop(db);
+            let options = EmbeddedOptions { path, partitions: 1, memory_bytes: 8 << 20, sync: false, json_dead_letters: false };
+            let log = EmbeddedLog::open(&options).unwrap();
+            log.append_marked([], 0, ("a", b"1")).unwrap();
+            drop(log);
+            assert_eq!(EmbeddedLog::open(&options).unwrap().mark("a").unwrap().as_deref(), Some(&b"1"[..]));
+        }
+    }
+
     #[test]
     fn a_mark_is_there_with_its_records() {
         let folder = tempfile::tempdir().unwrap();
