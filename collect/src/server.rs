@@ -21,8 +21,9 @@ use crate::collector::{self, Collector};
 use crate::metrics::CONNECTIONS;
 use crate::settings::Settings;
 
-/// How long those that have begun are waited for at the end, beside the time that the log has.
-const DRAIN: Duration = Duration::from_secs(30);
+/// How long those that have begun are waited for at the end, beside the time that the log has; and where the log has failed, in all.
+const DRAIN: Duration = Duration::from_secs(10);
+const DRAIN_FAILED: Duration = Duration::from_secs(1);
 /// How often the stop flag and the log are looked at.
 const LOOK: Duration = Duration::from_millis(200);
 /// How long a browser may remember what it may send.
@@ -128,6 +129,7 @@ impl Server {
             std::thread::sleep(LOOK);
         }
         stop.send_replace(true);
+        let drain = if log.failure().is_some() { DRAIN_FAILED } else { drain };
         let finished = runtime.block_on(async { tokio::time::timeout(drain, serving).await.is_ok() });
         if !finished {
             tracing::warn!("requests that did not end in time were broken off");
