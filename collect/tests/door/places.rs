@@ -174,14 +174,12 @@ fn who_drips_is_idle_all_the_same() {
     dripping.iter_mut().for_each(|stranger| assert!(stranger.send("POST /v1/track HTTP/1.1\r\n")));
     kept.send(request());
     assert_eq!(kept.status(), 200);
-    // It has just been answered; those that have begun before it go first, however lately they have sent a byte.
-    for _ in 0..7 {
-        dripping.iter_mut().for_each(|stranger| {
-            stranger.send("x");
-        });
-        serves(&served);
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    // It was answered after they had begun: they go first, however lately they have sent a byte.
+    std::thread::sleep(Duration::from_millis(100));
+    dripping.iter_mut().for_each(|stranger| assert!(stranger.send("x")));
+    std::thread::sleep(Duration::from_millis(100));
+    let _new: Vec<Stranger> = (0..7).map(|_| Stranger::of(&served)).collect();
+    wait("they are sent away", || open(&mut dripping) == 0);
     kept.send(request());
     assert_eq!(kept.status(), 200);
 }
