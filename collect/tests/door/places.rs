@@ -165,21 +165,3 @@ fn reset(stream: TcpStream) {
         stream.set_zero_linger().unwrap();
     });
 }
-
-#[test]
-fn who_drips_is_idle_all_the_same() {
-    let served = Served::within(&settings(), few);
-    let mut kept = Stranger::of(&served);
-    let mut dripping: Vec<Stranger> = (0..7).map(|_| Stranger::of(&served)).collect();
-    dripping.iter_mut().for_each(|stranger| assert!(stranger.send("POST /v1/track HTTP/1.1\r\n")));
-    kept.send(request());
-    assert_eq!(kept.status(), 200);
-    // It was answered after they had begun: they go first, however lately they have sent a byte.
-    std::thread::sleep(Duration::from_millis(100));
-    dripping.iter_mut().for_each(|stranger| assert!(stranger.send("x")));
-    std::thread::sleep(Duration::from_millis(100));
-    let _new: Vec<Stranger> = (0..7).map(|_| Stranger::of(&served)).collect();
-    wait("they are sent away", || open(&mut dripping) == 0);
-    kept.send(request());
-    assert_eq!(kept.status(), 200);
-}
