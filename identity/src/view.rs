@@ -215,7 +215,8 @@ pub(crate) fn account_named<'a>(group: &Group<'a>, rules: &Rules) -> Option<Name
     if let (Some(Assertion { account: Some(account), at }), Some(by)) = (latest, by) {
         return Some(Named { account, by, asserted: at });
     }
-    let corporate = group.iter().filter_map(|(hash, member)| {
+    // Of an address that is erased the links may be there still: nobody is asked on its behalf any more.
+    let corporate = group.iter().filter(|(_, member)| member.present).filter_map(|(hash, member)| {
         let identifier = member.identifier.as_ref()?;
         Some(((member.earliest_ms, *hash), rules.corporate_domain(identifier)?, identifier))
     });
