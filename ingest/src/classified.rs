@@ -77,10 +77,12 @@ fn parameter(seen: Seen, channels: &Channels) -> Parameter {
     let field = seen.known.field.map(|(field, _)| field.name().to_owned());
     let id = seen.known.click_id.and_then(|at| channels.click_id(at));
     let network = id.map(|id| {
-        format!(
-            "click id of {}",
-            [&id.source].into_iter().chain(&id.or_sources).map(String::as_str).collect::<Vec<_>>().join(" or ")
-        )
+        let networks: Vec<_> = [&id.source].into_iter().chain(&id.or_sources).map(String::as_str).collect();
+        if id.source.is_empty() {
+            "click id of any network".to_owned()
+        } else {
+            format!("click id of {}", networks.join(" or "))
+        }
     });
     let tells = field.into_iter().chain(network).collect::<Vec<_>>().join(", ");
     Parameter { name: seen.name, value: seen.value, tells }

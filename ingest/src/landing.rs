@@ -12,7 +12,7 @@ use tributary_runtime::stage::Rejection;
 
 use crate::channel::{Channels, Field, Known};
 use crate::limits::{URL_BYTES_MAX, URL_PAIRS_MAX};
-use crate::normalise::text::clean;
+use crate::normalise::text::{clean, has_no_value};
 use crate::reason;
 use escapes::{NAME_BYTES_MAX, canonical_name, decode};
 
@@ -40,7 +40,7 @@ impl Found<'_> {
     fn offer(&mut self, value: &str, precedence: usize) {
         if self.value.is_empty() || precedence < self.precedence {
             let value = clean(value);
-            if !value.is_empty() {
+            if !value.is_empty() && !has_no_value(&value) {
                 *self = Self { value: Cow::Owned(value.into_owned()), precedence };
             }
         }

@@ -6,8 +6,9 @@ use std::borrow::Cow;
 use tributary_proto::{Source, Touch};
 use tributary_runtime::stage::Rejection;
 
-use crate::channel::{Channels, ClickId, Evidence};
+use crate::channel::{Channels, ClickId, Evidence, Site};
 use crate::landing::{self, Landing, Seen};
+use crate::normalise::text::has_no_value;
 
 /// What a sender says of a touch; fields are empty where it says nothing.
 #[derive(Debug, Default)]
@@ -95,6 +96,11 @@ impl TouchRules {
     /// # Errors
     /// When a URL breaks a limit.
     pub(crate) fn fill(&self, fields: &mut TouchFields<'_>, hear: Option<&mut Vec<Seen>>) -> Result<SourceFrom, Rejection> {
+        for said in [&mut fields.source, &mut fields.medium, &mut fields.campaign, &mut fields.content, &mut fields.term] {
+            if has_no_value(said) {
+                *said = Cow::Borrowed("");
+            }
+        }
         let mut from = if fields.source.is_empty() { SourceFrom::Nothing } else { SourceFrom::Sender };
         if !fields.url.is_empty() {
             let landing = landing::read(&fields.url, "url", &self.channels, hear)?;
@@ -121,18 +127,35 @@ impl TouchRules {
         fill(&mut fields.term, landing.term.value);
         let Some(id) = landing.click_id.and_then(|at| self.channels.click_id(at)) else { return from };
         let network = self.network(id, &fields.referrer);
-        if id.common_name && !fields.source.is_empty() && !self.is_same_site(&fields.source, network) {
+        if !self.is_of_network(id, network, fields) {
             return from;
         }
         // The network's own medium holds where the link names no other; a source the link names is finer than the network.
         if fields.medium.is_empty() {
             fields.medium = Cow::Owned(id.medium.clone());
         }
-        if fields.source.is_empty() {
+        if fields.source.is_empty() && !network.is_empty() {
             fields.source = Cow::Owned(network.to_owned());
             from = SourceFrom::ClickId;
         }
         from
+    }
+
+    /// Whether a click id says anything of a visit: not where the link names a site of somebody else, for links are copied with the ids
+    /// of the click before.
+    fn is_of_network(&self, id: &ClickId, network: &str, fields: &TouchFields<'_>) -> bool {
+        if network.is_empty() {
+            return true;
+        }
+        let is_network = |source: &str| {
+            self.is_same_site(source, network) || id.sisters.iter().any(|sister| self.is_same_site(source, sister))
+        };
+        if fields.source.is_empty() {
+            let site = landing::host(&fields.referrer).and_then(|host| self.channels.sites().find_host(host));
+            return !id.needs_network || site.is_some_and(|site| is_network(&site.name));
+        }
+        let is_of_others = id.common_name || id.needs_network || self.channels.sites().find_name(&fields.source).is_some();
+        !is_of_others || is_network(&fields.source)
     }
 
     /// The network of a click id: of several that call it the same, the one whose site the visit comes from.
@@ -156,6 +179,7 @@ impl TouchRules {
         }
         let Some(host) = landing::host(&fields.referrer) else { return };
         let (source, medium) = match self.channels.sites().find_host(host) {
+            Some(site) if site.category == Site::NO_REFERRER => return,
             Some(site) if site.category == "search" => (site.name.clone(), "organic"),
             Some(site) if site.category == "social" => (site.name.clone(), "social"),
             Some(site) => (site.name.clone(), "referral"),
@@ -237,6 +261,31 @@ mod tests {
             ("https://www.a-corp.example/?clickid=1", "", ("paid_social", "oceanengine", "cpc")),
             ("https://www.a-corp.example/?clickid=1&utm_source=toutiao", "", ("paid_social", "toutiao", "cpc")),
             ("https://www.a-corp.example/?clickid=1&utm_source=partner", "", ("unassigned", "partner", "")),
+            // A click id of one network, in a link of another.
+            ("https://www.a-corp.example/?gclid=1&utm_source=linkedin", "", ("organic_social", "linkedin", "")),
+            ("https://www.a-corp.example/?gclid=1&utm_source=youtube", "", ("paid_video", "youtube", "cpc")),
+            ("https://www.a-corp.example/?gclid=1&utm_source=spring", "", ("paid_other", "spring", "cpc")),
+            // A name that anybody may give to something.
+            ("https://www.a-corp.example/?callback=1", "", ("direct", "", "")),
+            ("https://www.a-corp.example/?callback=1&utm_source=partner", "", ("unassigned", "partner", "")),
+            ("https://www.a-corp.example/?callback=1&utm_source=kuaishou", "", ("paid_video", "kuaishou", "cpc")),
+            ("https://www.a-corp.example/?track_id=1", "https://www.bilibili.com/v/1", ("paid_video", "bilibili", "cpc")),
+            // A click that was paid, on whatever network.
+            ("https://www.a-corp.example/?hsa_acc=1&hsa_net=linkedin&hsa_cam=2", "", ("paid_social", "linkedin", "cpc")),
+            ("https://www.a-corp.example/?ef_id=1", "https://www.google.com/", ("paid_other", "", "cpc")),
+            // Between two pages of the same visit.
+            (page, "https://accounts.google.co.jp/o/oauth2", ("direct", "", "")),
+            (page, "https://a-corp.okta.com/login", ("direct", "", "")),
+            (page, "https://excashier.alipay.com/", ("direct", "", "")),
+            // What else a search company runs.
+            (page, "https://docs.google.com/d/1", ("referral", "docs.google.com", "referral")),
+            (page, "https://images.google.de/", ("organic_search", "google", "organic")),
+            (page, "https://pan.baidu.com/s/1", ("referral", "pan.baidu.com", "referral")),
+            (page, "https://m.baidu.com/", ("organic_search", "baidu", "organic")),
+            (page, "https://chatgpt.com/", ("ai_assistant", "chatgpt", "referral")),
+            ("https://www.a-corp.example/?utm_source=chatgpt.com&utm_medium=cpc", "", ("paid_other", "chatgpt.com", "cpc")),
+            (page, "android-app://com.Slack/", ("organic_social", "slack", "social")),
+            ("https://www.a-corp.example/?utm_source=undefined&utm_medium={{ad}}", "", ("direct", "", "")),
             (
                 "https://www.a-corp.example/?utm_source=x.partner&utm_medium=email",
                 "https://mail.qq.com/",

@@ -109,7 +109,7 @@ fn referrers() {
         ("https://work.weixin.qq.com/x", "wecom: wecom / referral / "),
         ("https://mail.163.com/", "email: webmail / referral / "),
         ("android-app://com.google.android.gm/", "email: webmail / referral / "),
-        ("https://chatgpt.com/", "referral: chatgpt / referral / "),
+        ("https://chatgpt.com/", "ai_assistant: chatgpt / referral / "),
         ("https://WWW.Partner.example:8443/x", "referral: partner.example / referral / "),
         ("https://docs.a-corp.example/", "direct:  /  / "),
         ("not a url", "direct:  /  / "),

@@ -1,6 +1,7 @@
 //! `tributary classify`: which channel a landing URL and a referrer give, and why.
 
 use clap::Args;
+use tributary_ingest::channel::Listing;
 use tributary_ingest::{Classified, Decoder};
 
 use crate::args::Global;
@@ -12,7 +13,10 @@ const AFTER_HELP: &str = "\
 Shows the campaign parameters and click ids that the URL has, what follows from them and the referrer, and the rule that gives the
 channel: what ingest does to a landing hit that says nothing else.
 
+With --list: all rules, click ids and sites that are known, built in and your own, in their order.
+
 Example:
+  tributary classify --list
   tributary classify 'https://www.a-corp.example/?utm_source=baidu&bd_vid=81' https://www.baidu.com/";
 
 /// The arguments of `classify`.
@@ -20,10 +24,14 @@ Example:
 #[command(after_help = AFTER_HELP)]
 pub struct ClassifyArgs {
     /// The landing page's URL
+    #[arg(required_unless_present = "list", default_value_if("list", "true", ""))]
     url: String,
     /// The page that led to it
     #[arg(default_value = "")]
     referrer: String,
+    /// Shows what is known of channels
+    #[arg(long, conflicts_with_all = ["url", "referrer"])]
+    list: bool,
 }
 
 /// Runs `classify`.
@@ -33,6 +41,9 @@ pub struct ClassifyArgs {
 pub fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<()> {
     let settings = global.settings()?;
     let decoder = Decoder::new(&settings.ingest)?;
+    if args.list {
+        return list(&decoder.channels(), global.json);
+    }
     let found = decoder
         .classify(&args.url, &args.referrer)
         .map_err(|rejection| Usage(format!("{}: {}: {}", rejection.field, rejection.reason, rejection.detail)))?;
@@ -40,6 +51,27 @@ pub fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<()> {
         return Ok(table::print_json(&found)?);
     }
     print(&found)
+}
+
+fn list(known: &Listing, json: bool) -> anyhow::Result<()> {
+    if json {
+        return Ok(table::print_json(known)?);
+    }
+    let mut rules = table::table(&["channel", "asks for", "rule"]);
+    for rule in &known.rules {
+        rules.add_row([&rule.channel, &rule.conditions, &rule.place]);
+    }
+    table::print(&rules)?;
+    let mut ids = table::table(&["click id", "source", "medium"]);
+    for id in &known.click_ids {
+        ids.add_row([&id.parameter, &id.source, &id.medium]);
+    }
+    table::print(&ids)?;
+    let mut sites = table::table(&["category", "site", "domains", "aliases"]);
+    for site in &known.sites {
+        sites.add_row([&site.category, &site.name, &site.domains.join(", "), &site.aliases.join(", ")]);
+    }
+    Ok(table::print(&sites)?)
 }
 
 fn print(found: &Classified) -> anyhow::Result<()> {

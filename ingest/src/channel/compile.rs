@@ -97,7 +97,7 @@ fn all_sites<'a>(own: &[Site], files: impl Iterator<Item = &'a ChannelFile>, pro
         }
         for (category, domain) in file.data.domains.iter().flat_map(|(of, list)| list.iter().map(move |domain| (of, domain))) {
             let site =
-                Site { name: domain.clone(), category: category.clone(), domains: vec![domain.clone()], aliases: Vec::new() };
+                Site { name: domain.clone(), category: category.clone(), domains: vec![domain.clone()], ..Site::default() };
             add(&site, Place::of_file(format!("{}: domains.{category}", file.name())));
         }
     }
@@ -105,8 +105,8 @@ fn all_sites<'a>(own: &[Site], files: impl Iterator<Item = &'a ChannelFile>, pro
 }
 
 fn wrong_click_ids(data: &ChannelData) -> Problems {
-    let wrong = data.click_id.iter().filter(|id| id.parameter.is_empty() || id.source.is_empty());
-    let problem = |_| (FILE_SETTING.to_owned(), "click_id: needs a parameter and a source".to_owned());
+    let wrong = data.click_id.iter().filter(|id| id.parameter.is_empty() || (id.source.is_empty() && id.medium.is_empty()));
+    let problem = |_| (FILE_SETTING.to_owned(), "click_id: needs a parameter, and a source or a medium".to_owned());
     wrong.map(problem).collect()
 }
 

@@ -38,17 +38,26 @@ pub struct Site {
     pub category: String,
     /// Its domains; their subdomains are the site's too. `google.*` stands for the name under any public suffix.
     pub domains: Vec<String>,
+    /// Where only some subdomains are the site: these, beside the domains themselves. Empty: all are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub subdomains: Vec<String>,
     /// Other names that senders write for it as a source.
     pub aliases: Vec<String>,
 }
 
+impl Site {
+    /// The category of hosts between two pages of a site: sign-in, payment. They are no referrer.
+    pub(crate) const NO_REFERRER: &'static str = "no_referrer";
+}
+
 /// A parameter that an advertising network or a mailer adds to the landing URL.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClickId {
     /// The parameter's name, lower case.
     pub parameter: String,
-    /// The source it proves.
+    /// The source it proves; empty where it only proves that a click was paid, whoever's network it was.
+    #[serde(default)]
     pub source: String,
     /// The medium it proves; empty where the network adds it to unpaid clicks too.
     #[serde(default)]
@@ -56,6 +65,12 @@ pub struct ClickId {
     /// Other networks whose parameter has the same name: theirs it is where the referrer is a site of that name.
     #[serde(default)]
     pub or_sources: Vec<String>,
+    /// Further sites on which the network advertises. A link that names any other known site as its source has nothing to do with it.
+    #[serde(default)]
+    pub sisters: Vec<String>,
+    /// Whether it counts only where the source or the referrer is the network's: a name that anybody gives to something.
+    #[serde(default)]
+    pub needs_network: bool,
     /// Whether anybody else may use the name for something of his own: it then proves nothing of a link that names another source.
     #[serde(default)]
     pub common_name: bool,

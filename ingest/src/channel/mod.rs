@@ -7,6 +7,7 @@
 mod compile;
 pub mod data;
 mod file;
+mod listing;
 mod matcher;
 mod site;
 
@@ -17,6 +18,7 @@ use regex::Regex;
 pub(crate) use data::Field;
 pub use data::{ChannelData, ClickId, Rule, Site};
 pub use file::ChannelFile;
+pub use listing::{ListedRule, ListedSite, Listing};
 use matcher::FieldMatcher;
 pub(crate) use site::Sites;
 

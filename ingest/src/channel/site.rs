@@ -11,11 +11,11 @@ const CATEGORIES_MAX: usize = 64;
 /// Sites by name and by domain. The first that claims a name or domain has it.
 #[derive(Debug, Default)]
 pub(crate) struct Sites {
-    known: Vec<KnownSite>,
-    by_name: BTreeMap<String, usize>,
-    by_domain: BTreeMap<String, usize>,
+    pub(super) known: Vec<KnownSite>,
+    pub(super) by_name: BTreeMap<String, usize>,
+    pub(super) by_domain: BTreeMap<String, usize>,
     /// By what stands before the public suffix: `google`, `search.yahoo`.
-    by_stem: BTreeMap<String, usize>,
+    pub(super) by_stem: BTreeMap<String, usize>,
     categories: Vec<String>,
 }
 
@@ -25,6 +25,16 @@ pub(crate) struct KnownSite {
     pub(crate) name: String,
     pub(crate) category: String,
     pub(super) category_bit: u64,
+    /// The only subdomains that are the site; empty: all.
+    subdomains: Vec<String>,
+}
+
+impl KnownSite {
+    /// Whether a host is the site, before one of whose domains this stands.
+    fn has_subdomain(&self, before: &str) -> bool {
+        let before = before.trim_matches('.');
+        self.subdomains.is_empty() || before.is_empty() || self.subdomains.iter().any(|own| own == before)
+    }
 }
 
 impl Sites {
@@ -53,7 +63,8 @@ impl Sites {
                 _ => return Err(("domains", "`*` stands only for a public suffix: google.*".into())),
             }
         }
-        self.known.push(KnownSite { name: site.name.clone(), category: site.category.clone(), category_bit });
+        let subdomains = site.subdomains.iter().map(|subdomain| subdomain.to_lowercase()).collect();
+        self.known.push(KnownSite { name: site.name.clone(), category: site.category.clone(), category_bit, subdomains });
         Ok(())
     }
 
@@ -101,7 +112,8 @@ impl Sites {
             let stem = host.get(from..stem_end).filter(|stem| !stem.is_empty());
             let found = self.by_domain.get(rest).or_else(|| self.by_stem.get(stem?));
             if let Some(at) = found {
-                return self.known.get(*at);
+                let before = host.get(..from).unwrap_or_default();
+                return self.known.get(*at).filter(|site| site.has_subdomain(before));
             }
             from += rest.find('.').map_or(rest.len(), |dot| dot + 1);
         }

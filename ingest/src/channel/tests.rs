@@ -86,7 +86,15 @@ fn china_offline_and_sales() {
         ("linkedin", "webinar", "organic_social"),
         ("partner", "webinar", "live_stream"),
         ("partner", "短信", "sms"),
-        ("yuanbao.tencent.com", "referral", "referral"),
+        ("yuanbao.tencent.com", "referral", "ai_assistant"),
+        ("deepseek", "cpc", "paid_other"),
+        ("baidu", "竞价", "paid_search"),
+        ("zhihu", "feed", "organic_social"),
+        ("toutiao", "信息流", "paid_social"),
+        ("partner", "edm", "email"),
+        ("booth", "二维码", "offline"),
+        ("partner", "podcast", "audio"),
+        ("docs.google.com", "", "unassigned"),
     ] {
         assert_eq!(channel(source, medium, ""), expected, "{source} / {medium}");
     }
@@ -179,7 +187,7 @@ fn what_is_wrong_in_a_file_is_named_with_its_line() {
         ("[[rule]]\nchannel = ''", "mine.toml:1: channel: must not be blank"),
         ("\n[[site]]\nname = 'x'", "mine.toml:2: name: a site needs a name and a category"),
         ("[[site]]\nname = 'x'\ncategory = 'y'\ndomains = ['*.x']", "mine.toml:1: domains: `*` stands only"),
-        ("click_id = [{ parameter = 'x', source = '' }]", "click_id: needs a parameter and a source"),
+        ("click_id = [{ parameter = 'x', source = '' }]", "click_id: needs a parameter, and a source or a medium"),
     ] {
         let problems = Channels::new(&[], &[], Some(&file(text).unwrap())).unwrap_err();
         let [(setting, problem)] = problems.as_slice() else { panic!("{problems:?}") };

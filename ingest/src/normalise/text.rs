@@ -45,6 +45,21 @@ fn is_invisible(c: char) -> bool {
             | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// What programs write into a parameter for which they had no value, lower case.
+const NO_VALUE: [&str; 8] = ["undefined", "null", "(null)", "nan", "none", "nil", "[object object]", "[object undefined]"];
+
+/// Whether a campaign parameter has no value: a program's word for that, or a network's macro that was never replaced
+/// (`{{campaign.name}}`, `{keyword}`, `__CAMPAIGN__`, `%%site%%`).
+pub(crate) fn has_no_value(text: &str) -> bool {
+    let enclosed = |before: &str, behind: &str| {
+        text.len() > before.len() + behind.len() && text.starts_with(before) && text.ends_with(behind)
+    };
+    enclosed("{", "}")
+        || enclosed("__", "__")
+        || enclosed("%%", "%%")
+        || NO_VALUE.iter().any(|none| text.eq_ignore_ascii_case(none))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,5 +76,15 @@ mod tests {
         assert_eq!(narrow("１３８－００００　１１１１"), "138-0000 1111");
         assert_eq!(narrow("ｚ＠ｂ．ｃｎ"), "z@b.cn");
         assert_eq!(narrow("张"), "张");
+    }
+
+    #[test]
+    fn what_was_never_filled_in_has_no_value() {
+        for none in ["undefined", "NULL", "NaN", "{{ad.name}}", "{keyword}", "__CAMPAIGN_ID__", "%%SITE%%", "[object Object]"] {
+            assert!(has_no_value(none), "{none}");
+        }
+        for value in ["cpc", "nullify", "_x_", "{a", "(none)", "____", "{}"] {
+            assert!(!has_no_value(value), "{value}");
+        }
     }
 }
