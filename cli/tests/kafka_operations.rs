@@ -96,6 +96,9 @@ fn a_service_is_audited_retried_checked_copied_and_restored() {
         let file = Path::new(backup).join("backup.json");
         let text = fs::read(&file).unwrap();
         let mut manifest: Value = serde_json::from_slice(&text).unwrap();
+        // A manifest that was changed is refused for that; one of the first version has no checksum.
+        manifest["version"] = 1.into();
+        manifest.as_object_mut().unwrap().retain(|key, _| key != "files" && key != "sha256");
         change(&mut manifest);
         fs::write(&file, manifest.to_string()).unwrap();
         let restored = service.command(&["state", "restore", backup]);

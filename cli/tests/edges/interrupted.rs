@@ -1,24 +1,16 @@
 //! `send` and `import`, killed at any moment and given again: each record once, in its order.
 
 use std::fs;
-use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
+use rand_chacha::rand_core::RngCore;
 use tributary_runtime::embedded::EmbeddedLog;
 use tributary_runtime::topic::Topic;
 
+use super::support::kill::{kill_until_done, random};
 use super::support::service::Service;
-
-/// The seed of a test; `TRIBUTARY_SEED` sets another.
-pub fn random(what: &str) -> ChaCha8Rng {
-    let seed = std::env::var("TRIBUTARY_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(14);
-    eprintln!("{what}: TRIBUTARY_SEED={seed}");
-    ChaCha8Rng::seed_from_u64(seed)
-}
 
 /// Whether something says that a run is unfinished.
 pub fn is_unfinished(folder: &Path) -> bool {
@@ -26,28 +18,6 @@ pub fn is_unfinished(folder: &Path) -> bool {
     state.map(|entry| entry.path()).any(|path| {
         path.to_string_lossy().contains("unfinished-") && fs::read(path).is_ok_and(|note| note.starts_with(b"unfinished"))
     })
-}
-
-/// Gives a command again and again, killing it at random moments, until it ends by itself. Returns how often it was killed. One that has told
-/// its end, so that nothing says any more that it is unfinished, is done, though it was killed on its way out.
-pub fn kill_until_done(command: &dyn Fn() -> Command, folder: &Path, random: &mut ChaCha8Rng, longest_us: u64) -> usize {
-    let mut kills = 0;
-    loop {
-        let was_unfinished = is_unfinished(folder);
-        let mut child = command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        // Longer from time to time: it has to come to its end.
-        let longest = longest_us * (1 + kills as u64 / 8);
-        std::thread::sleep(Duration::from_micros(random.next_u64() % longest));
-        let _ = child.kill();
-        let found = child.wait_with_output().unwrap();
-        match (found.status.signal(), found.status.code()) {
-            (Some(9), _) if !is_unfinished(folder) && (was_unfinished || !found.stdout.is_empty()) => return kills + 1,
-            (Some(9), _) => kills += 1,
-            // Refused rows are told by an exit code.
-            (_, Some(0 | 1)) if !String::from_utf8_lossy(&found.stderr).contains("error:") => return kills,
-            _ => panic!("{} {}", found.status, String::from_utf8_lossy(&found.stderr)),
-        }
-    }
 }
 
 /// The records of a topic with one partition.
@@ -99,7 +69,12 @@ fn a_send_that_is_killed_at_any_moment_sends_each_line_once() {
         fs::write(&utm, text).unwrap();
         let args = ["send", "--sdk", sdk.to_str().unwrap(), "--utm", utm.to_str().unwrap()];
         let again = || command(&service, &args);
-        kills += kill_until_done(&again, folder.path(), &mut random, if round % 2 == 0 { 120_000 } else { 40_000 });
+        kills += kill_until_done(
+            &again,
+            &|| is_unfinished(folder.path()),
+            &mut random,
+            if round % 2 == 0 { 120_000 } else { 40_000 },
+        );
         assert!(records(folder.path(), Topic::Sdk) == expected, "round {round}: the lines of the first file");
         assert!(records(folder.path(), Topic::Utm) == more, "round {round}: those of the second");
         let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
@@ -135,7 +110,12 @@ fn an_import_that_is_killed_at_any_moment_sends_each_row_once() {
         fs::write(&file, &text).unwrap();
         let args = ["import", file.to_str().unwrap()];
         let again = || command(&service, &args);
-        kills += kill_until_done(&again, folder.path(), &mut random, if round % 2 == 0 { 150_000 } else { 50_000 });
+        kills += kill_until_done(
+            &again,
+            &|| is_unfinished(folder.path()),
+            &mut random,
+            if round % 2 == 0 { 150_000 } else { 50_000 },
+        );
         let interrupted = records(folder.path(), Topic::Offline);
 
         let other = tempfile::tempdir().unwrap();

@@ -12,9 +12,10 @@ use tributary_cli::state::hold::Hold;
 use tributary_runtime::embedded::EmbeddedLog;
 use tributary_runtime::topic::Topic;
 
-use super::interrupted::{kill_until_done, random, records};
+use super::interrupted::records;
 use super::support::Running;
 use super::support::command::{err, out};
+use super::support::kill::{kill_until_done, random};
 use super::support::service::Service;
 
 struct Case {
@@ -315,7 +316,7 @@ fn killed_at_any_moment_the_state_is_the_old_or_the_new_one() {
         command.args(["state", "restore", &case.at("backup"), "--replace"]);
         command
     };
-    kill_until_done(&again, Path::new("/nowhere"), &mut random, 300_000);
+    kill_until_done(&again, &|| false, &mut random, 300_000);
     assert_eq!(case.count(), 12_000);
     let mut left: Vec<String> =
         fs::read_dir(case.at("state")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();

@@ -14,6 +14,7 @@ pub mod audit;
 pub mod broker;
 pub mod command;
 pub mod disk;
+pub mod kill;
 #[path = "../../../runtime/tests/support/proxy.rs"]
 pub mod proxy;
 pub mod sdks;
