@@ -305,4 +305,13 @@ mod tests {
         drop(many);
         assert_eq!(heads.bytes.load(Ordering::Relaxed), 0);
     }
+
+    #[test]
+    fn who_drips_is_idle_all_the_same() {
+        let (meter, limits) = (meter(), Limits::default());
+        meter.read(b"P");
+        std::thread::sleep(Duration::from_millis(20));
+        meter.read(b"O");
+        assert!(meter.idleness(&limits) >= Some((1, 20)), "since the head began, not since its last byte");
+    }
 }
