@@ -43,11 +43,17 @@ fn whatever_is_counted_was_0_before() {
 }
 
 #[test]
-fn labels_have_values_or_are_those_of_a_stage() {
-    let by_stage = ["tributary_records_in_total", "tributary_records_out_total", "tributary_dead_letters_total"];
+fn labels_have_values_or_are_those_of_a_part() {
+    // By stage, and by listener: `runtime/src/http/serve.rs`.
+    let of_parts = [
+        "tributary_records_in_total",
+        "tributary_records_out_total",
+        "tributary_dead_letters_total",
+        "tributary_connections_cut_total",
+    ];
     for metric in pipeline::metrics() {
-        let of_stage = by_stage.contains(&metric.name) || metric.name.starts_with("tributary_collector_");
+        let of_part = of_parts.contains(&metric.name) || metric.name.starts_with("tributary_collector_");
         let bounded = metric.label.is_empty() == metric.values.is_empty();
-        assert!(metric.kind != MetricKind::Counter || of_stage || bounded, "{}", metric.name);
+        assert!(metric.kind != MetricKind::Counter || of_part || bounded, "{}", metric.name);
     }
 }

@@ -45,6 +45,8 @@ pub(super) enum Cut {
 }
 
 impl Cut {
+    pub(super) const ALL: [Self; 5] = [Self::Silent, Self::SlowHead, Self::Idle, Self::Displaced, Self::OfAddress];
+
     pub(super) const fn label(self) -> &'static str {
         match self {
             Self::Silent => "silent",

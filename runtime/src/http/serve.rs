@@ -91,6 +91,9 @@ struct Places {
 
 impl Places {
     fn new(shared: Arc<Shared>, name: Name, stopping: watch::Receiver<bool>) -> Self {
+        for reason in Cut::ALL.into_iter().map(Cut::label).chain([NO_PLACE_LABEL]) {
+            counter!(CONNECTIONS_CUT.name, "listener" => name.listener, "reason" => reason).increment(0);
+        }
         let (tasks, open, of_address) = (JoinSet::new(), HashMap::new(), HashMap::new());
         Self { shared, name, stopping, tasks, open, of_address, told: None }
     }
