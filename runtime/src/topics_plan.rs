@@ -175,7 +175,7 @@ pub fn needed(topic: Topic, found: impl Fn(Topic) -> Option<u32>, spread: impl F
 /// Says what is wrong with the number of partitions of a topic, and what to do. Kafka adds partitions and takes none away.
 pub fn wrong_number(topic: Topic, name: &str, needed: Needed, partitions: u32) -> String {
     const ELSEWHERE: &str = "The state is whole, and nothing was misplaced. Kafka takes no partitions away again: go on with a pipeline of \
-                             the new number beside this one, as the README says under \"Changing the number of partitions\"";
+                             the new number beside this one, as docs/operate.md says under \"Changing the number of partitions\"";
     match needed {
         Needed::Exactly(needed) => {
             format!("topic {name} has {partitions} partitions, and the state behind it is spread over {needed}. {ELSEWHERE}")

@@ -19,7 +19,7 @@ Every event that names one of the identifiers and happened at or before the time
 is given anew without it. ARCHITECTURE.md says what stays. This cannot be undone, and other identifiers of the same person are not erased by
 it: `tributary profile IDENTIFIER` shows them. On the embedded log the service must be stopped meanwhile; once it has run again, its records
 are dropped and its files hold nothing of the person within a minute. On Kafka topics are their operator's: they keep what they have for their
-retention (deploy/ERASURE.md).
+retention (docs/erasure.md).
 
 --verify looks for the identifiers in all topics, of Kafka also in what is not committed or was aborted, in changelogs and dead letters; on
 the embedded log also in the states and the files. It says until when what it finds may stay. Exit code 1: something is still held.
