@@ -47,9 +47,9 @@ fn memory_stays_within_its_budget_also_beside_a_slow_broker() {
     assert!(peak <= PEAK_KB_MAX, "{peak} KB");
     // It has a quarter of the time: what is sent waits, and so must what is read.
     let peak = peak_kb(&broker, "slow", || {
-        broker.signal(1, "-STOP");
+        broker.signal(1, "STOP");
         sleep(Duration::from_millis(300));
-        broker.signal(1, "-CONT");
+        broker.signal(1, "CONT");
     });
     eprintln!("peak beside a slow broker: {peak} KB of {} KB", MEMORY_MB * 1024);
     assert!(peak <= PEAK_KB_MAX, "{peak} KB");

@@ -9,7 +9,7 @@ mod support;
 use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::process::Child;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -136,8 +136,7 @@ impl World {
 
 impl Worker {
     fn signal(&self, signal: &str) {
-        let pid = self.running.as_ref().unwrap().id().to_string();
-        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+        support::signal::send(self.running.as_ref().unwrap().id(), signal);
     }
 
     fn kill(&mut self) {
@@ -149,7 +148,7 @@ impl Worker {
 
     /// SIGTERM; the exit must be clean, unless it had only just been started and had nothing to end.
     fn leave(mut self) {
-        self.signal("-TERM");
+        self.signal("TERM");
         let status = self.running.take().unwrap().wait().unwrap();
         assert!(status.success() || status.signal() == Some(SIGTERM), "{}: {status}: {}", self.name, self.said());
     }
@@ -233,11 +232,11 @@ fn processes_that_stand_still_and_come_back_do_no_harm() {
     next();
     sleep(Duration::from_secs(4));
     next();
-    zombie.signal("-STOP");
+    zombie.signal("STOP");
     next();
     // Longer than a session: the other one takes over.
     sleep(Duration::from_secs(15));
-    zombie.signal("-CONT");
+    zombie.signal("CONT");
     // Members come and go.
     for _ in 0..rounds {
         next();

@@ -46,8 +46,7 @@ impl Watched {
     }
 
     pub fn signal(&self, name: &str) {
-        let killed = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
-        assert!(killed.success());
+        crate::support::signal::send(self.child.id(), name);
     }
 
     /// SIGTERM; returns how it ended, with all that it said.

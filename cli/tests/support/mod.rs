@@ -19,6 +19,8 @@ pub mod kill;
 pub mod proxy;
 pub mod sdks;
 pub mod service;
+#[path = "../../../runtime/tests/support/signal.rs"]
+pub mod signal;
 pub mod watched;
 
 use std::fs;
@@ -156,8 +158,7 @@ impl Running {
 
     /// SIGTERM; the exit must be clean.
     pub fn terminate(mut self) {
-        let killed = Command::new("kill").args(["-TERM", &self.0.id().to_string()]).status().unwrap();
-        assert!(killed.success());
+        signal::send(self.0.id(), "TERM");
         let status = self.0.wait().unwrap();
         assert!(status.success(), "{status}");
     }

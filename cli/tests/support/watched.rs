@@ -143,7 +143,7 @@ impl Watched {
     /// SIGTERM; the exit must be clean. Returns how long it took.
     pub fn terminate(mut self) -> Duration {
         let begun = Instant::now();
-        assert!(Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap().success());
+        super::signal::send(self.child.id(), "TERM");
         let status = self.child.wait().unwrap();
         assert!(status.success(), "{status}: {}", self.view.log());
         begun.elapsed()

@@ -46,16 +46,16 @@ impl Broker {
         std::fs::read_to_string(self.folder.join("behind")).unwrap().trim().to_owned()
     }
 
-    /// Sends a signal, such as `-STOP`, to the one with this number, from 1. Returns its process id.
+    /// Sends a signal, such as `STOP`, to the one with this number, from 1. Returns its process id.
     pub fn signal(&self, number: u32, signal: &str) -> String {
         let pid = std::fs::read_to_string(self.folder.join(format!("{number}/pid"))).unwrap();
-        assert!(Command::new("kill").args([signal, pid.trim()]).status().unwrap().success());
+        super::signal::send(pid.trim().parse().unwrap(), signal);
         pid.trim().to_owned()
     }
 
     /// `kill -9`, and waits until it is gone.
     pub fn kill(&self, number: u32) {
-        let pid = self.signal(number, "-KILL");
+        let pid = self.signal(number, "KILL");
         let gone = || {
             let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
             status.is_empty() || status.contains("State:\tZ")

@@ -5,6 +5,7 @@
 pub mod broker;
 pub mod counter;
 pub mod proxy;
+pub mod signal;
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
