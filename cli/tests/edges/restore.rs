@@ -290,6 +290,8 @@ fn killed_at_any_moment_the_state_is_the_old_or_the_new_one() {
     let mut random = random("restore");
     let case = Case::new(12_000, 1_500);
     let (mut olds, mut news, mut kills) = (0, 0, 0);
+    // About when the new state takes its place: sooner after a kill that came too late, later after one that came too soon.
+    let mut about_us = 300_000;
     for round in 0..25 {
         let command = || {
             let mut command = super::support::tributary(&case.service.sets);
@@ -297,12 +299,12 @@ fn killed_at_any_moment_the_state_is_the_old_or_the_new_one() {
             command
         };
         let mut child = command().stdout(std::process::Stdio::null()).spawn().unwrap();
-        std::thread::sleep(std::time::Duration::from_micros(random.next_u64() % 700_000));
+        std::thread::sleep(std::time::Duration::from_micros(about_us / 2 + random.next_u64() % about_us));
         let _ = child.kill();
         kills += usize::from(!child.wait().unwrap().success());
         match case.count() {
-            12_000 => news += 1,
-            other if other > 12_000 => olds += 1,
+            12_000 => (news, about_us) = (news + 1, about_us * 3 / 4),
+            other if other > 12_000 => (olds, about_us) = (olds + 1, about_us * 4 / 3),
             other => panic!("round {round}: {other} records"),
         }
         let info = case.service.command(&["state", "verify"]);
