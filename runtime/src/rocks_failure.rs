@@ -2,6 +2,20 @@
 
 use rocksdb::{Error, ErrorKind};
 
+/// A file that the writer removes between its being listed and opened fails an opening for reading: the files are listed anew.
+const READ_ONLY_ATTEMPTS: usize = 3;
+
+/// Opens for reading what somebody may be writing to.
+pub(crate) fn open_beside_writer<T>(open: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
+    let mut opened = open();
+    for _ in 1..READ_ONLY_ATTEMPTS {
+        if opened.is_err() {
+            opened = open();
+        }
+    }
+    opened
+}
+
 /// Whether the files themselves are at fault: damaged, or some of them gone.
 pub(crate) fn is_damage(error: &Error) -> bool {
     // RocksDB has no kind of its own for a file that is gone.

@@ -50,7 +50,7 @@ pub enum EmbeddedError {
     /// The high-water mark cannot be used.
     #[error(
         "the embedded log in {}: its high-water mark {why}, so that nobody knows whether all of the log is there. Nothing was changed. Put \
-         the file or a backup back, or take what is there as all of it: `tributary state accept-loss`",
+         the file or a backup back, or take what is there as all of it: `tributary state accept-loss --yes`",
         .path.display()
     )]
     Mark {

@@ -16,11 +16,10 @@ use super::mark::{self, HighWater, MarkFile, Missing};
 use super::{EmbeddedLog, EmbeddedOptions, FAMILIES, META, STATE, keys};
 use crate::descriptors::tables_of_one_store;
 use crate::fresh::FreshGauges;
+use crate::rocks_failure::open_beside_writer;
 
 /// Memory of a log that is only read, bytes.
 const READ_MEMORY_BYTES: usize = 16 << 20;
-/// A file that the writer beside removes between its being listed and opened fails an opening: the files are listed anew.
-const READ_ATTEMPTS: usize = 3;
 
 /// What is borne in the write-ahead log. A commit that was cut off is always borne: nobody was answered for it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -215,13 +214,7 @@ fn open_for_writing(options: &EmbeddedOptions, bear: Bear) -> Result<(DB, Cache)
 fn open_for_reading(path: &Path, bear: Bear) -> Result<(DB, Cache), EmbeddedError> {
     let cache = Cache::new_lru_cache(READ_MEMORY_BYTES / 2);
     let settings = recovery_options(bear);
-    let open = || DB::open_cf_descriptors_read_only(&settings, path, families(&cache), false);
-    let mut opened = open();
-    for _ in 1..READ_ATTEMPTS {
-        if opened.is_err() {
-            opened = open();
-        }
-    }
+    let opened = open_beside_writer(|| DB::open_cf_descriptors_read_only(&settings, path, families(&cache), false));
     Ok((opened.map_err(|error| rocks_error("opening", path, &error))?, cache))
 }
 

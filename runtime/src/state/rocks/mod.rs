@@ -27,7 +27,7 @@ use rocksdb::{Cache, DB, FlushOptions, ReadOptions, WriteBatch, WriteBufferManag
 
 use super::StateError;
 use crate::exactly_once::{INPUTS_KEY, Inputs, Position};
-use crate::rocks_failure::is_full;
+use crate::rocks_failure::{is_full, open_beside_writer};
 use broken::{open_failed, tell};
 use options::database_options;
 pub use view::StoreView;
@@ -36,9 +36,6 @@ pub use view::StoreView;
 const POSITION_KEY: &[u8] = b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0position";
 /// Version of the position, and with it of the whole folder.
 const POSITION_VERSION: u8 = 1;
-
-/// A file that the writer removes between its being listed and opened fails an opening for reading: the files are listed anew.
-const READ_ONLY_ATTEMPTS: usize = 3;
 
 /// However little is written, a crash takes away no more than this. What was restored is compacted as late.
 const FLUSH_AFTER: Duration = Duration::from_mins(10);
@@ -195,12 +192,7 @@ impl RocksStore {
         let mut options = database_options(budget);
         // Opened once and for all: the writer may remove a file, but not from under who has it open.
         options.set_max_open_files(-1);
-        let mut db = DB::open_for_read_only(&options, path, false);
-        for _ in 1..READ_ONLY_ATTEMPTS {
-            if db.is_err() {
-                db = DB::open_for_read_only(&options, path, false);
-            }
-        }
+        let db = open_beside_writer(|| DB::open_for_read_only(&options, path, false));
         let db = db.map_err(|error| open_failed(path, "opening for reading", &error))?;
         // No claim is the latest: nobody may write.
         let writer = Mutex::new(Writer { claim: 1, flushed: Instant::now(), loaded: false });
