@@ -8,8 +8,6 @@ use std::ops::Range;
 
 use tributary_proto::{Hash128, Milestone};
 
-use tributary_runtime::planted::planted;
-
 use crate::moments;
 use crate::plan::{LEAD_STAGE, Plan};
 use crate::wire::{Malformed, TouchView};
@@ -126,9 +124,7 @@ impl<'t> Journey<'t> {
 
     fn find(course: &Course<'t>, of: &Milestone, live: &[&Milestone], plan: &Plan, hear: Option<&mut Hear<'_, 't>>) -> Self {
         let from_ms = plan.window(&of.kind).start_ms(of, live);
-        let from_ms = from_ms.saturating_add(i64::from(planted("window_begins_late")));
-        let until_ms = of.time_ms.saturating_sub(i64::from(planted("window_ends_before_the_milestone")));
-        let search = Search { course, window: course.window(from_ms, until_ms), gap_ms: plan.session_gap_ms };
+        let search = Search { course, window: course.window(from_ms, of.time_ms), gap_ms: plan.session_gap_ms };
 
         let last_until = |moment: i64| search.last(course.end(moment), |_| true);
         let stages: Vec<Option<usize>> =
@@ -232,7 +228,7 @@ impl<'t> Search<'_, 't> {
     }
 
     fn shortened(&self, singled: impl Iterator<Item = usize>, newest: &[usize], max: usize) -> Vec<usize> {
-        let first = Some(self.window.start).filter(|_| !planted("long_journey_loses_its_first"));
+        let first = Some(self.window.start);
         let first_identified = self.window.clone().find(|at| self.is(*at, |touch| touch.identified));
         let last_non_direct = self.last(self.window.end, |touch| touch.channel != DIRECT);
         let mut kept: BTreeSet<usize> =

@@ -1,7 +1,6 @@
 //! When a stage was reached, as seen from one milestone.
 
 use tributary_proto::Milestone;
-use tributary_runtime::planted::planted;
 
 /// The kind that opens the funnel; an `mql` stands in for it.
 pub const LEAD: &str = "lead";
@@ -43,9 +42,7 @@ pub fn of_stage(kind: &str, of: &Milestone, live: &[&Milestone]) -> Option<i64> 
     let moment = if let Some(same) = same_object {
         Some(same.time_ms)
     } else if kind == LEAD {
-        times(LEAD)
-            .max_by_key(|time| if planted("latest_lead_opens_the_funnel") { *time } else { time.saturating_neg() })
-            .or_else(|| times(MQL).min())
+        times(LEAD).min().or_else(|| times(MQL).min())
     } else {
         live.iter().filter(|other| other.kind == kind && other.time_ms <= of.time_ms).map(|other| other.time_ms).max()
     };

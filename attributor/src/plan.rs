@@ -5,7 +5,6 @@ mod compile;
 use std::collections::BTreeMap;
 
 use tributary_proto::Milestone;
-use tributary_runtime::planted::planted;
 
 use crate::journey::Journey;
 use crate::models::{Basis, Model, Multipliers};
@@ -33,7 +32,7 @@ impl WindowMs {
             Self::Lookback(length_ms) => of.time_ms.saturating_sub(length_ms),
             Self::Lifecycle(longest_ms) => {
                 let after_ms = moments::last_won_before(of, live).map_or(i64::MIN, |won_ms| won_ms.saturating_add(1));
-                if planted("lifecycle_without_end") { after_ms } else { after_ms.max(of.time_ms.saturating_sub(longest_ms)) }
+                after_ms.max(of.time_ms.saturating_sub(longest_ms))
             }
         }
     }
@@ -142,8 +141,7 @@ impl Plan {
     /// Touches before this time are in the journey to no milestone within the horizon, where the newest touch of the identifier that
     /// brought them is at `newest_ms`.
     pub fn out_of_reach_ms(&self, newest_ms: i64) -> i64 {
-        let horizon_ms = self.horizon_ms(newest_ms);
-        if planted("horizon_without_window") { horizon_ms } else { self.reach_ms(horizon_ms) }
+        self.reach_ms(self.horizon_ms(newest_ms))
     }
 
     /// `time_ms` rounded down to [`Self::step_ms`].

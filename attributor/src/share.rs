@@ -3,7 +3,6 @@
 use std::cmp::Reverse;
 
 use tributary_proto::WHOLE_NANO;
-use tributary_runtime::planted::planted;
 
 /// Billionths in proportion to `weights`, which sum to exactly [`WHOLE_NANO`]: each share is rounded down, then the shares with the
 /// largest remainders get one more, ties to the earlier. Equal shares where all weights are 0; none for no weights.
@@ -63,20 +62,13 @@ fn spread(divided: Vec<(u64, u128)>, whole: u64) -> Vec<u64> {
     let left = usize::try_from(whole.saturating_sub(given)).unwrap_or(usize::MAX);
     let mut order: Vec<(Reverse<u128>, usize)> = Vec::new();
     if left > 0 {
-        order.extend(
-            divided
-                .iter()
-                .enumerate()
-                .filter(|(_, (_, rest))| *rest > 0)
-                .map(|(at, (_, rest))| (Reverse(*rest), if planted("remainder_to_the_later") { usize::MAX - at } else { at })),
-        );
+        order.extend(divided.iter().enumerate().filter(|(_, (_, rest))| *rest > 0).map(|(at, (_, rest))| (Reverse(*rest), at)));
         if left < order.len() {
             order.select_nth_unstable(left);
         }
     }
     let mut shares: Vec<u64> = divided.into_iter().map(|(share, _)| share).collect();
     for (_, at) in order.into_iter().take(left) {
-        let at = if planted("remainder_to_the_later") { usize::MAX - at } else { at };
         if let Some(share) = shares.get_mut(at) {
             *share += 1;
         }

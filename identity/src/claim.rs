@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use tributary_proto::identity_message::Body;
 use tributary_proto::{Claim, Facts, Hash128, Identifier, LinkFact};
-use tributary_runtime::planted::planted;
 use tributary_runtime::stage::Context;
 use tributary_runtime::state::StateError;
 
@@ -74,7 +73,7 @@ impl Core {
                 news.ask.extend(node.other_end(link).cloned());
             }
         }
-        if !node.state.shared && self.is_claimed_by_too_many(node) && !planted("shared_not_noticed") {
+        if !node.state.shared && self.is_claimed_by_too_many(node) {
             node.edit().shared = true;
             news.shared = true;
             cx.outbox.observe(&metrics::SHARED, "", 1);

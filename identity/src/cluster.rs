@@ -9,8 +9,6 @@ use std::collections::BTreeMap;
 
 use tributary_proto::{Hash128, Identifier, LinkFact, Member};
 
-use tributary_runtime::planted::planted;
-
 use crate::facts::{is_active, is_explicit, is_forbidden};
 use crate::settings::Rules;
 
@@ -94,11 +92,7 @@ pub fn evidence(link: &LinkFact, rules: &Rules) -> (i64, i64) {
     fn kind(end: Option<&Identifier>) -> &str {
         end.map_or("", |end| end.kind.as_str())
     }
-    let class = if is_explicit(link) && !planted("explicit_link_is_weak") {
-        -1
-    } else {
-        rules.class(kind(link.a.as_ref()), kind(link.b.as_ref()))
-    };
+    let class = if is_explicit(link) { -1 } else { rules.class(kind(link.a.as_ref()), kind(link.b.as_ref())) };
     (class, link.earliest_ms.unwrap_or(i64::MAX))
 }
 
@@ -223,7 +217,7 @@ impl<'a> Constrained<'a> {
         }
         let joins_enemies =
             |of: usize, other: usize| self.never.get(of).into_iter().flatten().any(|enemy| self.sets.find(*enemy) == other);
-        if (joins_enemies(a, b) || joins_enemies(b, a)) && !planted("never_join_forgotten") {
+        if joins_enemies(a, b) || joins_enemies(b, a) {
             return Err((Refusal::NeverJoin, None));
         }
         if let Some((keep, hang)) = self.sets.unite(a, b) {
@@ -244,7 +238,7 @@ impl<'a> Constrained<'a> {
         let (left, right) = (self.counts.get(a)?, self.counts.get(b)?);
         let (few, many) = if left.len() <= right.len() { (left, right) } else { (right, left) };
         let broken = |(kind, count): &(&KindAndScope<'a>, &u32)| {
-            let limit = self.rules.limit(kind.0).saturating_add(planted("limit_one_too_high").into());
+            let limit = self.rules.limit(kind.0);
             let twice = both.get(*kind).copied().unwrap_or(0);
             many.get(*kind).is_some_and(|other| count.saturating_add(*other).saturating_sub(twice) > limit)
         };
@@ -256,7 +250,7 @@ impl<'a> Constrained<'a> {
         let (Some(left), Some(right)) = (self.merged.get(a), self.merged.get(b)) else { return Counts::new() };
         let (few, many) = if left.len() <= right.len() { (left, right) } else { (right, left) };
         let mut both = Counts::new();
-        for (_, kind) in few.iter().filter(|(record, _)| many.contains_key(*record) && !planted("merged_records_count_twice")) {
+        for (_, kind) in few.iter().filter(|(record, _)| many.contains_key(*record)) {
             *both.entry(*kind).or_default() += 1;
         }
         both

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use tributary_proto::attributor_message::Body as ToUnit;
 use tributary_proto::identity_message::Body;
 use tributary_proto::{AttributorMessage, Hash128, Identifier, IdentityMessage, Item, item, kind};
-use tributary_runtime::planted::planted;
 use tributary_runtime::stage::{Context, Share};
 use tributary_runtime::state::StateError;
 use tributary_runtime::topic::Topic;
@@ -148,8 +147,6 @@ pub(crate) fn pass_from(cx: &mut Context<'_>, node: &mut Node, what: item::What)
     let first = !node.state.brings;
     if first {
         node.edit().brings = true;
-    }
-    if first && !planted("newcomer_not_announced") {
         crate::placement::send_arrive(cx, node, &placement);
     }
     let item = Item { identifier_hash: node.hash.to_bytes().to_vec(), epoch: placement.epoch, what: Some(what) };

@@ -6,7 +6,6 @@
 use std::cmp::Ordering;
 
 use tributary_proto::{Assertion, Claim, ConsentFact, LinkFact, Member, Placement, Stamp, TraitFact, Word};
-use tributary_runtime::planted::planted;
 
 /// The order of statements: by event time, then event hash.
 pub fn stamp_key(stamp: Option<&Stamp>) -> (i64, &[u8]) {
@@ -17,7 +16,6 @@ pub fn stamp_key(stamp: Option<&Stamp>) -> (i64, &[u8]) {
 pub fn merge_earliest(known: &mut Option<i64>, said: Option<i64>) -> bool {
     match (*known, said) {
         (_, None) => false,
-        (Some(_), Some(_)) if planted("first_seen_by_arrival") => false,
         (Some(earlier), Some(time)) if earlier <= time => false,
         _ => {
             *known = said;
@@ -29,7 +27,7 @@ pub fn merge_earliest(known: &mut Option<i64>, said: Option<i64>) -> bool {
 /// Keeps the one that `later` says is greater.
 fn merge_latest<T: Clone>(known: &mut Option<T>, said: Option<&T>, later: impl Fn(&T, &T) -> bool) -> bool {
     let Some(said) = said else { return false };
-    if known.as_ref().is_some_and(|known| !later(said, known)) && !planted("latest_by_arrival") {
+    if known.as_ref().is_some_and(|known| !later(said, known)) {
         return false;
     }
     *known = Some(said.clone());
@@ -58,7 +56,7 @@ fn trait_key(of: &TraitFact) -> ((i64, &[u8]), &str) {
 
 /// Whether `said` is a later statement of the same trait; of two in the same event, the greater value.
 pub fn later_trait(said: &TraitFact, known: &TraitFact) -> bool {
-    trait_key(said) > trait_key(known) || planted("trait_by_arrival")
+    trait_key(said) > trait_key(known)
 }
 
 /// The name of a trait.
@@ -107,7 +105,7 @@ pub fn is_active(link: &LinkFact) -> bool {
 
 /// Whether the latest word on the pair is that they are not one.
 pub fn is_forbidden(link: &LinkFact) -> bool {
-    link.word.as_ref().is_some_and(|word| !word.join) && !planted("unlink_ignored")
+    link.word.as_ref().is_some_and(|word| !word.join)
 }
 
 /// Whether the latest word on the pair is that they are one.

@@ -10,7 +10,6 @@ use tributary_proto::{
     Claim, Erased, Erasure, Event, Hash128, Identifier, Message, Milestone, MilestoneState, MilestoneVersion, Sighting, Stamp,
     Track,
 };
-use tributary_runtime::planted::planted;
 use tributary_runtime::stage::Context;
 use tributary_runtime::state::{ActorKey, State, StateError, get_message, put_message, scan_messages};
 
@@ -152,12 +151,12 @@ impl Core {
         if (former.is_none() && state.told == now) || (anchor.is_none() && former.is_none()) {
             return Ok(());
         }
-        state.stamp += u64::from(!planted("stamp_not_raised"));
+        state.stamp += 1;
         let track = |about: &Identifier, milestone: Option<Milestone>| {
             let (about, milestone_id) = (Some(about.clone()), milestone_id.to_owned());
             Body::Track(Track { about, stamp: state.stamp, milestone_id, milestone, erased })
         };
-        if let Some(former) = former.as_ref().filter(|_| !planted("former_anchor_not_told")) {
+        if let Some(former) = &former {
             // Where no version is left, the anchor has it as withdrawn: its credit is to be taken back, and nothing else stays of it.
             let (kind, object_id) = milestone_id.split_once(':').unwrap_or((milestone_id, ""));
             let nothing = Milestone {
@@ -254,7 +253,7 @@ fn latest(known: &mut Option<Register>, said: Option<Register>) {
         (of.at.as_ref().map(|at| (at.time_ms, at.event_hash.clone())), of.number, of.text.clone(), identifier)
     }
     let Some(said) = said else { return };
-    if known.as_ref().is_none_or(|known| key(known) < key(&said)) || planted("version_by_arrival") {
+    if known.as_ref().is_none_or(|known| key(known) < key(&said)) {
         *known = Some(said);
     }
 }

@@ -3,7 +3,6 @@
 use tributary_proto::attributor_message::Body as ToUnit;
 use tributary_proto::identity_message::Body;
 use tributary_proto::{AccountIs, Arrive, Identifier, Move, Place, Placement, StoredTrack, Subscribe, Track, item};
-use tributary_runtime::planted::planted;
 use tributary_runtime::stage::Context;
 use tributary_runtime::state::StateError;
 
@@ -64,7 +63,7 @@ impl Core {
             return Ok(());
         }
         let before = before.unwrap_or_else(|| lone_placement(&node.identifier, node.hash));
-        if before.unit == now.unit || planted("subscribers_not_told") {
+        if before.unit == now.unit {
             return Ok(());
         }
         for subscriber in node.subscribers(cx.state)? {
@@ -112,7 +111,7 @@ fn answer(account: &Identifier, subscriber: &Identifier, placement: &Placement) 
 
 /// Tells the old unit to hand over and the new one whom to expect; or the one unit what has changed.
 fn tell_units(cx: &mut Context<'_>, node: &Node, before: Option<&Placement>, now: &Placement) {
-    if let Some(before) = before.filter(|before| before.unit != now.unit && !planted("old_unit_not_told")) {
+    if let Some(before) = before.filter(|before| before.unit != now.unit) {
         let to = now.unit.clone();
         let moved = Move { identifier_hash: node.hash.to_bytes().to_vec(), to, epoch: now.epoch };
         send_to_unit(cx, &before.unit, ToUnit::Move(moved));

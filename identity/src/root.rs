@@ -2,7 +2,6 @@
 
 use tributary_proto::identity_message::Body;
 use tributary_proto::{Absorb, AccountIs, Facts, Hash128, Identifier, Join, Member};
-use tributary_runtime::planted::planted;
 use tributary_runtime::stage::Context;
 use tributary_runtime::state::StateError;
 
@@ -38,9 +37,7 @@ impl Core {
         let facts = Facts { about: Some(node.identifier.clone()), generation: node.state.generation, ..facts };
         match node.state.parent.clone() {
             Some(parent) => {
-                if !planted("facts_stop_below_the_root") {
-                    self.tell(cx, &parent, Body::Facts(facts));
-                }
+                self.tell(cx, &parent, Body::Facts(facts));
                 Ok(())
             }
             None => self.learn(cx, node, facts),
@@ -163,16 +160,12 @@ impl Core {
         if meant_for_shared || other.hash() == node.hash {
             // A shared identifier joins nobody. And a root that meets itself is done.
         } else if let Some(parent) = node.state.parent.clone() {
-            if !planted("join_stops_below_the_root") {
-                self.tell(cx, &parent, Body::Join(join));
-            }
+            self.tell(cx, &parent, Body::Join(join));
         } else if (join.rank, std::cmp::Reverse(other.hash())) > (node.rank(), std::cmp::Reverse(node.hash)) {
             self.hang(cx, &mut node, &other)?;
         } else {
             let answer = Join { about: None, root: Some(node.identifier.clone()), rank: node.rank() };
-            if !planted("join_not_answered") {
-                self.tell(cx, &other, Body::Join(answer));
-            }
+            self.tell(cx, &other, Body::Join(answer));
         }
         node.save(cx.state);
         Ok(())
@@ -193,9 +186,6 @@ impl Core {
         node.edit().parent = Some(self.address(above));
         cx.outbox.observe(&metrics::MERGES, "", 1);
         for part in parts {
-            if planted("last_part_of_component_lost") && part.part > 0 && !part.more {
-                continue;
-            }
             self.tell(cx, above, Body::Absorb(part));
         }
         Ok(())
@@ -211,7 +201,7 @@ impl Core {
         }
         let component = Component::of(node.hash);
         let record = node.edit();
-        record.epoch = if planted("epoch_lost_in_merge") { record.epoch } else { record.epoch.max(part.epoch) + 1 };
+        record.epoch = record.epoch.max(part.epoch) + 1;
         for subscription in &part.subscriptions {
             component.add_subscription(cx.state, subscription);
         }

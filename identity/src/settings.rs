@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use tributary_proto::Identifier;
 use tributary_proto::kind::{self, Kinds};
-use tributary_runtime::planted::planted;
 
 /// Mail providers anyone may sign up with: their domains name no account.
 const FREE_MAIL: &str = include_str!("../data/free_mail.txt");
@@ -184,7 +183,7 @@ impl Rules {
 
     /// Whether a cluster of so many identifiers is quarantined.
     pub fn is_too_large(&self, count: usize) -> bool {
-        count > self.max_cluster + usize::from(planted("quarantine_one_too_late"))
+        count > self.max_cluster
     }
 
     /// The account that a corporate email address speaks for; `None` for a free-mail address.

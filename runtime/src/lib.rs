@@ -24,7 +24,6 @@ pub mod obstacle;
 mod pace;
 #[cfg(feature = "native")]
 pub mod page;
-pub mod planted;
 pub mod reason;
 pub mod refusal_lines;
 pub mod refusals;

@@ -13,7 +13,6 @@ use crate::log::{Assignment, Batch, BatchLimits, LogError, Routed, Session, Stag
 use crate::metrics;
 use crate::obstacle::Obstacle;
 use crate::pace::Pace;
-use crate::planted::planted;
 use crate::refusal_lines::{RefusalLines, Refused};
 use crate::refusals::{Excess, LiveLimits, RefusalLimits, Refusals};
 use crate::service::Pulse;
@@ -312,7 +311,6 @@ impl<S: Session> Worker<S> {
     fn apply(&mut self, changes: Vec<Assignment>) -> Result<(), LogError> {
         for change in changes {
             match change {
-                Assignment::Revoked { .. } if planted("cache_survives_reassignment") => {}
                 Assignment::Revoked { partition } => {
                     self.slots.remove(&partition);
                 }
@@ -328,9 +326,6 @@ impl<S: Session> Worker<S> {
             Some(inbox) => self.session.partitions(*inbox)?,
             None => 0,
         };
-        if planted("cache_survives_reassignment") && self.slots.contains_key(&partition) {
-            return Ok(());
-        }
         let stage = (self.build)(Share { partition, partitions });
         let limited = self.log.inputs.iter().filter(|topic| !self.options.unlimited.contains(topic));
         let refusals = limited.map(|topic| (*topic, Refusals::default())).collect();
@@ -410,8 +405,7 @@ impl<S: Session> Worker<S> {
         let mut transaction = Transaction::default();
         let mut offsets: BTreeMap<(Topic, u32), u64> = BTreeMap::new();
         for record in batch.records() {
-            let next = if planted("offset_not_plus_one") { record.offset } else { record.offset + 1 };
-            offsets.insert((record.topic, record.partition), next + u64::from(planted("offset_plus_two")));
+            offsets.insert((record.topic, record.partition), record.offset + 1);
             if let Some(excess) = self.handle(&record, &mut transaction)? {
                 let place = (record.topic, record.partition);
                 return Ok(Outcome::Stop(place, self.stop(&record, excess, batch, &transaction)));
@@ -450,9 +444,6 @@ impl<S: Session> Worker<S> {
         };
         let (rejections, refused) = self.outbox.take_rejections(whole);
         for rejection in rejections {
-            if planted("dead_letter_lost") {
-                break;
-            }
             transaction.dead_letters.push(dead_letter(stage, record, rejection));
         }
         let counts = refused && !self.stops.is_accepted((record.topic, partition), record.offset);
@@ -463,9 +454,6 @@ impl<S: Session> Worker<S> {
         let stage = self.log.stage;
         let owned: Vec<(u32, i64)> = self.slots.iter().filter_map(|(at, slot)| Some((*at, slot.newest_ms?))).collect();
         for (partition, newest_ms) in owned {
-            if planted("batch_ended_for_one_partition") && partition % 2 == 1 {
-                continue;
-            }
             let Some(slot) = self.slots.get_mut(&partition) else { continue };
             self.outbox.caused_at(newest_ms);
             let mut context = Context { state: &mut slot.state, outbox: &mut self.outbox };

@@ -20,8 +20,6 @@ pub struct Campaign {
     pub jobs: usize,
     /// Whether to stop at the first failure.
     pub stop_at_first: bool,
-    /// The planted bug that is switched on; none is "".
-    pub planted: &'static str,
 }
 
 /// What came of many seeds.
@@ -80,7 +78,6 @@ impl Campaign {
         let stop = AtomicBool::new(false);
         let tally = Mutex::new(Tally::default());
         let work = || {
-            switch_on(self.planted);
             loop {
                 let seed = next.fetch_add(1, Ordering::Relaxed);
                 if seed >= self.from.saturating_add(self.seeds) || stop.load(Ordering::Relaxed) {
@@ -101,12 +98,4 @@ impl Campaign {
         });
         tally.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Switches a planted bug on in this thread, where the build has any.
-pub fn switch_on(name: &'static str) {
-    #[cfg(feature = "planted")]
-    tributary_runtime::planted::switch_on(name);
-    #[cfg(not(feature = "planted"))]
-    let _none = name;
 }

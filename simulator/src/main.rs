@@ -1,26 +1,22 @@
-//! `simulate`: runs seeds, replays one, or shows that planted bugs are found.
+//! `simulate`: runs seeds, or replays one.
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Parser;
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 use tributary_proto::Reason;
-use tributary_simulator::campaign::{Campaign, Tally, switch_on};
+use tributary_simulator::campaign::{Campaign, Tally};
 use tributary_simulator::faults::Fault;
-use tributary_simulator::planted::{self, Bug};
 use tributary_simulator::run::{Case, run};
 use tributary_simulator::shrink::shrink;
 use tributary_simulator::sums::{self, Coverage};
 
-/// How many seeds a planted bug may take to be found.
-const PLANTED_SEEDS: u64 = 1_000;
 /// Failing seeds that are made smaller.
 const SHRUNK_MAX: usize = 3;
 
@@ -28,7 +24,7 @@ const SHRUNK_MAX: usize = 3;
 #[derive(Debug, Parser)]
 #[command(
     name = "simulate",
-    after_help = "Examples:\n  simulate --seeds 2000 --jobs 2         2,000 seeds on two threads\n  simulate --seed 417                   one seed, with all that happened\n  simulate --planted all --report simulator/PLANTED.md    (a build with --features planted)"
+    after_help = "Examples:\n  simulate --seeds 2000 --jobs 2         2,000 seeds on two threads\n  simulate --seed 417                   one seed, with all that happened"
 )]
 struct Args {
     /// How many seeds to run.
@@ -52,12 +48,9 @@ struct Args {
     /// With --seed: how many faults may strike.
     #[arg(long, requires = "seed")]
     faults: Option<usize>,
-    /// Switches a planted bug on, or `all` of them one after the other; needs a build with `--features planted`.
+    /// Ends with the first seed that fails.
     #[arg(long)]
-    planted: Option<String>,
-    /// With `--planted all`: the file for the report, Markdown.
-    #[arg(long, requires = "planted")]
-    report: Option<PathBuf>,
+    stop_at_first: bool,
     /// Prints results as JSON.
     #[arg(long)]
     json: bool,
@@ -78,15 +71,9 @@ fn main() -> ExitCode {
 }
 
 fn simulate(args: &Args) -> anyhow::Result<bool> {
-    let bug = match args.planted.as_deref() {
-        None => None,
-        Some(_) if !cfg!(feature = "planted") => bail!("this build has no planted bugs; build it with --features planted"),
-        Some("all") => return planted_report(args),
-        Some(name) => Some(planted::find(name).with_context(|| format!("no planted bug is named {name:?}"))?),
-    };
     match args.seed {
-        Some(seed) => replay(args, seed, bug),
-        None => campaign(args, bug),
+        Some(seed) => replay(args, seed),
+        None => Ok(campaign(args)),
     }
 }
 
@@ -99,9 +86,8 @@ fn progress(length: u64) -> ProgressBar {
     bar
 }
 
-fn campaign(args: &Args, bug: Option<&'static Bug>) -> anyhow::Result<bool> {
-    let planted = bug.map_or("", |bug| bug.name);
-    let campaign = Campaign { from: args.from, seeds: args.seeds, jobs: args.jobs, stop_at_first: bug.is_some(), planted };
+fn campaign(args: &Args) -> bool {
+    let campaign = Campaign { from: args.from, seeds: args.seeds, jobs: args.jobs, stop_at_first: args.stop_at_first };
     let bar = progress(args.seeds);
     let begun = Instant::now();
     let tally = campaign.run(|| bar.inc(1));
@@ -112,19 +98,18 @@ fn campaign(args: &Args, bug: Option<&'static Bug>) -> anyhow::Result<bool> {
     } else {
         print_tally(&tally, took);
     }
-    switch_on(planted);
     for (seed, why) in tally.failures.iter().take(SHRUNK_MAX) {
         eprintln!("seed {seed} fails: {why}");
         let bar = progress(0);
         let records = tributary_simulator::history::History::of(*seed).records.len();
         let small = shrink(&Case::of(*seed), records, || bar.inc(1));
         bar.finish_and_clear();
-        eprintln!("replay it:    {}", command(&Case::of(*seed), bug));
-        eprintln!("made smaller: {}", command(&small, bug));
+        eprintln!("replay it:    {}", command(&Case::of(*seed)));
+        eprintln!("made smaller: {}", command(&small));
     }
     let not_covered = tally.not_covered();
     not_covered.iter().for_each(|what| eprintln!("the seeds do not cover what they must: {what}"));
-    Ok(tally.failures.is_empty() && not_covered.is_empty())
+    tally.failures.is_empty() && not_covered.is_empty()
 }
 
 /// How rows of credit changed: what, by why.
@@ -156,12 +141,8 @@ fn coverage_json(coverage: &Coverage) -> serde_json::Value {
     serde_json::Value::Object(sums::changes().map(of).collect())
 }
 
-fn command(case: &Case, bug: Option<&Bug>) -> String {
-    let (features, planted) = match bug {
-        Some(bug) => (" --features planted", format!(" --planted {}", bug.name)),
-        None => ("", String::new()),
-    };
-    format!("cargo run --release -p tributary-simulator{features} -- {}{planted}", case.arguments())
+fn command(case: &Case) -> String {
+    format!("cargo run --release -p tributary-simulator -- {}", case.arguments())
 }
 
 fn print_tally(tally: &Tally, took: Duration) {
@@ -210,8 +191,7 @@ fn tally_json(tally: &Tally, took: Duration) -> serde_json::Value {
     })
 }
 
-fn replay(args: &Args, seed: u64, bug: Option<&'static Bug>) -> anyhow::Result<bool> {
-    switch_on(bug.map_or("", |bug| bug.name));
+fn replay(args: &Args, seed: u64) -> anyhow::Result<bool> {
     let keep = match args.keep.as_deref() {
         None => None,
         Some("none") => Some(Vec::new()),
@@ -254,39 +234,4 @@ fn replay(args: &Args, seed: u64, bug: Option<&'static Bug>) -> anyhow::Result<b
         ),
     }
     Ok(report.failure.is_none())
-}
-
-fn planted_report(args: &Args) -> anyhow::Result<bool> {
-    let bar = progress(planted::ALL.len() as u64);
-    let mut found = Vec::new();
-    for bug in planted::ALL {
-        bar.set_message(bug.name);
-        let campaign =
-            Campaign { from: args.from, seeds: PLANTED_SEEDS, jobs: args.jobs, stop_at_first: true, planted: bug.name };
-        let tally = campaign.run(|| {});
-        switch_on("");
-        // A seed that fails without the bug shows nothing.
-        let by_it = |seed: &u64| run(&Case::of(*seed), false).failure.is_none();
-        let first = tally.failures.iter().find(|(seed, _)| by_it(seed)).map(|(seed, why)| (*seed, why.clone()));
-        if !args.json && !std::io::stderr().is_terminal() {
-            eprintln!("{}: {first:?}", bug.name);
-        }
-        found.push((bug, first));
-        bar.inc(1);
-    }
-    bar.finish_and_clear();
-    let caught = found.iter().filter(|(_, first)| first.is_some()).count();
-    let report = planted::report(&found, args.from, PLANTED_SEEDS);
-    match &args.report {
-        Some(path) => std::fs::write(path, report).with_context(|| format!("writing {}", path.display()))?,
-        None if !args.json => print!("{report}"),
-        None => {}
-    }
-    if args.json {
-        let all: Vec<_> = found.iter().map(|(bug, first)| json!({ "bug": bug.name, "seed": first.as_ref().map(|(seed, _)| seed), "why": first.as_ref().map(|(_, why)| why) })).collect();
-        println!("{}", json!({ "planted": all, "found": caught }));
-    } else {
-        println!("{caught} of {} planted bugs found", found.len());
-    }
-    Ok(caught * 100 >= found.len() * 95)
 }

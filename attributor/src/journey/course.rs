@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use tributary_proto::Hash128;
-use tributary_runtime::planted::planted;
 
 use super::{Fold, Touchpoint};
 
@@ -28,10 +27,8 @@ impl<'t> Course<'t> {
         let mut events: Vec<(Hash128, usize)> = touches.iter().zip(0..).map(|(touch, at)| (touch.event_hash, at)).collect();
         events.sort_unstable();
         let mut again: BTreeMap<Hash128, Vec<usize>> = BTreeMap::new();
-        if !planted("same_event_counts_twice") {
-            for same in events.chunk_by(|(a, _), (b, _)| a == b).filter(|same| same.len() > 1) {
-                again.extend(same.first().map(|(event, _)| (*event, same.iter().map(|(_, at)| *at).collect())));
-            }
+        for same in events.chunk_by(|(a, _), (b, _)| a == b).filter(|same| same.len() > 1) {
+            again.extend(same.first().map(|(event, _)| (*event, same.iter().map(|(_, at)| *at).collect())));
         }
         Self { touches, before, again }
     }
@@ -64,7 +61,6 @@ impl<'t> Course<'t> {
         while let Some(before) = earlier.filter(|before| *before >= from) {
             if self.repeated(before, from).is_none() {
                 let (touch, previous) = (self.touches.get(at)?, self.touches.get(before)?);
-                let gap_ms = gap_ms - i64::from(planted("session_gap_exclusive"));
                 let goes_on =
                     touch.view.time_ms.saturating_sub(previous.view.time_ms) <= gap_ms && previous.session() == touch.session();
                 return goes_on.then_some(Fold::Session(previous));

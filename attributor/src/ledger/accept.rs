@@ -8,7 +8,6 @@
 use tributary_proto::{
     CreditUpdate, Desired, DesiredRow, LedgerRow, LedgerState, Milestone, ModelRef, ModelRevision, Reason, Share, WHOLE_NANO,
 };
-use tributary_runtime::planted::planted;
 use tributary_runtime::state::{self, StateError};
 use tributary_runtime::topic::Topic;
 
@@ -92,21 +91,15 @@ impl Ledger<'_> {
 
         let mut updates = 0;
         acceptance.show_milestone_as_it_was();
-        if planted("month_taken_back_where_it_goes") {
-            acceptance.show_milestone(&milestone, &account_id);
-        }
-        for Change { sub, before, after, .. } in changes.iter().filter(|change| change.moved) {
-            let late = after.as_ref().filter(|_| planted("campaign_taken_back_where_it_goes"));
-            self.show(&mut acceptance, late.or(before.as_ref()), sub)?;
+        for Change { sub, before, .. } in changes.iter().filter(|change| change.moved) {
+            self.show(&mut acceptance, before.as_ref(), sub)?;
             updates += self.emit(&mut acceptance, before.as_ref(), None);
         }
         acceptance.show_milestone(&milestone, &account_id);
         for Change { sub, before, after, moved } in &changes {
             self.show(&mut acceptance, after.as_ref().or(before.as_ref()), sub)?;
             let before = before.as_ref().filter(|_| !*moved);
-            if after.is_some() || !planted("rows_not_retracted") {
-                updates += self.emit(&mut acceptance, before, after.as_ref());
-            }
+            updates += self.emit(&mut acceptance, before, after.as_ref());
         }
         for Change { sub, before, after, .. } in changes {
             match after {
@@ -174,15 +167,14 @@ impl Ledger<'_> {
             }
             if !slot.raised {
                 slot.raised = true;
-                revision.revision += if planted("revision_skips") { 2 } else { 1 };
+                revision.revision += 1;
             }
             update.model.clone_from(&revision.model);
             update.model_version.clone_from(&revision.version);
             update.revision = revision.revision;
             update.weight_nano = new_weight.cast_signed();
             update.value_minor = new_value;
-            let sign = if planted("retraction_without_its_sign") && new_weight == 0 { -1 } else { 1 };
-            update.delta_weight_nano = sign * (new_weight.cast_signed() - old_weight.cast_signed());
+            update.delta_weight_nano = new_weight.cast_signed() - old_weight.cast_signed();
             // Values are never negative, so that the difference of two always fits.
             update.delta_value_minor = new_value.saturating_sub(old_value);
             update.reason = slot.reason.into();

@@ -15,7 +15,6 @@
 mod accept;
 
 use tributary_proto::{Desired, Hash128, LedgerState};
-use tributary_runtime::planted::planted;
 use tributary_runtime::stage::{Outbox, StageError};
 use tributary_runtime::state::{self, ActorKey, State, StateError};
 
@@ -75,7 +74,7 @@ impl Ledger<'_> {
         let of = (desired.stamp, desired.epoch);
         let buffered = (head.parts_stamp, head.parts_epoch);
         let follows = desired.part == 0 || (head.parts == desired.part && buffered == of);
-        let stale = of < (head.stamp, head.epoch) && !planted("stale_rows_accepted");
+        let stale = of < (head.stamp, head.epoch);
         if stale || (head.parts > 0 && of < buffered) || !follows {
             self.outbox.observe(&metrics::DESIRED, "stale", 1);
             return Ok(());
@@ -101,9 +100,7 @@ impl Ledger<'_> {
         }
         let mut rows = Vec::new();
         for (_, part) in state::scan_messages::<Desired>(self.state, &self.actor, &[PART])? {
-            if !planted("part_of_rows_lost") {
-                rows.extend(part.rows);
-            }
+            rows.extend(part.rows);
         }
         rows.append(&mut last.rows);
         last.rows = rows;

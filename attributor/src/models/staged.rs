@@ -2,8 +2,6 @@
 
 use std::ops::Range;
 
-use tributary_runtime::planted::planted;
-
 use super::{Basis, Model, percent};
 use crate::journey::Journey;
 
@@ -126,7 +124,7 @@ impl Staged {
             }
         }
         if let Some(last) = present.last_mut() {
-            last.share += if planted("share_of_missing_stage_lost") { 0 } else { waiting };
+            last.share += waiting;
             last.of.end = self.anchors.len();
         }
         present

@@ -12,7 +12,6 @@
 //! Each touch is looked at once for this: an [`Extent`] says from which time on touches have not been, and moves by whole steps.
 
 use tributary_proto::{Extent, ResidentState, StoredTrack};
-use tributary_runtime::planted::planted;
 use tributary_runtime::state::{self, StateError};
 
 use super::Unit;
@@ -72,7 +71,7 @@ impl Unit<'_, '_> {
 
     /// Drops the touches from `from_ms` to before `until_ms` that no milestone tracked here can see.
     fn drop_unseen(&mut self, hash: &IdentifierHash, from_ms: i64, until_ms: i64) -> Result<(), StateError> {
-        let views = if planted("seen_touches_dropped") { Vec::new() } else { self.views()? };
+        let views = self.views()?;
         let unseen = |time_ms: i64| !views.iter().any(|(from_ms, to_ms)| (*from_ms..=*to_ms).contains(&time_ms));
         let mut gone = Vec::new();
         self.scan_touches(hash, from_ms, until_ms.saturating_sub(1), &mut |sub, _| {

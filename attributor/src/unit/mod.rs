@@ -20,7 +20,6 @@ mod rest;
 
 use tributary_proto::{Arrive, Extent, Item, Message, Milestone, Reason, ResidentState, StoredTouch, StoredTrack, UnitSummary};
 use tributary_proto::{attributor_message::Body, item};
-use tributary_runtime::planted::planted;
 use tributary_runtime::reason;
 use tributary_runtime::stage::{Rejection, StageError};
 use tributary_runtime::state::{self, ActorKey, State, StateError};
@@ -104,7 +103,7 @@ impl Unit<'_, '_> {
         if !out_of_reach {
             self.extend(&item.identifier, extent, time_ms, time_ms)?;
         }
-        if resident && !planted("late_touch_ignored") && self.may_affect(time_ms)? {
+        if resident && self.may_affect(time_ms)? {
             self.dirty().late.add(time_ms);
         }
         Ok(())
@@ -191,7 +190,7 @@ impl Unit<'_, '_> {
     ) -> Result<bool, StateError> {
         let sub = keys::track(identifier, &track.milestone_id);
         let known: Option<StoredTrack> = state::get_message(self.state, &self.actor, &sub)?;
-        if known.as_ref().is_some_and(|known| known.stamp >= track.stamp) && !planted("older_track_accepted") {
+        if known.as_ref().is_some_and(|known| known.stamp >= track.stamp) {
             self.post.outbox.observe(&metrics::TRACKS, "stale", 1);
             return Ok(false);
         }
@@ -216,7 +215,7 @@ impl Unit<'_, '_> {
         let is_stage = after.or(before).is_some_and(|milestone| self.plan.is_stage(&milestone.kind));
         let dirty = self.dirty();
         dirty.milestone(milestone_id, reason);
-        if is_stage && !planted("stage_change_ignored") {
+        if is_stage {
             dirty.stage(before, after, reason);
         }
     }
@@ -225,8 +224,7 @@ impl Unit<'_, '_> {
     fn may_affect(&mut self, time_ms: i64) -> Result<bool, StateError> {
         let summary: Option<UnitSummary> = state::get_message(self.state, &self.actor, &keys::SUMMARY)?;
         Ok(summary.is_some_and(|summary| {
-            self.plan.reach_ms(summary.earliest_ms) <= time_ms
-                && time_ms < summary.latest_ms.saturating_add(i64::from(!planted("touch_at_the_milestone_ignored")))
+            self.plan.reach_ms(summary.earliest_ms) <= time_ms && time_ms < summary.latest_ms.saturating_add(1)
         }))
     }
 

@@ -2,7 +2,6 @@
 
 use prost::encoding::encoded_len_varint;
 use tributary_proto::{HandOver, Message, Move, Reason, ResidentState, StoredTrack, attributor_message::Body};
-use tributary_runtime::planted::planted;
 use tributary_runtime::stage::StageError;
 use tributary_runtime::state::{self, StateError};
 
@@ -40,11 +39,7 @@ impl Unit<'_, '_> {
             erasures: known.erasures,
             extent: None,
         };
-        if planted("move_leaves_no_mark") {
-            self.state.delete(&self.actor, &sub);
-        } else {
-            state::put_message(self.state, &self.actor, &sub, &mark);
-        }
+        state::put_message(self.state, &self.actor, &sub, &mark);
         Ok(())
     }
 
@@ -62,9 +57,7 @@ impl Unit<'_, '_> {
                 self.track_changed(&track.milestone_id, Some(milestone), None, Reason::Identity);
             }
             gone.push(sub);
-            if !planted("tracks_not_handed_over") {
-                parts.track(track);
-            }
+            parts.track(track);
         }
         let tracked = gone.len();
         self.state.scan(&self.actor, &touch_prefix, &state::prefix_end(&touch_prefix), &mut |sub, raw| {
@@ -113,9 +106,7 @@ impl Unit<'_, '_> {
         if !known.moved_to.is_empty() && known.moved_epoch > message.epoch {
             message.epoch = known.moved_epoch;
             self.post.outbox.observe(&metrics::FORWARDED, "hand_over", 1);
-            if !planted("hand_over_not_forwarded") {
-                self.post.send(known.moved_to.into_bytes(), Body::HandOver(message));
-            }
+            self.post.send(known.moved_to.into_bytes(), Body::HandOver(message));
             return Ok(());
         }
         let resident = known.placement.is_some();
@@ -212,8 +203,7 @@ impl Parts {
     }
 
     fn finish(mut self) -> Vec<HandOver> {
-        let lost = planted("last_part_of_hand_over_lost") && !self.full.is_empty();
-        if self.open_bytes > ENVELOPE_BYTES && !lost {
+        if self.open_bytes > ENVELOPE_BYTES {
             self.full.push(self.open);
         }
         self.full

@@ -8,7 +8,6 @@ use tributary_proto::{
     Desired, DesiredRow, Extent, Identifier, Message, Milestone, ModelRef, Placement, Reason, ResidentState, StoredTrack,
     attributor_message::Body,
 };
-use tributary_runtime::planted::planted;
 use tributary_runtime::state::{self, StateError};
 
 use super::keys::{self, IdentifierHash};
@@ -102,11 +101,7 @@ impl Unit<'_, '_> {
                 .map_err(|_| corrupt(&self.actor, &keys::of_identifier(keys::TOUCH, &resident.hash)))?;
             touches.push(touch);
         }
-        if planted("tie_break_by_identifier") {
-            touches.sort_by_key(|touch| touch.view.time_ms);
-        } else {
-            touches.sort_unstable_by(Touchpoint::order);
-        }
+        touches.sort_unstable_by(Touchpoint::order);
         self.count_beyond_horizon(tasks, &residents);
         let course = Course::of(&touches);
         let shares: u64 = tasks.iter().map(|task| self.compute(task, &course, live)).sum();
@@ -167,9 +162,7 @@ impl Unit<'_, '_> {
                 continue;
             }
             let span = self.span_of(&hash, self.plan.reach_ms(earliest_ms), latest_ms)?;
-            if !planted("newcomers_touches_ignored") {
-                dirty.moved.join(span);
-            }
+            dirty.moved.join(span);
             for one in tracked.iter().filter(|one| one.by == hash) {
                 dirty.milestone(&one.milestone.milestone_id, Reason::Identity);
                 if self.plan.is_stage(&one.milestone.kind) {
@@ -188,9 +181,7 @@ impl Unit<'_, '_> {
         let (Some(from_ms), Some(to_ms)) = (from_ms, wanted.map(|task| task.tracked.milestone.time_ms).max()) else {
             return Ok(stored);
         };
-        for (owner, resident) in
-            residents.iter().enumerate().filter(|(_, resident)| !resident.placement.revoked || planted("consent_ignored"))
-        {
+        for (owner, resident) in residents.iter().enumerate().filter(|(_, resident)| !resident.placement.revoked) {
             self.scan_touches(&resident.hash, from_ms, to_ms, &mut |_, raw| {
                 let start = stored.bytes.len();
                 stored.bytes.extend_from_slice(raw);
@@ -246,7 +237,7 @@ impl Unit<'_, '_> {
 /// The milestones that are not withdrawn.
 pub(super) fn live(tracked: &[Tracked]) -> Vec<&Milestone> {
     let all = tracked.iter().map(|one| &one.milestone);
-    all.filter(|milestone| !milestone.withdrawn || planted("withdrawn_is_a_stage")).collect()
+    all.filter(|milestone| !milestone.withdrawn).collect()
 }
 
 /// Rows in as many messages as their size asks for, at least one; each carries the header.

@@ -8,7 +8,6 @@
 use std::collections::BTreeMap;
 
 use tributary_proto::{AttributorMessage, DueState, Reason, Wake, attributor_message::Body};
-use tributary_runtime::planted::planted;
 use tributary_runtime::state::{self, StateError};
 use tributary_runtime::topic::Topic;
 
@@ -46,7 +45,7 @@ impl Unit<'_, '_> {
             let reason = known.as_ref().map_or(task.reason, |known| weightier(known.reason(), task.reason));
             let received_ms = known.as_ref().map_or(received_ms, |known| received_ms.max(known.received_ms));
             let due = DueState { milestone_id: milestone_id.clone(), reason: reason.into(), received_ms };
-            if known.as_ref() != Some(&due) && !planted("put_off_and_forgotten") {
+            if known.as_ref() != Some(&due) {
                 state::put_message(self.state, &self.actor, &sub, &due);
             }
         }

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use tributary_proto::DeadLetter;
 
-use super::{INPUTS_KEY, Inputs, Ownership, Position, Store, StoreFailure, store_failed};
+use super::{INPUTS_KEY, Inputs, Ownership, Position, Store, store_failed};
 use crate::log::{LogError, Routed, Transaction};
-use crate::planted::planted;
 
 /// What a commit asks of the log, in the order in which [`commit`] asks it.
 pub trait Wire {
@@ -108,22 +107,12 @@ pub fn commit<W: Wire, S: Store>(
     let next = ownership.next_inputs(transaction)?;
     let ended = match transact(wire, &producer, keeps_state, transaction, &next) {
         Ok(ended) => ended,
-        Err(_) if planted("producer_reused") => {
-            *slot = Some(producer);
-            return Err(LogError::recover("committing", "the outcome is not known").into());
-        }
-        Err(error) => {
-            if planted("store_written_before_commit") && keeps_state {
-                let positions = stands_at(ownership, &next);
-                write_stores(ownership, transaction, &next, &positions, now_ms())?;
-            }
-            return Err(Failed::Wire(producer, error));
-        }
+        Err(error) => return Err(Failed::Wire(producer, error)),
     };
-    if keeps_state && !planted("store_not_written") {
+    if keeps_state {
         write_stores(ownership, transaction, &next, &ended.changelog, now_ms())?;
     }
-    if ended.connection_lost && !planted("late_copy_trusted") {
+    if ended.connection_lost {
         // Committed, and yet the producer is gone: copies of its requests that come late belong to an epoch that has passed.
         return Err(
             LogError::recover("committing", "a connection was lost on the way: what was sent twice may come late").into()
@@ -155,30 +144,16 @@ fn transact<W: Wire>(
     if keeps_state {
         for (partition, writes) in &transaction.state {
             for write in writes {
-                if planted("changes_not_in_transaction") && write.value.is_none() {
-                    continue;
-                }
                 wire.change(producer, *partition, &write.key, write.value.as_deref())?;
             }
         }
         // Behind the changes: who reads them has read all of the transaction's changes of the partition.
         for (partition, inputs) in next {
-            if planted("inputs_not_in_changelog") {
-                break;
-            }
             wire.inputs(producer, *partition, inputs)?;
         }
     }
-    if !planted("offsets_not_in_transaction") {
-        wire.offsets(producer, transaction)?;
-    }
+    wire.offsets(producer, transaction)?;
     wire.end(producer)
-}
-
-/// Where the stores stand. Only a planted bug asks.
-fn stands_at<S: Store>(ownership: &Ownership<S>, next: &BTreeMap<u32, Inputs>) -> BTreeMap<u32, u64> {
-    let position = |partition: &u32| ownership.get(*partition)?.store.as_ref()?.position().ok().flatten();
-    next.keys().map(|partition| (*partition, position(partition).map_or(0, |position| position.changelog_next))).collect()
 }
 
 /// Writes the committed changes to the stores. Must follow the commit: state is never ahead of the log.
@@ -200,14 +175,8 @@ fn write_stores<S: Store>(
         let changes = of_partition
             .map(|write| (write.key.as_slice(), write.value.as_deref()))
             .chain(std::iter::once((INPUTS_KEY, Some(encoded.as_slice()))));
-        let beyond = u64::from(planted("position_beyond_the_transaction")) * 8;
-        let position = Position { changelog_next: *changelog_next + beyond, as_of_ms };
-        match store.write(changes, position) {
-            Err(error) if !(error.is_full() && planted("full_store_passed_over")) => {
-                return Err(store_failed(OPERATION, error));
-            }
-            _ => {}
-        }
+        let position = Position { changelog_next: *changelog_next, as_of_ms };
+        store.write(changes, position).map_err(|error| store_failed(OPERATION, error))?;
     }
     Ok(())
 }

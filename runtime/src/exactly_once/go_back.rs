@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::Inputs;
 use crate::log::LogError;
-use crate::planted::planted;
 
 /// What going back asks of a session, in the order in which [`go_back`] asks it.
 pub trait Anew {
@@ -44,9 +43,7 @@ pub trait Anew {
 /// # Errors
 /// The error says whether another attempt makes sense.
 pub fn go_back<A: Anew>(session: &mut A) -> Result<(), LogError> {
-    if !planted("producer_reused") {
-        *session.slot() = None;
-    }
+    *session.slot() = None;
     let done = attempt(session);
     if done.is_err() {
         *session.slot() = None;

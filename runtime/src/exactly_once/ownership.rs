@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::Inputs;
 use crate::log::{Assignment, LogError, Transaction};
-use crate::planted::planted;
 use crate::state::EmptyBase;
 use crate::topic::Topic;
 
@@ -67,13 +66,12 @@ impl<S> Ownership<S> {
     pub fn begin(&mut self, committed: BTreeMap<u32, Inputs>) {
         for (partition, inputs) in committed {
             self.forget_moved(partition, &inputs);
-            let unrestored = planted("state_not_restored");
-            let phase = if self.keeps_state && !unrestored { Phase::Restoring } else { Phase::Ready };
+            let phase = if self.keeps_state { Phase::Restoring } else { Phase::Ready };
             // The store stays open when a partition is begun again: the worker may still hold it.
             let store = self.owned.remove(&partition).and_then(|owned| owned.store);
             let expected = expected(&inputs);
             self.owned.insert(partition, Owned { committed: inputs, expected, phase, store });
-            if !self.keeps_state || unrestored {
+            if !self.keeps_state {
                 self.changes.push(Assignment::Assigned { partition, base: Box::new(EmptyBase) });
             }
         }
@@ -95,14 +93,14 @@ impl<S> Ownership<S> {
 
     /// What is to be done with a record that was read.
     pub fn admit(&mut self, topic: Topic, partition: u32, offset: u64) -> Admission {
-        if self.stopped.contains_key(&(topic, partition)) && !planted("stopped_input_goes_on") {
+        if self.stopped.contains_key(&(topic, partition)) {
             return Admission::Pass;
         }
         let Some(owned) = self.owned.get_mut(&partition).filter(|owned| owned.phase == Phase::Ready) else {
             return Admission::Pass;
         };
         match owned.expected.iter_mut().find(|(of, _)| *of == topic) {
-            Some((_, next)) if offset < *next && !planted("going_back_not_noticed") => return Admission::Back(*next),
+            Some((_, next)) if offset < *next => return Admission::Back(*next),
             Some((_, next)) => *next = offset + 1,
             None => owned.expected.push((topic, offset + 1)),
         }
@@ -139,8 +137,7 @@ impl<S> Ownership<S> {
     pub fn resume(&mut self, topic: Topic, partition: u32) -> Option<Option<u64>> {
         self.stopped.remove(&(topic, partition))?;
         let owned = self.owned.get(&partition).filter(|owned| owned.phase == Phase::Ready)?;
-        let next = owned.committed.0.get(&topic).copied();
-        Some(if planted("resumed_input_skips") { Some(next.unwrap_or(0) + 1) } else { next })
+        Some(owned.committed.0.get(&topic).copied())
     }
 
     /// Whether a partition of one input is ours and was stopped.

@@ -12,7 +12,6 @@
 
 use super::{INPUTS_KEY, Inputs, Position, Store, StoreFailure, VERSION, store_failed};
 use crate::log::LogError;
-use crate::planted::planted;
 use crate::state::Load;
 
 const OPERATION: &str = "restoring the state";
@@ -116,7 +115,7 @@ impl<S: Store> Restore<S> {
     /// Whether the changelog may have lost a tombstone that the store needs: what was removed since might come to life again. The store
     /// was too old when the restore began, or the restore has taken too long.
     fn outlasts(&mut self, now_ms: u64) -> bool {
-        self.outlasted |= now_ms.saturating_sub(self.as_of_ms) > self.tombstones_ms && !planted("tombstones_outlasted");
+        self.outlasted |= now_ms.saturating_sub(self.as_of_ms) > self.tombstones_ms;
         self.outlasted
     }
 
@@ -127,7 +126,7 @@ impl<S: Store> Restore<S> {
 
     /// From which offset the changelog is to be read; `None`: from its beginning.
     pub fn read_from(&self) -> Option<u64> {
-        self.found.map(|position| position.changelog_next + 3 * u64::from(planted("restore_skips_records")))
+        self.found.map(|position| position.changelog_next)
     }
 
     /// The offset after the last record read.
@@ -161,9 +160,7 @@ impl<S: Store> Restore<S> {
         if key == INPUTS_KEY && (change.version != Some(VERSION) || change.value.and_then(Inputs::decode).is_none()) {
             return Err(foreign("was written by a version this one does not know; update this process"));
         }
-        if !planted("restore_ignores_removals") || change.value.is_some() {
-            self.load.push(key, change.value);
-        }
+        self.load.push(key, change.value);
         self.next = change.offset + 1;
         self.as_of_ms = self.as_of_ms.max(change.written_ms.min(now_ms));
         self.records += 1;
@@ -202,7 +199,6 @@ impl<S: Store> Restore<S> {
         let comparable = self.seen_end || !self.committed.0.is_empty();
         Ok(match () {
             () if comparable && held == self.committed => Progress::Current,
-            () if self.seen_end && planted("restore_ends_at_the_end") => Progress::Current,
             () if self.seen_end && held.is_ahead_of(&self.committed) => Progress::Ahead,
             () => Progress::Going,
         })

@@ -9,7 +9,6 @@ use std::hash::{BuildHasherDefault, Hasher};
 use super::actor::{ACTOR_COST, Actor};
 use super::slots::Slot;
 use super::{ACTOR_KEY_LEN, ActorKey, State, StateError};
-use crate::planted::planted;
 
 /// The committed state below an overlay.
 pub trait Base {
@@ -170,16 +169,9 @@ impl<B: Base> Overlay<B> {
             key.extend_from_slice(&actor.0);
             key.extend_from_slice(sub);
             let slot = self.actors.get(actor)?.slots.get(sub)?;
-            if planted("removals_not_written") && slot.value().is_none() {
-                return None;
-            }
             Some(Write { key, value: slot.value().map(<[u8]>::to_vec) })
         };
-        let mut writes: Vec<Write> = self.changed.iter().filter_map(write).collect();
-        if planted("last_write_lost") && writes.len() > 20 {
-            writes.pop();
-        }
-        writes
+        self.changed.iter().filter_map(write).collect()
     }
 
     /// Call when the changes are in the base: they are clean from now on, and actors that were not used for longest are dropped
@@ -280,7 +272,7 @@ impl<B: Base> State for Overlay<B> {
             if !actor.has_loaded(from, to) {
                 let (slots, bytes) = (&mut actor.slots, &mut self.bytes);
                 self.base.scan(key, from, to, &mut |sub, value| {
-                    if slots.get(sub).is_none() || planted("scan_overwrites_changes") {
+                    if slots.get(sub).is_none() {
                         let slot = Slot::new(sub, Some(value), 0);
                         *bytes += slot.cost();
                         slots.put(slot);
