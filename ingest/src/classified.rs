@@ -4,7 +4,7 @@ use serde::Serialize;
 use tributary_proto::Source;
 use tributary_runtime::stage::Rejection;
 
-use crate::channel::Channels;
+use crate::channel::{Channels, Listing};
 use crate::decoder::Decoder;
 use crate::landing::Seen;
 use crate::touch::{SourceFrom, TouchFields, evidence};
@@ -41,6 +41,11 @@ pub struct Parameter {
 }
 
 impl Decoder {
+    /// What it knows of channels: built in, of the operator's file, and of the configuration.
+    pub fn channels(&self) -> Listing {
+        self.rules.touches.channels.list()
+    }
+
     /// Classifies a visit as a landing hit is classified.
     ///
     /// # Errors
@@ -48,8 +53,8 @@ impl Decoder {
     pub fn classify(&self, url: &str, referrer: &str) -> Result<Classified, Rejection> {
         let mut fields = TouchFields { url: url.trim().into(), referrer: referrer.trim().into(), ..TouchFields::default() };
         let mut seen = Vec::new();
-        let from = self.touches.fill(&mut fields, Some(&mut seen))?;
-        let channels = &self.touches.channels;
+        let from = self.rules.touches.fill(&mut fields, Some(&mut seen))?;
+        let channels = &self.rules.touches.channels;
         let verdict = channels.explain(evidence(&fields, Source::Utm));
         let (channel, rule) = (verdict.channel.to_owned(), verdict.place.to_owned());
         let conditions = verdict.conditions.to_owned();

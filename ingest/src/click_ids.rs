@@ -4,39 +4,23 @@
 //! kind of identifier is named like a click id's parameter, who lands with one is known by it, so that such a conversion finds the visit.
 //! It does not make a visitor *identified*, and one that cannot be an identifier is left out: the touch counts all the same.
 
-use tributary_proto::{Source, Touch};
-use tributary_runtime::stage::Rejection;
-
 use crate::channel::Channels;
-use crate::decoder::Decoder;
 use crate::identifiers::Sorted;
+use crate::landing::Seen;
 use crate::normalise::{IdentifierRules, Normalised};
-use crate::touch::TouchFields;
 
 /// Whether any kind of identifier is a click id.
 pub(crate) fn are_identifiers(channels: &Channels, rules: &IdentifierRules) -> bool {
     channels.click_ids().iter().any(|id| rules.find(&id.parameter).is_some())
 }
 
-impl Decoder {
-    /// Builds the touch of those who are `named`, to whom its click ids are added.
-    ///
-    /// # Errors
-    /// When a URL breaks a limit.
-    pub(crate) fn touch(&self, fields: TouchFields<'_>, source: Source, named: &mut Sorted) -> Result<Touch, Rejection> {
-        let identified = named.identified();
-        if !self.click_ids {
-            return self.touches.touch(fields, source, identified, None);
+/// Adds the click ids among the parameters of a landing URL to those who are `named`.
+pub(crate) fn name(seen: &[Seen], kinds: &IdentifierRules, named: &mut Sorted) {
+    for seen in seen.iter().filter(|seen| seen.known.click_id.is_some()) {
+        let Some(rule) = kinds.find(&seen.name) else { continue };
+        if let Ok(Normalised::Identifier(identifier)) = kinds.normalise(rule, &seen.value) {
+            named.add_person(identifier, kinds);
         }
-        let mut seen = Vec::new();
-        let touch = self.touches.touch(fields, source, identified, Some(&mut seen))?;
-        for seen in seen.iter().filter(|seen| seen.known.click_id.is_some()) {
-            let Some(rule) = self.identifiers.find(&seen.name) else { continue };
-            if let Ok(Normalised::Identifier(identifier)) = self.identifiers.normalise(rule, &seen.value) {
-                named.add_person(identifier, &self.identifiers);
-            }
-        }
-        Ok(touch)
     }
 }
 

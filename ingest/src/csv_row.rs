@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use tributary_runtime::stage::Rejection;
 
 use crate::decoder::Decoder;
-use crate::native;
+use crate::native::record::{is_field, is_list};
 use crate::normalise::looks_mangled;
 use crate::normalise::text::clean;
 use crate::reason;
@@ -69,7 +69,7 @@ impl CsvRows {
             if !field.is_empty() && columns.iter().any(|known| known.field == field) {
                 return Err(Rejection::new(reason::CSV_MALFORMED, header, "the header names the column twice"));
             }
-            let list = native::is_list(&field, &decoder.identifiers);
+            let list = is_list(&field, &decoder.rules.identifiers);
             let id = list || matches!(field.as_str(), "object_id" | "event_id");
             columns.push(Column { header, field, form, list, id, digits: Digits::Unknown });
         }
@@ -119,7 +119,7 @@ impl CsvRows {
     /// Columns that the native record does not know: they are kept and have no effect.
     pub fn unknown_columns(&self) -> impl Iterator<Item = &str> {
         let named = self.columns.iter().filter(|column| !column.field.is_empty() && column.form == Form::Plain);
-        named.filter(|column| !column.list && !native::is_field(&column.field)).map(|column| column.field.as_str())
+        named.filter(|column| !column.list && !is_field(&column.field)).map(|column| column.field.as_str())
     }
 
     /// The row as a native JSON record; empty cells are left out.

@@ -6,8 +6,8 @@ use serde_json::value::RawValue;
 use tributary_proto::MilestoneVersion;
 use tributary_runtime::stage::Rejection;
 
-use crate::decoder::Decoder;
 use crate::limits::ID_BYTES_MAX;
+use crate::rules::Rules;
 use crate::scalar::{Scalar, json_rejection};
 use crate::{money, reason};
 
@@ -38,7 +38,7 @@ pub(crate) struct MilestoneFields<'a> {
     pub(crate) amends: bool,
 }
 
-impl Decoder {
+impl Rules {
     /// Builds the version.
     ///
     /// # Errors

@@ -12,9 +12,10 @@ use tributary_runtime::stage::Rejection;
 use message::{Campaign, Message, Page};
 use time::time;
 
-use crate::decoder::{Decoded, Decoder, Meaning};
+use crate::decoded::Decoded;
 use crate::identifiers::{Identifiers, Sorted};
 use crate::milestone::MilestoneFields;
+use crate::rules::{Meaning, Rules};
 use crate::scalar::{Scalar, json_rejection};
 use crate::touch::TouchFields;
 use crate::{content, native, reason};
@@ -26,28 +27,28 @@ const NOT_CONTENT: [&str; 3] = ["messageId", "sentAt", "receivedAt"];
 ///
 /// # Errors
 /// When it is refused; nothing was added to `out` then.
-pub(crate) fn decode(decoder: &Decoder, text: &str, received_ms: Option<i64>, out: &mut Decoded) -> Result<(), Rejection> {
+pub(crate) fn decode(rules: &Rules, text: &str, received_ms: Option<i64>, out: &mut Decoded) -> Result<(), Rejection> {
     let mut message: Message<'_> = serde_json::from_str(text).map_err(|error| json_rejection(&error))?;
     let Some(kind) = std::mem::take(&mut message.kind).text("type")? else {
-        return native::decode(decoder, text, Source::Sdk, received_ms, out);
+        return native::decode(rules, text, Source::Sdk, received_ms, out);
     };
     let kind = Kind::read(&kind)?;
-    let received_at_ms = decoder.received_ms(std::mem::take(&mut message.received_at), "receivedAt")?;
+    let received_at_ms = rules.received_ms(std::mem::take(&mut message.received_at), "receivedAt")?;
     let received_ms = received_at_ms.or(received_ms);
-    let time_ms = time(decoder, &mut message, received_at_ms, received_ms)?;
+    let time_ms = time(rules, &mut message, received_at_ms, received_ms)?;
     let event_id = match native::event_id(std::mem::take(&mut message.message_id), "messageId")? {
         Some(id) => id,
         None => content::hash(text, &NOT_CONTENT).map_err(|error| json_rejection(&error))?,
     };
-    if would_touch(decoder, kind, &message) && is_bot(decoder, &mut message)? {
+    if would_touch(rules, kind, &message) && is_bot(rules, &mut message)? {
         out.bots += 1;
         return Ok(());
     }
-    let (named, dropped) = identifiers(decoder, kind, &mut message)?;
+    let (named, dropped) = identifiers(rules, kind, &mut message)?;
     let head = Head { event_id, time_ms, named };
     let event = match kind {
-        Kind::Track => track(decoder, message, head, received_ms)?,
-        Kind::Page | Kind::Screen => page(decoder, kind, message, head)?,
+        Kind::Track => track(rules, message, head, received_ms)?,
+        Kind::Page | Kind::Screen => page(rules, kind, message, head)?,
         Kind::Identify => Some(head.require()?.event(person_traits(message)?, Body::Identify(Identify {}))),
         Kind::Group => Some(group(message, head, out)?),
         Kind::Alias => Some(alias(head)?),
@@ -87,17 +88,17 @@ impl Kind {
 }
 
 /// Whether a message of a person may be a touch.
-fn would_touch(decoder: &Decoder, kind: Kind, message: &Message<'_>) -> bool {
+fn would_touch(rules: &Rules, kind: Kind, message: &Message<'_>) -> bool {
     match (kind, &message.event) {
         (Kind::Page | Kind::Screen, _) => true,
-        (Kind::Track, Scalar::Text(name)) => decoder.meanings.get(&**name) == Some(&Meaning::Touch),
+        (Kind::Track, Scalar::Text(name)) => rules.meanings.get(&**name) == Some(&Meaning::Touch),
         _ => false,
     }
 }
 
-fn is_bot(decoder: &Decoder, message: &mut Message<'_>) -> Result<bool, Rejection> {
+fn is_bot(rules: &Rules, message: &mut Message<'_>) -> Result<bool, Rejection> {
     let agent = message.context.as_mut().map(|context| std::mem::take(&mut context.user_agent)).unwrap_or_default();
-    Ok(agent.text("context.userAgent")?.is_some_and(|agent| decoder.bots.is_bot(&agent)))
+    Ok(agent.text("context.userAgent")?.is_some_and(|agent| rules.bots.is_bot(&agent)))
 }
 
 /// What all events of a message have in common.
@@ -136,11 +137,11 @@ struct Dropped {
     undeclared: u64,
 }
 
-fn identifiers(decoder: &Decoder, kind: Kind, message: &mut Message<'_>) -> Result<(Sorted, Dropped), Rejection> {
-    let rules = &decoder.identifiers;
+fn identifiers(rules: &Rules, kind: Kind, message: &mut Message<'_>) -> Result<(Sorted, Dropped), Rejection> {
+    let kinds = &rules.identifiers;
     let (mut found, mut undeclared) = (Identifiers::default(), 0);
-    let mut add = |kind: &str, value: &Scalar<'_>, field: &str| match rules.find(kind) {
-        Some(rule) => found.add(rules, rule, value, field),
+    let mut add = |kind: &str, value: &Scalar<'_>, field: &str| match kinds.find(kind) {
+        Some(rule) => found.add(kinds, rule, value, field),
         None => {
             undeclared += 1;
             Ok(())
@@ -185,25 +186,20 @@ fn person_traits(message: Message<'_>) -> Result<Vec<Trait>, Rejection> {
 }
 
 /// A touch or a milestone where the configuration names the event; else what it says of its person.
-fn track(
-    decoder: &Decoder,
-    mut message: Message<'_>,
-    head: Head,
-    received_ms: Option<i64>,
-) -> Result<Option<Event>, Rejection> {
+fn track(rules: &Rules, mut message: Message<'_>, head: Head, received_ms: Option<i64>) -> Result<Option<Event>, Rejection> {
     let Some(name) = std::mem::take(&mut message.event).text("event")? else {
         return Err(Rejection::new(reason::FIELD_MISSING, "event", "a track message names its event"));
     };
-    let body = match decoder.meanings.get(&*name) {
+    let body = match rules.meanings.get(&*name) {
         None => return identity_only(message, head),
         Some(Meaning::Touch) => {
             let fields = touch_fields(&mut message, name)?;
-            return touch(decoder, fields, message, head);
+            return touch(rules, fields, message, head);
         }
         Some(Meaning::Milestone(kind)) => {
             let properties = message.properties.take().unwrap_or_default();
             let object_id = properties.object_id.text("properties.object_id")?;
-            Body::Milestone(decoder.milestone(
+            Body::Milestone(rules.milestone(
                 MilestoneFields {
                     kind,
                     // Without an object each event is one of its own.
@@ -222,18 +218,18 @@ fn track(
 }
 
 /// A touch, unless the visitor was on the site already.
-fn page(decoder: &Decoder, kind: Kind, mut message: Message<'_>, head: Head) -> Result<Option<Event>, Rejection> {
+fn page(rules: &Rules, kind: Kind, mut message: Message<'_>, head: Head) -> Result<Option<Event>, Rejection> {
     let touch_type = Cow::Borrowed(if kind == Kind::Page { "page" } else { "screen" });
     let fields = touch_fields(&mut message, touch_type)?;
-    if decoder.touches.is_own_referrer(&fields.url, &fields.referrer) {
+    if rules.touches.is_own_referrer(&fields.url, &fields.referrer) {
         return identity_only(message, head);
     }
-    touch(decoder, fields, message, head)
+    touch(rules, fields, message, head)
 }
 
 /// A touch of whom the message, or a click id in its URL, names.
-fn touch(decoder: &Decoder, fields: TouchFields<'_>, message: Message<'_>, mut head: Head) -> Result<Option<Event>, Rejection> {
-    let touch = decoder.touch(fields, Source::Sdk, &mut head.named)?;
+fn touch(rules: &Rules, fields: TouchFields<'_>, message: Message<'_>, mut head: Head) -> Result<Option<Event>, Rejection> {
+    let touch = rules.touches.touch(fields, Source::Sdk, &rules.identifiers, &mut head.named)?;
     Ok(Some(head.require()?.event(person_traits(message)?, Body::Touch(touch))))
 }
 

@@ -10,7 +10,8 @@ use tributary_runtime::stage::{Context, Outbox, Record, Rejection, Stage, StageE
 use tributary_runtime::state::StateError;
 use tributary_runtime::topic::Topic;
 
-use crate::decoder::{Decoded, Decoder};
+use crate::decoded::Decoded;
+use crate::decoder::Decoder;
 use crate::touch::input_name;
 use crate::{metrics, reason};
 

@@ -7,7 +7,10 @@ use tributary_proto::{Source, Touch};
 use tributary_runtime::stage::Rejection;
 
 use crate::channel::{Channels, ClickId, Evidence, Site};
+use crate::click_ids;
+use crate::identifiers::Sorted;
 use crate::landing::{self, Landing, Seen};
+use crate::normalise::IdentifierRules;
 use crate::normalise::text::has_no_value;
 
 /// What a sender says of a touch; fields are empty where it says nothing.
@@ -45,10 +48,12 @@ pub(crate) struct TouchRules {
     pub(crate) channels: Channels,
     /// Domains in lower case, whose subdomains are own too.
     pub(crate) own_sites: Vec<String>,
+    /// Whether click ids of landing URLs are identifiers.
+    pub(crate) click_ids: bool,
 }
 
 impl TouchRules {
-    /// Builds the touch; `hear` is told of the parameters found.
+    /// Builds the touch of those who are `named`, to whom its click ids are added.
     ///
     /// # Errors
     /// When a URL breaks a limit.
@@ -56,11 +61,14 @@ impl TouchRules {
         &self,
         fields: TouchFields<'_>,
         input: Source,
-        identified: bool,
-        hear: Option<&mut Vec<Seen>>,
+        kinds: &IdentifierRules,
+        named: &mut Sorted,
     ) -> Result<Touch, Rejection> {
-        let mut fields = fields;
-        self.fill(&mut fields, hear)?;
+        let (mut fields, mut seen) = (fields, Vec::new());
+        // A click id is not more than a cookie: it does not make a visitor identified.
+        let identified = named.identified();
+        self.fill(&mut fields, self.click_ids.then_some(&mut seen))?;
+        click_ids::name(&seen, kinds, named);
         if fields.channel.is_empty() {
             fields.channel = Cow::Owned(self.channels.classify(evidence(&fields, input)).to_owned());
         }
@@ -233,11 +241,18 @@ pub(crate) fn input_name(source: Source) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::normalise::blocked::BlockedValues;
+    use crate::normalise::phone::Region;
 
     fn touch(url: &str, referrer: &str) -> (String, String, String) {
-        let rules = TouchRules { channels: Channels::new(&[], &[], None).unwrap(), own_sites: vec!["a-pay.example".into()] };
+        let rules = TouchRules {
+            channels: Channels::new(&[], &[], None).unwrap(),
+            own_sites: vec!["a-pay.example".into()],
+            click_ids: false,
+        };
         let fields = TouchFields { url: url.into(), referrer: referrer.into(), ..TouchFields::default() };
-        let touch = rules.touch(fields, Source::Utm, false, None).unwrap();
+        let kinds = IdentifierRules::new(&[], BlockedValues::new(&[]), Region::parse("CN").unwrap());
+        let touch = rules.touch(fields, Source::Utm, &kinds, &mut Sorted::default()).unwrap();
         (touch.channel, touch.source, touch.medium)
     }
 

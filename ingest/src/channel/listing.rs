@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{Channels, ClickId};
-use crate::decoder::Decoder;
 
 /// What is known of channels, in order of precedence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -42,15 +41,9 @@ pub struct ListedSite {
     pub aliases: Vec<String>,
 }
 
-impl Decoder {
-    /// What it knows of channels: built in, of the operator's file, and of the configuration.
-    pub fn channels(&self) -> Listing {
-        self.touches.channels.list()
-    }
-}
-
 impl Channels {
-    fn list(&self) -> Listing {
+    /// What is known: built in, of the operator's file, and of the configuration.
+    pub(crate) fn list(&self) -> Listing {
         let rule = |rule: &super::Compiled| ListedRule {
             channel: rule.channel.clone(),
             place: rule.place.clone(),

@@ -10,8 +10,9 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use tributary_runtime::stage::Rejection;
 
-use crate::decoder::{Decoder, Meaning};
+use crate::decoder::Decoder;
 use crate::reason;
+use crate::rules::Meaning;
 
 /// Whose table it is.
 #[derive(Debug, Clone)]
@@ -56,15 +57,15 @@ impl Layout {
     /// Whose table has this header; names are in lower case.
     pub(super) fn of(names: &[String], decoder: &Decoder) -> Self {
         let has = |wanted: &str| names.iter().any(|name| name == wanted);
-        let meanings = || decoder.meanings.clone();
+        let meanings = || decoder.rules.meanings.clone();
         if has("timestamp_micros") && has("event_name") {
             return Self::Ga4 { meanings: meanings() };
         }
         if has("conversion name") && has("conversion time") {
             return Self::GoogleAds(Ads {
                 meanings: meanings(),
-                milestone_kinds: decoder.milestone_kinds.clone(),
-                zone: decoder.times.zone.clone(),
+                milestone_kinds: decoder.rules.milestone_kinds.clone(),
+                zone: decoder.rules.times.zone.clone(),
                 has_order_id: has("order id"),
             });
         }

@@ -1,6 +1,7 @@
 //! The native record: flat, so that it is the same thing as a JSON object and as a CSV row.
 
-mod record;
+pub(crate) mod kind;
+pub(crate) mod record;
 mod spend;
 
 use std::borrow::Cow;
@@ -9,49 +10,47 @@ use tributary_proto::event::Body;
 use tributary_proto::{AccountRecord, Consent, Erase, Event, Identify, Link, Source, Unlink};
 use tributary_runtime::stage::Rejection;
 
+use kind::Kind;
 use record::Record;
-pub(crate) use record::{is_field, is_list};
 
 use crate::content;
-use crate::decoder::{Decoded, Decoder};
+use crate::decoded::Decoded;
 use crate::identifiers::{Identifiers, Sorted};
 use crate::limits::ID_BYTES_MAX;
 use crate::milestone::MilestoneFields;
 use crate::reason;
+use crate::rules::Rules;
 use crate::scalar::{Scalar, json_rejection};
 use crate::touch::TouchFields;
 
 /// Fields that are not part of a record's content: its id, and what the transport adds.
 const NOT_CONTENT: [&str; 2] = ["event_id", "received_at"];
 
-/// The kinds of native records that are decoded.
-pub(crate) const KINDS: [&str; 8] = ["touch", "milestone", "identify", "account", "link", "unlink", "consent", "erase"];
-
 /// Decodes one native record.
 ///
 /// # Errors
 /// When it is refused; nothing was added to `out` then.
 pub(crate) fn decode(
-    decoder: &Decoder,
+    rules: &Rules,
     text: &str,
     source: Source,
     received_ms: Option<i64>,
     out: &mut Decoded,
 ) -> Result<(), Rejection> {
-    let mut record = record::read(text, &decoder.identifiers).map_err(|error| json_rejection(&error))?;
+    let mut record = record::read(text, &rules.identifiers).map_err(|error| json_rejection(&error))?;
     if let Some(field) = record.duplicate.take() {
         return Err(Rejection::new(reason::KEY_DUPLICATE, field, "the field stands twice in its record"));
     }
     let kind = Kind::read(std::mem::take(&mut record.kind))?;
-    let received_ms = decoder.received_ms(std::mem::take(&mut record.received_at), "received_at")?.or(received_ms);
+    let received_ms = rules.received_ms(std::mem::take(&mut record.received_at), "received_at")?.or(received_ms);
     let (time, field) = match kind {
         Kind::Spend if !record.day.is_null() => (std::mem::take(&mut record.day), "day"),
         _ => (std::mem::take(&mut record.timestamp), "timestamp"),
     };
-    let time_ms = decoder.event_time(time, field, received_ms)?;
+    let time_ms = rules.event_time(time, field, received_ms)?;
     let mut identifiers = Identifiers::default();
     for (rule, value) in &record.identifiers {
-        identifiers.add(&decoder.identifiers, rule, value, &rule.name)?;
+        identifiers.add(&rules.identifiers, rule, value, &rule.name)?;
     }
     let blocked = identifiers.blocked;
     let mut named = identifiers.sorted();
@@ -61,10 +60,10 @@ pub(crate) fn decode(
         None => content::hash(text, &NOT_CONTENT).map_err(|error| json_rejection(&error))?,
     };
     if kind == Kind::Spend {
-        out.spends.push(spend::read(decoder, record, event_id, time_ms)?);
+        out.spends.push(spend::read(rules, record, event_id, time_ms)?);
         return Ok(());
     }
-    let body = body(decoder, kind, record, &mut named, source, received_ms)?;
+    let body = body(rules, kind, record, &mut named, source, received_ms)?;
     let Sorted { people, accounts } = named;
     out.blocked += blocked;
     out.events.push(Event {
@@ -90,41 +89,8 @@ pub(crate) fn event_id(value: Scalar<'_>, field: &'static str) -> Result<Option<
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Touch,
-    Milestone,
-    Identify,
-    Account,
-    Link,
-    Unlink,
-    Consent,
-    Erase,
-    Spend,
-}
-
-impl Kind {
-    fn read(value: Scalar<'_>) -> Result<Self, Rejection> {
-        Ok(match value.text("kind")?.as_deref() {
-            None | Some("touch") => Self::Touch,
-            Some("milestone") => Self::Milestone,
-            Some("identify") => Self::Identify,
-            Some("account") => Self::Account,
-            Some("link") => Self::Link,
-            Some("unlink") => Self::Unlink,
-            Some("consent") => Self::Consent,
-            Some("erase") => Self::Erase,
-            Some("spend") => Self::Spend,
-            Some(_) => {
-                let detail = "expected touch, milestone, identify, account, link, unlink, consent, erase or spend";
-                return Err(Rejection::new(reason::KIND_UNKNOWN, "kind", detail));
-            }
-        })
-    }
-}
-
 fn body(
-    decoder: &Decoder,
+    rules: &Rules,
     kind: Kind,
     record: Record<'_, '_>,
     named: &mut Sorted,
@@ -134,13 +100,13 @@ fn body(
     let missing = |detail: &str| Err(Rejection::new(reason::IDENTIFIER_MISSING, "", detail));
     match kind {
         Kind::Touch => {
-            let touch = decoder.touch(touch_fields(record)?, source, named)?;
+            let touch = rules.touches.touch(touch_fields(record)?, source, &rules.identifiers, named)?;
             if named.is_empty() {
                 return missing("a touch needs an identifier of a person or an account");
             }
             Ok(Body::Touch(touch))
         }
-        Kind::Milestone => milestone(decoder, record, received_ms),
+        Kind::Milestone => milestone(rules, record, received_ms),
         Kind::Identify if named.people.is_empty() => missing("an identify record needs an identifier of a person"),
         Kind::Identify => Ok(Body::Identify(Identify {})),
         Kind::Account if named.accounts.is_empty() => missing("an account record needs an account or a domain"),
@@ -174,7 +140,7 @@ fn touch_fields<'a>(record: Record<'a, '_>) -> Result<TouchFields<'a>, Rejection
     })
 }
 
-fn milestone(decoder: &Decoder, record: Record<'_, '_>, received_ms: Option<i64>) -> Result<Body, Rejection> {
+fn milestone(rules: &Rules, record: Record<'_, '_>, received_ms: Option<i64>) -> Result<Body, Rejection> {
     let Some(kind) = record.milestone.text("milestone")? else {
         return Err(Rejection::new(reason::FIELD_MISSING, "milestone", "a milestone record needs the kind of milestone"));
     };
@@ -187,7 +153,7 @@ fn milestone(decoder: &Decoder, record: Record<'_, '_>, received_ms: Option<i64>
         withdrawn: flag(record.withdrawn, "withdrawn")?,
         amends: flag(record.amends, "amends")?,
     };
-    decoder.milestone(fields, received_ms).map(Body::Milestone)
+    rules.milestone(fields, received_ms).map(Body::Milestone)
 }
 
 /// A flag as JSON or a spreadsheet writes it; absent is false.
@@ -212,7 +178,7 @@ fn granted(value: Scalar<'_>) -> Result<bool, Rejection> {
     }
 }
 
-impl Decoder {
+impl Rules {
     /// A receive time inside a record; `None` when absent or blank.
     pub(crate) fn received_ms(&self, value: Scalar<'_>, field: &'static str) -> Result<Option<i64>, Rejection> {
         value.text(field)?.map(|text| self.times.read(&text, field)).transpose()

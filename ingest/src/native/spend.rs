@@ -5,15 +5,15 @@ use tributary_runtime::stage::Rejection;
 
 use super::record::Record;
 use crate::channel::Evidence;
-use crate::decoder::Decoder;
 use crate::milestone::amount;
+use crate::rules::Rules;
 use crate::{money, reason};
 
 /// Builds the message. A record of spend names nobody: identifiers have no effect.
 ///
 /// # Errors
 /// When it does not say on what, or how much, in a currency that there is.
-pub(super) fn read(decoder: &Decoder, record: Record<'_, '_>, spend_id: String, time_ms: i64) -> Result<Spend, Rejection> {
+pub(super) fn read(rules: &Rules, record: Record<'_, '_>, spend_id: String, time_ms: i64) -> Result<Spend, Rejection> {
     let channel = record.channel.text("channel")?.unwrap_or_default();
     let source = record.source.text("source")?.unwrap_or_default();
     let medium = record.medium.text("medium")?.unwrap_or_default();
@@ -27,19 +27,19 @@ pub(super) fn read(decoder: &Decoder, record: Record<'_, '_>, spend_id: String, 
     };
     let currency = match record.currency.text("currency")? {
         Some(code) => money::currency(&code)?,
-        None => decoder.currency,
+        None => rules.currency,
     };
     let value_minor = money::minor_units(&amount, currency)?;
     let channel = if channel.is_empty() {
         // No raw input is told: the rules for imported rows are about what people did.
         let evidence = Evidence { source: &source, medium: &medium, campaign: &campaign, ..Evidence::default() };
-        decoder.touches.channels.classify(evidence).to_owned()
+        rules.touches.channels.classify(evidence).to_owned()
     } else {
         channel.into_owned()
     };
     Ok(Spend {
         spend_id,
-        day: decoder.times.day(time_ms),
+        day: rules.times.day(time_ms),
         channel,
         source: source.into_owned(),
         medium: medium.into_owned(),

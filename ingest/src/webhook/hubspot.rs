@@ -12,8 +12,9 @@ use notice::Notice;
 use super::body::{elements, field, millis};
 use super::records::{Record, Records};
 use super::stages::{Change, incomplete};
-use crate::decoder::{Decoded, Decoder};
+use crate::decoded::Decoded;
 use crate::reason;
+use crate::rules::Rules;
 use crate::scalar::{Scalar, json_rejection};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,9 +41,9 @@ impl Object {
 ///
 /// # Errors
 /// When the body is no array of at most [`crate::limits::ELEMENTS_MAX`] notices.
-pub(super) fn decode(decoder: &Decoder, json: &str, received_ms: Option<i64>, out: &mut Decoded) -> Result<(), Rejection> {
+pub(super) fn decode(rules: &Rules, json: &str, received_ms: Option<i64>, out: &mut Decoded) -> Result<(), Rejection> {
     for (index, element) in (0u32..).zip(elements(json)?) {
-        let mut records = Records::new(decoder, received_ms, out, index, format!("body[{index}]"));
+        let mut records = Records::new(rules, received_ms, out, index, format!("body[{index}]"));
         let read = serde_json::from_str(element.get()).map_err(|error| json_rejection(&error));
         if let Err(rejection) = read.and_then(|notice| notice_of(notice, &mut records)) {
             records.refuse(rejection);
@@ -90,7 +91,7 @@ fn notice_of(mut notice: Notice<'_>, records: &mut Records<'_>) -> Result<(), Re
     match (object, what) {
         (Object::Contact | Object::Company, "creation" | "restore") => {
             identity(object, &head, records, |_, _| ());
-            let stages = &records.decoder.webhook.hubspot.contacts;
+            let stages = &records.rules.webhook.settings.hubspot.contacts;
             if object == Object::Contact && !stages.created.is_empty() {
                 let subject = Some(("crm_contact", head.object_id.clone()));
                 let change = Change { created: true, subject, ..Change::default() };
@@ -118,7 +119,7 @@ fn notice_of(mut notice: Notice<'_>, records: &mut Records<'_>) -> Result<(), Re
 }
 
 fn deal(change: Change, head: &Head, records: &mut Records<'_>) {
-    change.write(&records.decoder.webhook.hubspot.deals, &head.object_id, &head.event_id, head.time_ms, records);
+    change.write(&records.rules.webhook.settings.hubspot.deals, &head.object_id, &head.event_id, head.time_ms, records);
 }
 
 /// States that a contact or a company exists, and what `add` adds.
@@ -145,14 +146,14 @@ fn property(object: Object, notice: Notice<'_>, head: &Head, records: &mut Recor
         (Object::Deal, "closedate") => {
             let close_ms = match value.parse() {
                 Ok(close_ms) => close_ms,
-                Err(_) => records.decoder.times.read(&value, "propertyValue")?,
+                Err(_) => records.rules.times.read(&value, "propertyValue")?,
             };
             deal(Change { close_ms: Some(close_ms), ..Change::default() }, head, records);
         }
         (Object::Contact, "lifecyclestage") => {
             let subject = Some(("crm_contact", head.object_id.clone()));
             let change = Change { stage: Some(value.into_owned()), subject, ..Change::default() };
-            let stages = &records.decoder.webhook.hubspot.contacts;
+            let stages = &records.rules.webhook.settings.hubspot.contacts;
             change.write(stages, &head.object_id, &head.event_id, head.time_ms, records);
         }
         (Object::Contact | Object::Company, name) => identity(object, head, records, |record, records| match (object, name) {

@@ -2,11 +2,12 @@
 
 mod body;
 mod hubspot;
-pub(crate) mod mapping;
+mod mapping;
 mod push;
 mod records;
+pub(crate) mod rules;
 mod salesforce;
-pub(crate) mod scene;
+mod scene;
 pub mod settings;
 mod stages;
 mod vendor_stages;
@@ -22,7 +23,8 @@ use tributary_runtime::stage::Rejection;
 use body::elements;
 use records::placed;
 
-use crate::decoder::{Decoded, Decoder};
+use crate::decoded::Decoded;
+use crate::rules::Rules;
 use crate::scalar::{Scalar, json_rejection};
 use crate::{native, reason};
 
@@ -41,25 +43,25 @@ struct Envelope<'a> {
 ///
 /// # Errors
 /// When it is refused as a whole; nothing was added to `out` then.
-pub(crate) fn decode(decoder: &Decoder, text: &str, received_ms: Option<i64>, out: &mut Decoded) -> Result<(), Rejection> {
+pub(crate) fn decode(rules: &Rules, text: &str, received_ms: Option<i64>, out: &mut Decoded) -> Result<(), Rejection> {
     let Envelope { provider, received_at, body }: Envelope<'_> =
         serde_json::from_str(text).map_err(|error| json_rejection(&error))?;
     let provider = match (provider.text("provider")?, body) {
         (Some(provider), _) => provider,
-        (None, None) => return native::decode(decoder, text, Source::Webhook, received_ms, out),
+        (None, None) => return native::decode(rules, text, Source::Webhook, received_ms, out),
         (None, Some(_)) => return Err(Rejection::new(reason::FIELD_MISSING, "provider", "the envelope names its provider")),
     };
-    let received_ms = decoder.received_ms(received_at, "received_at")?.or(received_ms);
+    let received_ms = rules.received_ms(received_at, "received_at")?.or(received_ms);
     let Some(body) = body else {
         return Err(Rejection::new(reason::FIELD_MISSING, "body", "the envelope has no body"));
     };
     match &*provider {
-        "native" => native_body(decoder, body, received_ms, out),
-        "wechat" => wechat::decode(decoder, &body::text(body)?, received_ms, out),
-        "wecom" => wecom::decode(decoder, &body::text(body)?, received_ms, out),
-        "hubspot" => hubspot::decode(decoder, &body::json(body)?, received_ms, out),
-        "salesforce" => salesforce::decode(decoder, &body::json(body)?, received_ms, out),
-        mapped if decoder.mappings.has(mapped) => mapping::decode(decoder, mapped, &body::json(body)?, received_ms, out),
+        "native" => native_body(rules, body, received_ms, out),
+        "wechat" => wechat::decode(rules, &body::text(body)?, received_ms, out),
+        "wecom" => wecom::decode(rules, &body::text(body)?, received_ms, out),
+        "hubspot" => hubspot::decode(rules, &body::json(body)?, received_ms, out),
+        "salesforce" => salesforce::decode(rules, &body::json(body)?, received_ms, out),
+        mapped if rules.webhook.mappings.has(mapped) => mapping::decode(rules, mapped, &body::json(body)?, received_ms, out),
         _ => {
             let detail = "expected native, wechat, wecom, hubspot, salesforce, or one of ingest.webhook.mappings";
             Err(Rejection::new(reason::PROVIDER_UNKNOWN, "provider", detail))
@@ -68,13 +70,13 @@ pub(crate) fn decode(decoder: &Decoder, text: &str, received_ms: Option<i64>, ou
 }
 
 /// One native record, or an array of them of which each stands or falls alone.
-fn native_body(decoder: &Decoder, body: &RawValue, received_ms: Option<i64>, out: &mut Decoded) -> Result<(), Rejection> {
+fn native_body(rules: &Rules, body: &RawValue, received_ms: Option<i64>, out: &mut Decoded) -> Result<(), Rejection> {
     let body = body::json(body)?;
     if body.starts_with('{') {
-        return native::decode(decoder, &body, Source::Webhook, received_ms, out);
+        return native::decode(rules, &body, Source::Webhook, received_ms, out);
     }
     for (index, record) in (0u32..).zip(elements(&body)?) {
-        if let Err(rejection) = native::decode(decoder, record.get(), Source::Webhook, received_ms, out) {
+        if let Err(rejection) = native::decode(rules, record.get(), Source::Webhook, received_ms, out) {
             out.rejections.push(placed(rejection, index, &format!("body[{index}]")));
         }
     }

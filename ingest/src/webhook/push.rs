@@ -5,8 +5,9 @@ use tributary_proto::{Consent, Erase, Event, Identify, Source};
 use tributary_runtime::stage::Rejection;
 
 use super::settings::Leaving;
-use crate::decoder::{Decoded, Decoder};
+use crate::decoded::Decoded;
 use crate::identifiers::{Identifiers, Sorted};
+use crate::rules::Rules;
 use crate::scalar::Scalar;
 use crate::touch::TouchFields;
 use crate::{native, reason};
@@ -34,13 +35,15 @@ impl Person {
     /// # Errors
     /// When the touch breaks a limit.
     pub(super) fn body(
-        &self,
-        decoder: &Decoder,
+        &mut self,
+        rules: &Rules,
         touched: Option<TouchFields<'_>>,
         left: Option<Leaving>,
     ) -> Result<Body, Rejection> {
         Ok(match (touched, left) {
-            (Some(fields), _) => Body::Touch(decoder.touches.touch(fields, Source::Webhook, self.named.identified(), None)?),
+            (Some(fields), _) => {
+                Body::Touch(rules.touches.touch(fields, Source::Webhook, &rules.identifiers, &mut self.named)?)
+            }
             (None, Some(leaving)) => leaves(leaving),
             (None, None) => Body::Identify(Identify {}),
         })

@@ -5,12 +5,13 @@ use serde_json::{Map, Value};
 use tributary_proto::Source;
 use tributary_runtime::stage::Rejection;
 
-use crate::decoder::{Decoded, Decoder};
+use crate::decoded::Decoded;
 use crate::native;
+use crate::rules::Rules;
 
 /// Takes the native records of one element of a body.
 pub(super) struct Records<'a> {
-    pub(super) decoder: &'a Decoder,
+    pub(super) rules: &'a Rules,
     pub(super) received_ms: Option<i64>,
     out: &'a mut Decoded,
     /// The element's place in the body.
@@ -20,14 +21,14 @@ pub(super) struct Records<'a> {
 
 impl<'a> Records<'a> {
     /// Of the element at `index`, which messages call `place`.
-    pub(super) fn new(decoder: &'a Decoder, received_ms: Option<i64>, out: &'a mut Decoded, index: u32, place: String) -> Self {
-        Self { decoder, received_ms, out, index, place }
+    pub(super) fn new(rules: &'a Rules, received_ms: Option<i64>, out: &'a mut Decoded, index: u32, place: String) -> Self {
+        Self { rules, received_ms, out, index, place }
     }
 
     /// Decodes a native record; what is refused becomes a rejection of this element.
     pub(super) fn add(&mut self, record: &Record) {
         let text = Value::Object(record.0.clone()).to_string();
-        if let Err(rejection) = native::decode(self.decoder, &text, Source::Webhook, self.received_ms, self.out) {
+        if let Err(rejection) = native::decode(self.rules, &text, Source::Webhook, self.received_ms, self.out) {
             self.refuse(rejection);
         }
     }
@@ -84,7 +85,7 @@ impl Record {
     /// Adds an identifier. One that its kind refuses is a rejection of its own and costs the event nothing else: people type what
     /// they like into a CRM.
     pub(super) fn name(&mut self, kind: &'static str, text: &str, records: &mut Records<'_>) {
-        let rules = &records.decoder.identifiers;
+        let rules = &records.rules.identifiers;
         let refused = rules.find(kind).and_then(|rule| rules.normalise(rule, text).err());
         if let Some(refused) = refused {
             return records.refuse(Rejection::new(refused.reason, kind, refused.detail));

@@ -4,6 +4,7 @@
 //! Field names and meaning:
 //! <https://developer.salesforce.com/docs/atlas.en-us.change_data_capture.meta/change_data_capture/cdc_event_fields_header.htm>.
 
+mod head;
 mod who;
 
 use std::borrow::Cow;
@@ -12,13 +13,15 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tributary_runtime::stage::Rejection;
 
+use head::{Head, text};
 use who::{account, person};
 
-use super::body::{elements, field, millis};
+use super::body::{elements, millis};
 use super::records::{Record, Records};
 use super::stages::{Change, incomplete, plain_decimal};
-use crate::decoder::{Decoded, Decoder};
+use crate::decoded::Decoded;
 use crate::limits::ELEMENTS_MAX;
+use crate::rules::Rules;
 use crate::scalar::{Scalar, json_rejection};
 use crate::traits::RawTraits;
 use crate::{content, reason};
@@ -47,11 +50,11 @@ struct Header<'a> {
 ///
 /// # Errors
 /// When the body is neither.
-pub(super) fn decode(decoder: &Decoder, json: &str, received_ms: Option<i64>, out: &mut Decoded) -> Result<(), Rejection> {
+pub(super) fn decode(rules: &Rules, json: &str, received_ms: Option<i64>, out: &mut Decoded) -> Result<(), Rejection> {
     let single = !json.starts_with('[');
     for (index, element) in (0u32..).zip(elements(json)?) {
         let place = if single { "body".to_owned() } else { format!("body[{index}]") };
-        let mut records = Records::new(decoder, received_ms, out, index, place);
+        let mut records = Records::new(rules, received_ms, out, index, place);
         if let Err(rejection) = event(element, &mut records) {
             records.refuse(rejection);
         }
@@ -111,24 +114,6 @@ fn event(element: &RawValue, records: &mut Records<'_>) -> Result<(), Rejection>
     Ok(())
 }
 
-/// What an event says of each of its records.
-struct Head<'a> {
-    event_id: String,
-    time_ms: i64,
-    id: &'a str,
-    change: &'a str,
-}
-
-impl Head<'_> {
-    fn created(&self) -> bool {
-        matches!(self.change, "CREATE" | "UNDELETE")
-    }
-
-    fn deleted(&self) -> bool {
-        self.change == "DELETE"
-    }
-}
-
 fn record(entity: &str, head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>) -> Result<(), Rejection> {
     match entity {
         "Contact" | "Lead" if !head.deleted() => person(entity, head, fields, records),
@@ -142,11 +127,6 @@ fn record(entity: &str, head: &Head<'_>, fields: &RawTraits<'_>, records: &mut R
             Ok(())
         }
     }
-}
-
-/// The text of a field; `None` where it did not change.
-fn text<'a>(fields: &RawTraits<'a>, name: &'static str) -> Result<Option<Cow<'a, str>>, Rejection> {
-    fields.get(name).map(|raw| field(raw, name)).transpose().map(Option::flatten)
 }
 
 fn opportunity(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>) -> Result<(), Rejection> {
@@ -165,7 +145,7 @@ fn opportunity(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_
         names,
         ..Change::default()
     };
-    change.write(&records.decoder.webhook.salesforce.opportunities, head.id, &head.event_id, head.time_ms, records);
+    change.write(&records.rules.webhook.settings.salesforce.opportunities, head.id, &head.event_id, head.time_ms, records);
     Ok(())
 }
 
@@ -173,7 +153,7 @@ fn opportunity(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_
 /// happened on that day came before.
 fn closing(date: &str, time_ms: i64, records: &Records<'_>) -> Result<i64, Rejection> {
     const DAY_MS: i64 = 24 * 3_600_000;
-    let begin_ms = records.decoder.times.read(date, "CloseDate")?;
+    let begin_ms = records.rules.times.read(date, "CloseDate")?;
     let end_ms = begin_ms.saturating_add(DAY_MS - 1);
     Ok(if begin_ms <= time_ms { end_ms.min(time_ms) } else { i64::MAX })
 }
@@ -220,7 +200,7 @@ fn role(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>) -> R
     }
     if let Some(opportunity) = text(fields, "OpportunityId")? {
         let change = Change { names: vec![("crm_contact", contact.into_owned())], ..Change::default() };
-        let stages = &records.decoder.webhook.salesforce.opportunities;
+        let stages = &records.rules.webhook.settings.salesforce.opportunities;
         change.write(stages, &opportunity, &head.event_id, head.time_ms, records);
     }
     Ok(())

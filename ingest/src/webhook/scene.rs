@@ -3,7 +3,6 @@
 use regex::Regex;
 use tributary_runtime::stage::Rejection;
 
-use crate::decoder::Decoder;
 use crate::identifiers::Identifiers;
 use crate::normalise::IdentifierRules;
 use crate::scalar::Scalar;
@@ -36,6 +35,37 @@ impl Scenes {
         }
         if problems.is_empty() { Ok(Self(compiled)) } else { Err(problems) }
     }
+
+    /// Reads a scene: adds the identifiers that it names to `out` and returns the rest.
+    ///
+    /// # Errors
+    /// When an identifier in it is refused.
+    pub(super) fn read<'a>(
+        &self,
+        scene: &'a str,
+        field: &'static str,
+        kinds: &IdentifierRules,
+        out: &mut Identifiers,
+    ) -> Result<Scene<'a>, Rejection> {
+        let mut found = Scene { campaign: scene, ..Scene::default() };
+        let Some((pattern, groups)) = self.0.iter().find_map(|pattern| Some((pattern, pattern.captures(scene)?))) else {
+            return Ok(found);
+        };
+        for name in pattern.capture_names().flatten() {
+            let Some(text) = groups.name(name).map(|group| group.as_str()) else { continue };
+            match name {
+                "campaign" => found.campaign = text,
+                "content" => found.content = text,
+                "term" => found.term = text,
+                kind => {
+                    if let Some(rule) = kinds.find(kind) {
+                        out.add(kinds, rule, &Scalar::Text(text.into()), field)?;
+                    }
+                }
+            }
+        }
+        Ok(found)
+    }
 }
 
 fn compile(pattern: &str, rules: &IdentifierRules) -> Result<Regex, String> {
@@ -46,31 +76,4 @@ fn compile(pattern: &str, rules: &IdentifierRules) -> Result<Regex, String> {
         }
     }
     Ok(compiled)
-}
-
-impl Decoder {
-    /// Reads a scene: adds the identifiers that it names to `out` and returns the rest.
-    ///
-    /// # Errors
-    /// When an identifier in it is refused.
-    pub(super) fn scene<'a>(&self, scene: &'a str, field: &'static str, out: &mut Identifiers) -> Result<Scene<'a>, Rejection> {
-        let mut found = Scene { campaign: scene, ..Scene::default() };
-        let Some((pattern, groups)) = self.scenes.0.iter().find_map(|pattern| Some((pattern, pattern.captures(scene)?))) else {
-            return Ok(found);
-        };
-        for name in pattern.capture_names().flatten() {
-            let Some(text) = groups.name(name).map(|group| group.as_str()) else { continue };
-            match name {
-                "campaign" => found.campaign = text,
-                "content" => found.content = text,
-                "term" => found.term = text,
-                kind => {
-                    if let Some(rule) = self.identifiers.find(kind) {
-                        out.add(&self.identifiers, rule, &Scalar::Text(text.into()), field)?;
-                    }
-                }
-            }
-        }
-        Ok(found)
-    }
 }

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use super::mapping::settings::{EventMapping, FieldMapping, Source, TextForm};
-pub use super::stages::Stages;
-pub use super::vendor_stages::{HubSpotSettings, SalesforceSettings};
+pub use super::vendor_stages::{HubSpotSettings, SalesforceSettings, Stages};
 
 /// Settings of providers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,42 +4,16 @@
 //! reach. The stage that was reached gives its kind a version; whatever else changes is sent to the others as an amendment, which
 //! changes a milestone that was reached, before or after, and is nothing where it never is.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use serde::{Deserialize, Serialize};
 use tributary_runtime::stage::Rejection;
 
 use super::records::{Record, Records, time_text};
+use super::vendor_stages::Stages;
 use crate::{money, reason};
 
 /// Kinds that end a deal: of these an object stands at most at one.
 const CLOSING: [&str; 2] = ["closed_won", "closed_lost"];
 /// How far after the event a closing date may lie and still be that of the closing: clocks differ.
 const CLOSE_SKEW_MS: i64 = 24 * 3_600_000;
-
-/// Which milestones the stages of an object are.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Stages {
-    /// The kind of milestone that its creation is; empty for none.
-    pub created: String,
-    /// The kind of milestone that each stage is, by the vendor's id of the stage; empty for none.
-    pub stages: BTreeMap<String, String>,
-}
-
-impl Stages {
-    /// Stages by the vendor's ids.
-    pub(super) fn of<const N: usize>(created: &str, stages: [(&str, &str); N]) -> Self {
-        let stages = stages.map(|(stage, kind)| (stage.to_owned(), kind.to_owned()));
-        Self { created: created.to_owned(), stages: stages.into() }
-    }
-
-    /// Every kind that an object can reach.
-    pub(super) fn kinds(&self) -> BTreeSet<&str> {
-        let all = self.stages.values().map(String::as_str).chain([self.created.as_str()]);
-        all.filter(|kind| !kind.is_empty()).collect()
-    }
-}
 
 /// What an event says of an object.
 #[derive(Debug, Default)]
@@ -97,7 +71,7 @@ impl Change {
     /// An amount that cannot be used is refused once, and costs nothing else.
     fn check_amount(&mut self, records: &mut Records<'_>) {
         let Some(amount) = &self.amount else { return };
-        let currency = self.currency.as_deref().map_or(Ok(records.decoder.currency), money::currency);
+        let currency = self.currency.as_deref().map_or(Ok(records.rules.currency), money::currency);
         let checked = currency.and_then(|currency| money::minor_units(amount, currency));
         if let Err(rejection) = checked {
             records.refuse(rejection);

@@ -1,8 +1,32 @@
-//! What the stages mean that CRMs come with.
+//! What the stages of CRMs mean.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::stages::Stages;
+/// Which milestones the stages of an object are.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Stages {
+    /// The kind of milestone that its creation is; empty for none.
+    pub created: String,
+    /// The kind of milestone that each stage is, by the vendor's id of the stage; empty for none.
+    pub stages: BTreeMap<String, String>,
+}
+
+impl Stages {
+    /// Stages by the vendor's ids.
+    pub(super) fn of<const N: usize>(created: &str, stages: [(&str, &str); N]) -> Self {
+        let stages = stages.map(|(stage, kind)| (stage.to_owned(), kind.to_owned()));
+        Self { created: created.to_owned(), stages: stages.into() }
+    }
+
+    /// Every kind that an object can reach.
+    pub(super) fn kinds(&self) -> BTreeSet<&str> {
+        let all = self.stages.values().map(String::as_str).chain([self.created.as_str()]);
+        all.filter(|kind| !kind.is_empty()).collect()
+    }
+}
 
 /// What HubSpot's stages mean.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

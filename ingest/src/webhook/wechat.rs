@@ -7,9 +7,10 @@ use tributary_runtime::stage::Rejection;
 use super::push::{Person, event_id};
 use super::settings::Leaving;
 use super::xml::{Tags, seconds};
-use crate::decoder::{Decoded, Decoder};
+use crate::decoded::Decoded;
 use crate::identifiers::Identifiers;
 use crate::reason;
+use crate::rules::Rules;
 use crate::scalar::Scalar;
 use crate::touch::TouchFields;
 
@@ -35,7 +36,7 @@ enum Kind {
 ///
 /// # Errors
 /// When it is refused; nothing was added to `out` then.
-pub(super) fn decode(decoder: &Decoder, xml: &str, received_ms: Option<i64>, out: &mut Decoded) -> Result<(), Rejection> {
+pub(super) fn decode(rules: &Rules, xml: &str, received_ms: Option<i64>, out: &mut Decoded) -> Result<(), Rejection> {
     let push = Tags::read(xml, &TAGS)?;
     if push.has("Encrypt") && push.get("MsgType").is_empty() {
         let detail = "the push is encrypted; decrypt it where the request enters, or choose the plain mode";
@@ -49,18 +50,18 @@ pub(super) fn decode(decoder: &Decoder, xml: &str, received_ms: Option<i64>, out
     let kind = kind(&push);
     let event_id = event_id(format!("wechat:{to}:{from}:{created}:{what}"))?;
     let time_ms = seconds(created, "CreateTime")?;
-    decoder.times.check_future(time_ms, received_ms, "CreateTime")?;
+    rules.times.check_future(time_ms, received_ms, "CreateTime")?;
 
-    let (mut identifiers, undeclared) = identifiers(decoder, &push)?;
+    let (mut identifiers, undeclared) = identifiers(rules, &push)?;
     let fields = match kind {
-        Kind::Scanned(medium) => Some(scanned(decoder, &push, medium, &mut identifiers)?),
+        Kind::Scanned(medium) => Some(scanned(rules, &push, medium, &mut identifiers)?),
         Kind::Menu(medium) => Some(chosen(&push, medium)),
         Kind::Unsubscribed | Kind::Contact => None,
     };
-    let person = Person::of(identifiers, "FromUserName", "the push names no OpenID that is not blocked")?;
-    let left = (kind == Kind::Unsubscribed).then_some(decoder.webhook.wechat_unsubscribe);
-    let body = person.body(decoder, fields, left)?;
-    let returns = push.get("Event") == "subscribe" && decoder.webhook.wechat_unsubscribe == Leaving::RevokeUntilReturn;
+    let mut person = Person::of(identifiers, "FromUserName", "the push names no OpenID that is not blocked")?;
+    let left = (kind == Kind::Unsubscribed).then_some(rules.webhook.settings.wechat_unsubscribe);
+    let body = person.body(rules, fields, left)?;
+    let returns = push.get("Event") == "subscribe" && rules.webhook.settings.wechat_unsubscribe == Leaving::RevokeUntilReturn;
     person.add(event_id, time_ms, body, returns, out);
     out.undeclared += undeclared;
     Ok(())
@@ -85,7 +86,7 @@ fn kind(push: &Tags) -> Kind {
 
 /// A code was scanned, or a session was entered from a place that the mini-program names.
 fn scanned<'a>(
-    decoder: &Decoder,
+    rules: &Rules,
     push: &'a Tags,
     medium: &'static str,
     identifiers: &mut Identifiers,
@@ -95,7 +96,7 @@ fn scanned<'a>(
         "SCAN" => (push.get("EventKey"), "official_account"),
         _ => (push.get("SessionFrom"), "mini_program"),
     };
-    let scene = decoder.scene(scene, "EventKey", identifiers)?;
+    let scene = rules.webhook.scenes.read(scene, "EventKey", &rules.identifiers, identifiers)?;
     Ok(TouchFields {
         channel: "wechat".into(),
         source: source.into(),
@@ -122,19 +123,19 @@ fn chosen<'a>(push: &'a Tags, medium: &'static str) -> TouchFields<'a> {
 
 /// The OpenID inside its app, and the UnionID where the push has one and the account's open platform is configured; and how many
 /// were dropped for want of that.
-fn identifiers(decoder: &Decoder, push: &Tags) -> Result<(Identifiers, u64), Rejection> {
-    let rules = &decoder.identifiers;
+fn identifiers(rules: &Rules, push: &Tags) -> Result<(Identifiers, u64), Rejection> {
+    let kinds = &rules.identifiers;
     let (mut out, mut undeclared) = (Identifiers::default(), 0);
     let account = push.get("ToUserName");
-    let scope = decoder.wechat_appids.get(account).map_or(account, String::as_str);
-    if let Some(rule) = rules.find("wechat_openid") {
-        out.add(rules, rule, &Scalar::Text(format!("{scope}:{}", push.get("FromUserName")).into()), "FromUserName")?;
+    let scope = rules.webhook.wechat_appids.get(account).map_or(account, String::as_str);
+    if let Some(rule) = kinds.find("wechat_openid") {
+        out.add(kinds, rule, &Scalar::Text(format!("{scope}:{}", push.get("FromUserName")).into()), "FromUserName")?;
     }
     let union_id = push.get("UnionId");
-    match (rules.find("wechat_unionid"), decoder.webhook.wechat_open_platforms.get(account)) {
+    match (kinds.find("wechat_unionid"), rules.webhook.settings.wechat_open_platforms.get(account)) {
         _ if union_id.is_empty() => {}
         (Some(rule), Some(platform)) => {
-            out.add(rules, rule, &Scalar::Text(format!("{platform}:{union_id}").into()), "UnionId")?;
+            out.add(kinds, rule, &Scalar::Text(format!("{platform}:{union_id}").into()), "UnionId")?;
         }
         _ => undeclared = 1,
     }

@@ -7,9 +7,10 @@ use tributary_runtime::stage::Rejection;
 use super::push::{Person, event_id};
 use super::settings::Leaving;
 use super::xml::{Tags, seconds};
-use crate::decoder::{Decoded, Decoder};
+use crate::decoded::Decoded;
 use crate::identifiers::Identifiers;
 use crate::reason;
+use crate::rules::Rules;
 use crate::scalar::Scalar;
 use crate::touch::TouchFields;
 
@@ -32,7 +33,7 @@ const TAGS: [&str; 12] = [
 ///
 /// # Errors
 /// When it is refused; nothing was added to `out` then.
-pub(super) fn decode(decoder: &Decoder, xml: &str, received_ms: Option<i64>, out: &mut Decoded) -> Result<(), Rejection> {
+pub(super) fn decode(rules: &Rules, xml: &str, received_ms: Option<i64>, out: &mut Decoded) -> Result<(), Rejection> {
     let push = Tags::read(xml, &TAGS)?;
     // A suite names the corporation, the time and the event in tags of its own.
     let of_suite = push.has("InfoType");
@@ -50,36 +51,36 @@ pub(super) fn decode(decoder: &Decoder, xml: &str, received_ms: Option<i64>, out
     }
     let (corp, created) = (push.need(corp)?, push.need(time)?);
     let time_ms = seconds(created, time)?;
-    decoder.times.check_future(time_ms, received_ms, time)?;
+    rules.times.check_future(time_ms, received_ms, time)?;
     let change = push.need("ChangeType")?;
-    let mut identifiers = identifiers(decoder, corp, push.get("SuiteId"), external)?;
+    let mut identifiers = identifiers(rules, corp, push.get("SuiteId"), external)?;
     let added = matches!(change, "add_external_contact" | "add_half_external_contact");
-    let touched = if added { Some(touch(decoder, &push, &mut identifiers)?) } else { None };
-    let person = Person::of(identifiers, "ExternalUserID", "the event names no contact that is not blocked")?;
-    let left = (change == "del_follow_user").then_some(decoder.webhook.wecom_unfollow);
-    let body = person.body(decoder, touched, left)?;
+    let touched = if added { Some(touch(rules, &push, &mut identifiers)?) } else { None };
+    let mut person = Person::of(identifiers, "ExternalUserID", "the event names no contact that is not blocked")?;
+    let left = (change == "del_follow_user").then_some(rules.webhook.settings.wecom_unfollow);
+    let body = person.body(rules, touched, left)?;
     let event_id = event_id(format!("wecom:{corp}:{}:{external}:{created}:{change}", push.get("UserID")))?;
-    let returns = added && decoder.webhook.wecom_unfollow == Leaving::RevokeUntilReturn;
+    let returns = added && rules.webhook.settings.wecom_unfollow == Leaving::RevokeUntilReturn;
     person.add(event_id, time_ms, body, returns, out);
     Ok(())
 }
 
 /// An external user id is unique inside the corporation; a suite has ids of its own.
-fn identifiers(decoder: &Decoder, corp: &str, suite: &str, external: &str) -> Result<Identifiers, Rejection> {
-    let rules = &decoder.identifiers;
+fn identifiers(rules: &Rules, corp: &str, suite: &str, external: &str) -> Result<Identifiers, Rejection> {
+    let kinds = &rules.identifiers;
     let own = if suite.is_empty() { corp.to_owned() } else { format!("{corp}/{suite}") };
-    let scope = decoder.webhook.wecom_scopes.get(&own).unwrap_or(&own);
+    let scope = rules.webhook.settings.wecom_scopes.get(&own).unwrap_or(&own);
     let mut out = Identifiers::default();
-    if let Some(rule) = rules.find("wecom_external_userid") {
-        out.add(rules, rule, &Scalar::Text(format!("{scope}:{external}").into()), "ExternalUserID")?;
+    if let Some(rule) = kinds.find("wecom_external_userid") {
+        out.add(kinds, rule, &Scalar::Text(format!("{scope}:{external}").into()), "ExternalUserID")?;
     }
     Ok(out)
 }
 
 /// Somebody was added. Both events of one addition (`add_half_`: before the member of staff has accepted) give the same touch but for
 /// its type, so that the session makes one of them.
-fn touch<'a>(decoder: &Decoder, push: &'a Tags, identifiers: &mut Identifiers) -> Result<TouchFields<'a>, Rejection> {
-    let scene = decoder.scene(push.get("State"), "State", identifiers)?;
+fn touch<'a>(rules: &Rules, push: &'a Tags, identifiers: &mut Identifiers) -> Result<TouchFields<'a>, Rejection> {
+    let scene = rules.webhook.scenes.read(push.get("State"), "State", &rules.identifiers, identifiers)?;
     Ok(TouchFields {
         channel: "wecom".into(),
         source: "wecom".into(),

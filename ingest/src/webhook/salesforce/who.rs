@@ -7,7 +7,7 @@ use tributary_runtime::stage::Rejection;
 use super::super::body::field;
 use super::super::records::{Record, Records};
 use super::super::stages::Change;
-use super::{Head, text};
+use super::head::{Head, text};
 use crate::scalar::json_rejection;
 use crate::traits::RawTraits;
 
@@ -66,7 +66,7 @@ pub(super) fn person(
     if entity != "Lead" {
         return Ok(());
     }
-    let stages = &records.decoder.webhook.salesforce.leads;
+    let stages = &records.rules.webhook.settings.salesforce.leads;
     let stage = text(fields, "Status")?.map(Cow::into_owned);
     let change = Change { created: head.created(), stage, subject: Some((kind, head.id.to_owned())), ..Change::default() };
     if change.created || change.stage.is_some() {
@@ -92,7 +92,7 @@ fn converted(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>)
     if let Some(opportunity) = text(fields, "ConvertedOpportunityId")?.filter(|_| !named.is_empty()) {
         let names = named.iter().map(|(kind, id)| (*kind, (*id).to_owned())).collect();
         let change = Change { names, ..Change::default() };
-        let stages = &records.decoder.webhook.salesforce.opportunities;
+        let stages = &records.rules.webhook.settings.salesforce.opportunities;
         change.write(stages, &opportunity, &format!("{}:{opportunity}", head.event_id), head.time_ms, records);
     }
     Ok(())

@@ -1,0 +1,38 @@
+//! What comes out of a raw record.
+
+use tributary_proto::{Event, Spend};
+use tributary_runtime::stage::Rejection;
+
+/// What came out of a raw record.
+#[derive(Debug, Default)]
+pub struct Decoded {
+    /// Events, in the record's order.
+    pub events: Vec<Event>,
+    /// What the record says was spent.
+    pub spends: Vec<Spend>,
+    /// Events of the record that are refused, with their place in it.
+    pub rejections: Vec<Rejection>,
+    /// Identifiers dropped because their value is blocked.
+    pub blocked: u64,
+    /// External ids dropped because nobody declared their kind.
+    pub undeclared: u64,
+    /// Messages of bots that would have been touches.
+    pub bots: u64,
+    /// Messages that are neither touch nor milestone and name nobody.
+    pub without_event: u64,
+}
+
+impl Decoded {
+    /// Makes it ready for the next record, keeping its memory.
+    pub fn clear(&mut self) {
+        self.events.clear();
+        self.spends.clear();
+        self.rejections.clear();
+        (self.blocked, self.undeclared, self.bots, self.without_event) = (0, 0, 0, 0);
+    }
+
+    /// Whether something of the record was used: an event, a cost, or a message that was understood and needs no event.
+    pub fn was_used(&self) -> bool {
+        !self.events.is_empty() || !self.spends.is_empty() || self.bots + self.without_event > 0
+    }
+}

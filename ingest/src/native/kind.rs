@@ -1,0 +1,49 @@
+//! What a native record can be.
+
+use tributary_runtime::stage::Rejection;
+
+use crate::reason;
+use crate::scalar::Scalar;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Touch,
+    Milestone,
+    Identify,
+    Account,
+    Link,
+    Unlink,
+    Consent,
+    Erase,
+    Spend,
+}
+
+/// Every kind, by its name in a record.
+pub(crate) const KINDS: [(&str, Kind); 9] = [
+    ("touch", Kind::Touch),
+    ("milestone", Kind::Milestone),
+    ("identify", Kind::Identify),
+    ("account", Kind::Account),
+    ("link", Kind::Link),
+    ("unlink", Kind::Unlink),
+    ("consent", Kind::Consent),
+    ("erase", Kind::Erase),
+    ("spend", Kind::Spend),
+];
+
+impl Kind {
+    /// The kind of a record; one that does not say is a touch.
+    ///
+    /// # Errors
+    /// [`reason::KIND_UNKNOWN`].
+    pub(crate) fn read(value: Scalar<'_>) -> Result<Self, Rejection> {
+        let Some(text) = value.text("kind")? else { return Ok(Self::Touch) };
+        let known = KINDS.iter().find(|(name, _)| *name == text).map(|(_, kind)| *kind);
+        known.ok_or_else(|| Rejection::new(reason::KIND_UNKNOWN, "kind", format!("expected one of {}", names().join(", "))))
+    }
+}
+
+/// The names of all kinds.
+pub(crate) fn names() -> Vec<&'static str> {
+    KINDS.iter().map(|(name, _)| *name).collect()
+}

@@ -1,0 +1,145 @@
+//! Mappings, compiled: what stands where in a provider's bodies.
+
+use std::collections::BTreeMap;
+
+use jsonpath_rust::parser::model::JpQuery;
+use jsonpath_rust::parser::parse_json_path;
+
+use super::super::settings::WebhookSettings;
+use super::settings::{EventMapping, FieldMapping, Source};
+use crate::native::kind;
+use crate::native::record::{is_field, is_list};
+use crate::normalise::IdentifierRules;
+
+/// Providers that are built in.
+const BUILT_IN: [&str; 5] = ["native", "wechat", "wecom", "hubspot", "salesforce"];
+
+/// The compiled mappings by provider.
+#[derive(Debug, Default)]
+pub(crate) struct Mappings(pub(super) BTreeMap<String, Vec<Event>>);
+
+/// One sort of event.
+#[derive(Debug)]
+pub(super) struct Event {
+    pub(super) each: JpQuery,
+    pub(super) fields: Vec<Field>,
+}
+
+/// A field of the native record.
+#[derive(Debug)]
+pub(super) struct Field {
+    pub(super) name: String,
+    pub(super) is_trait: bool,
+    pub(super) is_list: bool,
+    pub(super) from: From,
+    pub(super) source: Source,
+}
+
+/// Where a field is looked for.
+#[derive(Debug)]
+pub(super) enum From {
+    Event(JpQuery),
+    Root(JpQuery),
+    Constant,
+}
+
+/// What is wrong, by the setting below the webhook's.
+type Problems = Vec<(String, String)>;
+
+impl Mappings {
+    /// Compiles mappings.
+    pub(crate) fn new(
+        settings: &WebhookSettings,
+        rules: &IdentifierRules,
+        milestone_kinds: &[String],
+    ) -> Result<Self, Problems> {
+        let mut problems = Vec::new();
+        let mut compiled = BTreeMap::new();
+        for (provider, events) in &settings.mappings {
+            let place = format!("mappings.{provider}");
+            if BUILT_IN.contains(&provider.as_str()) {
+                problems.push((place.clone(), "is a built-in provider".into()));
+            }
+            let mut compiler = Compiler { rules, milestone_kinds, problems: &mut problems };
+            let events = events.iter().filter_map(|(name, event)| compiler.event(&format!("{place}.{name}"), event)).collect();
+            compiled.insert(provider.clone(), events);
+        }
+        if problems.is_empty() { Ok(Self(compiled)) } else { Err(problems) }
+    }
+
+    /// Whether a provider is mapped.
+    pub(crate) fn has(&self, provider: &str) -> bool {
+        self.0.contains_key(provider)
+    }
+}
+
+struct Compiler<'a> {
+    rules: &'a IdentifierRules,
+    milestone_kinds: &'a [String],
+    problems: &'a mut Problems,
+}
+
+impl Compiler<'_> {
+    fn problem<T>(&mut self, place: impl Into<String>, problem: impl Into<String>) -> Option<T> {
+        self.problems.push((place.into(), problem.into()));
+        None
+    }
+
+    fn event(&mut self, place: &str, event: &EventMapping) -> Option<Event> {
+        let each = self.path(&format!("{place}.each"), &event.each);
+        if !event.fields.contains_key("timestamp") {
+            self.problem::<()>(format!("{place}.fields"), "needs a timestamp: every event has its time");
+        }
+        let fields = event.fields.iter().map(|(name, field)| (name, field, false));
+        let traits = event.traits.iter().map(|(name, field)| (name, field, true));
+        let mut compiled = Vec::new();
+        for (name, field, is_trait) in fields.chain(traits) {
+            let at = format!("{place}.{}.{name}", if is_trait { "traits" } else { "fields" });
+            compiled.extend(self.field(&at, name, field, is_trait));
+        }
+        Some(Event { each: each?, fields: compiled })
+    }
+
+    fn field(&mut self, place: &str, name: &str, field: &FieldMapping, is_trait: bool) -> Option<Field> {
+        let is_list = !is_trait && is_list(name, self.rules);
+        if !is_trait && !is_list && (name == "traits" || !is_field(name)) {
+            return self.problem(place, "is neither a field of the native record nor a kind of identifier");
+        }
+        let source = match field {
+            FieldMapping::Text(text) if text.starts_with('$') => Source { path: text.clone(), ..Source::default() },
+            FieldMapping::Text(text) => Source { value: text.clone(), ..Source::default() },
+            FieldMapping::Source(source) => source.clone(),
+        };
+        if !is_trait {
+            self.check_constants(place, name, &source);
+        }
+        let from = match (source.path.as_str(), source.root.as_str(), source.value.as_str()) {
+            (path, "", "") if !path.is_empty() => From::Event(self.path(place, path)?),
+            ("", root, "") if !root.is_empty() => From::Root(self.path(place, root)?),
+            ("", "", value) if !value.is_empty() => From::Constant,
+            _ => return self.problem(place, "needs one of path, root and value"),
+        };
+        Some(Field { name: name.to_owned(), is_trait, is_list, from, source })
+    }
+
+    fn path(&mut self, place: &str, path: &str) -> Option<JpQuery> {
+        match parse_json_path(path) {
+            Ok(query) => Some(query),
+            Err(_) => self.problem(place, format!("`{path}` is not a JSONPath (RFC 9535) such as $.data[*].id")),
+        }
+    }
+
+    /// Kinds that the mapping itself names must exist.
+    fn check_constants(&mut self, place: &str, name: &str, source: &Source) {
+        let known: Vec<&str> = match name {
+            "kind" => kind::names(),
+            "milestone" => self.milestone_kinds.iter().map(String::as_str).collect(),
+            _ => return,
+        };
+        for text in source.map.values().chain([&source.default, &source.value]) {
+            if !text.is_empty() && !known.contains(&text.as_str()) {
+                self.problem::<()>(place, format!("`{text}` is none of {}", known.join(", ")));
+            }
+        }
+    }
+}
