@@ -19,6 +19,7 @@ use crate::rules::{Meaning, Rules};
 use crate::settings::{Problem, Settings, SettingsError};
 use crate::time::Times;
 use crate::touch::TouchRules;
+use crate::webhook::PROVIDERS;
 use crate::webhook::rules::WebhookRules;
 
 #[derive(Default)]
@@ -89,6 +90,9 @@ fn webhook(
 ) -> Option<WebhookRules> {
     check_scopes("webhook.wechat_open_platforms", &settings.webhook.wechat_open_platforms, problems);
     check_scopes("webhook.wecom_scopes", &settings.webhook.wecom_scopes, problems);
+    for provider in PROVIDERS.iter().filter(|provider| settings.webhook.mappings.contains_key(provider.name)) {
+        problems.add(format!("webhook.mappings.{}", provider.name), "is a built-in provider");
+    }
     let compiled = WebhookRules::new(&settings.webhook, &settings.wechat_appids, rules, milestone_kinds);
     compiled.map_err(|wrong| wrong.into_iter().for_each(|(at, what)| problems.add(format!("webhook.{at}"), what))).ok()
 }

@@ -12,7 +12,7 @@ use crate::reason;
 use crate::scalar::Scalar;
 
 /// Identifiers of people and of accounts, each with its rank.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Identifiers {
     people: Vec<(u32, Identifier)>,
     accounts: Vec<(u32, Identifier)>,
@@ -89,6 +89,11 @@ impl Identifiers {
             Err(refused) => return Err(Rejection::new(refused.reason, field, refused.detail)),
         }
         Ok(())
+    }
+
+    /// Whether a person is named.
+    pub(crate) fn has_people(&self) -> bool {
+        !self.people.is_empty()
     }
 
     /// The identifiers in their order.

@@ -59,3 +59,4 @@ pub use settings::{Problem, Settings, SettingsError};
 pub use stage::{IngestStage, LOG, decode_record};
 pub use time::CLOCK_SKEW_MS_MAX;
 pub use webhook::settings as webhook_settings;
+pub use webhook::{PROVIDERS, Provider};

@@ -28,11 +28,13 @@ pub const VOCABULARY: [&str; 12] = [
 ];
 
 /// What a sender says of a milestone.
+#[derive(Debug, Default)]
 pub(crate) struct MilestoneFields<'a> {
-    pub(crate) kind: &'a str,
-    pub(crate) object_id: &'a str,
-    pub(crate) occurred_at: Option<Cow<'a, str>>,
-    pub(crate) value: Option<&'a RawValue>,
+    pub(crate) kind: Cow<'a, str>,
+    pub(crate) object_id: Cow<'a, str>,
+    pub(crate) occurred_at_ms: Option<i64>,
+    /// Decimal text in major units.
+    pub(crate) value: Option<Cow<'a, str>>,
     pub(crate) currency: Option<Cow<'a, str>>,
     pub(crate) withdrawn: bool,
     pub(crate) amends: bool,
@@ -48,12 +50,12 @@ impl Rules {
         fields: MilestoneFields<'_>,
         received_ms: Option<i64>,
     ) -> Result<MilestoneVersion, Rejection> {
-        let MilestoneFields { kind, object_id, occurred_at, value, currency, withdrawn, amends } = fields;
-        if !self.milestone_kinds.iter().any(|known| known == kind) {
+        let MilestoneFields { kind, object_id, occurred_at_ms, value, currency, withdrawn, amends } = fields;
+        if !self.milestone_kinds.iter().any(|known| *known == kind) {
             let detail = "not a kind of milestone; declare it in milestone_kinds";
             return Err(Rejection::new(reason::MILESTONE_UNKNOWN, "milestone", detail));
         }
-        if object_id.is_empty() || self.identifiers.is_blocked(object_id) {
+        if object_id.is_empty() || self.identifiers.is_blocked(&object_id) {
             let detail = "a milestone needs the id of the object that reached it";
             return Err(Rejection::new(reason::FIELD_MISSING, "object_id", detail));
         }
@@ -61,16 +63,11 @@ impl Rules {
             let detail = format!("an object id has at most {ID_BYTES_MAX} bytes");
             return Err(Rejection::new(reason::IDENTIFIER_TOO_LONG, "object_id", detail));
         }
-        let occurred_at_ms = match occurred_at {
-            None => None,
-            Some(text) => {
-                let time_ms = self.times.read(&text, "occurred_at")?;
-                self.times.check_future(time_ms, received_ms, "occurred_at")?;
-                Some(time_ms)
-            }
-        };
+        if let Some(time_ms) = occurred_at_ms {
+            self.times.check_future(time_ms, received_ms, "occurred_at")?;
+        }
         let given = currency.map(|code| money::currency(&code)).transpose()?;
-        let (value_minor, currency) = match value.map(amount).transpose()?.flatten() {
+        let (value_minor, currency) = match value {
             None => (None, String::new()),
             Some(amount) => {
                 let currency = given.unwrap_or(self.currency);
@@ -79,8 +76,8 @@ impl Rules {
         };
         Ok(MilestoneVersion {
             milestone_id: format!("{kind}:{object_id}"),
-            kind: kind.to_owned(),
-            object_id: object_id.to_owned(),
+            kind: kind.into_owned(),
+            object_id: object_id.into_owned(),
             occurred_at_ms,
             value_minor,
             currency,

@@ -14,7 +14,7 @@ use time::time;
 
 use crate::decoded::Decoded;
 use crate::identifiers::{Identifiers, Sorted};
-use crate::milestone::MilestoneFields;
+use crate::milestone::{MilestoneFields, amount};
 use crate::rules::{Meaning, Rules};
 use crate::scalar::{Scalar, json_rejection};
 use crate::touch::TouchFields;
@@ -201,11 +201,11 @@ fn track(rules: &Rules, mut message: Message<'_>, head: Head, received_ms: Optio
             let object_id = properties.object_id.text("properties.object_id")?;
             Body::Milestone(rules.milestone(
                 MilestoneFields {
-                    kind,
+                    kind: kind.into(),
                     // Without an object each event is one of its own.
-                    object_id: object_id.as_deref().unwrap_or(&head.event_id),
-                    occurred_at: None,
-                    value: properties.value.or(properties.revenue),
+                    object_id: object_id.unwrap_or_else(|| head.event_id.as_str().into()),
+                    occurred_at_ms: None,
+                    value: properties.value.or(properties.revenue).map(amount).transpose()?.flatten(),
                     currency: properties.currency.text("properties.currency")?,
                     withdrawn: false,
                     amends: false,

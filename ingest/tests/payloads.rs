@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use tributary_ingest::{Decoded, Decoder, as_native};
+use tributary_ingest::{Decoded, Decoder, PROVIDERS, as_native};
 use tributary_proto::Source;
 
 /// 2022-05-01T00:00:00Z, after all payloads.
@@ -131,4 +131,24 @@ fn leaving_is_ignored_a_revocation_or_an_erasure() {
         assert_eq!(leave(&format!("webhook.wechat_unsubscribe = '{word}'"), wechat), kind);
         assert_eq!(leave(&format!("webhook.wecom_unfollow = '{word}'"), wecom), kind);
     }
+}
+
+/// What is said of a provider anywhere follows from its row, so the row must be right.
+#[test]
+fn every_provider_has_payloads_and_examples_that_are_events() {
+    let decoder = decoder();
+    for provider in PROVIDERS {
+        assert!(folder().join(provider.name).is_dir(), "{} has payloads", provider.name);
+        assert!(!provider.examples.is_empty(), "{} has examples", provider.name);
+        for example in provider.examples {
+            let body = if example.starts_with('<') { Value::from(*example).to_string() } else { (*example).to_owned() };
+            let record = format!(r#"{{"provider":"{}","body":{body}}}"#, provider.name);
+            let decoded = decode(&decoder, Source::Webhook, &record);
+            assert!(!decoded["events"].as_array().unwrap().is_empty(), "{}: {decoded}", provider.name);
+            assert_eq!(decoded["refused"], json!([]), "{}", provider.name);
+        }
+    }
+    let mut decoded = Decoded::default();
+    let unknown = decoder.decode(Source::Webhook, br#"{"provider":"nobody","body":{}}"#, None, &mut decoded).unwrap_err();
+    assert!(PROVIDERS.iter().all(|provider| unknown.detail.contains(provider.name)), "{}", unknown.detail);
 }

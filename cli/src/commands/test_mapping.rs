@@ -8,7 +8,7 @@ use clap::Args;
 use serde::Serialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
-use tributary_ingest::{Decoded, Decoder, as_native};
+use tributary_ingest::{Decoded, Decoder, PROVIDERS, as_native};
 use tributary_proto::{Event, Source};
 use tributary_runtime::reason::Reason;
 use tributary_runtime::stage::Rejection;
@@ -36,9 +36,13 @@ pub struct TestMappingArgs {
     /// The payloads
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// The file is a body of this provider: one of ingest.webhook.mappings, or hubspot, salesforce, wechat, wecom, native
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help = provider_help())]
     provider: Option<String>,
+}
+
+fn provider_help() -> String {
+    let names: Vec<&str> = PROVIDERS.iter().map(|provider| provider.name).collect();
+    format!("The file is a body of this provider: one of ingest.webhook.mappings, or of {}", names.join(", "))
 }
 
 #[derive(Default, Serialize)]

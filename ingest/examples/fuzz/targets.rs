@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::Path;
 
+use serde::de::IgnoredAny;
 use serde_json::Value;
-use tributary_ingest::{CsvRows, Decoded, Decoder, as_native, limits, reason};
+use tributary_ingest::{CsvRows, Decoded, Decoder, PROVIDERS, as_native, limits, reason};
 use tributary_proto::event::Body;
 use tributary_proto::{Event, Source};
 use tributary_runtime::stage::Rejection;
@@ -21,10 +22,8 @@ const SECRET: &str = "S3CRET";
 enum Form {
     /// It is one.
     Record(Source),
-    /// It is the body of an envelope as JSON.
-    Json(&'static str),
-    /// It is the body of an envelope as text.
-    Text(&'static str),
+    /// It is the body of an envelope of this provider: JSON, and anything else as text.
+    Body(&'static str),
     /// It is a row of a CSV file.
     Row,
     /// It is the URL of a landing hit.
@@ -141,22 +140,21 @@ const URL_WORDS: &[&str] = &[
     ":99999",
 ];
 
-/// All decoders.
+/// All decoders: of sources, of every provider that is built in, and of one that is described in the settings.
 pub fn targets() -> Vec<Target> {
-    let all: [(&'static str, Form, &'static [&'static str]); 11] = [
+    let of_sources = [
         ("sdk", Form::Record(Source::Sdk), SDK_WORDS),
         ("utm", Form::Record(Source::Utm), NATIVE_WORDS),
         ("offline", Form::Record(Source::Offline), NATIVE_WORDS),
-        ("native", Form::Json("native"), NATIVE_WORDS),
-        ("wechat", Form::Text("wechat"), XML_WORDS),
-        ("wecom", Form::Text("wecom"), XML_WORDS),
-        ("hubspot", Form::Json("hubspot"), CRM_WORDS),
-        ("salesforce", Form::Json("salesforce"), CRM_WORDS),
-        ("fxiaoke", Form::Json("fxiaoke"), CRM_WORDS),
         ("csv", Form::Row, NATIVE_WORDS),
         ("url", Form::Url, URL_WORDS),
     ];
-    all.map(|(name, form, words)| Target { name, corpus: corpus(name), words, form, decoder: decoder() }).into()
+    let of_providers = PROVIDERS.iter().map(|provider| {
+        let is_xml = provider.examples.iter().any(|example| example.starts_with('<'));
+        (provider.name, Form::Body(provider.name), if is_xml { XML_WORDS } else { CRM_WORDS })
+    });
+    let all = of_sources.into_iter().chain(of_providers).chain([("fxiaoke", Form::Body("fxiaoke"), CRM_WORDS)]);
+    all.map(|(name, form, words)| Target { name, corpus: corpus(name), words, form, decoder: decoder() }).collect()
 }
 
 #[allow(clippy::expect_used, reason = "without its settings and corpus there is nothing to do")]
@@ -211,13 +209,11 @@ impl Target {
         let text = || String::from_utf8_lossy(input);
         Some(match self.form {
             Form::Record(source) => (source, input.to_vec()),
-            Form::Json(provider) => {
+            Form::Body(provider) => {
+                let is_json = serde_json::from_slice::<IgnoredAny>(input).is_ok();
+                let body = if is_json { input.to_vec() } else { Value::from(text().into_owned()).to_string().into_bytes() };
                 let head = format!(r#"{{"provider":"{provider}","headers":{{}},"body":"#);
-                (Source::Webhook, [head.as_bytes(), input, b"}"].concat())
-            }
-            Form::Text(provider) => {
-                let body = Value::from(text().into_owned());
-                (Source::Webhook, format!(r#"{{"provider":"{provider}","headers":{{}},"body":{body}}}"#).into_bytes())
+                (Source::Webhook, [head.as_bytes(), &body, b"}"].concat())
             }
             Form::Row => (Source::Offline, self.row(&text())?.into_bytes()),
             Form::Url => {

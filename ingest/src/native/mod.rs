@@ -3,21 +3,22 @@
 pub(crate) mod kind;
 pub(crate) mod record;
 mod spend;
+pub(crate) mod statement;
 
 use std::borrow::Cow;
 
-use tributary_proto::event::Body;
-use tributary_proto::{AccountRecord, Consent, Erase, Event, Identify, Link, Source, Unlink};
+use tributary_proto::Source;
 use tributary_runtime::stage::Rejection;
 
 use kind::Kind;
 use record::Record;
+use statement::{Says, Statement};
 
 use crate::content;
 use crate::decoded::Decoded;
-use crate::identifiers::{Identifiers, Sorted};
+use crate::identifiers::Identifiers;
 use crate::limits::ID_BYTES_MAX;
-use crate::milestone::MilestoneFields;
+use crate::milestone::{MilestoneFields, amount};
 use crate::reason;
 use crate::rules::Rules;
 use crate::scalar::{Scalar, json_rejection};
@@ -52,8 +53,6 @@ pub(crate) fn decode(
     for (rule, value) in &record.identifiers {
         identifiers.add(&rules.identifiers, rule, value, &rule.name)?;
     }
-    let blocked = identifiers.blocked;
-    let mut named = identifiers.sorted();
     let traits = std::mem::take(&mut record.traits).into_traits()?;
     let event_id = match event_id(std::mem::take(&mut record.event_id), "event_id")? {
         Some(id) => id,
@@ -63,19 +62,8 @@ pub(crate) fn decode(
         out.spends.push(spend::read(rules, record, event_id, time_ms)?);
         return Ok(());
     }
-    let body = body(rules, kind, record, &mut named, source, received_ms)?;
-    let Sorted { people, accounts } = named;
-    out.blocked += blocked;
-    out.events.push(Event {
-        event_id,
-        time_ms,
-        source: source.into(),
-        identifiers: people,
-        account_identifiers: accounts,
-        traits,
-        body: Some(body),
-    });
-    Ok(())
+    let says = says(rules, kind, record)?;
+    Statement { event_id, time_ms, identifiers, traits, says }.add(rules, source, received_ms, out)
 }
 
 /// The sender's id of an event; `None` when absent or blank.
@@ -89,40 +77,20 @@ pub(crate) fn event_id(value: Scalar<'_>, field: &'static str) -> Result<Option<
     }
 }
 
-fn body(
-    rules: &Rules,
-    kind: Kind,
-    record: Record<'_, '_>,
-    named: &mut Sorted,
-    source: Source,
-    received_ms: Option<i64>,
-) -> Result<Body, Rejection> {
-    let missing = |detail: &str| Err(Rejection::new(reason::IDENTIFIER_MISSING, "", detail));
-    match kind {
-        Kind::Touch => {
-            let touch = rules.touches.touch(touch_fields(record)?, source, &rules.identifiers, named)?;
-            if named.is_empty() {
-                return missing("a touch needs an identifier of a person or an account");
-            }
-            Ok(Body::Touch(touch))
-        }
-        Kind::Milestone => milestone(rules, record, received_ms),
-        Kind::Identify if named.people.is_empty() => missing("an identify record needs an identifier of a person"),
-        Kind::Identify => Ok(Body::Identify(Identify {})),
-        Kind::Account if named.accounts.is_empty() => missing("an account record needs an account or a domain"),
-        Kind::Account => Ok(Body::Account(AccountRecord {})),
-        Kind::Link | Kind::Unlink if named.people.len() < 2 && named.accounts.len() < 2 => {
-            missing("a link or unlink needs two identifiers of people, or two of accounts")
-        }
-        Kind::Link => Ok(Body::Link(Link {})),
-        Kind::Unlink => Ok(Body::Unlink(Unlink {})),
-        Kind::Consent if named.people.is_empty() => missing("consent needs an identifier of a person"),
-        Kind::Consent => Ok(Body::Consent(Consent { granted: granted(record.consent)? })),
-        Kind::Erase if named.people.is_empty() => missing("an erasure needs an identifier of a person"),
-        Kind::Erase => Ok(Body::Erase(Erase {})),
+/// What the record says, by its kind.
+fn says<'a>(rules: &Rules, kind: Kind, record: Record<'a, '_>) -> Result<Says<'a>, Rejection> {
+    Ok(match kind {
+        Kind::Touch => Says::Touch(touch_fields(record)?),
+        Kind::Milestone => Says::Milestone(milestone(rules, record)?),
+        Kind::Identify => Says::Identify,
+        Kind::Account => Says::Account,
+        Kind::Link => Says::Link,
+        Kind::Unlink => Says::Unlink,
+        Kind::Consent => Says::Consent { granted: granted(record.consent)? },
+        Kind::Erase => Says::Erase,
         // No event: see `decode`.
-        Kind::Spend => Err(Rejection::new(reason::KIND_UNKNOWN, "kind", "a spend record is no event")),
-    }
+        Kind::Spend => return Err(Rejection::new(reason::KIND_UNKNOWN, "kind", "a spend record is no event")),
+    })
 }
 
 fn touch_fields<'a>(record: Record<'a, '_>) -> Result<TouchFields<'a>, Rejection> {
@@ -140,20 +108,20 @@ fn touch_fields<'a>(record: Record<'a, '_>) -> Result<TouchFields<'a>, Rejection
     })
 }
 
-fn milestone(rules: &Rules, record: Record<'_, '_>, received_ms: Option<i64>) -> Result<Body, Rejection> {
+fn milestone<'a>(rules: &Rules, record: Record<'a, '_>) -> Result<MilestoneFields<'a>, Rejection> {
     let Some(kind) = record.milestone.text("milestone")? else {
         return Err(Rejection::new(reason::FIELD_MISSING, "milestone", "a milestone record needs the kind of milestone"));
     };
-    let fields = MilestoneFields {
-        kind: &kind,
-        object_id: &record.object_id.text("object_id")?.unwrap_or_default(),
-        occurred_at: record.occurred_at.text("occurred_at")?,
-        value: record.value,
+    let occurred_at = record.occurred_at.text("occurred_at")?;
+    Ok(MilestoneFields {
+        kind,
+        object_id: record.object_id.text("object_id")?.unwrap_or_default(),
+        occurred_at_ms: occurred_at.map(|text| rules.times.read(&text, "occurred_at")).transpose()?,
+        value: record.value.map(amount).transpose()?.flatten(),
         currency: record.currency.text("currency")?,
         withdrawn: flag(record.withdrawn, "withdrawn")?,
         amends: flag(record.amends, "amends")?,
-    };
-    rules.milestone(fields, received_ms).map(Body::Milestone)
+    })
 }
 
 /// A flag as JSON or a spreadsheet writes it; absent is false.

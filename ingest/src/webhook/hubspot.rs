@@ -5,14 +5,16 @@
 
 mod notice;
 
+use serde_json::value::RawValue;
 use tributary_runtime::stage::Rejection;
 
 use notice::Notice;
 
-use super::body::{elements, field, millis};
+use super::body::{self, elements, field, millis};
 use super::records::{Record, Records};
 use super::stages::{Change, incomplete};
 use crate::decoded::Decoded;
+use crate::native::statement::Says;
 use crate::reason;
 use crate::rules::Rules;
 use crate::scalar::{Scalar, json_rejection};
@@ -41,8 +43,8 @@ impl Object {
 ///
 /// # Errors
 /// When the body is no array of at most [`crate::limits::ELEMENTS_MAX`] notices.
-pub(super) fn decode(rules: &Rules, json: &str, received_ms: Option<i64>, out: &mut Decoded) -> Result<(), Rejection> {
-    for (index, element) in (0u32..).zip(elements(json)?) {
+pub(super) fn decode(rules: &Rules, raw: &RawValue, received_ms: Option<i64>, out: &mut Decoded) -> Result<(), Rejection> {
+    for (index, element) in (0u32..).zip(elements(&body::json(raw)?)?) {
         let mut records = Records::new(rules, received_ms, out, index, format!("body[{index}]"));
         let read = serde_json::from_str(element.get()).map_err(|error| json_rejection(&error));
         if let Err(rejection) = read.and_then(|notice| notice_of(notice, &mut records)) {
@@ -108,9 +110,9 @@ fn notice_of(mut notice: Notice<'_>, records: &mut Records<'_>) -> Result<(), Re
         }
         (_, "propertyChange") => return property(object, notice, &head, records),
         (Object::Contact, "privacyDeletion") => {
-            let mut erase = Record::new("erase", head.event_id, time_ms);
+            let mut erase = Record::new(head.event_id, time_ms);
             erase.name("crm_contact", &head.object_id, records);
-            records.add(&erase);
+            records.add(erase, Says::Erase);
         }
         // The deletion of a contact is no erasure; other objects are none of ours.
         _ => records.nothing(),
@@ -124,11 +126,11 @@ fn deal(change: Change, head: &Head, records: &mut Records<'_>) {
 
 /// States that a contact or a company exists, and what `add` adds.
 fn identity(object: Object, head: &Head, records: &mut Records<'_>, add: impl FnOnce(&mut Record, &mut Records<'_>)) {
-    let (kind, name) = if object == Object::Contact { ("identify", "crm_contact") } else { ("account", "crm_account") };
-    let mut record = Record::new(kind, head.event_id.clone(), head.time_ms);
+    let (says, name) = if object == Object::Contact { (Says::Identify, "crm_contact") } else { (Says::Account, "crm_account") };
+    let mut record = Record::new(head.event_id.clone(), head.time_ms);
     record.name(name, &head.object_id, records);
     add(&mut record, records);
-    records.add(&record);
+    records.add(record, says);
 }
 
 fn property(object: Object, notice: Notice<'_>, head: &Head, records: &mut Records<'_>) -> Result<(), Rejection> {
@@ -188,10 +190,10 @@ fn merge(object: Object, notice: Notice<'_>, head: &Head, records: &mut Records<
         Object::Contact | Object::Company => {
             let name = if object == Object::Contact { "crm_contact" } else { "crm_account" };
             for (at, id) in merged.iter().enumerate() {
-                let mut link = Record::new("link", format!("{event_id}:{at}"), head.time_ms);
+                let mut link = Record::new(format!("{event_id}:{at}"), head.time_ms);
                 link.name(name, &stays, records);
                 link.name(name, id, records);
-                records.add(&link);
+                records.add(link, Says::Link);
             }
         }
         Object::Deal => {

@@ -6,18 +6,21 @@ pub mod settings;
 
 use std::borrow::Cow;
 
+use jiff::Timestamp;
 use jsonpath_rust::parser::model::JpQuery;
 use jsonpath_rust::query::js_path_process;
-use serde_json::Value;
+use serde_json::{Map, Value};
+use tributary_proto::Source;
 use tributary_runtime::stage::Rejection;
 
 use compiled::{Event, Field, From};
 use exact::exact;
 use settings::TextForm;
 
-use super::records::{Record, Records, time_text};
+use super::records::placed;
 use crate::decoded::Decoded;
 use crate::limits::ELEMENTS_MAX;
+use crate::native;
 use crate::normalise::text::clean;
 use crate::reason;
 use crate::rules::Rules;
@@ -46,32 +49,38 @@ pub(super) fn decode(
         out.without_event += 1;
     }
     for (index, (event, node)) in (0u32..).zip(found) {
-        let mut records = Records::new(rules, received_ms, out, index, String::new());
-        match event.record(node, &body) {
-            Ok(Some(record)) => records.add(&record),
-            Ok(None) => records.nothing(),
-            Err(rejection) => records.refuse(rejection),
-        }
+        let refused = match event.record(node, &body) {
+            Ok(Some(record)) => native::decode(rules, &record.to_string(), Source::Webhook, received_ms, out).err(),
+            Ok(None) => {
+                out.without_event += 1;
+                None
+            }
+            Err(rejection) => Some(rejection),
+        };
+        out.rejections.extend(refused.map(|rejection| placed(rejection, index, "")));
     }
     Ok(())
 }
 
 impl Event {
     /// The native record of an event; `None` where its kind or milestone becomes nothing.
-    fn record(&self, event: &Value, body: &Value) -> Result<Option<Record>, Rejection> {
-        let mut record = Record::default();
+    fn record(&self, event: &Value, body: &Value) -> Result<Option<Value>, Rejection> {
+        let (mut record, mut traits) = (Map::new(), Map::new());
         for field in &self.fields {
             let texts = field.texts(event, body)?;
             match (texts.as_slice(), field.is_list) {
                 ([], _) if matches!(field.name.as_str(), "kind" | "milestone") => return Ok(None),
                 ([], _) => {}
-                (texts, true) => record.set_list(&field.name, texts),
-                ([text], _) if field.is_trait => record.set_trait(&field.name, text),
-                ([text], _) => record.set(&field.name, text),
+                (_, true) => drop(record.insert(field.name.clone(), texts.into())),
+                ([text], _) if field.is_trait => drop(traits.insert(field.name.clone(), text.as_str().into())),
+                ([text], _) => drop(record.insert(field.name.clone(), text.as_str().into())),
                 _ => return Err(field.refuse("the path finds several values, and the field has one")),
             }
         }
-        Ok(Some(record))
+        if !traits.is_empty() {
+            record.insert("traits".to_owned(), traits.into());
+        }
+        Ok(Some(record.into()))
     }
 }
 
@@ -133,4 +142,9 @@ impl Field {
 /// What a path finds. A query that was compiled cannot fail.
 fn nodes<'a>(path: &JpQuery, value: &'a Value) -> Vec<&'a Value> {
     js_path_process(path, value).map(|found| found.into_iter().map(|node| node.val()).collect()).unwrap_or_default()
+}
+
+/// A time as native records write it; empty where there is no such time.
+fn time_text(time_ms: i64) -> String {
+    Timestamp::from_millisecond(time_ms).map_or_else(|_| String::new(), |time| time.to_string())
 }

@@ -3,6 +3,7 @@
 mod body;
 mod hubspot;
 mod mapping;
+mod native_body;
 mod push;
 mod records;
 pub(crate) mod rules;
@@ -20,13 +21,47 @@ use serde_json::value::RawValue;
 use tributary_proto::Source;
 use tributary_runtime::stage::Rejection;
 
-use body::elements;
-use records::placed;
-
 use crate::decoded::Decoded;
 use crate::rules::Rules;
 use crate::scalar::{Scalar, json_rejection};
 use crate::{native, reason};
+
+/// A provider whose pushes are read without being described.
+pub struct Provider {
+    /// What envelopes and settings call it.
+    pub name: &'static str,
+    decode: Decode,
+    /// Bodies as it sends them.
+    pub examples: &'static [&'static str],
+}
+
+/// Decodes the body of an envelope; when it is refused as a whole, nothing was added.
+type Decode = fn(&Rules, &RawValue, Option<i64>, &mut Decoded) -> Result<(), Rejection>;
+
+/// Every provider that is built in. A new one is a file and a row; its payloads in `tests/payloads` are its tests and feed the fuzzer.
+pub const PROVIDERS: &[Provider] = &[
+    Provider {
+        name: "native",
+        decode: native_body::decode,
+        examples: &[include_str!("../../tests/payloads/offline/booth.json")],
+    },
+    Provider {
+        name: "wechat",
+        decode: wechat::decode,
+        examples: &[include_str!("../../tests/payloads/wechat/subscribe_by_code.xml")],
+    },
+    Provider {
+        name: "wecom",
+        decode: wecom::decode,
+        examples: &[include_str!("../../tests/payloads/wecom/add_external_contact.xml")],
+    },
+    Provider { name: "hubspot", decode: hubspot::decode, examples: &[include_str!("../../tests/payloads/hubspot/deal_reopened.json")] },
+    Provider {
+        name: "salesforce",
+        decode: salesforce::decode,
+        examples: &[include_str!("../../tests/payloads/salesforce/opportunity_won.json")],
+    },
+];
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -55,30 +90,13 @@ pub(crate) fn decode(rules: &Rules, text: &str, received_ms: Option<i64>, out: &
     let Some(body) = body else {
         return Err(Rejection::new(reason::FIELD_MISSING, "body", "the envelope has no body"));
     };
-    match &*provider {
-        "native" => native_body(rules, body, received_ms, out),
-        "wechat" => wechat::decode(rules, &body::text(body)?, received_ms, out),
-        "wecom" => wecom::decode(rules, &body::text(body)?, received_ms, out),
-        "hubspot" => hubspot::decode(rules, &body::json(body)?, received_ms, out),
-        "salesforce" => salesforce::decode(rules, &body::json(body)?, received_ms, out),
-        mapped if rules.webhook.mappings.has(mapped) => mapping::decode(rules, mapped, &body::json(body)?, received_ms, out),
-        _ => {
-            let detail = "expected native, wechat, wecom, hubspot, salesforce, or one of ingest.webhook.mappings";
-            Err(Rejection::new(reason::PROVIDER_UNKNOWN, "provider", detail))
-        }
+    if let Some(provider) = PROVIDERS.iter().find(|known| known.name == provider) {
+        return (provider.decode)(rules, body, received_ms, out);
     }
-}
-
-/// One native record, or an array of them of which each stands or falls alone.
-fn native_body(rules: &Rules, body: &RawValue, received_ms: Option<i64>, out: &mut Decoded) -> Result<(), Rejection> {
-    let body = body::json(body)?;
-    if body.starts_with('{') {
-        return native::decode(rules, &body, Source::Webhook, received_ms, out);
+    if rules.webhook.mappings.has(&provider) {
+        return mapping::decode(rules, &provider, &body::json(body)?, received_ms, out);
     }
-    for (index, record) in (0u32..).zip(elements(&body)?) {
-        if let Err(rejection) = native::decode(rules, record.get(), Source::Webhook, received_ms, out) {
-            out.rejections.push(placed(rejection, index, &format!("body[{index}]")));
-        }
-    }
-    Ok(())
+    let names: Vec<&str> = PROVIDERS.iter().map(|known| known.name).collect();
+    let detail = format!("expected one of {}, or of ingest.webhook.mappings", names.join(", "));
+    Err(Rejection::new(reason::PROVIDER_UNKNOWN, "provider", detail))
 }

@@ -1,18 +1,20 @@
-//! What a provider's event says is written as native records, so that there is one set of rules for values, times and money.
+//! What a provider's event says, written as statements of the native record: there is one set of rules for values, times and money.
 
-use jiff::Timestamp;
-use serde_json::{Map, Value};
-use tributary_proto::Source;
+use tributary_proto::{Source, Trait};
 use tributary_runtime::stage::Rejection;
 
 use crate::decoded::Decoded;
-use crate::native;
+use crate::identifiers::Identifiers;
+use crate::limits::ID_BYTES_MAX;
+use crate::native::statement::{Says, Statement};
+use crate::reason;
 use crate::rules::Rules;
+use crate::scalar::Scalar;
 
-/// Takes the native records of one element of a body.
+/// Takes the statements of one element of a body.
 pub(super) struct Records<'a> {
     pub(super) rules: &'a Rules,
-    pub(super) received_ms: Option<i64>,
+    received_ms: Option<i64>,
     out: &'a mut Decoded,
     /// The element's place in the body.
     index: u32,
@@ -25,10 +27,19 @@ impl<'a> Records<'a> {
         Self { rules, received_ms, out, index, place }
     }
 
-    /// Decodes a native record; what is refused becomes a rejection of this element.
-    pub(super) fn add(&mut self, record: &Record) {
-        let text = Value::Object(record.0.clone()).to_string();
-        if let Err(rejection) = native::decode(self.rules, &text, Source::Webhook, self.received_ms, self.out) {
+    /// Adds what is said of those whom the record names; what is refused becomes a rejection of this element.
+    pub(super) fn add(&mut self, record: Record, says: Says<'_>) {
+        let Record { event_id, time_ms, identifiers, mut traits } = record;
+        traits.sort_by(|a, b| a.name.cmp(&b.name));
+        traits.dedup_by(|later, first| later.name == first.name);
+        let checked = if event_id.len() > ID_BYTES_MAX {
+            Err(Rejection::new(reason::VALUE_INVALID, "event_id", format!("an event id has at most {ID_BYTES_MAX} bytes")))
+        } else {
+            self.rules.times.check_future(time_ms, self.received_ms, "timestamp")
+        };
+        let statement = Statement { event_id, time_ms, identifiers, traits, says };
+        let added = checked.and_then(|()| statement.add(self.rules, Source::Webhook, self.received_ms, self.out));
+        if let Err(rejection) = added {
             self.refuse(rejection);
         }
     }
@@ -55,56 +66,35 @@ pub(super) fn placed(mut rejection: Rejection, index: u32, place: &str) -> Rejec
     rejection
 }
 
-/// A native record that is being written.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Record(Map<String, Value>);
+/// Whom a statement is about, while it is written.
+#[derive(Debug)]
+pub(super) struct Record {
+    event_id: String,
+    time_ms: i64,
+    identifiers: Identifiers,
+    traits: Vec<Trait>,
+}
 
 impl Record {
-    /// A record of a kind; `time_ms` is milliseconds since 1970-01-01 UTC.
-    pub(super) fn new(kind: &str, event_id: String, time_ms: i64) -> Self {
-        let mut record = Self(Map::new());
-        record.set("kind", kind);
-        record.set("event_id", event_id);
-        record.set("timestamp", time_text(time_ms));
-        record
-    }
-
-    /// Sets a field; blank text sets nothing.
-    pub(super) fn set(&mut self, field: &str, text: impl Into<String>) {
-        let text = text.into();
-        if !text.is_empty() {
-            self.0.insert(field.to_owned(), Value::String(text));
-        }
-    }
-
-    /// Sets a field that has several values.
-    pub(super) fn set_list(&mut self, field: &str, texts: &[String]) {
-        self.0.insert(field.to_owned(), texts.iter().map(String::as_str).collect());
+    /// A record of nobody; `time_ms` is milliseconds since 1970-01-01 UTC.
+    pub(super) fn new(event_id: impl Into<String>, time_ms: i64) -> Self {
+        Self { event_id: event_id.into(), time_ms, identifiers: Identifiers::default(), traits: Vec::new() }
     }
 
     /// Adds an identifier. One that its kind refuses is a rejection of its own and costs the event nothing else: people type what
     /// they like into a CRM.
     pub(super) fn name(&mut self, kind: &'static str, text: &str, records: &mut Records<'_>) {
-        let rules = &records.rules.identifiers;
-        let refused = rules.find(kind).and_then(|rule| rules.normalise(rule, text).err());
-        if let Some(refused) = refused {
-            return records.refuse(Rejection::new(refused.reason, kind, refused.detail));
-        }
-        match self.0.entry(kind).or_insert_with(|| Value::Array(Vec::new())) {
-            Value::Array(list) if !text.is_empty() => list.push(text.into()),
-            _ => {}
+        let kinds = &records.rules.identifiers;
+        let Some(rule) = kinds.find(kind) else { return };
+        if let Err(refused) = self.identifiers.add(kinds, rule, &Scalar::Text(text.into()), kind) {
+            records.refuse(refused);
         }
     }
 
-    /// Sets a trait.
+    /// Sets a trait; one without name or text is none.
     pub(super) fn set_trait(&mut self, name: &str, text: &str) {
-        if let Value::Object(traits) = self.0.entry("traits").or_insert_with(|| Value::Object(Map::new())) {
-            traits.insert(name.to_owned(), text.into());
+        if !text.is_empty() && (1..=ID_BYTES_MAX).contains(&name.len()) {
+            self.traits.push(Trait { name: name.to_owned(), value: text.to_owned() });
         }
     }
-}
-
-/// A time as native records write it.
-pub(super) fn time_text(time_ms: i64) -> String {
-    Timestamp::from_millisecond(time_ms).map_or_else(|_| String::new(), |time| time.to_string())
 }

@@ -16,13 +16,15 @@ use tributary_runtime::stage::Rejection;
 use head::{Head, text};
 use who::{account, person};
 
-use super::body::{elements, millis};
+use super::body::{self, elements, millis};
 use super::records::{Record, Records};
 use super::stages::{Change, incomplete, plain_decimal};
 use crate::decoded::Decoded;
 use crate::limits::ELEMENTS_MAX;
+use crate::native::statement::Says;
 use crate::rules::Rules;
 use crate::scalar::{Scalar, json_rejection};
+use crate::touch::TouchFields;
 use crate::traits::RawTraits;
 use crate::{content, reason};
 
@@ -50,9 +52,10 @@ struct Header<'a> {
 ///
 /// # Errors
 /// When the body is neither.
-pub(super) fn decode(rules: &Rules, json: &str, received_ms: Option<i64>, out: &mut Decoded) -> Result<(), Rejection> {
+pub(super) fn decode(rules: &Rules, raw: &RawValue, received_ms: Option<i64>, out: &mut Decoded) -> Result<(), Rejection> {
+    let json = body::json(raw)?;
     let single = !json.starts_with('[');
-    for (index, element) in (0u32..).zip(elements(json)?) {
+    for (index, element) in (0u32..).zip(elements(&json)?) {
         let place = if single { "body".to_owned() } else { format!("body[{index}]") };
         let mut records = Records::new(rules, received_ms, out, index, place);
         if let Err(rejection) = event(element, &mut records) {
@@ -165,7 +168,7 @@ fn member(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>) ->
         records.nothing();
         return Ok(());
     }
-    let mut touch = Record::new("touch", head.event_id.clone(), head.time_ms);
+    let mut touch = Record::new(head.event_id.clone(), head.time_ms);
     let mut named = false;
     for (name, kind) in [("ContactId", "crm_contact"), ("LeadId", "crm_lead")] {
         if let Some(id) = text(fields, name)? {
@@ -178,11 +181,14 @@ fn member(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>) ->
             "the event does not say who it is: fetch the member, or add ContactId and LeadId to the channel's enriched fields";
         return Err(incomplete("ContactId", detail));
     }
-    touch.set("source", "salesforce");
-    touch.set("medium", "campaign_member");
-    touch.set("campaign", text(fields, "CampaignId")?.unwrap_or_default());
-    touch.set("touch_type", status.unwrap_or_default());
-    records.add(&touch);
+    let says = TouchFields {
+        source: "salesforce".into(),
+        medium: "campaign_member".into(),
+        campaign: text(fields, "CampaignId")?.unwrap_or_default(),
+        touch_type: status.unwrap_or_default(),
+        ..TouchFields::default()
+    };
+    records.add(touch, Says::Touch(says));
     Ok(())
 }
 
@@ -193,10 +199,10 @@ fn role(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>) -> R
         return Err(incomplete("ContactId", detail));
     };
     if let Some(role) = text(fields, "Role")? {
-        let mut identify = Record::new("identify", head.event_id.clone(), head.time_ms);
+        let mut identify = Record::new(head.event_id.clone(), head.time_ms);
         identify.name("crm_contact", &contact, records);
         identify.set_trait("role", &role);
-        records.add(&identify);
+        records.add(identify, Says::Identify);
     }
     if let Some(opportunity) = text(fields, "OpportunityId")? {
         let change = Change { names: vec![("crm_contact", contact.into_owned())], ..Change::default() };

@@ -4,10 +4,14 @@
 //! reach. The stage that was reached gives its kind a version; whatever else changes is sent to the others as an amendment, which
 //! changes a milestone that was reached, before or after, and is nothing where it never is.
 
+use std::borrow::Cow;
+
 use tributary_runtime::stage::Rejection;
 
-use super::records::{Record, Records, time_text};
+use super::records::{Record, Records};
 use super::vendor_stages::Stages;
+use crate::milestone::MilestoneFields;
+use crate::native::statement::Says;
 use crate::{money, reason};
 
 /// Kinds that end a deal: of these an object stands at most at one.
@@ -51,16 +55,18 @@ impl Change {
             if !reached && !withdrawn && !amended {
                 continue;
             }
-            let mut version = Record::new("milestone", format!("{event_id}:{kind}"), time_ms);
-            version.set("milestone", kind);
-            version.set("object_id", object_id);
-            version.set("amends", if reached { "" } else { "true" });
-            version.set("withdrawn", if withdrawn { "true" } else { "" });
-            version.set("value", self.amount.as_deref().unwrap_or_default());
-            version.set("currency", self.currency.as_deref().unwrap_or_default());
-            version.set("occurred_at", close_ms.map(|close| time_text(close.min(time_ms))).unwrap_or_default());
+            let mut version = Record::new(format!("{event_id}:{kind}"), time_ms);
             self.subject.iter().chain(&self.names).for_each(|(kind, text)| version.name(kind, text, records));
-            records.add(&version);
+            let says = MilestoneFields {
+                kind: kind.into(),
+                object_id: object_id.into(),
+                amends: !reached,
+                withdrawn,
+                value: self.amount.as_deref().map(Cow::Borrowed),
+                currency: self.currency.as_deref().map(Cow::Borrowed),
+                occurred_at_ms: close_ms.map(|close| close.min(time_ms)),
+            };
+            records.add(version, Says::Milestone(says));
             any = true;
         }
         if !any {

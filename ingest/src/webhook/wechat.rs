@@ -2,9 +2,11 @@
 //!
 //! Field names and meaning: <https://developers.weixin.qq.com/doc/offiaccount/Message_Management/Receiving_event_pushes.html>.
 
+use serde_json::value::RawValue;
 use tributary_runtime::stage::Rejection;
 
-use super::push::{Person, event_id};
+use super::body;
+use super::push::{Push, event_id, need_somebody, says};
 use super::settings::Leaving;
 use super::xml::{Tags, seconds};
 use crate::decoded::Decoded;
@@ -36,8 +38,8 @@ enum Kind {
 ///
 /// # Errors
 /// When it is refused; nothing was added to `out` then.
-pub(super) fn decode(rules: &Rules, xml: &str, received_ms: Option<i64>, out: &mut Decoded) -> Result<(), Rejection> {
-    let push = Tags::read(xml, &TAGS)?;
+pub(super) fn decode(rules: &Rules, raw: &RawValue, received_ms: Option<i64>, out: &mut Decoded) -> Result<(), Rejection> {
+    let push = Tags::read(&body::text(raw)?, &TAGS)?;
     if push.has("Encrypt") && push.get("MsgType").is_empty() {
         let detail = "the push is encrypted; decrypt it where the request enters, or choose the plain mode";
         return Err(Rejection::new(reason::XML_ENCRYPTED, "Encrypt", detail));
@@ -58,11 +60,10 @@ pub(super) fn decode(rules: &Rules, xml: &str, received_ms: Option<i64>, out: &m
         Kind::Menu(medium) => Some(chosen(&push, medium)),
         Kind::Unsubscribed | Kind::Contact => None,
     };
-    let mut person = Person::of(identifiers, "FromUserName", "the push names no OpenID that is not blocked")?;
+    need_somebody(&identifiers, "FromUserName", "the push names no OpenID that is not blocked")?;
     let left = (kind == Kind::Unsubscribed).then_some(rules.webhook.settings.wechat_unsubscribe);
-    let body = person.body(rules, fields, left)?;
     let returns = push.get("Event") == "subscribe" && rules.webhook.settings.wechat_unsubscribe == Leaving::RevokeUntilReturn;
-    person.add(event_id, time_ms, body, returns, out);
+    Push { event_id, time_ms, identifiers, says: says(fields, left), returns }.add(rules, received_ms, out)?;
     out.undeclared += undeclared;
     Ok(())
 }

@@ -2,9 +2,11 @@
 //!
 //! Field names and meaning: <https://developer.work.weixin.qq.com/document/path/92130> and, of suites, `path/92277`.
 
+use serde_json::value::RawValue;
 use tributary_runtime::stage::Rejection;
 
-use super::push::{Person, event_id};
+use super::body;
+use super::push::{Push, event_id, need_somebody, says};
 use super::settings::Leaving;
 use super::xml::{Tags, seconds};
 use crate::decoded::Decoded;
@@ -33,8 +35,8 @@ const TAGS: [&str; 12] = [
 ///
 /// # Errors
 /// When it is refused; nothing was added to `out` then.
-pub(super) fn decode(rules: &Rules, xml: &str, received_ms: Option<i64>, out: &mut Decoded) -> Result<(), Rejection> {
-    let push = Tags::read(xml, &TAGS)?;
+pub(super) fn decode(rules: &Rules, raw: &RawValue, received_ms: Option<i64>, out: &mut Decoded) -> Result<(), Rejection> {
+    let push = Tags::read(&body::text(raw)?, &TAGS)?;
     // A suite names the corporation, the time and the event in tags of its own.
     let of_suite = push.has("InfoType");
     if push.has("Encrypt") && !of_suite && push.get("Event").is_empty() {
@@ -56,13 +58,11 @@ pub(super) fn decode(rules: &Rules, xml: &str, received_ms: Option<i64>, out: &m
     let mut identifiers = identifiers(rules, corp, push.get("SuiteId"), external)?;
     let added = matches!(change, "add_external_contact" | "add_half_external_contact");
     let touched = if added { Some(touch(rules, &push, &mut identifiers)?) } else { None };
-    let mut person = Person::of(identifiers, "ExternalUserID", "the event names no contact that is not blocked")?;
+    need_somebody(&identifiers, "ExternalUserID", "the event names no contact that is not blocked")?;
     let left = (change == "del_follow_user").then_some(rules.webhook.settings.wecom_unfollow);
-    let body = person.body(rules, touched, left)?;
     let event_id = event_id(format!("wecom:{corp}:{}:{external}:{created}:{change}", push.get("UserID")))?;
     let returns = added && rules.webhook.settings.wecom_unfollow == Leaving::RevokeUntilReturn;
-    person.add(event_id, time_ms, body, returns, out);
-    Ok(())
+    Push { event_id, time_ms, identifiers, says: says(touched, left), returns }.add(rules, received_ms, out)
 }
 
 /// An external user id is unique inside the corporation; a suite has ids of its own.

@@ -11,9 +11,6 @@ use crate::native::kind;
 use crate::native::record::{is_field, is_list};
 use crate::normalise::IdentifierRules;
 
-/// Providers that are built in.
-const BUILT_IN: [&str; 5] = ["native", "wechat", "wecom", "hubspot", "salesforce"];
-
 /// The compiled mappings by provider.
 #[derive(Debug, Default)]
 pub(crate) struct Mappings(pub(super) BTreeMap<String, Vec<Event>>);
@@ -57,9 +54,6 @@ impl Mappings {
         let mut compiled = BTreeMap::new();
         for (provider, events) in &settings.mappings {
             let place = format!("mappings.{provider}");
-            if BUILT_IN.contains(&provider.as_str()) {
-                problems.push((place.clone(), "is a built-in provider".into()));
-            }
             let mut compiler = Compiler { rules, milestone_kinds, problems: &mut problems };
             let events = events.iter().filter_map(|(name, event)| compiler.event(&format!("{place}.{name}"), event)).collect();
             compiled.insert(provider.clone(), events);

@@ -8,6 +8,7 @@ use super::super::body::field;
 use super::super::records::{Record, Records};
 use super::super::stages::Change;
 use super::head::{Head, text};
+use crate::native::statement::Says;
 use crate::scalar::json_rejection;
 use crate::traits::RawTraits;
 
@@ -56,10 +57,10 @@ pub(super) fn person(
     records: &mut Records<'_>,
 ) -> Result<(), Rejection> {
     let kind = if entity == "Lead" { "crm_lead" } else { "crm_contact" };
-    let mut identify = Record::new("identify", head.event_id.clone(), head.time_ms);
+    let mut identify = Record::new(head.event_id.clone(), head.time_ms);
     identify.name(kind, head.id, records);
     describe(&mut identify, fields, false, records)?;
-    records.add(&identify);
+    records.add(identify, Says::Identify);
     if let Some(master) = text(fields, "MasterRecordId")? {
         link(head, kind, &[(kind, &master)], "merged", records);
     }
@@ -84,10 +85,10 @@ fn converted(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>)
         link(head, "crm_lead", &named, "converted", records);
     } else if !named.is_empty() {
         // Who has no contact belongs to the account all the same.
-        let mut identify = Record::new("identify", format!("{}:converted", head.event_id), head.time_ms);
+        let mut identify = Record::new(format!("{}:converted", head.event_id), head.time_ms);
         identify.name("crm_lead", head.id, records);
         named.iter().for_each(|(kind, id)| identify.name(kind, id, records));
-        records.add(&identify);
+        records.add(identify, Says::Identify);
     }
     if let Some(opportunity) = text(fields, "ConvertedOpportunityId")?.filter(|_| !named.is_empty()) {
         let names = named.iter().map(|(kind, id)| (*kind, (*id).to_owned())).collect();
@@ -99,17 +100,17 @@ fn converted(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>)
 }
 
 fn link(head: &Head<'_>, kind: &'static str, to: &[(&'static str, &str)], how: &str, records: &mut Records<'_>) {
-    let mut link = Record::new("link", format!("{}:{how}", head.event_id), head.time_ms);
+    let mut link = Record::new(format!("{}:{how}", head.event_id), head.time_ms);
     link.name(kind, head.id, records);
     to.iter().for_each(|(kind, id)| link.name(kind, id, records));
-    records.add(&link);
+    records.add(link, Says::Link);
 }
 
 pub(super) fn account(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>) -> Result<(), Rejection> {
-    let mut account = Record::new("account", head.event_id.clone(), head.time_ms);
+    let mut account = Record::new(head.event_id.clone(), head.time_ms);
     account.name("crm_account", head.id, records);
     describe(&mut account, fields, true, records)?;
-    records.add(&account);
+    records.add(account, Says::Account);
     if let Some(master) = text(fields, "MasterRecordId")? {
         link(head, "crm_account", &[("crm_account", &master)], "merged", records);
     }
