@@ -1,11 +1,12 @@
-//! `simulate`: runs seeds, or replays one.
+//! `simulate`: runs seeds, replays one, or shows that planted mistakes are found.
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Parser;
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -13,10 +14,15 @@ use serde_json::json;
 use tributary_proto::Reason;
 use tributary_simulator::campaign::{Campaign, Tally};
 use tributary_simulator::faults::Fault;
+use tributary_simulator::planted::Bug;
+use tributary_simulator::planted::report::report;
+use tributary_simulator::planted::trial::{Finding, Trial};
 use tributary_simulator::run::{Case, run};
 use tributary_simulator::shrink::shrink;
 use tributary_simulator::sums::{self, Coverage};
 
+/// How many seeds a planted mistake may take to be found.
+const PLANTED_SEEDS: u64 = 1_000;
 /// Failing seeds that are made smaller.
 const SHRUNK_MAX: usize = 3;
 
@@ -24,7 +30,7 @@ const SHRUNK_MAX: usize = 3;
 #[derive(Debug, Parser)]
 #[command(
     name = "simulate",
-    after_help = "Examples:\n  simulate --seeds 2000 --jobs 2         2,000 seeds on two threads\n  simulate --seed 417                   one seed, with all that happened"
+    after_help = "Examples:\n  simulate --seeds 2000 --jobs 2         2,000 seeds on two threads\n  simulate --seed 417                   one seed, with all that happened\n  simulate --planted all --report simulator/PLANTED.md"
 )]
 struct Args {
     /// How many seeds to run.
@@ -48,9 +54,16 @@ struct Args {
     /// With --seed: how many faults may strike.
     #[arg(long, requires = "seed")]
     faults: Option<usize>,
-    /// Ends with the first seed that fails.
+    /// Ends with the first seed that fails, and makes no smaller one of it.
     #[arg(long)]
     stop_at_first: bool,
+    /// Plants mistakes of simulator/planted in a copy of the sources, one at a time, and shows which are found: `all`, or names separated
+    /// by commas. Run it at the root of the sources.
+    #[arg(long, value_delimiter = ',', conflicts_with_all = ["seed", "stop_at_first"])]
+    planted: Vec<String>,
+    /// With --planted: the file for the report, Markdown.
+    #[arg(long, requires = "planted")]
+    report: Option<PathBuf>,
     /// Prints results as JSON.
     #[arg(long)]
     json: bool,
@@ -73,7 +86,8 @@ fn main() -> ExitCode {
 fn simulate(args: &Args) -> anyhow::Result<bool> {
     match args.seed {
         Some(seed) => replay(args, seed),
-        None => Ok(campaign(args)),
+        None if args.planted.is_empty() => Ok(campaign(args)),
+        None => planted(args),
     }
 }
 
@@ -98,7 +112,7 @@ fn campaign(args: &Args) -> bool {
     } else {
         print_tally(&tally, took);
     }
-    for (seed, why) in tally.failures.iter().take(SHRUNK_MAX) {
+    for (seed, why) in tally.failures.iter().take(if args.stop_at_first { 0 } else { SHRUNK_MAX }) {
         eprintln!("seed {seed} fails: {why}");
         let bar = progress(0);
         let records = tributary_simulator::history::History::of(*seed).records.len();
@@ -234,4 +248,45 @@ fn replay(args: &Args, seed: u64) -> anyhow::Result<bool> {
         ),
     }
     Ok(report.failure.is_none())
+}
+
+fn planted(args: &Args) -> anyhow::Result<bool> {
+    let sources = std::env::current_dir().context("finding the sources")?;
+    let mut bugs = Bug::all(&sources)?;
+    if let Some(unknown) = args.planted.iter().find(|name| *name != "all" && !bugs.iter().any(|bug| bug.name == **name)) {
+        bail!("--planted: no mistake is named {unknown:?}; simulator/planted has a patch for each");
+    }
+    bugs.retain(|bug| args.planted.iter().any(|name| name == "all" || *name == bug.name));
+    let trial = Trial { sources, from: args.from, seeds: PLANTED_SEEDS, jobs: args.jobs };
+    let bar = progress(bugs.len() as u64);
+    let mut found = Vec::new();
+    for bug in bugs {
+        bar.set_message(bug.name.clone());
+        let first = trial.find(&bug)?;
+        if !args.json && !std::io::stderr().is_terminal() {
+            eprintln!(
+                "{}: {}",
+                bug.name,
+                first.as_ref().map_or("not found".to_owned(), |first| format!("by seed {}", first.seed))
+            );
+        }
+        found.push((bug, first));
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    let caught = found.iter().filter(|(_, first)| first.is_some()).count();
+    if let Some(path) = &args.report {
+        std::fs::write(path, report(&found, args.from, PLANTED_SEEDS))
+            .with_context(|| format!("writing {}", path.display()))?;
+    }
+    if args.json {
+        println!("{}", json!({ "planted": found.iter().map(finding_json).collect::<Vec<_>>(), "found": caught }));
+    } else {
+        println!("{caught} of {} planted mistakes found", found.len());
+    }
+    Ok(caught * 100 >= found.len() * 95)
+}
+
+fn finding_json((bug, first): &(Bug, Option<Finding>)) -> serde_json::Value {
+    json!({ "bug": bug.name, "seed": first.as_ref().map(|first| first.seed), "why": first.as_ref().map(|first| &first.why) })
 }

@@ -3,6 +3,9 @@
 //! Each is a file of `simulator/planted`: a line that says what goes wrong, and a unified diff. A patch is found again by the lines it
 //! replaces and their neighbours, which must stand in the file once, wherever that is.
 
+pub mod report;
+pub mod trial;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -80,7 +83,7 @@ pub enum PlantError {
 }
 
 impl Bug {
-    /// All bugs whose patches are in these sources, by name.
+    /// All bugs whose patches are in these sources, by the file they change first, and by name: one builds on the other.
     ///
     /// # Errors
     /// A file cannot be read, or is no patch.
@@ -96,7 +99,7 @@ impl Bug {
                 bugs.push(Self::read(name, &read(&path)?)?);
             }
         }
-        bugs.sort_by(|a, b| a.name.cmp(&b.name));
+        bugs.sort_by(|a, b| (a.file(), &a.name).cmp(&(b.file(), &b.name)));
         Ok(bugs)
     }
 
@@ -112,6 +115,11 @@ impl Bug {
             return Err(nothing());
         }
         Ok(Self { name: name.to_owned(), what: what.to_owned(), changes })
+    }
+
+    /// The first file it changes, beneath the root of the sources.
+    pub fn file(&self) -> &Path {
+        self.changes.first().map_or(Path::new(""), |change| &change.file)
     }
 
     /// The files that are wrong with this bug, and what is in them then.
