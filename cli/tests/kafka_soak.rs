@@ -1,6 +1,6 @@
 //! The pipeline in a hostile world: processes killed, stopped and doubled, brokers killed; and not one record is lost or done twice.
 //!
-//! `TRIBUTARY_SOAK_EVENTS`, `_KILLS`, `_BROKER_KILLS` and `_SEED` make it longer; see `deploy/hostile`.
+//! `TRIBUTARY_SOAK_EVENTS`, `_KILLS`, `_BROKER_KILLS` and `_SEED` make it longer; see `scripts/hostile`.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "helpers of tests")]
 

@@ -1,6 +1,6 @@
 //! The session on a real broker, in a hostile world: requests that come late, connections that break, a broker that dies.
 //!
-//! `TRIBUTARY_ATTEMPTS` says how often a late request is tried, `TRIBUTARY_OUTAGE_S` how long the broker is away; see `deploy/hostile`.
+//! `TRIBUTARY_ATTEMPTS` says how often a late request is tried, `TRIBUTARY_OUTAGE_S` how long the broker is away; see `scripts/hostile`.
 
 #![allow(
     clippy::unwrap_used,

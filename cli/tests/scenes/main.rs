@@ -1,5 +1,5 @@
 //! What an operator sees while something outside goes wrong: second by second, `/readyz`, lag, brokers and the log. Each scene is a file;
-//! `deploy/hostile scenes` prints its table.
+//! `scripts/hostile scenes` prints its table.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 

@@ -9,7 +9,7 @@ pub struct Sdks(PathBuf);
 
 /// Fetches them; `None` (said loudly) where they cannot be had.
 pub fn fetch() -> Option<Sdks> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/sdks");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/sdks");
     let fetched = Command::new(script).arg("fetch").stderr(Stdio::inherit()).output().unwrap();
     let required = std::env::var_os("TRIBUTARY_REQUIRE_SDKS").is_some_and(|value| value == "1");
     if fetched.status.code() == Some(3) && !required {

@@ -82,7 +82,7 @@ fn folder(name: &str) -> PathBuf {
 }
 
 fn script(command: &str, folder: &Path, brokers: u32, further: &[String]) -> Output {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/kafka/broker");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/kafka/broker");
     let pid = std::process::id().to_string();
     Command::new(script)
         .args([command, "--port", "0", "--owner", &pid, "--brokers", &brokers.to_string(), "--dir"])

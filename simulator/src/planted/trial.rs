@@ -17,7 +17,7 @@ const PROFILE: &str = "planted";
 /// Where bugs are planted, and for how long they are looked for.
 #[derive(Debug, Clone)]
 pub struct Trial {
-    /// The root of the sources. They stay as they are; the copy is in their `target/planted`.
+    /// The root of the sources. They stay as they are; the copy is in the folder `planted` of what is built.
     pub sources: PathBuf,
     /// The first seed.
     pub from: u64,
@@ -94,7 +94,7 @@ impl Trial {
     /// The bug cannot be planted, built or run.
     pub fn find(&self, bug: &Bug) -> Result<Option<Finding>, TrialError> {
         let wrong = bug.plant(&self.sources)?;
-        let home = self.sources.join("target").join("planted");
+        let home = self.sources.join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or("target".into())).join("planted");
         let (copy, built) = (home.join("sources"), home.join("target"));
         same(&self.sources, &copy, &|file| {
             wrong.iter().find(|(of, _)| self.sources.join(of) == file).map(|(_, text)| text.as_str())
