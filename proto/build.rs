@@ -1,12 +1,64 @@
-//! Compiles the `.proto` files without `protoc`.
+//! Compiles the `.proto` files without `protoc`, and derives the JSON form of what readers get: see `src/json.rs`.
 
+use std::collections::BTreeSet;
 use std::error::Error;
+use std::path::PathBuf;
+use std::{env, fs};
+
+/// The messages of this file, and what they hold, have a JSON form.
+const OUTPUTS: &str = "tributary/v1/output.proto";
+const PACKAGE: &str = ".tributary.v1.";
 
 fn main() -> Result<(), Box<dyn Error>> {
     const FILES: [&str; 4] = ["event", "identity", "attributor", "output"];
     println!("cargo:rerun-if-changed=tributary");
+    println!("cargo:rerun-if-changed=build.rs");
     let paths: Vec<String> = FILES.iter().map(|name| format!("tributary/v1/{name}.proto")).collect();
     let descriptors = protox::compile(&paths, ["."])?;
-    prost_build::Config::new().compile_fds(descriptors)?;
+    let outputs = descriptors.file.iter().filter(|file| file.name() == OUTPUTS).flat_map(|file| &file.message_type);
+    let mut waiting: Vec<&str> = outputs.map(|message| message.name()).collect();
+    let (mut messages, mut enums) = (BTreeSet::new(), BTreeSet::new());
+    let mut config = prost_build::Config::new();
+    while let Some(name) = waiting.pop() {
+        let message = descriptors.file.iter().flat_map(|file| &file.message_type).find(|message| message.name() == name);
+        let Some(message) = message.filter(|_| messages.insert(name)) else { continue };
+        config.type_attribute(format!("{PACKAGE}{name}"), "#[derive(serde::Serialize, serde::Deserialize)]");
+        for field in &message.field {
+            let inner = field.type_name().trim_start_matches(PACKAGE);
+            let form = match field.r#type().as_str_name() {
+                "TYPE_INT64" | "TYPE_UINT64" => "integer",
+                "TYPE_BYTES" => "base64",
+                "TYPE_ENUM" => "name_of",
+                _ => {
+                    waiting.extend((!inner.is_empty()).then_some(inner));
+                    continue;
+                }
+            };
+            // An enum's field is an i32, and does not say of which enum.
+            let of = if form == "name_of" { format!("::<crate::{inner}, _>") } else { String::new() };
+            enums.extend((form == "name_of").then_some(inner));
+            config.field_attribute(format!("{PACKAGE}{name}.{}", field.name()), as_json(form, &of));
+        }
+    }
+    let declared = descriptors.file.iter().flat_map(|file| &file.enum_type).filter(|found| enums.contains(found.name()));
+    let names = declared.map(|found| named(found.name(), found.value.iter().map(|value| (value.number(), value.name()))));
+    fs::write(PathBuf::from(env::var("OUT_DIR")?).join("names.rs"), names.collect::<String>())?;
+    config.compile_fds(descriptors)?;
     Ok(())
+}
+
+/// What makes serde write a field by a module of `src/json.rs`.
+fn as_json(module: &str, of: &str) -> String {
+    let by = |way: &str| format!("{way}_with = \"crate::json::{module}::{way}{of}\"");
+    format!("#[serde({}, {})]", by("serialize"), by("deserialize"))
+}
+
+/// The short names of an enum: `LATE_TOUCH` of `REASON_LATE_TOUCH`, in lower case.
+fn named<'a>(of: &str, values: impl Iterator<Item = (i32, &'a str)>) -> String {
+    let prefix = format!("{}_", of.to_uppercase());
+    let short = |name: &str| name.trim_start_matches(&prefix).to_lowercase();
+    let arms: String = values.map(|(number, name)| format!("{number} => {:?}, ", short(name))).collect();
+    format!(
+        "impl crate::json::Named for {of} {{ fn name(self) -> &'static str {{ match i32::from(self) {{ {arms} _ => \"\" }} }} }}\n"
+    )
 }

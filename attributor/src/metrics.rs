@@ -129,7 +129,7 @@ pub static ALL: [&Metric; 15] = [
 
 #[cfg(test)]
 mod tests {
-    use tributary_proto::Reason;
+    use tributary_proto::{Named, Reason};
 
     use super::CREDIT_UPDATES;
 

@@ -16,12 +16,8 @@ use crate::unit::{self, Dirty, Unit, malformed};
 use crate::wire::ItemView;
 
 /// What the stage reads and keeps.
-pub const LOG: StageLog = StageLog {
-    stage: "attributor",
-    inputs: &[Topic::AttributorInbox],
-    outputs: &[Topic::AttributorInbox, Topic::Credits, Topic::DeadLetters],
-    changelog: Some(Topic::AttributorChangelog),
-};
+pub const LOG: StageLog =
+    StageLog { stage: "attributor", inputs: &[Topic::AttributorInbox], changelog: Some(Topic::AttributorChangelog) };
 
 /// The attributor, of one partition.
 ///

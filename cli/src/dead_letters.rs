@@ -97,7 +97,7 @@ pub fn visit(settings: &Settings, hear: &mut dyn FnMut(Place, DeadLetter) -> any
     let names = Topic::ALL.map(|topic| (settings.topics.name(topic), topic.name()));
     source::each(settings, Topic::DeadLetters, &mut |Found { partition, offset, value, .. }| {
         let Some(value) = value else { return Ok(()) };
-        let mut letter: DeadLetter = format::read(Topic::DeadLetters, &value)?;
+        let mut letter: DeadLetter = format::read(&value)?;
         if let Some((_, role)) = names.iter().find(|(name, _)| *name == letter.topic) {
             letter.topic = (*role).to_owned();
         }

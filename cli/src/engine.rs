@@ -9,7 +9,6 @@ use tributary_collect::signature::Problem;
 use tributary_collect::{Collector, Rate, ServeError, Server};
 use tributary_runtime::admin::{ListenError, Listener};
 use tributary_runtime::config::memory::Shares;
-use tributary_runtime::config::settings::Format;
 use tributary_runtime::embedded::{EmbeddedError, EmbeddedLog, EmbeddedOptions};
 use tributary_runtime::fresh::FreshGauges;
 use tributary_runtime::gate::Gate;
@@ -43,7 +42,7 @@ pub fn open_embedded(settings: &Settings) -> Result<EmbeddedLog, EmbeddedError> 
         // There are no clients with queues of their own: theirs is the log's.
         memory_bytes: 2 * shares(settings, &StageName::ALL).stores,
         sync: settings.state.sync,
-        json_dead_letters: settings.worker.formats.dead_letters == Format::Json,
+        json_dead_letters: settings.worker.formats.is_json(Topic::DeadLetters),
     })
 }
 
@@ -239,7 +238,7 @@ fn kafka_options(settings: &Settings, shares: &Shares, budget: Arc<StoreBudget>,
     Topic::ALL.into_iter().for_each(|topic| names.set(topic, settings.topics.name(topic)));
     options.topics = Arc::new(names);
     options.dead_letter_bytes_max = settings.topics.dead_letter_bytes_max();
-    options.json_dead_letters = settings.worker.formats.dead_letters == Format::Json;
+    options.json_dead_letters = settings.worker.formats.is_json(Topic::DeadLetters);
     options.tombstone_retention_ms = u64::from(settings.topics.tombstone_retention_days) * 86_400_000;
     options
 }

@@ -132,8 +132,6 @@ impl Pipeline {
 
 /// How workers work, by the settings, their shares of the memory, and the limits of what may be refused.
 pub fn worker_options(settings: &Settings, shares: &Shares, limits: &LiveLimits) -> WorkerOptions {
-    let outputs = [Topic::Credits, Topic::Profiles, Topic::Accounts, Topic::Spend];
-    let json = |topic: &Topic| settings.worker.formats.of(*topic) == tributary_runtime::config::settings::Format::Json;
     WorkerOptions {
         limits: BatchLimits {
             records_max: settings.worker.batch_records as usize,
@@ -146,7 +144,7 @@ pub fn worker_options(settings: &Settings, shares: &Shares, limits: &LiveLimits)
         refusals: limits.clone(),
         unlimited: settings.collector.public_topics(),
         logs_refusals: true,
-        json: outputs.iter().filter(|topic| json(topic)).copied().collect(),
+        json: Topic::public().filter(|topic| settings.worker.formats.is_json(*topic)).collect(),
     }
 }
 

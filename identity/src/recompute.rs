@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tributary_proto::identity_message::Body;
 use tributary_proto::{Hash128, Identifier, Member, Place, Placement, Published, Subscribe, kind};
-use tributary_runtime::stage::{Context, Output};
+use tributary_runtime::stage::Context;
 use tributary_runtime::state::StateError;
 
 use crate::cluster::{Clustering, cluster};
@@ -12,7 +12,7 @@ use crate::component::{Cluster, Component};
 use crate::core::{Core, Dirty};
 use crate::metrics;
 use crate::node::Node;
-use crate::view::{self, Record, View};
+use crate::view::{self, Record, Row, View};
 
 /// What a round of computation says of profiles or accounts.
 #[derive(Default)]
@@ -173,7 +173,7 @@ fn publish(
 ) -> Result<(), StateError> {
     let live: BTreeSet<&str> = round.records.iter().map(|record| record.id.as_str()).collect();
     for record in &round.records {
-        let digest = Hash128::of(&record.bytes).to_bytes().to_vec();
+        let digest = record.row.digest().to_bytes().to_vec();
         let known = component.published(cx.state, &record.id)?;
         if known.as_ref().is_some_and(|known| known.digest == digest) {
             continue;
@@ -182,9 +182,9 @@ fn publish(
         component.put_published(cx.state, &Published { id: record.id.clone(), digest, called_after });
         let held_by = round.moved.get(&record.called_after).and_then(|(before, _)| before.as_deref());
         if let Some(from) = held_by.filter(|from| known.is_none() && *from != record.id && live.contains(from)) {
-            write(cx, topic, &record.id, Some(view::split_off(topic, &record.bytes, from)));
+            record.row.split_off(from).publish(cx.outbox);
         }
-        write(cx, topic, &record.id, Some(record.bytes.clone()));
+        record.row.publish(cx.outbox);
     }
     for id in round.before.iter().filter(|id| !live.contains(id.as_str())) {
         let Some(published) = component.published(cx.state, id)? else { continue };
@@ -192,18 +192,14 @@ fn publish(
         // Nobody has looked at the identifier it is called after: it stands.
         let Some((_, now)) = round.moved.get(&called_after) else { continue };
         match now {
-            Some(now) => write(cx, topic, id, Some(view::departed(topic, id, now))),
+            Some(now) => Row::departed(topic, id, now).publish(cx.outbox),
             None => {
                 // Many a reader skips tombstones: it is told by a row.
-                write(cx, topic, id, Some(view::erased(topic, id)));
-                write(cx, topic, id, None);
+                Row::erased(topic, id).publish(cx.outbox);
+                cx.outbox.unpublish(topic, id.as_bytes());
             }
         }
         component.forget_published(cx.state, id);
     }
     Ok(())
-}
-
-fn write(cx: &mut Context<'_>, topic: tributary_runtime::topic::Topic, id: &str, value: Option<Vec<u8>>) {
-    cx.outbox.outputs.push(Output { topic, key: id.as_bytes().to_vec(), value });
 }

@@ -16,12 +16,8 @@ use crate::core::Core;
 use crate::settings::Rules;
 
 /// What the stage reads and keeps.
-pub const LOG: StageLog = StageLog {
-    stage: "identity",
-    inputs: &[Topic::IdentityInbox],
-    outputs: &[Topic::IdentityInbox, Topic::AttributorInbox, Topic::Profiles, Topic::Accounts, Topic::DeadLetters],
-    changelog: Some(Topic::IdentityChangelog),
-};
+pub const LOG: StageLog =
+    StageLog { stage: "identity", inputs: &[Topic::IdentityInbox], changelog: Some(Topic::IdentityChangelog) };
 
 /// The identity stage of one partition.
 pub struct IdentityStage {

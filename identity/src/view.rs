@@ -4,6 +4,7 @@ use tributary_proto::{
     Account, AccountIs, Assertion, ConsentFact, Hash128, Identifier, Member, Message, Placement, Profile, Stamp, Trait,
     TraitFact, kind,
 };
+use tributary_runtime::stage::Outbox;
 use tributary_runtime::state::StateError;
 use tributary_runtime::topic::Topic;
 
@@ -11,14 +12,23 @@ use crate::cluster::Clustering;
 use crate::facts::{merge_assertion, merge_consent, merge_traits};
 use crate::settings::Rules;
 
+/// A row of an output topic.
+#[derive(Debug, Clone)]
+pub enum Row {
+    /// A person.
+    Profile(Profile),
+    /// A company.
+    Account(Account),
+}
+
 /// A record of an output topic.
 pub struct Record {
     /// profile_id or account_id: the record's key.
     pub id: String,
     /// Hash of the identifier it is called after.
     pub called_after: Hash128,
-    /// The record, encoded.
-    pub bytes: Vec<u8>,
+    /// The row.
+    pub row: Row,
 }
 
 /// See the module.
@@ -98,7 +108,7 @@ pub fn people(
             continue;
         }
         let profile = Profile { profile_id, account_id, identifiers, traits, revoked, quarantined, ..Profile::default() };
-        view.records.push(Record { bytes: profile.encode_to_vec(), called_after: oldest.0, id: profile.profile_id });
+        view.records.push(Record { id: profile.profile_id.clone(), called_after: oldest.0, row: Row::Profile(profile) });
         if let Some(Named { account, by, .. }) = named {
             view.subscriptions.push((account, by.clone()));
         }
@@ -119,7 +129,7 @@ pub fn companies(members: &Members, clustering: &Clustering, quarantined: bool) 
             continue;
         }
         let account = Account { account_id, identifiers, traits: traits(&group), quarantined, ..Account::default() };
-        view.records.push(Record { bytes: account.encode_to_vec(), called_after, id: account.account_id });
+        view.records.push(Record { id: account.account_id.clone(), called_after, row: Row::Account(account) });
     }
     view
 }
@@ -129,34 +139,55 @@ pub fn topic(root: &Identifier) -> Topic {
     if kind::is_account(&root.kind) { Topic::Accounts } else { Topic::Profiles }
 }
 
-/// The record that says where a profile or account has gone that is no longer published under its id.
-pub fn departed(topic: Topic, id: &str, merged_into: &str) -> Vec<u8> {
-    let (id, merged_into) = (id.to_owned(), merged_into.to_owned());
-    match topic {
-        Topic::Accounts => Account { account_id: id, merged_into, ..Account::default() }.encode_to_vec(),
-        _ => Profile { profile_id: id, merged_into, ..Profile::default() }.encode_to_vec(),
+impl Row {
+    /// A row of which only the id is known.
+    fn bare(topic: Topic, id: &str) -> Self {
+        let id = id.to_owned();
+        match topic {
+            Topic::Accounts => Self::Account(Account { account_id: id, ..Account::default() }),
+            _ => Self::Profile(Profile { profile_id: id, ..Profile::default() }),
+        }
     }
-}
 
-/// The last row of a profile or account of which all was erased: its id, and that. A tombstone follows it.
-pub fn erased(topic: Topic, id: &str) -> Vec<u8> {
-    let (id, erased) = (id.to_owned(), true);
-    match topic {
-        Topic::Accounts => Account { account_id: id, erased, ..Account::default() }.encode_to_vec(),
-        _ => Profile { profile_id: id, erased, ..Profile::default() }.encode_to_vec(),
+    /// The row that says where a profile or account has gone that is no longer published under its id.
+    pub fn departed(topic: Topic, id: &str, merged_into: &str) -> Self {
+        let mut row = Self::bare(topic, id);
+        let (Self::Profile(Profile { merged_into: into, .. }) | Self::Account(Account { merged_into: into, .. })) = &mut row;
+        merged_into.clone_into(into);
+        row
     }
-}
 
-/// The record as the notice of an un-merge: the same, and where it was split from.
-pub fn split_off(topic: Topic, record: &[u8], from: &str) -> Vec<u8> {
-    // A field that is added at the end of a message is part of it.
-    let mut notice = record.to_vec();
-    let split_from = from.to_owned();
-    notice.extend(match topic {
-        Topic::Accounts => Account { split_from, ..Account::default() }.encode_to_vec(),
-        _ => Profile { split_from, ..Profile::default() }.encode_to_vec(),
-    });
-    notice
+    /// The last row of a profile or account of which all was erased: its id, and that. A tombstone follows it.
+    pub fn erased(topic: Topic, id: &str) -> Self {
+        let mut row = Self::bare(topic, id);
+        let (Self::Profile(Profile { erased, .. }) | Self::Account(Account { erased, .. })) = &mut row;
+        *erased = true;
+        row
+    }
+
+    /// The notice of an un-merge: the same row, and where it was split from.
+    pub fn split_off(&self, from: &str) -> Self {
+        let mut row = self.clone();
+        let (Self::Profile(Profile { split_from, .. }) | Self::Account(Account { split_from, .. })) = &mut row;
+        from.clone_into(split_from);
+        row
+    }
+
+    /// What tells whether it has changed.
+    pub fn digest(&self) -> Hash128 {
+        Hash128::of(&match self {
+            Self::Profile(row) => row.encode_to_vec(),
+            Self::Account(row) => row.encode_to_vec(),
+        })
+    }
+
+    /// Publishes it.
+    pub fn publish(&self, outbox: &mut Outbox) {
+        match self {
+            Self::Profile(row) => outbox.publish(row),
+            Self::Account(row) => outbox.publish(row),
+        }
+    }
 }
 
 impl View {

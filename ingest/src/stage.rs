@@ -16,12 +16,7 @@ use crate::touch::input_name;
 use crate::{metrics, reason};
 
 /// What the stage reads; it keeps nothing.
-pub const LOG: StageLog = StageLog {
-    stage: "ingest",
-    inputs: &Topic::RAW,
-    outputs: &[Topic::IdentityInbox, Topic::Spend, Topic::DeadLetters],
-    changelog: None,
-};
+pub const LOG: StageLog = StageLog { stage: "ingest", inputs: &Topic::RAW, changelog: None };
 
 /// Ingest of one partition. It keeps no state: all that it knows is in the [`Decoder`] that all instances share.
 #[derive(Debug)]
@@ -57,7 +52,7 @@ impl IngestStage {
             outbox.send(Topic::IdentityInbox, key, &IdentityMessage { body: Some(MessageBody::Event(event)) });
         }
         for spend in self.decoded.spends.drain(..) {
-            outbox.send(Topic::Spend, spend.spend_id.clone().into_bytes(), &spend);
+            outbox.publish(&spend);
         }
         self.decoded.rejections.drain(..).for_each(|rejection| outbox.reject(rejection));
     }

@@ -1,158 +1,120 @@
-//! The JSON form of the outputs: the proto3 JSON mapping with snake_case names, all fields present, and integers as numbers
-//! where they fit (up to 2^53, else as text, as the mapping has it: <https://protobuf.dev/programming-guides/json/>).
-
-use serde::ser::{Serialize, SerializeStruct, Serializer};
-
-use crate::{Account, CreditUpdate, DeadLetter, Identifier, Profile, Reason, Spend, Trait};
+//! The JSON form of the outputs: the proto3 JSON mapping with snake_case names, all fields present, enums by their short lower-case
+//! names, and integers as numbers where they fit (up to 2^53, else as text, as the mapping has it:
+//! <https://protobuf.dev/programming-guides/json/>).
+//!
+//! It is derived: `build.rs` gives every message of `output.proto`, and what it holds, serde's implementations, and the fields that serde
+//! would write otherwise the functions of this module.
 
 /// The largest integer that every JSON reader holds exactly (RFC 8259, section 6).
 const EXACT_MAX: u64 = (1 << 53) - 1;
 
-struct Whole(i64);
-struct Natural(u64);
-struct Base64<'a>(&'a [u8]);
-
-impl Serialize for Whole {
-    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        if self.0.unsigned_abs() <= EXACT_MAX { out.serialize_i64(self.0) } else { out.collect_str(&self.0) }
-    }
-}
-
-impl Serialize for Natural {
-    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        if self.0 <= EXACT_MAX { out.serialize_u64(self.0) } else { out.collect_str(&self.0) }
-    }
-}
-
-impl Serialize for Base64<'_> {
-    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        out.collect_str(&base64::display::Base64Display::new(self.0, &base64::prelude::BASE64_STANDARD))
-    }
-}
-
-impl Reason {
+/// An enum whose values have short names.
+pub trait Named {
     /// The name in JSON and in metric labels.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Unspecified => "unspecified",
-            Self::Milestone => "milestone",
-            Self::LateTouch => "late_touch",
-            Self::Identity => "identity",
-            Self::Amended => "amended",
-            Self::Withdrawn => "withdrawn",
-            Self::Erased => "erased",
-            Self::Remodelled => "remodelled",
+    fn name(self) -> &'static str;
+}
+
+/// 64-bit integers.
+pub(crate) mod integer {
+    use std::str::FromStr;
+
+    use serde::de::{Deserialize, Deserializer, Error};
+    use serde::ser::{Serialize, Serializer};
+
+    use super::EXACT_MAX;
+
+    pub fn serialize<T, S>(value: &T, out: S) -> Result<S::Ok, S::Error>
+    where
+        T: Copy + Serialize + std::fmt::Display,
+        i128: From<T>,
+        S: Serializer,
+    {
+        let exact = i128::from(*value).unsigned_abs() <= u128::from(EXACT_MAX);
+        if exact { value.serialize(out) } else { out.collect_str(value) }
+    }
+
+    /// As a number or, where it is too large for one, as a text.
+    #[derive(serde::Deserialize)]
+    #[serde(untagged)]
+    enum Integer<T> {
+        Number(T),
+        Text(String),
+    }
+
+    pub fn deserialize<'de, T: Deserialize<'de> + FromStr, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
+        match Integer::deserialize(from)? {
+            Integer::Number(number) => Ok(number),
+            Integer::Text(text) => text.parse().map_err(|_| D::Error::custom("expected an integer")),
         }
     }
 }
 
-impl Serialize for CreditUpdate {
-    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        let mut row = out.serialize_struct("CreditUpdate", 22)?;
-        row.serialize_field("milestone_id", &self.milestone_id)?;
-        row.serialize_field("milestone_kind", &self.milestone_kind)?;
-        row.serialize_field("model", &self.model)?;
-        row.serialize_field("model_version", &self.model_version)?;
-        row.serialize_field("touch_id", &self.touch_id)?;
-        row.serialize_field("account_id", &self.account_id)?;
-        row.serialize_field("profile_id", &self.profile_id)?;
-        row.serialize_field("channel", &self.channel)?;
-        row.serialize_field("source", &self.source)?;
-        row.serialize_field("medium", &self.medium)?;
-        row.serialize_field("campaign", &self.campaign)?;
-        row.serialize_field("content", &self.content)?;
-        row.serialize_field("term", &self.term)?;
-        row.serialize_field("touch_time", &Whole(self.touch_time))?;
-        row.serialize_field("milestone_time", &Whole(self.milestone_time))?;
-        row.serialize_field("weight_nano", &Whole(self.weight_nano))?;
-        row.serialize_field("value_minor", &Whole(self.value_minor))?;
-        row.serialize_field("currency", &self.currency)?;
-        row.serialize_field("delta_weight_nano", &Whole(self.delta_weight_nano))?;
-        row.serialize_field("delta_value_minor", &Whole(self.delta_value_minor))?;
-        row.serialize_field("revision", &Natural(self.revision))?;
-        row.serialize_field("reason", self.reason().name())?;
-        row.end()
+/// Bytes, as base64 of the standard alphabet.
+pub(crate) mod base64 {
+    use base64::Engine;
+    use base64::display::Base64Display;
+    use base64::prelude::BASE64_STANDARD;
+    use serde::de::{Deserialize, Deserializer, Error};
+    use serde::ser::Serializer;
+
+    pub fn serialize<S: Serializer>(bytes: &[u8], out: S) -> Result<S::Ok, S::Error> {
+        out.collect_str(&Base64Display::new(bytes, &BASE64_STANDARD))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+        BASE64_STANDARD.decode(String::deserialize(from)?).map_err(|_| D::Error::custom("expected base64"))
     }
 }
 
-impl Serialize for Identifier {
-    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        let mut row = out.serialize_struct("Identifier", 3)?;
-        row.serialize_field("kind", &self.kind)?;
-        row.serialize_field("scope", &self.scope)?;
-        row.serialize_field("value", &self.value)?;
-        row.end()
+/// Values of an enum; of one that this version does not know, the unspecified one.
+pub(crate) mod name_of {
+    use serde::de::{Deserialize, Deserializer, Error};
+    use serde::ser::Serializer;
+
+    use super::Named;
+
+    pub fn serialize<E: Named + TryFrom<i32> + Default, S: Serializer>(value: &i32, out: S) -> Result<S::Ok, S::Error> {
+        out.serialize_str(E::try_from(*value).unwrap_or_default().name())
+    }
+
+    pub fn deserialize<'de, E: Named + TryFrom<i32>, D: Deserializer<'de>>(from: D) -> Result<i32, D::Error> {
+        let name = String::deserialize(from)?;
+        let mut known = (0..).map_while(|number| Some((number, E::try_from(number).ok()?.name())));
+        let found = known.find(|(_, known)| *known == name);
+        found.map(|(number, _)| number).ok_or_else(|| D::Error::custom("expected a name that is known"))
     }
 }
 
-impl Serialize for Trait {
-    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        let mut row = out.serialize_struct("Trait", 2)?;
-        row.serialize_field("name", &self.name)?;
-        row.serialize_field("value", &self.value)?;
-        row.end()
-    }
-}
+#[cfg(test)]
+mod tests {
+    use crate::{CreditUpdate, DeadLetter, Reason};
 
-impl Serialize for Profile {
-    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        let mut row = out.serialize_struct("Profile", 9)?;
-        row.serialize_field("profile_id", &self.profile_id)?;
-        row.serialize_field("account_id", &self.account_id)?;
-        row.serialize_field("identifiers", &self.identifiers)?;
-        row.serialize_field("traits", &self.traits)?;
-        row.serialize_field("revoked", &self.revoked)?;
-        row.serialize_field("merged_into", &self.merged_into)?;
-        row.serialize_field("split_from", &self.split_from)?;
-        row.serialize_field("quarantined", &self.quarantined)?;
-        row.serialize_field("erased", &self.erased)?;
-        row.end()
+    #[test]
+    fn what_was_written_is_read() {
+        let update = CreditUpdate {
+            milestone_id: "mql:1".into(),
+            touch_time: i64::MAX,
+            delta_weight_nano: -1,
+            revision: u64::MAX,
+            reason: Reason::Withdrawn.into(),
+            ..CreditUpdate::default()
+        };
+        let text = serde_json::to_string(&update).unwrap();
+        assert_eq!(serde_json::from_str::<CreditUpdate>(&text).unwrap(), update);
+        let letter = DeadLetter { reason: "r".into(), payload: vec![0, 255], offset: 5, timestamp: 7, ..DeadLetter::default() };
+        let text = serde_json::to_string(&letter).unwrap();
+        assert_eq!(serde_json::from_str::<DeadLetter>(&text).unwrap(), letter);
+        assert!(serde_json::from_str::<DeadLetter>("{}").is_err());
     }
-}
 
-impl Serialize for Account {
-    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        let mut row = out.serialize_struct("Account", 7)?;
-        row.serialize_field("account_id", &self.account_id)?;
-        row.serialize_field("identifiers", &self.identifiers)?;
-        row.serialize_field("traits", &self.traits)?;
-        row.serialize_field("merged_into", &self.merged_into)?;
-        row.serialize_field("split_from", &self.split_from)?;
-        row.serialize_field("quarantined", &self.quarantined)?;
-        row.serialize_field("erased", &self.erased)?;
-        row.end()
-    }
-}
-
-impl Serialize for Spend {
-    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        let mut row = out.serialize_struct("Spend", 8)?;
-        row.serialize_field("spend_id", &self.spend_id)?;
-        row.serialize_field("day", &self.day)?;
-        row.serialize_field("channel", &self.channel)?;
-        row.serialize_field("source", &self.source)?;
-        row.serialize_field("medium", &self.medium)?;
-        row.serialize_field("campaign", &self.campaign)?;
-        row.serialize_field("value_minor", &Whole(self.value_minor))?;
-        row.serialize_field("currency", &self.currency)?;
-        row.end()
-    }
-}
-
-impl Serialize for DeadLetter {
-    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        let mut row = out.serialize_struct("DeadLetter", 11)?;
-        row.serialize_field("reason", &self.reason)?;
-        row.serialize_field("detail", &self.detail)?;
-        row.serialize_field("field", &self.field)?;
-        row.serialize_field("stage", &self.stage)?;
-        row.serialize_field("topic", &self.topic)?;
-        row.serialize_field("partition", &self.partition)?;
-        row.serialize_field("offset", &Whole(self.offset))?;
-        row.serialize_field("index", &self.index)?;
-        row.serialize_field("key", &Base64(&self.key))?;
-        row.serialize_field("payload", &Base64(&self.payload))?;
-        row.serialize_field("timestamp", &Whole(self.timestamp))?;
-        row.end()
+    #[test]
+    fn integers_are_numbers_up_to_2_to_the_53_and_texts_beyond() {
+        let json = |time: i64, revision: u64| {
+            let update = CreditUpdate { touch_time: time, revision, ..CreditUpdate::default() };
+            let json = serde_json::to_value(update).unwrap();
+            (json["touch_time"].to_string(), json["revision"].to_string())
+        };
+        assert_eq!(json(-9_007_199_254_740_991, 1), ("-9007199254740991".into(), "1".into()));
+        assert_eq!(json(i64::MIN, 9_007_199_254_740_992), ("\"-9223372036854775808\"".into(), "\"9007199254740992\"".into()));
     }
 }

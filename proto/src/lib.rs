@@ -15,17 +15,18 @@
 
 pub mod identifier;
 pub mod json;
-mod json_read;
 pub mod kind;
 pub mod partition;
 
 #[allow(missing_docs, clippy::all, clippy::indexing_slicing, clippy::panic)]
 mod generated {
     include!(concat!(env!("OUT_DIR"), "/tributary.v1.rs"));
+    include!(concat!(env!("OUT_DIR"), "/names.rs"));
 }
 
 pub use generated::*;
 pub use identifier::{Hash128, ParseKeyError};
+pub use json::Named;
 pub use prost::Message;
 
 /// Version of the internal messages, state and changelog; written to the headers of internal records.

@@ -1,12 +1,13 @@
-//! Output records as JSON, for topics that are configured so and for people.
+//! Rows of the output topics: as Protobuf or, for topics that are configured so and for people, as JSON.
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tributary_proto::{Account, CreditUpdate, DeadLetter, Message, Profile, Spend};
+use tributary_proto::{DeadLetter, Message};
 
 use crate::stage::Output;
 use crate::topic::Topic;
 
-/// Why a record cannot be shown as JSON.
+/// Why a record cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum FormatError {
     /// It is not a message of its topic.
@@ -19,61 +20,123 @@ pub enum FormatError {
     },
 }
 
-/// The JSON form of an encoded record of an output topic, on one line. Records of other topics are texts already, or internal: they are
-/// shown as a JSON text.
-///
-/// # Errors
-/// When the bytes are not such a message.
-pub fn to_json(topic: Topic, bytes: &[u8]) -> Result<Vec<u8>, FormatError> {
-    match topic {
-        Topic::Credits => convert::<CreditUpdate>(topic, bytes),
-        Topic::Profiles => convert::<Profile>(topic, bytes),
-        Topic::Accounts => convert::<Account>(topic, bytes),
-        Topic::Spend => convert::<Spend>(topic, bytes),
-        Topic::DeadLetters => convert::<DeadLetter>(topic, bytes),
-        _ => Ok(serde_json::Value::from(String::from_utf8_lossy(bytes)).to_string().into_bytes()),
+impl FormatError {
+    fn of(topic: Topic, why: impl ToString) -> Self {
+        Self::Malformed { topic: topic.name(), why: why.to_string() }
     }
+}
+
+/// A message that is a row of an output topic.
+pub trait Row: Message + Default + Serialize + DeserializeOwned {
+    /// The topic.
+    const TOPIC: Topic;
+
+    /// The record's key.
+    fn key(&self) -> &[u8];
+
+    /// Whether it is the last row under its key, which says that all was erased: a tombstone follows.
+    fn is_last(&self) -> bool {
+        false
+    }
+
+    /// The row as its topic has it.
+    fn bytes(&self, json: bool) -> Vec<u8> {
+        // A row can always be written as JSON; were it not so, it must not be lost for that.
+        let text = json.then(|| serde_json::to_vec(self).ok()).flatten();
+        text.unwrap_or_else(|| self.encode_to_vec())
+    }
+}
+
+/// What can be done with the rows of a topic without knowing their type.
+#[derive(Debug, Clone, Copy)]
+pub struct Rows {
+    to_json: fn(&[u8]) -> Result<Vec<u8>, FormatError>,
+    is_last: fn(&[u8]) -> bool,
+}
+
+impl Rows {
+    /// Of a topic with such rows.
+    pub const fn of<R: Row>() -> Self {
+        Self { to_json: to_json::<R>, is_last: is_last::<R> }
+    }
+
+    /// A row as JSON, on one line, whichever form it has.
+    ///
+    /// # Errors
+    /// When the bytes are not such a message.
+    pub fn to_json(&self, bytes: &[u8]) -> Result<Vec<u8>, FormatError> {
+        (self.to_json)(bytes)
+    }
+
+    /// See [`Row::is_last`]; also of JSON.
+    pub fn is_last(&self, bytes: &[u8]) -> bool {
+        (self.is_last)(bytes)
+    }
+}
+
+fn to_json<R: Row>(bytes: &[u8]) -> Result<Vec<u8>, FormatError> {
+    if is_json(bytes) {
+        return Ok(bytes.to_vec());
+    }
+    let row = R::decode(bytes).map_err(|error| FormatError::of(R::TOPIC, error))?;
+    serde_json::to_vec(&row).map_err(|error| FormatError::of(R::TOPIC, error))
+}
+
+fn is_last<R: Row>(bytes: &[u8]) -> bool {
+    read::<R>(bytes).is_ok_and(|row| row.is_last())
 }
 
 /// A record of a topic whose records may be Protobuf or JSON, whichever it is: the setting may have changed, the records before have not.
 ///
 /// # Errors
 /// When the bytes are neither.
-pub fn read<M: Message + Default + DeserializeOwned>(topic: Topic, bytes: &[u8]) -> Result<M, FormatError> {
-    let malformed = |why: String| FormatError::Malformed { topic: topic.name(), why };
-    // No message begins so: it would be a group, which proto3 does not have.
-    if bytes.first() == Some(&b'{') {
-        return serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string()));
+pub fn read<R: Row>(bytes: &[u8]) -> Result<R, FormatError> {
+    if is_json(bytes) {
+        return serde_json::from_slice(bytes).map_err(|error| FormatError::of(R::TOPIC, error));
     }
-    M::decode(bytes).map_err(|error| malformed(error.to_string()))
+    R::decode(bytes).map_err(|error| FormatError::of(R::TOPIC, error))
 }
 
-fn convert<M: Message + Default + serde::Serialize>(topic: Topic, bytes: &[u8]) -> Result<Vec<u8>, FormatError> {
-    let malformed = |why: String| FormatError::Malformed { topic: topic.name(), why };
-    let message = M::decode(bytes).map_err(|error| malformed(error.to_string()))?;
-    serde_json::to_vec(&message).map_err(|error| malformed(error.to_string()))
+/// No message begins so: it would be a group, which proto3 does not have.
+fn is_json(bytes: &[u8]) -> bool {
+    bytes.first() == Some(&b'{')
+}
+
+/// A message between stages as the program sees it, for whoever looks for a fault.
+pub(crate) fn shown<M: Message + Default + std::fmt::Debug>(bytes: &[u8]) -> Result<String, FormatError> {
+    let message = M::decode(bytes).map_err(|error| FormatError::Malformed { topic: "an inbox", why: error.to_string() })?;
+    Ok(format!("{message:?}"))
 }
 
 /// The record of a dead letter: its key is that of the record that was refused.
 pub fn dead_letter(letter: &DeadLetter, json: bool) -> Output {
-    // A letter can always be written as JSON; were it not so, it must not be lost for that.
-    let text = json.then(|| serde_json::to_vec(letter).ok()).flatten();
-    let value = text.unwrap_or_else(|| letter.encode_to_vec());
-    Output { topic: Topic::DeadLetters, key: letter.key.clone(), value: Some(value) }
+    Output { topic: DeadLetter::TOPIC, key: letter.key().to_vec(), value: Some(letter.bytes(json)) }
 }
 
 #[cfg(test)]
 mod tests {
+    use tributary_proto::{CreditUpdate, Profile};
+
     use super::*;
 
     #[test]
     fn a_credit_update_has_every_field_and_integers_are_numbers() {
         let update = CreditUpdate { milestone_id: "mql:1".into(), weight_nano: 1, reason: 2, ..CreditUpdate::default() };
-        let json: serde_json::Value =
-            serde_json::from_slice(&to_json(Topic::Credits, &update.encode_to_vec()).unwrap()).unwrap();
+        let rows = Topic::Credits.rows().unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&rows.to_json(&update.encode_to_vec()).unwrap()).unwrap();
         assert_eq!(json["weight_nano"], 1);
         assert_eq!(json["reason"], "late_touch");
         assert_eq!(json.as_object().unwrap().len(), 22);
-        assert!(to_json(Topic::Credits, b"\xff").is_err());
+        assert!(rows.to_json(b"\xff").is_err());
+    }
+
+    #[test]
+    fn the_last_row_is_known_in_both_forms() {
+        let rows = Topic::Profiles.rows().unwrap();
+        for erased in [true, false] {
+            let row = Profile { profile_id: "p_1".into(), erased, ..Profile::default() };
+            assert_eq!((rows.is_last(&row.bytes(false)), rows.is_last(&row.bytes(true))), (erased, erased));
+        }
+        assert!(!rows.is_last(b"\xff"));
     }
 }

@@ -218,12 +218,12 @@ pub struct Counted {
 impl Counted {
     /// Sets every counter of the stage to 0 where it has no value yet.
     pub fn begin_at_zero(&self, more: &[&'static Metric]) {
-        let StageLog { stage, inputs, outputs, .. } = self.log;
+        let StageLog { stage, inputs, .. } = self.log;
         for topic in inputs {
             counter!(RECORDS_IN.name, "stage" => stage, "topic" => topic.name()).increment(0);
         }
         // Dead letters are counted by their reasons.
-        for topic in outputs.iter().filter(|topic| **topic != Topic::DeadLetters) {
+        for topic in self.log.outputs().filter(|topic| *topic != Topic::DeadLetters) {
             counter!(RECORDS_OUT.name, "stage" => stage, "topic" => topic.name()).increment(0);
         }
         for reason in self.reasons {

@@ -4,9 +4,12 @@
 //! said in the [`Outbox`]. Whoever drives it (the worker on Kafka or the embedded log, `replay`, a simulator) commits all three
 //! together, or none.
 
+use std::collections::BTreeSet;
+
 use prost::Message;
 use tributary_proto::{Identifier, partition};
 
+use crate::format::Row;
 use crate::metric::{Metric, Observations};
 use crate::reason::Reason;
 use crate::state::{State, StateError};
@@ -97,10 +100,28 @@ pub struct Outbox {
     pub erasures: Vec<Erasure>,
     /// From which output on which cause holds.
     causes: Vec<(usize, i64)>,
+    /// Output topics whose rows are written as JSON instead of Protobuf.
+    json: BTreeSet<Topic>,
 }
 
 impl Outbox {
-    /// Writes a message under `key`.
+    /// An outbox that writes the rows of these topics as JSON instead of Protobuf.
+    pub fn with_json(json: BTreeSet<Topic>) -> Self {
+        Self { json, ..Self::default() }
+    }
+
+    /// Publishes a row, in the form of its topic.
+    pub fn publish<R: Row>(&mut self, row: &R) {
+        let value = row.bytes(self.json.contains(&R::TOPIC));
+        self.outputs.push(Output { topic: R::TOPIC, key: row.key().to_vec(), value: Some(value) });
+    }
+
+    /// Takes back what was published under a key of a compacted topic.
+    pub fn unpublish(&mut self, topic: Topic, key: &[u8]) {
+        self.outputs.push(Output { topic, key: key.to_vec(), value: None });
+    }
+
+    /// Writes a message to an actor, whose key it is.
     pub fn send<M: Message>(&mut self, topic: Topic, key: Vec<u8>, message: &M) {
         self.outputs.push(Output { topic, key, value: Some(message.encode_to_vec()) });
     }

@@ -1,81 +1,232 @@
-//! The topics by their role. Their names are configurable; their roles are not.
+//! The topics by their role, each in one row of a table. Their names are configurable; their roles are not.
 
 use std::collections::BTreeMap;
 
-/// A topic's role.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Topic {
-    /// Raw input: messages of the Segment specification.
-    Sdk,
-    /// Raw input: landing hits.
-    Utm,
-    /// Raw input: pushes of providers.
-    Webhook,
-    /// Raw input: imported rows.
-    Offline,
-    /// Events and messages for identifiers and milestones.
-    IdentityInbox,
-    /// Items and messages for units and ledgers.
-    AttributorInbox,
-    /// Credit updates.
-    Credits,
-    /// Profiles, compacted.
-    Profiles,
-    /// Accounts, compacted.
-    Accounts,
-    /// What was spent on channels and campaigns, compacted.
-    Spend,
-    /// Records that could not be processed.
+use tributary_proto::{Account, AttributorMessage, CreditUpdate, DeadLetter, IdentityMessage, Profile, Spend};
+
+use crate::format::{FormatError, Row, Rows, shown};
+
+/// All that is to be known about a topic, but its messages' fields.
+#[derive(Debug, Clone, Copy)]
+pub struct Spec {
+    /// The role's name: the key of its settings, a metric label, and the default topic name behind the prefix.
+    pub name: &'static str,
+    /// Its number in the keys of the embedded log. Part of the stored format: never change or reuse one.
+    pub number: u8,
+    /// What it is for.
+    pub role: Role,
+    /// Which records are kept.
+    pub cleanup: Cleanup,
+    /// The names of the stages that write to it; none for what others write, and for changelogs, which a stage's session writes.
+    pub written_by: &'static [&'static str],
+    /// What its records are.
+    pub content: Content,
+}
+
+/// What a topic is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// What comes in, from anybody.
+    Raw,
+    /// What a stage reads.
+    Inbox {
+        /// The stage.
+        of: &'static str,
+    },
+    /// What readers get.
+    Output,
+    /// What could not be processed.
     DeadLetters,
-    /// State of the identity stage, compacted.
-    IdentityChangelog,
-    /// State of the attributor stage, compacted.
-    AttributorChangelog,
+    /// The state of a stage.
+    Changelog {
+        /// The stage.
+        of: &'static str,
+    },
+}
+
+/// Which records of a topic are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cleanup {
+    /// All, for so long.
+    Kept(Retention),
+    /// The latest of each key.
+    Compacted,
+}
+
+/// The setting that says for how long records are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retention {
+    /// `topics.raw_retention_days`.
+    Raw,
+    /// `topics.inbox_retention_days`.
+    Inbox,
+    /// `topics.credits_retention_days`.
+    Credits,
+    /// `topics.dead_letters_retention_days`.
+    DeadLetters,
+}
+
+/// What the records of a topic are.
+#[derive(Debug, Clone, Copy)]
+pub enum Content {
+    /// Texts, as they came.
+    Texts,
+    /// Messages between stages; how one is shown to people.
+    Messages(fn(&[u8]) -> Result<String, FormatError>),
+    /// Rows for readers, as Protobuf or JSON.
+    Rows(Rows),
+    /// Entries of a stage's state.
+    State,
+}
+
+/// Makes [`Topic`] of the table, and says which message is a row of which topic, under which key.
+macro_rules! topics {
+    ($($(#[$doc:meta])* $topic:ident { $($spec:tt)* } holds [$($content:tt)*];)*) => {
+        /// A topic's role.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Topic { $($(#[$doc])* $topic,)* }
+
+        impl Topic {
+            /// Every topic, in the order of the data path.
+            pub const ALL: [Self; [$(stringify!($topic)),*].len()] = [$(Self::$topic),*];
+
+            /// What is to be known about it.
+            pub const fn spec(self) -> &'static Spec {
+                match self {
+                    $(Self::$topic => const { &Spec { $($spec)*, content: topics!(@content $($content)*) } },)*
+                }
+            }
+        }
+
+        $(topics!(@row $topic $($content)*);)*
+    };
+    (@content texts) => { Content::Texts };
+    (@content state) => { Content::State };
+    (@content messages $message:ident) => { Content::Messages(shown::<$message>) };
+    (@content $message:ident by $key:ident $(or $erased:ident)?) => { Content::Rows(Rows::of::<$message>()) };
+    (@row $topic:ident $message:ident by $key:ident $(or $erased:ident)?) => {
+        impl Row for $message {
+            const TOPIC: Topic = Topic::$topic;
+
+            fn key(&self) -> &[u8] {
+                self.$key.as_ref()
+            }
+
+            $(fn is_last(&self) -> bool {
+                self.$erased
+            })?
+        }
+    };
+    (@row $($other:tt)*) => {};
+}
+
+// `holds [MESSAGE by KEY or FIELD]`: rows of that message under that key; of a row with FIELD a tombstone follows.
+topics! {
+    /// Raw input: messages of the Segment specification.
+    Sdk { name: "sdk", number: 1, role: Role::Raw, cleanup: Cleanup::Kept(Retention::Raw), written_by: &[] } holds [texts];
+    /// Raw input: landing hits.
+    Utm { name: "utm", number: 2, role: Role::Raw, cleanup: Cleanup::Kept(Retention::Raw), written_by: &[] } holds [texts];
+    /// Raw input: pushes of providers.
+    Webhook { name: "webhook", number: 3, role: Role::Raw, cleanup: Cleanup::Kept(Retention::Raw), written_by: &[] } holds [texts];
+    /// Raw input: imported rows.
+    Offline { name: "offline", number: 4, role: Role::Raw, cleanup: Cleanup::Kept(Retention::Raw), written_by: &[] } holds [texts];
+    /// Events and messages for identifiers and milestones.
+    IdentityInbox {
+        name: "identity-inbox",
+        number: 5,
+        role: Role::Inbox { of: "identity" },
+        cleanup: Cleanup::Kept(Retention::Inbox),
+        written_by: &["ingest", "identity"]
+    } holds [messages IdentityMessage];
+    /// Items and messages for units and ledgers.
+    AttributorInbox {
+        name: "attributor-inbox",
+        number: 6,
+        role: Role::Inbox { of: "attributor" },
+        cleanup: Cleanup::Kept(Retention::Inbox),
+        written_by: &["identity", "attributor"]
+    } holds [messages AttributorMessage];
+    /// Credit updates.
+    Credits {
+        name: "credits",
+        number: 7,
+        role: Role::Output,
+        cleanup: Cleanup::Kept(Retention::Credits),
+        written_by: &["attributor"]
+    } holds [CreditUpdate by milestone_id];
+    /// Profiles.
+    Profiles { name: "profiles", number: 8, role: Role::Output, cleanup: Cleanup::Compacted, written_by: &["identity"] }
+        holds [Profile by profile_id or erased];
+    /// Accounts.
+    Accounts { name: "accounts", number: 9, role: Role::Output, cleanup: Cleanup::Compacted, written_by: &["identity"] }
+        holds [Account by account_id or erased];
+    /// What was spent on channels and campaigns.
+    Spend { name: "spend", number: 13, role: Role::Output, cleanup: Cleanup::Compacted, written_by: &["ingest"] }
+        holds [Spend by spend_id];
+    /// Records that could not be processed.
+    DeadLetters {
+        name: "dead-letters",
+        number: 10,
+        role: Role::DeadLetters,
+        cleanup: Cleanup::Kept(Retention::DeadLetters),
+        written_by: &["ingest", "identity", "attributor"]
+    } holds [DeadLetter by key];
+    /// State of the identity stage.
+    IdentityChangelog {
+        name: "identity-changelog",
+        number: 11,
+        role: Role::Changelog { of: "identity" },
+        cleanup: Cleanup::Compacted,
+        written_by: &[]
+    } holds [state];
+    /// State of the attributor stage.
+    AttributorChangelog {
+        name: "attributor-changelog",
+        number: 12,
+        role: Role::Changelog { of: "attributor" },
+        cleanup: Cleanup::Compacted,
+        written_by: &[]
+    } holds [state];
 }
 
 impl Topic {
-    /// Every topic, in the order of the data path.
-    pub const ALL: [Self; 13] = [
-        Self::Sdk,
-        Self::Utm,
-        Self::Webhook,
-        Self::Offline,
-        Self::IdentityInbox,
-        Self::AttributorInbox,
-        Self::Credits,
-        Self::Profiles,
-        Self::Accounts,
-        Self::Spend,
-        Self::DeadLetters,
-        Self::IdentityChangelog,
-        Self::AttributorChangelog,
-    ];
-
     /// The raw inputs.
     pub const RAW: [Self; 4] = [Self::Sdk, Self::Utm, Self::Webhook, Self::Offline];
 
-    /// The role's name: the key of its settings, a metric label, and the default topic name behind the prefix.
+    /// See [`Spec::name`].
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::Sdk => "sdk",
-            Self::Utm => "utm",
-            Self::Webhook => "webhook",
-            Self::Offline => "offline",
-            Self::IdentityInbox => "identity-inbox",
-            Self::AttributorInbox => "attributor-inbox",
-            Self::Credits => "credits",
-            Self::Profiles => "profiles",
-            Self::Accounts => "accounts",
-            Self::Spend => "spend",
-            Self::DeadLetters => "dead-letters",
-            Self::IdentityChangelog => "identity-changelog",
-            Self::AttributorChangelog => "attributor-changelog",
-        }
+        self.spec().name
     }
 
     /// Whether only the latest record of a key is kept.
     pub const fn compacted(self) -> bool {
-        matches!(self, Self::Profiles | Self::Accounts | Self::Spend | Self::IdentityChangelog | Self::AttributorChangelog)
+        matches!(self.spec().cleanup, Cleanup::Compacted)
+    }
+
+    /// How its rows are read; `None` for a topic without rows for readers.
+    pub const fn rows(self) -> Option<&'static Rows> {
+        match &self.spec().content {
+            Content::Rows(rows) => Some(rows),
+            Content::Texts | Content::Messages(_) | Content::State => None,
+        }
+    }
+
+    /// The topics with rows for readers: the outputs and the dead letters.
+    pub fn public() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|topic| topic.rows().is_some())
+    }
+
+    /// The inboxes, each with the name of the stage that reads it.
+    pub fn inboxes() -> impl Iterator<Item = (Self, &'static str)> {
+        Self::ALL.into_iter().filter_map(|topic| match topic.spec().role {
+            Role::Inbox { of } => Some((topic, of)),
+            _ => None,
+        })
+    }
+
+    /// The topic of this role.
+    pub fn find(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|topic| topic.name() == name)
     }
 }
 
@@ -109,5 +260,44 @@ impl TopicNames {
 impl Default for TopicNames {
     fn default() -> Self {
         Self::with_prefix("tributary")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_and_numbers_are_each_topics_own() {
+        let names: BTreeSet<&str> = Topic::ALL.map(Topic::name).into();
+        let numbers: BTreeSet<u8> = Topic::ALL.map(|topic| topic.spec().number).into();
+        assert_eq!((names.len(), numbers.len()), (Topic::ALL.len(), Topic::ALL.len()));
+        assert!(!numbers.contains(&0));
+    }
+
+    #[test]
+    fn a_role_says_what_is_kept_and_who_writes() {
+        for topic in Topic::ALL {
+            let Spec { role, cleanup, written_by, content, .. } = topic.spec();
+            match role {
+                Role::Raw => {
+                    assert!(Topic::RAW.contains(&topic) && matches!(content, Content::Texts));
+                    assert!(written_by.is_empty() && *cleanup == Cleanup::Kept(Retention::Raw), "{topic:?}");
+                }
+                Role::Inbox { of } => {
+                    assert!(written_by.contains(of) && matches!(content, Content::Messages(_)), "{topic:?}");
+                    let state = |topic: &Topic| topic.spec().role == Role::Changelog { of };
+                    assert!(Topic::ALL.iter().any(state), "{topic:?}: the stage's state is in a changelog");
+                }
+                Role::Output | Role::DeadLetters => {
+                    assert!(matches!(content, Content::Rows(_)) && !written_by.is_empty(), "{topic:?}");
+                }
+                Role::Changelog { .. } => {
+                    assert!(matches!(content, Content::State) && topic.compacted() && written_by.is_empty(), "{topic:?}");
+                }
+            }
+        }
     }
 }

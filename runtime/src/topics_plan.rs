@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::config::settings::TopicsSettings;
-use crate::topic::Topic;
+use crate::topic::{Cleanup, Role, Topic};
 
 /// The largest record between the stages, in bytes: Kafka's own default; stages send larger things in chunks.
 pub(crate) const INTERNAL_RECORD_BYTES_MAX: u64 = 1_048_588;
@@ -102,45 +102,30 @@ pub fn wanted(settings: &TopicsSettings) -> Vec<TopicSpec> {
 
 fn config_of(settings: &TopicsSettings, topic: Topic) -> BTreeMap<&'static str, String> {
     let days = |days: u32| if days == 0 { "-1".to_owned() } else { (u64::from(days) * DAY_MS).to_string() };
-    let raw_bytes_max = u64::from(settings.record_bytes_max);
-    let (retention, record_bytes_max) = match topic {
-        Topic::Sdk | Topic::Utm | Topic::Webhook | Topic::Offline => (settings.raw_retention_days, raw_bytes_max),
-        Topic::IdentityInbox | Topic::AttributorInbox => (settings.inbox_retention_days, INTERNAL_RECORD_BYTES_MAX),
-        Topic::Credits => (settings.credits_retention_days, INTERNAL_RECORD_BYTES_MAX),
-        Topic::DeadLetters => (settings.dead_letters_retention_days, settings.dead_letter_bytes_max()),
-        Topic::Profiles | Topic::Accounts | Topic::Spend | Topic::IdentityChangelog | Topic::AttributorChangelog => {
-            (0, INTERNAL_RECORD_BYTES_MAX)
-        }
+    let record_bytes_max = match topic.spec().role {
+        Role::Raw => u64::from(settings.record_bytes_max),
+        Role::DeadLetters => settings.dead_letter_bytes_max(),
+        Role::Inbox { .. } | Role::Output | Role::Changelog { .. } => INTERNAL_RECORD_BYTES_MAX,
     };
     let mut config = BTreeMap::from([
-        ("retention.ms", days(retention)),
         ("max.message.bytes", record_bytes_max.max(INTERNAL_RECORD_BYTES_MAX).to_string()),
         // What is read is the time of the event's receipt, which the records carry themselves.
         ("message.timestamp.type", "CreateTime".to_owned()),
     ]);
-    if topic.compacted() {
-        config.remove("retention.ms");
-        config.extend([
+    match topic.spec().cleanup {
+        Cleanup::Compacted => config.extend([
             ("cleanup.policy", "compact".to_owned()),
             ("delete.retention.ms", days(settings.tombstone_retention_days)),
             ("min.cleanable.dirty.ratio", DIRTY_RATIO_MIN.to_owned()),
             ("segment.bytes", COMPACTED_SEGMENT_BYTES.to_string()),
             ("segment.ms", COMPACTED_SEGMENT_MS.to_string()),
-        ]);
-    } else {
-        config.insert("cleanup.policy", "delete".to_owned());
+        ]),
+        Cleanup::Kept(retention) => {
+            config.extend([("cleanup.policy", "delete".to_owned()), ("retention.ms", days(settings.retention_days(retention)))])
+        }
     }
     config
 }
-
-/// The inboxes, each with the changelog of the stage that reads it, and that stage's name.
-const STATES: [(Topic, Topic, &str); 2] = [
-    (Topic::IdentityInbox, Topic::IdentityChangelog, "identity"),
-    (Topic::AttributorInbox, Topic::AttributorChangelog, "attributor"),
-];
-
-/// The inboxes, each with the name of the stage that reads it.
-pub const INBOXES: [(Topic, &str); 2] = [(STATES[0].0, STATES[0].2), (STATES[1].0, STATES[1].2)];
 
 /// How many partitions a topic must have, where that is not free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,11 +150,14 @@ impl Needed {
 /// many the keys of an inbox are spread that was worked on before. `None`: any number will do. Raw topics may grow at any time, one by
 /// one: ingest keeps no state. Nor is anything at stake in the outputs.
 pub fn needed(topic: Topic, found: impl Fn(Topic) -> Option<u32>, spread: impl Fn(Topic) -> Option<u32>) -> Option<Needed> {
-    STATES.into_iter().find_map(|(inbox, changelog, _)| match topic {
-        topic if topic == inbox => spread(inbox).map(Needed::Exactly),
-        topic if topic == changelog => spread(inbox).or_else(|| found(inbox)).map(Needed::AtLeast),
-        _ => None,
-    })
+    match topic.spec().role {
+        Role::Inbox { .. } => spread(topic).map(Needed::Exactly),
+        Role::Changelog { of } => {
+            let (inbox, _) = Topic::inboxes().find(|(_, reader)| *reader == of)?;
+            spread(inbox).or_else(|| found(inbox)).map(Needed::AtLeast)
+        }
+        Role::Raw | Role::Output | Role::DeadLetters => None,
+    }
 }
 
 /// Says what is wrong with the number of partitions of a topic, and what to do. Kafka adds partitions and takes none away.

@@ -3,12 +3,11 @@
 //! One [`Worker`] owns one [`Session`] and, for every partition the session owns, a stage with the overlay of its state. It runs on a
 //! thread of its own ([`Worker::run`]), or step by step where somebody else decides when ([`Worker::step`]).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tributary_proto::{DeadLetter, partition};
 
-use crate::format::{self, FormatError};
 use crate::log::{Assignment, Batch, BatchLimits, LogError, Routed, Session, StageLog, Transaction};
 use crate::metrics;
 use crate::obstacle::Obstacle;
@@ -35,7 +34,7 @@ pub struct WorkerOptions {
     /// Bytes of state that the worker may keep in memory between batches, over all its partitions.
     pub cache_bytes: usize,
     /// Output topics whose records are written as JSON instead of Protobuf.
-    pub json: Vec<Topic>,
+    pub json: BTreeSet<Topic>,
     /// How much of a partition of an input may be refused before it stops. Read before each batch.
     pub refusals: LiveLimits,
     /// Input topics of which any share may be refused: anybody may send to them.
@@ -51,7 +50,7 @@ impl WorkerOptions {
             limits,
             transaction_bytes: usize::MAX,
             cache_bytes: usize::MAX,
-            json: Vec::new(),
+            json: BTreeSet::new(),
             refusals: LiveLimits::new(RefusalLimits::NONE),
             unlimited: Vec::new(),
             logs_refusals: false,
@@ -79,14 +78,6 @@ pub enum WorkerError {
         partition: u32,
         /// What the state said.
         source: StateError,
-    },
-    /// An output cannot be written in its topic's format.
-    #[error("stage {stage}: {source}; this is a defect")]
-    Format {
-        /// The stage.
-        stage: &'static str,
-        /// What is wrong with it.
-        source: FormatError,
     },
     /// A worker's thread ended without a result.
     #[error("{worker} has panicked; this is a defect")]
@@ -174,13 +165,13 @@ impl<S: Session> Worker<S> {
     pub fn new(session: S, log: StageLog, build: BuildStage, options: WorkerOptions) -> Self {
         Self {
             pace: Pace::new(options.transaction_bytes),
+            outbox: Outbox::with_json(options.json.clone()),
             session,
             log,
             build,
             options,
             slots: BTreeMap::new(),
             batch: Batch::default(),
-            outbox: Outbox::default(),
             partition_counts: BTreeMap::new(),
             recovering: None,
             told: None,
@@ -468,13 +459,7 @@ impl<S: Session> Worker<S> {
     /// Moves what the stage wrote into the transaction, with its partition.
     fn route(&mut self, transaction: &mut Transaction) -> Result<(), WorkerError> {
         transaction.outputs.reserve_exact(self.outbox.outputs.len());
-        for (mut output, timestamp_ms) in self.outbox.take_outputs() {
-            if self.options.json.contains(&output.topic)
-                && let Some(bytes) = &output.value
-            {
-                let json = format::to_json(output.topic, bytes);
-                output.value = Some(json.map_err(|source| WorkerError::Format { stage: self.log.stage, source })?);
-            }
+        for (output, timestamp_ms) in self.outbox.take_outputs() {
             let count = match self.partition_counts.get(&output.topic) {
                 Some(count) => *count,
                 None => {
@@ -493,7 +478,7 @@ impl<S: Session> Worker<S> {
     /// Forgets a batch that was not committed.
     fn discard(&mut self) {
         self.batch.clear();
-        self.outbox = Outbox::default();
+        self.outbox = Outbox::with_json(self.options.json.clone());
         for slot in self.slots.values_mut() {
             slot.stage.discard_batch();
             slot.state.discard();

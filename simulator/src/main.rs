@@ -11,7 +11,7 @@ use clap::Parser;
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
-use tributary_proto::Reason;
+use tributary_proto::{Named, Reason};
 use tributary_simulator::campaign::{Campaign, Tally};
 use tributary_simulator::faults::Fault;
 use tributary_simulator::planted::Bug;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tributary_proto::{CreditUpdate, partition};
 use tributary_runtime::log::BatchLimits;
 use tributary_runtime::refusals::{LiveLimits, RefusalLimits};
-use tributary_runtime::topic::Topic;
+use tributary_runtime::topic::{Role, Topic};
 use tributary_runtime::worker::WorkerOptions;
 
 use crate::audit::{self, Counted};
@@ -159,11 +159,10 @@ fn cluster(draw: &mut Draw) -> (Cluster, [u32; 3]) {
     let few = draw.percent(50);
     let mut count = |most: usize| draw.between(1, if few { most.min(3) } else { most }) as u32;
     let (raw, identity, attributor, outputs) = (count(3), count(8), count(8), count(3));
-    let topics = Topic::ALL.map(|topic| match topic {
-        Topic::Sdk | Topic::Utm | Topic::Webhook | Topic::Offline => (topic, raw),
-        Topic::IdentityInbox | Topic::IdentityChangelog => (topic, identity),
-        Topic::AttributorInbox | Topic::AttributorChangelog => (topic, attributor),
-        _ => (topic, outputs),
+    let topics = Topic::ALL.map(|topic| match topic.spec().role {
+        Role::Raw => (topic, raw),
+        Role::Inbox { of } | Role::Changelog { of } => (topic, if of == "identity" { identity } else { attributor }),
+        Role::Output | Role::DeadLetters => (topic, outputs),
     });
     (Cluster::new(&topics), [raw, identity, attributor])
 }
@@ -182,7 +181,7 @@ fn options(draw: &mut Draw, world: &World, limits: RefusalLimits) -> WorkerOptio
         limits: BatchLimits { records_max, bytes_max: usize::MAX, wait_ms: 0, gather_ms: 0 },
         transaction_bytes: draw.pick(&[usize::MAX, 5_000]),
         cache_bytes,
-        json: Vec::new(),
+        json: BTreeSet::new(),
         refusals: LiveLimits::new(limits),
         unlimited: Vec::new(),
         logs_refusals: false,

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use tributary_proto::{CreditUpdate, Message, Reason};
+use tributary_proto::{CreditUpdate, Message, Named, Reason};
 
 use crate::oracle::credit::{RowKey, as_row};
 

@@ -6,10 +6,10 @@
 //! the latest rows say. The old face needs no place of its own: it is the milestone in the ledger's head and the touch in its row.
 
 use tributary_proto::{
-    CreditUpdate, Desired, DesiredRow, LedgerRow, LedgerState, Milestone, ModelRef, ModelRevision, Reason, Share, WHOLE_NANO,
+    CreditUpdate, Desired, DesiredRow, LedgerRow, LedgerState, Milestone, ModelRef, ModelRevision, Named, Reason, Share,
+    WHOLE_NANO,
 };
 use tributary_runtime::state::{self, StateError};
-use tributary_runtime::topic::Topic;
 
 use super::{HEAD, Ledger, ROW, row_sub};
 use crate::metrics;
@@ -178,7 +178,7 @@ impl Ledger<'_> {
             // Values are never negative, so that the difference of two always fits.
             update.delta_value_minor = new_value.saturating_sub(old_value);
             update.reason = slot.reason.into();
-            self.outbox.send(Topic::Credits, self.key.to_vec(), update);
+            self.outbox.publish(update);
             self.outbox.observe(&metrics::CREDIT_UPDATES, slot.reason.name(), 1);
             updates += 1;
         }

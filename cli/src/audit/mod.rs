@@ -53,7 +53,7 @@ pub fn credits(settings: &Settings) -> anyhow::Result<Credits> {
     let mut progress = Progress::new("credits", None);
     source::each(settings, Topic::Credits, &mut |found| {
         let Some(value) = &found.value else { return Ok(()) };
-        table.add(&format::read::<CreditUpdate>(Topic::Credits, value)?);
+        table.add(&format::read::<CreditUpdate>(value)?);
         progress.add(1);
         Ok(())
     })?;

@@ -8,7 +8,6 @@ use std::io::{self, Write};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use tributary_proto::DeadLetter;
-use tributary_runtime::config::settings::Format;
 use tributary_runtime::format;
 use tributary_runtime::topic::Topic;
 
@@ -283,7 +282,7 @@ fn resend(letters: &Letters, settings: &Settings, resends: &BTreeMap<Place, Vec<
     }
     // Marked only once it is there: what is sent twice does no harm, what is marked and was not sent is lost.
     sink.flush()?;
-    let as_json = settings.worker.formats.dead_letters == Format::Json;
+    let as_json = settings.worker.formats.is_json(Topic::DeadLetters);
     for place in resends.values().flatten() {
         let Some(letter) = letters.get(*place) else { continue };
         let marked = format::dead_letter(&mark(*place, &letter.header), as_json);

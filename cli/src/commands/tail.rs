@@ -6,10 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use serde_json::{Value, json};
-use tributary_proto::{AttributorMessage, IdentityMessage, Message};
-use tributary_runtime::config::settings::Format;
-use tributary_runtime::format::to_json;
-use tributary_runtime::topic::Topic;
+use tributary_runtime::topic::{Content, Topic};
 
 use crate::args::Global;
 use crate::source::{self, Found, Next};
@@ -29,7 +26,7 @@ Example: all credit updates so far:
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct TailArgs {
-    /// credits, profiles, accounts, dead-letters, a raw topic, or an inbox
+    /// An output such as credits or dead-letters, a raw topic, or an inbox
     #[arg(value_name = "TOPIC", value_parser = topic)]
     topic: Topic,
     /// Begin with the first record, not with the next that comes
@@ -44,8 +41,7 @@ pub struct TailArgs {
 }
 
 fn topic(name: &str) -> Result<Topic, String> {
-    let readable = |topic: &Topic| !matches!(topic, Topic::IdentityChangelog | Topic::AttributorChangelog);
-    let known = Topic::ALL.into_iter().filter(readable);
+    let known = Topic::ALL.into_iter().filter(|topic| !matches!(topic.spec().content, Content::State));
     known.clone().find(|topic| topic.name() == name).ok_or_else(|| {
         let names: Vec<&str> = known.map(Topic::name).collect();
         format!("expected one of {}", names.join(", "))
@@ -62,14 +58,13 @@ pub fn run(args: &TailArgs, global: &Global) -> anyhow::Result<()> {
     if args.max == Some(0) {
         return Err(outcome::Usage("--max: 1 or more".into()).into());
     }
-    let format = settings.worker.formats.of(args.topic);
     let mut reader = source::open(&settings, args.topic, args.from_beginning)?;
     let mut out = io::BufWriter::new(stdout::records());
     let mut printed = 0;
     loop {
         match reader.next(WAIT)? {
             Next::Record(found) => {
-                write_line(&mut out, args.topic, format, &found)
+                write_line(&mut out, args.topic, &found)
                     .with_context(|| format!("partition {}, offset {}", found.partition, found.offset))?;
                 printed += 1;
                 if args.max == Some(printed) {
@@ -87,65 +82,62 @@ pub fn run(args: &TailArgs, global: &Global) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// When the record is not what the topic holds, or the line cannot be written.
-pub fn write_line(out: &mut impl Write, topic: Topic, format: Format, found: &Found) -> anyhow::Result<()> {
+pub fn write_line(out: &mut impl Write, topic: Topic, found: &Found) -> anyhow::Result<()> {
     let Some(value) = &found.value else {
         writeln!(out, "{}", json!({"key": String::from_utf8_lossy(&found.key), "value": null}))?;
         return Ok(());
     };
     let bytes = value.as_slice();
-    match topic {
-        _ if format == Format::Json || Topic::RAW.contains(&topic) => out.write_all(bytes)?,
-        Topic::Credits | Topic::Profiles | Topic::Accounts | Topic::Spend | Topic::DeadLetters => {
-            out.write_all(&to_json(topic, bytes)?)?;
-        }
-        Topic::IdentityInbox => serde_json::to_writer(&mut *out, &internal(found, IdentityMessage::decode(bytes)?))?,
-        _ => serde_json::to_writer(&mut *out, &internal(found, AttributorMessage::decode(bytes)?))?,
+    match topic.spec().content {
+        Content::Rows(rows) => out.write_all(&rows.to_json(bytes)?)?,
+        Content::Messages(shown) => serde_json::to_writer(&mut *out, &internal(found, &shown(bytes)?))?,
+        Content::Texts | Content::State => out.write_all(bytes)?,
     }
     out.write_all(b"\n")?;
     Ok(())
 }
 
 /// An inbox record, for whoever looks for a fault: its message is printed as the program sees it.
-fn internal(found: &Found, message: impl std::fmt::Debug) -> Value {
+fn internal(found: &Found, message: &str) -> Value {
     json!({
         "partition": found.partition,
         "offset": found.offset,
         "timestamp_ms": found.timestamp_ms,
         "key": String::from_utf8_lossy(&found.key).replace('\u{1f}', "|"),
-        "message": format!("{message:?}"),
+        "message": message,
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use tributary_proto::CreditUpdate;
+    use tributary_proto::{CreditUpdate, Message};
 
     use super::*;
 
-    fn line(topic: Topic, format: Format, key: &[u8], value: Option<Vec<u8>>) -> anyhow::Result<String> {
+    fn line(topic: Topic, key: &[u8], value: Option<Vec<u8>>) -> anyhow::Result<String> {
         let found = Found { partition: 1, offset: 2, timestamp_ms: 3, key: key.to_vec(), value };
         let mut out = Vec::new();
-        write_line(&mut out, topic, format, &found)?;
+        write_line(&mut out, topic, &found)?;
         Ok(String::from_utf8(out)?)
     }
 
     #[test]
     fn outputs_are_decoded() {
         let update = CreditUpdate { milestone_id: "mql:1".into(), weight_nano: 5, ..Default::default() };
-        let credit = line(Topic::Credits, Format::Protobuf, b"mql:1", Some(update.encode_to_vec())).unwrap();
+        let credit = line(Topic::Credits, b"mql:1", Some(update.encode_to_vec())).unwrap();
         assert!(
             credit.starts_with("{\"milestone_id\":\"mql:1\"")
                 && credit.contains("\"weight_nano\":5")
                 && credit.ends_with("}\n")
         );
-        assert_eq!(line(Topic::Credits, Format::Json, b"", Some(b"{}".to_vec())).unwrap(), "{}\n");
-        assert_eq!(line(Topic::Profiles, Format::Protobuf, b"p_1", None).unwrap(), "{\"key\":\"p_1\",\"value\":null}\n");
-        assert!(line(Topic::Profiles, Format::Protobuf, b"p_1", Some(vec![0xff])).is_err());
+        assert_eq!(line(Topic::Credits, b"", Some(b"{}".to_vec())).unwrap(), "{}\n");
+        assert_eq!(line(Topic::Profiles, b"p_1", None).unwrap(), "{\"key\":\"p_1\",\"value\":null}\n");
+        assert!(line(Topic::Profiles, b"p_1", Some(vec![0xff])).is_err());
     }
 
     #[test]
     fn inboxes_are_shown_with_their_place() {
-        let inbox = line(Topic::IdentityInbox, Format::Protobuf, b"email\x1f\x1fx", Some(Vec::new())).unwrap();
+        let inbox = line(Topic::IdentityInbox, b"email\x1f\x1fx", Some(Vec::new())).unwrap();
         let inbox: Value = serde_json::from_str(&inbox).unwrap();
         assert_eq!((&inbox["key"], &inbox["offset"]), (&json!("email||x"), &json!(2)));
     }

@@ -8,7 +8,7 @@ use rdkafka::consumer::BaseConsumer;
 use tributary_runtime::kafka::{Complaints, group_name, spread_of};
 use tributary_runtime::kafka_admin::{AdminError, KafkaAdmin};
 use tributary_runtime::topic::Topic;
-use tributary_runtime::topics_plan::{INBOXES, PlannedTopic, Verdict, plan, wanted};
+use tributary_runtime::topics_plan::{PlannedTopic, Verdict, plan, wanted};
 
 use crate::args::Global;
 use crate::outcome::{Usage, verdict};
@@ -75,7 +75,7 @@ pub async fn find(admin: &KafkaAdmin, settings: &Settings) -> Result<Vec<Planned
     let wanted = wanted(&settings.topics);
     let names: Vec<String> = wanted.iter().map(|spec| spec.name.clone()).collect();
     let found = admin.find(&names).await?;
-    let spread = INBOXES.into_iter().filter_map(|(inbox, reader)| {
+    let spread = Topic::inboxes().filter_map(|(inbox, reader)| {
         let partitions = found.get(&settings.topics.name(inbox))?.partitions;
         Some((inbox, spread(settings, inbox, reader, partitions)?))
     });

@@ -1,6 +1,5 @@
 //! What topics, and on the embedded log the states and the files, still hold that names somebody.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -11,7 +10,7 @@ use tributary_runtime::embedded::{EmbeddedLog, Recognise, Sought};
 use tributary_runtime::format;
 use tributary_runtime::kafka_admin::KafkaAdmin;
 use tributary_runtime::stage::Erasure;
-use tributary_runtime::topic::Topic;
+use tributary_runtime::topic::{Cleanup, Retention, Topic};
 use tributary_runtime::topics_plan::FoundTopic;
 
 use super::named::Named;
@@ -75,7 +74,7 @@ impl Search {
         match topic {
             _ if Topic::RAW.contains(&topic) => self.named.names(topic, found.timestamp_ms, value) || self.mentions(&found.key),
             Topic::DeadLetters => {
-                let letter: Option<DeadLetter> = format::read(topic, value).ok();
+                let letter: Option<DeadLetter> = format::read(value).ok();
                 let payload = letter.as_ref().map_or(value, |letter| &letter.payload);
                 self.mentions(payload) || self.mentions(&found.key)
             }
@@ -174,19 +173,16 @@ fn stays(topic: Topic, found: &FoundTopic, newest_ms: Option<i64>) -> (Option<i6
 
 fn search_log(settings: &Settings, search: &mut Search) -> anyhow::Result<Vec<Held>> {
     let log = ask::open_log(settings)?;
-    let days: BTreeMap<Topic, u32> = [
-        (Topic::Sdk, settings.topics.raw_retention_days),
-        (Topic::Utm, settings.topics.raw_retention_days),
-        (Topic::Webhook, settings.topics.raw_retention_days),
-        (Topic::Offline, settings.topics.raw_retention_days),
-        (Topic::DeadLetters, settings.topics.dead_letters_retention_days),
-    ]
-    .into();
+    // It keeps all others for ever, but for what compaction takes.
+    let days = |topic: Topic| match topic.spec().cleanup {
+        Cleanup::Kept(of @ (Retention::Raw | Retention::DeadLetters)) => settings.topics.retention_days(of),
+        Cleanup::Kept(_) | Cleanup::Compacted => 0,
+    };
     let pending = log.to_be_forgotten()?.len();
     let mut all = Vec::new();
     for topic in Topic::ALL {
         let mut held = search.topic(topic, &mut EmbeddedReader::new(log.clone(), topic, true))?;
-        let days = days.get(&topic).copied().unwrap_or(0);
+        let days = days(topic);
         held.until_ms = held.newest_ms.filter(|_| days > 0).map(|newest_ms| newest_ms + i64::from(days) * super::DAY_MS);
         held.because = advice(pending);
         all.push(held);

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
-use tributary_proto::{Account, CreditUpdate, DeadLetter, Message, Profile, Spend};
+use tributary_proto::{Account, CreditUpdate, DeadLetter, Message, Profile};
+use tributary_runtime::format::Row;
 use tributary_runtime::log::MemoryLog;
 use tributary_runtime::stage::Output;
 use tributary_runtime::topic::Topic;
@@ -19,13 +20,7 @@ pub(super) type Hear = Box<dyn FnMut(&CreditUpdate) + Send>;
 const WAITING_MAX: usize = 2;
 
 /// Records of the output topics, in order within each.
-struct Outputs {
-    credits: Vec<Output>,
-    profiles: Vec<Output>,
-    accounts: Vec<Output>,
-    spends: Vec<Output>,
-    dead_letters: Vec<Output>,
-}
+type Outputs = Vec<(Topic, Vec<Output>)>;
 
 /// See the module.
 pub(super) struct Intake {
@@ -43,10 +38,9 @@ impl Intake {
 
     /// Takes the outputs out of the log. Where the thread has failed, [`Self::finish`] says why.
     pub fn collect(&self, log: &MemoryLog) {
-        let [credits, profiles, accounts, spends, dead_letters] =
-            [Topic::Credits, Topic::Profiles, Topic::Accounts, Topic::Spend, Topic::DeadLetters].map(|topic| log.drain(topic));
+        let outputs = Topic::public().map(|topic| (topic, log.drain(topic))).collect();
         // An error is the thread's end, and its reason is asked for below.
-        let _ = self.sender.send(Outputs { credits, profiles, accounts, spends, dead_letters });
+        let _ = self.sender.send(outputs);
     }
 
     /// Waits for the rest, and gives the results.
@@ -60,19 +54,25 @@ impl Intake {
 fn take_in(receiver: &Receiver<Outputs>, mut hear: Hear) -> Result<Results, ReplayError> {
     let mut results = Results::default();
     let mut update = CreditUpdate::default();
-    for outputs in receiver {
-        for bytes in values(&outputs.credits) {
-            // Decoded into the same message each time: its texts keep their memory.
-            update.clear();
-            update.merge(bytes).map_err(|error| undecodable(Topic::Credits, &error))?;
-            hear(&update);
-            results.credits.add(&update);
-        }
-        compact::<Profile>(Topic::Profiles, outputs.profiles, &mut results.profiles)?;
-        compact::<Account>(Topic::Accounts, outputs.accounts, &mut results.accounts)?;
-        compact::<Spend>(Topic::Spend, outputs.spends, &mut results.spends)?;
-        for bytes in values(&outputs.dead_letters) {
-            results.dead_letters.push(decode::<DeadLetter>(Topic::DeadLetters, bytes)?);
+    for (topic, outputs) in receiver.iter().flatten() {
+        match topic {
+            Topic::Credits => {
+                for bytes in values(&outputs) {
+                    // Decoded into the same message each time: its texts keep their memory.
+                    update.clear();
+                    update.merge(bytes).map_err(|error| undecodable(topic, &error))?;
+                    hear(&update);
+                    results.credits.add(&update);
+                }
+            }
+            Topic::Profiles => compact::<Profile>(outputs, &mut results.profiles)?,
+            Topic::Accounts => compact::<Account>(outputs, &mut results.accounts)?,
+            Topic::DeadLetters => {
+                for bytes in values(&outputs) {
+                    results.dead_letters.push(decode::<DeadLetter>(bytes)?);
+                }
+            }
+            other => results.others.entry(other).or_default().add(other, outputs),
         }
     }
     results.profiles.retain(|_, profile| profile.merged_into.is_empty() && !profile.erased);
@@ -81,11 +81,11 @@ fn take_in(receiver: &Receiver<Outputs>, mut hear: Hear) -> Result<Results, Repl
 }
 
 /// As compaction does: the latest record of a key, none after a tombstone.
-fn compact<M: Message + Default>(topic: Topic, outputs: Vec<Output>, all: &mut BTreeMap<String, M>) -> Result<(), ReplayError> {
+fn compact<R: Row>(outputs: Vec<Output>, all: &mut BTreeMap<String, R>) -> Result<(), ReplayError> {
     for output in outputs {
         let id = String::from_utf8_lossy(&output.key).into_owned();
         match output.value {
-            Some(bytes) => drop(all.insert(id, decode::<M>(topic, &bytes)?)),
+            Some(bytes) => drop(all.insert(id, decode::<R>(&bytes)?)),
             None => drop(all.remove(&id)),
         }
     }
@@ -96,8 +96,8 @@ fn values(outputs: &[Output]) -> impl Iterator<Item = &[u8]> {
     outputs.iter().filter_map(|output| output.value.as_deref())
 }
 
-fn decode<M: Message + Default>(topic: Topic, bytes: &[u8]) -> Result<M, ReplayError> {
-    M::decode(bytes).map_err(|error| undecodable(topic, &error))
+fn decode<R: Row>(bytes: &[u8]) -> Result<R, ReplayError> {
+    R::decode(bytes).map_err(|error| undecodable(R::TOPIC, &error))
 }
 
 fn undecodable(topic: Topic, error: &dyn std::error::Error) -> ReplayError {

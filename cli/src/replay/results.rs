@@ -6,7 +6,10 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use tributary_proto::{Account, DeadLetter, Identifier, Profile, Spend, Trait};
+use tributary_proto::{Account, DeadLetter, Identifier, Profile, Trait};
+use tributary_runtime::format::Rows;
+use tributary_runtime::stage::Output;
+use tributary_runtime::topic::Topic;
 
 use crate::credit_table::CreditTable;
 
@@ -21,10 +24,32 @@ pub struct Results {
     pub profiles: BTreeMap<String, Profile>,
     /// The accounts that live, by id.
     pub accounts: BTreeMap<String, Account>,
-    /// What was spent, by the record's id.
-    pub spends: BTreeMap<String, Spend>,
+    /// The rows of all other outputs.
+    pub others: BTreeMap<Topic, Table>,
     /// Events that could not be processed.
     pub dead_letters: Vec<DeadLetter>,
+}
+
+/// The rows of a topic: the latest of each key, where the topic is compacted.
+#[derive(Default)]
+pub struct Table(BTreeMap<Vec<u8>, Vec<u8>>);
+
+impl Table {
+    /// Adds records of the topic.
+    pub fn add(&mut self, topic: Topic, records: Vec<Output>) {
+        for Output { key, value, .. } in records {
+            let key = if topic.compacted() { key } else { (self.0.len() as u64).to_be_bytes().to_vec() };
+            match value {
+                Some(value) => drop(self.0.insert(key, value)),
+                None => drop(self.0.remove(&key)),
+            }
+        }
+    }
+
+    fn write(&self, path: &Path, rows: &Rows) -> Result<(), WriteError> {
+        let lines = self.0.values().map(|row| rows.to_json(row).map_err(io::Error::other));
+        write_texts(path, lines)
+    }
 }
 
 /// A result file cannot be written.
@@ -63,7 +88,7 @@ struct AccountLine<'a> {
 }
 
 impl Results {
-    /// Writes `credit-table.ndjson`, `profiles.ndjson`, `accounts.ndjson`, `spend.ndjson` and `dead-letters.ndjson` into a folder.
+    /// Writes `credit-table.ndjson` and a file of each other output into a folder: `profiles.ndjson`, `dead-letters.ndjson`, ...
     ///
     /// # Errors
     /// When one cannot be written.
@@ -83,7 +108,12 @@ impl Results {
             quarantined: account.quarantined,
         });
         write_lines(&folder.join("accounts.ndjson"), accounts)?;
-        write_lines(&folder.join("spend.ndjson"), self.spends.values())?;
+        let typed = [Topic::Credits, Topic::Profiles, Topic::Accounts, Topic::DeadLetters];
+        for topic in Topic::public().filter(|topic| !typed.contains(topic)) {
+            let (none, path) = (Table::default(), folder.join(format!("{}.ndjson", topic.name())));
+            let table = self.others.get(&topic).unwrap_or(&none);
+            topic.rows().map_or(Ok(()), |rows| table.write(&path, rows))?;
+        }
         write_lines(&folder.join("dead-letters.ndjson"), &self.dead_letters)
     }
 
@@ -118,10 +148,14 @@ fn names(identifiers: &[Identifier]) -> Vec<String> {
 }
 
 fn write_lines<T: Serialize>(path: &Path, lines: impl IntoIterator<Item = T>) -> Result<(), WriteError> {
+    write_texts(path, lines.into_iter().map(|line| serde_json::to_vec(&line)))
+}
+
+fn write_texts<E: Into<io::Error>>(path: &Path, lines: impl Iterator<Item = Result<Vec<u8>, E>>) -> Result<(), WriteError> {
     let write = || -> io::Result<()> {
         let mut out = BufWriter::new(File::create(path)?);
         for line in lines {
-            serde_json::to_writer(&mut out, &line)?;
+            out.write_all(&line.map_err(Into::into)?)?;
             out.write_all(b"\n")?;
         }
         out.flush()

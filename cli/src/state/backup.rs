@@ -360,6 +360,5 @@ fn check_offsets(backup: &Backup, settings: &Settings) -> anyhow::Result<()> {
 }
 
 fn inputs_of(store: &BackedUp) -> Inputs {
-    let role = |name: &String| Topic::ALL.into_iter().find(|topic| topic.name() == name);
-    Inputs(store.inputs.iter().filter_map(|(name, next)| Some((role(name)?, *next))).collect())
+    Inputs(store.inputs.iter().filter_map(|(name, next)| Some((Topic::find(name)?, *next))).collect())
 }

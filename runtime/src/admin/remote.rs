@@ -49,10 +49,9 @@ impl RemoteView {
 
     /// The partitions in it, each with the input offsets that its state stands for.
     pub fn partitions(&self) -> impl Iterator<Item = (u32, Inputs)> {
-        let role = |name: &str| Topic::ALL.into_iter().find(|topic| topic.name() == name);
         self.seen.iter().map(move |seen| {
             let inputs: BTreeMap<Topic, u64> =
-                seen.inputs.iter().filter_map(|(name, next)| Some((role(name)?, *next))).collect();
+                seen.inputs.iter().filter_map(|(name, next)| Some((Topic::find(name)?, *next))).collect();
             (seen.partition, Inputs(inputs))
         })
     }

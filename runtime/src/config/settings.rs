@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Problems;
 use super::kafka::is_topic_text;
 use crate::refusals::RefusalLimits;
-use crate::topic::{Topic, TopicNames};
+use crate::topic::{Retention, Topic};
 
 /// What dead letters add to the record they hold: reason, detail, position. Generous.
 const DEAD_LETTER_OVERHEAD_BYTES: u64 = 64 * 1024;
@@ -63,11 +63,14 @@ impl TopicsSettings {
         self.names.get(topic.name()).cloned().unwrap_or_else(|| format!("{}.{}", self.prefix, topic.name()))
     }
 
-    /// All names.
-    pub fn topic_names(&self) -> TopicNames {
-        let mut names = TopicNames::with_prefix(&self.prefix);
-        Topic::ALL.into_iter().for_each(|topic| names.set(topic, self.name(topic)));
-        names
+    /// Days that records are kept; 0 for ever.
+    pub const fn retention_days(&self, retention: Retention) -> u32 {
+        match retention {
+            Retention::Raw => self.raw_retention_days,
+            Retention::Inbox => self.inbox_retention_days,
+            Retention::Credits => self.credits_retention_days,
+            Retention::DeadLetters => self.dead_letters_retention_days,
+        }
     }
 
     /// The largest dead letter, in bytes: the record it holds, in JSON a third longer, and what is said about it.
@@ -85,7 +88,7 @@ impl TopicsSettings {
         problems.unless(size, "topics.record_bytes_max", "expected 1024 to 67108864 bytes");
         for (role, name) in &self.names {
             let key = format!("topics.names.{role}");
-            if !Topic::ALL.iter().any(|topic| topic.name() == role) {
+            if Topic::find(role).is_none() {
                 let roles = Topic::ALL.map(Topic::name).join(", ");
                 problems.at(key, format!("no such role; the roles are {roles}"));
             } else if !is_topic_text(name) {
@@ -308,33 +311,44 @@ impl Default for ThreadSettings {
     }
 }
 
-/// `[worker.formats]`: the encoding of each output topic.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "snake_case")]
-pub struct FormatSettings {
-    /// Of credit updates.
-    pub credits: Format,
-    /// Of profiles.
-    pub profiles: Format,
-    /// Of accounts.
-    pub accounts: Format,
-    /// Of spend.
-    pub spend: Format,
-    /// Of dead letters.
-    pub dead_letters: Format,
+/// `[worker.formats]`: the encoding of each topic with rows for readers, by its role with `_` for `-`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "BTreeMap<String, Format>", into = "BTreeMap<String, Format>")]
+pub struct FormatSettings(BTreeMap<Topic, Format>);
+
+impl Default for FormatSettings {
+    fn default() -> Self {
+        Self(Topic::public().map(|topic| (topic, Format::default())).collect())
+    }
+}
+
+impl TryFrom<BTreeMap<String, Format>> for FormatSettings {
+    type Error = String;
+
+    fn try_from(given: BTreeMap<String, Format>) -> Result<Self, String> {
+        let mut all = Self::default();
+        for (name, format) in given {
+            let topic = Topic::public().find(|topic| Self::key(*topic) == name);
+            all.0.insert(topic.ok_or_else(|| format!("`{name}` is no output"))?, format);
+        }
+        Ok(all)
+    }
+}
+
+impl From<FormatSettings> for BTreeMap<String, Format> {
+    fn from(all: FormatSettings) -> Self {
+        all.0.into_iter().map(|(topic, format)| (FormatSettings::key(topic), format)).collect()
+    }
 }
 
 impl FormatSettings {
-    /// The encoding of a topic; of all but the outputs it is Protobuf.
-    pub const fn of(&self, topic: Topic) -> Format {
-        match topic {
-            Topic::Credits => self.credits,
-            Topic::Profiles => self.profiles,
-            Topic::Accounts => self.accounts,
-            Topic::Spend => self.spend,
-            Topic::DeadLetters => self.dead_letters,
-            _ => Format::Protobuf,
-        }
+    fn key(topic: Topic) -> String {
+        topic.name().replace('-', "_")
+    }
+
+    /// Whether a topic's records are JSON.
+    pub fn is_json(&self, topic: Topic) -> bool {
+        self.0.get(&topic) == Some(&Format::Json)
     }
 }
 

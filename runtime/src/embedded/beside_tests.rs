@@ -4,7 +4,7 @@ use super::*;
 use crate::log::{Session, Transaction};
 use crate::state::{ActorKey, Snapshot, Write};
 
-const STAGE: StageLog = StageLog { stage: "identity", inputs: &[Topic::IdentityInbox], outputs: &[], changelog: None };
+const STAGE: StageLog = StageLog { stage: "identity", inputs: &[Topic::IdentityInbox], changelog: None };
 
 #[test]
 fn who_opens_it_for_reading_sees_all_that_was_committed_by_then() {

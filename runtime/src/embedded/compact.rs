@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use rocksdb::WriteBatch;
-use tributary_proto::{Account, Hash128, Message, Profile};
+use tributary_proto::Hash128;
 
 use super::inner::Inner;
 use super::notes::{Latest, Tombstone};
@@ -15,7 +15,9 @@ use super::{EmbeddedError, RECORDS, keys};
 use crate::topic::Topic;
 
 /// The compacted topics that the embedded log has: it needs no changelogs.
-const COMPACTED: [Topic; 3] = [Topic::Profiles, Topic::Accounts, Topic::Spend];
+fn compacted() -> impl Iterator<Item = Topic> {
+    Topic::public().filter(|topic| topic.compacted())
+}
 
 /// A record, as far as compaction looks at it.
 struct Looked {
@@ -45,7 +47,7 @@ impl Inner {
     /// Compacts by at most `max` records of each partition; returns how many were looked at.
     pub(super) fn compact_some(&self, now_ms: i64, max: usize) -> Result<usize, EmbeddedError> {
         let mut looked_at = 0;
-        for topic in COMPACTED {
+        for topic in compacted() {
             for at in 0..self.partitions {
                 looked_at += self.compact_partition(topic, at, now_ms, max)?;
             }
@@ -172,13 +174,5 @@ fn says_erased(topic: Topic, value: &[u8]) -> bool {
     if value.len() > 512 {
         return false;
     }
-    if value.first() == Some(&b'{') {
-        let row: Option<serde_json::Value> = serde_json::from_slice(value).ok();
-        return row.is_some_and(|row| row.get("erased") == Some(&serde_json::Value::Bool(true)));
-    }
-    match topic {
-        Topic::Profiles => Profile::decode(value).is_ok_and(|profile| profile.erased),
-        Topic::Accounts => Account::decode(value).is_ok_and(|account| account.erased),
-        _ => false,
-    }
+    topic.rows().is_some_and(|rows| rows.is_last(value))
 }

@@ -212,7 +212,7 @@ struct Face {
 
 impl Faces {
     fn add(&mut self, offset: u64, timestamp_ms: i64, key: &[u8], value: &[u8]) {
-        let Ok(update) = format::read::<CreditUpdate>(Topic::Credits, value) else { return };
+        let Ok(update) = format::read::<CreditUpdate>(value) else { return };
         let face = CreditUpdate {
             model: String::new(),
             model_version: String::new(),
@@ -238,7 +238,7 @@ impl Faces {
 
 /// A credit update with its texts that name somebody replaced, in the format it has.
 fn renamed(value: &[u8], recognise: &dyn Recognise) -> Option<Vec<u8>> {
-    let mut update = format::read::<CreditUpdate>(Topic::Credits, value).ok()?;
+    let mut update = format::read::<CreditUpdate>(value).ok()?;
     let CreditUpdate { touch_id, source, medium, campaign, content, term, .. } = &mut update;
     for text in [touch_id, source, medium, campaign, content, term] {
         if recognise.mentions(text.as_bytes()) {
@@ -251,7 +251,7 @@ fn renamed(value: &[u8], recognise: &dyn Recognise) -> Option<Vec<u8>> {
 
 /// Whether a dead letter names somebody: in the record that it holds, or in its key.
 fn names_in_letter(recognise: &mut dyn Recognise, key: &[u8], value: &[u8]) -> bool {
-    let Ok(letter) = format::read::<DeadLetter>(Topic::DeadLetters, value) else { return false };
-    let Some(topic) = Topic::ALL.into_iter().find(|topic| topic.name() == letter.topic) else { return false };
+    let Ok(letter) = format::read::<DeadLetter>(value) else { return false };
+    let Some(topic) = Topic::find(&letter.topic) else { return false };
     [letter.payload.as_slice(), key].into_iter().any(|bytes| recognise.names(topic, letter.timestamp, bytes))
 }

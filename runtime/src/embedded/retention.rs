@@ -9,9 +9,6 @@ use super::{EmbeddedError, RECORDS, keys};
 use crate::format;
 use crate::topic::Topic;
 
-/// The inboxes, each with the stage that reads it.
-const INBOXES: [(Topic, &str); 2] = [(Topic::IdentityInbox, "identity"), (Topic::AttributorInbox, "attributor")];
-
 /// How long records are kept, in milliseconds; `None` for ever.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Retention {
@@ -27,7 +24,7 @@ impl Inner {
     /// Deletes what was read of the inboxes; returns whether there was anything.
     pub(super) fn trim_inboxes(&self) -> Result<bool, EmbeddedError> {
         let mut trimmed = false;
-        for (topic, stage) in INBOXES {
+        for (topic, stage) in Topic::inboxes() {
             for at in 0..self.partitions {
                 // Held until it is written: a worker trims too.
                 let mut positions = self.lock();
@@ -99,7 +96,7 @@ impl Inner {
     pub(super) fn inboxes(&self) -> Result<Vec<(u64, u64)>, EmbeddedError> {
         let mut positions = self.lock();
         let mut found = Vec::new();
-        for (topic, stage) in INBOXES {
+        for (topic, stage) in Topic::inboxes() {
             for at in 0..self.partitions {
                 let read = self.next(&mut positions, stage, topic, at)?;
                 found.push((positions.end(topic, at), read));
@@ -139,7 +136,7 @@ pub(super) struct LetterOf {
 
 /// What raw record a dead letter is of; `None` where it is of none.
 pub(super) fn letter_of(value: &[u8]) -> Option<LetterOf> {
-    let letter: DeadLetter = format::read(Topic::DeadLetters, value).ok()?;
+    let letter: DeadLetter = format::read(value).ok()?;
     let topic = Topic::RAW.into_iter().find(|topic| topic.name() == letter.topic)?;
     let (at, offset) = (u32::try_from(letter.partition).ok()?, u64::try_from(letter.offset).ok()?);
     Some(LetterOf { topic, at, offset, index: letter.index })

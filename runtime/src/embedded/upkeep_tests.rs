@@ -9,8 +9,8 @@ use super::*;
 use crate::log::{Session, Transaction};
 use crate::stage::Erasure;
 
-const INGEST: StageLog = StageLog { stage: "ingest", inputs: &[Topic::Offline], outputs: &[], changelog: None };
-const IDENTITY: StageLog = StageLog { stage: "identity", inputs: &[Topic::IdentityInbox], outputs: &[], changelog: None };
+const INGEST: StageLog = StageLog { stage: "ingest", inputs: &[Topic::Offline], changelog: None };
+const IDENTITY: StageLog = StageLog { stage: "identity", inputs: &[Topic::IdentityInbox], changelog: None };
 
 fn open(path: &Path) -> EmbeddedLog {
     let path = path.to_owned();

@@ -47,8 +47,7 @@ impl Inputs {
     /// Reads what [`Self::encode`] wrote; `None` when it is something else.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let encoded = Encoded::decode(bytes).ok()?;
-        let role = |name: &str| Topic::ALL.into_iter().find(|topic| topic.name() == name);
-        encoded.inputs.iter().map(|input| Some((role(&input.topic)?, input.next))).collect::<Option<_>>().map(Self)
+        encoded.inputs.iter().map(|input| Some((Topic::find(&input.topic)?, input.next))).collect::<Option<_>>().map(Self)
     }
 
     /// Whether some offset is beyond that of `committed`.

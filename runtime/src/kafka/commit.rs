@@ -71,7 +71,7 @@ impl KafkaSession {
 
     /// A dead letter names its source by the topic's name, not its role.
     fn name_source(&self, letter: &mut DeadLetter) {
-        if let Some(topic) = Topic::ALL.into_iter().find(|topic| topic.name() == letter.topic) {
+        if let Some(topic) = Topic::find(&letter.topic) {
             letter.topic = self.options.topics.of(topic).to_owned();
         }
     }

@@ -278,12 +278,8 @@ mod tests {
     use super::*;
     use crate::topic::Topic;
 
-    const LOG: StageLog = StageLog {
-        stage: "identity",
-        inputs: &[Topic::IdentityInbox],
-        outputs: &[],
-        changelog: Some(Topic::IdentityChangelog),
-    };
+    const LOG: StageLog =
+        StageLog { stage: "identity", inputs: &[Topic::IdentityInbox], changelog: Some(Topic::IdentityChangelog) };
 
     fn options(client: &[(&str, &str)]) -> KafkaOptions {
         let mut options = KafkaOptions::new("127.0.0.1:9092", "/state", Arc::new(StoreBudget::new(1 << 20)));
@@ -311,7 +307,7 @@ mod tests {
 
     #[test]
     fn inputs_of_several_topics_keep_their_partitions_together() {
-        let raw = StageLog { stage: "ingest", inputs: &Topic::RAW, outputs: &[], changelog: None };
+        let raw = StageLog { stage: "ingest", inputs: &Topic::RAW, changelog: None };
         let strategy =
             |log: &StageLog| options(&[]).consumer(log).unwrap().get("partition.assignment.strategy").map(str::to_owned);
         assert_eq!(strategy(&raw).as_deref(), Some("range"));

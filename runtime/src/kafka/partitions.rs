@@ -14,8 +14,8 @@ use super::context::RestorerEvents;
 use super::failure::{Remedy, remedy};
 use super::session::{ASK, KafkaSession};
 use crate::log::LogError;
-use crate::topic::Topic;
-use crate::topics_plan::{INBOXES, Needed, needed, wrong_number};
+use crate::topic::{Role, Topic};
+use crate::topics_plan::{Needed, needed, wrong_number};
 
 const LOOKING_UP: &str = "looking up a topic";
 /// How long a broker may take to hear of a topic that was created.
@@ -31,13 +31,13 @@ impl KafkaSession {
     /// Every topic that the stage reads or writes is there, with a number of partitions that will do, and the group may be asked.
     pub(super) fn check_topics(&mut self) -> Result<(), LogError> {
         let log = self.log;
-        let used: BTreeSet<Topic> = log.inputs.iter().chain(log.outputs).copied().chain(log.changelog).collect();
+        let used: BTreeSet<Topic> = log.inputs.iter().copied().chain(log.outputs()).chain(log.changelog).collect();
         for topic in &used {
             self.count(*topic)?;
         }
         self.check_group()?;
         // Whoever writes to an inbox must not spread keys over another number than the state behind it.
-        for (inbox, reader) in INBOXES.into_iter().filter(|(inbox, _)| used.contains(inbox)) {
+        for (inbox, reader) in Topic::inboxes().filter(|(inbox, _)| used.contains(inbox)) {
             if let Some(spread) = self.ask_spread(inbox, reader)? {
                 self.spread_over.insert(inbox, spread);
             }
@@ -195,7 +195,7 @@ impl KafkaSession {
     }
 
     fn count_grew(&mut self, topic: Topic, known: u32, count: u32) -> Result<(), LogError> {
-        if INBOXES.iter().any(|(inbox, _)| *inbox == topic) {
+        if matches!(topic.spec().role, Role::Inbox { .. }) {
             return Err(self.grown("reading", topic, count));
         }
         self.counts.insert(topic, count);
@@ -205,7 +205,7 @@ impl KafkaSession {
                 stage,
                 "topic {name} had {known} partitions and has {count}: the new ones are read from their beginning"
             );
-        } else if self.log.outputs.contains(&topic) {
+        } else if self.log.outputs().any(|output| output == topic) {
             tracing::info!(
                 stage,
                 "topic {name} had {known} partitions and has {count}: the new ones are written to from the next start on"

@@ -23,10 +23,16 @@ pub struct StageLog {
     pub stage: &'static str,
     /// The topics it reads. One instance works on the same partition of each; those of a stage with state have the same number.
     pub inputs: &'static [Topic],
-    /// The topics it writes.
-    pub outputs: &'static [Topic],
     /// Where the changes of its state go; `None` for a stage without state.
     pub changelog: Option<Topic>,
+}
+
+impl StageLog {
+    /// The topics that the stage writes.
+    pub fn outputs(&self) -> impl Iterator<Item = Topic> + use<> {
+        let stage = self.stage;
+        Topic::ALL.into_iter().filter(move |topic| topic.spec().written_by.contains(&stage))
+    }
 }
 
 /// When a batch ends.

@@ -12,7 +12,7 @@ use tributary_runtime::topic::Topic;
 use super::inflict::copy;
 use super::{Outcome, Victim};
 
-const STAGE: StageLog = StageLog { stage: "identity", inputs: &[Topic::IdentityInbox], outputs: &[], changelog: None };
+const STAGE: StageLog = StageLog { stage: "identity", inputs: &[Topic::IdentityInbox], changelog: None };
 const PARTITIONS: u32 = 2;
 const ACTOR: ActorKey = ActorKey([7; 17]);
 const SUBS: u64 = 40;

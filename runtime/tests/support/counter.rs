@@ -12,12 +12,8 @@ use tributary_runtime::topic::{Topic, TopicNames};
 
 use super::{PATIENCE, broker, create_topics, produce, read_committed};
 
-pub const LOG: StageLog = StageLog {
-    stage: "identity",
-    inputs: &[Topic::IdentityInbox],
-    outputs: &[Topic::AttributorInbox, Topic::DeadLetters],
-    changelog: Some(Topic::IdentityChangelog),
-};
+pub const LOG: StageLog =
+    StageLog { stage: "identity", inputs: &[Topic::IdentityInbox], changelog: Some(Topic::IdentityChangelog) };
 const LIMITS: BatchLimits = BatchLimits { records_max: 50, bytes_max: 1 << 20, wait_ms: 50, gather_ms: 50 };
 pub const PARTITIONS: i32 = 4;
 
@@ -39,8 +35,8 @@ impl Bench {
     /// The same on a broker whose sessions have an address of their own.
     pub fn of(prefix: &str, brokers: &str, through: &str) -> Self {
         let names = TopicNames::with_prefix(prefix);
-        let topics = [Topic::IdentityInbox, Topic::IdentityChangelog, Topic::AttributorInbox, Topic::DeadLetters];
-        let all: Vec<_> = topics.iter().map(|topic| (names.of(*topic).to_owned(), PARTITIONS, topic.compacted())).collect();
+        let topics = LOG.outputs().chain(LOG.changelog);
+        let all: Vec<_> = topics.map(|topic| (names.of(topic).to_owned(), PARTITIONS, topic.compacted())).collect();
         create_topics(brokers, &all);
         let (brokers, through) = (brokers.to_owned(), through.to_owned());
         Self { brokers, through, names, folder: tempfile::tempdir().unwrap(), prefix: prefix.to_owned() }
