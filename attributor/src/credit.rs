@@ -21,7 +21,11 @@ pub fn rows(journey: &Journey<'_>, of: &Milestone, plan: &Plan) -> Vec<DesiredRo
     let mut rows: Vec<DesiredRow> = journey
         .touches
         .iter()
-        .map(|touch| DesiredRow { touch: touch.raw.to_vec(), profile_id: touch.profile.to_owned(), shares: Vec::new() })
+        .map(|touch| DesiredRow {
+            touch: touch.encoded().into_owned(),
+            profile_id: touch.profile.to_owned(),
+            shares: Vec::new(),
+        })
         .collect();
     for (position, model) in (0u32..).zip(plan.models_of(&of.kind)) {
         let weights = model.multipliers.apply(&journey.touches, model.rule.weigh(journey));

@@ -2,14 +2,16 @@
 
 mod course;
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use tributary_proto::{Hash128, Milestone};
+use tributary_proto::{Hash128, Message, Milestone};
 
 use crate::moments;
 use crate::plan::{LEAD_STAGE, Plan};
+use crate::unit::keys::IdentifierHash;
 use crate::wire::{Malformed, TouchView};
 
 pub use course::Course;
@@ -28,6 +30,8 @@ pub struct Touchpoint<'a> {
     pub profile: &'a str,
     /// The person's role.
     pub role: &'a str,
+    /// The browser or device, else the identifier that brought it.
+    pub device: u64,
     /// xxh3-128 of the event id: the order among touches at one time.
     pub event_hash: Hash128,
     /// xxh3-128 of `raw` without the mention: the order among versions of one event.
@@ -35,29 +39,76 @@ pub struct Touchpoint<'a> {
 }
 
 impl<'a> Touchpoint<'a> {
-    /// Reads an encoded `StoredTouch`.
+    /// Reads an encoded `StoredTouch` that the identifier `by` brought.
     ///
     /// # Errors
     /// When the bytes are not one.
-    pub fn read(raw: &'a [u8], profile: &'a str, role: &'a str) -> Result<Self, Malformed> {
+    pub fn read(raw: &'a [u8], profile: &'a str, role: &'a str, by: &IdentifierHash) -> Result<Self, Malformed> {
         let view = TouchView::parse(raw)?;
         let event_hash = Hash128::of(view.event_id.as_bytes());
         // Whom the event names is not what it is: the field stands last.
         let content = if view.mention == 0 { raw } else { raw.get(..raw.len().saturating_sub(MENTION_BYTES)).unwrap_or(raw) };
-        Ok(Self { view, raw, profile, role, event_hash, content_hash: Hash128::of(content) })
+        let bringer = by.first_chunk::<8>().map_or(0, |head| u64::from_be_bytes(*head));
+        let device = if view.device == 0 { bringer } else { view.device };
+        Ok(Self { view, raw, profile, role, device, event_hash, content_hash: Hash128::of(content) })
     }
 
     /// The order of touches in a journey: time, event hash; content where one event has come in two versions; profile and role where
-    /// two people have brought the very same event.
+    /// two people have brought the very same event; the device where one person has by two identifiers.
     pub fn order(&self, other: &Self) -> Ordering {
-        let key =
-            |touch: &Self| (touch.view.time_ms, touch.event_hash, touch.content_hash, touch.profile, touch.role, touch.raw);
+        let key = |touch: &Self| {
+            (touch.view.time_ms, touch.event_hash, touch.content_hash, touch.profile, touch.role, touch.device, touch.raw)
+        };
         key(self).cmp(&key(other))
     }
 
-    /// What makes consecutive touches of a person one session.
-    fn session(&self) -> (&'a str, &'a str, &'a str, &'a str) {
-        (self.view.channel, self.view.source, self.view.medium, self.view.campaign)
+    /// The source that the touch itself names.
+    fn source(&self) -> Option<[&'a str; 4]> {
+        let view = &self.view;
+        view.names_source.then_some([view.channel, view.source, view.medium, view.campaign])
+    }
+}
+
+/// A touch of a journey: a visit of one or several hits, or what is no visit.
+#[derive(Debug, Clone, Copy)]
+pub struct Visit<'a> {
+    /// What it is: see [`Course::visit`].
+    pub view: TouchView<'a>,
+    /// The profile it belongs to; empty for touches of the account itself.
+    pub profile: &'a str,
+    /// The person's role.
+    pub role: &'a str,
+    /// Its first hit.
+    pub first: &'a Touchpoint<'a>,
+    /// How many hits it has, at least 1.
+    pub hits: usize,
+}
+
+impl<'a> Visit<'a> {
+    /// As an encoded `StoredTouch`.
+    pub fn encoded(&self) -> Cow<'a, [u8]> {
+        if self.hits == 1 { Cow::Borrowed(self.first.raw) } else { Cow::Owned(self.view.to_stored().encode_to_vec()) }
+    }
+}
+
+/// What makes hits one visit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct VisitRules {
+    /// Longest time from one hit to the next, milliseconds; 0 for no visits: every hit counts by itself.
+    pub gap_ms: i64,
+    /// Touch types in lower case, the most telling first. All others come after these, page views last.
+    pub touch_types: Vec<String>,
+}
+
+impl VisitRules {
+    /// Types that say no more than that somebody was there.
+    const VIEWS: [&str; 3] = ["", "page", "screen"];
+
+    /// How telling a hit of this type is; 0 is most.
+    fn rank(&self, touch_type: &str) -> usize {
+        let others = self.touch_types.len();
+        let named = self.touch_types.iter().position(|known| known.eq_ignore_ascii_case(touch_type));
+        named.unwrap_or(others + usize::from(Self::VIEWS.iter().any(|view| view.eq_ignore_ascii_case(touch_type))))
     }
 }
 
@@ -66,8 +117,8 @@ impl<'a> Touchpoint<'a> {
 pub struct Folded {
     /// The same event once more.
     pub duplicates: usize,
-    /// The same session as the touch before.
-    pub sessions: usize,
+    /// Later hits of a visit.
+    pub visits: usize,
     /// Beyond the plan's `max_journey`, whatever they are.
     pub overlong: usize,
 }
@@ -77,8 +128,8 @@ pub struct Folded {
 pub enum Fold<'t> {
     /// The same event once more: this touch of it counts.
     Duplicate(&'t Touchpoint<'t>),
-    /// It goes on the session of this touch before it.
-    Session(&'t Touchpoint<'t>),
+    /// It goes on the visit that this touch began.
+    Visit(&'t Touchpoint<'t>),
     /// Beyond the plan's `max_journey`.
     Overlong,
 }
@@ -87,7 +138,7 @@ impl Folded {
     fn count(&mut self, fold: Fold<'_>) {
         match fold {
             Fold::Duplicate(_) => self.duplicates += 1,
-            Fold::Session(_) => self.sessions += 1,
+            Fold::Visit(_) => self.visits += 1,
             Fold::Overlong => self.overlong += 1,
         }
     }
@@ -100,7 +151,7 @@ type Hear<'a, 't> = dyn FnMut(&'t Touchpoint<'t>, Fold<'t>) + 'a;
 #[derive(Debug, Clone)]
 pub struct Journey<'t> {
     /// Its touches, by (time, event hash).
-    pub touches: Vec<&'t Touchpoint<'t>>,
+    pub touches: Vec<Visit<'t>>,
     /// When the milestone was reached, milliseconds since 1970-01-01 UTC.
     pub milestone_time_ms: i64,
     /// What the window held beside.
@@ -124,7 +175,9 @@ impl<'t> Journey<'t> {
 
     fn find(course: &Course<'t>, of: &Milestone, live: &[&Milestone], plan: &Plan, hear: Option<&mut Hear<'_, 't>>) -> Self {
         let from_ms = plan.window(&of.kind).start_ms(of, live);
-        let search = Search { course, window: course.window(from_ms, of.time_ms), gap_ms: plan.session_gap_ms };
+        let known = course.since(plan.reach_ms(of.time_ms));
+        let course = known.as_ref().unwrap_or(course);
+        let search = Search { course, window: course.window(from_ms, of.time_ms) };
 
         let last_until = |moment: i64| search.last(course.end(moment), |_| true);
         let stages: Vec<Option<usize>> =
@@ -136,7 +189,7 @@ impl<'t> Journey<'t> {
         Self {
             stages: stages.into_iter().map(place).collect(),
             close: place(close),
-            touches: positions.iter().filter_map(|at| course.get(*at)).collect(),
+            touches: positions.iter().filter_map(|at| search.visit(*at)).collect(),
             milestone_time_ms: of.time_ms,
             folded,
         }
@@ -175,16 +228,15 @@ pub const DIRECT: &str = "direct";
 struct Search<'a, 't> {
     course: &'a Course<'t>,
     window: Range<usize>,
-    gap_ms: i64,
 }
 
 impl<'t> Search<'_, 't> {
-    fn fold(&self, at: usize) -> Option<Fold<'t>> {
-        self.course.fold(at, self.window.start, self.gap_ms)
+    fn visit(&self, at: usize) -> Option<Visit<'t>> {
+        self.course.visit(at, self.window.end)
     }
 
     fn is(&self, at: usize, what: impl Fn(&TouchView<'_>) -> bool) -> bool {
-        self.course.get(at).is_some_and(|touch| what(&touch.view)) && self.fold(at).is_none()
+        self.course.fold(at).is_none() && self.visit(at).is_some_and(|visit| what(&visit.view))
     }
 
     /// The last such touch before position `end`.
@@ -202,7 +254,7 @@ impl<'t> Search<'_, 't> {
         let mut folded = Folded::default();
         let mut newest = Vec::new();
         for at in self.window.clone().rev() {
-            match self.fold(at) {
+            match self.course.fold(at) {
                 None if newest.len() == max => {
                     newest.push(at);
                     break;
@@ -214,12 +266,12 @@ impl<'t> Search<'_, 't> {
         let overlong = newest.len() > max;
         let kept = if overlong { self.shortened(singled, &newest, max) } else { newest.iter().rev().copied().collect() };
         if overlong {
-            folded.overlong = self.window.len() - kept.len() - folded.duplicates - folded.sessions;
+            folded.overlong = self.window.len() - kept.len() - folded.duplicates - folded.visits;
         }
         if let Some(hear) = hear {
             for at in self.window.clone() {
                 let overlong = || kept.binary_search(&at).err().map(|_| Fold::Overlong);
-                if let (Some(touch), Some(fold)) = (self.course.get(at), self.fold(at).or_else(overlong)) {
+                if let (Some(touch), Some(fold)) = (self.course.get(at), self.course.fold(at).or_else(overlong)) {
                     hear(touch, fold);
                 }
             }
@@ -228,7 +280,7 @@ impl<'t> Search<'_, 't> {
     }
 
     fn shortened(&self, singled: impl Iterator<Item = usize>, newest: &[usize], max: usize) -> Vec<usize> {
-        let first = Some(self.window.start);
+        let first = self.window.clone().find(|at| self.course.fold(*at).is_none());
         let first_identified = self.window.clone().find(|at| self.is(*at, |touch| touch.identified));
         let last_non_direct = self.last(self.window.end, |touch| touch.channel != DIRECT);
         let mut kept: BTreeSet<usize> =

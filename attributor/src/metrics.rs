@@ -46,15 +46,15 @@ pub static JOURNEY_TOUCHES: Metric = Metric {
     kind: MetricKind::Histogram,
     label: "",
     values: &[],
-    help: "Touches of a computed journey, after sessions. Long ones make recomputation slow.",
+    help: "Touches of a computed journey, a visit being one. Long ones make recomputation slow.",
 };
 
 /// Touches that are not part of a computed journey though they lie in its window.
 pub static JOURNEY_FOLDED: Metric = counter_by(
     "why",
-    &["duplicate", "session", "overlong"],
+    &["duplicate", "visit", "overlong"],
     "tributary_journey_touches_folded_total",
-    "Touches in a journey's window without a place of their own: the same event again (duplicate), the same session (session), or beyond max_journey (overlong).",
+    "Touches in a journey's window without a place of their own: the same event again (duplicate), a later hit of a visit (visit), or beyond max_journey (overlong).",
 );
 
 /// Touches stored under their unit.

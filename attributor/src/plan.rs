@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use tributary_proto::Milestone;
 
-use crate::journey::Journey;
+use crate::journey::{Journey, VisitRules};
 use crate::models::{Basis, Model, Multipliers};
 use crate::moments;
 use crate::settings::Settings;
@@ -49,7 +49,7 @@ impl WindowMs {
 pub struct PlannedModel {
     /// Its name in the credit updates.
     pub name: String,
-    /// Eight hex digits of the xxh3-128 of all that decides its weights: type, parameters, multipliers, window, sessions and longest
+    /// Eight hex digits of the xxh3-128 of all that decides its weights: type, parameters, multipliers, window, visits and longest
     /// journey. The same settings have the same version on every machine; different ones have different versions.
     pub version: String,
     /// Its rule.
@@ -83,8 +83,8 @@ struct KindPlan {
 pub struct Plan {
     /// ISO 4217 code of milestones that bring no currency.
     pub default_currency: String,
-    /// Longest time between the touches of a session, milliseconds; 0 for no sessions.
-    pub session_gap_ms: i64,
+    /// What makes hits one visit.
+    pub visits: VisitRules,
     /// Most touches of a journey.
     pub max_journey: usize,
     /// By which steps units keep account of the newest touch, milliseconds: whole days, about a twenty-fourth of the horizon, so that an
@@ -97,7 +97,8 @@ pub struct Plan {
     /// Milestone kinds that a model looks at, `lead` first.
     pub stages: Vec<String>,
     window: WindowMs,
-    /// The longest window of any kind.
+    /// How far back a journey looks: the longest window of any kind, and a day and a session gap before it, because hits before a window
+    /// decide which of those in it go on with a visit.
     longest_ms: i64,
     /// Whether any kind's window is a life cycle.
     lifecycles: bool,
@@ -128,7 +129,8 @@ impl Plan {
         self.kinds.get(kind).and_then(|plan| plan.window).unwrap_or(self.window)
     }
 
-    /// The earliest time at which a touch may be in the journey to any milestone reached at `time_ms` or later.
+    /// The earliest time at which a touch may matter to the journey to any milestone reached at `time_ms` or later. Of events that came
+    /// more than once, copies before it are not known, and a visit that lasts longer than a day may be taken for several there.
     pub fn reach_ms(&self, time_ms: i64) -> i64 {
         time_ms.saturating_sub(self.longest_ms)
     }

@@ -34,8 +34,8 @@ pub enum Standing {
     AfterMilestone,
     /// The same event as the touch at this position.
     Duplicate(usize),
-    /// It goes on the session of the touch at this position, which is the session's first.
-    Session(usize),
+    /// A later hit of the visit that the touch at this position began.
+    Visit(usize),
     /// The journey is longer than `max_journey`, and this one is neither new enough nor singled out by a model.
     Overlong,
 }

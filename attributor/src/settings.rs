@@ -39,9 +39,12 @@ pub struct Settings {
     /// Milestones that lie further back than this many days, seen from the newest touch of anybody in their unit, need not find all
     /// their touches any more: see [`crate::unit`]. 1 to 36,500, and at least the longest look-back.
     pub horizon_days: u32,
-    /// Consecutive touches of one profile with the same channel, source, medium and campaign, each at most this long after the one
-    /// before, are one touch. 0 to 1,440; 0 keeps every touch.
+    /// Digital touches of one profile on one device, each at most this long after the one before, are one visit and count as one touch,
+    /// as long as none names another source than the visit has. 0 to 1,440; 0 keeps every touch.
     pub session_gap_minutes: u32,
+    /// Which hit of a visit gives it its type and content: the first type here that a hit has, in any case; then any other but `page`,
+    /// `screen` and none, which come last. Of several hits of that type the first.
+    pub touch_types: Vec<String>,
     /// The most touches of a journey, 10 to 100,000. A longer one keeps its first, those that a model singles out, and its newest.
     pub max_journey: u32,
     /// ISO 4217 code of milestones that bring no currency.
@@ -150,6 +153,7 @@ impl Default for Settings {
             window: Window::LookbackDays(540),
             horizon_days: 730,
             session_gap_minutes: 30,
+            touch_types: TELLING.map(str::to_owned).to_vec(),
             max_journey: 2_000,
             default_currency: "CNY".to_owned(),
             custom_kinds: Vec::new(),
@@ -158,6 +162,22 @@ impl Default for Settings {
         }
     }
 }
+
+/// The default of [`Settings::touch_types`]: who asks for something, then who leaves an address, then who takes something along.
+const TELLING: [&str; 12] = [
+    "demo",
+    "Demo Requested",
+    "trial",
+    "Trial Requested",
+    "form",
+    "Form Submitted",
+    "signup",
+    "Signed Up",
+    "webinar",
+    "Webinar Attended",
+    "download",
+    "Content Downloaded",
+];
 
 /// The ten models that every milestone gets where nothing else is said.
 fn default_models() -> Vec<ModelSettings> {

@@ -4,7 +4,7 @@
 
 use prost::Message;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
-use tributary_proto::{Erasure, Extent};
+use tributary_proto::{Erasure, Extent, StoredTouch, Touch};
 
 /// Bytes that are not the message they should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -94,6 +94,12 @@ pub struct TouchView<'a> {
     pub touch_type: &'a str,
     /// Whether the event named the person.
     pub identified: bool,
+    /// Whether it happened on a site or in an app.
+    pub digital: bool,
+    /// Whether it says itself where the visit came from.
+    pub names_source: bool,
+    /// The browser or device; 0 where it is not known.
+    pub device: u64,
     /// Whom its event names beside the identifier that brought it; 0 for nobody.
     pub mention: u64,
 }
@@ -117,6 +123,24 @@ impl<'a> TouchView<'a> {
         Ok(view)
     }
 
+    /// The message that this is a view of.
+    pub fn to_stored(&self) -> StoredTouch {
+        let touch = Touch {
+            channel: self.channel.to_owned(),
+            source: self.source.to_owned(),
+            medium: self.medium.to_owned(),
+            campaign: self.campaign.to_owned(),
+            content: self.content.to_owned(),
+            term: self.term.to_owned(),
+            touch_type: self.touch_type.to_owned(),
+            identified: self.identified,
+            digital: self.digital,
+            names_source: self.names_source,
+            device: self.device,
+        };
+        StoredTouch { event_id: self.event_id.to_owned(), time_ms: self.time_ms, touch: Some(touch), mention: self.mention }
+    }
+
     fn parse_touch(&mut self, mut rest: &'a [u8]) -> Result<(), Malformed> {
         while let Some((tag, value)) = next_field(&mut rest)? {
             match tag {
@@ -128,6 +152,9 @@ impl<'a> TouchView<'a> {
                 6 => self.term = value.text()?,
                 7 => self.touch_type = value.text()?,
                 8 => self.identified = value.varint()? != 0,
+                9 => self.digital = value.varint()? != 0,
+                10 => self.names_source = value.varint()? != 0,
+                11 => self.device = value.fixed64()?,
                 _ => {}
             }
         }
@@ -251,7 +278,7 @@ pub fn voids(erasure: &Erasure, mention: u64, time_ms: i64) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use tributary_proto::{AttributorMessage, Item, Placement, ResidentState, StoredTouch, Touch, attributor_message, item};
+    use tributary_proto::{AttributorMessage, Item, Placement, ResidentState, attributor_message, item};
 
     use super::*;
 
@@ -268,6 +295,9 @@ mod tests {
                 term: "f".into(),
                 touch_type: "g".into(),
                 identified: true,
+                digital: true,
+                names_source: true,
+                device: 9,
             }),
             mention: 7,
         }
@@ -288,9 +318,13 @@ mod tests {
             term: "f",
             touch_type: "g",
             identified: true,
+            digital: true,
+            names_source: true,
+            device: 9,
             mention: 7,
         };
         assert_eq!(view, expected);
+        assert_eq!(view.to_stored(), touch());
 
         let what = Some(item::What::Touch(touch()));
         let item = Item { identifier_hash: vec![7; 16], epoch: 9, what };

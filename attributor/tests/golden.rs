@@ -62,7 +62,7 @@ fn the_ten_models_give_the_golden_credit_table() {
     let plan = Plan::compile(&Settings::default()).unwrap();
     let (milestones, touches): (Vec<Value>, Vec<Value>) = lines(EVENTS).partition(|event| event["kind"] == "milestone");
     let raw: Vec<Vec<u8>> = touches.iter().map(touch).collect();
-    let mut sorted: Vec<Touchpoint<'_>> = raw.iter().map(|raw| Touchpoint::read(raw, PROFILE, "").unwrap()).collect();
+    let mut sorted: Vec<Touchpoint<'_>> = raw.iter().map(|raw| Touchpoint::read(raw, PROFILE, "", &[0; 16]).unwrap()).collect();
     sorted.sort_by(Touchpoint::order);
     let milestones: Vec<Milestone> = milestones.iter().map(milestone).collect();
     let live: Vec<&Milestone> = milestones.iter().collect();
@@ -72,7 +72,7 @@ fn the_ten_models_give_the_golden_credit_table() {
     for of in &milestones {
         let models: Vec<&str> = plan.models_of(&of.kind).map(|model| model.name.as_str()).collect();
         let mut sums = vec![(0, 0); models.len()];
-        for row in credit::rows(&Journey::build(&Course::of(&sorted), of, &live, &plan), of, &plan) {
+        for row in credit::rows(&Journey::build(&Course::of(&sorted, &plan.visits), of, &live, &plan), of, &plan) {
             let touch = TouchView::parse(&row.touch).unwrap();
             for share in &row.shares {
                 let model = share.model as usize;

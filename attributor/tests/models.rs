@@ -59,7 +59,8 @@ fn raw(event_id: &str, time_ms: i64, channel: &str, identified: bool) -> Raw {
 }
 
 fn sorted(raws: &[Raw]) -> Vec<Touchpoint<'_>> {
-    let mut points: Vec<_> = raws.iter().map(|one| Touchpoint::read(&one.raw, one.profile, one.role).unwrap()).collect();
+    let mut points: Vec<_> =
+        raws.iter().map(|one| Touchpoint::read(&one.raw, one.profile, one.role, &[0; 16]).unwrap()).collect();
     points.sort_by(Touchpoint::order);
     points
 }
@@ -81,7 +82,7 @@ fn weights(settings: &Settings, name: &str, raws: &[Raw], of: &Milestone, others
     let points = sorted(raws);
     let live: Vec<&Milestone> = others.iter().chain([of]).collect();
     let position = plan.models_of(&of.kind).position(|model| model.name == name).unwrap();
-    let rows = credit::rows(&Journey::build(&Course::of(&points), of, &live, &plan), of, &plan);
+    let rows = credit::rows(&Journey::build(&Course::of(&points, &plan.visits), of, &live, &plan), of, &plan);
     rows.iter()
         .filter_map(|row| {
             let share = row.shares.iter().find(|share| share.model as usize == position)?;
@@ -160,7 +161,7 @@ fn reasons(settings: &Settings, name: &str, raws: &[Raw], of: &Milestone, others
     let plan = Plan::compile(settings).unwrap();
     let points = sorted(raws);
     let live: Vec<&Milestone> = others.iter().chain([of]).collect();
-    let journey = Journey::build(&Course::of(&points), of, &live, &plan);
+    let journey = Journey::build(&Course::of(&points, &plan.visits), of, &live, &plan);
     let model = plan.models_of(&of.kind).find(|model| model.name == name).unwrap();
     let basis = |at| model.basis(&journey, at);
     (0..journey.touches.len()).map(basis).map(|basis| (basis.anchors, basis.words)).collect()
@@ -264,46 +265,94 @@ struct Made {
     profile: usize,
     boss: bool,
     identified: bool,
+    /// Not digital, or hits of this many devices.
+    device: u64,
+    names_source: bool,
 }
 
 fn made() -> impl Strategy<Value = Made> {
-    (0..60usize, prop_oneof![0..400i64, 0..2_000_000i64], 0..3usize, 0..3usize, any::<bool>(), any::<bool>()).prop_map(
-        |(event, minute, channel, profile, boss, identified)| Made { event, minute, channel, profile, boss, identified },
+    let minute = prop_oneof![0..400i64, 0..2_000_000i64];
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>());
+    (0..60usize, minute, 0..3usize, 0..3usize, 0..3u64, flags).prop_map(
+        |(event, minute, channel, profile, device, (boss, identified, names_source))| Made {
+            event,
+            minute,
+            channel,
+            profile,
+            boss,
+            identified,
+            device,
+            names_source,
+        },
     )
 }
 
 fn raws(made: &[Made]) -> Vec<Raw> {
     made.iter()
-        .map(|one| Raw {
-            profile: ["p_1", "p_2", ""][one.profile],
-            role: if one.boss { "boss" } else { "" },
-            ..raw(&format!("e{}", one.event), one.minute * MINUTE_MS, ["direct", "email", "ads"][one.channel], one.identified)
+        .map(|one| {
+            let touch_type = if one.event % 3 == 0 { "form" } else { "page" };
+            let touch = Touch {
+                channel: ["direct", "email", "ads"][one.channel].into(),
+                touch_type: touch_type.into(),
+                content: format!("c{}", one.event),
+                identified: one.identified,
+                digital: one.device > 0,
+                device: one.device,
+                names_source: one.names_source,
+                ..Touch::default()
+            };
+            let (event_id, time_ms) = (format!("e{}", one.event), one.minute * MINUTE_MS);
+            Raw {
+                raw: StoredTouch { event_id, time_ms, touch: Some(touch), mention: 0 }.encode_to_vec(),
+                profile: ["p_1", "p_2", ""][one.profile],
+                role: if one.boss { "boss" } else { "" },
+            }
         })
         .collect()
 }
 
+/// What a journey shows of a touch: its event, its channel, its type.
+type Shown = (String, String, String);
+
 /// The journey by its definition, each rule a pass over everything.
-fn naive_journey(raws: &[Raw], of: &Milestone, days: i64) -> Vec<String> {
-    let all: Vec<(StoredTouch, Hash128, &str)> =
-        raws.iter().map(|one| (StoredTouch::decode(one.raw.as_slice()).unwrap(), Hash128::of(&one.raw), one.profile)).collect();
-    let mut window: Vec<_> =
-        all.iter().filter(|(touch, ..)| touch.time_ms >= of.time_ms - days * DAY_MS && touch.time_ms <= of.time_ms).collect();
-    window.sort_by_key(|(touch, content, profile)| (touch.time_ms, Hash128::of(touch.event_id.as_bytes()), *content, *profile));
-    let single: Vec<_> = (0..window.len())
-        .filter(|at| !window[..*at].iter().any(|(other, ..)| other.event_id == window[*at].0.event_id))
-        .map(|at| window[at])
-        .collect();
-    (0..single.len())
-        .filter(|at| {
-            let (touch, _, profile) = single[*at];
-            let before = single[..*at].iter().rev().find(|(.., other)| other == profile);
-            !before.is_some_and(|(previous, ..)| {
-                previous.touch.as_ref().unwrap().channel == touch.touch.as_ref().unwrap().channel
-                    && touch.time_ms - previous.time_ms <= 30 * MINUTE_MS
-            })
-        })
-        .map(|at| single[at].0.event_id.clone())
-        .collect()
+fn naive_journey(raws: &[Raw], of: &Milestone, days: i64) -> Vec<Shown> {
+    let mut all: Vec<(StoredTouch, Hash128, &Raw)> =
+        raws.iter().map(|one| (StoredTouch::decode(one.raw.as_slice()).unwrap(), Hash128::of(&one.raw), one)).collect();
+    let known_ms = of.time_ms - days * DAY_MS - DAY_MS - 30 * MINUTE_MS;
+    all.retain(|(touch, ..)| (known_ms..=of.time_ms).contains(&touch.time_ms));
+    all.sort_by_key(|(touch, content, one)| {
+        (touch.time_ms, Hash128::of(touch.event_id.as_bytes()), *content, one.profile, one.role)
+    });
+    let mut events = std::collections::BTreeSet::new();
+    all.retain(|(touch, ..)| events.insert(touch.event_id.clone()));
+    // Each visit as it stands: its first hit, its latest, what it shows, and the channel that was named.
+    let mut visits: Vec<(&str, Touch, i64, i64, Shown, Option<String>)> = Vec::new();
+    for (stored, _, one) in &all {
+        let hit = stored.touch.clone().unwrap();
+        let named = hit.names_source.then(|| hit.channel.clone());
+        let mut before: Vec<_> = visits.iter_mut().filter(|(profile, ..)| *profile == one.profile).collect();
+        before.retain(|(_, other, ..)| hit.digital && other.digital && other.device == hit.device);
+        match before.pop() {
+            Some((_, _, _, last, shown, source))
+                if stored.time_ms - *last <= 30 * MINUTE_MS && (source.is_none() || named.is_none() || *source == named) =>
+            {
+                *last = stored.time_ms;
+                if source.is_none() && named.is_some() {
+                    shown.1.clone_from(&hit.channel);
+                    *source = named;
+                }
+                if shown.2 == "page" {
+                    shown.2.clone_from(&hit.touch_type);
+                }
+            }
+            _ => {
+                let shown = (stored.event_id.clone(), hit.channel.clone(), hit.touch_type.clone());
+                visits.push((one.profile, hit, stored.time_ms, stored.time_ms, shown, named));
+            }
+        }
+    }
+    visits.retain(|(_, _, first, ..)| *first >= of.time_ms - days * DAY_MS);
+    visits.into_iter().map(|(.., shown, _)| shown).collect()
 }
 
 proptest! {
@@ -313,9 +362,10 @@ proptest! {
         let of = milestone("closed_won", "1", minute * MINUTE_MS, 0);
         let plan = Plan::compile(&Settings::default()).unwrap();
         let points = sorted(&raws);
-        let journey = Journey::build(&Course::of(&points), &of, &[&of], &plan);
-        let ids: Vec<String> = journey.touches.iter().map(|touch| touch.view.event_id.to_owned()).collect();
-        prop_assert_eq!(ids, naive_journey(&raws, &of, 540));
+        let journey = Journey::build(&Course::of(&points, &plan.visits), &of, &[&of], &plan);
+        let shown = |view: &TouchView<'_>| (view.event_id.to_owned(), view.channel.to_owned(), view.touch_type.to_owned());
+        let journey: Vec<Shown> = journey.touches.iter().map(|visit| shown(&visit.view)).collect();
+        prop_assert_eq!(journey, naive_journey(&raws, &of, 540));
     }
 
     #[test]
@@ -334,7 +384,7 @@ proptest! {
             stages.iter().map(|(kind, object, minute)| milestone(kinds[*kind], &object.to_string(), minute * MINUTE_MS, 0)).collect();
         let live: Vec<&Milestone> = others.iter().chain([&of]).collect();
         let points = sorted(&raws);
-        let rows = credit::rows(&Journey::build(&Course::of(&points), &of, &live, &plan), &of, &plan);
+        let rows = credit::rows(&Journey::build(&Course::of(&points, &plan.visits), &of, &live, &plan), &of, &plan);
         for (position, model) in plan.models_of("closed_won").enumerate() {
             let shares: Vec<_> = rows.iter().flat_map(|row| &row.shares).filter(|share| share.model as usize == position).collect();
             prop_assert_eq!(shares.iter().map(|share| share.weight_nano).sum::<u64>(), WHOLE_NANO, "{}", &model.name);

@@ -13,7 +13,7 @@ use tributary_attributor::plan::Plan;
 use tributary_attributor::settings::{MultiplierSettings, Settings, Window};
 use tributary_attributor::stage::AttributorStage;
 use tributary_proto::attributor_message::Body;
-use tributary_proto::{AttributorMessage, Item, Message, Milestone, Reason, StoredTouch, StoredTrack, item};
+use tributary_proto::{AttributorMessage, Hash128, Item, Message, Milestone, Reason, StoredTouch, StoredTrack, item};
 use tributary_runtime::stage::{Context, Outbox, Record, Share, Stage, StageError};
 use tributary_runtime::state::{EmptyBase, Overlay};
 use tributary_runtime::topic::Topic;
@@ -49,7 +49,12 @@ fn naive(world: &World) -> BTreeMap<RowKey, Row> {
         }
     };
     let brought = |(name, touches): (&String, &Vec<StoredTouch>)| {
-        touches.iter().map(|touch| Brought { touch: touch.clone(), home: home(name) }).collect::<Vec<_>>()
+        let device = Hash128::of(name.as_bytes()).to_bytes().first_chunk::<8>().map_or(0, |head| u64::from_be_bytes(*head));
+        let device = |touch: &StoredTouch| touch.touch.as_ref().map_or(0, |touch| touch.device).max(device);
+        touches
+            .iter()
+            .map(|touch| Brought { touch: touch.clone(), home: home(name), device: device(touch) })
+            .collect::<Vec<_>>()
     };
     let touches: Vec<Brought> = identity.touches.iter().flat_map(brought).collect();
     let reached =

@@ -127,6 +127,12 @@ impl<'a> Statement<'a> {
     }
 }
 
+/// The browser or device that a digital event came from: see `Touch.device`.
+fn device(people: &[Identifier]) -> u64 {
+    let first = |kind: &str| people.iter().find(|identifier| identifier.kind == kind);
+    first("anonymous_id").or_else(|| first("device_id")).map_or(0, |device| short(device.hash()))
+}
+
 /// What an event has changed of a sighting.
 pub(crate) struct Learned {
     /// Whether it is an earlier sighting, or one of a later hour.
@@ -170,7 +176,8 @@ impl Core {
             && !counts
         {
             cx.outbox.observe(&metrics::ERASED, "touch", 1);
-        } else if let Some(What::Touch(touch)) = event.body {
+        } else if let Some(What::Touch(mut touch)) = event.body {
+            touch.device = if touch.digital { device(&event.identifiers) } else { 0 };
             let mention = mention.map_or(0, short);
             let touch = StoredTouch { event_id: event.event_id, time_ms: event.time_ms, touch: Some(touch), mention };
             if steady {

@@ -27,6 +27,9 @@ pub(crate) struct TouchFields<'a> {
     pub(crate) referrer: Cow<'a, str>,
 }
 
+/// The channel of visits that nothing brought about.
+const DIRECT: &str = "direct";
+
 /// Where the source of a touch is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SourceFrom {
@@ -67,12 +70,17 @@ impl TouchRules {
         let (mut fields, mut seen) = (fields, Vec::new());
         // A click id is not more than a cookie: it does not make a visitor identified.
         let identified = named.identified();
-        self.fill(&mut fields, self.click_ids.then_some(&mut seen))?;
+        let said = !fields.channel.is_empty();
+        let from = self.fill(&mut fields, self.click_ids.then_some(&mut seen))?;
+        let parameters = [&fields.source, &fields.medium, &fields.campaign].iter().any(|field| !field.is_empty());
         click_ids::name(&seen, kinds, named);
         if fields.channel.is_empty() {
             fields.channel = Cow::Owned(self.channels.classify(evidence(&fields, input)).to_owned());
         }
         Ok(Touch {
+            digital: matches!(input, Source::Sdk | Source::Utm) || !fields.url.is_empty(),
+            names_source: fields.channel != DIRECT && (said || (from != SourceFrom::Referrer && parameters)),
+            device: 0,
             channel: fields.channel.into_owned(),
             source: fields.source.into_owned(),
             medium: fields.medium.into_owned(),

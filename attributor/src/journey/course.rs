@@ -1,36 +1,127 @@
-//! The touches of a unit in their order, with what it takes to tell of each whether it has a place of its own in a window: without it every
-//! milestone would have to look at its whole window.
+//! The touches of a unit in their order, with what it takes to tell of each whether it counts by itself: without it every milestone would
+//! have to look at its whole window.
+//!
+//! Two rules fold touches. *Of one event that came more than once the smallest copy counts.* *Hits of one visit are one touch*: digital
+//! touches of one profile on one device, each within the session gap of the one before, as long as none of them names another source than
+//! the visit has. The first hit that names a source gives it to the visit: what only has a referrer (a stale one of a single-page
+//! application, a sign-in or payment page) or has none goes on with the visit. A visit is in a window if its first hit is.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use tributary_proto::Hash128;
 
-use super::{Fold, Touchpoint};
+use super::{Fold, Touchpoint, Visit, VisitRules};
+
+/// No position.
+const NONE: usize = usize::MAX;
 
 /// See the module.
 #[derive(Debug)]
 pub struct Course<'t> {
     /// The consented touches of the unit, sorted by [`Touchpoint::order`].
     touches: &'t [Touchpoint<'t>],
-    /// The touch of the same profile before each.
-    before: Vec<Option<usize>>,
-    /// Where the events are that came more than once.
-    again: BTreeMap<Hash128, Vec<usize>>,
+    rules: &'t VisitRules,
+    /// Of each touch: the first hit of its visit, itself where it stands alone; of a repeated event the copy that counts.
+    heads: Vec<usize>,
+    /// Of each touch: the next hit of its visit.
+    next: Vec<usize>,
+    /// Of each touch: whether a smaller copy of its event counts.
+    repeated: Vec<bool>,
+    /// How many chains of hits and of copies have begun before each position and go on at it or behind it.
+    across: Vec<i32>,
+}
+
+/// A visit that may go on.
+struct Open<'t> {
+    head: usize,
+    last: usize,
+    source: Option<[&'t str; 4]>,
 }
 
 impl<'t> Course<'t> {
     /// Of the consented touches of a unit, sorted by [`Touchpoint::order`].
-    pub fn of(touches: &'t [Touchpoint<'t>]) -> Self {
-        let mut latest: BTreeMap<&str, usize> = BTreeMap::new();
-        let before = touches.iter().enumerate().map(|(at, touch)| latest.insert(touch.profile, at)).collect();
-        let mut events: Vec<(Hash128, usize)> = touches.iter().zip(0..).map(|(touch, at)| (touch.event_hash, at)).collect();
-        events.sort_unstable();
-        let mut again: BTreeMap<Hash128, Vec<usize>> = BTreeMap::new();
-        for same in events.chunk_by(|(a, _), (b, _)| a == b).filter(|same| same.len() > 1) {
-            again.extend(same.first().map(|(event, _)| (*event, same.iter().map(|(_, at)| *at).collect())));
+    pub fn of(touches: &'t [Touchpoint<'t>], rules: &'t VisitRules) -> Self {
+        let count = touches.len();
+        let mut course = Self {
+            touches,
+            rules,
+            heads: (0..count).collect(),
+            next: vec![NONE; count],
+            repeated: vec![false; count],
+            across: vec![0; count + 1],
+        };
+        course.fold_copies();
+        course.fold_hits();
+        let mut open = 0;
+        for change in &mut course.across {
+            open += *change;
+            *change = open;
         }
-        Self { touches, before, again }
+        course
+    }
+
+    fn fold_copies(&mut self) {
+        let mut events: Vec<(Hash128, usize)> =
+            self.touches.iter().zip(0..).map(|(touch, at)| (touch.event_hash, at)).collect();
+        events.sort_unstable();
+        for same in events.chunk_by(|(a, _), (b, _)| a == b) {
+            let [(_, first), others @ ..] = same else { continue };
+            for (_, at) in others {
+                put(&mut self.heads, *at, *first);
+                put(&mut self.repeated, *at, true);
+                self.spans(*first, *at);
+            }
+        }
+    }
+
+    fn fold_hits(&mut self) {
+        let gap_ms = self.rules.gap_ms;
+        if gap_ms == 0 {
+            return;
+        }
+        let mut visits: BTreeMap<(&str, u64), Open<'t>> = BTreeMap::new();
+        for (at, touch) in self.touches.iter().enumerate() {
+            if !touch.view.digital || self.repeated.get(at).copied().unwrap_or_default() {
+                continue;
+            }
+            let source = touch.source();
+            let fresh = Open { head: at, last: at, source };
+            let Some(open) = visits.get_mut(&(touch.profile, touch.device)) else {
+                visits.insert((touch.profile, touch.device), fresh);
+                continue;
+            };
+            let last_ms = self.touches.get(open.last).map_or(i64::MIN, |last| last.view.time_ms);
+            if touch.view.time_ms.saturating_sub(last_ms) > gap_ms {
+                *open = fresh;
+                continue;
+            }
+            self.spans(open.last, at);
+            if source.is_some() && open.source.is_some() && source != open.source {
+                *open = fresh;
+            } else {
+                put(&mut self.heads, at, open.head);
+                put(&mut self.next, open.last, at);
+                open.last = at;
+                open.source = open.source.or(source);
+            }
+        }
+    }
+
+    /// Notes that what is at `at` depends on what is at `from`.
+    fn spans(&mut self, from: usize, at: usize) {
+        for (place, change) in [(from + 1, 1), (at + 1, -1)] {
+            if let Some(across) = self.across.get_mut(place) {
+                *across += change;
+            }
+        }
+    }
+
+    /// The touches from `from_ms` on, as if there were no others.
+    pub(super) fn since(&self, from_ms: i64) -> Option<Self> {
+        let start = self.touches.partition_point(|touch| touch.view.time_ms < from_ms);
+        let depends = self.across.get(start).is_some_and(|across| *across > 0);
+        depends.then(|| Self::of(self.touches.get(start..).unwrap_or_default(), self.rules))
     }
 
     /// The touch at a position.
@@ -49,34 +140,44 @@ impl<'t> Course<'t> {
         self.touches.partition_point(|touch| touch.view.time_ms <= until_ms)
     }
 
-    /// Why the touch at `at` has no place of its own in a window that begins at position `from`; `None` where it has.
-    ///
-    /// Of the touches of one event the smallest counts: in sorted order, the first. Of consecutive touches of one profile in one session
-    /// the first. A gap of 0 makes no sessions. Touches of the account itself, which have no profile, form sessions among themselves.
-    pub(super) fn fold(&self, at: usize, from: usize, gap_ms: i64) -> Option<Fold<'t>> {
-        if let Some(first) = self.repeated(at, from) {
-            return Some(Fold::Duplicate(first));
-        }
-        let mut earlier = self.before.get(at).copied().flatten().filter(|_| gap_ms > 0);
-        while let Some(before) = earlier.filter(|before| *before >= from) {
-            if self.repeated(before, from).is_none() {
-                let (touch, previous) = (self.touches.get(at)?, self.touches.get(before)?);
-                let goes_on =
-                    touch.view.time_ms.saturating_sub(previous.view.time_ms) <= gap_ms && previous.session() == touch.session();
-                return goes_on.then_some(Fold::Session(previous));
-            }
-            earlier = self.before.get(before).copied().flatten();
-        }
-        None
+    /// Why the touch at `at` does not count by itself; `None` where it does.
+    pub(super) fn fold(&self, at: usize) -> Option<Fold<'t>> {
+        let head = self.heads.get(at).copied().filter(|head| *head != at)?;
+        let first = self.touches.get(head)?;
+        Some(if self.repeated.get(at).copied()? { Fold::Duplicate(first) } else { Fold::Visit(first) })
     }
 
-    /// The first touch of the same event in the window, where it is another one.
-    fn repeated(&self, at: usize, from: usize) -> Option<&'t Touchpoint<'t>> {
-        if self.again.is_empty() {
-            return None;
+    /// The visit that begins at position `at`, with its hits before position `end`.
+    ///
+    /// It has the id and the time of its first hit, the source of the first hit that names one, and the type and content of the most
+    /// telling hit.
+    pub(super) fn visit(&self, at: usize, end: usize) -> Option<Visit<'t>> {
+        let first = self.touches.get(at)?;
+        let (mut view, mut hits) = (first.view, 1);
+        let mut telling = self.rules.rank(view.touch_type);
+        let mut place = at;
+        loop {
+            place = self.next.get(place).copied().unwrap_or(NONE);
+            let Some(hit) = self.touches.get(place).filter(|_| place < end) else { break };
+            hits += 1;
+            view.identified |= hit.view.identified;
+            if hit.view.names_source && !view.names_source {
+                view.names_source = true;
+                (view.channel, view.source, view.medium) = (hit.view.channel, hit.view.source, hit.view.medium);
+                (view.campaign, view.term) = (hit.view.campaign, hit.view.term);
+            }
+            let rank = self.rules.rank(hit.view.touch_type);
+            if rank < telling {
+                telling = rank;
+                (view.touch_type, view.content) = (hit.view.touch_type, hit.view.content);
+            }
         }
-        let same = self.again.get(&self.touches.get(at)?.event_hash)?;
-        let first = same.iter().find(|position| **position >= from)?;
-        self.touches.get(*first).filter(|_| *first < at)
+        Some(Visit { view, profile: first.profile, role: first.role, first, hits })
+    }
+}
+
+fn put<T>(all: &mut [T], at: usize, value: T) {
+    if let Some(slot) = all.get_mut(at) {
+        *slot = value;
     }
 }

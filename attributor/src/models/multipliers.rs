@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::journey::Touchpoint;
+use crate::journey::Visit;
 
 /// One, in millionths.
 const ONE_MICRO: u64 = 1_000_000;
@@ -29,7 +29,7 @@ impl Multipliers {
     }
 
     /// Multiplies the weights of `touches`.
-    pub fn apply(&self, touches: &[&Touchpoint<'_>], weights: Vec<u128>) -> Vec<u128> {
+    pub fn apply(&self, touches: &[Visit<'_>], weights: Vec<u128>) -> Vec<u128> {
         if self.is_empty() {
             return weights;
         }
@@ -40,7 +40,7 @@ impl Multipliers {
         if multiplied.iter().all(|weight| *weight == 0) { own } else { multiplied }
     }
 
-    fn factor_micro(&self, touch: &Touchpoint<'_>) -> u128 {
+    fn factor_micro(&self, touch: &Visit<'_>) -> u128 {
         let factor = |map: &BTreeMap<String, u64>, key: &str| u128::from(map.get(key).copied().unwrap_or(ONE_MICRO));
         let one = u128::from(ONE_MICRO);
         let by_channel = factor(&self.role_micro, touch.role) * factor(&self.channel_micro, touch.view.channel) / one;
@@ -48,7 +48,7 @@ impl Multipliers {
     }
 
     /// The factors on a touch that has credit, in words; empty where there are none.
-    pub fn words(&self, touch: &Touchpoint<'_>) -> String {
+    pub fn words(&self, touch: &Visit<'_>) -> String {
         if self.factor_micro(touch) == 0 {
             return "; the multipliers would leave no weight at all, and are left out".to_owned();
         }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tributary_proto::Hash128;
 
 use super::{DAY_MS, KindPlan, Plan, PlannedModel, Problem, SettingsError, WindowMs};
+use crate::journey::VisitRules;
 use crate::models::{
     Anchor, FirstTouch, LastNonDirect, LastTouch, LeadConversion, Linear, MULTIPLIER_MAX, Model, Multipliers, Position, Staged,
     TimeDecay, TimeWeighted,
@@ -102,7 +103,9 @@ pub(super) fn plan(settings: &Settings) -> Result<Plan, SettingsError> {
         WindowMs::Lookback(length_ms) => length_ms.to_string(),
         WindowMs::Lifecycle(longest_ms) => format!("lifecycle,{longest_ms}"),
     };
-    let journey = format!("window={reach},session_gap_minutes={gap},max_journey={max_journey}");
+    let visits = visit_rules(settings, gap, &mut problems);
+    let telling = visits.touch_types.join(",");
+    let journey = format!("window={reach},session_gap_minutes={gap},touch_types={telling},max_journey={max_journey}");
     let mut models = Vec::new();
     let mut names = BTreeSet::new();
     for (at, model) in settings.models.iter().enumerate() {
@@ -133,20 +136,32 @@ pub(super) fn plan(settings: &Settings) -> Result<Plan, SettingsError> {
     }
     Ok(Plan {
         default_currency: settings.default_currency.clone(),
-        session_gap_ms: i64::from(gap) * MINUTE_MS,
+        longest_ms: if visits.gap_ms > 0 { longest_ms + DAY_MS + visits.gap_ms } else { longest_ms },
+        visits,
         max_journey: usize::try_from(max_journey).unwrap_or(usize::MAX),
         step_ms: (horizon_ms / HORIZON_STEPS / DAY_MS).max(1) * DAY_MS,
         message_bytes_max: crate::post::MESSAGE_BYTES_MAX,
         rest_after: crate::unit::REST_AFTER,
         stages,
         window,
-        longest_ms,
         lifecycles,
         horizon_ms,
         models,
         kinds: kind_plans,
         custom_kinds: settings.custom_kinds.clone(),
     })
+}
+
+fn visit_rules(settings: &Settings, gap_minutes: u32, problems: &mut Problems) -> VisitRules {
+    let mut touch_types: Vec<String> = Vec::new();
+    for (at, touch_type) in settings.touch_types.iter().enumerate() {
+        let lower = touch_type.to_lowercase();
+        if touch_type.is_empty() || touch_types.contains(&lower) {
+            problems.add(format!("touch_types[{at}]"), "must be a type of touches that is not in the list already");
+        }
+        touch_types.push(lower);
+    }
+    VisitRules { gap_ms: i64::from(gap_minutes) * MINUTE_MS, touch_types }
 }
 
 fn window(field: &str, window: Window, horizon_ms: i64, problems: &mut Problems) -> WindowMs {
@@ -408,10 +423,11 @@ mod tests {
         let SettingsError(problems) = plan_of(9, short, long).unwrap_err();
         assert_eq!(problems.iter().map(|problem| problem.field.as_str()).collect::<Vec<_>>(), ["horizon_days"]);
         let plan = plan_of(10, short, long).unwrap();
-        assert_eq!((plan.horizon_ms(0), plan.out_of_reach_ms(0)), (-10 * DAY_MS, -20 * DAY_MS));
+        let before_windows = DAY_MS + 30 * MINUTE_MS;
+        assert_eq!((plan.horizon_ms(0), plan.out_of_reach_ms(0)), (-10 * DAY_MS, -20 * DAY_MS - before_windows));
         assert!(!plan.is_stage("closed_won"));
         let plan = plan_of(30, short, Window::Lifecycle).unwrap();
-        assert_eq!((plan.horizon_ms(0), plan.out_of_reach_ms(0)), (-30 * DAY_MS, -60 * DAY_MS));
+        assert_eq!((plan.horizon_ms(0), plan.out_of_reach_ms(0)), (-30 * DAY_MS, -60 * DAY_MS - before_windows));
         assert!(plan.is_stage("closed_won"));
     }
 

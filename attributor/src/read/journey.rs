@@ -45,16 +45,16 @@ impl UnitJourney<'_> {
 
         let mut standings: Vec<Standing> = all.iter().map(|owned| outside(owned, start_ms, of.time_ms)).collect();
         let mut folds: Vec<(Option<usize>, Option<Standing>)> = Vec::new();
-        let journey = Journey::trace(&Course::of(&sorted), of, &live, plan, &mut |touch, fold| {
+        let journey = Journey::trace(&Course::of(&sorted, &plan.visits), of, &live, plan, &mut |touch, fold| {
             let standing = match fold {
                 Fold::Duplicate(first) => place(first).map(Standing::Duplicate),
-                Fold::Session(before) => place(before).map(Standing::Session),
+                Fold::Visit(first) => place(first).map(Standing::Visit),
                 Fold::Overlong => Some(Standing::Overlong),
             };
             folds.push((place(touch), standing));
         });
         apply(folds, &mut standings);
-        let in_all = |position: usize| journey.touches.get(position).and_then(|touch| place(touch));
+        let in_all = |position: usize| journey.touches.get(position).and_then(|visit| place(visit.first));
         let touches = all.iter().zip(standings).map(|(owned, standing)| self.unit_touch(owned, standing));
         let newest_ms = all.last().map(|(touch, _)| touch.view.time_ms);
         Ok(Explained {
@@ -74,7 +74,7 @@ impl UnitJourney<'_> {
         let mut all = Vec::with_capacity(stored.len());
         for (raw, owner) in stored {
             let Some(by) = self.residents.get(*owner) else { continue };
-            let touch = Touchpoint::read(raw, &by.placement.profile_id, &by.placement.role);
+            let touch = Touchpoint::read(raw, &by.placement.profile_id, &by.placement.role, &by.hash);
             all.push((touch.map_err(|_| corrupt(&self.actor, &[keys::TOUCH]))?, by));
         }
         all.sort_by(|(a, by), (b, other)| a.order(b).then(by.hash.cmp(&other.hash)));
@@ -88,16 +88,9 @@ impl UnitJourney<'_> {
     }
 }
 
-/// Notes which touches are folded, in the order in which it was told. A session goes by its first touch.
+/// Notes which touches are folded.
 fn apply(folds: Vec<(Option<usize>, Option<Standing>)>, standings: &mut [Standing]) {
     for (at, standing) in folds {
-        let standing = match standing {
-            Some(Standing::Session(before)) => match standings.get(before) {
-                Some(Standing::Session(first)) => Some(Standing::Session(*first)),
-                _ => standing,
-            },
-            other => other,
-        };
         if let (Some(slot), Some(standing)) = (at.and_then(|at| standings.get_mut(at)), standing) {
             *slot = standing;
         }
@@ -133,7 +126,7 @@ fn stages(journey: &Journey<'_>, of: &Milestone, live: &[&Milestone], plan: &Pla
 /// The credit under every model, by the function that the unit calls.
 fn portions(journey: &Journey<'_>, of: &Milestone, plan: &Plan, place: &Place<'_>) -> Vec<(String, String, Vec<Portion>)> {
     let rows = credit::rows(journey, of, plan);
-    let positions: BTreeMap<&[u8], usize> = journey.touches.iter().enumerate().map(|(at, touch)| (touch.raw, at)).collect();
+    let positions: BTreeMap<_, usize> = journey.touches.iter().enumerate().map(|(at, visit)| (visit.encoded(), at)).collect();
     let of_model = |(number, model): (u32, &PlannedModel)| {
         let mut portions = Vec::new();
         for row in &rows {

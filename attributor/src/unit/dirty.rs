@@ -87,8 +87,8 @@ impl Dirty {
         }
     }
 
-    /// Why this milestone, whose journey begins at `start_ms`, has to be computed; `None` where it has not.
-    pub fn reason(&self, milestone: &Milestone, start_ms: i64) -> Option<Reason> {
+    /// Why this milestone, to which touches from `from_ms` on may matter, has to be computed; `None` where it has not.
+    pub fn reason(&self, milestone: &Milestone, from_ms: i64) -> Option<Reason> {
         let mut reason = self.milestones.get(&milestone.milestone_id).copied();
         let mut because = |cause| reason = Some(reason.map_or(cause, |known| weightier(known, cause)));
         if milestone.withdrawn {
@@ -99,13 +99,13 @@ impl Dirty {
                 because(stage.reason);
             }
         }
-        if self.erased.meets(start_ms, milestone.time_ms) {
+        if self.erased.meets(from_ms, milestone.time_ms) {
             because(Reason::Erased);
         }
-        if self.moved.meets(start_ms, milestone.time_ms) {
+        if self.moved.meets(from_ms, milestone.time_ms) {
             because(Reason::Identity);
         }
-        if self.late.meets(start_ms, milestone.time_ms) {
+        if self.late.meets(from_ms, milestone.time_ms) {
             because(Reason::LateTouch);
         }
         reason

@@ -37,7 +37,8 @@ pub(crate) struct Tracked {
 /// What is to be computed.
 pub(super) struct Task<'m> {
     pub tracked: &'m Tracked,
-    start_ms: i64,
+    /// The earliest touch that may matter to it.
+    from_ms: i64,
     pub reason: Reason,
 }
 
@@ -61,7 +62,7 @@ impl Unit<'_, '_> {
         let tracked = self.tracked()?;
         self.add_residents(&mut dirty, &tracked)?;
         let live = live(&tracked);
-        let tasks = self.tasks(&tracked, &live, |milestone, start_ms| dirty.reason(milestone, start_ms));
+        let tasks = self.tasks(&tracked, |milestone, from_ms| dirty.reason(milestone, from_ms));
         if self.is_resting()? {
             return self.put_off(&tasks, dirty.received_ms);
         }
@@ -70,18 +71,17 @@ impl Unit<'_, '_> {
         Ok(())
     }
 
-    /// What is to be computed, given why a milestone with a window from this time on should be.
+    /// What is to be computed, given why a milestone to which touches from this time on may matter should be.
     pub(super) fn tasks<'m>(
         &self,
         tracked: &'m [Tracked],
-        live: &[&Milestone],
         reason: impl Fn(&Milestone, i64) -> Option<Reason>,
     ) -> Vec<Task<'m>> {
         let mut tasks = Vec::new();
         for one in tracked {
-            let start_ms = self.plan.window(&one.milestone.kind).start_ms(&one.milestone, live);
-            if let Some(reason) = reason(&one.milestone, start_ms) {
-                tasks.push(Task { tracked: one, start_ms, reason });
+            let from_ms = self.plan.reach_ms(one.milestone.time_ms);
+            if let Some(reason) = reason(&one.milestone, from_ms) {
+                tasks.push(Task { tracked: one, from_ms, reason });
             }
         }
         tasks
@@ -97,13 +97,13 @@ impl Unit<'_, '_> {
         let mut touches = Vec::with_capacity(stored.places.len());
         for (place, owner) in &stored.places {
             let (Some(raw), Some(resident)) = (stored.bytes.get(place.clone()), residents.get(*owner)) else { continue };
-            let touch = Touchpoint::read(raw, &resident.placement.profile_id, &resident.placement.role)
+            let touch = Touchpoint::read(raw, &resident.placement.profile_id, &resident.placement.role, &resident.hash)
                 .map_err(|_| corrupt(&self.actor, &keys::of_identifier(keys::TOUCH, &resident.hash)))?;
             touches.push(touch);
         }
         touches.sort_unstable_by(Touchpoint::order);
         self.count_beyond_horizon(tasks, &residents);
-        let course = Course::of(&touches);
+        let course = Course::of(&touches, &self.plan.visits);
         let shares: u64 = tasks.iter().map(|task| self.compute(task, &course, live)).sum();
         Ok(touches.len() as u64 / 2 + shares / 2)
     }
@@ -177,7 +177,7 @@ impl Unit<'_, '_> {
     fn load(&mut self, tasks: &[Task<'_>], residents: &[Resident]) -> Result<Stored, StateError> {
         let mut stored = Stored::default();
         let wanted = tasks.iter().filter(|task| !task.tracked.milestone.withdrawn);
-        let from_ms = wanted.clone().map(|task| task.start_ms).min();
+        let from_ms = wanted.clone().map(|task| task.from_ms).min();
         let (Some(from_ms), Some(to_ms)) = (from_ms, wanted.map(|task| task.tracked.milestone.time_ms).max()) else {
             return Ok(stored);
         };
@@ -203,8 +203,7 @@ impl Unit<'_, '_> {
             outbox.observe(&metrics::JOURNEYS, "", 1);
             outbox.observe(&metrics::JOURNEY_TOUCHES, "", journey.touches.len() as u64);
             let folded = journey.folded;
-            for (why, count) in [("duplicate", folded.duplicates), ("session", folded.sessions), ("overlong", folded.overlong)]
-            {
+            for (why, count) in [("duplicate", folded.duplicates), ("visit", folded.visits), ("overlong", folded.overlong)] {
                 if count > 0 {
                     outbox.observe(&metrics::JOURNEY_FOLDED, why, count as u64);
                 }

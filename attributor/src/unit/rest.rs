@@ -92,7 +92,7 @@ impl Unit<'_, '_> {
         // What has moved on in the meantime is computed where it is now.
         let tracked = self.tracked()?;
         let live = live(&tracked);
-        let tasks = self.tasks(&tracked, &live, |milestone, _| reasons.get(&milestone.milestone_id).copied());
+        let tasks = self.tasks(&tracked, |milestone, _| reasons.get(&milestone.milestone_id).copied());
         let cost = self.compute_all(&tasks, &live)?;
         self.rest_after(cost);
         Ok(())

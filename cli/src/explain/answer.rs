@@ -137,7 +137,7 @@ pub struct TouchRow {
     pub identifier: String,
     /// Whether it is in the journey.
     pub in_journey: bool,
-    /// `in_journey`, `before_window`, `after_milestone`, `revoked`, `duplicate`, `session` or `overlong`.
+    /// `in_journey`, `before_window`, `after_milestone`, `revoked`, `duplicate`, `visit` or `overlong`.
     pub standing: &'static str,
     /// The same in words.
     pub why: String,

@@ -168,7 +168,7 @@ fn standing(of: Standing, explained: &Explained) -> (&'static str, String) {
         }
         Standing::AfterMilestone => ("after_milestone", "out: after the milestone".to_owned()),
         Standing::Duplicate(first) => ("duplicate", format!("out: the same event as #{}", first + 1)),
-        Standing::Session(first) => ("session", format!("out: folded into the session of #{}", first + 1)),
+        Standing::Visit(first) => ("visit", format!("a hit of the visit that began with #{}", first + 1)),
         Standing::Overlong => ("overlong", "out: beyond attribution.max_journey".to_owned()),
     }
 }

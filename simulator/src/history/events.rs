@@ -11,6 +11,7 @@ pub(super) const CUSTOM_MILESTONE: &str = "poc_passed";
 
 const MILESTONES: [&str; 9] =
     ["lead", "mql", "meeting", "opportunity", "closed_won", "closed_won", "closed_lost", "expansion", CUSTOM_MILESTONE];
+const PAGE: &str = "https://www.seller.example/p";
 const CHANNELS: [&str; 4] = ["direct", "email", "paid_search", "events"];
 
 /// How often each kind of record comes in this history.
@@ -189,7 +190,14 @@ fn draft(draw: &mut Draw, mood: &Mood, used: &mut usize) -> Draft {
 }
 
 fn touch(draw: &mut Draw, draft: &mut Draft) {
+    if draw.percent(40) {
+        hit(draw, draft);
+        return;
+    }
     draft.set("channel", draw.pick(&CHANNELS));
+    if draw.percent(10) {
+        draft.set("url", PAGE);
+    }
     for (field, percent) in [("source", 30), ("medium", 15), ("campaign", 20), ("content", 10), ("term", 10)] {
         if draw.percent(percent) {
             draft.set(field, draw.pick(&["a", "b"]));
@@ -200,6 +208,18 @@ fn touch(draw: &mut Draw, draft: &mut Draft) {
     }
     if draw.percent(10) {
         traits(draw, draft);
+    }
+}
+
+/// A hit on a site, that says where it comes from by its URL, its referrer, or not at all.
+fn hit(draw: &mut Draw, draft: &mut Draft) {
+    let parameters = ["", "", "", "?utm_source=a&utm_campaign=a", "?utm_source=a&utm_campaign=b&utm_content=b", "?gclid=1"];
+    draft.set("url", format!("{PAGE}{}", draw.pick(&parameters)));
+    if draw.percent(40) {
+        draft.set("referrer", draw.pick(&["https://www.baidu.com/", "https://news.example/", PAGE]));
+    }
+    if draw.percent(60) {
+        draft.set("touch_type", draw.pick(&["page", "form", "call"]));
     }
 }
 

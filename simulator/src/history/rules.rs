@@ -71,6 +71,11 @@ fn attribution(draw: &mut Draw) -> Settings {
         window: window(draw, horizon_days),
         horizon_days,
         session_gap_minutes: draw.pick(&[0, 30, 30, 60, 1_440]),
+        touch_types: draw
+            .pick(&[&[][..], &["form"], &["call", "FORM", "page"]])
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect(),
         max_journey: if draw.percent(50) { number(draw.between(10, 14)) } else { defaults.max_journey },
         default_currency: "EUR".to_owned(),
         custom_kinds: vec![CUSTOM_MILESTONE.to_owned()],

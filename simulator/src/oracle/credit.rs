@@ -16,6 +16,8 @@ pub struct Brought {
     pub touch: StoredTouch,
     /// Where it belongs.
     pub home: Home,
+    /// The browser or device it came from, else the identifier that brought it.
+    pub device: u64,
 }
 
 /// A milestone and where its anchor belongs.
@@ -81,7 +83,7 @@ fn models_of<'s>(kind: &str, settings: &'s Settings) -> Vec<&'s ModelSettings> {
     settings.models.iter().filter(|model| chosen.is_none_or(|names| names.contains(&model.name))).collect()
 }
 
-fn rows(model: &ModelSettings, journey: &Journey<'_>, value_minor: i64, milestone: &CreditUpdate) -> Vec<CreditUpdate> {
+fn rows(model: &ModelSettings, journey: &Journey, value_minor: i64, milestone: &CreditUpdate) -> Vec<CreditUpdate> {
     if journey.touches.is_empty() {
         return vec![CreditUpdate {
             touch_id: UNATTRIBUTED.to_owned(),
@@ -93,7 +95,7 @@ fn rows(model: &ModelSettings, journey: &Journey<'_>, value_minor: i64, mileston
     }
     let nanos = models::shares(&models::weights(model, journey), WHOLE);
     let values = models::shares(&nanos, u128::from(value_minor.unsigned_abs()));
-    let row = |((touch, nano), value): ((&&Brought, &u128), u128)| {
+    let row = |((touch, nano), value): ((&Brought, &u128), u128)| {
         let of = body(touch);
         CreditUpdate {
             touch_id: touch.touch.event_id.clone(),

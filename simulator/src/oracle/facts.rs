@@ -75,6 +75,11 @@ impl Name {
         }
     }
 
+    /// The first eight bytes of the hash.
+    pub fn short(&self) -> u64 {
+        u64::try_from(self.hash >> 64).unwrap_or_default()
+    }
+
     /// The domain with this value.
     fn domain(value: &str) -> Self {
         Self::of(&Identifier { kind: "domain".into(), scope: String::new(), value: value.into() })

@@ -37,12 +37,18 @@ pub fn is_beyond(of: &Reached, newest_of_unit_ms: Option<i64>, settings: &Settin
     newest_of_unit_ms.is_some_and(|newest_ms| of.milestone.time_ms < newest_ms - i64::from(settings.horizon_days) * DAY_MS)
 }
 
-/// Whether a touch at `time_ms` may be dropped, given the newest touch of the identifier that brought it.
-pub fn may_be_dropped(time_ms: i64, newest_ms: i64, settings: &Settings) -> bool {
+/// How far back from a milestone touches may matter: the longest window, and a day and a session gap, for visits begin before it.
+pub fn look_back_ms(settings: &Settings) -> i64 {
     let windows = settings.milestones.values().filter_map(|kind| kind.window).chain([settings.window]);
     let days = windows.map(|window| match window {
         Window::LookbackDays(days) => days,
         Window::Lifecycle => settings.horizon_days,
     });
-    time_ms < newest_ms - i64::from(settings.horizon_days + days.max().unwrap_or(0)) * DAY_MS
+    let gap_ms = i64::from(settings.session_gap_minutes) * 60_000;
+    i64::from(days.max().unwrap_or(0)) * DAY_MS + if gap_ms > 0 { DAY_MS + gap_ms } else { 0 }
+}
+
+/// Whether a touch at `time_ms` may be dropped, given the newest touch of the identifier that brought it.
+pub fn may_be_dropped(time_ms: i64, newest_ms: i64, settings: &Settings) -> bool {
+    time_ms < newest_ms - i64::from(settings.horizon_days) * DAY_MS - look_back_ms(settings)
 }

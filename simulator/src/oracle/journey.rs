@@ -12,9 +12,9 @@ const DAY_MS: i64 = 86_400_000;
 const MINUTE_MS: i64 = 60_000;
 
 /// A journey.
-pub struct Journey<'a> {
-    /// Its touches, in order.
-    pub touches: Vec<&'a Brought>,
+pub struct Journey {
+    /// Its touches, in order: of a visit one.
+    pub touches: Vec<Brought>,
     /// When the milestone was reached.
     pub time_ms: i64,
     /// The position of the touch that brought about each stage that some model looks at.
@@ -23,16 +23,18 @@ pub struct Journey<'a> {
     pub close: Option<usize>,
 }
 
-impl<'a> Journey<'a> {
+impl Journey {
     /// The journey to `of`, given the consented touches of its unit and the unit's milestones that are not withdrawn.
-    pub fn to(of: &Milestone, touches: &[&'a Brought], live: &[&Milestone], settings: &Settings) -> Self {
+    pub fn to(of: &Milestone, touches: &[&Brought], live: &[&Milestone], settings: &Settings) -> Self {
         let from_ms = window_start(of, live, settings);
-        let mut window: Vec<&Brought> =
-            touches.iter().copied().filter(|touch| (from_ms..=of.time_ms).contains(&touch.touch.time_ms)).collect();
-        window.sort_by_cached_key(|touch| order(touch));
+        let known_ms = of.time_ms.saturating_sub(super::horizon::look_back_ms(settings));
+        let mut known: Vec<&Brought> =
+            touches.iter().copied().filter(|touch| (known_ms..=of.time_ms).contains(&touch.touch.time_ms)).collect();
+        known.sort_by_cached_key(|touch| order(touch));
         let mut seen = BTreeSet::new();
-        window.retain(|touch| seen.insert(touch.touch.event_id.clone()));
-        let touches = without_sessions(window, i64::from(settings.session_gap_minutes) * MINUTE_MS);
+        known.retain(|touch| seen.insert(touch.touch.event_id.clone()));
+        let mut touches = visits(&known, settings);
+        touches.retain(|visit| visit.touch.time_ms >= from_ms);
 
         let last_until = |moment: i64| touches.iter().rposition(|touch| touch.touch.time_ms <= moment);
         let stages = stages_looked_at(settings)
@@ -75,8 +77,7 @@ impl<'a> Journey<'a> {
         for stage in self.stages.values_mut() {
             *stage = stage.and_then(place);
         }
-        self.touches =
-            self.touches.iter().copied().zip(0..).filter(|(_, at)| kept.contains(at)).map(|(touch, _)| touch).collect();
+        self.touches = self.touches.drain(..).zip(0..).filter(|(_, at)| kept.contains(at)).map(|(touch, _)| touch).collect();
     }
 }
 
@@ -91,17 +92,20 @@ pub fn body(touch: &Brought) -> &Touch {
         term: String::new(),
         touch_type: String::new(),
         identified: false,
+        digital: false,
+        names_source: false,
+        device: 0,
     };
     touch.touch.touch.as_ref().unwrap_or(&NOTHING)
 }
 
-/// Time, event; then content, where one event came in two versions; then the person, where two brought the same.
-fn order(touch: &Brought) -> (i64, u128, u128, String, String) {
+/// Time, event; then content, where one event came in two versions; then the person, where two brought the same; then the device.
+fn order(touch: &Brought) -> (i64, u128, u128, String, String, u64) {
     let stored = &touch.touch;
     // Whom the event named is no part of what it is.
     let unnamed = StoredTouch { mention: 0, ..stored.clone() };
     let (event, content) = (xxh3_128(stored.event_id.as_bytes()), xxh3_128(&unnamed.encode_to_vec()));
-    (stored.time_ms, event, content, touch.home.profile_id.clone(), touch.home.role.clone())
+    (stored.time_ms, event, content, touch.home.profile_id.clone(), touch.home.role.clone(), touch.device)
 }
 
 fn window_start(of: &Milestone, live: &[&Milestone], settings: &Settings) -> i64 {
@@ -117,18 +121,50 @@ fn window_start(of: &Milestone, live: &[&Milestone], settings: &Settings) -> i64
     }
 }
 
-/// A touch is of the session of the touch before it of the same person, if it looks the same and came soon enough.
-fn without_sessions(touches: Vec<&Brought>, gap_ms: i64) -> Vec<&Brought> {
-    fn look(touch: &Brought) -> [&str; 4] {
-        let touch = body(touch);
-        [&touch.channel, &touch.source, &touch.medium, &touch.campaign]
+/// Hits of one person on one device are one visit: each soon enough after the one before, and none naming another source than one before
+/// it in the visit has named. All else stands alone.
+fn visits(touches: &[&Brought], settings: &Settings) -> Vec<Brought> {
+    let gap_ms = i64::from(settings.session_gap_minutes) * MINUTE_MS;
+    let mut visits: Vec<Vec<&Brought>> = Vec::new();
+    for touch in touches {
+        let same = |first: &Brought| {
+            body(first).digital && first.home.profile_id == touch.home.profile_id && first.device == touch.device
+        };
+        match visits.iter_mut().rev().find(|visit| visit.first().is_some_and(|first| same(first))) {
+            Some(visit) if gap_ms > 0 && body(touch).digital && goes_on(visit, touch, gap_ms) => visit.push(touch),
+            _ => visits.push(vec![touch]),
+        }
     }
-    let folds = |at: usize, touch: &Brought| {
-        let earlier = touches.iter().take(at).rev();
-        let before = earlier.into_iter().find(|other| other.home.profile_id == touch.home.profile_id);
-        before.is_some_and(|before| look(before) == look(touch) && touch.touch.time_ms - before.touch.time_ms <= gap_ms)
+    visits.iter().map(|hits| as_one(hits, settings)).collect()
+}
+
+fn goes_on(visit: &[&Brought], hit: &Brought, gap_ms: i64) -> bool {
+    let source = |touch: &Brought| {
+        let Touch { channel, source, medium, campaign, names_source, .. } = body(touch).clone();
+        names_source.then_some((channel, source, medium, campaign))
     };
-    touches.iter().enumerate().filter(|(at, touch)| gap_ms == 0 || !folds(*at, touch)).map(|(_, touch)| *touch).collect()
+    let soon = visit.last().is_some_and(|last| hit.touch.time_ms - last.touch.time_ms <= gap_ms);
+    let named = visit.iter().find_map(|touch| source(touch));
+    soon && (named.is_none() || source(hit).is_none() || source(hit) == named)
+}
+
+/// The visit: id and time of its first hit, source of the first that names one, type and content of the first of the most telling.
+fn as_one(hits: &[&Brought], settings: &Settings) -> Brought {
+    let rank = |hit: &Brought| {
+        let said = body(hit).touch_type.to_lowercase();
+        let named = settings.touch_types.iter().position(|known| known.to_lowercase() == said);
+        named.unwrap_or(if ["", "page", "screen"].contains(&said.as_str()) { usize::MAX } else { usize::MAX - 1 })
+    };
+    let first = hits[0];
+    let from = hits.iter().copied().find(|hit| body(hit).names_source).unwrap_or(first);
+    let telling = hits.iter().copied().min_by_key(|hit| rank(hit)).unwrap_or(first);
+    let touch = Touch {
+        touch_type: body(telling).touch_type.clone(),
+        content: body(telling).content.clone(),
+        identified: hits.iter().any(|hit| body(hit).identified),
+        ..body(from).clone()
+    };
+    Brought { touch: StoredTouch { touch: Some(touch), ..first.touch.clone() }, ..first.clone() }
 }
 
 /// The kinds that some model has an anchor for; `lead` is always looked at.

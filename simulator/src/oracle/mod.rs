@@ -23,10 +23,10 @@ pub mod people;
 use std::collections::{BTreeMap, BTreeSet};
 
 use tributary_proto::event::Body;
-use tributary_proto::{Account, Event, Profile, StoredTouch};
+use tributary_proto::{Account, Event, Profile, StoredTouch, Touch};
 
 use credit::{Brought, CreditTable, Reached};
-use facts::Facts;
+use facts::{Facts, Name};
 use people::People;
 
 /// What the settings of the two stages say.
@@ -70,13 +70,17 @@ pub fn judge(events: &[Event], rules: &Rules) -> Verdict {
             let droppable = horizon::may_be_dropped(event.time_ms, newest_ms, &rules.attribution);
             let ids = if droppable { &mut verdict.droppable } else { &mut verdict.kept };
             ids.insert(event.event_id.clone());
+            let named = |kind: &str| event.identifiers.iter().find(|identifier| identifier.kind == kind).map(Name::of);
+            let device = named("anonymous_id").or(named("device_id"));
+            let noted = device.as_ref().filter(|_| touch.digital).map_or(0, Name::short);
             let touch = StoredTouch {
                 event_id: event.event_id.clone(),
                 time_ms: event.time_ms,
-                touch: Some(touch.clone()),
+                touch: Some(Touch { device: noted, ..touch.clone() }),
                 mention: 0,
             };
-            touches.push(Brought { touch, home: people.home(&facts, &primary) });
+            let device = if noted == 0 { primary.short() } else { noted };
+            touches.push(Brought { touch, home: people.home(&facts, &primary), device });
         }
     }
     let mut newest_of_units: BTreeMap<String, i64> = BTreeMap::new();

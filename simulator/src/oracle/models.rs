@@ -13,7 +13,7 @@ const LARGEST: f64 = 4_503_599_627_370_496.0;
 const MICRO: u128 = 1_000_000;
 
 /// The weights of a journey's touches under a model, with its multipliers.
-pub fn weights(model: &ModelSettings, journey: &Journey<'_>) -> Vec<u128> {
+pub fn weights(model: &ModelSettings, journey: &Journey) -> Vec<u128> {
     let own = equal_where_nothing(rule(model, journey));
     let factors = journey.touches.iter().map(|touch| factor(model, touch));
     let multiplied: Vec<u128> = own.iter().zip(factors).map(|(weight, factor)| weight * factor).collect();
@@ -24,7 +24,7 @@ fn equal_where_nothing(weights: Vec<u128>) -> Vec<u128> {
     if weights.iter().all(|weight| *weight == 0) { vec![1; weights.len()] } else { weights }
 }
 
-fn rule(model: &ModelSettings, journey: &Journey<'_>) -> Vec<u128> {
+fn rule(model: &ModelSettings, journey: &Journey) -> Vec<u128> {
     let count = journey.touches.len();
     let all_on = |on: usize| (0..count).map(|at| u128::from(at == on)).collect();
     let last = count.saturating_sub(1);
@@ -64,7 +64,7 @@ fn position(model: &ModelSettings, count: usize) -> Vec<u128> {
     }
 }
 
-fn staged(model: &ModelSettings, journey: &Journey<'_>) -> Vec<u128> {
+fn staged(model: &ModelSettings, journey: &Journey) -> Vec<u128> {
     let count = journey.touches.len();
     let place = |at: &str| match at {
         "first" => Some(0),
@@ -96,25 +96,25 @@ fn staged(model: &ModelSettings, journey: &Journey<'_>) -> Vec<u128> {
     (0..count).map(weight).collect()
 }
 
-fn time_decay(half_life_days: f64, journey: &Journey<'_>) -> Vec<u128> {
+fn time_decay(half_life_days: f64, journey: &Journey) -> Vec<u128> {
     let half_life_ms = libm::round(half_life_days * DAY_MS);
     let latest = journey.touches.last().map_or(0, |touch| touch.touch.time_ms);
     if half_life_ms == 0.0 {
         let last = journey.touches.len().saturating_sub(1);
         return (0..journey.touches.len()).map(|at| u128::from(at == last)).collect();
     }
-    let weight = |touch: &&Brought| libm::exp2(-((latest - touch.touch.time_ms) as f64 / half_life_ms));
+    let weight = |touch: &Brought| libm::exp2(-((latest - touch.touch.time_ms) as f64 / half_life_ms));
     whole(&journey.touches.iter().map(weight).collect::<Vec<_>>())
 }
 
-fn time_weighted(alpha: f64, beta: f64, journey: &Journey<'_>) -> Vec<u128> {
+fn time_weighted(alpha: f64, beta: f64, journey: &Journey) -> Vec<u128> {
     let first = journey.touches.first().map_or(0, |touch| touch.touch.time_ms);
     let span = journey.time_ms - first;
     if span <= 0 {
         return vec![1; journey.touches.len()];
     }
     let exponent = |shape: f64| libm::round(shape * 1e6) / 1e6 - 1.0;
-    let weight = |touch: &&Brought| {
+    let weight = |touch: &Brought| {
         let u = 0.05 + 0.9 * ((touch.touch.time_ms - first) as f64 / span as f64);
         libm::pow(u, exponent(alpha)) * libm::pow(1.0 - u, exponent(beta))
     };
