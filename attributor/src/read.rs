@@ -43,8 +43,10 @@ pub enum Standing {
 /// A touch of a unit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UnitTouch {
-    /// The touch.
+    /// The touch; of the first hit of a visit in the journey, the visit.
     pub touch: StoredTouch,
+    /// How many hits it has; 1 for what is no visit, or not in the journey.
+    pub hits: usize,
     /// The profile it belongs to; empty for a touch of the account itself.
     pub profile_id: String,
     /// The person's role.

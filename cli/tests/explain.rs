@@ -269,16 +269,19 @@ fn a_touch_is_out_as_the_same_event() {
 }
 
 #[test]
-fn a_touch_is_out_as_part_of_a_session() {
+fn a_touch_is_out_as_a_later_hit_of_a_visit() {
+    let hit = |more: &str| json!({"channel": null, "campaign": null, "url": format!("https://a.example/p{more}"), "referrer": "https://www.bing.com/"});
     let records = [
-        touch("a", "2023-01-01T00:00:00Z", json!({"campaign": "x"})),
-        touch("b", "2023-01-01T00:20:00Z", json!({"campaign": "x"})),
-        touch("c", "2023-01-01T00:40:00Z", json!({"campaign": "x"})),
+        touch("a", "2023-01-01T00:00:00Z", hit("")),
+        touch("b", "2023-01-01T00:20:00Z", hit("?utm_source=partner&utm_medium=email")),
+        touch("c", "2023-01-01T00:40:00Z", hit("")),
         won("2023-06-01T00:00:00Z"),
     ];
     let found = standings(&records, &settings());
-    check(&found, "b@2", "session", "the session of #1");
-    check(&found, "c@3", "session", "the session of #1");
+    check(&found, "a@1", "in_journey", "a visit of 3 hits");
+    assert_eq!((found["a@1"].channel.as_str(), found["a@1"].source.as_str()), ("email", "partner"));
+    check(&found, "b@2", "visit", "the visit that began with #1");
+    check(&found, "c@3", "visit", "the visit that began with #1");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! A milestone in its unit: which touches are in its journey, why the others are not, and what each model gives.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use tributary_proto::{Message, Milestone, StoredTouch};
@@ -7,7 +8,7 @@ use tributary_runtime::state::{ActorKey, StateError};
 
 use super::{Explained, Portion, Stage, Standing, UnitTouch};
 use crate::credit;
-use crate::journey::{Course, Fold, Journey, Touchpoint};
+use crate::journey::{Course, Fold, Journey, Touchpoint, Visit};
 use crate::models::Basis;
 use crate::moments;
 use crate::plan::{Plan, PlannedModel};
@@ -55,7 +56,10 @@ impl UnitJourney<'_> {
         });
         apply(folds, &mut standings);
         let in_all = |position: usize| journey.touches.get(position).and_then(|visit| place(visit.first));
-        let touches = all.iter().zip(standings).map(|(owned, standing)| self.unit_touch(owned, standing));
+        let visits: BTreeMap<usize, &Visit<'_>> =
+            journey.touches.iter().filter_map(|visit| Some((place(visit.first)?, visit))).collect();
+        let touches = all.iter().zip(standings).enumerate();
+        let touches = touches.map(|(at, (owned, standing))| self.unit_touch(owned, standing, visits.get(&at).copied()));
         let newest_ms = all.last().map(|(touch, _)| touch.view.time_ms);
         Ok(Explained {
             milestone: of.clone(),
@@ -81,10 +85,11 @@ impl UnitJourney<'_> {
         Ok(all)
     }
 
-    fn unit_touch(&self, (touch, by): &Owned<'_>, standing: Standing) -> Result<UnitTouch, StateError> {
-        let stored = StoredTouch::decode(touch.raw).map_err(|_| corrupt(&self.actor, &[keys::TOUCH]))?;
+    fn unit_touch(&self, (touch, by): &Owned<'_>, standing: Standing, visit: Option<&Visit<'_>>) -> Result<UnitTouch, StateError> {
+        let (raw, hits) = visit.map_or((Cow::Borrowed(touch.raw), 1), |visit| (visit.encoded(), visit.hits));
+        let stored = StoredTouch::decode(raw.as_ref()).map_err(|_| corrupt(&self.actor, &[keys::TOUCH]))?;
         let (profile_id, role) = (touch.profile.to_owned(), touch.role.to_owned());
-        Ok(UnitTouch { touch: stored, profile_id, role, by: by.identifier.clone(), standing })
+        Ok(UnitTouch { touch: stored, hits, profile_id, role, by: by.identifier.clone(), standing })
     }
 }
 

@@ -139,7 +139,7 @@ fn version(event: &Event) -> Version {
 fn touch_rows(explained: &Explained) -> Vec<TouchRow> {
     let row = |(at, of): (usize, &UnitTouch)| {
         let Touch { channel, source, medium, campaign, .. } = of.touch.touch.clone().unwrap_or_default();
-        let (standing, why) = standing(of.standing, explained);
+        let (standing, why) = standing(of.standing, of.hits, explained);
         TouchRow {
             number: at + 1,
             touch_id: of.touch.event_id.clone(),
@@ -158,8 +158,9 @@ fn touch_rows(explained: &Explained) -> Vec<TouchRow> {
     explained.touches.iter().enumerate().map(row).collect()
 }
 
-fn standing(of: Standing, explained: &Explained) -> (&'static str, String) {
+fn standing(of: Standing, hits: usize, explained: &Explained) -> (&'static str, String) {
     match of {
+        Standing::InJourney if hits > 1 => ("in_journey", format!("in the journey: a visit of {hits} hits")),
         Standing::InJourney => ("in_journey", "in the journey".to_owned()),
         Standing::Revoked => ("revoked", "out: the profile's consent is revoked".to_owned()),
         Standing::BeforeWindow => {
