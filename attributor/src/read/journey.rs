@@ -85,7 +85,12 @@ impl UnitJourney<'_> {
         Ok(all)
     }
 
-    fn unit_touch(&self, (touch, by): &Owned<'_>, standing: Standing, visit: Option<&Visit<'_>>) -> Result<UnitTouch, StateError> {
+    fn unit_touch(
+        &self,
+        (touch, by): &Owned<'_>,
+        standing: Standing,
+        visit: Option<&Visit<'_>>,
+    ) -> Result<UnitTouch, StateError> {
         let (raw, hits) = visit.map_or((Cow::Borrowed(touch.raw), 1), |visit| (visit.encoded(), visit.hits));
         let stored = StoredTouch::decode(raw.as_ref()).map_err(|_| corrupt(&self.actor, &[keys::TOUCH]))?;
         let (profile_id, role) = (touch.profile.to_owned(), touch.role.to_owned());

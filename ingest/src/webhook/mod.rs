@@ -55,7 +55,11 @@ pub const PROVIDERS: &[Provider] = &[
         decode: wecom::decode,
         examples: &[include_str!("../../tests/payloads/wecom/add_external_contact.xml")],
     },
-    Provider { name: "hubspot", decode: hubspot::decode, examples: &[include_str!("../../tests/payloads/hubspot/deal_reopened.json")] },
+    Provider {
+        name: "hubspot",
+        decode: hubspot::decode,
+        examples: &[include_str!("../../tests/payloads/hubspot/deal_reopened.json")],
+    },
     Provider {
         name: "salesforce",
         decode: salesforce::decode,
