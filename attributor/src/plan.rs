@@ -81,8 +81,6 @@ struct KindPlan {
 /// The settings, checked.
 #[derive(Debug)]
 pub struct Plan {
-    /// ISO 4217 code of milestones that bring no currency.
-    pub default_currency: String,
     /// What makes hits one visit.
     pub visits: VisitRules,
     /// Most touches of a journey.

@@ -47,8 +47,6 @@ pub struct Settings {
     pub touch_types: Vec<String>,
     /// The most touches of a journey, 10 to 100,000. A longer one keeps its first, those that a model singles out, and its newest.
     pub max_journey: u32,
-    /// ISO 4217 code of milestones that bring no currency.
-    pub default_currency: String,
     /// Milestone kinds beside the built-in ones.
     pub custom_kinds: Vec<String>,
     /// The models, each under a name of its own. A list that is given replaces the default one.
@@ -155,7 +153,6 @@ impl Default for Settings {
             session_gap_minutes: 30,
             touch_types: TELLING.map(str::to_owned).to_vec(),
             max_journey: 2_000,
-            default_currency: "CNY".to_owned(),
             custom_kinds: Vec::new(),
             models: default_models(),
             milestones: BTreeMap::new(),

@@ -74,7 +74,8 @@ impl Pipeline {
         let mut add = |section: &str, key: &str, message: String| problems.at(format!("{section}.{key}"), message);
         let decoder = Decoder::new(&settings.ingest)
             .map_err(|error| error.problems.iter().for_each(|found| add("ingest", &found.field, found.message.clone())));
-        let rules = settings.identity.compile().map_err(|errors| {
+        let identity = tributary_identity::Settings { currency: settings.ingest.currency.clone(), ..settings.identity.clone() };
+        let rules = identity.compile().map_err(|errors| {
             for error in errors {
                 add("identity", &error.key(), error.to_string());
             }

@@ -439,9 +439,9 @@ fn an_amendment_is_told_from_a_version() {
         "value": "7", "currency": "CNY", "amends": true});
     let mut asked = Asked::of(&[won("2023-06-01T00:00:00Z"), amends], &settings());
     let explanation = asked.milestone("closed_won:1");
-    let told: Vec<(bool, Option<i64>)> =
-        explanation.milestone.versions.iter().map(|version| (version.amends, version.value_minor)).collect();
-    assert_eq!(told, [(false, explanation.milestone.versions[0].value_minor), (true, Some(700))]);
+    let told: Vec<(bool, Option<&str>)> =
+        explanation.milestone.versions.iter().map(|version| (version.amends, version.value.as_deref())).collect();
+    assert_eq!(told, [(false, explanation.milestone.versions[0].value.as_deref()), (true, Some("7"))]);
     let mut out = Vec::new();
     print_explanation(&explanation, &mut out).unwrap();
     assert!(String::from_utf8(out).unwrap().contains("  amendment "));

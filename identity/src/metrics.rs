@@ -59,5 +59,14 @@ pub static ERASED: Metric = Metric {
     help: "Events refused because they name an identifier that is erased up to a later time (event), milestone versions among them (version), and touches of the hour of such an erasure (touch).",
 };
 
+/// Amounts that count otherwise than they say.
+pub static AMOUNTS: Metric = Metric {
+    name: "tributary_milestone_amounts_adjusted_total",
+    kind: MetricKind::Counter,
+    label: "why",
+    values: &["negative", "negative_refund"],
+    help: "Versions of milestones with an amount below zero (negative: it counts as 0) or a refund below zero (negative_refund: it counts for nothing). Look at what the sender means by it.",
+};
+
 /// All metrics of this crate.
-pub static ALL: [&Metric; 7] = [&MERGES, &IDENTIFIERS, &CLUSTER_MEMBERS, &PLACEMENTS, &SHARED, &QUARANTINED, &ERASED];
+pub static ALL: [&Metric; 8] = [&MERGES, &IDENTIFIERS, &CLUSTER_MEMBERS, &PLACEMENTS, &SHARED, &QUARANTINED, &ERASED, &AMOUNTS];

@@ -1,50 +1,26 @@
 //! A milestone decides what it is from all its versions, and tells its anchor.
 //!
-//! The versions are kept, so that it is a function of their set: of every field the latest version that gives it wins, by (version
-//! time, event-id hash); an amendment that arrives before what it amends is not lost, and an erasure takes out what it voids.
+//! The versions are kept, so that it is a function of their set (`standing.rs`): an amendment that arrives before what it amends is not
+//! lost, and an erasure takes out what it voids.
+
+pub(crate) mod standing;
 
 use std::collections::BTreeMap;
 
 use tributary_proto::identity_message::Body;
 use tributary_proto::{
-    Claim, Erased, Erasure, Event, Hash128, Identifier, Message, Milestone, MilestoneState, MilestoneVersion, Sighting, Stamp,
-    Track,
+    Claim, Erased, Erasure, Event, Hash128, Identifier, Message, Milestone, MilestoneState, MilestoneVersion, Sighting, Track,
 };
 use tributary_runtime::stage::Context;
 use tributary_runtime::state::{ActorKey, State, StateError, get_message, put_message, scan_messages};
 
 use crate::core::Core;
 use crate::event::Statement;
-use crate::facts::{merge_earliest, trait_name};
+use crate::facts::trait_name;
 use crate::keys;
 use crate::mention::{Mentioned, claim_about, counts, see};
 use crate::metrics;
-
-/// A field of which the latest statement wins.
-#[derive(Default)]
-struct Register {
-    at: Option<Stamp>,
-    number: i64,
-    text: String,
-    identifier: Option<Identifier>,
-}
-
-/// The winner of each field.
-#[derive(Default)]
-struct Standing {
-    kind: String,
-    object_id: String,
-    earliest_ms: Option<i64>,
-    occurred_at: Option<Register>,
-    value: Option<Register>,
-    withdrawn: Option<Register>,
-    /// The latest version that names somebody: its account, else its primary identifier.
-    anchor: Option<Register>,
-    /// The latest amendment that names people only, who anchor the milestone where nobody else does.
-    weak_anchor: Option<Register>,
-    /// Whether a version reports that it was reached, and not only what to change if it was.
-    reached: bool,
-}
+use standing::Standing;
 
 impl Core {
     /// Handles a version of a milestone.
@@ -72,6 +48,9 @@ impl Core {
             return Ok(());
         }
         put_message(cx.state, &actor, &sub, event);
+        if let Some(why) = standing::adjusted(version) {
+            cx.outbox.observe(&metrics::AMOUNTS, why, 1);
+        }
         let mentioned = mentioned(&said, erased_ms);
         for about in said.all() {
             if let Some(claim) = mentioned.claim(about) {
@@ -141,12 +120,10 @@ impl Core {
     fn announce(&mut self, cx: &mut Context<'_>, milestone_id: &str, erased: bool) -> Result<(), StateError> {
         let actor = keys::milestone(milestone_id);
         let mut state: MilestoneState = get_message(cx.state, &actor, keys::NODE)?.unwrap_or_default();
-        let mut standing = Standing::default();
-        for (_, event) in versions(cx.state, &actor)? {
-            standing.learn(&event);
-        }
-        let anchor = standing.anchor();
-        let now = anchor.is_some().then(|| standing.milestone(milestone_id));
+        let versions: Vec<Event> = versions(cx.state, &actor)?.into_iter().map(|(_, event)| event).collect();
+        let standing = Standing::of(&versions, self.rules.currency);
+        let anchor = standing.anchor().cloned();
+        let now = anchor.is_some().then(|| standing.milestone(milestone_id, self.rules.currency));
         let former = state.told_anchor.clone().filter(|former| Some(former) != anchor.as_ref());
         if (former.is_none() && state.told == now) || (anchor.is_none() && former.is_none()) {
             return Ok(());
@@ -163,6 +140,7 @@ impl Core {
                 milestone_id: milestone_id.to_owned(),
                 kind: kind.to_owned(),
                 object_id: object_id.to_owned(),
+                currency: self.rules.currency.code().to_owned(),
                 withdrawn: true,
                 ..Milestone::default()
             };
@@ -200,60 +178,4 @@ fn mentioned(said: &Statement<'_>, erased_ms: Option<i64>) -> Mentioned {
     let mut traits = said.trait_facts();
     traits.sort_by(|a, b| trait_name(a).cmp(trait_name(b)));
     Mentioned { hash: said.mention(), mention: said.to_mention(), sighting, traits }
-}
-
-impl Standing {
-    /// Adds a version.
-    fn learn(&mut self, event: &Event) {
-        let Some(tributary_proto::event::Body::Milestone(version)) = &event.body else { return };
-        let said = Statement::of(event);
-        self.kind.clone_from(&version.kind);
-        self.object_id.clone_from(&version.object_id);
-        if !version.amends {
-            self.reached = true;
-            merge_earliest(&mut self.earliest_ms, Some(said.time_ms));
-        }
-        let at = Some(said.stamp.clone());
-        let register = |number, text: &str| Some(Register { at: at.clone(), number, text: text.to_owned(), identifier: None });
-        latest(&mut self.occurred_at, version.occurred_at_ms.and_then(|time_ms| register(time_ms, "")));
-        latest(&mut self.value, version.value_minor.and_then(|value| register(value, &version.currency)));
-        if version.withdrawn || !version.amends {
-            latest(&mut self.withdrawn, register(i64::from(version.withdrawn), ""));
-        }
-        let anchor = said.accounts.first().or(said.people.first()).cloned();
-        let anchor = anchor.map(|named| Register { at, identifier: Some(named), ..Register::default() });
-        let weak = version.amends && said.accounts.is_empty();
-        latest(if weak { &mut self.weak_anchor } else { &mut self.anchor }, anchor);
-    }
-
-    /// Whom it belongs to; nobody while no version reports that it was reached.
-    fn anchor(&self) -> Option<Identifier> {
-        let named = self.anchor.as_ref().or(self.weak_anchor.as_ref()).filter(|_| self.reached)?;
-        named.identifier.clone()
-    }
-
-    /// The milestone as its versions have it.
-    fn milestone(&self, milestone_id: &str) -> Milestone {
-        Milestone {
-            milestone_id: milestone_id.to_owned(),
-            kind: self.kind.clone(),
-            object_id: self.object_id.clone(),
-            time_ms: self.occurred_at.as_ref().map_or(self.earliest_ms.unwrap_or_default(), |register| register.number),
-            value_minor: self.value.as_ref().map_or(0, |register| register.number),
-            currency: self.value.as_ref().map_or(String::new(), |register| register.text.clone()),
-            withdrawn: self.withdrawn.as_ref().is_some_and(|register| register.number != 0),
-        }
-    }
-}
-
-/// Keeps the later statement; of two under one event id, the greater content.
-fn latest(known: &mut Option<Register>, said: Option<Register>) {
-    fn key(of: &Register) -> impl Ord {
-        let identifier = of.identifier.as_ref().map(Identifier::key);
-        (of.at.as_ref().map(|at| (at.time_ms, at.event_hash.clone())), of.number, of.text.clone(), identifier)
-    }
-    let Some(said) = said else { return };
-    if known.as_ref().is_none_or(|known| key(known) < key(&said)) {
-        *known = Some(said);
-    }
 }

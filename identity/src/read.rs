@@ -9,14 +9,15 @@ mod neighbourhood;
 use std::collections::{BTreeMap, BTreeSet};
 
 use tributary_proto::{
-    ConsentFact, Erasure, Event, Hash128, Identifier, IdentifierState, Member, MilestoneState, Placement, Stamp, TraitFact,
-    kind,
+    ConsentFact, Erasure, Event, Hash128, Identifier, IdentifierState, Member, Milestone, MilestoneState, Placement, Stamp,
+    TraitFact, kind,
 };
 use tributary_runtime::state::{Snapshot, StateError, get_message, scan_messages};
 
 use crate::cluster::Refusal;
 use crate::component::Component;
 use crate::keys;
+use crate::milestone::standing::Standing;
 use crate::node::Node;
 use crate::settings::Rules;
 use crate::stage::LOG;
@@ -162,15 +163,17 @@ pub struct MilestoneFacts {
     pub state: MilestoneState,
     /// Its versions.
     pub versions: Vec<Version>,
+    /// What they say together.
+    pub decided: Milestone,
     /// The latest erasure of anybody whom a version of it named: up to when these are void.
     pub erased_ms: Option<i64>,
 }
 
-/// A milestone; `None` where no event has reported it.
+/// A milestone; `None` where no event has reported it. Amounts without a currency are in that of the rules.
 ///
 /// # Errors
 /// When the state cannot be read.
-pub fn milestone(snapshot: &mut dyn Snapshot, milestone_id: &str) -> Result<Option<MilestoneFacts>, StateError> {
+pub fn milestone(snapshot: &mut dyn Snapshot, rules: &Rules, milestone_id: &str) -> Result<Option<MilestoneFacts>, StateError> {
     let actor = keys::milestone(milestone_id);
     let state = snapshot.owner_of(LOG.stage, milestone_id.as_bytes())?;
     let known: Option<MilestoneState> = get_message(state, &actor, keys::NODE)?;
@@ -181,6 +184,7 @@ pub fn milestone(snapshot: &mut dyn Snapshot, milestone_id: &str) -> Result<Opti
     let erased_ms = erasures.into_iter().map(|(_, erasure)| erasure.until_ms).max();
     Ok((known.is_some() || !versions.is_empty()).then(|| MilestoneFacts {
         state: known.unwrap_or_default(),
+        decided: Standing::of(&versions, rules.currency).milestone(milestone_id, rules.currency),
         versions,
         erased_ms,
     }))

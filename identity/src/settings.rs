@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use iso_currency::Currency;
 use serde::{Deserialize, Serialize};
 use tributary_proto::Identifier;
 use tributary_proto::kind::{self, Kinds};
@@ -30,6 +31,9 @@ pub struct Settings {
     pub max_cluster: u32,
     /// Domains of free-mail providers beside the built-in list: they name no account.
     pub free_mail: Vec<String>,
+    /// ISO 4217 code of milestones of which nobody says the currency: `ingest.currency`, and no setting of this section.
+    #[serde(skip)]
+    pub currency: String,
 }
 
 impl Default for Settings {
@@ -45,6 +49,7 @@ impl Default for Settings {
             shared_any: 50,
             max_cluster: 10_000,
             free_mail: Vec::new(),
+            currency: "CNY".to_owned(),
         }
     }
 }
@@ -66,6 +71,9 @@ pub enum SettingsError {
         /// The kind.
         kind: String,
     },
+    /// A currency that there is not.
+    #[error("must be an ISO 4217 code such as \"CNY\"")]
+    UnknownCurrency,
     /// A custom kind with the name of a built-in one.
     #[error("names a kind that is built in, or declares one twice")]
     TakenKind {
@@ -83,6 +91,7 @@ impl SettingsError {
             Self::UnknownKind { setting: "limits", kind } => format!("limits.{kind}"),
             Self::UnknownKind { setting, .. } => (*setting).to_owned(),
             Self::TakenKind { .. } => "custom_kinds".to_owned(),
+            Self::UnknownCurrency => "currency".to_owned(),
         }
     }
 }
@@ -95,6 +104,8 @@ pub struct Rules {
     default_limit: u32,
     merged_kinds: BTreeSet<String>,
     free_mail: BTreeSet<String>,
+    /// See [`Settings::currency`].
+    pub currency: Currency,
     /// See [`Settings::shared_after`].
     pub shared_after: u32,
     /// See [`Settings::shared_any`].
@@ -132,9 +143,11 @@ impl Settings {
         if self.default_limit == 0 {
             errors.push(SettingsError::ZeroLimit { kind: "default_limit".into() });
         }
-        if !errors.is_empty() {
-            return Err(errors);
+        let currency = Currency::from_code(&self.currency);
+        if currency.is_none() {
+            errors.push(SettingsError::UnknownCurrency);
         }
+        let Some(currency) = currency.filter(|_| errors.is_empty()) else { return Err(errors) };
         let built_in = FREE_MAIL.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
         Ok(Rules {
             kinds,
@@ -142,6 +155,7 @@ impl Settings {
             default_limit: self.default_limit,
             merged_kinds: self.merged_kinds.clone(),
             free_mail: built_in.map(str::to_owned).chain(self.free_mail.iter().map(|domain| domain.to_lowercase())).collect(),
+            currency,
             shared_after: self.shared_after,
             shared_any: self.shared_any,
             max_cluster: self.max_cluster as usize,

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use tributary_proto::event::Body;
 use tributary_proto::{Event, Identifier, MilestoneVersion, Touch, kind};
 
-/// The native record of an event. Amounts are whole minor units (`value_minor`), for the record's `value` depends on the currency.
+/// The native record of an event.
 pub fn as_native(event: &Event) -> Value {
     let mut record = Map::new();
     let mut set = |field: &str, value: Value| drop(record.insert(field.to_owned(), value));
@@ -58,8 +58,16 @@ fn milestone(version: &MilestoneVersion, set: &mut impl FnMut(&str, Value)) {
     if let Some(occurred_at_ms) = version.occurred_at_ms {
         set("occurred_at", time(occurred_at_ms));
     }
-    if let Some(value_minor) = version.value_minor {
-        set("value_minor", value_minor.into());
+    for (field, amount, cleared) in [("value", &version.value, version.value_cleared), ("refund", &version.refund, false)] {
+        match amount {
+            Some(amount) => set(field, amount.to_string().into()),
+            None if cleared => set(field, Value::Null),
+            None => {}
+        }
+    }
+    if version.currency_cleared {
+        set("currency", Value::Null);
+    } else if !version.currency.is_empty() {
         set("currency", version.currency.as_str().into());
     }
     if version.withdrawn {

@@ -27,15 +27,45 @@ pub const VOCABULARY: [&str; 12] = [
     "expansion",
 ];
 
+/// What a sender says of a field that keeps its value until somebody changes it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Given<T> {
+    /// Nothing: what was said before holds.
+    #[default]
+    Nothing,
+    /// That it has no value (any more).
+    Cleared,
+    Is(T),
+}
+
+impl<T> Given<T> {
+    /// A value, where there is one.
+    pub(crate) fn of(value: Option<T>) -> Self {
+        value.map_or(Self::Nothing, Self::Is)
+    }
+
+    /// The value, where there is one.
+    pub(crate) fn into_value(self) -> Option<T> {
+        if let Self::Is(value) = self { Some(value) } else { None }
+    }
+
+    fn is_cleared(&self) -> bool {
+        matches!(self, Self::Cleared)
+    }
+}
+
 /// What a sender says of a milestone.
 #[derive(Debug, Default)]
 pub(crate) struct MilestoneFields<'a> {
     pub(crate) kind: Cow<'a, str>,
     pub(crate) object_id: Cow<'a, str>,
-    pub(crate) occurred_at_ms: Option<i64>,
+    /// Milliseconds since 1970-01-01 UTC.
+    pub(crate) occurred_at: Given<i64>,
     /// Decimal text in major units.
-    pub(crate) value: Option<Cow<'a, str>>,
-    pub(crate) currency: Option<Cow<'a, str>>,
+    pub(crate) value: Given<Cow<'a, str>>,
+    pub(crate) currency: Given<Cow<'a, str>>,
+    /// Decimal text in major units.
+    pub(crate) refund: Option<Cow<'a, str>>,
     pub(crate) withdrawn: bool,
     pub(crate) amends: bool,
 }
@@ -50,7 +80,7 @@ impl Rules {
         fields: MilestoneFields<'_>,
         received_ms: Option<i64>,
     ) -> Result<MilestoneVersion, Rejection> {
-        let MilestoneFields { kind, object_id, occurred_at_ms, value, currency, withdrawn, amends } = fields;
+        let MilestoneFields { kind, object_id, occurred_at, value, currency, refund, withdrawn, amends } = fields;
         if !self.milestone_kinds.iter().any(|known| *known == kind) {
             let detail = "not a kind of milestone; declare it in milestone_kinds";
             return Err(Rejection::new(reason::MILESTONE_UNKNOWN, "milestone", detail));
@@ -63,36 +93,35 @@ impl Rules {
             let detail = format!("an object id has at most {ID_BYTES_MAX} bytes");
             return Err(Rejection::new(reason::IDENTIFIER_TOO_LONG, "object_id", detail));
         }
-        if let Some(time_ms) = occurred_at_ms {
+        if let Given::Is(time_ms) = occurred_at {
             self.times.check_future(time_ms, received_ms, "occurred_at")?;
         }
-        let given = currency.map(|code| money::currency(&code)).transpose()?;
-        let (value_minor, currency) = match value {
-            None => (None, String::new()),
-            Some(amount) => {
-                let currency = given.unwrap_or(self.currency);
-                (Some(money::minor_units(&amount, currency)?), currency.code().to_owned())
-            }
-        };
+        let (value_cleared, currency_cleared) = (value.is_cleared(), currency.is_cleared());
+        let currency = currency.into_value().map(|code| money::currency(&code)).transpose()?;
         Ok(MilestoneVersion {
             milestone_id: format!("{kind}:{object_id}"),
             kind: kind.into_owned(),
             object_id: object_id.into_owned(),
-            occurred_at_ms,
-            value_minor,
-            currency,
+            occurred_at_ms: occurred_at.into_value(),
+            value: value.into_value().map(|amount| money::decimal(&amount, "value")).transpose()?,
+            currency: currency.map_or(String::new(), |currency| currency.code().to_owned()),
             withdrawn,
             amends,
+            refund: refund.map(|amount| money::decimal(&amount, "refund")).transpose()?,
+            value_cleared,
+            currency_cleared,
+            occurred_at_cleared: occurred_at.is_cleared(),
         })
     }
 }
 
-/// The digits of an amount: of a text, or of a JSON number as it was written. `None` when null or blank.
-pub(crate) fn amount(raw: &RawValue) -> Result<Option<Cow<'_, str>>, Rejection> {
+/// The digits of an amount: of a text, or of a JSON number as it was written. A null clears it, a blank text says nothing.
+pub(crate) fn amount<'a>(raw: &'a RawValue, field: &'static str) -> Result<Given<Cow<'a, str>>, Rejection> {
     let text = raw.get();
     match serde_json::from_str::<Scalar<'_>>(text).map_err(|error| json_rejection(&error))? {
-        Scalar::Integer(_) | Scalar::Inexact => Ok(Some(Cow::Borrowed(text.trim_ascii()))),
-        Scalar::Bool(_) => Err(Rejection::new(reason::VALUE_INVALID, "value", "expected a decimal number")),
-        other => other.text("value"),
+        Scalar::Null => Ok(Given::Cleared),
+        Scalar::Integer(_) | Scalar::Inexact => Ok(Given::Is(Cow::Borrowed(text.trim_ascii()))),
+        Scalar::Bool(_) => Err(Rejection::new(reason::VALUE_INVALID, field, "expected a decimal number")),
+        other => other.text(field).map(Given::of),
     }
 }

@@ -1,6 +1,8 @@
-//! Amounts: decimal text in major units becomes whole minor units, by the exponents of ISO 4217. No float comes near them.
+//! Amounts: decimal text in major units, and whole minor units by the exponents of ISO 4217. No float comes near them.
 
 use iso_currency::Currency;
+use tributary_proto::Decimal;
+use tributary_proto::decimal::SCALE_MAX;
 use tributary_runtime::stage::Rejection;
 
 use crate::normalise::text::narrow;
@@ -19,34 +21,28 @@ pub fn currency(code: &str) -> Result<Currency, Rejection> {
     found.ok_or_else(|| Rejection::new(reason::CURRENCY_UNKNOWN, "currency", "not an ISO 4217 code such as CNY, USD or EUR"))
 }
 
-/// The amount in minor units: `300000.00` in CNY is 30000000.
+/// The amount in major units, in whatever currency: `300000.00`, `1.2E7`, `-5`.
 ///
 /// # Errors
-/// [`reason::VALUE_INVALID`] when the text is not a plain, non-negative decimal number, is finer than the currency's minor unit, or
-/// does not fit into 63 bits.
-pub fn minor_units(amount: &str, currency: Currency) -> Result<i64, Rejection> {
+/// [`reason::VALUE_INVALID`] when the text is not a plain decimal number below 10^15.
+pub fn decimal(amount: &str, field: &'static str) -> Result<Decimal, Rejection> {
     let narrowed = narrow(amount);
-    parse(narrowed.trim(), currency.exponent().unwrap_or(0)).ok_or_else(|| {
-        let detail = "not a non-negative decimal number in major units, such as 300000.00, no finer than the minor unit";
-        Rejection::new(reason::VALUE_INVALID, "value", detail)
+    Decimal::parse(narrowed.trim()).ok_or_else(|| {
+        Rejection::new(reason::VALUE_INVALID, field, "not a decimal number in major units below 10^15, such as 300000.00")
     })
 }
 
-fn parse(text: &str, exponent: u16) -> Option<i64> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    if whole.is_empty() || (text.contains('.') && fraction.is_empty()) {
-        return None;
-    }
-    let digit = |byte: u8| byte.is_ascii_digit().then(|| i64::from(byte - b'0'));
-    let mut minor = 0i64;
-    for byte in whole.bytes() {
-        minor = minor.checked_mul(10)?.checked_add(digit(byte)?)?;
-    }
-    let mut fraction = fraction.bytes();
-    for _ in 0..exponent {
-        minor = minor.checked_mul(10)?.checked_add(fraction.next().map_or(Some(0), digit)?)?;
-    }
-    fraction.all(|byte| byte == b'0').then_some(minor)
+/// The amount in minor units, halves up: `300000.00` in CNY is 30000000.
+///
+/// # Errors
+/// [`reason::VALUE_INVALID`] when the text is not a plain, non-negative decimal number below 10^15.
+pub fn minor_units(amount: &str, currency: Currency) -> Result<i64, Rejection> {
+    let fixed = decimal(amount, "value")?.fixed();
+    let unit = 10_i128.pow(SCALE_MAX.saturating_sub(u32::from(currency.exponent().unwrap_or(0))));
+    let minor = u128::try_from(fixed)
+        .ok()
+        .and_then(|fixed| i64::try_from((fixed + unit.unsigned_abs() / 2) / unit.unsigned_abs()).ok());
+    minor.ok_or_else(|| Rejection::new(reason::VALUE_INVALID, "value", "an amount that was spent is not negative"))
 }
 
 #[cfg(test)]
@@ -67,15 +63,16 @@ mod tests {
         assert_eq!(minor("1.234", "KWD"), Some(1234));
         assert_eq!(minor("３００.５０", "CNY"), Some(30_050));
         assert_eq!(minor("1.500000", "CNY"), Some(150));
+        assert_eq!(minor("29.990000000000002", "USD"), Some(2_999));
+        assert_eq!(minor("1.2E7", "CNY"), Some(1_200_000_000));
+        assert_eq!((minor("1.005", "CNY"), minor("1.004999", "CNY"), minor("1.5", "JPY")), (Some(101), Some(100), Some(2)));
     }
 
     #[test]
     fn what_is_not_an_amount_is_refused() {
-        for bad in ["-1", "+1", "1e5", "1,000", "1.005", ".5", "5.", "", "abc", "NaN", "1 000", "￥5", "99999999999999999999"]
-        {
+        for bad in ["-1", "1,000", ".5", "5.", "", "abc", "NaN", "1 000", "￥5", "99999999999999999999"] {
             assert_eq!(minor(bad, "CNY"), None, "{bad}");
         }
-        assert_eq!(minor("1.5", "JPY"), None);
         for unknown in ["RMB", "", "CN", "人民币"] {
             assert_eq!(currency(unknown).unwrap_err().reason, reason::CURRENCY_UNKNOWN);
         }

@@ -14,7 +14,7 @@ use time::time;
 
 use crate::decoded::Decoded;
 use crate::identifiers::{Identifiers, Sorted};
-use crate::milestone::{MilestoneFields, amount};
+use crate::milestone::{Given, MilestoneFields, amount};
 use crate::rules::{Meaning, Rules};
 use crate::scalar::{Scalar, json_rejection};
 use crate::touch::TouchFields;
@@ -204,11 +204,12 @@ fn track(rules: &Rules, mut message: Message<'_>, head: Head, received_ms: Optio
                     kind: kind.into(),
                     // Without an object each event is one of its own.
                     object_id: object_id.unwrap_or_else(|| head.event_id.as_str().into()),
-                    occurred_at_ms: None,
-                    value: properties.value.or(properties.revenue).map(amount).transpose()?.flatten(),
-                    currency: properties.currency.text("properties.currency")?,
-                    withdrawn: false,
-                    amends: false,
+                    value: match properties.value.or(properties.revenue) {
+                        Some(raw) => amount(raw, "properties.value")?,
+                        None => Given::Nothing,
+                    },
+                    currency: Given::of(properties.currency.text("properties.currency")?),
+                    ..MilestoneFields::default()
                 },
                 received_ms,
             )?)

@@ -115,7 +115,7 @@ fn milestones_and_money() {
     refused(Topic::Offline, milestone(r#""milestone":"SECRET","object_id":"6""#), reason::MILESTONE_UNKNOWN, "milestone");
     refused(Topic::Offline, milestone(r#""object_id":"6""#), reason::FIELD_MISSING, "milestone");
     refused(Topic::Offline, milestone(r#""milestone":"mql""#), reason::FIELD_MISSING, "object_id");
-    for value in [r#""-1""#, "-1", r#""1e3""#, "1e3", r#""SECRET""#, "1.005", r#""1,000""#, "[1]", "true"] {
+    for value in [r#""1e15""#, "1e300", r#""SECRET""#, r#""1,000""#, "[1]", "true"] {
         refused(Topic::Offline, milestone(&format!(r#"{known},"value":{value}"#)), reason::VALUE_INVALID, "value");
     }
     refused(

@@ -106,7 +106,8 @@ fn sdk_pages_and_tracks() {
         r#""type":"track","event":"Order Completed","userId":"u","properties":{"revenue":1200.5,"currency":"USD","object_id":"O1"}"#,
     );
     let Some(Body::Milestone(won)) = one(Source::Sdk, &order).body else { panic!("not a milestone") };
-    assert_eq!((won.milestone_id.as_str(), won.value_minor, won.currency.as_str()), ("closed_won:O1", Some(120_050), "USD"));
+    let value = won.value.map(|value| value.to_string());
+    assert_eq!((won.milestone_id.as_str(), value.as_deref(), won.currency.as_str()), ("closed_won:O1", Some("1200.5"), "USD"));
 }
 
 #[test]
@@ -145,8 +146,23 @@ fn native_kinds() {
         r#""kind":"milestone","milestone":"mql","object_id":"Q","value":10,"withdrawn":"TRUE","occurred_at":"2022-02-27 08:00""#,
     );
     let Some(Body::Milestone(version)) = milestone.body else { panic!("not a milestone") };
-    assert_eq!((version.value_minor, version.currency.as_str(), version.withdrawn), (Some(1000), "CNY", true));
+    let value = version.value.map(|value| value.to_string());
+    assert_eq!((value.as_deref(), version.currency.as_str(), version.withdrawn), (Some("10"), "", true));
     assert_eq!(version.occurred_at_ms, Some(1_645_920_000_000));
+}
+
+#[test]
+fn a_null_clears_and_a_blank_says_nothing() {
+    let version = |fields: &str| {
+        let said =
+            r#""timestamp":"2022-02-28T08:00:00Z","kind":"milestone","milestone":"mql","object_id":"Q","email":"a@b.example""#;
+        let record = one(Source::Offline, &format!("{{{said},{fields}}}"));
+        let Some(Body::Milestone(version)) = record.body else { panic!("not a milestone") };
+        (version.value.is_some(), version.value_cleared, version.currency_cleared, version.occurred_at_cleared)
+    };
+    assert_eq!(version(r#""value":null,"currency":null,"occurred_at":null"#), (false, true, true, true));
+    assert_eq!(version(r#""value":"","currency":" ","occurred_at":"""#), (false, false, false, false));
+    assert_eq!(version(r#""value":0,"amends":true"#), (true, false, false, false));
 }
 
 #[test]

@@ -13,6 +13,7 @@
 //! assert!(partition::of(&cookie.key(), 4) < 4);
 //! ```
 
+pub mod decimal;
 pub mod identifier;
 pub mod json;
 pub mod kind;

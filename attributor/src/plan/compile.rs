@@ -93,9 +93,6 @@ pub(super) fn plan(settings: &Settings) -> Result<Plan, SettingsError> {
     let window = window("window", settings.window, horizon_ms, &mut problems);
     let gap = problems.whole("session_gap_minutes", settings.session_gap_minutes, 0, SESSION_GAP_MINUTES_MAX);
     let max_journey = problems.whole("max_journey", settings.max_journey, 10, 100_000);
-    if iso_currency::Currency::from_code(&settings.default_currency).is_none() {
-        problems.add("default_currency", "must be an ISO 4217 code such as \"CNY\"");
-    }
     let kinds = milestone_kinds(settings, &mut problems);
 
     let mut stages = vec![moments::LEAD.to_owned()];
@@ -135,7 +132,6 @@ pub(super) fn plan(settings: &Settings) -> Result<Plan, SettingsError> {
         return Err(SettingsError(problems.0));
     }
     Ok(Plan {
-        default_currency: settings.default_currency.clone(),
         longest_ms: if visits.gap_ms > 0 { longest_ms + DAY_MS + visits.gap_ms } else { longest_ms },
         visits,
         max_journey: usize::try_from(max_journey).unwrap_or(usize::MAX),
@@ -380,7 +376,6 @@ mod tests {
         let model = |name: &str, rule: &str| ModelSettings { name: name.into(), rule: rule.into(), ..ModelSettings::default() };
         let settings = Settings {
             window: Window::LookbackDays(0),
-            default_currency: "YUAN".into(),
             custom_kinds: vec!["mql".into()],
             models: vec![
                 model("linear", "liner"),
@@ -397,7 +392,6 @@ mod tests {
         let fields: Vec<&str> = problems.iter().map(|problem| problem.field.as_str()).collect();
         let expected = [
             "window.lookback_days",
-            "default_currency",
             "custom_kinds[0]",
             "models[0].type",
             "models[1].name",
@@ -409,7 +403,7 @@ mod tests {
             "milestones.sql.models[0]",
         ];
         assert_eq!(fields, expected);
-        assert!(problems[3].message.contains("did you mean \"linear\"?"), "{}", problems[3].message);
+        assert!(problems[2].message.contains("did you mean \"linear\"?"), "{}", problems[2].message);
     }
 
     #[test]

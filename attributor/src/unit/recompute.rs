@@ -210,13 +210,9 @@ impl Unit<'_, '_> {
             }
             credit::rows(&journey, of, self.plan)
         };
-        let mut milestone = of.clone();
-        if milestone.currency.is_empty() {
-            milestone.currency.clone_from(&self.plan.default_currency);
-        }
         let models = self.plan.models_of(&of.kind);
         let header = Desired {
-            milestone: Some(milestone),
+            milestone: Some(of.clone()),
             stamp: task.tracked.stamp,
             epoch: anchor.epoch,
             reason: task.reason.into(),

@@ -102,10 +102,12 @@ pub struct Version {
     pub time_ms: i64,
     /// When it says that the milestone was reached.
     pub occurred_at_ms: Option<i64>,
-    /// The value it gives.
-    pub value_minor: Option<i64>,
-    /// The value's currency.
+    /// The value it gives, in major units; `none` where it says that there is none.
+    pub value: Option<String>,
+    /// The currency it gives; empty for none.
     pub currency: String,
+    /// What it says is paid back, in major units.
+    pub refund: Option<String>,
     /// Whether it withdraws the milestone.
     pub withdrawn: bool,
     /// Whether it only changes a milestone that another version reports.

@@ -24,7 +24,9 @@ pub fn explain(
     milestone_id: &str,
     model: Option<&str>,
 ) -> Result<Explanation, ExplainError> {
-    let Some(facts) = facts_of(snapshot, milestone_id)? else { return Err(unknown(snapshot, pipeline, milestone_id)?) };
+    let Some(facts) = facts_of(snapshot, pipeline.rules(), milestone_id)? else {
+        return Err(unknown(snapshot, pipeline, milestone_id)?);
+    };
     let attributor = StageName::Attributor.log().stage;
     let emitted = emitted(snapshot.owner_of(attributor, milestone_id.as_bytes())?, milestone_id)?.unwrap_or_default();
     let mut people = People::new(pipeline.rules());
@@ -61,7 +63,7 @@ fn unknown(snapshot: &mut dyn Snapshot, pipeline: &Pipeline, asked: &str) -> Res
     let mut same_object = Vec::new();
     for kind in pipeline.plan().kinds() {
         let id = format!("{kind}:{object_id}");
-        if facts_of(snapshot, &id)?.is_some() {
+        if facts_of(snapshot, pipeline.rules(), &id)?.is_some() {
             same_object.push(id);
         }
     }
@@ -76,17 +78,15 @@ fn unknown(snapshot: &mut dyn Snapshot, pipeline: &Pipeline, asked: &str) -> Res
 
 fn milestone_answer(id: &str, facts: &MilestoneFacts, emitted: &Emitted, explained: Option<&Explained>) -> MilestoneAnswer {
     let told = explained.map(|explained| &explained.milestone).or(facts.state.told.as_ref());
-    let reported = || of_versions(id, &facts.versions);
-    let Milestone { kind, time_ms, value_minor, currency, withdrawn, .. } = told.cloned().unwrap_or_else(reported);
-    let reached = told.is_some() || facts.versions.iter().any(|event| version_of(event).is_some_and(|version| !version.amends));
-    // Without a currency of its own it was emitted in the configured one.
-    let emitted_currency = emitted.head.milestone.as_ref().map(|milestone| milestone.currency.clone());
+    let Milestone { kind, time_ms, value_minor, currency, withdrawn, .. } = told.unwrap_or(&facts.decided).clone();
+    let is_reaching = |version: &MilestoneVersion| !version.amends && !version.withdrawn;
+    let reached = told.is_some() || facts.versions.iter().any(|event| version_of(event).is_some_and(is_reaching));
     MilestoneAnswer {
         milestone_id: id.to_owned(),
         kind,
         time_ms,
         value_minor,
-        currency: emitted_currency.filter(|_| currency.is_empty()).unwrap_or(currency),
+        currency,
         withdrawn,
         reached,
         erased: facts.versions.is_empty() && facts.erased_ms.is_some(),
@@ -103,33 +103,15 @@ fn version_of(event: &Event) -> Option<&MilestoneVersion> {
     if let Some(Body::Milestone(version)) = &event.body { Some(version) } else { None }
 }
 
-/// The milestone as its versions have it where it has told nobody: none of them names anybody, or none is left.
-fn of_versions(id: &str, versions: &[Event]) -> Milestone {
-    let kind = id.split_once(':').map_or(id, |(kind, _)| kind).to_owned();
-    let mut milestone = Milestone { milestone_id: id.to_owned(), kind, ..Milestone::default() };
-    let first = versions.iter().find(|event| version_of(event).is_some_and(|version| !version.amends));
-    milestone.time_ms = first.map_or(0, |event| event.time_ms);
-    // The latest that gives a field wins.
-    for version in versions.iter().filter_map(version_of) {
-        milestone.time_ms = version.occurred_at_ms.unwrap_or(milestone.time_ms);
-        if let Some(value_minor) = version.value_minor {
-            (milestone.value_minor, milestone.currency) = (value_minor, version.currency.clone());
-        }
-        if version.withdrawn || !version.amends {
-            milestone.withdrawn = version.withdrawn;
-        }
-    }
-    milestone
-}
-
 fn version(event: &Event) -> Version {
     let body = version_of(event).cloned().unwrap_or_default();
     Version {
         event_id: event.event_id.clone(),
         time_ms: event.time_ms,
         occurred_at_ms: body.occurred_at_ms,
-        value_minor: body.value_minor,
+        value: body.value.map(|amount| amount.to_string()).or(body.value_cleared.then(|| "none".to_owned())),
         currency: body.currency,
+        refund: body.refund.map(|amount| amount.to_string()),
         withdrawn: body.withdrawn,
         amends: body.amends,
         identifiers: event.identifiers.iter().chain(&event.account_identifiers).map(Identifier::display).collect(),

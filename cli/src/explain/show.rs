@@ -77,7 +77,12 @@ fn print_milestone(of: &MilestoneAnswer, out: &mut impl Write) -> io::Result<()>
     for version in &of.versions {
         let mut says: Vec<String> =
             version.occurred_at_ms.map(|at_ms| format!("reached {}", minute(at_ms))).into_iter().collect();
-        says.extend(version.value_minor.map(|value| money(value, &version.currency)));
+        let amount = |what: &str, amount: &String| format!("{what} {amount} {}", version.currency).trim().to_owned();
+        says.extend(version.value.as_ref().map(|value| amount("value", value)));
+        says.extend(version.refund.as_ref().map(|refund| amount("refund", refund)));
+        if version.value.is_none() && version.refund.is_none() && !version.currency.is_empty() {
+            says.push(format!("currency {}", version.currency));
+        }
         says.extend(version.withdrawn.then(|| "withdrawn".to_owned()));
         if !version.identifiers.is_empty() {
             says.push(format!("names {}", version.identifiers.join(", ")));

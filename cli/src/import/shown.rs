@@ -37,8 +37,10 @@ fn of_event(line: u64, event: &Event) -> Shown {
     let (kind, channel, what) = match &event.body {
         Some(Body::Touch(touch)) => ("touch", touch.channel.clone(), said(&touch.source, &touch.medium, &touch.campaign)),
         Some(Body::Milestone(version)) => {
-            let value = version.value_minor.map(|minor| format!(" {minor} {} (minor units)", version.currency));
-            ("milestone", String::new(), format!("{}{}", version.milestone_id, value.unwrap_or_default()))
+            let amounts = [("value", &version.value), ("refund", &version.refund)];
+            let amounts = amounts.into_iter().filter_map(|(what, amount)| Some(format!(" {what} {}", amount.as_ref()?)));
+            let what = format!("{}{} {}", version.milestone_id, amounts.collect::<String>(), version.currency);
+            ("milestone", String::new(), what.trim_end().to_owned())
         }
         Some(Body::Identify(_)) => ("identify", String::new(), String::new()),
         Some(Body::Account(_)) => ("account", String::new(), String::new()),

@@ -271,9 +271,10 @@ fn check_event(event: &Event) -> Result<(), String> {
         return Err("an event names nobody".into());
     }
     if let Some(Body::Milestone(version)) = &event.body
-        && (version.value_minor.is_some_and(|value| value < 0) || version.object_id.is_empty())
+        && (version.value.is_some_and(|value| value.scale > tributary_proto::decimal::SCALE_MAX)
+            || version.object_id.is_empty())
     {
-        return Err("a milestone has no object, or a value below zero".into());
+        return Err("a milestone has no object, or a value with too many places".into());
     }
     if as_native(event).is_object() { Ok(()) } else { Err("an event cannot be shown".into()) }
 }

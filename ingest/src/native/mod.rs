@@ -18,7 +18,7 @@ use crate::content;
 use crate::decoded::Decoded;
 use crate::identifiers::Identifiers;
 use crate::limits::ID_BYTES_MAX;
-use crate::milestone::{MilestoneFields, amount};
+use crate::milestone::{Given, MilestoneFields, amount};
 use crate::reason;
 use crate::rules::Rules;
 use crate::scalar::{Scalar, json_rejection};
@@ -116,9 +116,17 @@ fn milestone<'a>(rules: &Rules, record: Record<'a, '_>) -> Result<MilestoneField
     Ok(MilestoneFields {
         kind,
         object_id: record.object_id.text("object_id")?.unwrap_or_default(),
-        occurred_at_ms: occurred_at.map(|text| rules.times.read(&text, "occurred_at")).transpose()?,
-        value: record.value.map(amount).transpose()?.flatten(),
-        currency: record.currency.text("currency")?,
+        occurred_at: match occurred_at {
+            Some(text) => Given::Is(rules.times.read(&text, "occurred_at")?),
+            None if record.cleared.occurred_at => Given::Cleared,
+            None => Given::Nothing,
+        },
+        value: record.value.map(|raw| amount(raw, "value")).transpose()?.unwrap_or_default(),
+        currency: match record.currency.text("currency")? {
+            None if record.cleared.currency => Given::Cleared,
+            said => Given::of(said),
+        },
+        refund: record.refund.map(|raw| amount(raw, "refund")).transpose()?.and_then(Given::into_value),
         withdrawn: flag(record.withdrawn, "withdrawn")?,
         amends: flag(record.amends, "amends")?,
     })

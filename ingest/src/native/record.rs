@@ -35,6 +35,8 @@ pub(super) struct Record<'a, 'r> {
     pub(super) consent: Scalar<'a>,
     /// Raw, because an amount must not pass through a float.
     pub(super) value: Option<&'a RawValue>,
+    pub(super) refund: Option<&'a RawValue>,
+    pub(super) cleared: Cleared,
     pub(super) traits: RawTraits<'a>,
     pub(super) identifiers: Vec<(&'r KindRule, Scalar<'a>)>,
     /// The kinds of identifiers that have stood there, null or not.
@@ -72,12 +74,21 @@ impl<'a> Record<'a, '_> {
     }
 }
 
+/// Fields that stand there with null.
+#[derive(Debug, Default)]
+pub(super) struct Cleared {
+    pub(super) occurred_at: bool,
+    pub(super) currency: bool,
+}
+
 /// Prefix of the flat form of a trait: `traits.name`.
 const TRAIT_PREFIX: &str = "traits.";
 
 /// Whether a name is a field of the native record other than an identifier kind.
 pub(crate) fn is_field(name: &str) -> bool {
-    matches!(name, "value" | "traits" | "account") || name.starts_with(TRAIT_PREFIX) || Record::default().slot(name).is_some()
+    matches!(name, "value" | "refund" | "traits" | "account")
+        || name.starts_with(TRAIT_PREFIX)
+        || Record::default().slot(name).is_some()
 }
 
 /// Whether a field may hold several values.
@@ -110,6 +121,12 @@ impl<'de, 'r> Visitor<'de> for RecordVisitor<'r> {
             let repeated = if let Some(slot) = record.slot(&name) {
                 let repeated = !slot.is_null();
                 *slot = map.next_value()?;
+                let null = slot.is_null();
+                match &*name {
+                    "occurred_at" => record.cleared.occurred_at = null,
+                    "currency" => record.cleared.currency = null,
+                    _ => {}
+                }
                 repeated
             } else if let Some(rule) = self.rules.find(&name) {
                 let repeated = record.kinds.iter().any(|known| std::ptr::eq(*known, rule));
@@ -119,6 +136,10 @@ impl<'de, 'r> Visitor<'de> for RecordVisitor<'r> {
             } else if name == "value" {
                 let repeated = record.value.is_some();
                 record.value = Some(map.next_value()?);
+                repeated
+            } else if name == "refund" {
+                let repeated = record.refund.is_some();
+                record.refund = Some(map.next_value()?);
                 repeated
             } else if name == "traits" {
                 let traits: RawTraits<'de> = map.next_value()?;

@@ -5,7 +5,7 @@ use tributary_runtime::stage::Rejection;
 
 use super::record::Record;
 use crate::channel::Evidence;
-use crate::milestone::amount;
+use crate::milestone::{Given, amount};
 use crate::rules::Rules;
 use crate::{money, reason};
 
@@ -22,7 +22,7 @@ pub(super) fn read(rules: &Rules, record: Record<'_, '_>, spend_id: String, time
         let detail = "a spend record needs a channel, source, medium or campaign that the money went to";
         return Err(Rejection::new(reason::FIELD_MISSING, "channel", detail));
     }
-    let Some(amount) = record.value.map(amount).transpose()?.flatten() else {
+    let Some(amount) = record.value.map(|raw| amount(raw, "value")).transpose()?.and_then(Given::into_value) else {
         return Err(Rejection::new(reason::FIELD_MISSING, "value", "a spend record needs an amount"));
     };
     let currency = match record.currency.text("currency")? {

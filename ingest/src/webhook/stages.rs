@@ -10,7 +10,7 @@ use tributary_runtime::stage::Rejection;
 
 use super::records::{Record, Records};
 use super::vendor_stages::Stages;
-use crate::milestone::MilestoneFields;
+use crate::milestone::{Given, MilestoneFields};
 use crate::native::statement::Says;
 use crate::{money, reason};
 
@@ -62,9 +62,10 @@ impl Change {
                 object_id: object_id.into(),
                 amends: !reached,
                 withdrawn,
-                value: self.amount.as_deref().map(Cow::Borrowed),
-                currency: self.currency.as_deref().map(Cow::Borrowed),
-                occurred_at_ms: close_ms.map(|close| close.min(time_ms)),
+                value: Given::of(self.amount.as_deref().map(Cow::Borrowed)),
+                currency: Given::of(self.currency.as_deref().map(Cow::Borrowed)),
+                occurred_at: Given::of(close_ms.map(|close| close.min(time_ms))),
+                refund: None,
             };
             records.add(version, Says::Milestone(says));
             any = true;
@@ -78,7 +79,7 @@ impl Change {
     fn check_amount(&mut self, records: &mut Records<'_>) {
         let Some(amount) = &self.amount else { return };
         let currency = self.currency.as_deref().map_or(Ok(records.rules.currency), money::currency);
-        let checked = currency.and_then(|currency| money::minor_units(amount, currency));
+        let checked = currency.and_then(|_| money::decimal(amount, "value"));
         if let Err(rejection) = checked {
             records.refuse(rejection);
             (self.amount, self.currency) = (None, None);

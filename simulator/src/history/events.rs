@@ -235,14 +235,25 @@ fn milestone(draw: &mut Draw, mood: &Mood, draft: &mut Draft) {
     draft.set("kind", "milestone");
     draft.set("milestone", draw.pick(&MILESTONES));
     draft.set("object_id", format!("o{}", draw.below(mood.objects)));
-    if draw.percent(40) {
+    if draw.percent(5) {
+        draft.clear("occurred_at");
+    } else if draw.percent(40) {
         draft.occurred_at = Some(Moment(draw.below(mood.steps) as i64 * mood.step_ms));
     }
     if draw.percent(60) {
-        draft.set("value", draw.pick(&["0", "0.01", "7", "100.03", "300000.00", "90071992547409.91"]));
-        if draw.percent(60) {
-            draft.set("currency", draw.pick(&["USD", "CNY"]));
-        }
+        let amounts =
+            ["0", "0.01", "7", "100.03", "300000.00", "90071992547409.91", "-5", "29.990000000000002", "1.2e3", "0.005"];
+        draft.set("value", draw.pick(&amounts));
+    } else if draw.percent(10) {
+        draft.clear("value");
+    }
+    if draw.percent(15) {
+        draft.set("refund", draw.pick(&["0.01", "7", "50", "1e6", "-1"]));
+    }
+    match draw.below(10) {
+        0..=4 => draft.set("currency", draw.pick(&["USD", "CNY", "JPY"])),
+        5 => draft.clear("currency"),
+        _ => {}
     }
     if draw.percent(15) {
         draft.set("withdrawn", "true");

@@ -48,16 +48,22 @@ pub(super) struct Draft {
     fields: BTreeMap<&'static str, String>,
     identifiers: BTreeMap<&'static str, Vec<String>>,
     pub(super) traits: Vec<(&'static str, &'static str)>,
+    cleared: Vec<&'static str>,
 }
 
 impl Draft {
     pub(super) fn new(event_id: String, time: Moment) -> Self {
         let (fields, identifiers) = (BTreeMap::new(), BTreeMap::new());
-        Self { event_id, time, occurred_at: None, fields, identifiers, traits: Vec::new() }
+        Self { event_id, time, occurred_at: None, fields, identifiers, traits: Vec::new(), cleared: Vec::new() }
     }
 
     pub(super) fn set(&mut self, field: &'static str, value: impl Into<String>) {
         self.fields.insert(field, value.into());
+    }
+
+    /// Says of a field that it has no value.
+    pub(super) fn clear(&mut self, field: &'static str) {
+        self.cleared.push(field);
     }
 
     pub(super) fn add(&mut self, kind: &'static str, value: String) {
@@ -86,6 +92,7 @@ impl Draft {
         if let Some(occurred_at) = self.occurred_at {
             record.insert("occurred_at".into(), json!(occurred_at.text()));
         }
+        record.extend(self.cleared.iter().map(|field| ((*field).to_owned(), Value::Null)));
         record.extend(self.fields.iter().map(|(field, value)| ((*field).to_owned(), json!(value))));
         record.extend(self.identifiers.iter().map(|(kind, values)| ((*kind).to_owned(), json!(values))));
         if !self.traits.is_empty() {

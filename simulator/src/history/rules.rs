@@ -14,9 +14,11 @@ pub(super) fn draw(draw: &mut Draw) -> (IngestSettings, Rules) {
     let ingest = IngestSettings {
         identifier_kinds: vec![CUSTOM_KIND.to_owned()],
         milestone_kinds: vec![CUSTOM_MILESTONE.to_owned()],
+        currency: draw.pick(&["EUR", "CNY", "JPY"]).to_owned(),
         ..IngestSettings::default()
     };
-    let rules = Rules { identity: identity(draw), attribution: attribution(draw) };
+    let mut rules = Rules { identity: identity(draw), attribution: attribution(draw) };
+    rules.identity.currency = ingest.currency.clone();
     (ingest, rules)
 }
 
@@ -38,6 +40,7 @@ fn identity(draw: &mut Draw) -> IdentitySettings {
         merged_kinds: if draw.percent(80) { defaults.merged_kinds } else { [CUSTOM_KIND.to_owned()].into() },
         max_cluster: if draw.percent(50) { defaults.max_cluster } else { number(draw.between(3, 16)) },
         free_mail: vec!["private.example".to_owned()],
+        ..IdentitySettings::default()
     }
 }
 
@@ -77,7 +80,6 @@ fn attribution(draw: &mut Draw) -> Settings {
             .map(|name| (*name).to_owned())
             .collect(),
         max_journey: if draw.percent(50) { number(draw.between(10, 14)) } else { defaults.max_journey },
-        default_currency: "EUR".to_owned(),
         custom_kinds: vec![CUSTOM_MILESTONE.to_owned()],
         models,
         milestones,

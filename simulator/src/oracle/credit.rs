@@ -67,7 +67,7 @@ pub fn table(touches: &[Brought], milestones: &[Reached], settings: &Settings) -
                 model: model.name.clone(),
                 account_id: home.account_id.clone(),
                 milestone_time: of.time_ms,
-                currency: if of.currency.is_empty() { settings.default_currency.clone() } else { of.currency.clone() },
+                currency: of.currency.clone(),
                 ..CreditUpdate::default()
             };
             for row in rows(model, &journey, of.value_minor, &milestone) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tributary_proto::event::Body;
-use tributary_proto::{Event, Milestone, MilestoneVersion};
+use tributary_proto::{Decimal, Event, Message, Milestone, MilestoneVersion};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::facts::{Name, When};
@@ -11,47 +11,90 @@ use super::facts::{Name, When};
 struct Version<'a> {
     at: When,
     said: &'a MilestoneVersion,
-    names: Option<Name>,
+    account: Option<Name>,
+    person: Option<Name>,
+    /// What comes later of two versions under one event id and time.
+    bytes: Vec<u8>,
 }
 
-/// The milestones that the events report, each with the identifier that anchors it.
-pub fn of(events: &[&Event]) -> Vec<(Option<Name>, Milestone)> {
+/// The milestones that the events report, each with the identifier that anchors it. `default` is the currency of which nobody speaks.
+pub fn of(events: &[&Event], default: &str) -> Vec<(Option<Name>, Milestone)> {
     let mut versions: BTreeMap<&str, Vec<Version<'_>>> = BTreeMap::new();
     for event in events {
         if let Some(Body::Milestone(said)) = &event.body {
             let at = (event.time_ms, xxh3_128(event.event_id.as_bytes()));
-            let names = event.account_identifiers.first().or(event.identifiers.first()).map(Name::of);
-            versions.entry(&said.milestone_id).or_default().push(Version { at, said, names });
+            versions.entry(&said.milestone_id).or_default().push(Version {
+                at,
+                said,
+                account: event.account_identifiers.first().map(Name::of),
+                person: event.identifiers.first().map(Name::of),
+                bytes: event.encode_to_vec(),
+            });
         }
     }
-    versions.into_iter().filter_map(|(id, versions)| decide(id, &versions)).collect()
+    let decide = |(id, mut versions): (&str, Vec<Version<'_>>)| {
+        versions.sort_by_key(|version| (version.at, version.bytes.clone()));
+        decide(id, default, &versions)
+    };
+    versions.into_iter().filter_map(decide).collect()
 }
 
-/// Of every field, the latest version that gives it; of two versions under one event id and time, the greater content.
-fn decide(milestone_id: &str, versions: &[Version<'_>]) -> Option<(Option<Name>, Milestone)> {
+/// By the rules, one after the other, over the versions in their order.
+fn decide(milestone_id: &str, default: &str, versions: &[Version<'_>]) -> Option<(Option<Name>, Milestone)> {
     let first = versions.first()?;
-    // Amendments alone make no milestone.
-    let reports = || versions.iter().filter(|version| !version.said.amends);
-    let earliest = reports().map(|version| version.at.0).min()?;
-    let occurred = versions.iter().filter_map(|version| Some((version.at, version.said.occurred_at_ms?))).max();
-    let value =
-        versions.iter().filter_map(|version| Some((version.at, version.said.value_minor?, &version.said.currency))).max();
-    let speaks = |version: &&Version<'_>| version.said.withdrawn || !version.said.amends;
-    let withdrawn = versions.iter().filter(speaks).map(|version| (version.at, version.said.withdrawn)).max();
-    let anchor = versions.iter().filter_map(|version| {
-        let name = version.names.clone()?;
-        let (kind, scope, value) = name.text();
-        let strong = !version.said.amends || name.is_account();
-        Some((strong, version.at, format!("{kind}\u{1f}{scope}\u{1f}{value}"), name))
-    });
+    let is_reaching = |version: &&Version<'_>| !version.said.amends && !version.said.withdrawn;
+    // Amendments and withdrawals alone make no milestone.
+    let reached_ms = versions.iter().find(is_reaching)?.at.0;
+    let is_word = |version: &Version<'_>| version.said.withdrawn || !version.said.amends;
+    let withdrawn = versions.iter().rev().find(|version| is_word(version)).is_some_and(|version| version.said.withdrawn);
+    let last_withdrawal = versions.iter().rposition(|version| version.said.withdrawn).filter(|_| !withdrawn);
+    let not_before_ms = last_withdrawal.map_or(i64::MIN, |at| versions[at].at.0);
+    let since = &versions[last_withdrawal.map_or(0, |at| at + 1)..];
+    let occurred = versions.iter().filter(|version| version.said.occurred_at_cleared || version.said.occurred_at_ms.is_some());
+    let heeded = |version: &&Version<'_>| version.said.occurred_at_ms.is_none_or(|time_ms| time_ms >= not_before_ms);
+    let occurred_ms = occurred.filter(heeded).last().and_then(|version| version.said.occurred_at_ms);
+    let began_ms = since.iter().find(is_reaching).map_or(reached_ms, |version| version.at.0);
+
+    let (mut value, mut currency) = (0, String::new());
+    for Version { said, .. } in versions {
+        let told = said.value.as_ref().map(|amount| exact(amount).max(0));
+        value = told.unwrap_or(if said.value_cleared { 0 } else { value });
+        let Some(refund) = &said.refund else {
+            if said.currency_cleared || !said.currency.is_empty() {
+                currency.clone_from(&said.currency);
+            }
+            continue;
+        };
+        let own = if currency.is_empty() { default } else { &currency };
+        if ["", own].contains(&said.currency.as_str()) {
+            value = (value - exact(refund).max(0)).max(0);
+        }
+    }
+    if currency.is_empty() {
+        currency = default.to_owned();
+    }
+    let latest = |of: fn(&Version<'_>) -> Option<Name>| versions.iter().rev().find_map(of);
+    let anchor = latest(|version| version.account.clone()).or(latest(|version| version.person.clone()));
     let milestone = Milestone {
         milestone_id: milestone_id.to_owned(),
         kind: first.said.kind.clone(),
         object_id: first.said.object_id.clone(),
-        time_ms: occurred.map_or(earliest, |(_, time_ms)| time_ms),
-        value_minor: value.as_ref().map_or(0, |(_, value, _)| *value),
-        currency: value.map(|(.., currency)| currency.clone()).unwrap_or_default(),
-        withdrawn: withdrawn.is_some_and(|(_, withdrawn)| withdrawn),
+        time_ms: occurred_ms.unwrap_or(began_ms),
+        value_minor: in_minor_units(value, &currency),
+        currency,
+        withdrawn,
     };
-    Some((anchor.max().map(|(.., name)| name), milestone))
+    Some((anchor, milestone))
+}
+
+/// In units of 10^-18.
+fn exact(amount: &Decimal) -> i128 {
+    (amount.scale..18).fold(i128::from(amount.digits), |amount, _| amount * 10)
+}
+
+/// By ISO 4217: yen have no parts, all other currencies of the histories a hundred.
+fn in_minor_units(amount: i128, currency: &str) -> i64 {
+    let unit = if currency == "JPY" { 1_000_000_000_000_000_000 } else { 10_000_000_000_000_000 };
+    let (whole, rest) = (amount / unit, amount % unit);
+    i64::try_from(whole + i128::from(rest * 2 >= unit)).unwrap_or(i64::MAX)
 }
