@@ -5,8 +5,8 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tributary_cli::generate::{EVENTS_PER_PERSON, History, Item, Spec};
-use tributary_cli::settings::Settings;
 use tributary_cli::sink::{KafkaSink, RawSink};
+use tributary_pipeline::settings::Settings;
 
 /// Records are sent in bursts this far apart.
 const BURST: Duration = Duration::from_millis(10);

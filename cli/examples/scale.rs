@@ -9,8 +9,8 @@
 
 use std::time::Instant;
 
-use tributary_cli::replay::Replay;
-use tributary_cli::settings::Settings;
+use tributary_pipeline::replay::Replay;
+use tributary_pipeline::settings::Settings;
 use tributary_runtime::topic::Topic;
 
 const PEOPLE: u64 = 5_000;

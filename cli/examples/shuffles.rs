@@ -12,8 +12,8 @@ use std::time::Instant;
 use tributary_cli::commands::replay::shuffle_records;
 use tributary_cli::generate::{History, Item, Spec};
 use tributary_cli::progress::Progress;
-use tributary_cli::replay::Replay;
-use tributary_cli::settings::Settings;
+use tributary_pipeline::replay::Replay;
+use tributary_pipeline::settings::Settings;
 use tributary_runtime::log::BatchLimits;
 use tributary_runtime::topic::Topic;
 

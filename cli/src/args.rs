@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use tributary_pipeline::settings::Settings;
 use tributary_runtime::config::settings::LogFormat;
 use tributary_runtime::config::{ConfigErrors, Loaded, Sources, load, load_with_values, peek};
 
@@ -11,7 +12,6 @@ use crate::commands::{
     audit, check, classify, collect, dead_letters, demo, erase, explain, generate, import, profile, quality, replay, run, send,
     state, tail, test_mapping, topics, unlink,
 };
-use crate::settings::Settings;
 
 const AFTER_HELP: &str = "\
 Exit codes: 0 done, 1 failed, 2 usage or configuration.

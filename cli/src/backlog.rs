@@ -6,13 +6,13 @@ use std::time::Instant;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
+use tributary_pipeline::settings::Settings;
+use tributary_pipeline::stages::StageName;
 use tributary_runtime::embedded::EmbeddedLog;
 use tributary_runtime::kafka::Complaints;
 use tributary_runtime::log::StageLog;
 use tributary_runtime::topic::Topic;
 
-use crate::pipeline::StageName;
-use crate::settings::Settings;
 use crate::source::{METADATA_TIMEOUT, SourceError, WAIT, ask, committed, outsider};
 
 /// What is left.

@@ -9,11 +9,11 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::Serialize;
+use tributary_pipeline::settings::Settings;
 use tributary_proto::{DeadLetter, Hash128};
 use tributary_runtime::format;
 use tributary_runtime::topic::Topic;
 
-use crate::settings::Settings;
 use crate::source::{self, Found};
 
 /// The reason of a letter that says that another one was sent again.

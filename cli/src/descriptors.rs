@@ -1,12 +1,12 @@
 //! Who needs the open files that this process may have, by the settings.
 
+use tributary_pipeline::settings::Settings;
+use tributary_pipeline::stages::StageName;
 use tributary_runtime::descriptors::{Descriptors, Wants, allowed};
 use tributary_runtime::http::{FILES_BEYOND, Limits};
 
 use crate::engine::threads;
 use crate::outcome::Usage;
-use crate::pipeline::StageName;
-use crate::settings::Settings;
 
 /// With fewer connections a collector is of no use.
 const CONNECTIONS_MIN: u64 = 16;

@@ -7,6 +7,8 @@ use anyhow::Context;
 use tributary_collect::log::{KafkaLog, Log};
 use tributary_collect::signature::Problem;
 use tributary_collect::{Collector, Rate, ServeError, Server};
+use tributary_pipeline::settings::Settings;
+use tributary_pipeline::stages::{Pipeline, StageName, worker_options};
 use tributary_runtime::admin::{ListenError, Listener};
 use tributary_runtime::config::memory::Shares;
 use tributary_runtime::embedded::{EmbeddedError, EmbeddedLog, EmbeddedOptions};
@@ -14,6 +16,7 @@ use tributary_runtime::fresh::FreshGauges;
 use tributary_runtime::gate::Gate;
 use tributary_runtime::kafka::{self, KafkaOptions, KafkaSession, Lookout, Reach};
 use tributary_runtime::log::LogError;
+use tributary_runtime::metric::Metric;
 use tributary_runtime::service::Service;
 use tributary_runtime::state::{StoreBudget, prepare_folder};
 use tributary_runtime::topic::{Topic, TopicNames};
@@ -22,8 +25,6 @@ use tributary_runtime::worker::{Worker, WorkerError};
 use crate::descriptors;
 use crate::forget;
 use crate::outcome::Usage;
-use crate::pipeline::{Pipeline, StageName, worker_options};
-use crate::settings::Settings;
 use crate::{modes, state};
 
 /// Opens the embedded log of the settings.
@@ -241,4 +242,16 @@ fn kafka_options(settings: &Settings, shares: &Shares, budget: Arc<StoreBudget>,
     options.json_dead_letters = settings.worker.formats.is_json(Topic::DeadLetters);
     options.tombstone_retention_ms = u64::from(settings.topics.tombstone_retention_days) * 86_400_000;
     options
+}
+
+/// Every metric there is.
+pub fn metrics() -> Vec<&'static Metric> {
+    let mut all: Vec<&'static Metric> = Vec::new();
+    all.extend(tributary_runtime::metrics::ALL);
+    all.extend(tributary_runtime::kafka::metrics::ALL);
+    all.extend(tributary_collect::metrics::ALL);
+    all.extend(tributary_ingest::metrics::ALL);
+    all.extend(tributary_identity::metrics::ALL);
+    all.extend(tributary_attributor::metrics::ALL);
+    all
 }

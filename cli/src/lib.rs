@@ -5,18 +5,16 @@
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod answers;
 pub mod args;
 pub mod ask;
 pub mod audit;
 pub mod backlog;
 pub mod cell;
-pub mod clock;
 pub mod commands;
-pub mod credit_table;
 pub mod dead_letters;
 pub mod descriptors;
 pub mod engine;
-pub mod explain;
 pub mod forget;
 pub mod generate;
 pub mod import;
@@ -24,14 +22,11 @@ pub mod lines;
 pub mod logging;
 pub mod modes;
 pub mod outcome;
-pub mod pipeline;
 pub mod progress;
 pub mod quality;
 pub mod reload;
-pub mod replay;
 pub mod resume;
 pub mod rows;
-pub mod settings;
 pub mod signals;
 pub mod sink;
 pub mod source;

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use tributary_collect::Rate;
+use tributary_pipeline::settings::Settings;
 use tributary_runtime::config::settings::LogLevel;
 use tributary_runtime::config::{ConfigErrors, Loaded, Values};
 use tributary_runtime::refusals::LiveLimits;
 
 use crate::args::Global;
 use crate::logging;
-use crate::settings::Settings;
 
 /// Keys that take effect at once, and all keys under them.
 const LIVE: [&str; 4] = ["log.level", "worker.dead_letters", "collector.rate", "collector.rate_kb"];

@@ -10,13 +10,13 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
+use tributary_pipeline::settings::Settings;
 use tributary_runtime::embedded::EmbeddedLog;
 use tributary_runtime::kafka::Complaints;
 use tributary_runtime::stage::Output;
 use tributary_runtime::topic::Topic;
 
 use crate::engine;
-use crate::settings::Settings;
 
 /// The longest wait for the brokers to take what was sent.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(60);

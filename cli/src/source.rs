@@ -8,12 +8,11 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::Metadata;
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
+use tributary_pipeline::settings::Settings;
 use tributary_runtime::embedded::EmbeddedLog;
 use tributary_runtime::kafka::{Complaints, explain, group_name};
 use tributary_runtime::log::StageLog;
 use tributary_runtime::topic::Topic;
-
-use crate::settings::Settings;
 
 /// How long one look waits.
 pub(crate) const WAIT: Duration = Duration::from_millis(200);

@@ -2,14 +2,14 @@
 
 use serde_json::{Map, Value};
 use tributary_ingest::Decoded;
+use tributary_pipeline::explain::parse_identifier;
+use tributary_pipeline::settings::Settings;
+use tributary_pipeline::stages::Pipeline;
+use tributary_pipeline::time::now_ms;
 use tributary_proto::{Event, Identifier, Source, kind};
 use tributary_runtime::topic::Topic;
 
-use crate::clock::now_ms;
-use crate::explain::parse_identifier;
 use crate::outcome::Usage;
-use crate::pipeline::Pipeline;
-use crate::settings::Settings;
 use crate::sink;
 
 /// A statement, ready to be sent.

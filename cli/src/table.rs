@@ -58,8 +58,3 @@ pub fn align_right(rows: &mut Table, positions: impl RangeBounds<usize>) {
         column.set_cell_alignment(CellAlignment::Right);
     }
 }
-
-/// A time in milliseconds since 1970-01-01 UTC, as minutes in UTC.
-pub fn minute(time_ms: i64) -> String {
-    jiff::Timestamp::from_millisecond(time_ms).map_or(String::new(), |time| time.strftime("%Y-%m-%d %H:%M UTC").to_string())
-}

@@ -4,7 +4,7 @@
 
 mod support;
 
-use tributary_cli::replay::Replay;
+use tributary_pipeline::replay::Replay;
 use tributary_runtime::topic::Topic;
 
 /// What is wrong: topic, record, reason and field.

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use tributary_cli::settings::Settings;
+use tributary_pipeline::settings::Settings;
 use tributary_runtime::config::{Sources, keys, load};
 
 fn deployed(name: &str) -> PathBuf {

@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 
 use metrics_exporter_prometheus::PrometheusBuilder;
 use support::{RECEIVED_MS, golden, history, settings};
-use tributary_cli::pipeline::{self, StageName};
-use tributary_cli::replay::Replay;
+use tributary_cli::engine;
+use tributary_pipeline::replay::Replay;
+use tributary_pipeline::stages::StageName;
 use tributary_runtime::metric::MetricKind;
 
 /// The series of counters on a page, with their values.
@@ -51,7 +52,7 @@ fn labels_have_values_or_are_those_of_a_part() {
         "tributary_dead_letters_total",
         "tributary_connections_cut_total",
     ];
-    for metric in pipeline::metrics() {
+    for metric in engine::metrics() {
         let of_part = of_parts.contains(&metric.name) || metric.name.starts_with("tributary_collector_");
         let bounded = metric.label.is_empty() == metric.values.is_empty();
         assert!(metric.kind != MetricKind::Counter || of_part || bounded, "{}", metric.name);

@@ -10,12 +10,11 @@ use std::process::Output;
 
 use serde_json::{Value, json};
 use support::{RECEIVED_MS, Raw, golden, golden_folder, history, settings, succeed, tributary, write_files};
-use tributary_cli::explain::{
-    ExplainError, Explanation, LinkUsed, Profile, TouchRow, explain, print_explanation, print_profile, profile,
-};
-use tributary_cli::pipeline::Pipeline;
-use tributary_cli::replay::Replay;
-use tributary_cli::settings::Settings;
+use tributary_cli::answers::{print_explanation, print_profile};
+use tributary_pipeline::explain::{ExplainError, Explanation, LinkUsed, Profile, TouchRow, explain, profile};
+use tributary_pipeline::replay::Replay;
+use tributary_pipeline::settings::Settings;
+use tributary_pipeline::stages::Pipeline;
 use tributary_runtime::topic::Topic;
 
 const DEAL: &str = "closed_won:006X";

@@ -14,11 +14,12 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use support::{RECEIVED_MS, Raw, golden, history, pipeline, run, send, tailed_table, tributary};
 use tributary_cli::ask::{self, Place, Places};
-use tributary_cli::explain::{Explanation, StageFreshness, explain};
-use tributary_cli::pipeline::Pipeline;
-use tributary_cli::replay::Replay;
-use tributary_cli::settings::Settings;
 use tributary_cli::source;
+use tributary_pipeline::explain::{Explanation, StageFreshness, explain};
+use tributary_pipeline::replay::Replay;
+use tributary_pipeline::settings::Settings;
+use tributary_pipeline::stages::Pipeline;
+use tributary_pipeline::time::{minute, now_ms};
 use tributary_runtime::config::{Sources, load};
 use tributary_runtime::exactly_once::Inputs;
 use tributary_runtime::state::{RocksStore, Snapshot, StoreBudget};
@@ -197,7 +198,7 @@ fn what_was_credited_a_second_ago_is_explained_and_the_disk_says_how_old_it_is()
 
 /// Now, as times are shown.
 fn now() -> String {
-    tributary_cli::table::minute(tributary_cli::clock::now_ms())
+    minute(now_ms())
 }
 
 #[test]

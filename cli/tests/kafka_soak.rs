@@ -19,7 +19,7 @@ use rand_core::{RngCore, SeedableRng};
 use support::audit::differences;
 use support::broker::Broker;
 use support::{Raw, finish, history, pipeline, send, tributary};
-use tributary_cli::settings::Settings;
+use tributary_pipeline::settings::Settings;
 
 /// Longest wait for one of two with the same name to stop: sessions end, and a slow machine is asked more than once.
 const PATIENCE: Duration = Duration::from_mins(5);

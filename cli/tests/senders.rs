@@ -9,9 +9,9 @@ use std::fs;
 
 use serde_json::{Value, json};
 use support::{RECEIVED_MS, Raw, settings};
-use tributary_cli::replay::Replay;
 use tributary_cli::rows::{Row, Rows};
-use tributary_cli::settings::Settings;
+use tributary_pipeline::replay::Replay;
+use tributary_pipeline::settings::Settings;
 use tributary_runtime::topic::Topic;
 
 fn raw(topic: Topic, record: &Value) -> Raw {

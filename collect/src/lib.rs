@@ -11,25 +11,43 @@
 //! `addresses`), its records are made by pure functions (`segment`, `utm`, `envelope`), and the [`log`] has them before it is answered (`collector`).
 //! A sender that got no answer sends again: everything has an id, and what comes twice counts once.
 
+#[cfg(feature = "native")]
 mod addresses;
+#[cfg(feature = "native")]
 mod body;
+#[cfg(feature = "native")]
 mod bucket;
+#[cfg(feature = "native")]
 mod budget;
+#[cfg(feature = "native")]
 mod collector;
+#[cfg(feature = "native")]
 mod envelope;
+#[cfg(feature = "native")]
 mod json;
+#[cfg(feature = "native")]
 mod keys;
+#[cfg(feature = "native")]
 pub mod log;
+#[cfg(feature = "native")]
 pub mod metrics;
+#[cfg(feature = "native")]
 mod refusal;
+#[cfg(feature = "native")]
 mod segment;
+#[cfg(feature = "native")]
 mod server;
 pub mod settings;
 pub mod signature;
+#[cfg(feature = "native")]
 mod utm;
 
+#[cfg(feature = "native")]
 pub use bucket::Rate;
+#[cfg(feature = "native")]
 pub use collector::Collector;
+#[cfg(feature = "native")]
 pub use refusal::Refusal;
+#[cfg(feature = "native")]
 pub use server::{ServeError, Server};
 pub use settings::Settings;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use axum::http::HeaderName;
+use http::HeaderName;
 use serde::{Deserialize, Serialize};
 use tributary_runtime::config::{Problems, Secret};
 use tributary_runtime::topic::Topic;

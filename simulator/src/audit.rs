@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tributary_attributor::unit::keys;
+use tributary_pipeline::stages::StageName;
 use tributary_proto::event::Body as EventBody;
 use tributary_proto::{
     CreditUpdate, DeadLetter, Event, IdentityMessage, Message, StoredTouch, UNATTRIBUTED, identity_message::Body,
@@ -14,7 +15,6 @@ use crate::check::{Outputs, check, fold_credits};
 use crate::cluster::{Cluster, Said};
 use crate::erasures;
 use crate::oracle::{self, Rules, Verdict};
-use crate::pipeline::LOGS;
 use crate::run::Sent;
 use crate::sums::{Coverage, Reader};
 use crate::world::World;
@@ -160,7 +160,7 @@ fn each_record_once(cluster: &Cluster) -> Result<(), String> {
     if let Some((handed, times)) = cluster.processed.iter().find(|(_, times)| **times != 1) {
         return Err(format!("record {handed:?} was processed {times} times"));
     }
-    for log in &LOGS {
+    for log in StageName::ALL.map(StageName::log) {
         for topic in log.inputs {
             for partition in 0..cluster.partitions(*topic) {
                 for (offset, _) in cluster.committed(*topic, partition, 0) {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tributary_pipeline::stages::StageName;
 use tributary_proto::{CreditUpdate, partition};
 use tributary_runtime::log::BatchLimits;
 use tributary_runtime::refusals::{LiveLimits, RefusalLimits};
@@ -14,7 +15,7 @@ use crate::draw::Draw;
 use crate::faults::{Fault, Faults};
 use crate::history::{History, Outcome};
 use crate::oracle;
-use crate::pipeline::{LOGS, Pipeline};
+use crate::pipeline;
 use crate::sums::Coverage;
 use crate::world::{Delivery, World};
 
@@ -104,17 +105,17 @@ fn attempt(case: &Case, trace: bool) -> Result<Report, String> {
     let mut draw = Draw::new(case.seed, 1);
     let part_bytes_max = draw.percent(50).then(|| draw.between(200, 2_000));
     let rest_after = draw.percent(40).then(|| draw.below(30) as u64);
-    let pipeline = Pipeline::compile(&history.ingest, &history.rules, part_bytes_max, rest_after)?;
+    let pipeline = pipeline::compile(&history.ingest, &history.rules, part_bytes_max, rest_after)?;
     let outcomes = history.outcomes(pipeline.decoder());
     let faults = Faults::of(case.seed, &case.without, case.faults_max);
     let (cluster, partitions) = cluster(&mut draw);
     let world = World::new(cluster, faults, Draw::new(case.seed, 3), pipeline, trace);
     let poisoned = world.attempts(Fault::PoisonedPartition);
     let limits = if poisoned { limits(&mut draw) } else { RefusalLimits::NONE };
-    for (log, count) in LOGS.iter().zip(partitions) {
-        world.cluster.borrow_mut().add_group(log.stage, count);
+    for (stage, count) in StageName::ALL.into_iter().zip(partitions) {
+        world.cluster.borrow_mut().add_group(stage.name(), count);
         for number in 0..draw.between(1, 3) {
-            world.start(*log, &number.to_string(), options(&mut draw, &world, limits));
+            world.start(stage, &number.to_string(), options(&mut draw, &world, limits));
         }
     }
     let mut sent = send(&mut draw, &world, &history, &outcomes, partitions);

@@ -2,13 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+use tributary_pipeline::stages::{Pipeline, StageName};
 use tributary_runtime::log::{BatchLimits, MemoryLog};
 use tributary_runtime::topic::Topic;
 use tributary_runtime::worker::{Worker, WorkerOptions};
 use tributary_simulator::check::{Outputs, check};
 use tributary_simulator::history::History;
 use tributary_simulator::oracle::judge;
-use tributary_simulator::pipeline::{LOGS, Pipeline};
+use tributary_simulator::pipeline::compile;
 
 fn run(history: &History, pipeline: &Pipeline, partitions: u32, records_max: usize) -> Outputs {
     let log = MemoryLog::new(partitions);
@@ -17,8 +18,8 @@ fn run(history: &History, pipeline: &Pipeline, partitions: u32, records_max: usi
     for (at, raw) in history.records.iter().enumerate() {
         log.append_raw(raw.topic, at as u32 % partitions, raw.received_ms, raw.value.clone().into_bytes());
     }
-    for stage in LOGS {
-        let mut worker = Worker::new(log.session(stage), stage, pipeline.build(stage.stage), options.clone());
+    for stage in StageName::ALL {
+        let mut worker = Worker::new(log.session(stage.log()), stage.log(), pipeline.build(stage), options.clone());
         while worker.step().unwrap() > 0 {}
     }
     let mut outputs = Outputs::default();
@@ -35,7 +36,7 @@ fn the_oracle_and_the_stages_agree_on_quiet_histories() {
     let mut failed = 0;
     for seed in 0..300 {
         let history = History::of(seed);
-        let pipeline = Pipeline::compile(&history.ingest, &history.rules, None, None).unwrap();
+        let pipeline = compile(&history.ingest, &history.rules, None, None).unwrap();
         let events: Vec<_> = history.outcomes(pipeline.decoder()).into_iter().flat_map(|outcome| outcome.events).collect();
         let verdict = judge(&events, &history.rules);
         let outputs = run(&history, &pipeline, 1 + seed as u32 % 4, 1 + seed as usize % 40);

@@ -1,17 +1,16 @@
 //! How fresh an answer is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::PoisonError;
 
+use tributary_pipeline::explain::{Freshness, StageFreshness};
+use tributary_pipeline::settings::Settings;
+use tributary_pipeline::stages::StageName;
 use tributary_runtime::embedded::EmbeddedLog;
 use tributary_runtime::topic::Topic;
 
 use super::{Newer, Origin, Read, States, count_newer, now_ms, stage_of};
-use crate::explain::{Freshness, StageFreshness};
-use crate::pipeline::StageName;
-use crate::settings::Settings;
 use crate::source;
-use crate::table::minute;
 
 impl States {
     /// How fresh that is which was read so far.
@@ -108,43 +107,6 @@ fn together(stages: Vec<StageFreshness>) -> Freshness {
         newer_records,
         exact: stages.iter().all(|stage| stage.exact),
         stages,
-    }
-}
-
-impl Freshness {
-    /// What there is to be said to people; `None` where the answer is of all that there is.
-    pub fn line(&self) -> Option<String> {
-        if self.current {
-            return None;
-        }
-        let mut said = format!("As of {}", minute(self.as_of_ms));
-        match self.newer_records {
-            None => said += "; whether anything is newer is not known",
-            Some(newer) => {
-                let up_to = if self.exact { "" } else { "up to " };
-                let (records, are) = if newer == 1 { ("record", "is") } else { ("records", "are") };
-                let parts: Vec<String> = self.by_stage().iter().map(|(stage, count)| format!("{stage} {count}")).collect();
-                said +=
-                    &format!(": {up_to}{newer} {records} in the topics {are} newer (still to be read by {})", parts.join(", "));
-            }
-        }
-        let behind = self.stages.iter().filter(|stage| stage.newer_records != Some(0));
-        let whys: BTreeSet<&str> = behind.filter_map(|stage| stage.why.as_deref()).collect();
-        if self.stages.iter().any(|stage| stage.source == "disk") {
-            said += "; read from the disk of this machine";
-        }
-        whys.iter().for_each(|why| said += &format!("; {why}"));
-        Some(said + ".")
-    }
-
-    fn by_stage(&self) -> BTreeMap<&str, u64> {
-        let mut counts = BTreeMap::new();
-        for stage in &self.stages {
-            if let Some(newer @ 1..) = stage.newer_records {
-                *counts.entry(stage.stage.as_str()).or_default() += newer;
-            }
-        }
-        counts
     }
 }
 

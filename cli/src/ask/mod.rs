@@ -16,14 +16,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tributary_pipeline::settings::Settings;
+use tributary_pipeline::stages::StageName;
+use tributary_pipeline::time::now_ms;
 use tributary_runtime::admin::{RemoteBase, RemoteView};
 use tributary_runtime::embedded::EmbeddedLog;
 use tributary_runtime::exactly_once::Inputs;
 use tributary_runtime::state::{Base, Committed, RocksStore, Snapshot, State, StateError, StoreBudget, store_folder};
 
-use crate::clock;
-use crate::pipeline::StageName;
-use crate::settings::Settings;
 use crate::state::{KEEPERS, stores};
 
 pub use newer::{Newer, count as count_newer};
@@ -229,9 +229,4 @@ fn open_place(of: PartitionOf, place: Option<&Place>, budget: &StoreBudget) -> R
 /// The stage of this name.
 pub(crate) fn stage_of(name: &str) -> Option<StageName> {
     StageName::ALL.into_iter().find(|stage| stage.log().stage == name)
-}
-
-/// Now, for what was read now.
-pub(crate) fn now_ms() -> i64 {
-    clock::now_ms()
 }

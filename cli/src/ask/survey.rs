@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use tributary_pipeline::settings::Settings;
+use tributary_pipeline::stages::StageName;
 use tributary_runtime::admin::{AskError, Client, RemoteView};
 use tributary_runtime::kafka::{self, Complaints, Owners, Process};
 use tributary_runtime::topic::Topic;
 
 use super::{PartitionOf, Place, now_ms};
-use crate::pipeline::StageName;
-use crate::settings::Settings;
 use crate::source;
 
 /// How long a broker has for an answer.

@@ -17,13 +17,13 @@ mod tail;
 mod verdict;
 
 use serde::Serialize;
+use tributary_pipeline::credit_table::{CreditTable, Imbalance};
+use tributary_pipeline::settings::Settings;
 use tributary_proto::CreditUpdate;
 use tributary_runtime::format;
 use tributary_runtime::topic::Topic;
 
-use crate::credit_table::{CreditTable, Imbalance};
 use crate::progress::Progress;
-use crate::settings::Settings;
 use crate::source;
 
 pub use metrics::write_metrics;

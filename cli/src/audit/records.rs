@@ -11,6 +11,8 @@ use tributary_attributor::plan::Plan;
 use tributary_attributor::read::{Kept as KeptTouch, find_touch};
 use tributary_identity::read::{Kept, kept};
 use tributary_ingest::Decoded;
+use tributary_pipeline::settings::Settings;
+use tributary_pipeline::stages::{Pipeline, StageName};
 use tributary_proto::{Event, Hash128, Message, Spend};
 use tributary_runtime::embedded::{Cause, EmbeddedLog};
 use tributary_runtime::state::{RocksStore, Snapshot, StateError, StoreBudget};
@@ -20,9 +22,7 @@ use super::lookup::Lookup;
 use super::tail::{self, Behind, Tail};
 use crate::ask::{self, Places};
 use crate::dead_letters::{raw_topic, visit};
-use crate::pipeline::{Pipeline, StageName};
 use crate::progress::Progress;
-use crate::settings::Settings;
 use crate::source::{self, EmbeddedReader, Found, Next, TopicReader, WAIT};
 
 /// Events that are looked up together.

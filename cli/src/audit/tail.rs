@@ -11,13 +11,13 @@ use anyhow::{Context, bail};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::{Message as _, Offset, TopicPartitionList};
+use tributary_pipeline::settings::Settings;
+use tributary_pipeline::stages::StageName;
 use tributary_proto::event::Body as Said;
 use tributary_proto::{AttributorMessage, Event, Hash128, IdentityMessage, Message, attributor_message, identity_message};
 use tributary_runtime::embedded::EmbeddedLog;
 use tributary_runtime::topic::Topic;
 
-use crate::pipeline::StageName;
-use crate::settings::Settings;
 use crate::source::{METADATA_TIMEOUT, WAIT, outsider};
 use crate::state::KEEPERS;
 

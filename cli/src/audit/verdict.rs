@@ -58,7 +58,7 @@ mod tests {
     use tributary_runtime::topic::Topic;
 
     use super::*;
-    use crate::credit_table::Imbalance;
+    use tributary_pipeline::credit_table::Imbalance;
 
     fn verdict(account: Account, imbalances: usize) -> (bool, String) {
         let fault = Imbalance { milestone_id: "m".into(), model: "linear".into(), what: "x".into() };

@@ -5,14 +5,15 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 use serde_json::json;
+use tributary_pipeline::stages::Pipeline;
+use tributary_pipeline::time::now_ms;
 
 use crate::args::Global;
 use crate::audit::{self, Account, Credits, Records, Verdict};
 use crate::outcome::{Usage, verdict};
-use crate::pipeline::Pipeline;
 use crate::stdout::outln;
 use crate::table::{align_right, table};
-use crate::{clock, logging, table};
+use crate::{logging, table};
 
 const AFTER_HELP: &str = "\
 Reads all raw records, dead letters and credit updates that are there, and the states, and believes no counter. A service may be running
@@ -46,7 +47,7 @@ pub fn run(args: &AuditArgs, global: &Global) -> anyhow::Result<()> {
     let records = if args.credits { None } else { Some(audit::records(&settings, &pipeline)?) };
     let credits = audit::credits(&settings)?;
     if let Some(file) = &args.metrics {
-        audit::write_metrics(file, records.as_ref(), &credits, clock::now_ms())
+        audit::write_metrics(file, records.as_ref(), &credits, now_ms())
             .with_context(|| format!("the metrics cannot be written to {}", file.display()))?;
     }
     let found = Verdict::of(records.as_ref(), &credits);

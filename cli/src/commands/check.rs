@@ -10,6 +10,7 @@ use std::time::Duration;
 use clap::Args;
 use console::{Style, pad_str};
 use serde::Serialize;
+use tributary_pipeline::settings::Settings;
 use tributary_runtime::embedded::{EmbeddedError, EmbeddedLog};
 use tributary_runtime::kafka_admin::{AdminError, Cluster, KafkaAdmin};
 use tributary_runtime::topics_plan::{PlannedTopic, Verdict};
@@ -19,7 +20,6 @@ use super::topics;
 use crate::args::Global;
 use crate::modes::open_to_others;
 use crate::outcome::verdict;
-use crate::settings::Settings;
 use crate::visible::Visible;
 use crate::{descriptors, logging, stdout, table};
 

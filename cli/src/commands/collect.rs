@@ -4,6 +4,8 @@ use std::sync::atomic::Ordering;
 
 use clap::Args;
 use tributary_collect::Rate;
+use tributary_pipeline::settings::Settings;
+use tributary_pipeline::stages::StageName;
 use tributary_runtime::http;
 use tributary_runtime::page::Page;
 use tributary_runtime::service::Service;
@@ -12,9 +14,7 @@ use super::run::{LOOK, end, serve_probes};
 use crate::args::Global;
 use crate::engine::Target;
 use crate::outcome::Usage;
-use crate::pipeline::{StageName, metrics};
 use crate::reload::{Live, Reload};
-use crate::settings::Settings;
 use crate::signals::Signals;
 use crate::{engine, logging};
 
@@ -49,7 +49,7 @@ pub fn run(_: &CollectArgs, global: &Global) -> anyhow::Result<()> {
         let why = "kafka.brokers is empty, and the embedded log belongs to one process: use `tributary run --collect`";
         return Err(Usage(why.to_owned()).into());
     }
-    let page = Page::install(&metrics(), settings.state.folder_of_process())?;
+    let page = Page::install(&engine::metrics(), settings.state.folder_of_process())?;
     let watched = engine::watch_brokers(&mut service, settings, page.gauges())?;
     let rate = Some(start(&mut service, settings, &[], Target::Kafka(&watched))?);
     let address = http::serve(settings.http.listen, page, service.health(), &settings.service_name())?;

@@ -7,16 +7,17 @@ use std::io::{self, Write};
 
 use clap::{Args, Subcommand};
 use serde_json::json;
+use tributary_pipeline::settings::Settings;
+use tributary_pipeline::time::minute;
+use tributary_pipeline::time::now_ms;
 use tributary_proto::DeadLetter;
 use tributary_runtime::format;
 use tributary_runtime::topic::Topic;
 
 use crate::args::Global;
-use crate::clock::now_ms;
 use crate::dead_letters::{Fate, Letter, Letters, Place, mark, raw_topic, visit};
 use crate::outcome::{Usage, verdict};
 use crate::progress::Progress;
-use crate::settings::Settings;
 use crate::stdout::outln;
 use crate::{logging, sink, stdout, table};
 
@@ -219,7 +220,7 @@ fn show(letters: &Letters, settings: &Settings, place: Place, json: bool) -> any
         ("refused by", letter.stage.clone()),
         ("record", format!("{} {}:{}", letter.topic, letter.partition, letter.offset)),
         ("event in it", letter.index.to_string()),
-        ("received", table::minute(letter.timestamp)),
+        ("received", minute(letter.timestamp)),
         ("refused", format!("{} times", letters.times(known))),
         ("fate", letters.fate(place, known).name().to_owned()),
         ("key", text(&letter.key)),

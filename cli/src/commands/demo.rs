@@ -6,20 +6,20 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde::Serialize;
+use tributary_pipeline::credit_table::CreditTable;
+use tributary_pipeline::settings::Settings;
+use tributary_pipeline::stages::{Pipeline, StageName};
+use tributary_pipeline::time::now_ms;
 use tributary_proto::{CreditUpdate, Message};
 use tributary_runtime::config::settings::LogLevel;
 use tributary_runtime::service::Service;
 use tributary_runtime::topic::Topic;
 
 use crate::args::Global;
-use crate::clock::now_ms;
-use crate::credit_table::CreditTable;
 use crate::generate::{History, Item, Spec};
 use crate::outcome::{Usage, verdict};
-use crate::pipeline::{Pipeline, StageName};
 use crate::progress::Progress;
 use crate::rows::Rows;
-use crate::settings::Settings;
 use crate::sink::{EmbeddedSink, RawSink};
 use crate::source::{EmbeddedReader, Next, TopicReader};
 use crate::stdout::outln;

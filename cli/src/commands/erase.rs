@@ -2,16 +2,17 @@
 
 use clap::Args;
 use serde_json::json;
+use tributary_pipeline::settings::Settings;
+use tributary_pipeline::stages::Pipeline;
+use tributary_pipeline::time::minute;
 use tributary_runtime::stage::Erasure;
 
 use crate::args::Global;
 use crate::forget::{self, Held};
 use crate::outcome::{Usage, verdict};
-use crate::pipeline::Pipeline;
-use crate::settings::Settings;
 use crate::statement::{Statement, statement};
 use crate::stdout::outln;
-use crate::table::{align_right, grouped, minute, table};
+use crate::table::{align_right, grouped, table};
 use crate::{logging, table};
 
 const AFTER_HELP: &str = "\
@@ -65,7 +66,7 @@ pub fn run(args: &EraseArgs, global: &Global) -> anyhow::Result<()> {
     if global.json {
         return Ok(table::print_json(&json!({"identifiers": count, "until_ms": until_ms, "sent": args.yes}))?);
     }
-    let what = format!("an erasure of {count} identifiers, of all up to {}", table::minute(until_ms));
+    let what = format!("an erasure of {count} identifiers, of all up to {}", minute(until_ms));
     if args.yes {
         outln!("sent: {what}")?;
     } else {

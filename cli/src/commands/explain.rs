@@ -1,13 +1,14 @@
 //! `tributary explain`: why a milestone has the credit it has.
 
 use clap::Args;
+use tributary_pipeline::explain::{ExplainError, Explanation, Freshness, explain};
+use tributary_pipeline::stages::Pipeline;
 use tributary_runtime::state::Snapshot;
 
+use crate::answers::print_explanation;
 use crate::args::Global;
 use crate::ask;
-use crate::explain::{ExplainError, Explanation, Freshness, explain, print_explanation};
 use crate::outcome::Usage;
-use crate::pipeline::Pipeline;
 use crate::{logging, stdout, table};
 
 const AFTER_HELP: &str = "\

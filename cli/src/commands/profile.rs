@@ -1,14 +1,15 @@
 //! `tributary profile`: what is known of an identifier.
 
 use clap::Args;
+use tributary_pipeline::explain::{Profile, profile};
+use tributary_pipeline::stages::Pipeline;
 use tributary_runtime::state::Snapshot;
 
 use super::explain::{as_far_as, failure};
+use crate::answers::print_profile;
 use crate::args::Global;
 use crate::ask;
-use crate::explain::{Profile, print_profile, profile};
 use crate::outcome::Usage;
-use crate::pipeline::Pipeline;
 use crate::{logging, stdout, table};
 
 const AFTER_HELP: &str = "\

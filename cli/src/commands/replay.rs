@@ -10,16 +10,16 @@ use clap::Args;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use serde::Serialize;
+use tributary_pipeline::replay::{Replay, Results};
+use tributary_pipeline::stages::Pipeline;
+use tributary_pipeline::time::now_ms;
 use tributary_runtime::topic::Topic;
 
 use super::send::each_record;
 use super::{explain, profile};
 use crate::args::Global;
-use crate::clock::now_ms;
 use crate::outcome::Usage;
-use crate::pipeline::Pipeline;
 use crate::progress::Progress;
-use crate::replay::{Replay, Results};
 use crate::stdout::outln;
 use crate::{logging, table};
 
@@ -167,7 +167,12 @@ fn write_updates(replay: &mut Replay, folder: &Path) -> anyhow::Result<Receiver<
 }
 
 /// Answers the questions asked, over the state as it is after all files.
-fn answer(args: &ReplayArgs, replay: &mut Replay, settings: &crate::settings::Settings, global: &Global) -> anyhow::Result<()> {
+fn answer(
+    args: &ReplayArgs,
+    replay: &mut Replay,
+    settings: &tributary_pipeline::settings::Settings,
+    global: &Global,
+) -> anyhow::Result<()> {
     if !args.asks() {
         return Ok(());
     }
@@ -186,7 +191,7 @@ fn feed(
     files: &[(Topic, PathBuf)],
     shuffle: Option<u64>,
     received_ms: i64,
-    settings: &crate::settings::Settings,
+    settings: &tributary_pipeline::settings::Settings,
 ) -> anyhow::Result<()> {
     let mut progress = Progress::new("replay", None);
     let mut held = Vec::new();

@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use tributary_pipeline::settings::Settings;
+use tributary_pipeline::stages::{Pipeline, StageName};
 use tributary_runtime::gate::Gate;
 use tributary_runtime::http;
 use tributary_runtime::page::Page;
@@ -15,9 +18,7 @@ use crate::args::Global;
 use crate::backlog::{self, Left, Places};
 use crate::engine::Target;
 use crate::outcome::Usage;
-use crate::pipeline::{Pipeline, StageName, metrics};
 use crate::reload::{Live, Reload};
-use crate::settings::Settings;
 use crate::signals::Signals;
 use crate::{engine, forget, logging, table};
 
@@ -40,7 +41,7 @@ pub(super) const LOOK: Duration = Duration::from_millis(50);
 #[command(after_help = AFTER_HELP)]
 pub struct RunArgs {
     /// The stages to run
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = StageName::ALL)]
+    #[arg(long, value_delimiter = ',', value_parser = stage_names(), default_values = StageName::ALL.map(StageName::name))]
     stages: Vec<StageName>,
     /// Takes events over HTTP too, on collector.listen (see `tributary collect --help`)
     #[arg(long)]
@@ -49,6 +50,13 @@ pub struct RunArgs {
     /// another process holds or an open transaction hides. What a partition holds that stands still is left: exit code 1
     #[arg(long, value_name = "SECONDS")]
     until_idle: Option<f64>,
+}
+
+/// Reads the name of a stage.
+fn stage_names() -> impl TypedValueParser<Value = StageName> {
+    let names = StageName::ALL.map(|stage| PossibleValue::new(stage.name()).help(stage.help()));
+    PossibleValuesParser::new(names)
+        .try_map(|name| StageName::ALL.into_iter().find(|stage| stage.name() == name).ok_or("no such stage"))
 }
 
 /// Runs `run`.
@@ -63,7 +71,7 @@ pub fn run(args: &RunArgs, global: &Global) -> anyhow::Result<()> {
     let settings = &loaded.settings;
     logging::start(&settings.log);
     let pipeline = Pipeline::compile(settings).map_err(Usage::from)?;
-    let page = Page::install(&metrics(), settings.state.folder_of_process())?;
+    let page = Page::install(&engine::metrics(), settings.state.folder_of_process())?;
     let mut stages = args.stages.clone();
     stages.sort_unstable();
     stages.dedup();

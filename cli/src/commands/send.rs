@@ -6,16 +6,16 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde::Serialize;
 use tributary_ingest::{Decoder, limits};
+use tributary_pipeline::settings::Settings;
+use tributary_pipeline::time::now_ms;
 use tributary_runtime::topic::Topic;
 
 use crate::args::Global;
-use crate::clock::now_ms;
 use crate::commands::replay::RawFiles;
 use crate::lines::{Line, LineError, Lines};
 use crate::progress::Progress;
 use crate::resume::{Sending, Work};
 use crate::rows::{Rows, is_table};
-use crate::settings::Settings;
 use crate::sink::SinkError;
 use crate::stdout::outln;
 use crate::{logging, table};

@@ -7,14 +7,15 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
+use tributary_pipeline::settings::Settings;
+use tributary_pipeline::time::minute;
 
 use crate::args::Global;
 use crate::outcome::verdict;
 use crate::progress::Progress;
-use crate::settings::Settings;
 use crate::state::{Backup, PutBack, back_up, info, put_back, settle, verify};
 use crate::stdout::outln;
-use crate::table::{align_right, grouped, minute, table};
+use crate::table::{align_right, grouped, table};
 use crate::{logging, table};
 
 const AFTER_HELP: &str = "\

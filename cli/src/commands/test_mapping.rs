@@ -9,12 +9,12 @@ use serde::Serialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use tributary_ingest::{Decoded, Decoder, PROVIDERS, as_native};
+use tributary_pipeline::time::now_ms;
 use tributary_proto::{Event, Source};
 use tributary_runtime::reason::Reason;
 use tributary_runtime::stage::Rejection;
 
 use crate::args::Global;
-use crate::clock::now_ms;
 use crate::outcome::{Usage, verdict};
 use crate::stdout::outln;
 use crate::{logging, table};

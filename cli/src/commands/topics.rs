@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::BaseConsumer;
+use tributary_pipeline::settings::Settings;
 use tributary_runtime::kafka::{Complaints, group_name, spread_of};
 use tributary_runtime::kafka_admin::{AdminError, KafkaAdmin};
 use tributary_runtime::topic::Topic;
@@ -12,7 +13,6 @@ use tributary_runtime::topics_plan::{PlannedTopic, Verdict, plan, wanted};
 
 use crate::args::Global;
 use crate::outcome::{Usage, verdict};
-use crate::settings::Settings;
 use crate::source::METADATA_TIMEOUT;
 use crate::{logging, table};
 

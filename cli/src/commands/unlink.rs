@@ -2,10 +2,11 @@
 
 use clap::Args;
 use serde_json::json;
+use tributary_pipeline::stages::Pipeline;
+use tributary_pipeline::time::minute;
 
 use crate::args::Global;
 use crate::outcome::Usage;
-use crate::pipeline::Pipeline;
 use crate::statement::statement;
 use crate::stdout::outln;
 use crate::{logging, table};
@@ -46,6 +47,6 @@ pub fn run(args: &UnlinkArgs, global: &Global) -> anyhow::Result<()> {
     if global.json {
         return Ok(table::print_json(&json!({"at_ms": unlink.event.time_ms, "sent": true}))?);
     }
-    outln!("sent: an unlink as of {}", table::minute(unlink.event.time_ms))?;
+    outln!("sent: an unlink as of {}", minute(unlink.event.time_ms))?;
     Ok(())
 }

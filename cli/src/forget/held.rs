@@ -5,6 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
+use tributary_pipeline::settings::Settings;
+use tributary_pipeline::stages::Pipeline;
 use tributary_proto::DeadLetter;
 use tributary_runtime::embedded::{EmbeddedLog, Recognise, Sought};
 use tributary_runtime::format;
@@ -16,8 +18,6 @@ use tributary_runtime::topics_plan::FoundTopic;
 use super::named::Named;
 use super::text::Needles;
 use crate::ask;
-use crate::pipeline::Pipeline;
-use crate::settings::Settings;
 use crate::source::{EmbeddedReader, Found, KafkaReader, Next, SourceError, TopicReader, WAIT};
 
 /// How long the brokers have for an answer.

@@ -4,12 +4,11 @@ mod held;
 mod named;
 mod text;
 
+use tributary_pipeline::settings::Settings;
+use tributary_pipeline::stages::Pipeline;
 use tributary_runtime::config::settings::TopicsSettings;
 use tributary_runtime::embedded::{EmbeddedLog, Forgotten, Retention, Upkeep};
 use tributary_runtime::service::Service;
-
-use crate::pipeline::Pipeline;
-use crate::settings::Settings;
 
 pub use held::{Held, Place, search};
 pub use named::Named;

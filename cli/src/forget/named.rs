@@ -4,13 +4,13 @@ use std::collections::HashMap;
 
 use tributary_identity::mention::touches_void_until;
 use tributary_ingest::Decoded;
+use tributary_pipeline::stages::Pipeline;
 use tributary_proto::event::Body;
 use tributary_proto::{Event, Hash128};
 use tributary_runtime::embedded::{Recognise, Sought};
 use tributary_runtime::topic::Topic;
 
 use super::text::Needles;
-use crate::pipeline::Pipeline;
 
 /// Decodes records as ingest does, and looks into their texts.
 pub struct Named {

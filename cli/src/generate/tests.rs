@@ -149,7 +149,7 @@ fn the_configuration_of_the_market_loads() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), CONFIGURATION).unwrap();
     let sources = Sources { files: vec![file.path().to_owned()], ..Sources::default() };
-    let settings: crate::settings::Settings = load(&sources).unwrap();
+    let settings: tributary_pipeline::settings::Settings = load(&sources).unwrap();
     assert_eq!(settings.identity.free_mail, [words::FREE_MAIL]);
 }
 

@@ -7,10 +7,10 @@ use std::path::Path;
 
 use serde::Serialize;
 use tributary_ingest::{Decoded, Decoder};
+use tributary_pipeline::time::now_ms;
 use tributary_proto::Source;
 use tributary_runtime::topic::Topic;
 
-use crate::clock::now_ms;
 use crate::lines::{Line, Lines};
 use crate::progress::Progress;
 use crate::resume::Sending;

@@ -2,10 +2,9 @@
 
 use serde::Serialize;
 use tributary_ingest::Decoded;
+use tributary_pipeline::time::minute;
 use tributary_proto::event::Body;
 use tributary_proto::{Event, Spend};
-
-use crate::table;
 
 /// A row that would be sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -50,7 +49,7 @@ fn of_event(line: u64, event: &Event) -> Shown {
         Some(Body::Erase(_)) => ("erase", String::new(), String::new()),
         None => ("", String::new(), String::new()),
     };
-    Shown { line, kind, time: table::minute(event.time_ms), who: who.join(", "), channel, what }
+    Shown { line, kind, time: minute(event.time_ms), who: who.join(", "), channel, what }
 }
 
 fn of_spend(line: u64, spend: &Spend) -> Shown {

@@ -1,12 +1,12 @@
 //! The embedded log: records and mark are one write batch.
 
+use tributary_pipeline::settings::Settings;
 use tributary_runtime::embedded::EmbeddedLog;
 use tributary_runtime::stage::Output;
 use tributary_runtime::topic::Topic;
 
 use super::{MarkedSink, Work};
 use crate::engine;
-use crate::settings::Settings;
 use crate::sink::{EMBEDDED_BATCH, EMBEDDED_BATCH_BYTES, SinkError};
 
 /// The raw topics of the embedded log, with a mark.

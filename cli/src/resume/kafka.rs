@@ -7,11 +7,11 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{Producer, ThreadedProducer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use tributary_pipeline::settings::Settings;
 use tributary_runtime::kafka::{Complaints, group_name};
 use tributary_runtime::topic::Topic;
 
 use super::{MarkedSink, Work};
-use crate::settings::Settings;
 use crate::sink::{self, Deliveries, SinkError};
 use crate::source;
 

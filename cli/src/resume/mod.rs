@@ -13,9 +13,9 @@ mod plain;
 mod work;
 
 use serde::{Deserialize, Serialize};
+use tributary_pipeline::settings::Settings;
 use tributary_runtime::topic::Topic;
 
-use crate::settings::Settings;
 use crate::sink::SinkError;
 
 pub use embedded::EmbeddedMarked;

@@ -1,9 +1,9 @@
 //! Sending what can be read only once: nothing is marked.
 
+use tributary_pipeline::settings::Settings;
 use tributary_runtime::topic::Topic;
 
 use super::MarkedSink;
-use crate::settings::Settings;
 use crate::sink::{self, RawSink, SinkError};
 
 /// Records as they come.

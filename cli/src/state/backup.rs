@@ -6,6 +6,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use tributary_pipeline::settings::Settings;
+use tributary_pipeline::time::now_ms;
 use tributary_runtime::embedded::EmbeddedLog;
 use tributary_runtime::exactly_once::{Inputs, Position};
 use tributary_runtime::state::{RocksStore, StoreBudget, store_folder};
@@ -15,9 +17,7 @@ use super::hold::{self, Hold};
 use super::manifest::{BackedUp, Backup, VERSION};
 use super::swap::{Left, Swap};
 use super::{KEEPERS, READ_CACHE_BYTES, StorePlace, stores};
-use crate::clock::now_ms;
 use crate::progress::Progress;
-use crate::settings::Settings;
 use crate::{engine, source};
 
 /// What was accepted of refusals, in the embedded log's folder: the store does not know of it.

@@ -10,12 +10,11 @@ use std::fs;
 use std::path::PathBuf;
 
 use serde::Serialize;
+use tributary_pipeline::settings::Settings;
+use tributary_pipeline::stages::StageName;
 use tributary_runtime::embedded::EmbeddedLog;
 use tributary_runtime::exactly_once::Inputs;
 use tributary_runtime::state::{RocksStore, StoreBudget, store_folder};
-
-use crate::pipeline::StageName;
-use crate::settings::Settings;
 
 pub use backup::{PutBack, Refusal, back_up, put_back};
 pub use leftovers::{Interrupted, settle};

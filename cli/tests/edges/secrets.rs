@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use tributary_cli::settings::Settings;
+use tributary_pipeline::settings::Settings;
 use tributary_runtime::config::{Sources, defaults, keys, load};
 
 /// What is planted: as text, as a number, and as the beginning of a key in PEM.

@@ -13,8 +13,8 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use tributary_cli::backlog::{Places, left_kafka};
-use tributary_cli::pipeline::StageName;
-use tributary_cli::settings::Settings;
+use tributary_pipeline::settings::Settings;
+use tributary_pipeline::stages::StageName;
 use tributary_runtime::topic::Topic;
 
 use crate::support::audit::differences;

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use tributary_cli::credit_table::CreditTable;
-use tributary_cli::replay::{Replay, Results};
-use tributary_cli::settings::Settings;
 use tributary_cli::source::{self, Found, Next};
 use tributary_ingest::{Decoded, Decoder};
+use tributary_pipeline::credit_table::CreditTable;
+use tributary_pipeline::replay::{Replay, Results};
+use tributary_pipeline::settings::Settings;
 use tributary_proto::{
     Account, CreditUpdate, DeadLetter, Hash128, IdentityMessage, Message, Profile, Source, identity_message::Body,
 };

@@ -28,10 +28,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use broker::Broker;
-use tributary_cli::credit_table::CreditTable;
 use tributary_cli::generate::{History, Item, Spec};
-use tributary_cli::replay::Replay;
-use tributary_cli::settings::Settings;
+use tributary_pipeline::credit_table::CreditTable;
+use tributary_pipeline::replay::Replay;
+use tributary_pipeline::settings::Settings;
 use tributary_runtime::log::BatchLimits;
 use tributary_runtime::topic::Topic;
 

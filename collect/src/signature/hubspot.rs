@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use axum::http::HeaderName;
+use http::HeaderName;
 use tributary_runtime::config::Secret;
 
 use super::replay::Mark;

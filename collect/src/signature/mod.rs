@@ -18,10 +18,10 @@ mod wechat_crypt;
 
 use std::borrow::Cow;
 
-use axum::http::{HeaderMap, HeaderName};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
+use http::{HeaderMap, HeaderName};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use tributary_runtime::config::Secret;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use axum::http::HeaderName;
+use http::HeaderName;
 use subtle::ConstantTimeEq;
 use tributary_runtime::config::Secret;
 

@@ -123,7 +123,7 @@ fn sealed(body: &[u8]) -> Result<String, Doubt> {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderMap;
+    use http::HeaderMap;
 
     use super::super::tests::{NOW_MS, query, secrets};
     use super::super::wechat_crypt::tests::{APP_ID, KEY, seal, whole};

@@ -89,7 +89,7 @@ mod tests {
     fn every_seed_has_valid_settings_and_most_records_are_events() {
         for seed in 0..200 {
             let history = History::of(seed);
-            let pipeline = crate::pipeline::Pipeline::compile(&history.ingest, &history.rules, None, None).unwrap();
+            let pipeline = crate::pipeline::compile(&history.ingest, &history.rules, None, None).unwrap();
             let outcomes = history.outcomes(pipeline.decoder());
             let dead: usize = outcomes.iter().map(|outcome| outcome.dead).sum();
             assert!(dead * 2 < outcomes.len().max(10), "seed {seed}: {dead} of {} are dead", outcomes.len());

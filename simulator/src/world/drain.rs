@@ -66,7 +66,8 @@ impl World {
 
     /// Whether the state of every partition is there to be looked at.
     fn all_restored(&self) -> bool {
-        let changelogs: BTreeSet<Topic> = self.processes.borrow().iter().filter_map(|process| process.log.changelog).collect();
+        let changelogs: BTreeSet<Topic> =
+            self.processes.borrow().iter().filter_map(|process| process.stage.log().changelog).collect();
         let partitions: u32 = changelogs.into_iter().map(|changelog| self.cluster.borrow().partitions(changelog)).sum();
         self.stores().len() >= partitions as usize
     }
@@ -74,7 +75,7 @@ impl World {
     /// How many records of inputs are still to be processed, but for those of partitions that stand still.
     fn lag(&self) -> usize {
         let stopped = self.stopped();
-        let mut stages: Vec<StageLog> = self.processes.borrow().iter().map(|process| process.log).collect();
+        let mut stages: Vec<StageLog> = self.processes.borrow().iter().map(|process| process.stage.log()).collect();
         stages.dedup_by_key(|log| log.stage);
         let mut cluster = self.cluster.borrow_mut();
         let mut lag = 0;

@@ -18,7 +18,7 @@ impl World {
         let count = self.processes.borrow().len();
         let at = self.below(count);
         let Some((stage, instance, runs)) = self.processes.borrow().get(at).map(|process| {
-            (process.log.stage, process.instance.clone(), process.worker.is_some() && process.status == Status::Running)
+            (process.stage.name(), process.instance.clone(), process.worker.is_some() && process.status == Status::Running)
         }) else {
             return;
         };

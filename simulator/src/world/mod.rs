@@ -11,6 +11,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
+use tributary_pipeline::stages::{Pipeline, StageName};
 use tributary_runtime::log::StageLog;
 use tributary_runtime::topic::Topic;
 use tributary_runtime::worker::{Worker, WorkerOptions};
@@ -18,7 +19,6 @@ use tributary_runtime::worker::{Worker, WorkerOptions};
 use crate::cluster::{Cluster, Entry};
 use crate::draw::Draw;
 use crate::faults::{Fault, Faults};
-use crate::pipeline::Pipeline;
 use crate::session::{Fate, SimProducer, SimSession};
 use crate::store::{Disk, LocalStore};
 
@@ -55,7 +55,7 @@ enum Status {
 }
 
 struct Process {
-    log: StageLog,
+    stage: StageName,
     instance: String,
     disk: Disk,
     options: WorkerOptions,
@@ -168,10 +168,10 @@ impl World {
     }
 
     /// Starts a process on a new disk.
-    pub fn start(self: &Rc<Self>, log: StageLog, instance: &str, options: WorkerOptions) {
+    pub fn start(self: &Rc<Self>, stage: StageName, instance: &str, options: WorkerOptions) {
         let (disk, fate) = (Disk::default(), Rc::default());
         let process =
-            Process { log, instance: instance.to_owned(), disk, options, status: Status::Down(0), fate, worker: None };
+            Process { stage, instance: instance.to_owned(), disk, options, status: Status::Down(0), fate, worker: None };
         self.processes.borrow_mut().push(process);
     }
 
@@ -301,7 +301,7 @@ impl World {
         let processes = self.processes.borrow();
         let live = processes.iter().filter(|process| process.status == Status::Running);
         let held = |process: &Process| {
-            let log = process.log;
+            let log = process.stage.log();
             process.fate.stores.borrow().iter().map(|(at, store)| (log, *at, store.clone())).collect::<Vec<_>>()
         };
         live.flat_map(held).collect()

@@ -15,12 +15,12 @@ impl World {
             .processes
             .borrow()
             .iter()
-            .find(|process| process.log.stage == stage && process.instance == instance)
-            .map(|process| (process.log, process.options.clone()));
-        if let Some((log, options)) = found {
+            .find(|process| process.stage.name() == stage && process.instance == instance)
+            .map(|process| (process.stage, process.options.clone()));
+        if let Some((of, options)) = found {
             self.faults.borrow_mut().count(Fault::Replaced);
             self.note(|| format!("another {stage} starts as {instance}"));
-            self.start(log, instance, options);
+            self.start(of, instance, options);
         }
     }
 
@@ -57,7 +57,7 @@ impl World {
             }
             Err(_) if process.fate.replaced.get() => {
                 process.status = Status::Gone;
-                self.left_behind.borrow_mut().push((process.log.stage, process.disk.clone()));
+                self.left_behind.borrow_mut().push((process.stage.name(), process.disk.clone()));
             }
             Err(error) => {
                 drop(processes);
@@ -68,7 +68,7 @@ impl World {
 
     fn note_turn(&self, at: usize, turn: &Result<Turn, WorkerError>) {
         if self.trace.is_some() && !matches!(turn, Ok(Turn::Worked(0))) {
-            let name = self.processes.borrow().get(at).map(|process| format!("{} {}", process.log.stage, process.instance));
+            let name = self.processes.borrow().get(at).map(|process| format!("{} {}", process.stage.name(), process.instance));
             self.note(|| format!("{}: {turn:?}", name.unwrap_or_default()));
         }
     }
@@ -81,14 +81,15 @@ impl World {
 
     /// Starts a process on its disk, or on an empty one, or on one that was left behind.
     fn boot(self: &Rc<Self>, at: usize) {
-        let Some((log, instance, mut disk, options)) = self
+        let Some((stage, instance, mut disk, options)) = self
             .processes
             .borrow()
             .get(at)
-            .map(|process| (process.log, process.instance.clone(), process.disk.clone(), process.options.clone()))
+            .map(|process| (process.stage, process.instance.clone(), process.disk.clone(), process.options.clone()))
         else {
             return;
         };
+        let log = stage.log();
         if log.changelog.is_some() && self.strikes(Fault::StateLost) {
             self.left_behind.borrow_mut().push((log.stage, std::mem::take(&mut disk)));
         }
@@ -100,7 +101,7 @@ impl World {
         self.note(|| format!("{} {instance} starts", log.stage));
         let session = SimSession::open(self, log, instance, disk.clone());
         let fate = session.fate();
-        let worker = Worker::new(session, log, self.pipeline.build(log.stage), options);
+        let worker = Worker::new(session, log, self.pipeline.build(stage), options);
         if let Some(process) = self.processes.borrow_mut().get_mut(at) {
             process.disk = disk;
             process.fate = fate;
@@ -116,7 +117,7 @@ impl World {
         let Some(process) = processes.get_mut(at) else { return };
         process.worker = None;
         process.status = Status::Down(until);
-        let (disk, stage, instance) = (process.disk.clone(), process.log.stage, process.instance.clone());
+        let (disk, stage, instance) = (process.disk.clone(), process.stage.name(), process.instance.clone());
         drop(processes);
         self.note(|| format!("{stage} {instance} is dead"));
         // A killed process leaves the system's buffers alone; a machine that goes down does not.

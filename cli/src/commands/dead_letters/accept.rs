@@ -6,14 +6,14 @@ use anyhow::Context;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use serde_json::json;
+use tributary_pipeline::settings::Settings;
+use tributary_pipeline::stages::StageName;
 use tributary_runtime::embedded::{self, EmbeddedLog};
 use tributary_runtime::kafka::{Complaints, accepted_group};
 use tributary_runtime::topic::Topic;
 
 use crate::args::Global;
 use crate::outcome::Usage;
-use crate::pipeline::StageName;
-use crate::settings::Settings;
 use crate::source::{self, METADATA_TIMEOUT};
 use crate::stdout::outln;
 use crate::table;

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use comfy_table::Table;
 use serde::Serialize;
+use tributary_pipeline::credit_table::{CreditTable, Row};
+use tributary_pipeline::time::minute;
 
-use crate::credit_table::{CreditTable, Row};
 use crate::stdout::outln;
-use crate::table::{self, align_right, grouped, minute, percent};
+use crate::table::{self, align_right, grouped, percent};
 
 /// What a channel earned under a model, over all won deals.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

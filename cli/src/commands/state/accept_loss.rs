@@ -2,10 +2,10 @@
 
 use anyhow::bail;
 use serde::Serialize;
+use tributary_pipeline::settings::Settings;
 use tributary_runtime::embedded::{EmbeddedLog, Missing};
 
 use crate::outcome::Usage;
-use crate::settings::Settings;
 use crate::stdout::outln;
 use crate::table::{self, align_right, table};
 

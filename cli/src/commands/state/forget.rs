@@ -3,14 +3,14 @@
 use clap::Args;
 use serde_json::json;
 use tributary_identity::read::person;
+use tributary_pipeline::explain::parse_identifier;
+use tributary_pipeline::settings::Settings;
+use tributary_pipeline::stages::{Pipeline, StageName};
 use tributary_runtime::embedded::{EmbeddedLog, Forgotten};
 use tributary_runtime::stage::Erasure;
 
 use crate::args::Global;
-use crate::explain::parse_identifier;
 use crate::outcome::{Usage, verdict};
-use crate::pipeline::{Pipeline, StageName};
-use crate::settings::Settings;
 use crate::stdout::outln;
 use crate::{engine, forget, table};
 

@@ -1,7 +1,7 @@
 //! The whole pipeline in memory: the same stages over a log in memory, for back-fills, what-ifs and tests.
 //!
 //! ```
-//! use tributary_cli::{replay::Replay, settings::Settings};
+//! use tributary_pipeline::{replay::Replay, settings::Settings};
 //! use tributary_runtime::topic::Topic;
 //!
 //! let mut replay = Replay::new(&Settings::default(), 4).expect("the defaults are valid");
@@ -21,8 +21,8 @@ use tributary_runtime::topic::Topic;
 use tributary_runtime::worker::{Worker, WorkerError, WorkerOptions};
 
 use crate::credit_table::CreditTable;
-use crate::pipeline::{Pipeline, StageName};
 use crate::settings::Settings;
+use crate::stages::{Pipeline, StageName};
 use intake::{Hear, Intake};
 
 pub use results::{Results, WriteError};

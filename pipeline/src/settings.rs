@@ -11,7 +11,7 @@ use tributary_runtime::config::settings::{
 use tributary_runtime::config::{self, OpenMap, Problems, Shape};
 use tributary_runtime::topic::Topic;
 
-use crate::pipeline::Pipeline;
+use crate::stages::Pipeline;
 
 /// The whole configuration. `deploy/config/reference.toml` names every key with its default.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -9,7 +9,7 @@ use tributary_runtime::state::{Snapshot, StateError};
 use super::answer::{Anchor, Brought, Consent, Identified, Profile, TraitAnswer};
 use super::person::People;
 use super::{ExplainError, asked, history, words};
-use crate::pipeline::{Pipeline, StageName};
+use crate::stages::{Pipeline, StageName};
 
 /// What is known of an identifier, or of the profile of an id.
 ///

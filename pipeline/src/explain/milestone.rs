@@ -11,8 +11,8 @@ use tributary_runtime::state::{Snapshot, StateError};
 use super::answer::{Credit, Explanation, MilestoneAnswer, Owner, StageReached, TouchRow, Version, Via};
 use super::person::People;
 use super::{ExplainError, words};
-use crate::pipeline::{Pipeline, StageName};
-use crate::table::minute;
+use crate::stages::{Pipeline, StageName};
+use crate::time::minute;
 
 /// Explains a milestone; with `model`, the credit of one model only.
 ///

@@ -7,7 +7,7 @@ use tributary_identity::read::{AccountNamed, Link, Person, Refused, Shared};
 use tributary_proto::Identifier;
 
 use super::answer::{AccountWhy, LinkUsed, RefusedLink};
-use crate::table::minute;
+use crate::time::minute;
 
 /// A link in the answer's form.
 pub(super) fn link(of: &Link, rules: &Rules) -> LinkUsed {

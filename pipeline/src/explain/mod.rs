@@ -4,28 +4,28 @@
 //! snapshot. Nothing is decided here; the stages' own functions are called ([`tributary_identity::read`],
 //! [`tributary_attributor::read`]), and what they say is put together.
 //!
-//! Answers hold personal data. They go to standard output, where somebody has asked for them, and nowhere else: the errors of this
+//! Answers hold personal data. They go to whoever has asked for them, and nowhere else: the errors of this
 //! module name kinds of identifiers, never values.
 
 mod answer;
 mod asked;
+mod freshness;
 mod history;
 mod milestone;
 mod person;
 mod profile;
-mod show;
 mod words;
 
 use tributary_runtime::state::StateError;
 
 pub use answer::{
-    AccountWhy, Anchor, Brought, Consent, Credit, Explanation, Former, Freshness, Identified, LinkUsed, MilestoneAnswer, Owner,
-    Profile, RefusedLink, StageFreshness, StageReached, TouchRow, TraitAnswer, Version, Via,
+    AccountWhy, Anchor, Brought, Consent, Credit, Explanation, Former, Identified, LinkUsed, MilestoneAnswer, Owner, Profile,
+    RefusedLink, StageReached, TouchRow, TraitAnswer, Version, Via,
 };
 pub use asked::parse_identifier;
+pub use freshness::{Freshness, StageFreshness};
 pub use milestone::explain;
 pub use profile::profile;
-pub use show::{print_explanation, print_profile};
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]

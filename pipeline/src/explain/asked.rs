@@ -6,8 +6,8 @@ use tributary_proto::{Hash128, Identifier, Source, kind};
 use tributary_runtime::state::Snapshot;
 
 use super::ExplainError;
-use crate::pipeline::Pipeline;
-use crate::table::minute;
+use crate::stages::Pipeline;
+use crate::time::minute;
 
 /// What the answer to a wrong form ends with.
 const FORMS: &str = "write it as kind|scope|value (as in profiles.ndjson), kind:value, kind:scope:value for kinds with a scope, or \

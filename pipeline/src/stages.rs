@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use clap::ValueEnum;
 use tributary_attributor::plan::Plan;
 use tributary_attributor::stage::AttributorStage;
 use tributary_identity::{IdentityStage, Rules};
@@ -10,7 +9,6 @@ use tributary_ingest::{Decoder, IngestStage};
 use tributary_runtime::config::Problems;
 use tributary_runtime::config::memory::Shares;
 use tributary_runtime::log::{BatchLimits, StageLog};
-use tributary_runtime::metric::Metric;
 use tributary_runtime::metrics::Counted;
 use tributary_runtime::reason;
 use tributary_runtime::refusals::LiveLimits;
@@ -21,7 +19,7 @@ use tributary_runtime::worker::{BuildStage, WorkerOptions};
 use crate::settings::Settings;
 
 /// A stage of the pipeline.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StageName {
     /// Raw records to events.
     Ingest,
@@ -34,6 +32,20 @@ pub enum StageName {
 impl StageName {
     /// All, in the order of the data path.
     pub const ALL: [Self; 3] = [Self::Ingest, Self::Identity, Self::Attributor];
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        self.log().stage
+    }
+
+    /// What it does.
+    pub const fn help(self) -> &'static str {
+        match self {
+            Self::Ingest => "Raw records to events",
+            Self::Identity => "Identifiers to profiles and accounts",
+            Self::Attributor => "Touches and milestones to credit",
+        }
+    }
 
     /// What the stage may count.
     pub fn counted(self) -> Counted {
@@ -92,10 +104,15 @@ impl Pipeline {
         match (decoder, rules, plan) {
             (Ok(decoder), Ok(rules), Ok(plan)) if problems.0.is_empty() => {
                 let limits = LiveLimits::new(settings.worker.dead_letters);
-                Ok(Self { decoder: Arc::new(decoder), rules: Arc::new(rules), plan: Arc::new(plan), limits })
+                Ok(Self { limits, ..Self::of(Arc::new(decoder), rules, plan) })
             }
             _ => Err(problems),
         }
+    }
+
+    /// Of what was compiled already, with the usual limits of what may be refused.
+    pub fn of(decoder: Arc<Decoder>, rules: Rules, plan: Plan) -> Self {
+        Self { decoder, rules: Arc::new(rules), plan: Arc::new(plan), limits: LiveLimits::default() }
     }
 
     /// The decoder of raw records.
@@ -147,16 +164,4 @@ pub fn worker_options(settings: &Settings, shares: &Shares, limits: &LiveLimits)
         logs_refusals: true,
         json: Topic::public().filter(|topic| settings.worker.formats.is_json(*topic)).collect(),
     }
-}
-
-/// Every metric there is.
-pub fn metrics() -> Vec<&'static Metric> {
-    let mut all: Vec<&'static Metric> = Vec::new();
-    all.extend(tributary_runtime::metrics::ALL);
-    all.extend(tributary_runtime::kafka::metrics::ALL);
-    all.extend(tributary_collect::metrics::ALL);
-    all.extend(tributary_ingest::metrics::ALL);
-    all.extend(tributary_identity::metrics::ALL);
-    all.extend(tributary_attributor::metrics::ALL);
-    all
 }

@@ -2,10 +2,12 @@
 
 use std::io::{self, Write};
 
-use super::answer::{
+use tributary_pipeline::explain::{
     AccountWhy, Credit, Explanation, Freshness, LinkUsed, MilestoneAnswer, Owner, Profile, RefusedLink, TouchRow,
 };
-use crate::table::{align_right, grouped, minute, percent, table};
+use tributary_pipeline::time::minute;
+
+use crate::table::{align_right, grouped, percent, table};
 
 /// Of touches that are in no journey, and of refused links, at most this many are listed; the rest is counted.
 const LISTED_MAX: usize = 100;

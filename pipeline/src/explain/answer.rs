@@ -3,42 +3,7 @@
 
 use serde::Serialize;
 
-/// How fresh an answer is.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Freshness {
-    /// Whether nothing in the topics is newer than the states that were read.
-    pub current: bool,
-    /// When the oldest of the states that are behind was as it was read; of an answer that is current, when that was seen.
-    pub as_of_ms: i64,
-    /// Records in the topics that are newer; `null` where that is not known.
-    pub newer_records: Option<u64>,
-    /// Whether it is exactly so many; else at most.
-    pub exact: bool,
-    /// The states that were read, and how far ingest is.
-    pub stages: Vec<StageFreshness>,
-}
-
-/// How fresh the state of a partition is.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct StageFreshness {
-    /// The stage.
-    pub stage: String,
-    /// The partition; `null` for all.
-    pub partition: Option<u32>,
-    /// `process` (a running one was asked), `disk` (of this machine), `log` (the embedded one), or `group` (of ingest, which has no
-    /// state, how far its group has come).
-    pub source: &'static str,
-    /// The process that was asked.
-    pub instance: Option<String>,
-    /// When it was so; `null` for a state that is empty, and for ingest.
-    pub as_of_ms: Option<i64>,
-    /// Records that the stage has still to read; `null` where that is not known.
-    pub newer_records: Option<u64>,
-    /// Whether it is exactly so many; else at most.
-    pub exact: bool,
-    /// Why no process was asked, or why it is not known what is newer.
-    pub why: Option<String>,
-}
+use super::freshness::Freshness;
 
 /// Why a milestone has the credit it has.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
