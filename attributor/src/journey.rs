@@ -158,6 +158,7 @@ pub struct Journey<'t> {
     pub folded: Folded,
     stages: Vec<Option<usize>>,
     close: Option<usize>,
+    begins: usize,
 }
 
 impl<'t> Journey<'t> {
@@ -183,21 +184,30 @@ impl<'t> Journey<'t> {
         let stages: Vec<Option<usize>> =
             plan.stages.iter().map(|kind| moments::of_stage(kind, of, live).and_then(last_until)).collect();
         let close = if moments::is_closing(&of.kind) { last_until(of.time_ms) } else { None };
-        let singled = stages.iter().copied().chain([close]).flatten();
+        let since_win = moments::won_for(of, live).and_then(|won_ms| search.first(course.end(won_ms)));
+        let singled = stages.iter().copied().chain([close, since_win]).flatten();
         let (positions, folded) = search.positions(singled, plan.max_journey, hear);
         let place = |position: Option<usize>| positions.binary_search(&position?).ok();
         Self {
             stages: stages.into_iter().map(place).collect(),
             close: place(close),
+            begins: place(since_win).unwrap_or(0),
             touches: positions.iter().filter_map(|at| search.visit(*at)).collect(),
             milestone_time_ms: of.time_ms,
             folded,
         }
     }
 
-    /// The touch that brought about the stage at this position of the plan's stages.
+    /// The touch that brought about the stage at this position of the plan's stages; none from before the deal was won that an expansion
+    /// or the like follows.
     pub fn stage_anchor(&self, stage: usize) -> Option<usize> {
-        self.stages.get(stage).copied().flatten()
+        self.stages.get(stage).copied().flatten().filter(|at| *at >= self.begins)
+    }
+
+    /// The touch with which a model of stages begins: the first, or for what follows a deal that was won (an expansion) the first since
+    /// then, where there is one.
+    pub fn begins(&self) -> usize {
+        self.begins
     }
 
     /// The touch that brought about the lead.
@@ -210,9 +220,9 @@ impl<'t> Journey<'t> {
         self.close
     }
 
-    /// The first touch that identified a person.
+    /// The first touch that identified a person, from [`Self::begins`] on.
     pub fn first_identified(&self) -> Option<usize> {
-        self.touches.iter().position(|touch| touch.view.identified)
+        self.touches.iter().enumerate().skip(self.begins).find(|(_, touch)| touch.view.identified).map(|(at, _)| at)
     }
 
     /// The last touch that was not direct.
@@ -237,6 +247,11 @@ impl<'t> Search<'_, 't> {
 
     fn is(&self, at: usize, what: impl Fn(&TouchView<'_>) -> bool) -> bool {
         self.course.fold(at).is_none() && self.visit(at).is_some_and(|visit| what(&visit.view))
+    }
+
+    /// The first touch from position `from` on.
+    fn first(&self, from: usize) -> Option<usize> {
+        (from.max(self.window.start)..self.window.end).find(|at| self.course.fold(*at).is_none())
     }
 
     /// The last such touch before position `end`.
@@ -280,8 +295,9 @@ impl<'t> Search<'_, 't> {
     }
 
     fn shortened(&self, singled: impl Iterator<Item = usize>, newest: &[usize], max: usize) -> Vec<usize> {
-        let first = self.window.clone().find(|at| self.course.fold(*at).is_none());
-        let first_identified = self.window.clone().find(|at| self.is(*at, |touch| touch.identified));
+        let first = self.first(self.window.start);
+        let identified = |from: usize| (from..self.window.end).find(|at| self.is(*at, |touch| touch.identified));
+        let first_identified = identified(self.window.start);
         let last_non_direct = self.last(self.window.end, |touch| touch.channel != DIRECT);
         let mut kept: BTreeSet<usize> =
             singled.chain([first, first_identified, last_non_direct].into_iter().flatten()).collect();

@@ -32,6 +32,17 @@ pub fn is_closing(kind: &str) -> bool {
     kind == CLOSED_WON || kind == CLOSED_LOST
 }
 
+/// Whether milestones of this kind come after a deal was won, by their nature.
+pub fn follows_the_win(kind: &str) -> bool {
+    kind == "implemented" || kind == "expansion"
+}
+
+/// When the deal was won that milestone `of` follows: the one with its object id, else the latest of the unit, at or before it. `None` for
+/// other kinds.
+pub fn won_for(of: &Milestone, live: &[&Milestone]) -> Option<i64> {
+    follows_the_win(&of.kind).then(|| of_stage(CLOSED_WON, of, live)).flatten()
+}
+
 /// The moment of stage `kind` for milestone `of`, among the `live` milestones of its unit (`of` included, none withdrawn).
 ///
 /// The milestone of that kind with the same object id; else for `lead` the earliest `lead` (else `mql`) of the unit, for other kinds
@@ -87,6 +98,15 @@ mod tests {
         let lead = milestone(LEAD, "c", 25);
         assert_eq!(of_stage(LEAD, &won, &[&two, &one, &lead, &won]), Some(25));
         assert_eq!(of_stage(LEAD, &two, &[&two, &one, &lead, &won]), None, "the lead is later than the milestone");
+    }
+
+    #[test]
+    fn an_expansion_follows_its_own_deal_else_the_latest() {
+        let (own, later) = (milestone(CLOSED_WON, "1", 10), milestone(CLOSED_WON, "2", 20));
+        let (expansion, other) = (milestone("expansion", "1", 30), milestone("expansion", "9", 30));
+        let live = [&own, &later, &expansion, &other];
+        assert_eq!((won_for(&expansion, &live), won_for(&other, &live)), (Some(10), Some(20)));
+        assert_eq!((won_for(&later, &live), won_for(&other, &[&other])), (None, None));
     }
 
     #[test]

@@ -149,11 +149,17 @@ impl Plan {
         time_ms.div_euclid(self.step_ms).saturating_mul(self.step_ms)
     }
 
+    /// Whether a change of a milestone of kind `stage` can change the credit of one of kind `of`.
+    pub fn looks_at(&self, of: &str, stage: &str) -> bool {
+        stage != moments::CLOSED_WON
+            || self.lifecycles
+            || moments::follows_the_win(of)
+            || self.stages.iter().any(|kind| kind == stage)
+    }
+
     /// Whether a milestone of this kind can change the credit of another one.
     pub fn is_stage(&self, kind: &str) -> bool {
-        kind == moments::MQL
-            || (kind == moments::CLOSED_WON && self.lifecycles)
-            || self.stages.iter().any(|stage| stage == kind)
+        kind == moments::MQL || kind == moments::CLOSED_WON || self.stages.iter().any(|stage| stage == kind)
     }
 
     /// The milestone kinds in force: the built-in ones, then the custom ones.

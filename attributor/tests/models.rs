@@ -257,6 +257,27 @@ fn a_long_journey_keeps_its_first_its_anchors_and_its_newest() {
     assert_eq!(weights(&settings, "lead_conversion", &raws, &won, &[lead]), named(&[("t20", WHOLE_NANO)]));
 }
 
+/// The stages of the new business are over when an expansion comes: it owes nothing to the touches that won the deal.
+#[test]
+fn an_expansion_shares_out_what_came_since_the_deal_was_won() {
+    let won = milestone("closed_won", "1", 10 * DAY_MS, 0);
+    let lead = milestone("lead", "9", 3 * DAY_MS, 0);
+    let expansion = milestone("expansion", "1", 30 * DAY_MS, 0);
+    let raws = days(&[("a", 1, "x"), ("b", 3, "x"), ("c", 9, "x"), ("d", 12, "x"), ("e", 15, "x"), ("f", 29, "x")]);
+    let of = |model: &str, others: &[Milestone]| weights(&Settings::default(), model, &raws, &expansion, others);
+    let others = [won.clone(), lead.clone()];
+    for model in ["lead_conversion", "w_shaped", "full_path"] {
+        assert_eq!(of(model, &others), named(&[("d", WHOLE_NANO)]), "{model}");
+    }
+    let again = [won, lead.clone(), milestone("opportunity", "1", 20 * DAY_MS, 0)];
+    assert_eq!(of("w_shaped", &again), named(&[("d", 333_333_333), ("e", 666_666_667)]));
+    assert_eq!(of("linear", &others).len(), 6, "a model without stages has the whole journey");
+    // Without a deal, or without a touch since, the journey is that of all stages.
+    assert_eq!(of("lead_conversion", std::slice::from_ref(&lead)), named(&[("b", WHOLE_NANO)]));
+    let later = [milestone("closed_won", "1", 29 * DAY_MS, 0), lead];
+    assert_eq!(of("lead_conversion", &later), named(&[("b", WHOLE_NANO)]));
+}
+
 #[derive(Debug, Clone)]
 struct Made {
     event: usize,

@@ -22,7 +22,7 @@ impl Anchor {
     /// The touch that holds the anchor in `journey`; `None` where the stage is missing.
     fn touch(&self, journey: &Journey<'_>) -> Option<usize> {
         match self {
-            Self::First => Some(0),
+            Self::First => Some(journey.begins()),
             Self::Last => journey.touches.len().checked_sub(1),
             Self::Close => journey.close_anchor(),
             Self::Stage(stage, _) => journey.stage_anchor(*stage),
@@ -43,7 +43,7 @@ impl Anchor {
 ///
 /// The share of a missing stage folds into the next stage present, else into the last one present. One touch may hold several
 /// anchors. The middle is the touches before the last anchor touch that hold none; without any, its share is spread over the anchors
-/// in proportion.
+/// in proportion. For what follows a deal that was won all this is about the touches since then: see [`Journey::begins`].
 #[derive(Debug, Clone)]
 pub struct Staged {
     /// The anchors in the order of the stages, with their shares in billionths.
@@ -63,14 +63,15 @@ impl Model for Staged {
             last_anchor = last_anchor.max(Some(touch));
         }
         let until = last_anchor.unwrap_or(0);
-        let middle = anchored.iter().take(until).filter(|slot| slot.is_none()).count() as u128;
+        let begins = journey.begins();
+        let middle = anchored.iter().take(until).skip(begins).filter(|slot| slot.is_none()).count() as u128;
         let scale = middle.max(1);
         anchored
             .into_iter()
             .enumerate()
             .map(|(at, share)| match share {
                 Some(share) => share * scale,
-                None if at < until => u128::from(self.middle_nano),
+                None if (begins..until).contains(&at) => u128::from(self.middle_nano),
                 None => 0,
             })
             .collect()
@@ -84,9 +85,10 @@ impl Model for Staged {
     fn basis(&self, journey: &Journey<'_>, at: usize) -> Basis {
         let present = self.present(journey);
         let until = present.iter().map(|stage| stage.touch).max().unwrap_or(0);
-        let middle = (0..until).filter(|at| present.iter().all(|stage| stage.touch != *at)).count();
+        let begins = journey.begins();
+        let middle = (begins..until).filter(|at| present.iter().all(|stage| stage.touch != *at)).count();
         let held: Vec<&Present> = present.iter().filter(|stage| stage.touch == at).collect();
-        if held.is_empty() && at < until {
+        if held.is_empty() && (begins..until).contains(&at) {
             let share = percent(self.middle_nano.into());
             return Basis::words(format!("one of {middle} before the last anchor that hold none: {share} in equal parts"));
         }

@@ -368,7 +368,8 @@ mod tests {
         ];
         assert_eq!(names, expected);
         assert_eq!(plan.stages, ["lead", "opportunity"]);
-        assert!(plan.is_stage("mql") && plan.is_stage("opportunity") && !plan.is_stage("closed_won"));
+        assert!(plan.is_stage("mql") && plan.is_stage("opportunity") && !plan.is_stage("meeting"));
+        assert!(plan.looks_at("expansion", "closed_won") && !plan.looks_at("closed_won", "closed_won"));
     }
 
     #[test]
@@ -419,10 +420,10 @@ mod tests {
         let plan = plan_of(10, short, long).unwrap();
         let before_windows = DAY_MS + 30 * MINUTE_MS;
         assert_eq!((plan.horizon_ms(0), plan.out_of_reach_ms(0)), (-10 * DAY_MS, -20 * DAY_MS - before_windows));
-        assert!(!plan.is_stage("closed_won"));
+        assert!(!plan.looks_at("mql", "closed_won"));
         let plan = plan_of(30, short, Window::Lifecycle).unwrap();
         assert_eq!((plan.horizon_ms(0), plan.out_of_reach_ms(0)), (-30 * DAY_MS, -60 * DAY_MS - before_windows));
-        assert!(plan.is_stage("closed_won"));
+        assert!(plan.looks_at("mql", "closed_won"));
     }
 
     #[test]

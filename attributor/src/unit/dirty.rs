@@ -6,6 +6,7 @@ use tributary_proto::{Milestone, Reason};
 
 use super::keys::IdentifierHash;
 use crate::moments;
+use crate::plan::Plan;
 
 /// Times from the first to the second, both included.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -42,6 +43,7 @@ pub struct StageChange {
     /// The earlier of its times before and after: milestones reached before do not look at it. No bound for a `lead`: whether
     /// there is one at any time decides whether an `mql` stands in.
     from_ms: i64,
+    kind: String,
     /// Milestones of the same object look at it whenever it was.
     object_id: String,
     reason: Reason,
@@ -83,18 +85,18 @@ impl Dirty {
         let times = before.iter().chain(&after).map(|milestone| milestone.time_ms);
         if let (Some(earliest_ms), Some(any)) = (times.min(), after.or(before)) {
             let from_ms = if any.kind == moments::LEAD { i64::MIN } else { earliest_ms };
-            self.stages.push(StageChange { from_ms, object_id: any.object_id.clone(), reason });
+            self.stages.push(StageChange { from_ms, kind: any.kind.clone(), object_id: any.object_id.clone(), reason });
         }
     }
 
     /// Why this milestone, to which touches from `from_ms` on may matter, has to be computed; `None` where it has not.
-    pub fn reason(&self, milestone: &Milestone, from_ms: i64) -> Option<Reason> {
+    pub fn reason(&self, milestone: &Milestone, from_ms: i64, plan: &Plan) -> Option<Reason> {
         let mut reason = self.milestones.get(&milestone.milestone_id).copied();
         let mut because = |cause| reason = Some(reason.map_or(cause, |known| weightier(known, cause)));
         if milestone.withdrawn {
             return reason;
         }
-        for stage in &self.stages {
+        for stage in self.stages.iter().filter(|stage| plan.looks_at(&milestone.kind, &stage.kind)) {
             if stage.from_ms <= milestone.time_ms || stage.object_id == milestone.object_id {
                 because(stage.reason);
             }

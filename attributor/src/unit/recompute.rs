@@ -62,7 +62,7 @@ impl Unit<'_, '_> {
         let tracked = self.tracked()?;
         self.add_residents(&mut dirty, &tracked)?;
         let live = live(&tracked);
-        let tasks = self.tasks(&tracked, |milestone, from_ms| dirty.reason(milestone, from_ms));
+        let tasks = self.tasks(&tracked, |milestone, from_ms| dirty.reason(milestone, from_ms, self.plan));
         if self.is_resting()? {
             return self.put_off(&tasks, dirty.received_ms);
         }

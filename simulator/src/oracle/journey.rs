@@ -21,6 +21,8 @@ pub struct Journey {
     stages: BTreeMap<String, Option<usize>>,
     /// The position of the touch that brought about the close.
     pub close: Option<usize>,
+    /// The position of the first touch since the deal was won that an expansion follows; 0 where there is none.
+    pub begins: usize,
 }
 
 impl Journey {
@@ -43,19 +45,22 @@ impl Journey {
             .collect();
         let closing = of.kind == "closed_won" || of.kind == "closed_lost";
         let close = if closing { last_until(of.time_ms) } else { None };
-        let mut journey = Self { touches, time_ms: of.time_ms, stages, close };
+        let follows = of.kind == "expansion" || of.kind == "implemented";
+        let won_ms = if follows { moment_of_stage("closed_won", of, live) } else { None };
+        let since_win = won_ms.and_then(|won_ms| touches.iter().position(|touch| touch.touch.time_ms > won_ms));
+        let mut journey = Self { touches, time_ms: of.time_ms, stages, close, begins: since_win.unwrap_or(0) };
         journey.shorten(usize::try_from(settings.max_journey).unwrap_or(usize::MAX));
         journey
     }
 
     /// The touch that brought about a stage.
     pub fn stage(&self, kind: &str) -> Option<usize> {
-        self.stages.get(kind).copied().flatten()
+        self.stages.get(kind).copied().flatten().filter(|at| *at >= self.begins)
     }
 
     /// The first touch that identified a person.
     pub fn first_identified(&self) -> Option<usize> {
-        self.touches.iter().position(|touch| body(touch).identified)
+        (self.begins..self.touches.len()).find(|at| body(&self.touches[*at]).identified)
     }
 
     /// The last touch that was not direct.
@@ -66,7 +71,8 @@ impl Journey {
     /// Keeps the first touch, those a model singles out, and the newest.
     fn shorten(&mut self, max: usize) {
         let count = self.touches.len();
-        let singled = [Some(0), self.close, self.first_identified(), self.last_non_direct()];
+        let identified = self.touches.iter().position(|touch| body(touch).identified);
+        let singled = [Some(0), self.close, identified, self.last_non_direct(), Some(self.begins)];
         let mut kept: BTreeSet<usize> = singled.into_iter().chain(self.stages.values().copied()).flatten().collect();
         if count <= max {
             return;
@@ -74,6 +80,7 @@ impl Journey {
         kept.extend((0..count).rev().filter(|at| !kept.contains(at)).take(max.saturating_sub(kept.len())).collect::<Vec<_>>());
         let place = |old: usize| kept.iter().position(|at| *at == old);
         self.close = self.close.and_then(place);
+        self.begins = place(self.begins).unwrap_or(0);
         for stage in self.stages.values_mut() {
             *stage = stage.and_then(place);
         }

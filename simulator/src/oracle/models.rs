@@ -32,7 +32,7 @@ fn rule(model: &ModelSettings, journey: &Journey) -> Vec<u128> {
         "first_touch" => all_on(0),
         "last_touch" => all_on(last),
         "last_non_direct" => all_on(journey.last_non_direct().unwrap_or(last)),
-        "lead_conversion" => all_on(journey.stage("lead").or(journey.first_identified()).unwrap_or(0)),
+        "lead_conversion" => all_on(journey.stage("lead").or(journey.first_identified()).unwrap_or(journey.begins)),
         "time_decay" => time_decay(model.half_life_days.unwrap_or(30.0), journey),
         "time_weighted" => time_weighted(model.alpha.unwrap_or(0.5), model.beta.unwrap_or(0.4), journey),
         "position" => position(model, count),
@@ -67,7 +67,7 @@ fn position(model: &ModelSettings, count: usize) -> Vec<u128> {
 fn staged(model: &ModelSettings, journey: &Journey) -> Vec<u128> {
     let count = journey.touches.len();
     let place = |at: &str| match at {
-        "first" => Some(0),
+        "first" => Some(journey.begins),
         "last" => count.checked_sub(1),
         "close" => journey.close,
         kind => journey.stage(kind),
@@ -86,7 +86,7 @@ fn staged(model: &ModelSettings, journey: &Journey) -> Vec<u128> {
         *held.entry(at).or_default() += folded;
     }
     let last_anchor = held.keys().copied().max().unwrap_or(0);
-    let middle: Vec<usize> = (0..last_anchor).filter(|at| !held.contains_key(at)).collect();
+    let middle: Vec<usize> = (journey.begins..last_anchor).filter(|at| !held.contains_key(at)).collect();
     let parts = middle.len().max(1) as u128;
     let weight = |at: usize| match held.get(&at) {
         Some(share) => share * parts,
