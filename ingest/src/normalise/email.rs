@@ -8,11 +8,30 @@ use crate::normalise::text::narrow;
 const LOCAL_BYTES_MAX: usize = 64;
 const DOMAIN_BYTES_MAX: usize = 253;
 
+/// The parts of a text that are an address each: people write several into one cell.
+pub fn parts(text: &str) -> Vec<Cow<'_, str>> {
+    if text.bytes().filter(|byte| *byte == b'@').count() + text.matches('＠').count() < 2 {
+        return vec![Cow::Borrowed(text)];
+    }
+    let narrowed = narrow(text);
+    let split = |between: &dyn Fn(char) -> bool| -> Vec<Cow<'_, str>> {
+        let parts = narrowed.split(between).map(str::trim).filter(|part| !part.is_empty());
+        parts.map(|part| Cow::Owned(part.to_owned())).collect()
+    };
+    let several = |parts: &Vec<Cow<'_, str>>| parts.iter().all(|part| part.matches('@').count() == 1);
+    let listed = split(&|c| matches!(c, ';' | ',' | '、' | '|' | '/' | '\n'));
+    if several(&listed) {
+        return listed;
+    }
+    let words = split(&|c| c.is_whitespace() || matches!(c, ';' | ',' | '、' | '|' | '/'));
+    if several(&words) { words } else { vec![Cow::Borrowed(text)] }
+}
+
 /// The address in lower case with its domain in ASCII (IDNA, UTS 46); `None` when it is none.
 pub fn normalise(raw: &str) -> Option<String> {
     let narrowed = narrow(raw);
-    let address = narrowed.trim();
-    let (local, domain) = address.rsplit_once('@')?;
+    let (local, domain) = bare(&narrowed).rsplit_once('@')?;
+    let (local, domain) = (local.trim_end(), domain.trim_start());
     if local.is_empty() || local.len() > LOCAL_BYTES_MAX || local.chars().any(is_no_local_char) {
         return None;
     }
@@ -29,6 +48,30 @@ pub fn normalise(raw: &str) -> Option<String> {
     out.push('@');
     out.push_str(&domain);
     Some(out)
+}
+
+/// The address without what people write around it: `mailto:li@b.example`, `Li <li@b.example>`, `'li@b.example'`, `li@b.example (work)`.
+fn bare(text: &str) -> &str {
+    let mut text = text.trim();
+    if let Some((_, rest)) = text.split_once('<')
+        && let Some((inner, after)) = rest.split_once('>')
+        && after.trim().is_empty()
+    {
+        text = inner.trim();
+    }
+    if let Some((label, rest)) = text.split_once(':')
+        && ["mailto", "email", "e-mail", "mail", "邮箱", "邮件", "电子邮箱"].contains(&label.trim().to_lowercase().as_str())
+    {
+        text = rest.split('?').next().unwrap_or(rest).trim();
+    }
+    if let Some((front, note)) = text.split_once('(')
+        && note.ends_with(')')
+        && !note.contains('@')
+    {
+        text = front.trim();
+    }
+    let quote = |c: char| matches!(c, '\'' | '"' | '`' | '‘' | '’' | '“' | '”' | '<' | '>') || c.is_whitespace();
+    text.trim_matches(quote).trim_end_matches(|c| quote(c) || matches!(c, '/' | ',' | ';' | '、'))
 }
 
 /// The hash in lower case; `None` when it is not 64 hexadecimal digits.
@@ -66,18 +109,21 @@ fn ascii_domain(raw: &str) -> Option<Cow<'_, str>> {
     }
     let mut labels = 0usize;
     for label in ascii.split('.') {
-        let known = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+        let known = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         if label.is_empty() || label.len() > 63 || !known || label.starts_with('-') || label.ends_with('-') {
             return None;
         }
         labels += 1;
     }
-    (labels >= 2 && ascii.len() <= DOMAIN_BYTES_MAX).then_some(ascii)
+    // No top-level domain has one letter, or digits (but in its ASCII form): that is an address of the network, or a slip.
+    let top = ascii.rsplit('.').next().unwrap_or_default();
+    let real = top.len() >= 2 && (top.starts_with("xn--") || top.bytes().all(|byte| byte.is_ascii_alphabetic()));
+    (labels >= 2 && real && ascii.len() <= DOMAIN_BYTES_MAX).then_some(ascii)
 }
 
 /// Characters that stand in no address as people write it; quoted local parts are not accepted.
 fn is_no_local_char(c: char) -> bool {
-    c.is_whitespace() || c.is_control() || matches!(c, '@' | '"' | '<' | '>' | '(' | ')' | ',' | ';' | ':' | '\\' | '[' | ']')
+    c.is_whitespace() || c.is_control() || matches!(c, '@' | '"' | '<' | '>' | '(' | ')' | ',' | ';' | ':' | '\\' | '[' | ']' | '*')
 }
 
 /// Lower case that is its own lower case: some characters need two steps.
@@ -106,9 +152,47 @@ mod tests {
             ("zhang@b..example", None),
             ("zhang@-b.example", None),
             ("zhang", None),
+            ("li.gmail.com", None),
+            ("mailto:li@b.example", Some("li@b.example")),
+            ("MAILTO:li@b.example?subject=x", Some("li@b.example")),
+            ("Li Lei <li@b.example>", Some("li@b.example")),
+            ("<li@b.example>", Some("li@b.example")),
+            ("'li@b.example'", Some("li@b.example")),
+            ("‘li@b.example’", Some("li@b.example")),
+            ("li@b.example（工作）", Some("li@b.example")),
+            ("li@b.example/", Some("li@b.example")),
+            ("li@b。example", Some("li@b.example")),
+            ("li @b.example", Some("li@b.example")),
+            ("o'neil@b.example", Some("o'neil@b.example")),
+            ("li+x@b.co.uk", Some("li+x@b.co.uk")),
+            ("123456@qq.com", Some("123456@qq.com")),
+            ("li@b,example", None),
+            ("li@[10.0.0.1]", None),
+            ("li@10.0.0.1", None),
+            ("li@b.c", None),
+            ("li@b_c.example", None),
+            ("\"li lei\"@b.example", None),
+            ("li**@b.example", None),
+            ("无", None),
         ] {
             assert_eq!(normalise(raw).as_deref(), expected, "{raw}");
         }
+    }
+
+    #[test]
+    fn several_addresses_of_a_cell_are_several() {
+        for text in [
+            "li@b.example;wang@b.example",
+            "li@b.example,wang@b.example",
+            "li@b.example wang@b.example",
+            "li@b.example、wang@b.example",
+            "li@b.example/wang@b.example",
+            "Li <li@b.example>, Wang Wei <wang@b.example>",
+        ] {
+            let found: Vec<_> = parts(text).iter().map(|part| normalise(part).unwrap()).collect();
+            assert_eq!(found, ["li@b.example", "wang@b.example"], "{text}");
+        }
+        assert_eq!(parts("a@b@b.example").len(), 1);
     }
 
     #[test]
@@ -118,6 +202,7 @@ mod tests {
             ("http://www.b-corp.example:8080/x?y", Some("b-corp.example")),
             ("例子.中国", Some("xn--fsqu00a.xn--fiqs8s")),
             ("b-corp", None),
+            ("10.0.0.1", None),
             ("www.com", Some("www.com")),
         ] {
             assert_eq!(normalise_domain(raw).as_deref(), expected, "{raw}");

@@ -11,7 +11,7 @@ use tributary_proto::Identifier;
 use tributary_proto::kind::{self, Kinds};
 
 use blocked::BlockedValues;
-use phone::Region;
+use phone::{NoNumber, Region};
 
 use crate::limits::ID_BYTES_MAX;
 use crate::reason::{self, Reason};
@@ -98,6 +98,15 @@ impl IdentifierRules {
         self.blocked.contains(value)
     }
 
+    /// The values in a text: people write several phone numbers or addresses into one cell.
+    pub(crate) fn parts<'t>(&self, rule: &KindRule, text: &'t str) -> Vec<Cow<'t, str>> {
+        match rule.form {
+            Form::Phone => self.region.parts(text),
+            Form::Email => email::parts(text),
+            _ => vec![Cow::Borrowed(text)],
+        }
+    }
+
     /// Normalises one raw value of a kind. Applying it to its own result changes nothing.
     pub(crate) fn normalise(&self, rule: &KindRule, raw: &str) -> Result<Normalised, Refused> {
         let cleaned = text::clean(raw);
@@ -112,7 +121,7 @@ impl IdentifierRules {
             Form::Id => Cow::Borrowed(value),
             Form::Email => Cow::Owned(email::normalise(value).ok_or(EMAIL_INVALID)?),
             Form::EmailSha256 => Cow::Owned(email::normalise_sha256(value).ok_or(SHA256_INVALID)?),
-            Form::Phone => Cow::Owned(self.region.e164(value).ok_or(PHONE_INVALID)?),
+            Form::Phone => Cow::Owned(self.region.e164(value).map_err(no_number)?),
             Form::Domain => Cow::Owned(email::normalise_domain(value).ok_or(DOMAIN_INVALID)?),
         };
         if rule.form == Form::Id && looks_mangled(&value) {
@@ -127,7 +136,9 @@ impl IdentifierRules {
 
 const EMAIL_INVALID: Refused = invalid("not an e-mail address: expected name@domain");
 const SHA256_INVALID: Refused = invalid("not a SHA-256: expected 64 hexadecimal digits");
-const PHONE_INVALID: Refused = invalid("not a phone number of the default region, nor one with + and country code");
+const PHONE_INVALID: Refused = invalid("not a valid phone number of the default region, nor one with + and country code");
+const PHONE_EXTENSION: Refused = invalid("a phone number with an extension, or a masked one: the number before it is many people's");
+const PHONE_SERVICE: Refused = invalid("a service's phone number (toll-free, shared cost, premium): nobody's own");
 const DOMAIN_INVALID: Refused = invalid("not a domain name: expected name.tld");
 const MANGLED: Refused = invalid("a number in scientific notation: the spreadsheet has lost digits; export the column as text");
 const SCOPE_MISSING: Refused =
@@ -136,6 +147,14 @@ const TOO_LONG: Refused = Refused { reason: reason::IDENTIFIER_TOO_LONG, detail:
 
 const fn invalid(detail: &'static str) -> Refused {
     Refused { reason: reason::IDENTIFIER_INVALID, detail }
+}
+
+fn no_number(why: NoNumber) -> Refused {
+    match why {
+        NoNumber::Invalid => PHONE_INVALID,
+        NoNumber::Extension => PHONE_EXTENSION,
+        NoNumber::Service => PHONE_SERVICE,
+    }
 }
 
 /// Splits `scope:value` at the first colon.

@@ -1,17 +1,61 @@
-//! Phone numbers in E.164, by the rules of libphonenumber.
+//! Phone numbers in E.164, by the rules of libphonenumber. A number is an identifier only where the library calls it *valid* for its region:
+//! masked, shortened and local ones are many people's.
 
-use std::fmt::Write;
+use std::borrow::Cow;
 
+use phonenumber::Type;
 use phonenumber::metadata::DATABASE;
 
 use crate::normalise::text::narrow;
 
 /// Longest number in digits (E.164, section 6).
 const DIGITS_MAX: usize = 15;
+/// Longest text that is looked at, bytes.
+const TEXT_BYTES_MAX: usize = 64;
+/// An area code has at most this many digits, an extension one more.
+const AREA_DIGITS_MAX: usize = 5;
+/// What stands between numbers of one cell.
+const BETWEEN: [char; 7] = [';', ',', '、', '|', '\n', '/', '或'];
+/// What people write before a number, lower case.
+const LABELS: [&str; 20] = [
+    "tel",
+    "telephone",
+    "phone",
+    "mobile",
+    "mob",
+    "cell",
+    "whatsapp",
+    "t",
+    "m",
+    "手机",
+    "手机号",
+    "手机号码",
+    "手機",
+    "电话",
+    "電話",
+    "电话号码",
+    "联系电话",
+    "联系方式",
+    "移动电话",
+    "座机",
+];
+/// What people write before an extension, lower case.
+const EXTENSION_MARKS: [&str; 7] = ["ext", "转", "轉", "分机", "分機", "x", "#"];
 
 /// The region whose national numbers come without a country code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Region(phonenumber::country::Id);
+
+/// Why a text is nobody's number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoNumber {
+    /// It is no valid number.
+    Invalid,
+    /// It has an extension: the number before it is a switchboard's, and many people's.
+    Extension,
+    /// It is a service's: toll-free, shared cost, premium.
+    Service,
+}
 
 impl Region {
     /// Reads an ISO 3166-1 alpha-2 code in upper case; `None` when it is none.
@@ -19,17 +63,58 @@ impl Region {
         code.parse().ok().map(Self)
     }
 
-    /// The number as `+` and digits, with `;ext=` where an extension tells people behind one switchboard apart (RFC 3966);
-    /// `None` when it is not a number of a possible length.
-    pub fn e164(self, raw: &str) -> Option<String> {
+    /// The number as `+` and digits.
+    ///
+    /// # Errors
+    /// When it is not a valid number of somebody.
+    pub fn e164(self, raw: &str) -> Result<String, NoNumber> {
         let narrowed = narrow(raw);
-        let text = narrowed.trim();
-        if text.bytes().any(|byte| byte.is_ascii_alphabetic()) {
-            return self.by_library(text);
+        let text = bare(&narrowed);
+        let whole = exact_integer(text);
+        let text = whole.as_deref().unwrap_or(text);
+        if !text.chars().all(|c| c.is_ascii_digit() || c == '+' || is_separator(c)) {
+            let lower = text.to_lowercase();
+            let extended = EXTENSION_MARKS.iter().any(|mark| lower.contains(mark));
+            return Err(if extended { NoNumber::Extension } else { NoNumber::Invalid });
         }
         // The library minds where separators stand; people do not.
         let compact: String = text.chars().filter(|c| !is_separator(*c)).collect();
-        self.chinese_mobile(&compact).or_else(|| self.by_library(&compact))
+        if let Some(number) = self.chinese_mobile(&compact) {
+            return Ok(number);
+        }
+        let number = self.by_library(&compact)?;
+        // 0898-1234567-8: with its extension, a number of seven digits has as many as one of eight.
+        let head = text.rsplit_once(['-', ' ']).filter(|(_, tail)| tail.len() <= AREA_DIGITS_MAX).map(|(head, _)| head);
+        match head {
+            Some(head) if number.starts_with("+86") && self.by_library(&head.replace(is_separator, "")).is_ok() => {
+                Err(NoNumber::Extension)
+            }
+            _ => Ok(number),
+        }
+    }
+
+    /// The parts of a text that are a number each: people write several into one cell.
+    pub fn parts(self, text: &str) -> Vec<Cow<'_, str>> {
+        if text.len() < 16 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'+') {
+            return vec![Cow::Borrowed(text)];
+        }
+        let narrowed = narrow(text).replace(";ext=", " ext ");
+        let digits = |part: &str| part.bytes().filter(u8::is_ascii_digit).count();
+        let split = |between: &dyn Fn(char) -> bool| -> Vec<Cow<'_, str>> {
+            let parts = narrowed.split(between).map(str::trim).filter(|part| !part.is_empty());
+            parts.map(|part| Cow::Owned(part.to_owned())).collect()
+        };
+        let parts = split(&|c| BETWEEN.contains(&c));
+        // 030/1234567 is an area code; a few digits behind a number are an extension, or another ending: nobody's as a whole.
+        let short = |part: &Cow<'_, str>| (1..=AREA_DIGITS_MAX + 1).contains(&digits(part));
+        if parts.len() > 1 && !parts.iter().any(short) {
+            return parts;
+        }
+        let words = split(&char::is_whitespace);
+        if words.len() > 1 && self.e164(&narrowed).is_err() && words.iter().all(|word| self.e164(word).is_ok()) {
+            return words;
+        }
+        vec![Cow::Owned(narrowed)]
     }
 
     /// The same as [`Self::by_library`] for the numbers that are nearly all of a Chinese sender's; a test compares them.
@@ -40,48 +125,60 @@ impl Region {
             None => return None,
         };
         let bytes = national.as_bytes();
-        // 179xx dials through a carrier: the library strips it.
-        let mobile = matches!(bytes, [b'1', b'3'..=b'9', ..]) && !bytes.starts_with(b"179");
+        let mobile = matches!(bytes, [b'1', b'3' | b'8', ..] | [b'1', b'5', b'0'..=b'3' | b'5'..=b'9', ..]);
         (mobile && bytes.len() == 11 && bytes.iter().all(u8::is_ascii_digit)).then(|| format!("+86{national}"))
     }
 
-    fn by_library(self, text: &str) -> Option<String> {
-        // The library takes letters for keypad digits; an id or a word is not a number.
-        if text.len() > 64 || text.bytes().filter(u8::is_ascii_digit).count() < 5 || has_word(text) {
-            return None;
+    /// Reads `+` and digits.
+    fn by_library(self, text: &str) -> Result<String, NoNumber> {
+        let plain = text.strip_prefix('+').unwrap_or(text);
+        if plain.len() < 5 || plain.len() > TEXT_BYTES_MAX || !plain.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(NoNumber::Invalid);
         }
-        // The library reads `ext`, not the `;ext=` of RFC 3966 that is written here.
-        let number = match text.split_once(";ext=") {
-            Some((main, extension)) => phonenumber::parse(Some(self.0), format!("{main} ext {extension}")),
-            None => phonenumber::parse(Some(self.0), text),
-        };
-        let number = number.ok()?;
-        let national = number.national().to_string();
-        let possible = number.metadata(&DATABASE)?.descriptors().general().possible_length();
-        let length_ok = possible.is_empty() || possible.iter().any(|length| usize::from(*length) == national.len());
-        let mut out = format!("+{}{national}", number.code().value());
-        if !length_ok || out.len() > DIGITS_MAX + 1 || !is_e164(&out) {
-            return None;
+        let number = phonenumber::parse(Some(self.0), text).map_err(|_| NoNumber::Invalid)?;
+        let out = format!("+{}{}", number.code().value(), number.national());
+        if !number.is_valid() || number.extension().is_some() || out.len() > DIGITS_MAX + 1 {
+            return Err(NoNumber::Invalid);
         }
-        if let Some(extension) = number.extension() {
-            write!(out, ";ext={extension}").ok()?;
+        match number.number_type(&DATABASE) {
+            Type::TollFree | Type::SharedCost | Type::PremiumRate | Type::Uan | Type::Voicemail => Err(NoNumber::Service),
+            // Also those of which the library cannot tell what they are: Italian ones lose their zero on that way.
+            _ => Ok(out),
         }
-        Some(out)
     }
 }
 
+/// The text without a label before it, a note behind it, and the `.0` of a spreadsheet.
+fn bare(text: &str) -> &str {
+    let mut text = text.trim();
+    if let Some((label, rest)) = text.split_once(':')
+        && LABELS.contains(&label.trim().to_lowercase().as_str())
+    {
+        text = rest.trim();
+    }
+    // 13800001111 (Li)
+    if let Some((front, note)) = text.split_once('(')
+        && note.ends_with(')')
+        && !front.trim().is_empty()
+        && !note.bytes().any(|byte| byte.is_ascii_digit())
+    {
+        text = front.trim();
+    }
+    text.strip_suffix(".0").filter(|whole| whole.bytes().all(|byte| byte.is_ascii_digit())).unwrap_or(text)
+}
+
+/// The digits of a number in scientific notation that has kept them all: `1.3800001111E10`. One with fewer decimals has been rounded, or
+/// ends with zeros: nobody knows.
+fn exact_integer(text: &str) -> Option<String> {
+    let (mantissa, exponent) = text.split_once(['E', 'e'])?;
+    let (whole, decimals) = mantissa.split_once('.')?;
+    let exponent: usize = exponent.strip_prefix('+').unwrap_or(exponent).parse().ok()?;
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    (digits(whole) && digits(decimals) && decimals.len() == exponent).then(|| format!("{whole}{decimals}"))
+}
+
 fn is_separator(c: char) -> bool {
-    matches!(c, ' ' | '-' | '.' | '(' | ')' | '\u{2010}'..='\u{2015}')
-}
-
-fn is_e164(text: &str) -> bool {
-    text.strip_prefix('+').is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
-}
-
-/// Whether there are letters other than those that introduce an extension (`ext`, `x`) or a `tel:` link.
-fn has_word(text: &str) -> bool {
-    let text = text.strip_prefix("tel:").unwrap_or(text);
-    text.split(|c: char| !c.is_alphabetic()).any(|word| !matches!(word, "" | "ext" | "Ext" | "EXT" | "x" | "X" | "extn"))
+    matches!(c, ' ' | '-' | '.' | '(' | ')' | '/' | '\u{2010}'..='\u{2015}')
 }
 
 #[cfg(test)]
@@ -95,35 +192,97 @@ mod tests {
     }
 
     #[test]
-    fn numbers() {
+    fn numbers_as_people_write_them() {
         for (raw, expected) in [
-            ("13800001111", Some("+8613800001111")),
-            ("138 0000 1111", Some("+8613800001111")),
-            ("+86 138-0000-1111", Some("+8613800001111")),
-            ("(+86)13800001111", Some("+8613800001111")),
-            ("0086 13800001111", Some("+8613800001111")),
-            ("8613800001111", Some("+8613800001111")),
-            ("１３８００００１１１１", Some("+8613800001111")),
-            ("010-65551234", Some("+861065551234")),
-            ("+1 (415) 555-2671", Some("+14155552671")),
-            ("+44 20 7946 0958", Some("+442079460958")),
-            ("12345", None),
-            ("138000011112222", None),
-            ("1.38E+10", None),
-            ("oZhang12345678", None),
-            ("", None),
+            ("13800001111", "+8613800001111"),
+            ("138 0000 1111", "+8613800001111"),
+            ("+86 138-0000-1111", "+8613800001111"),
+            ("(+86)13800001111", "+8613800001111"),
+            ("0086 13800001111", "+8613800001111"),
+            ("86-13800001111", "+8613800001111"),
+            ("8613800001111", "+8613800001111"),
+            ("１３８００００１１１１", "+8613800001111"),
+            ("８６－１３８００００１１１１", "+8613800001111"),
+            ("手机：13800001111", "+8613800001111"),
+            ("Tel: 13800001111", "+8613800001111"),
+            ("tel:+8613800001111", "+8613800001111"),
+            ("13800001111（李）", "+8613800001111"),
+            ("13800001111.0", "+8613800001111"),
+            ("1.3800001111E10", "+8613800001111"),
+            ("19912345678", "+8619912345678"),
+            ("17012345678", "+8617012345678"),
+            ("010-65551234", "+861065551234"),
+            ("(010)8888-6666", "+861088886666"),
+            ("+86 (0)10 8888 6666", "+861088886666"),
+            ("+86 010 8888 6666", "+861088886666"),
+            ("0898-66668888", "+8689866668888"),
+            ("+1 (415) 555-2671", "+14155552671"),
+            ("+44 20 7946 0958", "+442079460958"),
+            ("+852 9123 4567", "+85291234567"),
+            ("00852-91234567", "+85291234567"),
+            ("+39 02 3661 8300", "+390236618300"),
         ] {
-            assert_eq!(cn().e164(raw).as_deref(), expected, "{raw}");
+            assert_eq!(cn().e164(raw).as_deref(), Ok(expected), "{raw}");
         }
-        assert_eq!(Region::parse("US").unwrap().e164("(415) 555-2671").as_deref(), Some("+14155552671"));
+        assert_eq!(Region::parse("US").unwrap().e164("(415) 555-2671").as_deref(), Ok("+14155552671"));
+        assert_eq!(Region::parse("DE").unwrap().e164("030/12345678").as_deref(), Ok("+493012345678"));
         assert_eq!(Region::parse("XX"), None);
     }
 
     #[test]
-    fn extensions_tell_people_apart() {
-        let one = cn().e164("+1 415 555 2671 ext 801").unwrap();
-        assert_eq!(one, "+14155552671;ext=801");
-        assert_eq!(cn().e164(&one), Some(one));
+    fn what_is_many_peoples_number_is_nobodys() {
+        for raw in [
+            "138****1111", "138xxxx1111", "138XXXX1111", "138••••1111", "138 1111", "10086", "95588", "110", "12345", "12345678901",
+            "1380000111", "138000011112", "86138****1111", "139#00001111", "13800001111*2", "+86 138 **** 1111", "020-8888****",
+            "88886666", "8888-6666", "138000011112222", "1.38E+10", "1.380000111E10", "oZhang12345678", "-", "N/A", "0", "无", "",
+            "+1 555-2671", "+86", "13800001111 13900002222", "13800001111/2", "++8613800001111", "138+00001111", "传真:010-88886666",
+            "13800001111(2)",
+        ] {
+            assert!(cn().e164(raw).is_err(), "{raw}: {:?}", cn().e164(raw));
+        }
+    }
+
+    #[test]
+    fn a_switchboard_is_no_person() {
+        for raw in [
+            "010-88886666-8001", "010-88886666转8001", "13800001111转1", "+8613800001111 ext 12", "010-88886666 x8001",
+            "010-88886666#8001", "010-88886666 分机 8001",
+        ] {
+            let found = cn().e164(raw);
+            assert!(found.is_err(), "{raw}: {found:?}");
+        }
+        assert_eq!(cn().e164("010-88886666转8001"), Err(NoNumber::Extension));
+        // Where numbers have seven digits, and eight are valid too.
+        let areas = (310..999).map(|area| format!("0{area}-6666888")).filter(|number| cn().e164(number).is_ok());
+        let found: Vec<_> = areas.map(|number| cn().e164(&format!("{number}-1"))).collect();
+        assert!(!found.is_empty() && found.iter().all(Result::is_err));
+        for raw in ["400-820-8820", "4008208820", "800-820-8820", "+1 800 555 0199"] {
+            assert_eq!(cn().e164(raw), Err(NoNumber::Service), "{raw}");
+        }
+    }
+
+    #[test]
+    fn several_numbers_of_a_cell_are_several() {
+        for text in [
+            "13800001111/13900002222", "13800001111、13900002222", "13800001111,13900002222", "13800001111;13900002222",
+            "13800001111；13900002222", "13800001111 13900002222", "13800001111，13900002222", "13800001111或13900002222",
+        ] {
+            let found: Vec<_> = cn().parts(text).iter().map(|part| cn().e164(part).unwrap()).collect();
+            assert_eq!(found, ["+8613800001111", "+8613900002222"], "{text}");
+        }
+        for text in ["138 0000 1111", "+86 138 0000 1111", "030/1234567", "13800001111/2", "010-88886666,8001", "1;ext=2"] {
+            assert_eq!(cn().parts(text).len(), 1, "{text}");
+        }
+        assert!(cn().parts("+8613800001111;ext=12").iter().all(|part| cn().e164(part).is_err()));
+    }
+
+    /// Texts that are nearly phone numbers.
+    fn nearly() -> impl Strategy<Value = String> {
+        let piece = prop::sample::select(vec![
+            "1", "3", "8", "0", "00", "010", "138", "+86", "+", "86", "+1", " ", "-", "*", "x", "#", "(", ")", "/", "转", "ext", ";", "、", ".0",
+            "13800001111", "8888", "＋", "１", "E10", ".",
+        ]);
+        prop::collection::vec(piece, 0..14).prop_map(|pieces| pieces.concat())
     }
 
     proptest! {
@@ -131,7 +290,19 @@ mod tests {
         #[test]
         fn short_cut_agrees_with_the_library(text in "(\\+?86|\\+1|\\+)?1[0-9]{9,11}") {
             if let Some(quick) = cn().chinese_mobile(&text) {
-                prop_assert_eq!(Some(quick), cn().by_library(&text), "{}", text);
+                prop_assert_eq!(Ok(quick), cn().by_library(&text), "{}", text);
+            }
+        }
+
+        /// What the library does not call valid is never an identifier, and what comes out is the text's own digits.
+        #[test]
+        fn only_valid_numbers_come_out(text in nearly()) {
+            for part in cn().parts(&text) {
+                let Ok(number) = cn().e164(&part) else { continue };
+                let library = phonenumber::parse(None, &number).unwrap();
+                prop_assert!(library.is_valid() && library.extension().is_none(), "{} of {}", number, text);
+                prop_assert!(!part.contains(['*', '#', 'x', '转']), "{} of {}", number, text);
+                prop_assert_eq!(cn().e164(&number), Ok(number));
             }
         }
 
