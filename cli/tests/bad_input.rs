@@ -20,7 +20,12 @@ fn cases() -> Vec<(Topic, Vec<u8>, &'static str, &'static str)> {
     };
     vec![
         (Topic::Offline, b"{\"timestamp\": ".to_vec(), "json_malformed", ""),
-        (Topic::Sdk, b"{\"type\": \"page\", \"anonymousId\": \"\xff\xfe\"}".to_vec(), "utf8_invalid", ""),
+        (
+            Topic::Sdk,
+            b"{\"type\": \"page\", \"timestamp\": \"2024-05-01T10:00:00Z\", \"anonymousId\": \"\xff\xfe\"}".to_vec(),
+            "identifier_invalid",
+            "anonymousId",
+        ),
         (
             Topic::Webhook,
             br#"{"provider": "nobody", "received_at": "2024-05-01T10:00:00Z", "headers": {}, "body": {}}"#.to_vec(),
@@ -34,18 +39,23 @@ fn cases() -> Vec<(Topic, Vec<u8>, &'static str, &'static str)> {
             "timestamp_future",
             "timestamp",
         ),
-        (Topic::Offline, native(r#""wechat_openid": "oZhang""#), "identifier_scope_missing", "wechat_openid"),
-        (Topic::Offline, milestone(r#""milestone": "promoted""#), "milestone_unknown", "milestone"),
-        (Topic::Offline, milestone(r#""milestone": "closed_won", "value": "-5", "currency": "CNY""#), "value_invalid", "value"),
         (
             Topic::Offline,
-            milestone(r#""milestone": "closed_won", "value": "many", "currency": "CNY""#),
+            br#"{"wechat_openid": "oZhang", "timestamp": "2024-05-01T10:00:00+08:00"}"#.to_vec(),
+            "identifier_scope_missing",
+            "wechat_openid",
+        ),
+        (Topic::Offline, milestone(r#""milestone": "promoted""#), "milestone_unknown", "milestone"),
+        (Topic::Offline, milestone(r#""milestone": "closed_won", "withdrawn": "perhaps""#), "value_invalid", "withdrawn"),
+        (
+            Topic::Offline,
+            br#"{"kind": "spend", "day": "2024-05-01", "channel": "sms", "value": "many"}"#.to_vec(),
             "value_invalid",
             "value",
         ),
         (
             Topic::Offline,
-            milestone(r#""milestone": "closed_won", "value": "5", "currency": "XYZ""#),
+            br#"{"kind": "spend", "day": "2024-05-01", "channel": "sms", "value": "5", "currency": "XYZ"}"#.to_vec(),
             "currency_unknown",
             "currency",
         ),

@@ -35,7 +35,7 @@ fn events_and_refusals_are_shown() {
     let text = out(&shown);
     assert_eq!(shown.status.code(), Some(1), "something is refused");
     assert!(text.contains("milestone=closed_won") && text.contains("timestamp_invalid"), "{text}");
-    assert!(text.contains("1 events, 1 refused, 1 without an event"), "{text}");
+    assert!(text.contains("1 events, 1 refused, 0 fields left out, 1 without an event"), "{text}");
 
     let json = tributary(&[&arguments[..], &["--json"]].concat());
     let report: Value = serde_json::from_str(&out(&json)).unwrap();

@@ -5,7 +5,7 @@ use std::io::Read;
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
-use flate2::read::MultiGzDecoder;
+use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use http_body_util::BodyExt;
 use tributary_runtime::http::BodyError;
 
@@ -19,29 +19,61 @@ const RATIO_FROM: usize = 64 << 10;
 /// Inflated at a time, bytes.
 const STEP: usize = 16 << 10;
 
-/// Reads a body of at most `max` bytes into `room`, inflated where it is compressed.
+/// How a body is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Coding {
+    Gzip,
+    /// Deflate within zlib, as the standard has it.
+    Zlib,
+    /// Bare deflate, as some send it.
+    Deflate,
+}
+
+/// Reads a body of at most `max` bytes into `room`, inflated where it is compressed. One that is not what its `Content-Encoding` says is read
+/// as it is.
 ///
 /// # Errors
 /// When it is larger, compressed in another way or wrongly, comes too slowly, finds no room, or the sender breaks off.
 pub async fn read(headers: &HeaderMap, body: Body, max: usize, room: &mut Room) -> Result<Bytes, Refusal> {
-    let gzip = match headers.get(header::CONTENT_ENCODING).map(|value| value.as_bytes().to_ascii_lowercase()) {
-        None => false,
-        Some(coding) if coding == b"identity" => false,
-        Some(coding) if coding == b"gzip" => true,
-        Some(_) => return Err(Refusal::UnsupportedEncoding),
-    };
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|bytes| bytes > max) {
         return Err(too_large(max));
     }
     let sent = receive(body, max, room).await?;
     room.is_whole();
-    if !gzip {
-        return Ok(sent);
-    }
-    let inflated = inflate(&sent, max)?;
+    let Some(coding) = coding(headers, &sent)? else { return Ok(sent) };
+    let inflated = match coding {
+        Coding::Gzip => inflate(MultiGzDecoder::new(&*sent), sent.len(), max)?,
+        Coding::Zlib => inflate(ZlibDecoder::new(&*sent), sent.len(), max)?,
+        Coding::Deflate => inflate(DeflateDecoder::new(&*sent), sent.len(), max)?,
+    };
     room.grow(inflated.len())?;
     Ok(Bytes::from(inflated))
+}
+
+/// How a body is compressed: by what it begins with, for proxies and libraries leave headers behind that are no longer true.
+fn coding(headers: &HeaderMap, sent: &[u8]) -> Result<Option<Coding>, Refusal> {
+    let said = headers.get(header::CONTENT_ENCODING).map(|value| value.as_bytes().trim_ascii().to_ascii_lowercase());
+    let said = said.as_deref().unwrap_or_default();
+    if sent.starts_with(&[0x1f, 0x8b]) {
+        return Ok(Some(Coding::Gzip));
+    }
+    // JSON, XML, or nothing.
+    let text = sent.strip_prefix(b"\xef\xbb\xbf").unwrap_or(sent).trim_ascii_start();
+    if text.first().is_none_or(|byte| matches!(byte, b'{' | b'[' | b'<')) {
+        return Ok(None);
+    }
+    match said {
+        b"deflate" | b"x-deflate" if is_zlib(sent) => Ok(Some(Coding::Zlib)),
+        b"deflate" | b"x-deflate" => Ok(Some(Coding::Deflate)),
+        b"" | b"identity" | b"gzip" | b"x-gzip" => Ok(None),
+        _ => Err(Refusal::UnsupportedEncoding),
+    }
+}
+
+/// Whether bytes begin as zlib does (RFC 1950, section 2.2).
+fn is_zlib(sent: &[u8]) -> bool {
+    matches!(sent, [method, flags, ..] if method & 0x0f == 8 && (u16::from(*method) << 8 | u16::from(*flags)) % 31 == 0)
 }
 
 /// Takes a body as it comes. One that is there at once is not copied.
@@ -78,18 +110,18 @@ fn too_large(max: usize) -> Refusal {
     Refusal::TooLarge { what: "bytes of the body", max }
 }
 
-fn inflate(sent: &[u8], max: usize) -> Result<Vec<u8>, Refusal> {
-    let mut decoder = MultiGzDecoder::new(sent);
-    let mut out = Vec::with_capacity(sent.len().saturating_mul(4).min(max));
+/// Inflates a body that was sent in so many bytes.
+fn inflate(mut decoder: impl Read, sent: usize, max: usize) -> Result<Vec<u8>, Refusal> {
+    let mut out = Vec::with_capacity(sent.saturating_mul(4).min(max));
     let mut step = vec![0; STEP];
     loop {
-        let read = decoder.read(&mut step).map_err(|_| Refusal::Malformed("the body is not gzip"))?;
+        let read = decoder.read(&mut step).map_err(|_| Refusal::Malformed("the compressed body is broken"))?;
         let Some(piece) = step.get(..read).filter(|piece| !piece.is_empty()) else { return Ok(out) };
         if out.len() + piece.len() > max {
             return Err(too_large(max));
         }
         out.extend_from_slice(piece);
-        if out.len() > RATIO_FROM.max(sent.len().saturating_mul(RATIO_MAX)) {
+        if out.len() > RATIO_FROM.max(sent.saturating_mul(RATIO_MAX)) {
             return Err(Refusal::TooLarge { what: "times that the body grows when it is inflated", max: RATIO_MAX });
         }
     }
@@ -126,7 +158,28 @@ mod tests {
         assert_eq!(run(&[], vec![b'x'; 10], 10).unwrap().len(), 10);
         assert_eq!(run(&[], vec![b'x'; 11], 10), Err(too_large(10)));
         assert_eq!(run(&[("content-length", "11")], vec![], 10), Err(too_large(10)));
-        assert_eq!(run(&[("content-encoding", "br")], vec![], 10), Err(Refusal::UnsupportedEncoding));
+        assert_eq!(run(&[("content-encoding", "br")], vec![0x0b, 0x02], 10), Err(Refusal::UnsupportedEncoding));
+    }
+
+    #[test]
+    fn a_body_is_what_it_is_and_not_what_its_head_says() {
+        for coding in ["gzip", "x-gzip", "deflate", "br", "zstd", "gzip, deflate"] {
+            for text in ["{\"a\":1}", " [1]", "\u{feff}{}", "<xml/>", ""] {
+                assert_eq!(run(&[("content-encoding", coding)], text.into(), 100).unwrap(), text, "{coding}");
+            }
+        }
+        for headers in [&[][..], &[("content-encoding", "identity")], &[("content-encoding", "X-GZIP")]] {
+            assert_eq!(run(headers, gzip(b"{\"a\":1}"), 100).unwrap(), "{\"a\":1}");
+        }
+        let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), Compression::best());
+        zlib.write_all(b"{\"a\":1}").unwrap();
+        let mut bare = flate2::write::DeflateEncoder::new(Vec::new(), Compression::best());
+        bare.write_all(b"{\"a\":1}").unwrap();
+        for body in [zlib.finish().unwrap(), bare.finish().unwrap()] {
+            assert_eq!(run(&[("content-encoding", "deflate")], body.clone(), 100).unwrap(), "{\"a\":1}");
+            let cut = body[..body.len() / 2].to_vec();
+            assert!(matches!(run(&[("content-encoding", "deflate")], cut, 100), Err(Refusal::Malformed(_))));
+        }
     }
 
     #[test]
@@ -137,7 +190,6 @@ mod tests {
         assert_eq!(run(&zipped, gzip(&vec![b'x'; 1_001]), 1_000), Err(too_large(1_000)));
         let bomb = run(&zipped, gzip(&vec![b' '; 8 << 20]), 16 << 20);
         assert!(matches!(bomb, Err(Refusal::TooLarge { max: RATIO_MAX, .. })), "{bomb:?}");
-        assert!(matches!(run(&zipped, b"{}".to_vec(), 100), Err(Refusal::Malformed(_))));
         let cut = gzip(b"{\"a\":1}");
         assert!(matches!(run(&zipped, cut[..cut.len() - 9].to_vec(), 100), Err(Refusal::Malformed(_))));
     }

@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use metrics::{counter, histogram};
+use tributary_ingest::limits::JSON_BYTES_MAX;
 use tributary_runtime::topic::Topic;
 
 use crate::addresses::Addresses;
@@ -39,6 +40,8 @@ pub struct Collector {
 
 /// How many times as large as a body may be what is made of it: a batch says once what each of its records has.
 const RECORDS_BYTES: usize = 8;
+/// The longest user agent that is passed on, bytes.
+const AGENT_BYTES_MAX: usize = 1_024;
 /// What a refused request costs its address.
 const REFUSED: Cost = Cost { messages: 1, bytes: 0, useless: 1 };
 
@@ -110,7 +113,8 @@ impl Collector {
         let early = self.early_key(&headers)?;
         let mut room = self.log.budget().room(sender);
         let body = body::read(&headers, body, self.body_bytes_max, &mut room).await?;
-        Ok(Received { early, body, _room: room, now: Timestamp::now() })
+        let agent = agent(&headers).map(str::to_owned);
+        Ok(Received { early, body, agent, _room: room, now: Timestamp::now() })
     }
 
     /// Lets a sender send what costs so much, or has it wait: its address first, so that one does not use up what all of a key have.
@@ -131,7 +135,7 @@ impl Collector {
         let request = segment::Request::read(call, &received.body, self.batch_max, self.body_bytes_max * RECORDS_BYTES)?;
         let bucket = received.early.map_or_else(|| self.key(request.write_key().as_deref()), Ok)?;
         self.take(sender, bucket, request.cost())?;
-        Ok((request.records(received.now), received.now))
+        Ok((small_enough(request.records(received.now, received.agent.as_deref()))?, received.now))
     }
 
     async fn segment(&self, name: &str, request: Request, sender: Option<IpAddr>) -> Result<Response, Refusal> {
@@ -146,7 +150,7 @@ impl Collector {
         let hits = utm::Hits::read(&received.body, self.batch_max)?;
         let bucket = received.early.map_or_else(|| self.key(hits.write_key()), Ok)?;
         self.take(sender, bucket, Cost { bytes: received.body.len(), ..hits.cost() })?;
-        Ok((hits.records(received.now), received.now))
+        Ok((small_enough(hits.records(received.now, received.agent.as_deref()))?, received.now))
     }
 
     async fn utm(&self, request: Request, sender: Option<IpAddr>) -> Result<Response, Refusal> {
@@ -162,7 +166,7 @@ impl Collector {
         self.take(sender, self.key(key)?, Cost { messages: 1, bytes, useless: 0 })?;
         let now = Timestamp::now();
         let page = request.headers().get(header::REFERER).and_then(|value| value.to_str().ok());
-        let record = utm::pixel(&query, page, now)?;
+        let record = utm::pixel(&query, page, agent(request.headers()), now)?;
         self.log.store(Topic::Utm, vec![record], now.as_millisecond()).await?;
         let headers = [(header::CONTENT_TYPE, "image/gif"), (header::CACHE_CONTROL, "no-store")];
         Ok((headers, utm::PIXEL.as_slice()).into_response())
@@ -198,7 +202,7 @@ impl Collector {
         let record = envelope::record(&webhook.provider, &webhook.keep_headers, &headers, &clear, now)?;
         drop(clear);
         drop((body, room));
-        self.log.store(Topic::Webhook, vec![record], now_ms).await?;
+        self.log.store(Topic::Webhook, small_enough(vec![record])?, now_ms).await?;
         if let Some(taking) = taking {
             taking.keep();
         }
@@ -238,8 +242,25 @@ struct Received<'a> {
     /// The bucket of the key in its head.
     early: Option<&'a Bucket>,
     body: bytes::Bytes,
+    /// The user agent in its head.
+    agent: Option<String>,
     _room: Room,
     now: Timestamp,
+}
+
+/// The user agent of a request, unless it is longer than any browser's.
+fn agent(headers: &HeaderMap) -> Option<&str> {
+    let agent = headers.get(header::USER_AGENT)?.to_str().ok()?;
+    (!agent.is_empty() && agent.len() <= AGENT_BYTES_MAX).then_some(agent)
+}
+
+/// Refuses a request of which a record would be refused for its size: its sender can still do something about it.
+fn small_enough(records: Vec<String>) -> Result<Vec<String>, Refusal> {
+    let too_large = records.iter().position(|record| record.len() > JSON_BYTES_MAX);
+    match too_large.and_then(|index| records.get(index).map(|record| (index, record.len()))) {
+        Some((index, bytes)) => Err(Refusal::MessageTooLarge { index, bytes, max: JSON_BYTES_MAX }),
+        None => Ok(records),
+    }
 }
 
 fn refuse(refused: Refused) -> Refusal {

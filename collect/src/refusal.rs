@@ -31,11 +31,21 @@ pub enum Refusal {
         /// How large it may be.
         max: usize,
     },
+    /// A message of the request is larger than a record may be. None of the request was taken.
+    #[error("the message at index {index} has {bytes} bytes as a record, at most {max} are read; send the others without it")]
+    MessageTooLarge {
+        /// Its place in the request, from 0.
+        index: usize,
+        /// How large it is.
+        bytes: usize,
+        /// How large it may be.
+        max: usize,
+    },
     /// The body comes too slowly.
     #[error("the body comes too slowly")]
     Slow,
-    /// The body is compressed in another way than gzip.
-    #[error("send the body as it is, or with Content-Encoding: gzip")]
+    /// The body is compressed in another way than gzip or deflate.
+    #[error("send the body as it is, or with Content-Encoding: gzip or deflate")]
     UnsupportedEncoding,
     /// The sender sends too much.
     #[error("too many messages, or bytes, a second for this key or address; or too many that are of no use")]
@@ -53,7 +63,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every code.
-    pub const CODES: [&str; 12] = [
+    pub const CODES: [&str; 13] = [
         "unauthorised",
         "signature_old",
         "signature_wrong",
@@ -61,6 +71,7 @@ impl Refusal {
         "path_unknown",
         "malformed",
         "too_large",
+        "message_too_large",
         "slow",
         "encoding_unsupported",
         "rate_limited",
@@ -75,7 +86,7 @@ impl Refusal {
             Self::Replayed => StatusCode::CONFLICT,
             Self::UnknownPath => StatusCode::NOT_FOUND,
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
-            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooLarge { .. } | Self::MessageTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Slow => StatusCode::REQUEST_TIMEOUT,
             Self::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
@@ -93,6 +104,7 @@ impl Refusal {
             Self::UnknownPath => "path_unknown",
             Self::Malformed(_) => "malformed",
             Self::TooLarge { .. } => "too_large",
+            Self::MessageTooLarge { .. } => "message_too_large",
             Self::Slow => "slow",
             Self::UnsupportedEncoding => "encoding_unsupported",
             Self::RateLimited { .. } => "rate_limited",
@@ -140,6 +152,7 @@ mod tests {
             Refusal::UnknownPath,
             Refusal::Malformed(""),
             Refusal::TooLarge { what: "", max: 0 },
+            Refusal::MessageTooLarge { index: 0, bytes: 0, max: 0 },
             Refusal::Slow,
             Refusal::UnsupportedEncoding,
             Refusal::RateLimited { retry_after_s: 1 },

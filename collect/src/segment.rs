@@ -144,11 +144,17 @@ impl<'a> Request<'a> {
         Cost { messages, bytes: self.bytes, useless: all - messages }
     }
 
-    /// The records of the messages, received at `now`.
-    pub fn records(&self, now: Timestamp) -> Vec<String> {
+    /// The records of the messages, received at `now`. `agent`: the user agent of the request, which stands in where a page view has none of
+    /// its own; a batch comes from a program.
+    pub fn records(&self, now: Timestamp, agent: Option<&str>) -> Vec<String> {
         let received_at = format!("{now:.3}");
         match self.call {
-            Call::One(kind) => vec![stamp(&self.outer, Some(kind), &Object::default(), now, &received_at)],
+            Call::One(kind) => {
+                let agent = agent.filter(|_| matches!(kind, "page" | "screen"));
+                let context = agent.and_then(|agent| with_agent(self.outer.get("context"), agent));
+                let shared = context.iter().map(|context| ("context".into(), &**context)).collect();
+                vec![stamp(&self.outer, Some(kind), &Object(shared), now, &received_at)]
+            }
             Call::Batch => {
                 let record = |message: &Message<'_>| match message {
                     Message::Object(fields) => stamp(fields, None, &self.outer, now, &received_at),
@@ -202,14 +208,26 @@ fn is_clock_right(sent_at: Option<&RawValue>, now: Timestamp) -> bool {
     sent_at.parse::<Timestamp>().is_ok_and(|sent| now.as_millisecond().abs_diff(sent.as_millisecond()) <= CLOCK_SKEW_MS_MAX)
 }
 
-/// The message's context over the batch's.
+/// A context that has nothing but the user agent; `None` where the message's own has one.
+fn with_agent(own: Option<&RawValue>, agent: &str) -> Option<Box<RawValue>> {
+    let own: Object<'_> = own.and_then(|own| serde_json::from_str(own.get()).ok()).unwrap_or_default();
+    if own.get("userAgent").is_some() {
+        return None;
+    }
+    let mut out = Writer::new(agent.len() + 20);
+    out.text("userAgent", agent);
+    RawValue::from_string(out.finish()).ok()
+}
+
+/// The message's context over the batch's; a field that is null in it says nothing.
 fn merge(own: Option<&RawValue>, shared: &RawValue) -> String {
     let own: Object<'_> = own.and_then(|own| serde_json::from_str(own.get()).ok()).unwrap_or_default();
     let shared_fields: Object<'_> = serde_json::from_str(shared.get()).unwrap_or_default();
     let mut out = Writer::new(shared.get().len() * 2);
-    let names: HashSet<&str> = own.0.iter().map(|(name, _)| name.as_ref()).collect();
+    let said = |(_, value): &&(Cow<'_, str>, &RawValue)| value.get() != "null";
+    let names: HashSet<&str> = own.0.iter().filter(said).map(|(name, _)| name.as_ref()).collect();
     let is_own = |name: &str| names.contains(name);
-    for (name, value) in own.0.iter().chain(shared_fields.0.iter().filter(|(name, _)| !is_own(name))) {
+    for (name, value) in own.0.iter().filter(said).chain(shared_fields.0.iter().filter(|(name, _)| !is_own(name))) {
         out.raw(name, value.get());
     }
     out.finish()
@@ -230,7 +248,7 @@ mod tests {
     fn records(call: Call, body: &Value) -> Vec<Value> {
         let body = body.to_string();
         let request = Request::read(call, body.as_bytes(), 100, MAX).unwrap();
-        let records = request.records(now());
+        let records = request.records(now(), None);
         assert_eq!(records.len(), request.cost().messages + request.cost().useless);
         records.iter().map(|record| serde_json::from_str(record).unwrap()).collect()
     }
@@ -252,6 +270,23 @@ mod tests {
         let expected = json!({"type": "track", "event": "E", "timestamp": "2026-01-01T00:00:00Z", "sentAt": "x",
                               "receivedAt": "2026-01-02T03:04:05.678Z", "properties": {"value": 1.50}});
         assert_eq!(records(Call::One("track"), &body), [expected]);
+    }
+
+    #[test]
+    fn the_user_agent_of_the_request_stands_in_for_that_of_a_page_view() {
+        let of = |call: Call, body: Value| {
+            let body = body.to_string();
+            let records = Request::read(call, body.as_bytes(), 100, MAX).unwrap().records(now(), Some("curl/8.0"));
+            serde_json::from_str::<Value>(&records[0]).unwrap()["context"].take()
+        };
+        let page = Call::One("page");
+        assert_eq!(of(page, json!({"anonymousId": "a"})), json!({"userAgent": "curl/8.0"}));
+        let own = json!({"context": {"page": {"url": "u"}, "userAgent": null}});
+        assert_eq!(of(page, own), json!({"page": {"url": "u"}, "userAgent": "curl/8.0"}));
+        let other = json!({"context": {"userAgent": "Mozilla/5.0"}});
+        assert_eq!(of(page, other.clone()), other["context"]);
+        assert_eq!(of(Call::One("track"), json!({"event": "E"})), Value::Null);
+        assert_eq!(of(Call::Batch, json!({"batch": [{"type": "page"}]})), Value::Null);
     }
 
     #[test]
@@ -336,7 +371,7 @@ mod tests {
         let fields = |name: &str| -> String { (0..40_000).map(|number| format!("\"{name}{number}\":1,")).collect() };
         let body = format!(r#"{{"context":{{{}"z":1}},"batch":[{{"context":{{{}"z":2}}}}]}}"#, fields("a"), fields("b"));
         let request = Request::read(Call::Batch, body.as_bytes(), 1, 8 * MAX).unwrap();
-        let record: Value = serde_json::from_str(&request.records(now())[0]).unwrap();
+        let record: Value = serde_json::from_str(&request.records(now(), None)[0]).unwrap();
         assert_eq!((record["context"].as_object().unwrap().len(), &record["context"]["z"]), (80_001, &json!(2)));
     }
 
@@ -348,7 +383,7 @@ mod tests {
         let decoder = tributary_ingest::Decoder::new(&tributary_ingest::Settings::default()).unwrap();
         let body = json!({ "batch": batch }).to_string();
         let request = Request::read(Call::Batch, body.as_bytes(), 100, MAX).unwrap();
-        for record in request.records(now()) {
+        for record in request.records(now(), None) {
             let mut decoded = tributary_ingest::Decoded::default();
             let topic = tributary_runtime::topic::Topic::Sdk;
             let found = tributary_ingest::decode_record(&decoder, topic, record.as_bytes(), 1, &mut decoded);

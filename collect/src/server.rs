@@ -150,12 +150,15 @@ fn limits(settings: &Settings) -> Limits {
 }
 
 fn router(settings: &Settings, collector: Arc<Collector>) -> Router {
-    let router = Router::new()
-        .route("/v1/{call}", post(collector::segment))
-        .route("/utm", post(collector::utm))
-        .route("/utm.gif", get(collector::pixel))
-        .route("/webhooks/{name}", get(collector::webhook).post(collector::webhook))
-        .with_state(collector);
+    // With or without a slash at its end: people type addresses, and proxies add one.
+    let router = ["", "/"].into_iter().fold(Router::new(), |router, end| {
+        router
+            .route(&format!("/v1/{{call}}{end}"), post(collector::segment))
+            .route(&format!("/utm{end}"), post(collector::utm))
+            .route(&format!("/utm.gif{end}"), get(collector::pixel))
+            .route(&format!("/webhooks/{{name}}{end}"), get(collector::webhook).post(collector::webhook))
+    });
+    let router = router.with_state(collector);
     if settings.cors_origins.is_empty() { router } else { router.layer(cors(&settings.cors_origins)) }
 }
 

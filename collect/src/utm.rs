@@ -19,8 +19,11 @@ const PARAMETERS_MAX: usize = 64;
 /// The parameter of a pixel that holds the write key; in a body it is the field of that name.
 pub const WRITE_KEY: &str = "writeKey";
 
+/// The field of a hit that holds the user agent of the visitor's browser.
+const AGENT: &str = "user_agent";
+
 /// Fields of a touch that do not say whose it is.
-const NAMES_NOBODY: [&str; 15] = [
+const NAMES_NOBODY: [&str; 16] = [
     "kind",
     "event_id",
     "timestamp",
@@ -35,6 +38,7 @@ const NAMES_NOBODY: [&str; 15] = [
     "touch_type",
     "url",
     "referrer",
+    AGENT,
     "consent",
 ];
 
@@ -88,10 +92,10 @@ impl<'a> Hits<'a> {
         Cost { messages, bytes: 0, useless: self.hits.len() - messages }
     }
 
-    /// The records, received at `now`.
-    pub fn records(&self, now: Timestamp) -> Vec<String> {
+    /// The records, received at `now`. `agent`: the user agent of the request, which stands in where a hit has none of its own.
+    pub fn records(&self, now: Timestamp, agent: Option<&str>) -> Vec<String> {
         let record = |hit: &Hit<'_>| match hit {
-            Hit::Object(fields) => record(fields, now),
+            Hit::Object(fields) => record(fields, now, agent),
             Hit::Other(value) => value.get().to_owned(),
         };
         self.hits.iter().map(record).collect()
@@ -116,7 +120,7 @@ impl<'a> Hit<'a> {
     }
 }
 
-fn record(fields: &Object<'_>, now: Timestamp) -> String {
+fn record(fields: &Object<'_>, now: Timestamp, agent: Option<&str>) -> String {
     let received_at = format!("{now:.3}");
     let mut out = Writer::new(200 + fields.0.iter().map(|(name, value)| name.len() + value.get().len() + 4).sum::<usize>());
     out.text("kind", "touch");
@@ -125,8 +129,17 @@ fn record(fields: &Object<'_>, now: Timestamp) -> String {
     if !is_timed {
         out.text("timestamp", &received_at);
     }
+    let stands_in = agent.filter(|_| fields.get(AGENT).is_none());
+    if let Some(agent) = stands_in {
+        out.text(AGENT, agent);
+    }
     for (name, value) in &fields.0 {
-        let replaced = matches!(name.as_ref(), "kind" | "received_at" | WRITE_KEY) || (name == "timestamp" && !is_timed);
+        let replaced = match name.as_ref() {
+            "kind" | "received_at" | WRITE_KEY => true,
+            "timestamp" => !is_timed,
+            AGENT => stands_in.is_some(),
+            _ => false,
+        };
         if !replaced {
             out.raw(name, value.get());
         }
@@ -135,11 +148,11 @@ fn record(fields: &Object<'_>, now: Timestamp) -> String {
 }
 
 /// The record of a pixel: each parameter is a field of the native record. Without `url` it is the page that the pixel stands on, as the
-/// browser names it in `Referer`.
+/// browser names it in `Referer`; without `user_agent` it is the request's.
 ///
 /// # Errors
 /// When it has too many parameters.
-pub fn pixel(query: &[(String, String)], page: Option<&str>, now: Timestamp) -> Result<String, Refusal> {
+pub fn pixel(query: &[(String, String)], page: Option<&str>, agent: Option<&str>, now: Timestamp) -> Result<String, Refusal> {
     if query.len() > PARAMETERS_MAX {
         return Err(Refusal::TooLarge { what: "parameters of a pixel", max: PARAMETERS_MAX });
     }
@@ -161,6 +174,9 @@ pub fn pixel(query: &[(String, String)], page: Option<&str>, now: Timestamp) -> 
     if let Some(page) = page.filter(|_| !known.contains(&"url")) {
         out.text("url", page);
     }
+    if let Some(agent) = agent.filter(|_| !known.contains(&AGENT)) {
+        out.text(AGENT, agent);
+    }
     Ok(out.finish())
 }
 
@@ -176,7 +192,7 @@ mod tests {
 
     fn records(body: &str) -> Vec<Value> {
         let hits = Hits::read(body.as_bytes(), 10).unwrap();
-        hits.records(now()).iter().map(|record| serde_json::from_str(record).unwrap()).collect()
+        hits.records(now(), None).iter().map(|record| serde_json::from_str(record).unwrap()).collect()
     }
 
     #[test]
@@ -190,6 +206,17 @@ mod tests {
         let expected = json!({"kind": "touch", "received_at": received, "timestamp": "2026-01-01", "anonymous_id": "a"});
         assert_eq!(records(two), [expected, json!(7)]);
         assert_eq!(Hits::read(one.as_bytes(), 1).unwrap().write_key(), Some("k"));
+    }
+
+    #[test]
+    fn the_user_agent_of_the_request_stands_in() {
+        let of = |body: &str| {
+            let records = Hits::read(body.as_bytes(), 10).unwrap().records(now(), Some("curl/8.0"));
+            serde_json::from_str::<Value>(&records[0]).unwrap()["user_agent"].take()
+        };
+        assert_eq!(of(r#"{"anonymous_id": "a"}"#), "curl/8.0");
+        assert_eq!(of(r#"{"anonymous_id": "a", "user_agent": null}"#), "curl/8.0");
+        assert_eq!(of(r#"{"anonymous_id": "a", "user_agent": "Mozilla/5.0"}"#), "Mozilla/5.0");
     }
 
     #[test]
@@ -221,14 +248,15 @@ mod tests {
         let pairs =
             |text: &str| -> Vec<(String, String)> { url::form_urlencoded::parse(text.as_bytes()).into_owned().collect() };
         let query = pairs("writeKey=k&anonymous_id=a&kind=erase&referrer=https%3A%2F%2Fwww.baidu.com%2F&anonymous_id=b&url=");
-        let found: Value = serde_json::from_str(&pixel(&query, Some("https://a.example/?x=\"1\""), now()).unwrap()).unwrap();
+        let found: Value =
+            serde_json::from_str(&pixel(&query, Some("https://a.example/?x=\"1\""), Some("curl/8.0"), now()).unwrap()).unwrap();
         let received = "2026-01-02T03:04:05.678Z";
         assert_eq!(
             found,
             json!({"kind": "touch", "received_at": received, "timestamp": received, "anonymous_id": "a",
-                                 "referrer": "https://www.baidu.com/", "url": "https://a.example/?x=\"1\""})
+                                 "referrer": "https://www.baidu.com/", "url": "https://a.example/?x=\"1\"", "user_agent": "curl/8.0"})
         );
-        assert!(pixel(&pairs(&"a=b&".repeat(65)), None, now()).is_err());
+        assert!(pixel(&pairs(&"a=b&".repeat(65)), None, None, now()).is_err());
     }
 
     #[test]

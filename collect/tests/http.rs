@@ -108,10 +108,42 @@ fn limits() {
     assert_eq!(call(served.address, "POST", "/v1/track", &headers, deep.as_bytes()).status, 400);
     assert_eq!(call(served.address, "POST", "/v1/track", &headers, b"{").status, 400);
     let brotli = [&headers[..], &[("content-encoding", "br")]].concat();
-    assert_eq!(call(served.address, "POST", "/v1/track", &brotli, b"{}").status, 415);
+    assert_eq!(call(served.address, "POST", "/v1/track", &brotli, b"\x0b\x02").status, 415);
     let long = format!("/utm.gif?writeKey={KEY}&url={}", "x".repeat(20 << 10));
     assert_eq!(call(served.address, "GET", &long, &[], b"").status, 413);
     assert!(served.records(Topic::Sdk).is_empty());
+}
+
+#[test]
+fn a_message_that_no_decoder_takes_is_refused_and_named() {
+    let served = Served::start(&Settings { body_bytes_max: 1 << 20, ..settings() });
+    let message = |bytes: usize| json!({"type": "track", "event": "E", "userId": "u", "properties": {"x": "y".repeat(bytes)}});
+    let batch = json!({"batch": [message(1), message(300 << 10), message(1)]});
+    let refused = post(&served, "/v1/batch", &batch);
+    let told = String::from_utf8_lossy(&refused.body).into_owned();
+    assert_eq!(refused.status, 413, "{told}");
+    assert!(told.contains("index 1") && told.contains("message_too_large"), "{told}");
+    let hit = json!([{"anonymous_id": "a"}, {"anonymous_id": "a", "content": "y".repeat(300 << 10)}]);
+    assert_eq!(post(&served, "/utm", &hit).status, 413);
+    assert!(served.records(Topic::Sdk).is_empty() && served.records(Topic::Utm).is_empty());
+    assert_eq!(post(&served, "/v1/batch", &json!({"batch": [message(200 << 10)]})).status, 200);
+}
+
+#[test]
+fn a_slash_at_the_end_makes_no_difference_and_the_user_agent_stands_in() {
+    let served = Served::start(&settings());
+    let authorization = basic(KEY);
+    let headers = [("authorization", authorization.as_str()), ("user-agent", "curl/8.0")];
+    let hit = br#"{"anonymousId": "a", "anonymous_id": "a"}"#;
+    for path in ["/v1/page/", "/v1/page", "/utm/"] {
+        assert_eq!(call(served.address, "POST", path, &headers, hit).status, 200, "{path}");
+    }
+    let pixel = format!("/utm.gif/?writeKey={KEY}&anonymous_id=b");
+    assert_eq!(call(served.address, "GET", &pixel, &headers, b"").status, 200);
+    let agents: Vec<_> = served.records(Topic::Sdk).iter().map(|page| page["context"]["userAgent"].clone()).collect();
+    assert_eq!(agents, ["curl/8.0", "curl/8.0"]);
+    let agents: Vec<_> = served.records(Topic::Utm).iter().map(|hit| hit["user_agent"].clone()).collect();
+    assert_eq!(agents, ["curl/8.0", "curl/8.0"]);
 }
 
 #[test]

@@ -1,11 +1,14 @@
-//! Programs that visit pages: crawlers, link previews, monitors, HTTP libraries. What they do is no touch.
+//! Programs that visit pages: crawlers, link previews, assistants that fetch for somebody, monitors, HTTP libraries. What they do is no touch.
 //!
-//! Few words find nearly all of them, for well-behaved programs say what they are; the others cannot be told by their user agent.
+//! `rules/bots.txt` is a maintained list of their user agents; the words here find those that it does not have, by what nearly all of them say.
 
 use regex::{Regex, RegexBuilder};
 
+/// The maintained list: a regular expression a line, `#` begins a remark.
+const LIST: &str = include_str!("../rules/bots.txt");
+
 /// Words of user agents, compared without case. `bot` stands at the end of a word (`Googlebot/2.1`), but not in the name of a phone (`CUBOT`).
-const WORDS: [&str; 40] = [
+const WORDS: [&str; 52] = [
     r"(?:^|[^a-z]|[^u]|[^c]u)bot(?:[^a-z]|$)",
     r"spider",
     r"crawl",
@@ -40,29 +43,53 @@ const WORDS: [&str; 40] = [
     r"site24x7",
     r"\bcurl/",
     r"\bwget/",
-    r"python-(?:requests|urllib|httpx)|aiohttp/",
+    r"python-(?:requests|urllib|httpx)|aiohttp/|^python/",
     r"go-http-client",
     r"libwww-perl",
     r"apache-httpclient",
-    r"node-fetch|axios/",
-    r"postmanruntime",
+    r"node-fetch|axios/|undici",
+    r"postmanruntime|insomnia/",
+    // Libraries of other languages; an app that shows pages says more than its library.
+    r"^(?:java|okhttp|ruby|php|perl|rust|dart)/",
+    r"guzzlehttp|reqwest/|rest-client|winhttp|httpunit",
+    // Whoever fetches for an assistant, or to teach one.
+    r"-(?:user|agent|fetcher|externalagent|externalfetcher)/\d",
+    // Mail filters and virus scanners open links before their readers do.
+    r"barracuda|proofpoint|mimecast|symantec|trendmicro|sophos|fireeye|zscaler|safelinks|urlscan|virustotal",
+    // Office programs ask for a document before they hand its link to the browser.
+    r"ms-office|msoffice|microsoft office|ms frontpage",
+    r"health-?check|healthcheck|kube-probe|haproxy|zabbix|nagios|prometheus|blackbox",
+    r"googlehc/",
+    r"monitor(?:ing|is)?\b",
+    r"link ?check|validator|fetch(?:er)?\b",
+    r"feed ?(?:ly|reader|burner|parser)|\brss\b",
+    r"nmap|masscan|nikto|sqlmap|zgrab|nuclei",
+    r"\+https?://",
 ];
 
 /// Tells bots by their user agent.
 #[derive(Debug)]
-pub(crate) struct Bots(Option<Regex>);
+pub(crate) struct Bots {
+    list: Option<Regex>,
+    words: Option<Regex>,
+}
 
 impl Bots {
     /// With the operator's words beside the built-in ones; blank ones are passed over.
     pub(crate) fn new(more: &[String]) -> Self {
         let more = more.iter().map(|word| word.trim()).filter(|word| !word.is_empty()).map(regex::escape);
         let words: Vec<String> = WORDS.into_iter().map(str::to_owned).chain(more).collect();
-        Self(RegexBuilder::new(&words.join("|")).case_insensitive(true).build().ok())
+        let list: Vec<String> =
+            LIST.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).map(|line| format!("(?:{line})")).collect();
+        Self {
+            list: RegexBuilder::new(&list.join("|")).size_limit(64 << 20).build().ok(),
+            words: RegexBuilder::new(&words.join("|")).case_insensitive(true).build().ok(),
+        }
     }
 
     /// Whether the user agent is a bot's.
     pub(crate) fn is_bot(&self, user_agent: &str) -> bool {
-        self.0.as_ref().is_some_and(|words| words.is_match(user_agent))
+        [&self.words, &self.list].into_iter().flatten().any(|known| known.is_match(user_agent))
     }
 }
 
@@ -84,6 +111,27 @@ mod tests {
             "python-requests/2.27",
             "Twitterbot",
             "bot",
+            "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; Perplexity-User/1.0; +https://perplexity.ai/perplexity-user)",
+            "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko); compatible; Claude-User/1.0; +Claude-User@anthropic.com",
+            "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko); compatible; ChatGPT-User/1.0; +https://openai.com/bot",
+            "MistralAI-User/1.0",
+            "Mozilla/5.0 (compatible; BarracudaCentral/1.0)",
+            "okhttp/3.14.9",
+            "Java/1.8.0_201",
+            "Java/17.0.1",
+            "GuzzleHttp/7",
+            "Ruby/2.7",
+            "meta-externalagent/1.1",
+            "ELB-HealthChecker/2.0",
+            "kube-probe/1.27",
+            "Mozilla/4.0 (compatible; ms-office; MSOffice rmj)",
+            "Mozilla/5.0 (compatible; YandexBot/3.0; +http://yandex.com/bots)",
+            "Mozilla/5.0 (compatible; 360Spider/1.0)",
+            "Yisouspider",
+            "PetalBot;+https://webmaster.petalsearch.com/site/petalbot",
+            "Google-Safety",
+            "SkypeUriPreview Preview/0.5",
+            "Iframely/1.3.1 (+https://iframely.com/docs/about)",
             "inhousemonitor 1",
         ] {
             assert!(bots.is_bot(agent), "{agent}");
@@ -91,11 +139,42 @@ mod tests {
         for agent in [
             "",
             "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/100.0 Safari/537.36",
+            "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0 Safari/537.36 Edg/120.0",
+            "Mozilla/5.0 (Windows NT 10.0; WOW64; Trident/7.0; rv:11.0) like Gecko",
+            "Mozilla/5.0 (X11; Ubuntu; Linux x86_64; rv:109.0) Gecko/20100101 Firefox/115.0",
+            "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.0 Safari/605.1.15",
+            "Opera/9.80 (Windows NT 6.1) Presto/2.12 Version/12.16",
+            // Browsers within apps.
             "Mozilla/5.0 (iPhone; CPU iPhone OS 15_4 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 MicroMessenger/8.0.20",
-            "Mozilla/5.0 (Linux; Android 11; CUBOT NOTE 20) AppleWebKit/537.36 Chrome/98.0 Mobile Safari/537.36",
+            "Mozilla/5.0 (Linux; Android 12; M2102J2SC; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/107.0 Mobile Safari/537.36 XWEB/5061 MMWEBSDK/20230504 MMWEBID/4545 MicroMessenger/8.0.37 WeChat/arm64 Weixin NetType/WIFI Language/zh_CN ABI/arm64",
+            "Mozilla/5.0 (Windows NT 6.1; WOW64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/81.0 Safari/537.36 NetType/WIFI MicroMessenger/7.0.20.1781(0x6700143B) WindowsWechat",
             "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 Version/15.4 Safari/605.1.15 wxwork/4.0.6",
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 16_1 like Mac OS X; zh-CN) AppleWebKit/537.51.1 (KHTML, like Gecko) Mobile/20B82 AliApp(DingTalk/7.0.40) com.laiwang.DingTalk/29361 Channel/201200 language/zh-Hans-CN UT4Aplus/0.0.6 WK",
+            "Mozilla/5.0 (Linux; Android 9) AppleWebKit/537.36 Mobile Safari/537.36 Lark/5.25 LarkLocale/zh_CN ChannelName/Feishu",
+            "Mozilla/5.0 (Linux; Android 12; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/94 Mobile Safari/537.36 aweme_230400 JsSdk/1.0 NetType/WIFI Channel/xiaomi AppName/aweme BytedanceWebview/d8a21c6",
+            "Mozilla/5.0 (Linux; Android 11) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/87 Mobile Safari/537.36 baiduboxapp/13.10.0.10 (Baidu; P1 11)",
+            "Mozilla/5.0 (Linux; U; Android 10; zh-CN) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/78.0 UCBrowser/13.3.8 Mobile Safari/537.36",
+            "Mozilla/5.0 (Linux; Android 10; HarmonyOS) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/92 HuaweiBrowser/12.0 Mobile Safari/537.36",
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 17_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 [FBAN/FBIOS;FBAV/441.0.0.35.113;FBDV/iPhone14,5;FBLC/en_US]",
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 16_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 [LinkedInApp]/9.28.7586",
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 16_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 [Pinterest/iOS]",
+            "Mozilla/5.0 (Linux; Android 10; Pixel 3) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/119 Mobile Safari/537.36 Instagram 309.1.0.41.113 Android",
+            "Mozilla/5.0 (Linux; Android 13) AppleWebKit/537.36 Chrome/115 Mobile Safari/537.36 Line/13.14 WhatsApp",
+            "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Slack/4.35 Chrome/116 Electron/26 Safari/537.36",
+            "Mozilla/5.0 (Linux; Android 11; CUBOT NOTE 20) AppleWebKit/537.36 Chrome/98.0 Mobile Safari/537.36",
+            // Apps, as their libraries for messages name them.
+            "Dalvik/2.1.0 (Linux; U; Android 13; SM-G990B)",
+            "MyApp/1.0 CFNetwork/1404.0.5 Darwin/22.3.0",
         ] {
             assert!(!bots.is_bot(agent), "{agent}");
         }
+    }
+
+    #[test]
+    fn the_list_is_read_and_says_where_it_is_from() {
+        let bots = Bots::new(&[]);
+        assert!(bots.list.is_some() && bots.words.is_some());
+        assert!(LIST.contains("# Source: ") && LIST.contains(", version ") && LIST.contains("MIT"));
+        assert!(LIST.lines().filter(|line| !line.starts_with('#')).count() > 1_000);
     }
 }

@@ -8,10 +8,9 @@ use tributary_runtime::stage::Rejection;
 
 use crate::decoder::Decoder;
 use crate::native::record::{is_field, is_list};
-use crate::normalise::looks_mangled;
 use crate::normalise::text::clean;
 use crate::reason;
-use layout::{Form, Layout};
+use layout::{Form, Layout, OBJECT_ID};
 
 /// Turns the rows of one file into native JSON records.
 ///
@@ -89,7 +88,7 @@ impl CsvRows {
     }
 
     /// Looks at a row before any is read: where ids of a column begin with 0 and all have as many digits, a shorter one has lost its
-    /// zeros, and [`Self::record`] refuses it.
+    /// zeros.
     pub fn survey<T: AsRef<str>>(&mut self, row: impl IntoIterator<Item = T>) {
         for (column, cell) in self.columns.iter_mut().zip(row) {
             let cell = cell.as_ref().trim();
@@ -122,13 +121,15 @@ impl CsvRows {
         named.filter(|column| !column.list && !is_field(&column.field)).map(|column| column.field.as_str())
     }
 
-    /// The row as a native JSON record; empty cells are left out.
+    /// The row as a native JSON record; empty cells are left out. An id that a spreadsheet has made a number (`7.0`, lost zeros) is written as
+    /// one: no field takes it for an id.
     ///
     /// # Errors
-    /// [`reason::CSV_MALFORMED`] when the row has more or fewer cells than the header; [`reason::IDENTIFIER_INVALID`] when a
-    /// spreadsheet has mangled an id; and when a cell of a known layout is not what it should be.
+    /// [`reason::CSV_MALFORMED`] when the row has more or fewer cells than the header, and when a cell of a known layout is not what it
+    /// should be.
     pub fn record<T: AsRef<str>>(&self, row: impl IntoIterator<Item = T>) -> Result<String, Rejection> {
         let mut out = String::from("{");
+        let mut has_object = false;
         let mut cells = row.into_iter();
         for (at, column) in self.columns.iter().enumerate() {
             let Some(cell) = cells.next() else {
@@ -139,14 +140,14 @@ impl CsvRows {
             if column.field.is_empty() || cell.is_empty() {
                 continue;
             }
-            if let Some(detail) = column.mangled(cell) {
-                return Err(Rejection::new(reason::IDENTIFIER_INVALID, column.header.as_str(), detail));
-            }
             match column.form {
                 Form::Plain => column.write(cell, &mut out),
                 form => {
                     for (field, value) in self.layout.read(form, cell, &column.header)? {
-                        write_pair(field, &value, &mut out);
+                        let again = field == OBJECT_ID && std::mem::replace(&mut has_object, true);
+                        if !again {
+                            write_pair(field, &value, &mut out);
+                        }
                     }
                 }
             }
@@ -161,24 +162,19 @@ impl CsvRows {
 }
 
 impl Column {
-    /// What a spreadsheet has done to an id of the cell.
-    fn mangled(&self, cell: &str) -> Option<&'static str> {
-        if !self.id {
+    /// The number that a spreadsheet has made of an id: it wrote decimals, or dropped the zeros that other rows have.
+    fn made_a_number(&self, value: &str) -> Option<String> {
+        // Phone numbers are read all the same.
+        if !self.id || self.field == "phone" {
             return None;
         }
-        self.values(cell).find_map(|value| {
-            let decimal = value.split_once('.').is_some_and(|(front, zeros)| is_digits(front) && zeros.starts_with('0') && zeros.bytes().all(|byte| byte == b'0'));
-            let shorter = matches!(self.digits, Digits::Always(digits) if is_digits(value) && value.len() < digits);
-            if looks_mangled(value) {
-                Some("a spreadsheet has rounded the number (1.38E+10): format the column as text, enter it anew, and export again")
-            } else if decimal {
-                Some("the number has become a decimal one (.0): format the column as text and export again")
-            } else if shorter {
-                Some("a spreadsheet has dropped leading zeros, which other rows have: format the column as text and export again")
-            } else {
-                None
-            }
-        })
+        let whole = match value.split_once('.') {
+            Some((front, zeros)) if is_digits(zeros) && zeros.bytes().all(|byte| byte == b'0') => Some(front),
+            None if matches!(self.digits, Digits::Always(digits) if value.len() < digits) => Some(value),
+            _ => None,
+        };
+        let whole = whole.filter(|whole| is_digits(whole))?.trim_start_matches('0');
+        Some(format!("{}.0", if whole.is_empty() { "0" } else { whole }))
     }
 
     /// The values of a cell; full-width semicolons come from Chinese input methods.
@@ -189,8 +185,8 @@ impl Column {
 
     fn write(&self, cell: &str, out: &mut String) {
         if !self.list || !cell.contains([';', '；']) {
-            write_pair(&self.field, cell, out);
-            return;
+            write_name(&self.field, out);
+            return self.write_value(cell, out);
         }
         write_name(&self.field, out);
         out.push('[');
@@ -198,9 +194,16 @@ impl Column {
             if at > 0 {
                 out.push(',');
             }
-            quote(value, out);
+            self.write_value(value, out);
         }
         out.push(']');
+    }
+
+    fn write_value(&self, value: &str, out: &mut String) {
+        match self.made_a_number(value) {
+            Some(number) => out.push_str(&number),
+            None => quote(value, out),
+        }
     }
 }
 

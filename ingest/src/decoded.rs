@@ -3,6 +3,8 @@
 use tributary_proto::{Event, Spend};
 use tributary_runtime::stage::Rejection;
 
+use crate::ignored::Ignored;
+
 /// What came out of a raw record.
 #[derive(Debug, Default)]
 pub struct Decoded {
@@ -12,6 +14,8 @@ pub struct Decoded {
     pub spends: Vec<Spend>,
     /// Events of the record that are refused, with their place in it.
     pub rejections: Vec<Rejection>,
+    /// Fields that could not be read, and were left out of what is used.
+    pub ignored: Ignored,
     /// Identifiers dropped because their value is blocked.
     pub blocked: u64,
     /// External ids dropped because nobody declared their kind.
@@ -28,6 +32,7 @@ impl Decoded {
         self.events.clear();
         self.spends.clear();
         self.rejections.clear();
+        self.ignored.clear();
         (self.blocked, self.undeclared, self.bots, self.without_event) = (0, 0, 0, 0);
     }
 

@@ -7,7 +7,7 @@ use crate::compile::compile;
 use crate::decoded::Decoded;
 use crate::rules::Rules;
 use crate::settings::{Settings, SettingsError};
-use crate::{limits, native, sdk, webhook};
+use crate::{limits, native, reason, repair, sdk, webhook};
 
 /// Turns raw records into events, under settings that were compiled once. Holds no state: share it behind an `Arc`.
 #[derive(Debug)]
@@ -33,6 +33,17 @@ impl Decoder {
     /// When the record as a whole is refused; nothing was added then.
     pub fn decode(&self, source: Source, value: &[u8], received_ms: Option<i64>, out: &mut Decoded) -> Result<(), Rejection> {
         let text = limits::json_object(value)?;
+        match self.decode_text(source, &text, received_ms, out) {
+            // What JSON libraries cannot hold is written by others.
+            Err(rejection) if rejection.reason == reason::JSON_MALFORMED => match repair::numbers(&text) {
+                Some(text) => self.decode_text(source, &text, received_ms, out),
+                None => Err(rejection),
+            },
+            decoded => decoded,
+        }
+    }
+
+    fn decode_text(&self, source: Source, text: &str, received_ms: Option<i64>, out: &mut Decoded) -> Result<(), Rejection> {
         match source {
             Source::Sdk => sdk::decode(&self.rules, text, received_ms, out),
             Source::Webhook => webhook::decode(&self.rules, text, received_ms, out),

@@ -6,10 +6,13 @@ use tributary_proto::Identifier;
 use tributary_proto::kind::is_device;
 use tributary_runtime::stage::Rejection;
 
+use crate::ignored::Ignored;
+use crate::lenient::twice;
 use crate::limits::IDENTIFIERS_MAX;
 use crate::normalise::{IdentifierRules, KindRule, Normalised};
 use crate::reason;
-use crate::scalar::Scalar;
+use crate::repair::is_unreadable;
+use crate::scalar::{Scalar, half_a_character};
 
 /// Identifiers of people and of accounts, each with its rank.
 #[derive(Debug, Default, Clone)]
@@ -50,10 +53,34 @@ impl Sorted {
 }
 
 impl Identifiers {
+    /// Adds the values of a field; those that cannot be identifiers are left out. So is the whole field where the event has too many with it:
+    /// a list is not one person.
+    pub(crate) fn add_field<'v, 'a: 'v>(
+        &mut self,
+        rules: &IdentifierRules,
+        rule: &KindRule,
+        values: impl IntoIterator<Item = &'v Scalar<'a>>,
+        field: &str,
+        ignored: &mut Ignored,
+    ) {
+        let before = (self.people.len(), self.accounts.len());
+        for value in values {
+            match self.add(rules, rule, value, field) {
+                Ok(()) => {}
+                Err(why) if why.reason == reason::IDENTIFIERS_TOO_MANY => {
+                    self.people.truncate(before.0);
+                    self.accounts.truncate(before.1);
+                    return ignored.note(why);
+                }
+                Err(why) => ignored.note(why),
+            }
+        }
+    }
+
     /// Adds a value of a kind, unless it is absent or blocked. `field` is where it stood.
     ///
     /// # Errors
-    /// When the value cannot be an identifier of this kind.
+    /// When the value, or one of several in it, cannot be an identifier of this kind; the others are added.
     pub(crate) fn add(
         &mut self,
         rules: &IdentifierRules,
@@ -61,6 +88,7 @@ impl Identifiers {
         value: &Scalar<'_>,
         field: &str,
     ) -> Result<(), Rejection> {
+        let invalid = |detail: &str| Err(Rejection::new(reason::IDENTIFIER_INVALID, field, detail));
         let text: Cow<'_, str> = match value {
             Scalar::Null => return Ok(()),
             Scalar::Text(text) => Cow::Borrowed(text),
@@ -70,23 +98,32 @@ impl Identifiers {
                 return Ok(());
             }
             Scalar::Inexact | Scalar::Nested => {
-                let detail = "expected text or a whole number; a number with fraction or exponent has lost digits";
-                return Err(Rejection::new(reason::IDENTIFIER_INVALID, field, detail));
+                return invalid("expected text or a whole number; a number with fraction or exponent has lost digits");
             }
+            Scalar::Twice => return Err(twice(field)),
         };
-        match rules.normalise(rule, &text) {
-            Ok(Normalised::Identifier(identifier)) => {
-                let list = if rule.account { &mut self.accounts } else { &mut self.people };
-                if !list.iter().any(|(_, known)| *known == identifier) {
-                    list.push((rule.rank, identifier));
-                }
-                if self.people.len() + self.accounts.len() > IDENTIFIERS_MAX {
-                    let detail = format!("an event has at most {IDENTIFIERS_MAX} identifiers");
-                    return Err(Rejection::new(reason::IDENTIFIERS_TOO_MANY, field, detail));
-                }
+        if is_unreadable(&text) {
+            return Err(half_a_character(reason::IDENTIFIER_INVALID, field));
+        }
+        let mut refused = None;
+        for part in rules.parts(rule, &text) {
+            match rules.normalise(rule, &part) {
+                Ok(Normalised::Identifier(identifier)) => self.put(rule, identifier, field)?,
+                Ok(Normalised::Blocked) => self.blocked += u64::from(!part.trim().is_empty()),
+                Err(why) => refused = refused.or(Some(why)),
             }
-            Ok(Normalised::Blocked) => self.blocked += u64::from(!text.trim().is_empty()),
-            Err(refused) => return Err(Rejection::new(refused.reason, field, refused.detail)),
+        }
+        refused.map_or(Ok(()), |why| Err(Rejection::new(why.reason, field, why.detail)))
+    }
+
+    fn put(&mut self, rule: &KindRule, identifier: Identifier, field: &str) -> Result<(), Rejection> {
+        let list = if rule.account { &mut self.accounts } else { &mut self.people };
+        if !list.iter().any(|(_, known)| *known == identifier) {
+            list.push((rule.rank, identifier));
+        }
+        if self.people.len() + self.accounts.len() > IDENTIFIERS_MAX {
+            let detail = format!("an event has at most {IDENTIFIERS_MAX} identifiers");
+            return Err(Rejection::new(reason::IDENTIFIERS_TOO_MANY, field, detail));
         }
         Ok(())
     }

@@ -1,8 +1,10 @@
 //! How large an input may be, checked before anything parses it.
 
+use std::borrow::Cow;
+
 use tributary_runtime::stage::Rejection;
 
-use crate::reason;
+use crate::{reason, repair};
 
 /// Largest record, bytes.
 pub const RECORD_BYTES_MAX: usize = 1 << 20;
@@ -18,7 +20,7 @@ pub const XML_DEPTH_MAX: usize = 16;
 pub const FIELD_BYTES_MAX: usize = 8 << 10;
 /// Longest URL, bytes.
 pub const URL_BYTES_MAX: usize = 8 << 10;
-/// Most query pairs of a URL.
+/// Most query pairs of a URL that are read.
 pub const URL_PAIRS_MAX: usize = 64;
 /// Longest identifier, object id, event id or trait name, bytes.
 pub const ID_BYTES_MAX: usize = 256;
@@ -29,22 +31,20 @@ pub const TRAITS_MAX: usize = 256;
 /// Most identifiers of one event.
 pub const IDENTIFIERS_MAX: usize = 20;
 
-/// The JSON text of a record's value, without a byte order mark: small enough, UTF-8, not too deep, and an object.
+/// The JSON text of a record's value, without a byte order mark: small enough, not too deep, and an object. What is not UTF-8 in it, and
+/// halves of surrogate pairs, are made a character that every field refuses.
 ///
 /// # Errors
-/// [`reason::RECORD_TOO_LARGE`], [`reason::UTF8_INVALID`], [`reason::JSON_MALFORMED`].
-pub fn json_object(value: &[u8]) -> Result<&str, Rejection> {
+/// [`reason::RECORD_TOO_LARGE`], [`reason::JSON_MALFORMED`].
+pub fn json_object(value: &[u8]) -> Result<Cow<'_, str>, Rejection> {
     if value.len() > RECORD_BYTES_MAX {
         return Err(too_large("the record", value.len(), RECORD_BYTES_MAX));
     }
     if value.len() > JSON_BYTES_MAX {
         return Err(too_large("the JSON text", value.len(), JSON_BYTES_MAX));
     }
-    let text = std::str::from_utf8(value).map_err(|error| {
-        Rejection::new(reason::UTF8_INVALID, "", format!("byte {} is not UTF-8; send UTF-8", error.valid_up_to()))
-    })?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    check_depth(text)?;
+    let text = repair::surrogates(repair::utf8(value.strip_prefix(b"\xef\xbb\xbf").unwrap_or(value)));
+    check_depth(&text)?;
     if !text.trim_ascii_start().starts_with('{') {
         return Err(Rejection::new(reason::JSON_MALFORMED, "", "the record is not a JSON object"));
     }
@@ -112,10 +112,10 @@ mod tests {
     fn refuses_what_must_not_be_parsed() {
         assert_eq!(reason_of(&vec![b' '; 2 << 20]), reason::RECORD_TOO_LARGE);
         assert_eq!(reason_of(&vec![b' '; JSON_BYTES_MAX + 1]), reason::RECORD_TOO_LARGE);
-        assert_eq!(reason_of(b"{\"a\": \"\xff\"}"), reason::UTF8_INVALID);
         assert_eq!(reason_of(b""), reason::JSON_MALFORMED);
         assert_eq!(reason_of(b"[{}]"), reason::JSON_MALFORMED);
-        assert_eq!(json_object("\u{feff}{}".as_bytes()), Ok("{}"));
+        assert_eq!(json_object("\u{feff}{}".as_bytes()), Ok("{}".into()));
+        assert_eq!(json_object(b"{\"a\": \"\xff\"}"), Ok("{\"a\": \"\u{fdd0}\"}".into()));
     }
 
     #[test]

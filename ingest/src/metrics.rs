@@ -15,6 +15,88 @@ pub static EVENTS: Metric = Metric {
     help: "Events, and records of spend, decoded and passed on, by raw input. A source that stands still while its topic grows: look at the dead letters.",
 };
 
+/// Fields that were left out.
+pub static FIELDS_IGNORED: Metric = Metric {
+    name: "tributary_fields_ignored_total",
+    kind: MetricKind::Counter,
+    label: "source,field,reason",
+    values: &[],
+    help: "Values of fields that could not be read and were left out of an event that counts without them, by raw input, field and reason. A sudden rise: a sender broke.",
+};
+
+/// The fields that [`FIELDS_IGNORED`] names; all others are `other`.
+const FIELDS: [&str; 63] = [
+    "account",
+    "amends",
+    "anonymousId",
+    "anonymous_id",
+    "campaign",
+    "channel",
+    "consent",
+    "content",
+    "context",
+    "crm_account",
+    "crm_contact",
+    "crm_lead",
+    "currency",
+    "day",
+    "device_id",
+    "domain",
+    "email",
+    "email_sha256",
+    "event_id",
+    "externalIds",
+    "ExternalUserID",
+    "FromUserName",
+    "groupId",
+    "medium",
+    "messageId",
+    "milestone",
+    "name",
+    "object_id",
+    "occurred_at",
+    "originalTimestamp",
+    "page",
+    "phone",
+    "previousId",
+    "properties",
+    "propertyValue",
+    "receivedAt",
+    "received_at",
+    "referrer",
+    "refund",
+    "revenue",
+    "role",
+    "search",
+    "sentAt",
+    "source",
+    "State",
+    "subscriptionType",
+    "term",
+    "timestamp",
+    "touch_type",
+    "traits",
+    "UnionId",
+    "url",
+    "userAgent",
+    "user_agent",
+    "userId",
+    "user_id",
+    "value",
+    "wechat_openid",
+    "wechat_unionid",
+    "wecom_external_userid",
+    "withdrawn",
+    "CloseDate",
+    "Amount",
+];
+
+/// The label of a field: its own name without the path to it, where it is a known one.
+pub(crate) fn field_label(field: &str) -> &'static str {
+    let name = field.rsplit('.').next().unwrap_or(field);
+    FIELDS.into_iter().find(|known| *known == name).unwrap_or("other")
+}
+
 /// Identifiers dropped because their value names nobody.
 pub static IDENTIFIERS_BLOCKED: Metric = Metric {
     name: "tributary_ingest_identifiers_blocked_total",
@@ -39,7 +121,7 @@ pub static MESSAGES_OF_BOTS: Metric = Metric {
     kind: MetricKind::Counter,
     label: "topic",
     values: &INPUTS,
-    help: "SDK messages that would have been touches, dropped because their user agent is a crawler's, a monitor's or a library's.",
+    help: "SDK messages and landing hits that would have been touches, dropped because their user agent is a crawler's, a monitor's or a library's.",
 };
 
 /// Messages that are no event.
@@ -52,5 +134,19 @@ pub static MESSAGES_WITHOUT_EVENT: Metric = Metric {
 };
 
 /// All metrics of ingest.
-pub static ALL: [&Metric; 5] =
-    [&EVENTS, &IDENTIFIERS_BLOCKED, &IDENTIFIERS_UNDECLARED, &MESSAGES_OF_BOTS, &MESSAGES_WITHOUT_EVENT];
+pub static ALL: [&Metric; 6] =
+    [&EVENTS, &FIELDS_IGNORED, &IDENTIFIERS_BLOCKED, &IDENTIFIERS_UNDECLARED, &MESSAGES_OF_BOTS, &MESSAGES_WITHOUT_EVENT];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_of_fields_are_bounded() {
+        for (field, label) in
+            [("phone", "phone"), ("context.traits.phone", "phone"), ("body[3].url", "url"), ("my_own", "other"), ("", "other")]
+        {
+            assert_eq!(field_label(field), label);
+        }
+    }
+}

@@ -55,7 +55,7 @@ impl<T> Given<T> {
 }
 
 /// What a sender says of a milestone.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct MilestoneFields<'a> {
     pub(crate) kind: Cow<'a, str>,
     pub(crate) object_id: Cow<'a, str>,

@@ -9,7 +9,8 @@ use tributary_runtime::stage::Rejection;
 
 use crate::limits::FIELD_BYTES_MAX;
 use crate::normalise::text::clean;
-use crate::reason;
+use crate::reason::{self, Reason};
+use crate::repair::is_unreadable;
 
 /// A JSON value that is expected to be text, borrowed from the record where it has no escapes.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -24,6 +25,8 @@ pub(crate) enum Scalar<'a> {
     Inexact,
     /// An object or array.
     Nested,
+    /// The field stands twice: nobody knows which is meant.
+    Twice,
 }
 
 impl<'a> Scalar<'a> {
@@ -35,7 +38,7 @@ impl<'a> Scalar<'a> {
     /// The value as trimmed text without control characters, `None` when absent or blank.
     ///
     /// # Errors
-    /// [`reason::VALUE_INVALID`] when it cannot be text, [`reason::FIELD_TOO_LARGE`].
+    /// [`reason::VALUE_INVALID`] when it cannot be text, [`reason::FIELD_TOO_LARGE`], [`reason::KEY_DUPLICATE`].
     pub(crate) fn text(self, field: &'static str) -> Result<Option<Cow<'a, str>>, Rejection> {
         let text = match self {
             Self::Null => return Ok(None),
@@ -46,12 +49,21 @@ impl<'a> Scalar<'a> {
             Self::Inexact | Self::Nested => {
                 return Err(Rejection::new(reason::VALUE_INVALID, field, "expected text, or a whole number"));
             }
+            Self::Twice => return Err(Rejection::new(reason::KEY_DUPLICATE, field, "the field stands twice in its record")),
         };
+        if is_unreadable(&text) {
+            return Err(half_a_character(reason::VALUE_INVALID, field));
+        }
         if text.len() > FIELD_BYTES_MAX {
             return Err(field_too_large(field, text.len()));
         }
         Ok(if text.is_empty() { None } else { Some(text) })
     }
+}
+
+/// The rejection of a text of which a part could not be read.
+pub(crate) fn half_a_character(reason: Reason, field: &str) -> Rejection {
+    Rejection::new(reason, field, "the text has half a character (a lone surrogate, or bytes that are not UTF-8)")
 }
 
 /// The rejection of a field that is too long.

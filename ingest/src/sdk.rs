@@ -1,24 +1,30 @@
 //! SDK messages of the Segment specification (<https://segment.com/docs/connections/spec/>).
 
+mod kind;
 mod message;
 mod time;
-
-use std::borrow::Cow;
+mod touched;
+mod who;
 
 use tributary_proto::event::Body;
 use tributary_proto::{AccountRecord, Event, Identify, Link, Source, Trait};
 use tributary_runtime::stage::Rejection;
 
-use message::{Campaign, Message, Page};
-use time::time;
+use kind::Kind;
+use message::{Context, Message, Properties};
+use who::{Found, Opened};
 
 use crate::decoded::Decoded;
-use crate::identifiers::{Identifiers, Sorted};
+use crate::identifiers::Sorted;
+use crate::ignored::Ignored;
+use crate::lenient::Raw;
 use crate::milestone::{Given, MilestoneFields, amount};
 use crate::rules::{Meaning, Rules};
 use crate::scalar::{Scalar, json_rejection};
+use crate::time::OfDay;
 use crate::touch::TouchFields;
-use crate::{content, native, reason};
+use crate::traits::RawTraits;
+use crate::{native, reason, tolerant};
 
 /// Fields that are not part of a message's content: its id, and what changes when it is sent again.
 const NOT_CONTENT: [&str; 3] = ["messageId", "sentAt", "receivedAt"];
@@ -33,72 +39,83 @@ pub(crate) fn decode(rules: &Rules, text: &str, received_ms: Option<i64>, out: &
         return native::decode(rules, text, Source::Sdk, received_ms, out);
     };
     let kind = Kind::read(&kind)?;
-    let received_at_ms = rules.received_ms(std::mem::take(&mut message.received_at), "receivedAt")?;
-    let received_ms = received_at_ms.or(received_ms);
-    let time_ms = time(rules, &mut message, received_at_ms, received_ms)?;
-    let event_id = match native::event_id(std::mem::take(&mut message.message_id), "messageId")? {
-        Some(id) => id,
-        None => content::hash(text, &NOT_CONTENT).map_err(|error| json_rejection(&error))?,
-    };
-    if would_touch(rules, kind, &message) && is_bot(rules, &mut message)? {
+    let mut ignored = Ignored::default();
+    let meaning = meaning(rules, kind, &message);
+    let of_day = if matches!(meaning, Some(Meaning::Milestone(_))) { OfDay::End } else { OfDay::Noon };
+    let (time_ms, received_ms) = time::time(rules, &message, of_day, received_ms, &mut ignored)?;
+    let event_id = tolerant::event_id(std::mem::take(&mut message.message_id), "messageId", text, &NOT_CONTENT, &mut ignored)?;
+    let mut parts = Parts::open(&mut message, &mut ignored);
+    let is_touch = matches!(kind, Kind::Page | Kind::Screen) || meaning == Some(&Meaning::Touch);
+    if is_touch && is_bot(rules, &mut parts.context, &mut ignored) {
         out.bots += 1;
         return Ok(());
     }
-    let (named, dropped) = identifiers(rules, kind, &mut message)?;
-    let head = Head { event_id, time_ms, named };
+    let Found { named, blocked, undeclared } = parts.who(rules, kind, meaning.is_some(), &message, &mut ignored);
+    let mut said = Said { rules, received_ms, head: Head { event_id, time_ms, named }, parts, ignored };
     let event = match kind {
-        Kind::Track => track(rules, message, head, received_ms)?,
-        Kind::Page | Kind::Screen => page(rules, kind, message, head)?,
-        Kind::Identify => Some(head.require()?.event(person_traits(message)?, Body::Identify(Identify {}))),
-        Kind::Group => Some(group(message, head, out)?),
-        Kind::Alias => Some(alias(head)?),
+        Kind::Track => said.track(meaning, message.event)?,
+        Kind::Page => said.page("page")?,
+        Kind::Screen => said.page("screen")?,
+        Kind::Identify => Some(said.about_person(Body::Identify(Identify {}))?),
+        Kind::Group => Some(said.group(out)?),
+        Kind::Alias => Some(said.alias()?),
     };
-    out.blocked += dropped.blocked;
-    out.undeclared += dropped.undeclared;
+    out.ignored.merge(said.ignored);
+    out.blocked += blocked;
+    out.undeclared += undeclared;
     out.without_event += u64::from(event.is_none());
     out.events.extend(event);
     Ok(())
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Track,
-    Page,
-    Screen,
-    Identify,
-    Group,
-    Alias,
-}
-
-impl Kind {
-    fn read(kind: &str) -> Result<Self, Rejection> {
-        Ok(match kind {
-            "track" => Self::Track,
-            "page" => Self::Page,
-            "screen" => Self::Screen,
-            "identify" => Self::Identify,
-            "group" => Self::Group,
-            "alias" => Self::Alias,
-            _ => {
-                let detail = "expected track, identify, page, screen, group or alias";
-                return Err(Rejection::new(reason::KIND_UNKNOWN, "type", detail));
-            }
-        })
-    }
-}
-
-/// Whether a message of a person may be a touch.
-fn would_touch(rules: &Rules, kind: Kind, message: &Message<'_>) -> bool {
+/// What the configuration says of a track message's event.
+fn meaning<'r>(rules: &'r Rules, kind: Kind, message: &Message<'_>) -> Option<&'r Meaning> {
     match (kind, &message.event) {
-        (Kind::Page | Kind::Screen, _) => true,
-        (Kind::Track, Scalar::Text(name)) => rules.meanings.get(&**name) == Some(&Meaning::Touch),
-        _ => false,
+        (Kind::Track, Scalar::Text(name)) => rules.meanings.get(name.trim()),
+        _ => None,
     }
 }
 
-fn is_bot(rules: &Rules, message: &mut Message<'_>) -> Result<bool, Rejection> {
-    let agent = message.context.as_mut().map(|context| std::mem::take(&mut context.user_agent)).unwrap_or_default();
-    Ok(agent.text("context.userAgent")?.is_some_and(|agent| rules.bots.is_bot(&agent)))
+fn is_bot(rules: &Rules, context: &mut Context<'_>, ignored: &mut Ignored) -> bool {
+    let agent = std::mem::take(&mut context.user_agent).text("context.userAgent");
+    ignored.read(agent).flatten().is_some_and(|agent| rules.bots.is_bot(&agent))
+}
+
+/// The objects in a message; empty where they are absent or none.
+struct Parts<'a> {
+    traits: RawTraits<'a>,
+    context: Context<'a>,
+    context_traits: RawTraits<'a>,
+    properties: Properties<'a>,
+}
+
+impl<'a> Parts<'a> {
+    fn open(message: &mut Message<'a>, ignored: &mut Ignored) -> Self {
+        let mut context = message.context.take("context", ignored).unwrap_or_default();
+        Self {
+            traits: message.traits.take("traits", ignored).unwrap_or_default(),
+            context_traits: context.traits.take("context.traits", ignored).unwrap_or_default(),
+            context,
+            properties: message.properties.take("properties", ignored).unwrap_or_default(),
+        }
+    }
+
+    /// Whom the message names. Of `known` events only: whose address others carry is not known.
+    fn who(&mut self, rules: &Rules, kind: Kind, known: bool, message: &Message<'a>, ignored: &mut Ignored) -> Found {
+        let form = if known {
+            [std::mem::take(&mut self.properties.email), std::mem::take(&mut self.properties.phone)]
+        } else {
+            Default::default()
+        };
+        let opened = Opened {
+            traits: &mut self.traits,
+            context_traits: &mut self.context_traits,
+            context_group_id: std::mem::take(&mut self.context.group_id),
+            external_ids: ignored.read(self.context.external_ids.get("context.externalIds")).flatten(),
+            form,
+        };
+        who::named(rules, kind, message, opened, ignored)
+    }
 }
 
 /// What all events of a message have in common.
@@ -109,15 +126,6 @@ struct Head {
 }
 
 impl Head {
-    /// Refuses a message that names nobody.
-    fn require(self) -> Result<Self, Rejection> {
-        if self.named.is_empty() {
-            let detail = "a message needs userId, anonymousId or another identifier that is not blocked";
-            return Err(Rejection::new(reason::IDENTIFIER_MISSING, "", detail));
-        }
-        Ok(self)
-    }
-
     fn event(self, traits: Vec<Trait>, body: Body) -> Event {
         Event {
             event_id: self.event_id,
@@ -131,180 +139,139 @@ impl Head {
     }
 }
 
-/// How many identifiers were dropped, and why.
-struct Dropped {
-    blocked: u64,
-    undeclared: u64,
+/// What a message says, while it becomes an event.
+struct Said<'r, 'a> {
+    rules: &'r Rules,
+    received_ms: Option<i64>,
+    head: Head,
+    parts: Parts<'a>,
+    ignored: Ignored,
 }
 
-fn identifiers(rules: &Rules, kind: Kind, message: &mut Message<'_>) -> Result<(Sorted, Dropped), Rejection> {
-    let kinds = &rules.identifiers;
-    let (mut found, mut undeclared) = (Identifiers::default(), 0);
-    let mut add = |kind: &str, value: &Scalar<'_>, field: &str| match kinds.find(kind) {
-        Some(rule) => found.add(kinds, rule, value, field),
-        None => {
-            undeclared += 1;
-            Ok(())
-        }
-    };
-    add("user_id", &message.user_id, "userId")?;
-    add("anonymous_id", &message.anonymous_id, "anonymousId")?;
-    if kind == Kind::Alias {
-        // Libraries send the cookie here unless told otherwise (analytics.js: `previousId || user.anonymousId()`).
-        add("anonymous_id", &message.previous_id, "previousId")?;
+impl<'a> Said<'_, 'a> {
+    /// Takes what all events of the message have in common.
+    fn head(&mut self) -> Head {
+        let named = std::mem::take(&mut self.head.named);
+        Head { event_id: self.head.event_id.clone(), time_ms: self.head.time_ms, named }
     }
-    // A group's traits are the account's, not the person's.
-    if kind != Kind::Group {
-        add("email", &message.traits.take("email")?, "traits.email")?;
-        add("phone", &message.traits.take("phone")?, "traits.phone")?;
-    }
-    add("crm_account", &message.group_id, "groupId")?;
-    if let Some(context) = &mut message.context {
-        add("email", &context.traits.take("email")?, "context.traits.email")?;
-        add("phone", &context.traits.take("phone")?, "context.traits.phone")?;
-        add("crm_account", &context.group_id, "context.groupId")?;
-        for external in context.external_ids.iter().flatten() {
-            if let Scalar::Text(kind) = &external.kind {
-                add(kind, &external.id, "context.externalIds")?;
+
+    /// Traits of the person: the message's own, else those of its context.
+    fn person_traits(&mut self) -> Vec<Trait> {
+        let mut traits = std::mem::take(&mut self.parts.traits);
+        for (name, value) in std::mem::take(&mut self.parts.context_traits).0 {
+            if !traits.0.iter().any(|(known, _)| *known == name) {
+                traits.0.push((name, value));
             }
         }
+        traits.into_traits(&mut self.ignored)
     }
-    let blocked = found.blocked;
-    Ok((found.sorted(), Dropped { blocked, undeclared }))
-}
 
-/// Traits of the person: the message's own, else those of its context.
-fn person_traits(message: Message<'_>) -> Result<Vec<Trait>, Rejection> {
-    let mut traits = message.traits;
-    let context = message.context.map(|context| context.traits).unwrap_or_default();
-    for (name, value) in context.0 {
-        if !traits.0.iter().any(|(known, _)| *known == name) {
-            traits.0.push((name, value));
+    /// An event of the person; refused where nobody is named.
+    fn about_person(&mut self, body: Body) -> Result<Event, Rejection> {
+        if self.head.named.is_empty() {
+            let detail = "a message needs userId, anonymousId or another identifier that is not blocked";
+            return Err(self.ignored.nobody(Rejection::new(reason::IDENTIFIER_MISSING, "", detail)));
+        }
+        let traits = self.person_traits();
+        Ok(self.head().event(traits, body))
+    }
+
+    /// What a message that is no event of interest says of its person; nothing where it names none.
+    fn identity_only(&mut self) -> Option<Event> {
+        if self.head.named.people.is_empty() {
+            return None;
+        }
+        let traits = self.person_traits();
+        Some(self.head().event(traits, Body::Identify(Identify {})))
+    }
+
+    /// A touch or a milestone where the configuration names the event; else what it says of its person.
+    fn track(&mut self, meaning: Option<&Meaning>, name: Scalar<'a>) -> Result<Option<Event>, Rejection> {
+        let Some(name) = name.text("event")? else {
+            return Err(Rejection::new(reason::FIELD_MISSING, "event", "a track message names its event"));
+        };
+        match meaning {
+            None => Ok(self.identity_only()),
+            Some(Meaning::Touch) => {
+                let fields = touched::fields(&mut self.parts, name, &mut self.ignored);
+                self.touch(fields).map(Some)
+            }
+            Some(Meaning::Milestone(kind)) => self.milestone(kind).map(Some),
         }
     }
-    traits.into_traits()
-}
 
-/// A touch or a milestone where the configuration names the event; else what it says of its person.
-fn track(rules: &Rules, mut message: Message<'_>, head: Head, received_ms: Option<i64>) -> Result<Option<Event>, Rejection> {
-    let Some(name) = std::mem::take(&mut message.event).text("event")? else {
-        return Err(Rejection::new(reason::FIELD_MISSING, "event", "a track message names its event"));
-    };
-    let body = match rules.meanings.get(&*name) {
-        None => return identity_only(message, head),
-        Some(Meaning::Touch) => {
-            let fields = touch_fields(&mut message, name)?;
-            return touch(rules, fields, message, head);
+    fn milestone(&mut self, kind: &str) -> Result<Event, Rejection> {
+        let ignored = &mut self.ignored;
+        let Properties { object_id, value, revenue, currency, .. } = std::mem::take(&mut self.parts.properties);
+        let object_id = ignored.read(object_id.text("properties.object_id")).flatten();
+        let mut of = |raw: Raw<'a>, field: &'static str| match ignored.read(raw.get(field)).flatten() {
+            Some(raw) => ignored.read(amount(raw, field)).unwrap_or_default(),
+            None => Given::Nothing,
+        };
+        let (value, revenue) = (of(value, "properties.value"), of(revenue, "properties.revenue"));
+        let currency = ignored.read(currency.text("properties.currency"));
+        let mut fields = MilestoneFields {
+            kind: kind.into(),
+            // Without an object each event is one of its own.
+            object_id: object_id.unwrap_or_else(|| self.head.event_id.as_str().into()),
+            value: if matches!(value, Given::Is(_)) { value } else { revenue },
+            ..MilestoneFields::default()
+        };
+        match currency {
+            Some(currency) => fields.currency = Given::of(currency),
+            None => tolerant::without_currency(&mut fields, ignored),
         }
-        Some(Meaning::Milestone(kind)) => {
-            let properties = message.properties.take().unwrap_or_default();
-            let object_id = properties.object_id.text("properties.object_id")?;
-            Body::Milestone(rules.milestone(
-                MilestoneFields {
-                    kind: kind.into(),
-                    // Without an object each event is one of its own.
-                    object_id: object_id.unwrap_or_else(|| head.event_id.as_str().into()),
-                    value: match properties.value.or(properties.revenue) {
-                        Some(raw) => amount(raw, "properties.value")?,
-                        None => Given::Nothing,
-                    },
-                    currency: Given::of(properties.currency.text("properties.currency")?),
-                    ..MilestoneFields::default()
-                },
-                received_ms,
-            )?)
+        let version = tolerant::milestone(self.rules, fields, self.received_ms, ignored)?;
+        let traits = self.person_traits();
+        Ok(self.head().event(traits, Body::Milestone(version)))
+    }
+
+    /// A touch, unless the visitor was on the site already.
+    fn page(&mut self, touch_type: &'static str) -> Result<Option<Event>, Rejection> {
+        let fields = touched::fields(&mut self.parts, touch_type.into(), &mut self.ignored);
+        if self.rules.touches.is_own_referrer(&fields.url, &fields.referrer) {
+            return Ok(self.identity_only());
         }
-    };
-    Ok(Some(head.event(person_traits(message)?, body)))
-}
-
-/// A touch, unless the visitor was on the site already.
-fn page(rules: &Rules, kind: Kind, mut message: Message<'_>, head: Head) -> Result<Option<Event>, Rejection> {
-    let touch_type = Cow::Borrowed(if kind == Kind::Page { "page" } else { "screen" });
-    let fields = touch_fields(&mut message, touch_type)?;
-    if rules.touches.is_own_referrer(&fields.url, &fields.referrer) {
-        return identity_only(message, head);
+        self.touch(fields).map(Some)
     }
-    touch(rules, fields, message, head)
-}
 
-/// A touch of whom the message, or a click id in its URL, names.
-fn touch(rules: &Rules, fields: TouchFields<'_>, message: Message<'_>, mut head: Head) -> Result<Option<Event>, Rejection> {
-    let touch = rules.touches.touch(fields, Source::Sdk, &rules.identifiers, &mut head.named)?;
-    Ok(Some(head.require()?.event(person_traits(message)?, Body::Touch(touch))))
-}
+    /// A touch of whom the message, or a click id in its URL, names.
+    fn touch(&mut self, fields: TouchFields<'_>) -> Result<Event, Rejection> {
+        let touch = tolerant::touch(self.rules, fields, Source::Sdk, &mut self.head.named, &mut self.ignored)?;
+        self.about_person(Body::Touch(touch))
+    }
 
-/// What a message that is no event of interest says of its person; nothing where it names none.
-fn identity_only(message: Message<'_>, head: Head) -> Result<Option<Event>, Rejection> {
-    if head.named.people.is_empty() {
-        return Ok(None);
-    }
-    Ok(Some(head.event(person_traits(message)?, Body::Identify(Identify {}))))
-}
-
-/// The person belongs to the account; what is said of the account is an event of its own.
-fn group(message: Message<'_>, head: Head, out: &mut Decoded) -> Result<Event, Rejection> {
-    if head.named.accounts.is_empty() {
-        return Err(Rejection::new(reason::IDENTIFIER_MISSING, "groupId", "a group message needs groupId"));
-    }
-    let person = message.context.map(|context| context.traits).unwrap_or_default().into_traits()?;
-    let account = message.traits.into_traits()?;
-    if head.named.people.is_empty() {
-        return Ok(head.event(account, Body::Account(AccountRecord {})));
-    }
-    if !account.is_empty() {
-        out.events.push(Event {
-            event_id: format!("{}:account", head.event_id),
-            time_ms: head.time_ms,
-            source: Source::Sdk.into(),
-            account_identifiers: head.named.accounts.clone(),
-            traits: account,
-            body: Some(Body::Account(AccountRecord {})),
-            ..Event::default()
-        });
-    }
-    Ok(head.event(person, Body::Identify(Identify {})))
-}
-
-fn alias(head: Head) -> Result<Event, Rejection> {
-    if head.named.people.len() < 2 {
-        let detail = "an alias message needs userId and previousId";
-        return Err(Rejection::new(reason::IDENTIFIER_MISSING, "previousId", detail));
-    }
-    Ok(head.event(Vec::new(), Body::Link(Link {})))
-}
-
-/// Campaign, page and referrer, from the context, else (a page's) from the properties.
-fn touch_fields<'a>(message: &mut Message<'a>, touch_type: Cow<'a, str>) -> Result<TouchFields<'a>, Rejection> {
-    let context = message.context.as_mut();
-    let (campaign, page) = context.map(|context| (context.campaign.take(), context.page.take())).unwrap_or_default();
-    let (Campaign { source, medium, name, content, term }, Page { mut url, mut referrer, search }) =
-        (campaign.unwrap_or_default(), page.unwrap_or_default());
-    if let Some(properties) = &mut message.properties {
-        if url.is_null() {
-            url = std::mem::take(&mut properties.url);
+    /// The person belongs to the account; what is said of the account is an event of its own.
+    fn group(&mut self, out: &mut Decoded) -> Result<Event, Rejection> {
+        if self.head.named.accounts.is_empty() {
+            let missing = Rejection::new(reason::IDENTIFIER_MISSING, "groupId", "a group message needs groupId");
+            return Err(self.ignored.nobody(missing));
         }
-        if referrer.is_null() {
-            referrer = std::mem::take(&mut properties.referrer);
+        let person = std::mem::take(&mut self.parts.context_traits).into_traits(&mut self.ignored);
+        let account = std::mem::take(&mut self.parts.traits).into_traits(&mut self.ignored);
+        let head = self.head();
+        if head.named.people.is_empty() {
+            return Ok(head.event(account, Body::Account(AccountRecord {})));
         }
+        if !account.is_empty() {
+            out.events.push(Event {
+                event_id: format!("{}:account", head.event_id),
+                time_ms: head.time_ms,
+                source: Source::Sdk.into(),
+                account_identifiers: head.named.accounts.clone(),
+                traits: account,
+                body: Some(Body::Account(AccountRecord {})),
+                ..Event::default()
+            });
+        }
+        Ok(head.event(person, Body::Identify(Identify {})))
     }
-    let text = |value: Scalar<'a>, field| value.text(field).map(Option::unwrap_or_default);
-    let mut url = text(url, "context.page.url")?;
-    let search = text(search, "context.page.search")?;
-    // Some libraries send the canonical URL, which has lost its query.
-    if !search.is_empty() && !url.is_empty() && !url.contains('?') {
-        let separator = if search.starts_with('?') { "" } else { "?" };
-        url = Cow::Owned(format!("{url}{separator}{search}"));
+
+    fn alias(&mut self) -> Result<Event, Rejection> {
+        if self.head.named.people.len() < 2 {
+            let missing = "an alias message needs userId and previousId";
+            return Err(self.ignored.nobody(Rejection::new(reason::IDENTIFIER_MISSING, "previousId", missing)));
+        }
+        Ok(self.head().event(Vec::new(), Body::Link(Link {})))
     }
-    Ok(TouchFields {
-        channel: Cow::Borrowed(""),
-        source: text(source, "context.campaign.source")?,
-        medium: text(medium, "context.campaign.medium")?,
-        campaign: text(name, "context.campaign.name")?,
-        content: text(content, "context.campaign.content")?,
-        term: text(term, "context.campaign.term")?,
-        touch_type,
-        url,
-        referrer: text(referrer, "context.page.referrer")?,
-    })
 }

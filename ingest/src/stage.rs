@@ -44,6 +44,10 @@ impl IngestStage {
         for (metric, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
             outbox.observe(metric, label, count);
         }
+        for left_out in self.decoded.ignored.iter() {
+            let labels = [label, metrics::field_label(&left_out.why.field), left_out.why.reason.code()];
+            outbox.observe_detail(&metrics::FIELDS_IGNORED, labels, left_out.count);
+        }
         if !self.decoded.was_used() {
             outbox.nothing_used();
         }

@@ -1,16 +1,32 @@
 //! Times as senders write them, in milliseconds since 1970-01-01 UTC.
 
+mod written;
+
 use jiff::Timestamp;
-use jiff::civil::{Date, DateTime, Time};
+use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
 use tributary_runtime::stage::Rejection;
 
+use crate::lenient::Raw;
 use crate::normalise::text::narrow;
 use crate::reason;
+use crate::scalar::{Scalar, json_rejection};
+use written::Written;
 
 /// A sender's clock that is off by no more than this is believed, in milliseconds. Libraries write `sentAt` anew when they send a message
 /// again: correcting its time by what the network took would give one event two times, and make two of it.
 pub const CLOCK_SKEW_MS_MAX: u64 = 5 * 60 * 1_000;
+
+/// When something happened of which only the day is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OfDay {
+    /// At its beginning.
+    Begin,
+    /// At noon: a touch.
+    Noon,
+    /// At its last millisecond: a milestone, for what happened that day came before it.
+    End,
+}
 
 /// How times are read and how far they may run ahead.
 #[derive(Debug)]
@@ -22,15 +38,35 @@ pub(crate) struct Times {
 }
 
 impl Times {
-    /// Reads RFC 3339, or a local time in the configured zone.
+    /// Reads a time, in the configured zone where it names none; a day is its beginning.
     ///
     /// # Errors
     /// [`reason::TIMESTAMP_INVALID`].
     pub(crate) fn read(&self, text: &str, field: &'static str) -> Result<i64, Rejection> {
-        self.parse_ms(text).filter(|ms| *ms >= 0).ok_or_else(|| {
-            let detail = "not RFC 3339 (2022-02-28T10:00:00+08:00) nor a local time (2022-02-28 10:00:00) since 1970";
-            Rejection::new(reason::TIMESTAMP_INVALID, field, detail)
-        })
+        self.read_of_day(text, field, OfDay::Begin)
+    }
+
+    /// Reads a time, and of a day what is meant by it.
+    ///
+    /// # Errors
+    /// [`reason::TIMESTAMP_INVALID`].
+    pub(crate) fn read_of_day(&self, text: &str, field: &'static str, of_day: OfDay) -> Result<i64, Rejection> {
+        self.parse_ms(text, of_day).filter(|ms| *ms >= 0).ok_or_else(|| invalid(field))
+    }
+
+    /// Reads a field that is a time; `None` when absent or blank.
+    ///
+    /// # Errors
+    /// [`reason::TIMESTAMP_INVALID`] when it is none, and those of its text.
+    pub(crate) fn of_json(&self, raw: Raw<'_>, field: &'static str, of_day: OfDay) -> Result<Option<i64>, Rejection> {
+        let Some(raw) = raw.get(field)? else { return Ok(None) };
+        let value: Scalar<'_> = serde_json::from_str(raw.get()).map_err(|error| json_rejection(&error))?;
+        match value {
+            // A number with decimals: seconds, as Python writes them.
+            Scalar::Inexact => self.read(raw.get(), field).map(Some),
+            Scalar::Nested | Scalar::Bool(_) => Err(invalid(field)),
+            value => value.text(field)?.map(|text| self.read_of_day(&text, field, of_day)).transpose(),
+        }
     }
 
     /// Refuses a time too far after the receive time; without a receive time there is nothing to compare with.
@@ -55,50 +91,29 @@ impl Times {
         self.zone.to_datetime(time).date().to_string()
     }
 
-    fn parse_ms(&self, text: &str) -> Option<i64> {
+    fn parse_ms(&self, text: &str, of_day: OfDay) -> Option<i64> {
         let narrowed = narrow(text);
-        let text = narrowed.trim();
-        // Whatever names its offset does so after the date: 2022-02-28T10:00:00-05:00.
-        if text.bytes().skip(10).any(|byte| matches!(byte, b'+' | b'-' | b'Z' | b'z')) {
-            return text.parse::<Timestamp>().ok().map(Timestamp::as_millisecond);
-        }
-        let local = local(text)?;
+        let local = match written::read(narrowed.trim())? {
+            Written::Moment(moment) => return Some(moment.as_millisecond()),
+            Written::Local(local) => local,
+            Written::Day(day) => day.to_datetime(match of_day {
+                OfDay::Begin => Time::midnight(),
+                OfDay::Noon => Time::constant(12, 0, 0, 0),
+                OfDay::End => Time::constant(23, 59, 59, 999_000_000),
+            }),
+        };
+        self.in_zone(local)
+    }
+
+    fn in_zone(&self, local: DateTime) -> Option<i64> {
         self.zone.to_ambiguous_timestamp(local).compatible().ok().map(Timestamp::as_millisecond)
     }
 }
 
-/// A local time: ISO 8601, or as spreadsheets and people in China write it (2022/4/13 14:00, 2022年4月13日 14:00).
-fn local(text: &str) -> Option<DateTime> {
-    let (date, time) = text.split_once(['T', ' ', '日']).unwrap_or((text, ""));
-    let mut parts = date.split(['-', '/', '.', '年', '月']);
-    let date = Date::new(number(parts.next()?, 4..=4)?, number8(parts.next()?)?, number8(parts.next()?)?).ok()?;
-    if parts.next().is_some() {
-        return None;
-    }
-    let time = time.trim();
-    if time.is_empty() {
-        return Some(date.to_datetime(Time::midnight()));
-    }
-    let mut parts = time.splitn(3, ':');
-    let (hour, minute) = (number8(parts.next()?)?, number8(parts.next()?)?);
-    let (second, nanosecond) = parts.next().map_or(Some((0, 0)), seconds)?;
-    Time::new(hour, minute, second, nanosecond).ok().map(|time| date.to_datetime(time))
-}
-
-/// Seconds with up to nine decimals.
-fn seconds(text: &str) -> Option<(i8, i32)> {
-    let Some((whole, fraction)) = text.split_once(['.', ',']) else { return Some((number8(text)?, 0)) };
-    let scale = 10i32.checked_pow(9u32.checked_sub(u32::try_from(fraction.len()).ok()?)?)?;
-    let fraction: i32 = fraction.bytes().all(|byte| byte.is_ascii_digit()).then(|| fraction.parse().ok()).flatten()?;
-    Some((number8(whole)?, fraction.checked_mul(scale)?))
-}
-
-fn number8(text: &str) -> Option<i8> {
-    number(text, 1..=2).and_then(|number| i8::try_from(number).ok())
-}
-
-fn number(text: &str, digits: std::ops::RangeInclusive<usize>) -> Option<i16> {
-    (digits.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok()).flatten()
+fn invalid(field: &str) -> Rejection {
+    let detail =
+        "not RFC 3339 (2022-02-28T10:00:00+08:00), a local time (2022-02-28 10:00:00), nor seconds or milliseconds since 1970";
+    Rejection::new(reason::TIMESTAMP_INVALID, field, detail)
 }
 
 #[cfg(test)]
@@ -122,11 +137,71 @@ mod tests {
             "2022/4/13 14:00",
             "2022年4月13日 14:00",
             "２０２２-04-13 14:00:00",
+            "２０２２－04－13 14：00",
+            "1649829600",
+            "1649829600.0",
+            "1649829600000",
+            "1649829600000000",
+            "1649829600000000000",
+            "20220413140000",
+            "202204131400",
+            "2022-04-13 06:00:00 UTC",
+            "2022-04-13 06:00:00.000 UTC",
+            "2022-04-13 14:00:00 +0800",
+            "2022-04-13 14:00:00 +08:00",
+            "2022-04-13T14:00:00+0800",
+            "2022-04-13T14:00:00+08",
+            "2022-04-13T14:00:00+8:00",
+            "2022-04-13 14:00+08:00",
+            "2022-04-13T14:00:00+08:00[Asia/Shanghai]",
+            "Wed, 13 Apr 2022 06:00:00 GMT",
+            "Wed, 13 Apr 2022 14:00:00 +0800",
+            "13 Apr 2022 06:00:00 GMT",
+            "Wed Apr 13 2022 14:00:00 GMT+0800 (China Standard Time)",
+            "2022-04-13 14:00:00 GMT+8",
+            "2022-04-13 14:00:00 UTC+08:00",
+            "2022.4.13 14:00",
+            "2022年4月13日 下午2:00",
+            "2022年4月13日下午2点",
+            "2022年4月13日 14时00分00秒",
+            "2022/4/13 下午 2:00:00",
+            "2022/04/13 14时00分",
+            "2022-04-13 2:00 PM",
+            "2022-04-13 2:00:00pm",
+            "Apr 13 2022 2:00PM",
+            "April 13th, 2022 2:00 p.m.",
+            "13-Apr-22 14:00",
+            "2022-Apr-13 14:00",
+            "2022/4/13 14:0:0",
         ] {
             assert_eq!(times().read(text, "timestamp"), Ok(1_649_829_600_000), "{text}");
         }
         assert_eq!(times().read("2022-04-13", "timestamp"), Ok(1_649_829_600_000 - 14 * 3_600_000));
         assert_eq!(times().read("2022-04-13 14:00:00.5", "timestamp"), Ok(1_649_829_600_500));
+        assert_eq!(times().read("1649829600.4999", "timestamp"), Ok(1_649_829_600_499));
+        let midnight = times().read("2022-04-14", "timestamp");
+        assert_eq!(times().read("2022-04-13 24:00:00", "timestamp"), midnight);
+        assert_eq!(times().read("2022-04-14 12:00 AM", "timestamp"), midnight);
+    }
+
+    #[test]
+    fn a_day_is_its_beginning_its_noon_or_its_end() {
+        for text in [
+            "2022-04-13",
+            "2022/4/13",
+            "2022.4.13",
+            "2022年4月13日",
+            "20220413",
+            "13-Apr-22",
+            "Apr 13, 2022",
+            "2022-04-13 星期三",
+        ] {
+            let read = |of_day| times().read_of_day(text, "timestamp", of_day).unwrap() - 1_649_829_600_000;
+            let found = [OfDay::Begin, OfDay::Noon, OfDay::End].map(read);
+            assert_eq!(found, [-14 * 3_600_000, -2 * 3_600_000, 10 * 3_600_000 - 1], "{text}");
+        }
+        let time = times().read_of_day("2022-04-13 14:00", "timestamp", OfDay::End);
+        assert_eq!(time, Ok(1_649_829_600_000));
     }
 
     #[test]
@@ -134,7 +209,23 @@ mod tests {
         for text in [
             "",
             "yesterday",
-            "1646013960",
+            "16460139",
+            "164601396",
+            "45000",
+            "45000.5",
+            "1.6460139e9",
+            "2022-04",
+            "03/04/2022",
+            "04/13/2022",
+            "2022-04-13 14:00 CST",
+            "Wed Apr 13 14:00:00 CST 2022",
+            "2022-04-13 14:00 25:00",
+            "2022-04-13 13:00 PM",
+            "2022-04-13 14:00:00+",
+            "2022-04-13Z",
+            "2022-W15-3",
+            "2022-04-13 14:60",
+            "2022-04-13 24:01",
             "2022-13-01",
             "2022-02-30",
             "2022-04-13 25:00",

@@ -3,15 +3,17 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use tributary_proto::Trait;
 use tributary_runtime::stage::Rejection;
 
+use crate::ignored::Ignored;
 use crate::limits::{FIELD_BYTES_MAX, ID_BYTES_MAX, TRAITS_MAX};
 use crate::normalise::text::clean;
 use crate::reason;
-use crate::scalar::{Key, Scalar, field_too_large, json_rejection};
+use crate::repair::{is_unreadable, is_unreadable_json};
+use crate::scalar::{Key, Scalar, field_too_large, half_a_character, json_rejection};
 
 /// Names and raw JSON values.
 #[derive(Debug, Default)]
@@ -37,14 +39,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for RawTraits<'a> {
                     out.0.push((name, map.next_value()?));
                 }
                 Ok(out)
-            }
-
-            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                // PHP writes an empty object as an empty list.
-                match seq.next_element::<IgnoredAny>()? {
-                    None => Ok(RawTraits::default()),
-                    Some(_) => Err(serde::de::Error::custom("expected an object of traits")),
-                }
             }
         }
         deserializer.deserialize_any(TraitsVisitor)
@@ -90,40 +84,56 @@ impl<'a> RawTraits<'a> {
         serde_json::from_str(raw.get()).map_err(|error| json_rejection(&error))
     }
 
-    /// The traits, sorted by name; null and blank ones are left out.
-    ///
-    /// # Errors
-    /// When a name stands twice, or a name or value is too long.
-    pub(crate) fn into_traits(self) -> Result<Vec<Trait>, Rejection> {
-        if self.0.len() > TRAITS_MAX {
-            let detail = format!("there are {} traits, at most {TRAITS_MAX} are read", self.0.len());
-            return Err(Rejection::new(reason::FIELD_TOO_LARGE, "traits", detail));
-        }
-        let mut out = Vec::with_capacity(self.0.len());
+    /// The traits, sorted by name; null and blank ones are left out, and those that cannot be read, which is noted.
+    pub(crate) fn into_traits(self, ignored: &mut Ignored) -> Vec<Trait> {
+        let mut out = Vec::with_capacity(self.0.len().min(TRAITS_MAX));
         for (name, raw) in self.0 {
-            let name = clean(&name);
-            if name.len() > ID_BYTES_MAX {
-                let detail = format!("the name of a trait has at most {ID_BYTES_MAX} bytes");
-                return Err(Rejection::new(reason::FIELD_TOO_LARGE, "traits", detail));
-            }
-            let value = match serde_json::from_str::<Scalar<'_>>(raw.get()).map_err(|error| json_rejection(&error))? {
-                Scalar::Null => continue,
-                Scalar::Text(text) => clean(&text).into_owned(),
-                Scalar::Integer(_) | Scalar::Bool(_) | Scalar::Inexact | Scalar::Nested => raw.get().to_owned(),
-            };
-            if value.len() > FIELD_BYTES_MAX {
-                return Err(field_too_large("traits", value.len()));
-            }
-            if !name.is_empty() && !value.is_empty() {
-                out.push(Trait { name: name.into_owned(), value });
+            if let Some(Some(named)) = ignored.read(one(&name, raw)) {
+                out.push(named);
             }
         }
         out.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        if out.windows(2).any(|pair| matches!(pair, [a, b] if a.name == b.name)) {
-            return Err(duplicate("traits"));
+        let mut names = out.windows(2).filter_map(|pair| match pair {
+            [a, b] if a.name == b.name => Some(a.name.clone()),
+            _ => None,
+        });
+        let repeated: Vec<String> = names.by_ref().collect();
+        for name in &repeated {
+            ignored.note(duplicate("traits"));
+            out.retain(|known| known.name != *name);
         }
-        Ok(out)
+        if out.len() > TRAITS_MAX {
+            let detail = format!("there are {} traits, at most {TRAITS_MAX} are read: the first by their names", out.len());
+            ignored.note(Rejection::new(reason::FIELD_TOO_LARGE, "traits", detail));
+            out.truncate(TRAITS_MAX);
+        }
+        out
     }
+}
+
+/// A trait; `None` when null or blank.
+fn one(name: &str, raw: &RawValue) -> Result<Option<Trait>, Rejection> {
+    let name = clean(name);
+    if name.len() > ID_BYTES_MAX {
+        let detail = format!("the name of a trait has at most {ID_BYTES_MAX} bytes");
+        return Err(Rejection::new(reason::FIELD_TOO_LARGE, "traits", detail));
+    }
+    let value = match serde_json::from_str::<Scalar<'_>>(raw.get()).map_err(|_| unreadable())? {
+        Scalar::Null => return Ok(None),
+        Scalar::Text(text) => clean(&text).into_owned(),
+        _ => raw.get().to_owned(),
+    };
+    if is_unreadable(&name) || is_unreadable_json(&value) {
+        return Err(half_a_character(reason::VALUE_INVALID, "traits"));
+    }
+    if value.len() > FIELD_BYTES_MAX {
+        return Err(field_too_large("traits", value.len()));
+    }
+    Ok((!name.is_empty() && !value.is_empty()).then(|| Trait { name: name.into_owned(), value }))
+}
+
+fn unreadable() -> Rejection {
+    Rejection::new(reason::VALUE_INVALID, "traits", "the value cannot be read")
 }
 
 fn duplicate(field: &str) -> Rejection {

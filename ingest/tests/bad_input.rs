@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use tributary_ingest::reason::{self, Reason};
-use tributary_ingest::{Decoder, IngestStage, Settings};
+use tributary_ingest::{Decoded, Decoder, IngestStage, Settings, decode_record};
 use tributary_runtime::stage::{Context, Outbox, Record, Rejection, Stage, StageError};
 use tributary_runtime::state::{EmptyBase, Overlay};
 use tributary_runtime::topic::Topic;
@@ -43,6 +43,25 @@ fn refused(topic: Topic, value: impl AsRef<[u8]>, reason: Reason, field: &str) {
     assert_eq!(outbox.outputs, []);
 }
 
+/// The event of the record stands, without a field that is left out for a reason.
+fn left_out(topic: Topic, value: impl AsRef<[u8]>, reason: Reason, field: &str) {
+    let value = value.as_ref();
+    let shown = String::from_utf8_lossy(&value[..value.len().min(200)]).into_owned();
+    let mut decoded = Decoded::default();
+    let decoder = Decoder::new(&Settings::default()).unwrap();
+    decode_record(&decoder, topic, value, RECEIVED_MS, &mut decoded).unwrap_or_else(|why| panic!("{shown}: {why}"));
+    assert_eq!(decoded.events.len(), 1, "{shown}");
+    let found: Vec<_> = decoded.ignored.iter().map(|left| (left.why.reason, left.why.field.as_str())).collect();
+    assert!(found.contains(&(reason, field)), "{shown}: {found:?}");
+    for left in decoded.ignored.iter() {
+        assert!(!left.why.detail.contains("SECRET"), "the value is repeated: {}", left.why.detail);
+    }
+    assert!(!format!("{:?}", decoded.events).contains("SECRET"), "{shown}");
+    let (result, outbox) = handle(topic, value);
+    assert_eq!((result, outbox.outputs.len()), (Ok(()), 1));
+    assert_ne!(outbox.observations.details(), [], "it is counted");
+}
+
 /// A native record with a time and an id, and these fields.
 fn native(fields: &str) -> String {
     format!(r#"{{"timestamp":"2022-02-28T10:00:00+08:00","anonymous_id":"c",{fields}}}"#)
@@ -56,14 +75,27 @@ fn wechat(xml: &str) -> String {
 fn unreadable_records() {
     for topic in Topic::RAW {
         refused(topic, r#"{"timestamp": "SECRET"#, reason::JSON_MALFORMED, "");
-        refused(topic, r#"{"email": "\ud800SECRET"}"#, reason::JSON_MALFORMED, "");
         refused(topic, format!("{GOOD} SECRET"), reason::JSON_MALFORMED, "");
         refused(topic, "", reason::JSON_MALFORMED, "");
         refused(topic, "[]", reason::JSON_MALFORMED, "");
-        refused(topic, b"{\"email\": \"\xff\xfeSECRET\"}", reason::UTF8_INVALID, "");
         refused(topic, vec![b'x'; 2 << 20], reason::RECORD_TOO_LARGE, "");
         refused(topic, format!("{{\"a\":{}}}", "[".repeat(5000)), reason::JSON_MALFORMED, "");
     }
+}
+
+#[test]
+fn half_a_character_costs_its_field() {
+    for topic in [Topic::Utm, Topic::Offline, Topic::Webhook] {
+        left_out(topic, native(r#""campaign":"\ud800SECRET""#), reason::VALUE_INVALID, "campaign");
+        left_out(topic, native(r#""email":"\ud800SECRET@b.example""#), reason::IDENTIFIER_INVALID, "email");
+        left_out(topic, native(r#""traits":{"name":"SECRET \ud83d"}"#), reason::VALUE_INVALID, "traits");
+        left_out(topic, native(r#""traits":{"name":["SECRET \ud83d"]}"#), reason::VALUE_INVALID, "traits");
+        let bytes = [native(r#""campaign":"SECRET"#).trim_end_matches('}').as_bytes(), b"\xe5\xb3\"}"].concat();
+        left_out(topic, bytes, reason::VALUE_INVALID, "campaign");
+        left_out(topic, native(r#""campaign":1e999"#), reason::VALUE_INVALID, "campaign");
+    }
+    let name = r#"{"type":"identify","userId":"u","timestamp":"2022-02-28T10:00:00Z","traits":{"name":"SECRET \ud83d"}}"#;
+    left_out(Topic::Sdk, name, reason::VALUE_INVALID, "traits");
 }
 
 #[test]
@@ -72,7 +104,13 @@ fn times() {
         refused(topic, r#"{"anonymous_id":"c"}"#, reason::TIMESTAMP_MISSING, "timestamp");
         refused(topic, r#"{"anonymous_id":"c","timestamp":" "}"#, reason::TIMESTAMP_MISSING, "timestamp");
         refused(topic, r#"{"anonymous_id":"c","timestamp":"SECRET"}"#, reason::TIMESTAMP_INVALID, "timestamp");
-        refused(topic, r#"{"anonymous_id":"c","timestamp":1646013960000}"#, reason::TIMESTAMP_INVALID, "timestamp");
+        refused(topic, r#"{"anonymous_id":"c","timestamp":{"$date":"SECRET"}}"#, reason::TIMESTAMP_INVALID, "timestamp");
+        refused(
+            topic,
+            r#"{"anonymous_id":"c","timestamp":"2022-02-28","timestamp":"2022-02-27"}"#,
+            reason::KEY_DUPLICATE,
+            "timestamp",
+        );
         refused(topic, r#"{"anonymous_id":"c","timestamp":"2022-03-02T00:00:01Z"}"#, reason::TIMESTAMP_FUTURE, "timestamp");
     }
     let later = r#"{"anonymous_id":"c","timestamp":"2022-03-02T00:00:01Z","received_at":"2022-03-02T00:00:00Z"}"#;
@@ -83,25 +121,55 @@ fn times() {
 }
 
 #[test]
+fn times_that_are_not_needed() {
+    left_out(Topic::Utm, native(r#""received_at":"SECRET""#), reason::TIMESTAMP_INVALID, "received_at");
+    let page = |fields: &str| format!(r#"{{"type":"page","anonymousId":"c",{fields}}}"#);
+    let right = r#""timestamp":"2022-02-28T10:00:00Z""#;
+    left_out(Topic::Sdk, page(&format!(r#"{right},"sentAt":"SECRET""#)), reason::TIMESTAMP_INVALID, "sentAt");
+    left_out(Topic::Sdk, page(&format!(r#"{right},"sentAt":{{}},"receivedAt":[1]"#)), reason::TIMESTAMP_INVALID, "receivedAt");
+    left_out(
+        Topic::Sdk,
+        page(&format!(r#"{right},"originalTimestamp":"SECRET""#)),
+        reason::TIMESTAMP_INVALID,
+        "originalTimestamp",
+    );
+    let other = r#""timestamp":"SECRET","originalTimestamp":"2022-02-28T10:00:00Z""#;
+    left_out(Topic::Sdk, page(other), reason::TIMESTAMP_INVALID, "timestamp");
+    refused(Topic::Sdk, page(r#""timestamp":"SECRET","originalTimestamp":"SECRET""#), reason::TIMESTAMP_INVALID, "timestamp");
+}
+
+#[test]
 fn identifiers() {
-    refused(Topic::Offline, native(r#""wechat_openid":"SECRET""#), reason::IDENTIFIER_SCOPE_MISSING, "wechat_openid");
-    let external = r#"{"type":"track","event":"Signed Up","timestamp":"2022-02-28T10:00:00Z","context":{"externalIds":[{"type":"wechat_openid","id":"SECRET"}]}}"#;
-    refused(Topic::Sdk, external, reason::IDENTIFIER_SCOPE_MISSING, "context.externalIds");
-    refused(Topic::Offline, native(r#""email":"SECRET""#), reason::IDENTIFIER_INVALID, "email");
-    refused(Topic::Offline, native(r#""phone":"12345""#), reason::IDENTIFIER_INVALID, "phone");
-    refused(Topic::Offline, native(r#""phone":"1.38E+10""#), reason::IDENTIFIER_INVALID, "phone");
-    refused(Topic::Offline, native(r#""phone":1.38e10"#), reason::IDENTIFIER_INVALID, "phone");
-    refused(Topic::Offline, native(r#""crm_contact":{"id":"SECRET"}"#), reason::IDENTIFIER_INVALID, "crm_contact");
-    refused(Topic::Offline, native(&format!(r#""user_id":"{}""#, "x".repeat(257))), reason::IDENTIFIER_TOO_LONG, "user_id");
-    refused(Topic::Offline, native(r#""email":"a@b.example","email":"c@d.example""#), reason::KEY_DUPLICATE, "email");
-    refused(Topic::Offline, native(r#""email":null,"email":"c@d.example""#), reason::KEY_DUPLICATE, "email");
-    refused(Topic::Offline, native(r#""account":[],"\u0063rm_account":"1""#), reason::KEY_DUPLICATE, "crm_account");
+    left_out(Topic::Offline, native(r#""wechat_openid":"SECRET""#), reason::IDENTIFIER_SCOPE_MISSING, "wechat_openid");
+    let external = |ids: &str| {
+        let context = format!(r#"{{"externalIds":{ids}}}"#);
+        format!(
+            r#"{{"type":"track","event":"Signed Up","anonymousId":"c","timestamp":"2022-02-28T10:00:00Z","context":{context}}}"#
+        )
+    };
+    let field = "context.externalIds";
+    left_out(Topic::Sdk, external(r#"[{"type":"wechat_openid","id":"SECRET"}]"#), reason::IDENTIFIER_SCOPE_MISSING, field);
+    left_out(Topic::Sdk, external(r#"{"type":"user_id","id":"SECRET"}"#), reason::VALUE_INVALID, field);
+    left_out(Topic::Sdk, external(r#"["SECRET"]"#), reason::VALUE_INVALID, field);
+    left_out(Topic::Sdk, external(r#"[{"type":["user_id"],"id":"SECRET"}]"#), reason::VALUE_INVALID, field);
+    left_out(Topic::Offline, native(r#""email":"SECRET""#), reason::IDENTIFIER_INVALID, "email");
+    for phone in ["12345", "138****1111", "88886666", "1.38E+10", "010-88886666-8001", "400-820-8820"] {
+        left_out(Topic::Offline, native(&format!(r#""phone":"{phone}""#)), reason::IDENTIFIER_INVALID, "phone");
+    }
+    left_out(Topic::Offline, native(r#""phone":1.38e10"#), reason::IDENTIFIER_INVALID, "phone");
+    left_out(Topic::Offline, native(r#""crm_contact":{"id":"SECRET"}"#), reason::IDENTIFIER_INVALID, "crm_contact");
+    left_out(Topic::Offline, native(&format!(r#""user_id":"{}""#, "x".repeat(257))), reason::IDENTIFIER_TOO_LONG, "user_id");
+    left_out(Topic::Offline, native(r#""email":"a@b.example","email":"SECRET@d.example""#), reason::KEY_DUPLICATE, "email");
+    left_out(Topic::Offline, native(r#""email":null,"email":"SECRET@d.example""#), reason::KEY_DUPLICATE, "email");
+    left_out(Topic::Offline, native(r#""account":[],"\u0063rm_account":"SECRET""#), reason::KEY_DUPLICATE, "crm_account");
     let traits: Vec<String> = (0..257).map(|number| format!("\"t{number}\":1")).collect();
-    refused(Topic::Offline, native(&format!(r#""traits":{{{}}}"#, traits.join(","))), reason::FIELD_TOO_LARGE, "traits");
-    refused(Topic::Sdk, r#"{"type":"page","userId":"a","userId":"b"}"#, reason::KEY_DUPLICATE, "userId");
-    let many: Vec<String> = (0..21).map(|number| format!("\"u{number}\"")).collect();
-    refused(Topic::Offline, native(&format!(r#""user_id":[{}]"#, many.join(","))), reason::IDENTIFIERS_TOO_MANY, "user_id");
+    left_out(Topic::Offline, native(&format!(r#""traits":{{{}}}"#, traits.join(","))), reason::FIELD_TOO_LARGE, "traits");
+    let page = r#"{"type":"page","timestamp":"2022-02-28T10:00:00Z","anonymousId":"c","userId":"SECRET","userId":"b"}"#;
+    left_out(Topic::Sdk, page, reason::KEY_DUPLICATE, "userId");
+    let many: Vec<String> = (0..21).map(|number| format!("\"SECRET{number}\"")).collect();
+    left_out(Topic::Offline, native(&format!(r#""user_id":[{}]"#, many.join(","))), reason::IDENTIFIERS_TOO_MANY, "user_id");
     refused(Topic::Utm, r#"{"timestamp":"2022-02-28","anonymous_id":"null","email":""}"#, reason::IDENTIFIER_MISSING, "");
+    refused(Topic::Utm, r#"{"timestamp":"2022-02-28","phone":"138****1111"}"#, reason::IDENTIFIER_INVALID, "phone");
     refused(Topic::Offline, native(r#""kind":"link""#), reason::IDENTIFIER_MISSING, "");
     refused(Topic::Offline, native(r#""kind":"account""#), reason::IDENTIFIER_MISSING, "");
     let erase = r#"{"timestamp":"2022-02-28","kind":"erase","account":"001"}"#;
@@ -115,18 +183,24 @@ fn milestones_and_money() {
     refused(Topic::Offline, milestone(r#""milestone":"SECRET","object_id":"6""#), reason::MILESTONE_UNKNOWN, "milestone");
     refused(Topic::Offline, milestone(r#""object_id":"6""#), reason::FIELD_MISSING, "milestone");
     refused(Topic::Offline, milestone(r#""milestone":"mql""#), reason::FIELD_MISSING, "object_id");
-    for value in [r#""1e15""#, "1e300", r#""SECRET""#, r#""1,000""#, "[1]", "true"] {
-        refused(Topic::Offline, milestone(&format!(r#"{known},"value":{value}"#)), reason::VALUE_INVALID, "value");
+    for value in [r#""SECRET""#, "[1]", "true", "{}", r#""1e15""#, "1e300"] {
+        left_out(Topic::Offline, milestone(&format!(r#"{known},"value":{value}"#)), reason::VALUE_INVALID, "value");
     }
-    refused(
-        Topic::Offline,
-        milestone(&format!(r#"{known},"value":"1","currency":"RMB""#)),
-        reason::CURRENCY_UNKNOWN,
-        "currency",
-    );
+    let with = |currency: &str| milestone(&format!(r#"{known},"value":"1","currency":{currency}"#));
+    for currency in [r#""SECRET""#, r#""XXY""#] {
+        left_out(Topic::Offline, with(currency), reason::CURRENCY_UNKNOWN, "currency");
+        left_out(Topic::Offline, with(currency), reason::CURRENCY_UNKNOWN, "value");
+    }
+    left_out(Topic::Offline, with("[]"), reason::VALUE_INVALID, "currency");
+    left_out(Topic::Offline, with("[]"), reason::CURRENCY_UNKNOWN, "value");
     refused(Topic::Offline, milestone(&format!(r#"{known},"withdrawn":"perhaps""#)), reason::VALUE_INVALID, "withdrawn");
-    refused(Topic::Offline, milestone(&format!(r#"{known},"occurred_at":"SECRET""#)), reason::TIMESTAMP_INVALID, "occurred_at");
-    refused(
+    left_out(
+        Topic::Offline,
+        milestone(&format!(r#"{known},"occurred_at":"SECRET""#)),
+        reason::TIMESTAMP_INVALID,
+        "occurred_at",
+    );
+    left_out(
         Topic::Offline,
         milestone(&format!(r#"{known},"occurred_at":"2031-01-01""#)),
         reason::TIMESTAMP_FUTURE,
@@ -145,16 +219,27 @@ fn kinds_and_fields() {
     refused(Topic::Offline, r#"{"kind":"spend","channel":"sms","value":"1"}"#, reason::TIMESTAMP_MISSING, "timestamp");
     refused(Topic::Offline, r#"{"kind":"spend","channel":"sms","value":"1","day":"28.2."}"#, reason::TIMESTAMP_INVALID, "day");
     refused(Topic::Sdk, r#"{"type":"SECRET"}"#, reason::KIND_UNKNOWN, "type");
-    refused(Topic::Offline, native(r#""campaign":["SECRET"]"#), reason::VALUE_INVALID, "campaign");
-    refused(Topic::Offline, native(&format!(r#""campaign":"{}""#, "x".repeat(9000))), reason::FIELD_TOO_LARGE, "campaign");
+    left_out(Topic::Offline, native(r#""campaign":["SECRET"]"#), reason::VALUE_INVALID, "campaign");
+    left_out(Topic::Offline, native(&format!(r#""campaign":"{}""#, "x".repeat(9000))), reason::FIELD_TOO_LARGE, "campaign");
     let url = |length| format!(r#""url":"https://a.example/?{}""#, "x".repeat(length));
-    refused(Topic::Utm, native(&url(8192)), reason::FIELD_TOO_LARGE, "url");
+    left_out(Topic::Utm, native(&url(8192)), reason::FIELD_TOO_LARGE, "url");
     let pairs = format!(r#""url":"https://a.example/?{}""#, "a=b&".repeat(65));
-    refused(Topic::Utm, native(&pairs), reason::URL_PAIRS_TOO_MANY, "url");
+    left_out(Topic::Utm, native(&pairs), reason::URL_PAIRS_TOO_MANY, "url");
+    let id = format!(r#""event_id":"{}""#, "x".repeat(300));
+    left_out(Topic::Utm, native(&id), reason::VALUE_INVALID, "event_id");
     refused(Topic::Offline, native(r#""kind":"consent""#), reason::FIELD_MISSING, "consent");
     refused(Topic::Offline, native(r#""kind":"consent","consent":"SECRET""#), reason::VALUE_INVALID, "consent");
-    refused(Topic::Offline, native(r#""traits":{"a":"1"},"traits.a":"2""#), reason::KEY_DUPLICATE, "traits");
-    refused(Topic::Sdk, r#"{"type":"page","context":"SECRET"}"#, reason::VALUE_INVALID, "");
+    left_out(Topic::Offline, native(r#""traits":{"a":"SECRET"},"traits.a":"2""#), reason::KEY_DUPLICATE, "traits");
+    left_out(Topic::Offline, native(r#""traits":"SECRET""#), reason::VALUE_INVALID, "traits");
+    for field in ["context", "properties", "traits"] {
+        let page = format!(r#"{{"type":"page","timestamp":"2022-02-28T10:00:00Z","anonymousId":"c","{field}":"SECRET"}}"#);
+        left_out(Topic::Sdk, page, reason::VALUE_INVALID, field);
+    }
+    for (field, value) in [("campaign", r#""SECRET""#), ("page", "[1]"), ("userAgent", r#"{"x":"SECRET"}"#), ("traits", "7")] {
+        let context = format!(r#""context":{{"{field}":{value}}}"#);
+        let page = format!(r#"{{"type":"page","timestamp":"2022-02-28T10:00:00Z","anonymousId":"c",{context}}}"#);
+        left_out(Topic::Sdk, page, reason::VALUE_INVALID, &format!("context.{field}"));
+    }
 }
 
 #[test]

@@ -64,14 +64,19 @@ fn decode(decoder: &Decoder, source: Source, record: &str) -> Value {
         decoded.rejections.push(rejection);
     }
     let refused = |rejection: &tributary_runtime::stage::Rejection| json!({"reason": rejection.reason, "field": rejection.field, "index": rejection.index, "detail": rejection.detail});
-    json!({
+    let mut shown = json!({
         "events": decoded.events.iter().map(as_native).collect::<Vec<_>>(),
         "refused": decoded.rejections.iter().map(refused).collect::<Vec<_>>(),
         "blocked": decoded.blocked,
         "undeclared": decoded.undeclared,
         "bots": decoded.bots,
         "without_event": decoded.without_event,
-    })
+    });
+    if !decoded.ignored.is_empty() {
+        let left_out = |left: &tributary_ingest::IgnoredField| json!({"reason": left.why.reason, "field": left.why.field, "count": left.count});
+        shown["ignored"] = decoded.ignored.iter().map(left_out).collect();
+    }
+    shown
 }
 
 #[test]

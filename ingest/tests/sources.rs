@@ -71,10 +71,58 @@ fn sdk_identify_group_and_alias() {
     assert!(matches!(account.body, Some(Body::Account(_))));
     assert_eq!(names(person), ["user_id||u", "crm_account||001B"]);
     assert_eq!((person.event_id.as_str(), person.traits.len()), ("m", 0));
+}
 
-    let alias = one(Source::Sdk, &sdk(r#""type":"alias","userId":"u","previousId":"c""#));
-    assert_eq!(names(&alias), ["user_id||u", "anonymous_id||c"]);
-    assert!(matches!(alias.body, Some(Body::Link(_))));
+#[test]
+fn an_alias_joins_a_cookie_or_an_old_user_id() {
+    let uuid = "f3e5a2c4-8f0e-4f8e-9d61-0c2c8a3a1d11";
+    for (ids, expected) in [
+        (r#""userId":"u","previousId":"old-7""#.to_owned(), vec!["user_id||old-7", "user_id||u"]),
+        (r#""userId":"u","anonymousId":"c","previousId":"c""#.to_owned(), vec!["user_id||u", "anonymous_id||c"]),
+        (
+            format!(r#""userId":"u","previousId":"{uuid}""#),
+            vec!["user_id||u", "anonymous_id||f3e5a2c4-8f0e-4f8e-9d61-0c2c8a3a1d11"],
+        ),
+        (
+            format!(r#""userId":"0{}","previousId":"{uuid}""#, &uuid[1..]),
+            vec!["user_id||03e5a2c4-8f0e-4f8e-9d61-0c2c8a3a1d11", "user_id||f3e5a2c4-8f0e-4f8e-9d61-0c2c8a3a1d11"],
+        ),
+        (
+            r#""userId":"u","previousId":"li@b.example""#.to_owned(),
+            vec!["user_id||li@b.example", "user_id||u", "email||li@b.example"],
+        ),
+    ] {
+        let alias = one(Source::Sdk, &sdk(&format!(r#""type":"alias",{ids}"#)));
+        assert_eq!(names(&alias), expected);
+        assert!(matches!(alias.body, Some(Body::Link(_))));
+    }
+}
+
+#[test]
+fn forms_and_ids_that_are_addresses_name_somebody() {
+    let track = |event: &str| {
+        sdk(&format!(
+            r#""type":"track","event":"{event}","anonymousId":"c","properties":{{"email":"Li@Gmail.com","phone":"138 0000 1111"}}"#
+        ))
+    };
+    let who = ["email||li@gmail.com", "phone||+8613800001111", "anonymous_id||c"];
+    assert_eq!(names(&one(Source::Sdk, &track("Form Submitted"))), who);
+    // An event that nobody named: whose address that is, nobody knows.
+    assert_eq!(names(&one(Source::Sdk, &track("Invite Sent"))), ["anonymous_id||c"]);
+    for (id, contact) in [
+        ("Wang@qq.com", Some("email||wang@qq.com")),
+        ("13800001111", Some("phone||+8613800001111")),
+        ("+14155552671", Some("phone||+14155552671")),
+        ("4155552671", None),
+        ("1088886666", None),
+        ("12345678901", None),
+        ("wang@local", None),
+    ] {
+        let event = one(Source::Sdk, &sdk(&format!(r#""type":"page","userId":"{id}""#)));
+        let expected: Vec<String> =
+            [Some(format!("user_id||{id}")), contact.map(str::to_owned)].into_iter().flatten().collect();
+        assert_eq!(names(&event), expected);
+    }
 }
 
 #[test]
@@ -108,6 +156,19 @@ fn sdk_pages_and_tracks() {
     let Some(Body::Milestone(won)) = one(Source::Sdk, &order).body else { panic!("not a milestone") };
     let value = won.value.map(|value| value.to_string());
     assert_eq!((won.milestone_id.as_str(), value.as_deref(), won.currency.as_str()), ("closed_won:O1", Some("1200.5"), "USD"));
+}
+
+#[test]
+fn what_a_program_does_is_no_touch() {
+    let agents = [("okhttp/3.14.9", 0), ("Mozilla/5.0 (iPhone) AppleWebKit/605.1.15 Mobile/15E148 MicroMessenger/8.0.20", 1)];
+    for (agent, events) in agents {
+        let hit = format!(r#"{{"timestamp":"2022-02-28T10:00:00Z","anonymous_id":"c","user_agent":"{agent}"}}"#);
+        let page = sdk(&format!(r#""type":"page","anonymousId":"c","context":{{"userAgent":"{agent}"}}"#));
+        for (source, record) in [(Source::Utm, hit), (Source::Sdk, page)] {
+            let decoded = decode(source, &record);
+            assert_eq!((decoded.events.len(), decoded.bots), (events, 1 - events as u64), "{record}");
+        }
+    }
 }
 
 #[test]

@@ -18,7 +18,7 @@ pub struct Metric {
     pub name: &'static str,
     /// What it does with its values.
     pub kind: MetricKind,
-    /// The name of its one label beside stage; empty for none.
+    /// The name of its one label beside stage; empty for none. Of a counter with [`Detail`]s the names of all, with commas between them.
     pub label: &'static str,
     /// The values of that label; empty where it has none, and where they depend on the settings or the stage.
     pub values: &'static [&'static str],
@@ -26,11 +26,16 @@ pub struct Metric {
     pub help: &'static str,
 }
 
+/// The values of a counter's labels, in the order of [`Metric::label`], each from a bounded set. Such counters have too many series to begin
+/// at 0: one is there once it has counted.
+pub type Detail = [&'static str; 3];
+
 /// What a batch observed. Published once the batch is committed, so that an aborted batch counts for nothing.
 #[derive(Debug, Default)]
 pub struct Observations {
     counts: Vec<(&'static Metric, &'static str, u64)>,
     samples: Vec<(&'static Metric, u64)>,
+    details: Vec<(&'static Metric, Detail, u64)>,
 }
 
 impl Observations {
@@ -48,6 +53,19 @@ impl Observations {
         }
     }
 
+    /// Adds to a counter of several labels.
+    pub fn add_detail(&mut self, metric: &'static Metric, labels: Detail, value: u64) {
+        match self.details.iter_mut().find(|(known, of, _)| std::ptr::eq(*known, metric) && *of == labels) {
+            Some((_, _, sum)) => *sum += value,
+            None => self.details.push((metric, labels, value)),
+        }
+    }
+
+    /// Counters of several labels, with their values.
+    pub fn details(&self) -> &[(&'static Metric, Detail, u64)] {
+        &self.details
+    }
+
     /// Counters and gauges with their labels and values.
     pub fn counts(&self) -> &[(&'static Metric, &'static str, u64)] {
         &self.counts
@@ -62,5 +80,6 @@ impl Observations {
     pub fn clear(&mut self) {
         self.counts.clear();
         self.samples.clear();
+        self.details.clear();
     }
 }

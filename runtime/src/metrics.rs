@@ -314,6 +314,10 @@ fn publish(stage: &'static str, observations: &Observations) {
             MetricKind::Gauge | MetricKind::Histogram => gauge!(metric.name, &labels).set(*value as f64),
         }
     }
+    for (metric, detail, value) in observations.details() {
+        let labels: Vec<_> = std::iter::once(("stage", stage)).chain(metric.label.split(',').zip(*detail)).collect();
+        counter!(metric.name, &labels).increment(*value);
+    }
     for (metric, value) in observations.samples() {
         histogram!(metric.name, "stage" => stage).record(*value as f64);
     }

@@ -10,7 +10,7 @@ use prost::Message;
 use tributary_proto::{Identifier, partition};
 
 use crate::format::Row;
-use crate::metric::{Metric, Observations};
+use crate::metric::{Detail, Metric, Observations};
 use crate::reason::Reason;
 use crate::state::{State, StateError};
 use crate::topic::Topic;
@@ -181,6 +181,11 @@ impl Outbox {
     /// Counts or observes, under a label from a bounded set (empty for none).
     pub fn observe(&mut self, metric: &'static Metric, label: &'static str, value: u64) {
         self.observations.add(metric, label, value);
+    }
+
+    /// Counts under several labels, each from a bounded set.
+    pub fn observe_detail(&mut self, metric: &'static Metric, labels: Detail, value: u64) {
+        self.observations.add_detail(metric, labels, value);
     }
 }
 

@@ -12,7 +12,7 @@ use crate::import::{Import, Input, Report};
 use crate::lines::LineError;
 use crate::outcome::{Usage, verdict};
 use crate::resume::{Sending, Work};
-use crate::rows::{Declared, Mapping};
+use crate::rows::{Declared, Mapping, RowProblem};
 use crate::stdout::outln;
 use crate::{logging, table};
 
@@ -29,8 +29,8 @@ Google Ads' click conversions are known too, and --mapping gives other names a m
   [constants]
   touch_type = \"booth\"
 
-Identifier cells may hold several values, separated by `;`. Rows that can be used are sent, the others listed, and the exit code is
-then 1. A file that is imported twice counts once, and so do two equal rows without an event_id. An import that is interrupted goes on
+Identifier cells may hold several values, separated by `;`. Rows that can be used are sent, without the fields that cannot be read, which are
+listed; so are the rows that cannot be used, and the exit code is then 1. A file that is imported twice counts once, and so do two equal rows without an event_id. An import that is interrupted goes on
 where it was when it is started again, and sends no row twice. On Kafka FILE.imported says that it is unfinished, on the embedded log a file
 in the state folder.
 
@@ -118,16 +118,8 @@ fn print(report: &Report, dry_run: bool, global: &Global) -> anyhow::Result<()> 
         }
         table::print(&rows)?;
     }
-    if !report.problems.is_empty() {
-        let mut rows = table::table(&["line", "column", "reason"]);
-        for problem in report.problems.iter().take(SHOWN_MAX) {
-            rows.add_row([problem.line.to_string(), problem.column.clone(), problem.reason.clone()]);
-        }
-        table::print(&rows)?;
-        if let Some(more @ 1..) = report.problems.len().checked_sub(SHOWN_MAX) {
-            outln!("and {more} more (--json has them)")?;
-        }
-    }
+    print_problems(&report.problems, "refused because")?;
+    print_problems(&report.ignored, "left out because")?;
     for column in &report.unknown_columns {
         outln!("the column {column} is not a field of a native record: it is ignored")?;
     }
@@ -139,6 +131,21 @@ fn print(report: &Report, dry_run: bool, global: &Global) -> anyhow::Result<()> 
         outln!("{}", kinds.join(", "))?;
     }
     let sent = if dry_run { "none sent (--dry-run)".to_owned() } else { format!("{} sent", report.sent) };
-    outln!("{} rows, {} cannot be used, {sent}", report.rows, report.refused)?;
+    outln!("{} rows, {} cannot be used, {sent}, {} fields left out", report.rows, report.refused, report.fields_ignored)?;
+    Ok(())
+}
+
+fn print_problems(problems: &[RowProblem], why: &str) -> anyhow::Result<()> {
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let mut rows = table::table(&["line", "column", why]);
+    for problem in problems.iter().take(SHOWN_MAX) {
+        rows.add_row([problem.line.to_string(), problem.column.clone(), problem.reason.clone()]);
+    }
+    table::print(&rows)?;
+    if let Some(more @ 1..) = problems.len().checked_sub(SHOWN_MAX) {
+        outln!("and {more} more (--json has them)")?;
+    }
     Ok(())
 }

@@ -217,9 +217,12 @@ mod tests {
         let decoder = Decoder::new(&tributary_ingest::Settings::default()).unwrap();
         let mut record = Vec::new();
         let good = br#"{"timestamp":"2022-04-13","user_id":"u"}"#;
-        for (length, reason) in
-            [(4 << 20, "record_too_large"), ((1 << 20) + 1, "record_too_large"), (1 << 20, "record_too_large"), (2_000, "utf8")]
-        {
+        for (length, reason) in [
+            (4 << 20, "record_too_large"),
+            ((1 << 20) + 1, "record_too_large"),
+            (1 << 20, "record_too_large"),
+            (2_000, "json_malformed"),
+        ] {
             let mut line = good.to_vec();
             line.resize(length, b' ');
             stand_in(&line, &mut record);

@@ -49,6 +49,8 @@ fn provider_help() -> String {
 struct Report {
     events: Vec<Shown>,
     refused: Vec<Refused>,
+    /// Fields that cannot be read: their events count without them.
+    ignored: Vec<Refused>,
     /// Parts of the records that say nothing: stages that are no milestone, objects that are none of ours.
     without_event: u64,
     blocked: u64,
@@ -116,6 +118,8 @@ fn decode(decoder: &Decoder, line: usize, record: &str, report: &mut Report) {
     report.events.extend(decoded.events.iter().map(shown));
     let refused = refused.into_iter().chain(decoded.rejections);
     report.refused.extend(refused.map(|Rejection { reason, field, detail, .. }| Refused { line, field, reason, detail }));
+    let ignored = decoded.ignored.iter().map(|left_out| left_out.why.clone());
+    report.ignored.extend(ignored.map(|Rejection { reason, field, detail, .. }| Refused { line, field, reason, detail }));
     report.without_event += decoded.without_event;
     report.blocked += decoded.blocked;
 }
@@ -132,21 +136,28 @@ fn print(report: &Report, global: &Global) -> anyhow::Result<()> {
         }
         table::print(&rows)?;
     }
-    if !report.refused.is_empty() {
-        let mut rows = table::table(&["line", "field", "reason", "refused because"]);
-        for Refused { line, field, reason, detail } in &report.refused {
-            rows.add_row([line.to_string(), field.clone(), reason.to_string(), detail.clone()]);
-        }
-        table::print(&rows)?;
-    }
+    print_refused(&report.refused, "refused because")?;
+    print_refused(&report.ignored, "left out because")?;
     outln!(
-        "{} events, {} refused, {} without an event, {} blocked identifiers",
+        "{} events, {} refused, {} fields left out, {} without an event, {} blocked identifiers",
         report.events.len(),
         report.refused.len(),
+        report.ignored.len(),
         report.without_event,
         report.blocked
     )?;
     Ok(())
+}
+
+fn print_refused(refused: &[Refused], why: &str) -> anyhow::Result<()> {
+    if refused.is_empty() {
+        return Ok(());
+    }
+    let mut rows = table::table(&["line", "field", "reason", why]);
+    for Refused { line, field, reason, detail } in refused {
+        rows.add_row([line.to_string(), field.clone(), reason.to_string(), detail.clone()]);
+    }
+    Ok(table::print(&rows)?)
 }
 
 /// All other fields.

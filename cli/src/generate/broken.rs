@@ -15,9 +15,9 @@ pub(super) fn record(scene: &Scene<'_>, out: &mut Vec<u8>) -> serde_json::Result
         1 => (Topic::Offline, json!({"event_id": event_id, "timestamp": "30/02/2023", "phone": scene.person.phone})),
         2 => (Topic::Offline, json!({"event_id": event_id, "timestamp": timestamp, "wechat_openid": scene.person.openid})),
         3 => (Topic::Sdk, json!({"type": "page", "messageId": event_id, "timestamp": timestamp, "anonymousId": "null"})),
-        4 => (Topic::Webhook, native(scene, milestone(scene, "closed_one", "1.00", "CNY"))?),
-        5 => (Topic::Webhook, native(scene, milestone(scene, "opportunity", "-1.00", "CNY"))?),
-        6 => (Topic::Webhook, native(scene, milestone(scene, "opportunity", "1.00", "ZZZ"))?),
+        4 => (Topic::Webhook, native(scene, milestone(scene, "milestone", "closed_one"))?),
+        5 => (Topic::Webhook, native(scene, milestone(scene, "object_id", ""))?),
+        6 => (Topic::Webhook, native(scene, milestone(scene, "withdrawn", "perhaps"))?),
         _ => {
             let body = "<!DOCTYPE x [<!ENTITY e SYSTEM \"file:///etc/hostname\">]><xml><FromUserName>&e;</FromUserName></xml>";
             (Topic::Webhook, serde_json::to_value(Push::new(scene, "wechat", body))?)
@@ -30,15 +30,20 @@ fn native(scene: &Scene<'_>, body: serde_json::Value) -> serde_json::Result<serd
     serde_json::to_value(Push::new(scene, "native", body))
 }
 
-fn milestone(scene: &Scene<'_>, kind: &str, value: &str, currency: &str) -> serde_json::Value {
-    json!({
+/// A milestone of which one field is wrong.
+fn milestone(scene: &Scene<'_>, field: &str, wrong: &str) -> serde_json::Value {
+    let mut record = json!({
         "kind": "milestone",
         "event_id": scene.event_id().to_string(),
         "timestamp": Moment::Rfc3339(scene.step.at_ms).to_string(),
-        "milestone": kind,
+        "milestone": "opportunity",
         "object_id": format!("006broken{}", scene.step.serial),
         "account": scene.company.account,
-        "value": value,
-        "currency": currency,
-    })
+        "value": "1.00",
+        "currency": "CNY",
+    });
+    if let Some(record) = record.as_object_mut() {
+        record.insert(field.to_owned(), wrong.into());
+    }
+    record
 }

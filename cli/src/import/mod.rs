@@ -115,6 +115,10 @@ pub struct Report {
     pub unknown_columns: Vec<String>,
     /// What is wrong with rows of this run; the first of them.
     pub problems: Vec<RowProblem>,
+    /// Values of fields that cannot be read: their rows count without them.
+    pub fields_ignored: u64,
+    /// Which these are; the first of them.
+    pub ignored: Vec<RowProblem>,
     /// Of a dry run, the first rows that would be sent.
     pub shown: Vec<Shown>,
 }
@@ -145,7 +149,7 @@ impl<'a> Import<'a> {
             let earlier = sending.earlier();
             (report.resumed_after, report.sent, report.refused) = (earlier.rows, earlier.sent, earlier.refused);
         }
-        let mut refused = Vec::new();
+        let (mut refused, mut ignored) = (Vec::new(), Vec::new());
         let mut decoded = Decoded::default();
         input.each(&mut |row| {
             report.rows += 1;
@@ -153,7 +157,13 @@ impl<'a> Import<'a> {
             if report.rows <= report.resumed_after {
                 return Ok(());
             }
-            self.row(row, &mut decoded, &mut report, &mut refused)?;
+            let line = self.row(row, &mut decoded, &mut report, &mut refused)?;
+            for left_out in line.iter().flat_map(|_| decoded.ignored.iter()) {
+                report.fields_ignored += left_out.count;
+                if ignored.len() < PROBLEMS_MAX {
+                    ignored.push((line.unwrap_or_default(), left_out.why.clone()));
+                }
+            }
             match &mut self.sending {
                 Some(sending) => Ok(sending.passed(0, report.rows, report.sent, report.refused)?),
                 None => Ok(()),
@@ -163,11 +173,19 @@ impl<'a> Import<'a> {
             Refused::Row(problem) => problem,
             Refused::Record(line, rejection) => input.problem(line, rejection),
         }));
+        report.ignored.extend(ignored.into_iter().map(|(line, why)| input.problem(line, why)));
         self.progress.finish();
         Ok(report)
     }
 
-    fn row(&mut self, row: Row, decoded: &mut Decoded, report: &mut Report, refused: &mut Vec<Refused>) -> anyhow::Result<()> {
+    /// Returns the row's line where it can be used.
+    fn row(
+        &mut self,
+        row: Row,
+        decoded: &mut Decoded,
+        report: &mut Report,
+        refused: &mut Vec<Refused>,
+    ) -> anyhow::Result<Option<u64>> {
         let received_ms = now_ms();
         let checked = row.map_err(Refused::Row).and_then(|(line, record)| {
             decoded.clear();
@@ -182,7 +200,7 @@ impl<'a> Import<'a> {
                 if refused.len() < PROBLEMS_MAX {
                     refused.push(problem);
                 }
-                return Ok(());
+                return Ok(None);
             }
         };
         for shown in Shown::of(line, decoded) {
@@ -195,7 +213,7 @@ impl<'a> Import<'a> {
             sending.send(Topic::Offline, record.as_bytes(), received_ms)?;
             report.sent += 1;
         }
-        Ok(())
+        Ok(Some(line))
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
+use jiff::tz::{Offset, TimeZone};
 use tributary_runtime::stage::Rejection;
 
 use crate::decoder::Decoder;
@@ -43,7 +43,8 @@ pub(super) enum Form {
     Micros,
     /// The name of a GA4 event: of a touch, or of a milestone where the settings say so.
     EventName,
-    ClickId,
+    /// A click id of this name.
+    ClickId(&'static str),
     ConversionName,
     ConversionTime,
     /// An address, or its hash.
@@ -74,8 +75,12 @@ impl Layout {
 
     pub(super) fn set_zone(&mut self, zone: &str) -> Result<(), Rejection> {
         if let Self::GoogleAds(ads) = self {
-            let unknown = |_| Rejection::new(reason::CSV_MALFORMED, "Parameters", "TimeZone is not an IANA zone");
-            ads.zone = TimeZone::get(zone).map_err(unknown)?;
+            let unknown = || {
+                let detail = "TimeZone is neither an IANA zone (Asia/Shanghai) nor an offset (+0800)";
+                Rejection::new(reason::CSV_MALFORMED, "Parameters", detail)
+            };
+            let zone = TimeZone::get(zone).ok().or_else(|| offset(zone).map(TimeZone::fixed));
+            ads.zone = zone.ok_or_else(unknown)?;
         }
         Ok(())
     }
@@ -86,7 +91,9 @@ impl Layout {
             Self::Native => (name, Form::Plain),
             Self::Ga4 { .. } => ga4_column(name),
             Self::GoogleAds(_) => match name {
-                "google click id" => ("gclid", Form::ClickId),
+                "google click id" => ("gclid", Form::ClickId("gclid")),
+                "gbraid" => ("gbraid", Form::ClickId("gbraid")),
+                "wbraid" => ("wbraid", Form::ClickId("wbraid")),
                 "conversion name" => ("milestone", Form::ConversionName),
                 "conversion time" => ("timestamp", Form::ConversionTime),
                 "conversion value" => ("value", Form::Plain),
@@ -115,11 +122,12 @@ impl Layout {
             }
             (Self::Ga4 { meanings }, Form::EventName) => Ok(match meanings.get(cell) {
                 Some(Meaning::Milestone(kind)) => milestone(kind.clone()),
+                None if OUTCOMES.contains(&cell) => vec![("kind", Cow::Borrowed("identify"))],
                 _ => vec![("touch_type", Cow::Borrowed(cell))],
             }),
-            (Self::GoogleAds(ads), Form::ClickId) if ads.has_order_id => Ok(vec![("gclid", Cow::Borrowed(cell))]),
+            (Self::GoogleAds(ads), Form::ClickId(name)) if ads.has_order_id => Ok(vec![(name, Cow::Borrowed(cell))]),
             // One click has one conversion of a name: without an order id, that is the deal.
-            (_, Form::ClickId) => Ok(vec![("gclid", Cow::Borrowed(cell)), ("object_id", Cow::Borrowed(cell))]),
+            (_, Form::ClickId(name)) => Ok(vec![(name, Cow::Borrowed(cell)), (OBJECT_ID, Cow::Borrowed(cell))]),
             (Self::GoogleAds(ads), Form::ConversionName) => match ads.kind(cell) {
                 Some(kind) => Ok(milestone(kind)),
                 None => {
@@ -137,6 +145,35 @@ impl Layout {
             _ => Ok(Vec::new()),
         }
     }
+}
+
+/// The field that several click ids of a row may give: the first does.
+pub(super) const OBJECT_ID: &str = "object_id";
+
+/// Events that GA4 recommends for what comes of a visit. Where the settings do not say which milestones they are, they tell only who was there.
+const OUTCOMES: [&str; 9] = [
+    "purchase",
+    "in_app_purchase",
+    "refund",
+    "qualify_lead",
+    "disqualify_lead",
+    "working_lead",
+    "close_convert_lead",
+    "close_unconvert_lead",
+    "ecommerce_purchase",
+];
+
+/// An offset as Google Ads writes it: `+0800`, `-05:00`.
+fn offset(text: &str) -> Option<Offset> {
+    let plain = text.trim().replace(':', "");
+    let sign = match plain.as_bytes().first()? {
+        b'+' => 1,
+        b'-' => -1,
+        _ => return None,
+    };
+    let digits = plain.get(1..).filter(|digits| digits.len() == 4 && digits.bytes().all(|byte| byte.is_ascii_digit()))?;
+    let (hours, minutes): (i32, i32) = (digits.get(..2)?.parse().ok()?, digits.get(2..)?.parse().ok()?);
+    Offset::from_seconds(sign * (hours * 3600 + minutes * 60)).ok()
 }
 
 fn milestone(kind: String) -> Pairs<'static> {

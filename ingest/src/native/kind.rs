@@ -4,6 +4,7 @@ use tributary_runtime::stage::Rejection;
 
 use crate::reason;
 use crate::scalar::Scalar;
+use crate::time::OfDay;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -40,6 +41,17 @@ impl Kind {
         let Some(text) = value.text("kind")? else { return Ok(Self::Touch) };
         let known = KINDS.iter().find(|(name, _)| *name == text).map(|(_, kind)| *kind);
         known.ok_or_else(|| Rejection::new(reason::KIND_UNKNOWN, "kind", format!("expected one of {}", names().join(", "))))
+    }
+}
+
+impl Kind {
+    /// When a record happened of which only the day is known.
+    pub(crate) fn of_day(self) -> OfDay {
+        match self {
+            Self::Touch => OfDay::Noon,
+            Self::Milestone | Self::Erase => OfDay::End,
+            _ => OfDay::Begin,
+        }
     }
 }
 

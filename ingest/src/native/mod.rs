@@ -14,18 +14,20 @@ use kind::Kind;
 use record::Record;
 use statement::{Says, Statement};
 
-use crate::content;
 use crate::decoded::Decoded;
 use crate::identifiers::Identifiers;
+use crate::ignored::Ignored;
+use crate::lenient::Raw;
 use crate::limits::ID_BYTES_MAX;
 use crate::milestone::{Given, MilestoneFields, amount};
-use crate::reason;
 use crate::rules::Rules;
 use crate::scalar::{Scalar, json_rejection};
+use crate::time::OfDay;
 use crate::touch::TouchFields;
+use crate::{reason, tolerant};
 
 /// Fields that are not part of a record's content: its id, and what the transport adds.
-const NOT_CONTENT: [&str; 2] = ["event_id", "received_at"];
+const NOT_CONTENT: [&str; 3] = ["event_id", "received_at", "user_agent"];
 
 /// Decodes one native record.
 ///
@@ -39,31 +41,50 @@ pub(crate) fn decode(
     out: &mut Decoded,
 ) -> Result<(), Rejection> {
     let mut record = record::read(text, &rules.identifiers).map_err(|error| json_rejection(&error))?;
-    if let Some(field) = record.duplicate.take() {
-        return Err(Rejection::new(reason::KEY_DUPLICATE, field, "the field stands twice in its record"));
-    }
     let kind = Kind::read(std::mem::take(&mut record.kind))?;
-    let received_ms = rules.received_ms(std::mem::take(&mut record.received_at), "received_at")?.or(received_ms);
-    let (time, field) = match kind {
-        Kind::Spend if !record.day.is_null() => (std::mem::take(&mut record.day), "day"),
-        _ => (std::mem::take(&mut record.timestamp), "timestamp"),
+    let mut ignored = Ignored::default();
+    let received_at = rules.times.of_json(record.received_at, "received_at", OfDay::Begin);
+    let received_ms = ignored.read(received_at).flatten().or(received_ms);
+    let (time, field) = match (kind, record.day) {
+        (Kind::Spend, Raw::Value(_)) => (record.day, "day"),
+        _ => (record.timestamp, "timestamp"),
     };
-    let time_ms = rules.event_time(time, field, received_ms)?;
-    let mut identifiers = Identifiers::default();
-    for (rule, value) in &record.identifiers {
-        identifiers.add(&rules.identifiers, rule, value, &rule.name)?;
-    }
-    let traits = std::mem::take(&mut record.traits).into_traits()?;
-    let event_id = match event_id(std::mem::take(&mut record.event_id), "event_id")? {
-        Some(id) => id,
-        None => content::hash(text, &NOT_CONTENT).map_err(|error| json_rejection(&error))?,
-    };
+    let missing = || Rejection::new(reason::TIMESTAMP_MISSING, field, "every event needs its time");
+    let time_ms = rules.times.of_json(time, field, kind.of_day())?.ok_or_else(missing)?;
+    rules.times.check_future(time_ms, received_ms, field)?;
+    let event_id = tolerant::event_id(std::mem::take(&mut record.event_id), "event_id", text, &NOT_CONTENT, &mut ignored)?;
     if kind == Kind::Spend {
-        out.spends.push(spend::read(rules, record, event_id, time_ms)?);
+        out.spends.push(spend::read(rules, record, event_id, time_ms, &mut ignored)?);
+        out.ignored.merge(ignored);
         return Ok(());
     }
-    let says = says(rules, kind, record)?;
-    Statement { event_id, time_ms, identifiers, traits, says }.add(rules, source, received_ms, out)
+    if kind == Kind::Touch && is_bot(rules, &mut record, &mut ignored) {
+        out.bots += 1;
+        return Ok(());
+    }
+    let identifiers = identifiers(rules, &mut record, &mut ignored);
+    if record.traits_wrong {
+        ignored.note(Rejection::new(reason::VALUE_INVALID, "traits", "expected an object"));
+    }
+    let traits = std::mem::take(&mut record.traits).into_traits(&mut ignored);
+    let says = says(rules, kind, record, &mut ignored)?;
+    Statement { event_id, time_ms, identifiers, traits, says, ignored }.add(rules, source, received_ms, out)
+}
+
+fn is_bot(rules: &Rules, record: &mut Record<'_, '_>, ignored: &mut Ignored) -> bool {
+    let agent = std::mem::take(&mut record.user_agent).text("user_agent");
+    ignored.read(agent).flatten().is_some_and(|agent| rules.bots.is_bot(&agent))
+}
+
+/// Whom a record names.
+fn identifiers(rules: &Rules, record: &mut Record<'_, '_>, ignored: &mut Ignored) -> Identifiers {
+    let mut found = Identifiers::default();
+    // The strongest first, whatever the order of the fields: where there are too many, the weakest are left out.
+    record.identifiers.sort_by_key(|(rule, _)| (rule.account, rule.rank));
+    for (rule, values) in &record.identifiers {
+        found.add_field(&rules.identifiers, rule, values, &rule.name, ignored);
+    }
+    found
 }
 
 /// The sender's id of an event; `None` when absent or blank.
@@ -78,10 +99,10 @@ pub(crate) fn event_id(value: Scalar<'_>, field: &'static str) -> Result<Option<
 }
 
 /// What the record says, by its kind.
-fn says<'a>(rules: &Rules, kind: Kind, record: Record<'a, '_>) -> Result<Says<'a>, Rejection> {
+fn says<'a>(rules: &Rules, kind: Kind, record: Record<'a, '_>, ignored: &mut Ignored) -> Result<Says<'a>, Rejection> {
     Ok(match kind {
-        Kind::Touch => Says::Touch(touch_fields(record)?),
-        Kind::Milestone => Says::Milestone(milestone(rules, record)?),
+        Kind::Touch => Says::Touch(touch_fields(record, ignored)),
+        Kind::Milestone => Says::Milestone(milestone(rules, record, ignored)?),
         Kind::Identify => Says::Identify,
         Kind::Account => Says::Account,
         Kind::Link => Says::Link,
@@ -93,43 +114,54 @@ fn says<'a>(rules: &Rules, kind: Kind, record: Record<'a, '_>) -> Result<Says<'a
     })
 }
 
-fn touch_fields<'a>(record: Record<'a, '_>) -> Result<TouchFields<'a>, Rejection> {
-    let text = |value: Scalar<'a>, field| value.text(field).map(Option::unwrap_or_default);
-    Ok(TouchFields {
-        channel: text(record.channel, "channel")?,
-        source: text(record.source, "source")?,
-        medium: text(record.medium, "medium")?,
-        campaign: text(record.campaign, "campaign")?,
-        content: text(record.content, "content")?,
-        term: text(record.term, "term")?,
-        touch_type: text(record.touch_type, "touch_type")?,
-        url: text(record.url, "url")?,
-        referrer: text(record.referrer, "referrer")?,
-    })
+fn touch_fields<'a>(record: Record<'a, '_>, ignored: &mut Ignored) -> TouchFields<'a> {
+    let mut text = |value: Scalar<'a>, field| ignored.read(value.text(field)).flatten().unwrap_or_default();
+    TouchFields {
+        channel: text(record.channel, "channel"),
+        source: text(record.source, "source"),
+        medium: text(record.medium, "medium"),
+        campaign: text(record.campaign, "campaign"),
+        content: text(record.content, "content"),
+        term: text(record.term, "term"),
+        touch_type: text(record.touch_type, "touch_type"),
+        url: text(record.url, "url"),
+        referrer: text(record.referrer, "referrer"),
+    }
 }
 
-fn milestone<'a>(rules: &Rules, record: Record<'a, '_>) -> Result<MilestoneFields<'a>, Rejection> {
+fn milestone<'a>(rules: &Rules, record: Record<'a, '_>, ignored: &mut Ignored) -> Result<MilestoneFields<'a>, Rejection> {
     let Some(kind) = record.milestone.text("milestone")? else {
         return Err(Rejection::new(reason::FIELD_MISSING, "milestone", "a milestone record needs the kind of milestone"));
     };
-    let occurred_at = record.occurred_at.text("occurred_at")?;
-    Ok(MilestoneFields {
+    let occurred_at = ignored.read(record.occurred_at.text("occurred_at")).flatten();
+    let occurred_at = occurred_at.map(|text| rules.times.read_of_day(&text, "occurred_at", OfDay::End));
+    let currency = ignored.read(record.currency.text("currency"));
+    let occurred_at = ignored.read(occurred_at.transpose()).flatten();
+    let mut given = |raw: Raw<'a>, field: &'static str| match ignored.read(raw.get(field)).flatten() {
+        Some(raw) => ignored.read(amount(raw, field)).unwrap_or_default(),
+        None => Given::Nothing,
+    };
+    let mut fields = MilestoneFields {
         kind,
         object_id: record.object_id.text("object_id")?.unwrap_or_default(),
         occurred_at: match occurred_at {
-            Some(text) => Given::Is(rules.times.read(&text, "occurred_at")?),
+            Some(time_ms) => Given::Is(time_ms),
             None if record.cleared.occurred_at => Given::Cleared,
             None => Given::Nothing,
         },
-        value: record.value.map(|raw| amount(raw, "value")).transpose()?.unwrap_or_default(),
-        currency: match record.currency.text("currency")? {
-            None if record.cleared.currency => Given::Cleared,
-            said => Given::of(said),
-        },
-        refund: record.refund.map(|raw| amount(raw, "refund")).transpose()?.and_then(Given::into_value),
+        value: given(record.value, "value"),
+        refund: given(record.refund, "refund").into_value(),
+        // What these say decides whether there is a milestone: they are not left out.
         withdrawn: flag(record.withdrawn, "withdrawn")?,
         amends: flag(record.amends, "amends")?,
-    })
+        currency: Given::Nothing,
+    };
+    match currency {
+        Some(None) if record.cleared.currency => fields.currency = Given::Cleared,
+        Some(currency) => fields.currency = Given::of(currency),
+        None => tolerant::without_currency(&mut fields, ignored),
+    }
+    Ok(fields)
 }
 
 /// A flag as JSON or a spreadsheet writes it; absent is false.
@@ -158,20 +190,5 @@ impl Rules {
     /// A receive time inside a record; `None` when absent or blank.
     pub(crate) fn received_ms(&self, value: Scalar<'_>, field: &'static str) -> Result<Option<i64>, Rejection> {
         value.text(field)?.map(|text| self.times.read(&text, field)).transpose()
-    }
-
-    /// An event's time, which must be given.
-    pub(crate) fn event_time(
-        &self,
-        value: Scalar<'_>,
-        field: &'static str,
-        received_ms: Option<i64>,
-    ) -> Result<i64, Rejection> {
-        let Some(text) = value.text(field)? else {
-            return Err(Rejection::new(reason::TIMESTAMP_MISSING, field, "every event needs its time"));
-        };
-        let time_ms = self.times.read(&text, field)?;
-        self.times.check_future(time_ms, received_ms, field)?;
-        Ok(time_ms)
     }
 }

@@ -1,10 +1,11 @@
 //! Reading the fields of a native record without copying them.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
 
+use crate::lenient::{Part, Raw, Slot};
 use crate::normalise::{IdentifierRules, KindRule};
 use crate::scalar::{Key, Scalar, ScalarVisitor};
 use crate::traits::RawTraits;
@@ -14,9 +15,9 @@ use crate::traits::RawTraits;
 pub(super) struct Record<'a, 'r> {
     pub(super) kind: Scalar<'a>,
     pub(super) event_id: Scalar<'a>,
-    pub(super) timestamp: Scalar<'a>,
-    pub(super) day: Scalar<'a>,
-    pub(super) received_at: Scalar<'a>,
+    pub(super) timestamp: Raw<'a>,
+    pub(super) day: Raw<'a>,
+    pub(super) received_at: Raw<'a>,
     pub(super) channel: Scalar<'a>,
     pub(super) source: Scalar<'a>,
     pub(super) medium: Scalar<'a>,
@@ -26,6 +27,7 @@ pub(super) struct Record<'a, 'r> {
     pub(super) touch_type: Scalar<'a>,
     pub(super) url: Scalar<'a>,
     pub(super) referrer: Scalar<'a>,
+    pub(super) user_agent: Scalar<'a>,
     pub(super) milestone: Scalar<'a>,
     pub(super) object_id: Scalar<'a>,
     pub(super) occurred_at: Scalar<'a>,
@@ -34,25 +36,21 @@ pub(super) struct Record<'a, 'r> {
     pub(super) amends: Scalar<'a>,
     pub(super) consent: Scalar<'a>,
     /// Raw, because an amount must not pass through a float.
-    pub(super) value: Option<&'a RawValue>,
-    pub(super) refund: Option<&'a RawValue>,
+    pub(super) value: Raw<'a>,
+    pub(super) refund: Raw<'a>,
     pub(super) cleared: Cleared,
     pub(super) traits: RawTraits<'a>,
-    pub(super) identifiers: Vec<(&'r KindRule, Scalar<'a>)>,
-    /// The kinds of identifiers that have stood there, null or not.
-    kinds: Vec<&'r KindRule>,
-    /// A field that stands twice.
-    pub(super) duplicate: Option<String>,
+    /// The field `traits` is no object.
+    pub(super) traits_wrong: bool,
+    /// The kinds of identifiers that stand there, each with its values; null ones have none.
+    pub(super) identifiers: Vec<(&'r KindRule, Vec<Scalar<'a>>)>,
 }
 
-impl<'a> Record<'a, '_> {
+impl<'a, 'r> Record<'a, 'r> {
     fn slot(&mut self, name: &str) -> Option<&mut Scalar<'a>> {
         Some(match name {
             "kind" => &mut self.kind,
             "event_id" => &mut self.event_id,
-            "timestamp" => &mut self.timestamp,
-            "day" => &mut self.day,
-            "received_at" => &mut self.received_at,
             "channel" => &mut self.channel,
             "source" => &mut self.source,
             "medium" => &mut self.medium,
@@ -62,6 +60,7 @@ impl<'a> Record<'a, '_> {
             "touch_type" => &mut self.touch_type,
             "url" => &mut self.url,
             "referrer" => &mut self.referrer,
+            "user_agent" => &mut self.user_agent,
             "milestone" => &mut self.milestone,
             "object_id" => &mut self.object_id,
             "occurred_at" => &mut self.occurred_at,
@@ -71,6 +70,26 @@ impl<'a> Record<'a, '_> {
             "consent" => &mut self.consent,
             _ => return None,
         })
+    }
+
+    /// The place of a field that is kept as it stands.
+    fn raw(&mut self, name: &str) -> Option<&mut Raw<'a>> {
+        Some(match name {
+            "timestamp" => &mut self.timestamp,
+            "day" => &mut self.day,
+            "received_at" => &mut self.received_at,
+            "value" => &mut self.value,
+            "refund" => &mut self.refund,
+            _ => return None,
+        })
+    }
+
+    /// Adds the values of a kind of identifiers; a kind that stands twice has none that is known.
+    fn name(&mut self, rule: &'r KindRule, values: Vec<Scalar<'a>>) {
+        match self.identifiers.iter_mut().find(|(known, _)| std::ptr::eq(*known, rule)) {
+            Some((_, known)) => *known = vec![Scalar::Twice],
+            None => self.identifiers.push((rule, values)),
+        }
     }
 }
 
@@ -86,9 +105,9 @@ const TRAIT_PREFIX: &str = "traits.";
 
 /// Whether a name is a field of the native record other than an identifier kind.
 pub(crate) fn is_field(name: &str) -> bool {
-    matches!(name, "value" | "refund" | "traits" | "account")
-        || name.starts_with(TRAIT_PREFIX)
-        || Record::default().slot(name).is_some()
+    let mut record = Record::default();
+    let known = record.slot(name).is_some() || record.raw(name).is_some();
+    known || matches!(name, "traits" | "account") || name.starts_with(TRAIT_PREFIX)
 }
 
 /// Whether a field may hold several values.
@@ -118,48 +137,34 @@ impl<'de, 'r> Visitor<'de> for RecordVisitor<'r> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut record = Record::default();
         while let Some(Key(name)) = map.next_key()? {
-            let repeated = if let Some(slot) = record.slot(&name) {
-                let repeated = !slot.is_null();
-                *slot = map.next_value()?;
+            if let Some(slot) = record.slot(&name) {
+                slot.fill(&mut map)?;
                 let null = slot.is_null();
                 match &*name {
                     "occurred_at" => record.cleared.occurred_at = null,
                     "currency" => record.cleared.currency = null,
                     _ => {}
                 }
-                repeated
+            } else if let Some(slot) = record.raw(&name) {
+                slot.fill(&mut map)?;
             } else if let Some(rule) = self.rules.find(&name) {
-                let repeated = record.kinds.iter().any(|known| std::ptr::eq(*known, rule));
-                record.kinds.push(rule);
-                map.next_value_seed(Values { rule, out: &mut record.identifiers })?;
-                repeated
-            } else if name == "value" {
-                let repeated = record.value.is_some();
-                record.value = Some(map.next_value()?);
-                repeated
-            } else if name == "refund" {
-                let repeated = record.refund.is_some();
-                record.refund = Some(map.next_value()?);
-                repeated
+                let mut values = Vec::new();
+                map.next_value_seed(Values { out: &mut values })?;
+                record.name(rule, values);
             } else if name == "traits" {
-                let traits: RawTraits<'de> = map.next_value()?;
-                record.traits.0.extend(traits.0);
-                false
+                match map.next_value()? {
+                    Part::Read(RawTraits(traits)) => record.traits.0.extend(traits),
+                    Part::Absent => {}
+                    Part::Wrong | Part::Twice => record.traits_wrong = true,
+                }
             } else if let Some(flat) = name.strip_prefix(TRAIT_PREFIX) {
                 let name = match &name {
-                    std::borrow::Cow::Borrowed(name) => {
-                        std::borrow::Cow::Borrowed(name.strip_prefix(TRAIT_PREFIX).unwrap_or_default())
-                    }
-                    std::borrow::Cow::Owned(_) => std::borrow::Cow::Owned(flat.to_owned()),
+                    Cow::Borrowed(name) => Cow::Borrowed(name.strip_prefix(TRAIT_PREFIX).unwrap_or_default()),
+                    Cow::Owned(_) => Cow::Owned(flat.to_owned()),
                 };
                 record.traits.0.push((name, map.next_value()?));
-                false
             } else {
                 map.next_value::<IgnoredAny>()?;
-                false
-            };
-            if repeated && record.duplicate.is_none() {
-                record.duplicate = Some(name.into_owned());
             }
         }
         Ok(record)
@@ -167,12 +172,11 @@ impl<'de, 'r> Visitor<'de> for RecordVisitor<'r> {
 }
 
 /// One identifier or a list of them.
-struct Values<'o, 'a, 'r> {
-    rule: &'r KindRule,
-    out: &'o mut Vec<(&'r KindRule, Scalar<'a>)>,
+struct Values<'o, 'a> {
+    out: &'o mut Vec<Scalar<'a>>,
 }
 
-impl<'de> DeserializeSeed<'de> for Values<'_, 'de, '_> {
+impl<'de> DeserializeSeed<'de> for Values<'_, 'de> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -180,7 +184,7 @@ impl<'de> DeserializeSeed<'de> for Values<'_, 'de, '_> {
     }
 }
 
-impl<'de> Visitor<'de> for Values<'_, 'de, '_> {
+impl<'de> Visitor<'de> for Values<'_, 'de> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -189,7 +193,7 @@ impl<'de> Visitor<'de> for Values<'_, 'de, '_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         while let Some(value) = seq.next_element()? {
-            self.out.push((self.rule, value));
+            self.out.push(value);
         }
         Ok(())
     }
@@ -229,9 +233,9 @@ impl<'de> Visitor<'de> for Values<'_, 'de, '_> {
     }
 }
 
-impl<'a> Values<'_, 'a, '_> {
+impl<'a> Values<'_, 'a> {
     fn push<E>(self, value: Scalar<'a>) -> Result<(), E> {
-        self.out.push((self.rule, value));
+        self.out.push(value);
         Ok(())
     }
 }

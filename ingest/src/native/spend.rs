@@ -5,24 +5,34 @@ use tributary_runtime::stage::Rejection;
 
 use super::record::Record;
 use crate::channel::Evidence;
+use crate::ignored::Ignored;
 use crate::milestone::{Given, amount};
 use crate::rules::Rules;
+use crate::scalar::Scalar;
 use crate::{money, reason};
 
 /// Builds the message. A record of spend names nobody: identifiers have no effect.
 ///
 /// # Errors
 /// When it does not say on what, or how much, in a currency that there is.
-pub(super) fn read(rules: &Rules, record: Record<'_, '_>, spend_id: String, time_ms: i64) -> Result<Spend, Rejection> {
-    let channel = record.channel.text("channel")?.unwrap_or_default();
-    let source = record.source.text("source")?.unwrap_or_default();
-    let medium = record.medium.text("medium")?.unwrap_or_default();
-    let campaign = record.campaign.text("campaign")?.unwrap_or_default();
+pub(super) fn read<'a>(
+    rules: &Rules,
+    record: Record<'a, '_>,
+    spend_id: String,
+    time_ms: i64,
+    ignored: &mut Ignored,
+) -> Result<Spend, Rejection> {
+    let mut text = |value: Scalar<'a>, field| ignored.read(value.text(field)).flatten().unwrap_or_default();
+    let channel = text(record.channel, "channel");
+    let source = text(record.source, "source");
+    let medium = text(record.medium, "medium");
+    let campaign = text(record.campaign, "campaign");
     if [&channel, &source, &medium, &campaign].iter().all(|text| text.is_empty()) {
         let detail = "a spend record needs a channel, source, medium or campaign that the money went to";
         return Err(Rejection::new(reason::FIELD_MISSING, "channel", detail));
     }
-    let Some(amount) = record.value.map(|raw| amount(raw, "value")).transpose()?.and_then(Given::into_value) else {
+    let amount = record.value.get("value")?.map(|raw| amount(raw, "value")).transpose()?;
+    let Some(amount) = amount.and_then(Given::into_value) else {
         return Err(Rejection::new(reason::FIELD_MISSING, "value", "a spend record needs an amount"));
     };
     let currency = match record.currency.text("currency")? {

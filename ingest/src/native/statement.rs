@@ -6,10 +6,11 @@ use tributary_runtime::stage::Rejection;
 
 use crate::decoded::Decoded;
 use crate::identifiers::{Identifiers, Sorted};
+use crate::ignored::Ignored;
 use crate::milestone::MilestoneFields;
-use crate::reason;
 use crate::rules::Rules;
 use crate::touch::TouchFields;
+use crate::{reason, tolerant};
 
 /// A statement.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub(crate) struct Statement<'a> {
     /// Sorted by name.
     pub(crate) traits: Vec<Trait>,
     pub(crate) says: Says<'a>,
+    /// What was left out of it so far.
+    pub(crate) ignored: Ignored,
 }
 
 /// What a statement says, each as the event of this name.
@@ -40,7 +43,7 @@ impl Statement<'_> {
     /// Adds the event to `out`.
     ///
     /// # Errors
-    /// When it names too few, or one of its fields is refused; nothing was added then.
+    /// When it names too few, or a milestone's kind or object is none; nothing was added then.
     pub(crate) fn add(
         self,
         rules: &Rules,
@@ -48,53 +51,49 @@ impl Statement<'_> {
         received_ms: Option<i64>,
         out: &mut Decoded,
     ) -> Result<(), Rejection> {
-        let blocked = self.identifiers.blocked;
-        let mut named = self.identifiers.sorted();
-        let body = body(self.says, rules, &mut named, source, received_ms)?;
+        let Self { event_id, time_ms, identifiers, traits, says, mut ignored } = self;
+        let blocked = identifiers.blocked;
+        let mut named = identifiers.sorted();
+        let body = match says {
+            Says::Touch(fields) => Body::Touch(tolerant::touch(rules, fields, source, &mut named, &mut ignored)?),
+            Says::Milestone(fields) => Body::Milestone(tolerant::milestone(rules, fields, received_ms, &mut ignored)?),
+            Says::Identify => Body::Identify(Identify {}),
+            Says::Account => Body::Account(AccountRecord {}),
+            Says::Link => Body::Link(Link {}),
+            Says::Unlink => Body::Unlink(Unlink {}),
+            Says::Consent { granted } => Body::Consent(Consent { granted }),
+            Says::Erase => Body::Erase(Erase {}),
+        };
+        if let Some(detail) = lacks(&body, &named) {
+            return Err(ignored.nobody(Rejection::new(reason::IDENTIFIER_MISSING, "", detail)));
+        }
         let Sorted { people, accounts } = named;
+        out.ignored.merge(ignored);
         out.blocked += blocked;
         out.events.push(Event {
-            event_id: self.event_id,
-            time_ms: self.time_ms,
+            event_id,
+            time_ms,
             source: source.into(),
             identifiers: people,
             account_identifiers: accounts,
-            traits: self.traits,
+            traits,
             body: Some(body),
         });
         Ok(())
     }
 }
 
-fn body(
-    says: Says<'_>,
-    rules: &Rules,
-    named: &mut Sorted,
-    source: Source,
-    received_ms: Option<i64>,
-) -> Result<Body, Rejection> {
-    let missing = |detail: &str| Err(Rejection::new(reason::IDENTIFIER_MISSING, "", detail));
-    match says {
-        Says::Touch(fields) => {
-            let touch = rules.touches.touch(fields, source, &rules.identifiers, named)?;
-            if named.is_empty() {
-                return missing("a touch needs an identifier of a person or an account");
-            }
-            Ok(Body::Touch(touch))
+/// Whom an event does not name, and cannot be without.
+fn lacks(body: &Body, named: &Sorted) -> Option<&'static str> {
+    match body {
+        Body::Touch(_) if named.is_empty() => Some("a touch needs an identifier of a person or an account"),
+        Body::Identify(_) if named.people.is_empty() => Some("an identify record needs an identifier of a person"),
+        Body::Account(_) if named.accounts.is_empty() => Some("an account record needs an account or a domain"),
+        Body::Link(_) | Body::Unlink(_) if named.people.len() < 2 && named.accounts.len() < 2 => {
+            Some("a link or unlink needs two identifiers of people, or two of accounts")
         }
-        Says::Milestone(fields) => rules.milestone(fields, received_ms).map(Body::Milestone),
-        Says::Identify if named.people.is_empty() => missing("an identify record needs an identifier of a person"),
-        Says::Identify => Ok(Body::Identify(Identify {})),
-        Says::Account if named.accounts.is_empty() => missing("an account record needs an account or a domain"),
-        Says::Account => Ok(Body::Account(AccountRecord {})),
-        Says::Link | Says::Unlink if named.people.len() < 2 && named.accounts.len() < 2 => {
-            missing("a link or unlink needs two identifiers of people, or two of accounts")
-        }
-        Says::Link => Ok(Body::Link(Link {})),
-        Says::Unlink => Ok(Body::Unlink(Unlink {})),
-        Says::Consent { .. } if named.people.is_empty() => missing("consent needs an identifier of a person"),
-        Says::Consent { granted } => Ok(Body::Consent(Consent { granted })),
-        Says::Erase if named.people.is_empty() => missing("an erasure needs an identifier of a person"),
-        Says::Erase => Ok(Body::Erase(Erase {})),
+        Body::Consent(_) if named.people.is_empty() => Some("consent needs an identifier of a person"),
+        Body::Erase(_) if named.people.is_empty() => Some("an erasure needs an identifier of a person"),
+        _ => None,
     }
 }

@@ -123,7 +123,9 @@ fn ascii_domain(raw: &str) -> Option<Cow<'_, str>> {
 
 /// Characters that stand in no address as people write it; quoted local parts are not accepted.
 fn is_no_local_char(c: char) -> bool {
-    c.is_whitespace() || c.is_control() || matches!(c, '@' | '"' | '<' | '>' | '(' | ')' | ',' | ';' | ':' | '\\' | '[' | ']' | '*')
+    c.is_whitespace()
+        || c.is_control()
+        || matches!(c, '@' | '"' | '<' | '>' | '(' | ')' | ',' | ';' | ':' | '\\' | '[' | ']' | '*')
 }
 
 /// Lower case that is its own lower case: some characters need two steps.

@@ -101,10 +101,19 @@ impl IdentifierRules {
     /// The values in a text: people write several phone numbers or addresses into one cell.
     pub(crate) fn parts<'t>(&self, rule: &KindRule, text: &'t str) -> Vec<Cow<'t, str>> {
         match rule.form {
-            Form::Phone => self.region.parts(text),
+            Form::Phone if !self.blocked.contains(text) => self.region.parts(text),
             Form::Email => email::parts(text),
             _ => vec![Cow::Borrowed(text)],
         }
+    }
+
+    /// The kind of an id that is somebody's address or phone number: shops and apps sign people in by these.
+    pub(crate) fn contact_kind(&self, id: &str) -> Option<&'static str> {
+        let id = id.trim();
+        if id.contains('@') && !id.contains(char::is_whitespace) && email::normalise(id).is_some() {
+            return Some("email");
+        }
+        self.region.is_surely_a_number(id).then_some("phone")
     }
 
     /// Normalises one raw value of a kind. Applying it to its own result changes nothing.
@@ -137,7 +146,8 @@ impl IdentifierRules {
 const EMAIL_INVALID: Refused = invalid("not an e-mail address: expected name@domain");
 const SHA256_INVALID: Refused = invalid("not a SHA-256: expected 64 hexadecimal digits");
 const PHONE_INVALID: Refused = invalid("not a valid phone number of the default region, nor one with + and country code");
-const PHONE_EXTENSION: Refused = invalid("a phone number with an extension, or a masked one: the number before it is many people's");
+const PHONE_EXTENSION: Refused =
+    invalid("a phone number with an extension, or a masked one: the number before it is many people's");
 const PHONE_SERVICE: Refused = invalid("a service's phone number (toll-free, shared cost, premium): nobody's own");
 const DOMAIN_INVALID: Refused = invalid("not a domain name: expected name.tld");
 const MANGLED: Refused = invalid("a number in scientific notation: the spreadsheet has lost digits; export the column as text");

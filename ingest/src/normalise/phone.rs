@@ -117,6 +117,13 @@ impl Region {
         vec![Cow::Owned(narrowed)]
     }
 
+    /// Whether an id can be nothing but a phone number: with a country code, or a Chinese mobile's. Any other row of digits may be a mere number.
+    pub fn is_surely_a_number(self, id: &str) -> bool {
+        let digits = id.strip_prefix('+').unwrap_or(id);
+        let mobile = self.0 == phonenumber::country::CN && id.len() == 11 && id.starts_with('1');
+        digits.bytes().all(|byte| byte.is_ascii_digit()) && (digits.len() < id.len() || mobile) && self.e164(id).is_ok()
+    }
+
     /// The same as [`Self::by_library`] for the numbers that are nearly all of a Chinese sender's; a test compares them.
     fn chinese_mobile(self, text: &str) -> Option<String> {
         let national = match text.strip_prefix("+86") {
@@ -135,7 +142,15 @@ impl Region {
         if plain.len() < 5 || plain.len() > TEXT_BYTES_MAX || !plain.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(NoNumber::Invalid);
         }
-        let number = phonenumber::parse(Some(self.0), text).map_err(|_| NoNumber::Invalid)?;
+        // With a region the library strips that region's prefix from numbers of all countries.
+        let international = text.strip_prefix("00").map(|rest| format!("+{rest}"));
+        let abroad = international.as_deref().or(text.starts_with('+').then_some(text));
+        let abroad = abroad.and_then(|text| phonenumber::parse(None, text).ok()).filter(phonenumber::PhoneNumber::is_valid);
+        let number = match abroad {
+            Some(number) => number,
+            None if text.starts_with('+') => return Err(NoNumber::Invalid),
+            None => phonenumber::parse(Some(self.0), text).map_err(|_| NoNumber::Invalid)?,
+        };
         let out = format!("+{}{}", number.code().value(), number.national());
         if !number.is_valid() || number.extension().is_some() || out.len() > DIGITS_MAX + 1 {
             return Err(NoNumber::Invalid);
@@ -232,10 +247,41 @@ mod tests {
     #[test]
     fn what_is_many_peoples_number_is_nobodys() {
         for raw in [
-            "138****1111", "138xxxx1111", "138XXXX1111", "138••••1111", "138 1111", "10086", "95588", "110", "12345", "12345678901",
-            "1380000111", "138000011112", "86138****1111", "139#00001111", "13800001111*2", "+86 138 **** 1111", "020-8888****",
-            "88886666", "8888-6666", "138000011112222", "1.38E+10", "1.380000111E10", "oZhang12345678", "-", "N/A", "0", "无", "",
-            "+1 555-2671", "+86", "13800001111 13900002222", "13800001111/2", "++8613800001111", "138+00001111", "传真:010-88886666",
+            "138****1111",
+            "138xxxx1111",
+            "138XXXX1111",
+            "138••••1111",
+            "138 1111",
+            "10086",
+            "95588",
+            "110",
+            "12345",
+            "12345678901",
+            "1380000111",
+            "138000011112",
+            "86138****1111",
+            "139#00001111",
+            "13800001111*2",
+            "+86 138 **** 1111",
+            "020-8888****",
+            "88886666",
+            "8888-6666",
+            "138000011112222",
+            "1.38E+10",
+            "1.380000111E10",
+            "oZhang12345678",
+            "-",
+            "N/A",
+            "0",
+            "无",
+            "",
+            "+1 555-2671",
+            "+86",
+            "13800001111 13900002222",
+            "13800001111/2",
+            "++8613800001111",
+            "138+00001111",
+            "传真:010-88886666",
             "13800001111(2)",
         ] {
             assert!(cn().e164(raw).is_err(), "{raw}: {:?}", cn().e164(raw));
@@ -245,8 +291,13 @@ mod tests {
     #[test]
     fn a_switchboard_is_no_person() {
         for raw in [
-            "010-88886666-8001", "010-88886666转8001", "13800001111转1", "+8613800001111 ext 12", "010-88886666 x8001",
-            "010-88886666#8001", "010-88886666 分机 8001",
+            "010-88886666-8001",
+            "010-88886666转8001",
+            "13800001111转1",
+            "+8613800001111 ext 12",
+            "010-88886666 x8001",
+            "010-88886666#8001",
+            "010-88886666 分机 8001",
         ] {
             let found = cn().e164(raw);
             assert!(found.is_err(), "{raw}: {found:?}");
@@ -264,8 +315,14 @@ mod tests {
     #[test]
     fn several_numbers_of_a_cell_are_several() {
         for text in [
-            "13800001111/13900002222", "13800001111、13900002222", "13800001111,13900002222", "13800001111;13900002222",
-            "13800001111；13900002222", "13800001111 13900002222", "13800001111，13900002222", "13800001111或13900002222",
+            "13800001111/13900002222",
+            "13800001111、13900002222",
+            "13800001111,13900002222",
+            "13800001111;13900002222",
+            "13800001111；13900002222",
+            "13800001111 13900002222",
+            "13800001111，13900002222",
+            "13800001111或13900002222",
         ] {
             let found: Vec<_> = cn().parts(text).iter().map(|part| cn().e164(part).unwrap()).collect();
             assert_eq!(found, ["+8613800001111", "+8613900002222"], "{text}");
@@ -279,8 +336,36 @@ mod tests {
     /// Texts that are nearly phone numbers.
     fn nearly() -> impl Strategy<Value = String> {
         let piece = prop::sample::select(vec![
-            "1", "3", "8", "0", "00", "010", "138", "+86", "+", "86", "+1", " ", "-", "*", "x", "#", "(", ")", "/", "转", "ext", ";", "、", ".0",
-            "13800001111", "8888", "＋", "１", "E10", ".",
+            "1",
+            "3",
+            "8",
+            "0",
+            "00",
+            "010",
+            "138",
+            "+86",
+            "+",
+            "86",
+            "+1",
+            " ",
+            "-",
+            "*",
+            "x",
+            "#",
+            "(",
+            ")",
+            "/",
+            "转",
+            "ext",
+            ";",
+            "、",
+            ".0",
+            "13800001111",
+            "8888",
+            "＋",
+            "１",
+            "E10",
+            ".",
         ]);
         prop::collection::vec(piece, 0..14).prop_map(|pieces| pieces.concat())
     }

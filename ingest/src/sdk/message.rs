@@ -1,111 +1,82 @@
-//! The fields of an SDK message that matter, borrowed from it; all others are skipped unread.
+//! The fields of an SDK message that matter, borrowed from it; all others are skipped unread. Whatever stands in one of them costs that field
+//! and no other.
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
+use crate::lenient::{Part, Raw, object};
 use crate::scalar::Scalar;
 use crate::traits::RawTraits;
 
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub(super) struct Message<'a> {
-    #[serde(borrow, rename = "type")]
-    pub(super) kind: Scalar<'a>,
-    #[serde(borrow)]
-    pub(super) event: Scalar<'a>,
-    #[serde(borrow)]
-    pub(super) message_id: Scalar<'a>,
-    #[serde(borrow)]
-    pub(super) user_id: Scalar<'a>,
-    #[serde(borrow)]
-    pub(super) anonymous_id: Scalar<'a>,
-    #[serde(borrow)]
-    pub(super) previous_id: Scalar<'a>,
-    #[serde(borrow)]
-    pub(super) group_id: Scalar<'a>,
-    #[serde(borrow)]
-    pub(super) timestamp: Scalar<'a>,
-    #[serde(borrow)]
-    pub(super) original_timestamp: Scalar<'a>,
-    #[serde(borrow)]
-    pub(super) sent_at: Scalar<'a>,
-    #[serde(borrow)]
-    pub(super) received_at: Scalar<'a>,
-    #[serde(borrow)]
-    pub(super) traits: RawTraits<'a>,
-    #[serde(borrow)]
-    pub(super) context: Option<Context<'a>>,
-    #[serde(borrow)]
-    pub(super) properties: Option<Properties<'a>>,
+object! {
+    /// A message.
+    Message {
+        "type" => kind: Scalar<'a>,
+        "event" => event: Scalar<'a>,
+        "messageId" => message_id: Scalar<'a>,
+        "userId" => user_id: Scalar<'a>,
+        "anonymousId" => anonymous_id: Scalar<'a>,
+        "previousId" => previous_id: Scalar<'a>,
+        "groupId" => group_id: Scalar<'a>,
+        "timestamp" => timestamp: Raw<'a>,
+        "originalTimestamp" => original_timestamp: Raw<'a>,
+        "sentAt" => sent_at: Raw<'a>,
+        "receivedAt" => received_at: Raw<'a>,
+        "traits" => traits: Part<RawTraits<'a>>,
+        "context" => context: Part<Context<'a>>,
+        "properties" => properties: Part<Properties<'a>>,
+    }
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub(super) struct Context<'a> {
-    #[serde(borrow)]
-    pub(super) campaign: Option<Campaign<'a>>,
-    #[serde(borrow)]
-    pub(super) page: Option<Page<'a>>,
-    #[serde(borrow)]
-    pub(super) traits: RawTraits<'a>,
-    #[serde(borrow)]
-    pub(super) external_ids: Option<Vec<ExternalId<'a>>>,
-    #[serde(borrow)]
-    pub(super) group_id: Scalar<'a>,
-    #[serde(borrow)]
-    pub(super) user_agent: Scalar<'a>,
+object! {
+    /// What surrounds a message.
+    Context {
+        "campaign" => campaign: Part<Campaign<'a>>,
+        "page" => page: Part<Page<'a>>,
+        "traits" => traits: Part<RawTraits<'a>>,
+        "externalIds" => external_ids: Raw<'a>,
+        "groupId" => group_id: Scalar<'a>,
+        "userAgent" => user_agent: Scalar<'a>,
+    }
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Campaign<'a> {
-    #[serde(borrow)]
-    pub(super) name: Scalar<'a>,
-    #[serde(borrow)]
-    pub(super) source: Scalar<'a>,
-    #[serde(borrow)]
-    pub(super) medium: Scalar<'a>,
-    #[serde(borrow)]
-    pub(super) term: Scalar<'a>,
-    #[serde(borrow)]
-    pub(super) content: Scalar<'a>,
+object! {
+    /// Where the visit came from.
+    Campaign {
+        "name" => name: Scalar<'a>,
+        "source" => source: Scalar<'a>,
+        "medium" => medium: Scalar<'a>,
+        "term" => term: Scalar<'a>,
+        "content" => content: Scalar<'a>,
+    }
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Page<'a> {
-    #[serde(borrow)]
-    pub(super) url: Scalar<'a>,
-    #[serde(borrow)]
-    pub(super) referrer: Scalar<'a>,
-    #[serde(borrow)]
-    pub(super) search: Scalar<'a>,
+object! {
+    /// Where the visitor is.
+    Page {
+        "url" => url: Scalar<'a>,
+        "referrer" => referrer: Scalar<'a>,
+        "search" => search: Scalar<'a>,
+    }
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(super) struct ExternalId<'a> {
-    /// The identifier kind.
-    #[serde(borrow, rename = "type")]
-    pub(super) kind: Scalar<'a>,
-    #[serde(borrow)]
-    pub(super) id: Scalar<'a>,
+object! {
+    /// An identifier of a kind of its own.
+    ExternalId {
+        /// The identifier kind.
+        "type" => kind: Scalar<'a>,
+        "id" => id: Scalar<'a>,
+    }
 }
 
-/// Properties of pages (`url`, `referrer`) and of milestone events (`object_id`, `value` or `revenue`, `currency`).
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Properties<'a> {
-    #[serde(borrow)]
-    pub(super) url: Scalar<'a>,
-    #[serde(borrow)]
-    pub(super) referrer: Scalar<'a>,
-    #[serde(borrow)]
-    pub(super) object_id: Scalar<'a>,
-    #[serde(borrow)]
-    pub(super) value: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) revenue: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) currency: Scalar<'a>,
+object! {
+    /// Properties of pages (`url`, `referrer`), of forms (`email`, `phone`) and of milestone events (`object_id`, `value` or `revenue`,
+    /// `currency`).
+    Properties {
+        "url" => url: Scalar<'a>,
+        "referrer" => referrer: Scalar<'a>,
+        "email" => email: Scalar<'a>,
+        "phone" => phone: Scalar<'a>,
+        "object_id" => object_id: Scalar<'a>,
+        "value" => value: Raw<'a>,
+        "revenue" => revenue: Raw<'a>,
+        "currency" => currency: Scalar<'a>,
+    }
 }

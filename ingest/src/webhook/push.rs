@@ -6,6 +6,7 @@ use tributary_runtime::stage::Rejection;
 use super::settings::Leaving;
 use crate::decoded::Decoded;
 use crate::identifiers::Identifiers;
+use crate::ignored::Ignored;
 use crate::native;
 use crate::native::statement::{Says, Statement};
 use crate::reason;
@@ -30,7 +31,14 @@ impl Push<'_> {
     /// When the event is refused; nothing was added then.
     pub(super) fn add(self, rules: &Rules, received_ms: Option<i64>, out: &mut Decoded) -> Result<(), Rejection> {
         let Self { event_id, time_ms, identifiers, says, returns } = self;
-        let statement = |event_id, identifiers, says| Statement { event_id, time_ms, identifiers, traits: Vec::new(), says };
+        let statement = |event_id, identifiers, says| Statement {
+            event_id,
+            time_ms,
+            identifiers,
+            traits: Vec::new(),
+            says,
+            ignored: Ignored::default(),
+        };
         let consent = returns.then(|| {
             // Who was blocked counts once.
             let mut identifiers = identifiers.clone();

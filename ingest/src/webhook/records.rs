@@ -5,6 +5,7 @@ use tributary_runtime::stage::Rejection;
 
 use crate::decoded::Decoded;
 use crate::identifiers::Identifiers;
+use crate::ignored::Ignored;
 use crate::limits::ID_BYTES_MAX;
 use crate::native::statement::{Says, Statement};
 use crate::reason;
@@ -37,7 +38,7 @@ impl<'a> Records<'a> {
         } else {
             self.rules.times.check_future(time_ms, self.received_ms, "timestamp")
         };
-        let statement = Statement { event_id, time_ms, identifiers, traits, says };
+        let statement = Statement { event_id, time_ms, identifiers, traits, says, ignored: Ignored::default() };
         let added = checked.and_then(|()| statement.add(self.rules, Source::Webhook, self.received_ms, self.out));
         if let Err(rejection) = added {
             self.refuse(rejection);
