@@ -28,7 +28,6 @@ pub mod metrics;
 pub mod models;
 pub mod moments;
 pub mod plan;
-mod post;
 pub mod read;
 pub mod settings;
 pub mod share;

@@ -4,20 +4,20 @@
 
 mod journey;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use tributary_proto::{
     Hash128, Identifier, LedgerRow, LedgerState, Message, Milestone, ModelRevision, ResidentState, StoredTouch, StoredTrack,
 };
+use tributary_runtime::mailbox::Mailbox;
 use tributary_runtime::stage::{Outbox, Share};
 use tributary_runtime::state::{self, State, StateError};
 
 use crate::ledger;
 use crate::models::Basis;
 use crate::plan::Plan;
-use crate::post::Post;
 use crate::unit::keys::{self, IdentifierHash};
-use crate::unit::{Unit, corrupt};
+use crate::unit::{Post, Unit, corrupt};
 use crate::wire::TouchView;
 use journey::UnitJourney;
 
@@ -224,9 +224,9 @@ pub fn find_touch(
 /// When the state cannot be read.
 pub fn milestone(state: &mut dyn State, unit: &str, milestone_id: &str, plan: &Plan) -> Result<Option<Explained>, StateError> {
     let actor = keys::actor(unit.as_bytes());
-    let (mut local, mut outbox, mut dirty) = (VecDeque::new(), Outbox::default(), BTreeMap::new());
-    let share = Share { partition: 0, partitions: 1 };
-    let mut post = Post { share, local: &mut local, outbox: &mut outbox };
+    let (mut outbox, mut dirty) = (Outbox::default(), BTreeMap::new());
+    let mut mail = Mailbox::new(Share { partition: 0, partitions: 1 });
+    let mut post = Post { mail: &mut mail, outbox: &mut outbox };
     let mut unit = Unit { actor, key: unit.as_bytes(), plan, state, post: &mut post, dirty: &mut dirty };
 
     let residents = unit.residents()?;

@@ -1,18 +1,18 @@
 //! The stage: one partition of the attributor's inbox.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tributary_proto::{AttributorMessage, Message, attributor_message::Body};
 use tributary_runtime::log::StageLog;
+use tributary_runtime::mailbox::Mailbox;
 use tributary_runtime::stage::{Context, Record, Share, Stage, StageError};
 use tributary_runtime::state::{ActorKey, State, StateError};
 use tributary_runtime::topic::Topic;
 
 use crate::ledger::{self, Ledger};
 use crate::plan::Plan;
-use crate::post::Post;
-use crate::unit::{self, Dirty, Unit, malformed};
+use crate::unit::{self, Dirty, Post, Unit, malformed};
 use crate::wire::ItemView;
 
 /// What the stage reads and keeps.
@@ -25,8 +25,7 @@ pub const LOG: StageLog =
 #[derive(Debug)]
 pub struct AttributorStage {
     plan: Arc<Plan>,
-    share: Share,
-    local: VecDeque<(Vec<u8>, Body)>,
+    mail: Mailbox<Vec<u8>, Body>,
     dirty: BTreeMap<ActorKey, Dirty>,
     /// The units whose rest may be over, and what each has still to wait.
     wakes: Vec<(Vec<u8>, u64)>,
@@ -37,7 +36,7 @@ pub struct AttributorStage {
 impl AttributorStage {
     /// The attributor of the partition that `share` names.
     pub fn new(plan: Arc<Plan>, share: Share) -> Self {
-        Self { plan, share, local: VecDeque::new(), dirty: BTreeMap::new(), wakes: Vec::new(), handled: 0 }
+        Self { plan, mail: Mailbox::new(share), dirty: BTreeMap::new(), wakes: Vec::new(), handled: 0 }
     }
 
     fn dispatch(&mut self, key: &[u8], body: Body, context: &mut Context<'_>) -> Result<(), StageError> {
@@ -66,7 +65,7 @@ impl AttributorStage {
     ) -> Result<(), E> {
         let Context { state, outbox } = context;
         let state: &mut dyn State = *state;
-        let mut post = Post { share: self.share, local: &mut self.local, outbox };
+        let mut post = Post { mail: &mut self.mail, outbox };
         work(&mut Unit { actor: unit::keys::actor(key), key, plan: &self.plan, state, post: &mut post, dirty: &mut self.dirty })
     }
 
@@ -76,7 +75,7 @@ impl AttributorStage {
 
     /// Handles what the actors of this partition have sent one another.
     fn deliver(&mut self, context: &mut Context<'_>) -> Result<(), StateError> {
-        while let Some((key, body)) = self.local.pop_front() {
+        while let Some((key, body)) = self.mail.take() {
             match self.dispatch(&key, body, context) {
                 Ok(()) => {}
                 Err(StageError::State(error)) => return Err(error),
@@ -118,7 +117,7 @@ impl Stage for AttributorStage {
     }
 
     fn discard_batch(&mut self) {
-        self.local.clear();
+        self.mail.clear();
         self.dirty.clear();
         self.wakes.clear();
         self.handled = 0;

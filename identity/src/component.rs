@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tributary_proto::{Absorb, AccountIs, Hash128, Identifier, LinkFact, Member, Message, Published, Subscribe};
+use tributary_runtime::mailbox::Parts;
 use tributary_runtime::state::{ActorKey, State, StateError, get_message, prefix_end, put_message, scan_messages};
 
 use crate::facts::{is_active, is_forbidden, merge_link, merge_member};
@@ -266,7 +267,7 @@ impl Component {
         epoch: u64,
         bytes_max: usize,
     ) -> Result<Vec<Absorb>, StateError> {
-        let mut parts = Parts { root: root.clone(), epoch, bytes_max, done: Vec::new(), current: Absorb::default(), bytes: 0 };
+        let mut parts = Parts::new(Absorb { from: Some(root.clone()), epoch, ..Absorb::default() }, bytes_max);
         // In this order: an answer touches the members on whose behalf it was asked for, and what was published those it was called after.
         for (_, member) in self.take_all::<Member>(state, keys::MEMBER)? {
             parts.room(member.encoded_len()).members.push(member);
@@ -286,7 +287,7 @@ impl Component {
         for (_, published) in self.take_all::<Published>(state, keys::PUBLISHED)? {
             parts.room(published.encoded_len()).published.push(published);
         }
-        Ok(parts.finish())
+        Ok(parts.finish(|part, at, more| (part.part, part.more) = (at, more)))
     }
 
     fn take_all<M: Message + Default>(self, state: &mut dyn State, tag: u8) -> Result<Vec<(Vec<u8>, M)>, StateError> {
@@ -300,38 +301,4 @@ impl Component {
 
 fn published_key(id: &str) -> Vec<u8> {
     keys::one(keys::PUBLISHED, Hash128::of(id.as_bytes()))
-}
-
-/// Cuts a component into messages.
-struct Parts {
-    root: Identifier,
-    epoch: u64,
-    bytes_max: usize,
-    done: Vec<Absorb>,
-    current: Absorb,
-    bytes: usize,
-}
-
-impl Parts {
-    fn room(&mut self, bytes: usize) -> &mut Absorb {
-        if self.bytes > 0 && self.bytes + bytes > self.bytes_max {
-            self.done.push(std::mem::take(&mut self.current));
-            self.bytes = 0;
-        }
-        // A few bytes of tag and length a field.
-        self.bytes += bytes + 8;
-        &mut self.current
-    }
-
-    fn finish(mut self) -> Vec<Absorb> {
-        self.done.push(self.current);
-        let last = self.done.len() - 1;
-        for (at, part) in self.done.iter_mut().enumerate() {
-            part.from = Some(self.root.clone());
-            part.epoch = self.epoch;
-            part.part = u32::try_from(at).unwrap_or(u32::MAX);
-            part.more = at < last;
-        }
-        self.done
-    }
 }

@@ -1,14 +1,14 @@
 //! The actors of one partition: routing between them, and what is put off until the end of a batch.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tributary_proto::attributor_message::Body as ToUnit;
 use tributary_proto::identity_message::Body;
-use tributary_proto::{AttributorMessage, Hash128, Identifier, IdentityMessage, Item, item, kind};
+use tributary_proto::{Hash128, Identifier, Item, item, kind};
+use tributary_runtime::mailbox::{Mail, Mailbox};
 use tributary_runtime::stage::{Context, Share};
 use tributary_runtime::state::StateError;
-use tributary_runtime::topic::Topic;
 
 use crate::node::Node;
 use crate::settings::Rules;
@@ -25,9 +25,7 @@ pub(crate) struct Dirty {
 /// The identity stage of one partition. What it holds between records is forgotten at the end of the batch.
 pub struct Core {
     pub(crate) rules: Arc<Rules>,
-    share: Share,
-    /// Messages to actors of this partition: handled in the same batch, without going through the log.
-    queue: VecDeque<(Identifier, Body)>,
+    mail: Mailbox<Identifier, Body>,
     /// Roots of whose components a part is to be computed again.
     pub(crate) dirty: BTreeMap<Hash128, Dirty>,
     /// What identifiers have brought and their units have not been given yet, and when the event was received.
@@ -37,32 +35,22 @@ pub struct Core {
 impl Core {
     /// The identity stage of a partition.
     pub fn new(rules: Arc<Rules>, share: Share) -> Self {
-        Self { rules, share, queue: VecDeque::new(), dirty: BTreeMap::new(), items: Vec::new() }
+        Self { rules, mail: Mailbox::new(share), dirty: BTreeMap::new(), items: Vec::new() }
     }
 
     /// Sends a message to an identifier.
     pub(crate) fn tell(&mut self, cx: &mut Context<'_>, to: &Identifier, body: Body) {
-        let key = to.key();
-        if self.share.owns(&key) {
-            self.queue.push_back((to.clone(), body));
-        } else {
-            cx.outbox.send(Topic::IdentityInbox, key, &IdentityMessage { body: Some(body) });
-        }
+        self.mail.send(cx.outbox, to.key(), |_| to.clone(), body);
     }
 
     /// By which an identifier keeps the node above it: of somebody who may be erased no name.
     pub(crate) fn address(&self, of: &Identifier) -> Identifier {
-        if kind::is_account(&of.kind) { of.clone() } else { of.address(self.share.partitions) }
+        if kind::is_account(&of.kind) { of.clone() } else { of.address(self.mail.share().partitions) }
     }
 
     /// Sends a message to a milestone.
     pub(crate) fn tell_milestone(&mut self, cx: &mut Context<'_>, milestone_id: &str, body: Body) {
-        if self.share.owns(milestone_id.as_bytes()) {
-            self.queue.push_back((Identifier::default(), body));
-        } else {
-            let key = milestone_id.as_bytes().to_vec();
-            cx.outbox.send(Topic::IdentityInbox, key, &IdentityMessage { body: Some(body) });
-        }
+        self.mail.send(cx.outbox, milestone_id.as_bytes().to_vec(), |_| Identifier::default(), body);
     }
 
     /// Notes that a fact has touched the cluster of a member.
@@ -84,7 +72,7 @@ impl Core {
 
     /// Handles what actors of this partition have told each other.
     pub(crate) fn drain(&mut self, cx: &mut Context<'_>) -> Result<(), StateError> {
-        while let Some((to, body)) = self.queue.pop_front() {
+        while let Some((to, body)) = self.mail.take() {
             self.dispatch(cx, &to, body)?;
         }
         Ok(())
@@ -135,7 +123,7 @@ impl Core {
 
     /// Forgets a batch.
     pub(crate) fn forget(&mut self) {
-        self.queue.clear();
+        self.mail.clear();
         self.dirty.clear();
         self.items.clear();
     }
@@ -155,5 +143,5 @@ pub(crate) fn pass_from(cx: &mut Context<'_>, node: &mut Node, what: item::What)
 
 /// Sends a message to a unit.
 pub(crate) fn send_to_unit(cx: &mut Context<'_>, unit: &str, body: ToUnit) {
-    cx.outbox.send(Topic::AttributorInbox, unit.as_bytes().to_vec(), &AttributorMessage { body: Some(body) });
+    body.post(cx.outbox, unit.as_bytes().to_vec());
 }

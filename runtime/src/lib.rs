@@ -18,6 +18,7 @@ pub mod kafka;
 #[cfg(feature = "native")]
 pub mod kafka_admin;
 pub mod log;
+pub mod mailbox;
 pub mod metric;
 pub mod metrics;
 pub mod obstacle;

@@ -136,7 +136,7 @@ pub(super) fn plan(settings: &Settings) -> Result<Plan, SettingsError> {
         visits,
         max_journey: usize::try_from(max_journey).unwrap_or(usize::MAX),
         step_ms: (horizon_ms / HORIZON_STEPS / DAY_MS).max(1) * DAY_MS,
-        message_bytes_max: crate::post::MESSAGE_BYTES_MAX,
+        message_bytes_max: tributary_runtime::mailbox::MESSAGE_BYTES_MAX,
         rest_after: crate::unit::REST_AFTER,
         stages,
         window,

@@ -20,13 +20,13 @@ mod rest;
 
 use tributary_proto::{Arrive, Extent, Item, Message, Milestone, Reason, ResidentState, StoredTouch, StoredTrack, UnitSummary};
 use tributary_proto::{attributor_message::Body, item};
+use tributary_runtime::mailbox::Mailbox;
 use tributary_runtime::reason;
-use tributary_runtime::stage::{Rejection, StageError};
+use tributary_runtime::stage::{Outbox, Rejection, StageError};
 use tributary_runtime::state::{self, ActorKey, State, StateError};
 
 use crate::metrics;
 use crate::plan::Plan;
-use crate::post::Post;
 use crate::wire::{ItemBody, ItemView, Malformed, ResidentView, TouchView};
 
 pub use dirty::{Dirty, Span};
@@ -34,6 +34,19 @@ use keys::IdentifierHash;
 pub(crate) use recompute::{Resident, Tracked};
 pub use rest::REST_AFTER;
 pub(crate) use rest::still_to_wait;
+
+/// How a unit reaches the other actors, and the world.
+pub struct Post<'a> {
+    pub(crate) mail: &'a mut Mailbox<Vec<u8>, Body>,
+    pub(crate) outbox: &'a mut Outbox,
+}
+
+impl Post<'_> {
+    /// Sends to the actor with this key.
+    pub(crate) fn send(&mut self, key: Vec<u8>, body: Body) {
+        self.mail.send(self.outbox, key, |key| key, body);
+    }
+}
 
 /// A unit at work: its keys, and what it may touch.
 pub struct Unit<'a, 'p> {

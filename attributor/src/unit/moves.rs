@@ -1,7 +1,7 @@
 //! An identifier leaves for another unit, and what it brought follows.
 
-use prost::encoding::encoded_len_varint;
 use tributary_proto::{HandOver, Message, Move, Reason, ResidentState, StoredTrack, attributor_message::Body};
+use tributary_runtime::mailbox::Parts;
 use tributary_runtime::stage::StageError;
 use tributary_runtime::state::{self, StateError};
 
@@ -9,9 +9,6 @@ use super::keys::{self, IdentifierHash};
 use super::{Span, Unit, corrupt, malformed};
 use crate::metrics;
 use crate::wire::TouchView;
-
-/// Room for what surrounds the parts of a hand-over: hash, epoch, tags and lengths.
-const ENVELOPE_BYTES: usize = 128;
 
 impl Unit<'_, '_> {
     /// An identifier leaves: hands over what it brought, and leaves a forwarding mark.
@@ -46,7 +43,8 @@ impl Unit<'_, '_> {
     /// Sends everything stored under the identifier to where it moves, and removes it here.
     fn hand_over_all(&mut self, hash: &IdentifierHash, was_resident: bool, message: &Move) -> Result<(), StateError> {
         let (touch_prefix, track_prefix) = (keys::of_identifier(keys::TOUCH, hash), keys::of_identifier(keys::TRACK, hash));
-        let mut parts = Parts::new(hash, message.epoch, self.plan.message_bytes_max);
+        let empty = HandOver { identifier_hash: hash.to_vec(), epoch: message.epoch, ..HandOver::default() };
+        let mut parts = Parts::new(empty, self.plan.message_bytes_max);
         let mut gone = Vec::new();
         let mut span = Span::default();
         // Milestones go first: their new unit keeps what they see.
@@ -57,7 +55,7 @@ impl Unit<'_, '_> {
                 self.track_changed(&track.milestone_id, Some(milestone), None, Reason::Identity);
             }
             gone.push(sub);
-            parts.track(track);
+            parts.room(track.encoded_len()).tracks.push(track);
         }
         let tracked = gone.len();
         self.state.scan(&self.actor, &touch_prefix, &state::prefix_end(&touch_prefix), &mut |sub, raw| {
@@ -65,7 +63,7 @@ impl Unit<'_, '_> {
                 span.add(time_ms);
             }
             gone.push(sub.to_vec());
-            parts.touch(raw.to_vec());
+            parts.room(raw.len()).touches.push(raw.to_vec());
             true
         })?;
         self.post.outbox.observe(&metrics::HAND_OVER_TOUCHES, "", gone.len().saturating_sub(tracked) as u64);
@@ -78,7 +76,10 @@ impl Unit<'_, '_> {
         if was_resident && span != Span::default() {
             self.dirty().moved.join(span);
         }
-        for part in parts.finish() {
+        if parts.is_empty() {
+            return Ok(());
+        }
+        for part in parts.finish(|_, _, _| {}) {
             self.post.outbox.observe(&metrics::HAND_OVERS, "", 1);
             self.post.send(message.to.as_bytes().to_vec(), Body::HandOver(part));
         }
@@ -164,48 +165,5 @@ impl Unit<'_, '_> {
             None => state::prefix_end(&keys::of_identifier(keys::TOUCH, hash)),
         };
         self.state.scan(&self.actor, &from, &to, visit)
-    }
-}
-
-/// A hand-over in parts of limited size.
-struct Parts {
-    empty: HandOver,
-    full: Vec<HandOver>,
-    open: HandOver,
-    open_bytes: usize,
-    bytes_max: usize,
-}
-
-impl Parts {
-    fn new(hash: &IdentifierHash, epoch: u64, bytes_max: usize) -> Self {
-        let empty = HandOver { identifier_hash: hash.to_vec(), epoch, touches: Vec::new(), tracks: Vec::new() };
-        Self { open: empty.clone(), empty, full: Vec::new(), open_bytes: ENVELOPE_BYTES, bytes_max }
-    }
-
-    /// Makes room for a field of this many bytes.
-    fn make_room(&mut self, bytes: usize) {
-        let bytes = bytes + encoded_len_varint(bytes as u64) + 1;
-        if self.open_bytes + bytes > self.bytes_max && self.open_bytes > ENVELOPE_BYTES {
-            self.full.push(std::mem::replace(&mut self.open, self.empty.clone()));
-            self.open_bytes = ENVELOPE_BYTES;
-        }
-        self.open_bytes += bytes;
-    }
-
-    fn touch(&mut self, raw: Vec<u8>) {
-        self.make_room(raw.len());
-        self.open.touches.push(raw);
-    }
-
-    fn track(&mut self, track: StoredTrack) {
-        self.make_room(track.encoded_len());
-        self.open.tracks.push(track);
-    }
-
-    fn finish(mut self) -> Vec<HandOver> {
-        if self.open_bytes > ENVELOPE_BYTES {
-            self.full.push(self.open);
-        }
-        self.full
     }
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use prost::encoding::encoded_len_varint;
 use tributary_proto::{
-    Desired, DesiredRow, Extent, Identifier, Message, Milestone, ModelRef, Placement, Reason, ResidentState, StoredTrack,
+    Desired, Extent, Identifier, Message, Milestone, ModelRef, Placement, Reason, ResidentState, StoredTrack,
     attributor_message::Body,
 };
+use tributary_runtime::mailbox::Parts;
 use tributary_runtime::state::{self, StateError};
 
 use super::keys::{self, IdentifierHash};
@@ -222,7 +222,11 @@ impl Unit<'_, '_> {
         };
         let shares = rows.iter().map(|row| row.shares.len() as u64).sum();
         let key = of.milestone_id.as_bytes();
-        for part in in_parts(header, rows, self.plan.message_bytes_max) {
+        let mut parts = Parts::new(header, self.plan.message_bytes_max);
+        for row in rows {
+            parts.room(row.encoded_len()).rows.push(row);
+        }
+        for part in parts.finish(|part, at, more| (part.part, part.more) = (at, more)) {
             self.post.send(key.to_vec(), Body::Desired(part));
         }
         shares
@@ -233,28 +237,4 @@ impl Unit<'_, '_> {
 pub(super) fn live(tracked: &[Tracked]) -> Vec<&Milestone> {
     let all = tracked.iter().map(|one| &one.milestone);
     all.filter(|milestone| !milestone.withdrawn).collect()
-}
-
-/// Rows in as many messages as their size asks for, at least one; each carries the header.
-fn in_parts(header: Desired, rows: Vec<DesiredRow>, bytes_max: usize) -> Vec<Desired> {
-    /// Room for part number, its flag, and the tags.
-    const SLACK_BYTES: usize = 64;
-    let empty_bytes = header.encoded_len() + SLACK_BYTES;
-    let mut parts = Vec::new();
-    let mut open = header.clone();
-    let mut open_bytes = empty_bytes;
-    for row in rows {
-        let row_bytes = row.encoded_len();
-        let row_bytes = row_bytes + encoded_len_varint(row_bytes as u64) + 1;
-        if open_bytes + row_bytes > bytes_max && !open.rows.is_empty() {
-            let next = Desired { part: open.part + 1, ..header.clone() };
-            open.more = true;
-            parts.push(std::mem::replace(&mut open, next));
-            open_bytes = empty_bytes;
-        }
-        open_bytes += row_bytes;
-        open.rows.push(row);
-    }
-    parts.push(open);
-    parts
 }
