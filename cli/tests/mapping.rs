@@ -56,3 +56,20 @@ fn a_mapping_that_cannot_be_used_is_named_by_file_and_line() {
         assert!(text.contains(&format!("t.toml:{line}: ingest.webhook.mappings.mycrm.stage.fields.{field}")), "{text}");
     }
 }
+
+#[test]
+fn a_stage_without_a_rule_is_told_with_the_setting_that_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("body.json");
+    let body = r#"[{"eventId":4,"portalId":1,"occurredAt":1646013960000,"subscriptionType":"deal.propertyChange","objectId":9,
+        "propertyName":"dealstage","propertyValue":"184736251"}]"#;
+    fs::write(&path, body).unwrap();
+    let arguments = ["test-mapping", &path.display().to_string(), "--provider", "hubspot"];
+    let shown = tributary(&arguments);
+    assert_eq!(shown.status.code(), Some(0), "nothing is refused");
+    assert!(
+        out(&shown).contains("184736251") && out(&shown).contains("ingest.webhook.hubspot.deals.stages"),
+        "{}",
+        out(&shown)
+    );
+}

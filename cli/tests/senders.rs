@@ -109,3 +109,100 @@ fn a_conversion_of_google_ads_finds_the_click_it_names() {
     assert_eq!(credit(&["gclid"]), BTreeSet::from(["landing".to_owned()]));
     assert_eq!(credit(&[]), BTreeSet::new());
 }
+
+/// A push of Salesforce's, as the collector passes it on.
+fn salesforce(events: &[Value]) -> Raw {
+    raw(Topic::Webhook, &json!({"provider": "salesforce", "received_at": "2022-04-21T12:00:00Z", "body": events}))
+}
+
+/// An event of Change Data Capture, `day` of April 2022.
+fn change(entity: &str, id: &str, kind: &str, transaction: &str, day: i64, fields: Value) -> Value {
+    let mut event = json!({"ChangeEventHeader": {"entityName": entity, "recordIds": [id], "changeType": kind,
+        "transactionKey": transaction, "sequenceNumber": 1, "commitTimestamp": 1_648_771_200_000_i64 + day * 86_400_000}});
+    event.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    event
+}
+
+/// Short ids have no checksum and long ones have: a report exports the former, change events have the latter.
+#[test]
+fn a_salesforce_record_is_one_by_either_form_of_its_id() {
+    let mut records: Vec<Raw> = visit("c1", "li@a-corp.example", "first", 1).into();
+    records.push(salesforce(&[
+        change(
+            "Contact",
+            "003800000000002",
+            "CREATE",
+            "a",
+            2,
+            json!({"Email": "li@a-corp.example", "AccountId": "0018000000AbcD1"}),
+        ),
+        change(
+            "Opportunity",
+            "006800000000003AAA",
+            "CREATE",
+            "b",
+            3,
+            json!({"StageName": "Prospecting", "AccountId": "0018000000AbcD1AAF"}),
+        ),
+    ]));
+    let won = json!({"kind": "milestone", "milestone": "closed_won", "object_id": "006800000000003", "timestamp": "2022-04-05T08:00:00Z",
+        "account": "0018000000abcd1aaf"});
+    records.push(raw(Topic::Offline, &won));
+    assert_eq!(credited(&records, &settings(), "closed_won"), BTreeSet::from(["page-c1".to_owned()]));
+}
+
+/// A merge is the deletion of the loser and the update of the winner, in one transaction.
+#[test]
+fn contacts_that_salesforce_merges_share_the_credit_of_their_deal() {
+    let mut records = Vec::new();
+    records.extend(visit("c1", "li@a-corp.example", "first", 1));
+    records.extend(visit("c2", "li.wei@b-corp.example", "second", 2));
+    records.push(salesforce(&[
+        change("Contact", "003LOSE", "CREATE", "a", 3, json!({"Email": "li.wei@b-corp.example"})),
+        change("Contact", "003WIN", "CREATE", "b", 3, json!({"Email": "li@a-corp.example"})),
+        change("Opportunity", "006A", "CREATE", "c", 4, json!({"StageName": "Closed Won", "ContactId": "003WIN"})),
+    ]));
+    assert_eq!(credited(&records, &settings(), "closed_won"), BTreeSet::from(["page-c1".to_owned()]));
+
+    records.push(salesforce(&[
+        change("Contact", "003LOSE", "DELETE", "m", 5, json!({})),
+        change("Contact", "003WIN", "UPDATE", "m", 5, json!({"Title": "CTO"})),
+    ]));
+    assert_eq!(credited(&records, &settings(), "closed_won"), BTreeSet::from(["page-c1".to_owned(), "page-c2".to_owned()]));
+}
+
+#[test]
+fn what_hung_on_an_account_that_was_merged_hangs_on_the_other() {
+    let mut records = Vec::new();
+    records.extend(visit("c1", "li@b-corp.example", "first", 1));
+    records.extend(visit("c2", "wang@b-corp.example", "second", 2));
+    records.push(salesforce(&[
+        change("Account", "001LOSE", "CREATE", "a", 2, json!({"Website": "b-corp.example"})),
+        change("Account", "001WIN", "CREATE", "b", 3, json!({"Website": "www.b-corp.example"})),
+        change("Contact", "003A", "CREATE", "c", 4, json!({"Email": "li@b-corp.example", "AccountId": "001LOSE"})),
+        change("Opportunity", "006A", "CREATE", "d", 5, json!({"StageName": "Prospecting", "AccountId": "001LOSE"})),
+    ]));
+    records.push(salesforce(&[
+        change("Account", "001LOSE", "DELETE", "m", 6, json!({})),
+        change("Contact", "003A", "UPDATE", "m", 6, json!({"AccountId": "001WIN"})),
+        change("Opportunity", "006A", "UPDATE", "m", 6, json!({"AccountId": "001WIN"})),
+    ]));
+    records.push(salesforce(&[change("Opportunity", "006A", "UPDATE", "n", 7, json!({"StageName": "Closed Won"}))]));
+    assert_eq!(credited(&records, &settings(), "closed_won"), BTreeSet::from(["page-c1".to_owned(), "page-c2".to_owned()]));
+}
+
+/// Pipelines of one's own have stages of one's own, and whoever has won does not lose the deal for one that no rule names.
+#[test]
+fn a_stage_without_a_rule_takes_nothing_back() {
+    let mut records: Vec<Raw> = visit("c1", "li@a-corp.example", "first", 1).into();
+    let stage = |stage: &str| json!({"objectId": 9, "propertyName": "dealstage", "propertyValue": stage});
+    let contact = json!({"objectId": 1, "propertyName": "email", "propertyValue": "li@a-corp.example"});
+    let joined = json!({"associationType": "DEAL_TO_CONTACT", "fromObjectId": 9, "toObjectId": 1, "associationRemoved": false});
+    records.push(hubspot(json!([
+        notice(1, "contact.propertyChange", 0, contact),
+        notice(2, "deal.associationChange", 1, joined),
+        notice(3, "deal.propertyChange", 2, stage("closedwon")),
+        notice(4, "deal.propertyChange", 3, stage("184736251")),
+    ])));
+    assert_eq!(credited(&records, &settings(), "closed_won"), BTreeSet::from(["page-c1".to_owned()]));
+}

@@ -24,6 +24,17 @@ pub struct Decoded {
     pub bots: u64,
     /// Messages that are neither touch nor milestone and name nobody.
     pub without_event: u64,
+    /// Stages of a CRM that no rule names: they change nothing.
+    pub stages_without_rule: Vec<StageWithoutRule>,
+}
+
+/// A stage of a CRM that no rule names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StageWithoutRule {
+    /// The setting that would name it, below `ingest.webhook`: `hubspot.deals`.
+    pub setting: &'static str,
+    /// The vendor's id of the stage.
+    pub stage: String,
 }
 
 impl Decoded {
@@ -33,11 +44,15 @@ impl Decoded {
         self.spends.clear();
         self.rejections.clear();
         self.ignored.clear();
+        self.stages_without_rule.clear();
         (self.blocked, self.undeclared, self.bots, self.without_event) = (0, 0, 0, 0);
     }
 
     /// Whether something of the record was used: an event, a cost, or a message that was understood and needs no event.
     pub fn was_used(&self) -> bool {
-        !self.events.is_empty() || !self.spends.is_empty() || self.bots + self.without_event > 0
+        !self.events.is_empty()
+            || !self.spends.is_empty()
+            || !self.stages_without_rule.is_empty()
+            || self.bots + self.without_event > 0
     }
 }

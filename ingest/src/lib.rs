@@ -56,7 +56,7 @@ pub use tributary_runtime::reason;
 pub use as_native::as_native;
 pub use classified::{Classified, Parameter};
 pub use csv_row::CsvRows;
-pub use decoded::Decoded;
+pub use decoded::{Decoded, StageWithoutRule};
 pub use decoder::Decoder;
 pub use ignored::{Ignored, IgnoredField};
 pub use milestone::VOCABULARY as MILESTONE_KINDS;

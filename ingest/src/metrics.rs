@@ -3,6 +3,8 @@
 use tributary_runtime::metric::{Metric, MetricKind};
 use tributary_runtime::topic::Topic;
 
+use crate::webhook::vendor_stages::LADDERS;
+
 /// The raw inputs.
 const INPUTS: [&str; 4] = [Topic::Sdk.name(), Topic::Utm.name(), Topic::Webhook.name(), Topic::Offline.name()];
 
@@ -133,9 +135,25 @@ pub static MESSAGES_WITHOUT_EVENT: Metric = Metric {
     help: "Messages that say nothing of a touch, milestone or person: an internal page view without id, a CRM's change of no interest.",
 };
 
+/// Stages of a CRM that no rule names.
+pub static STAGES_WITHOUT_RULE: Metric = Metric {
+    name: "tributary_ingest_stages_without_rule_total",
+    kind: MetricKind::Counter,
+    label: "setting",
+    values: &LADDERS,
+    help: "Changes to a stage that no rule names, by the setting below ingest.webhook that would: they change nothing. Name the stage there, with \"\" if it is no milestone; `tributary test-mapping` shows which it is.",
+};
+
 /// All metrics of ingest.
-pub static ALL: [&Metric; 6] =
-    [&EVENTS, &FIELDS_IGNORED, &IDENTIFIERS_BLOCKED, &IDENTIFIERS_UNDECLARED, &MESSAGES_OF_BOTS, &MESSAGES_WITHOUT_EVENT];
+pub static ALL: [&Metric; 7] = [
+    &EVENTS,
+    &FIELDS_IGNORED,
+    &IDENTIFIERS_BLOCKED,
+    &IDENTIFIERS_UNDECLARED,
+    &MESSAGES_OF_BOTS,
+    &MESSAGES_WITHOUT_EVENT,
+    &STAGES_WITHOUT_RULE,
+];
 
 #[cfg(test)]
 mod tests {

@@ -7,6 +7,7 @@ use tributary_proto::MilestoneVersion;
 use tributary_runtime::stage::Rejection;
 
 use crate::limits::ID_BYTES_MAX;
+use crate::normalise::salesforce_id::{LEAD, OPPORTUNITY, long_form};
 use crate::rules::Rules;
 use crate::scalar::{Scalar, json_rejection};
 use crate::{money, reason};
@@ -93,6 +94,10 @@ impl Rules {
             let detail = format!("an object id has at most {ID_BYTES_MAX} bytes");
             return Err(Rejection::new(reason::IDENTIFIER_TOO_LONG, "object_id", detail));
         }
+        let object_id = [OPPORTUNITY, LEAD].iter().fold(object_id, |id, prefix| match long_form(&id, prefix) {
+            Cow::Owned(long) => long.into(),
+            Cow::Borrowed(_) => id,
+        });
         if let Given::Is(time_ms) = occurred_at {
             self.times.check_future(time_ms, received_ms, "occurred_at")?;
         }

@@ -48,6 +48,9 @@ impl IngestStage {
             let labels = [label, metrics::field_label(&left_out.why.field), left_out.why.reason.code()];
             outbox.observe_detail(&metrics::FIELDS_IGNORED, labels, left_out.count);
         }
+        for unknown in &self.decoded.stages_without_rule {
+            outbox.observe(&metrics::STAGES_WITHOUT_RULE, unknown.setting, 1);
+        }
         if !self.decoded.was_used() {
             outbox.nothing_used();
         }

@@ -27,7 +27,7 @@ fn decoder() -> Decoder {
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     found.sort();
-    found
+    shown
 }
 
 /// Every payload: its source, its raw record and where its snapshot is.
@@ -50,7 +50,7 @@ fn payloads() -> Vec<(Source, String, PathBuf)> {
             found.push((kind, record, file.with_extension("decoded.json")));
         }
     }
-    found
+    shown
 }
 
 fn read(text: &str) -> Value {
@@ -64,6 +64,7 @@ fn decode(decoder: &Decoder, source: Source, record: &str) -> Value {
         decoded.rejections.push(rejection);
     }
     let refused = |rejection: &tributary_runtime::stage::Rejection| json!({"reason": rejection.reason, "field": rejection.field, "index": rejection.index, "detail": rejection.detail});
+    let stages = decoded.stages_without_rule.iter().map(|unknown| json!({"setting": unknown.setting, "stage": unknown.stage}));
     let mut shown = json!({
         "events": decoded.events.iter().map(as_native).collect::<Vec<_>>(),
         "refused": decoded.rejections.iter().map(refused).collect::<Vec<_>>(),
@@ -75,6 +76,9 @@ fn decode(decoder: &Decoder, source: Source, record: &str) -> Value {
     if !decoded.ignored.is_empty() {
         let left_out = |left: &tributary_ingest::IgnoredField| json!({"reason": left.why.reason, "field": left.why.field, "count": left.count});
         shown["ignored"] = decoded.ignored.iter().map(left_out).collect();
+    }
+    if !decoded.stages_without_rule.is_empty() {
+        shown["stages_without_rule"] = stages.collect();
     }
     shown
 }
@@ -131,7 +135,7 @@ fn leaving_is_ignored_a_revocation_or_an_erasure() {
         decode(&decoder, payload.0, &payload.1)["events"][0]["kind"].clone()
     };
     let (wechat, wecom) = ("wechat/unsubscribe.", "wecom/del_follow_user.");
-    assert_eq!((leave("", wechat), leave("", wecom)), ("consent".into(), "identify".into()));
+    assert_eq!((leave("", wechat), leave("", wecom)), ("identify".into(), "identify".into()));
     for (word, kind) in [("ignore", "identify"), ("revoke", "consent"), ("erase", "erase")] {
         assert_eq!(leave(&format!("webhook.wechat_unsubscribe = '{word}'"), wechat), kind);
         assert_eq!(leave(&format!("webhook.wecom_unfollow = '{word}'"), wecom), kind);

@@ -1,6 +1,7 @@
 //! `tributary check`: would it run here?
 
 mod ports;
+mod stages;
 
 use std::fs;
 use std::io::{self, Write};
@@ -26,7 +27,7 @@ use crate::{descriptors, logging, stdout, table};
 const AFTER_HELP: &str = "\
 Checks the configuration first (exit code 2 when it is at fault), then whether brokers answer, topics are as they should be, the
 state folder can be written, the limit of open files suffices and the addresses can be listened on (exit code 1). What a running service of
-the same configuration uses is as it should be.
+the same configuration uses is as it should be; of one, it also tells the stages of CRMs that no rule names.
 
 Example:
   tributary check --config tributary.toml";
@@ -73,6 +74,9 @@ pub fn run(args: &CheckArgs, global: &Global) -> anyhow::Result<()> {
     checked.push(Checked::new("state folder", check_folder(&settings.state.folder_of_process())));
     checked.push(Checked::new("open files", descriptors::tell(&settings)));
     checked.extend(ports.check(&settings));
+    if let Port::Own(_) = ports.metrics {
+        checked.push(Checked::new("stages", Ok(stages::tell(&ports::metrics(settings.http.listen)))));
+    }
     verdict(checked.iter().all(|checked| checked.ok), print(&checked, global).map_err(Into::into))
 }
 

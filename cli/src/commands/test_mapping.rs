@@ -54,6 +54,16 @@ struct Report {
     /// Parts of the records that say nothing: stages that are no milestone, objects that are none of ours.
     without_event: u64,
     blocked: u64,
+    stages_without_rule: Vec<WithoutRule>,
+}
+
+/// A stage that changes nothing, because no rule names it.
+#[derive(Serialize)]
+struct WithoutRule {
+    line: usize,
+    stage: String,
+    /// Where it can be named.
+    setting: String,
 }
 
 /// An event, as the native record that says the same.
@@ -120,6 +130,11 @@ fn decode(decoder: &Decoder, line: usize, record: &str, report: &mut Report) {
     report.refused.extend(refused.map(|Rejection { reason, field, detail, .. }| Refused { line, field, reason, detail }));
     let ignored = decoded.ignored.iter().map(|left_out| left_out.why.clone());
     report.ignored.extend(ignored.map(|Rejection { reason, field, detail, .. }| Refused { line, field, reason, detail }));
+    report.stages_without_rule.extend(decoded.stages_without_rule.into_iter().map(|unknown| WithoutRule {
+        line,
+        stage: unknown.stage,
+        setting: format!("ingest.webhook.{}.stages", unknown.setting),
+    }));
     report.without_event += decoded.without_event;
     report.blocked += decoded.blocked;
 }
@@ -138,6 +153,13 @@ fn print(report: &Report, global: &Global) -> anyhow::Result<()> {
     }
     print_refused(&report.refused, "refused because")?;
     print_refused(&report.ignored, "left out because")?;
+    if !report.stages_without_rule.is_empty() {
+        let mut rows = table::table(&["line", "stage", "changes nothing until it is named in"]);
+        for WithoutRule { line, stage, setting } in &report.stages_without_rule {
+            rows.add_row([line.to_string(), stage.clone(), setting.clone()]);
+        }
+        table::print(&rows)?;
+    }
     outln!(
         "{} events, {} refused, {} fields left out, {} without an event, {} blocked identifiers",
         report.events.len(),

@@ -3,6 +3,7 @@
 pub mod blocked;
 pub mod email;
 pub mod phone;
+pub(crate) mod salesforce_id;
 pub mod text;
 
 use std::borrow::Cow;
@@ -25,6 +26,8 @@ enum Form {
     Domain,
     /// Kept as the sender wrote it, without invisible characters.
     Id,
+    /// An id of a CRM's record; one of Salesforce, which begins so, in its long form.
+    Record(&'static str),
 }
 
 /// An identifier kind in force.
@@ -80,6 +83,9 @@ impl IdentifierRules {
                     "email_sha256" => Form::EmailSha256,
                     "phone" => Form::Phone,
                     kind::DOMAIN => Form::Domain,
+                    kind::CRM_ACCOUNT => Form::Record(salesforce_id::ACCOUNT),
+                    "crm_contact" => Form::Record(salesforce_id::CONTACT),
+                    "crm_lead" => Form::Record(salesforce_id::LEAD),
                     _ => Form::Id,
                 },
             })
@@ -128,12 +134,13 @@ impl IdentifierRules {
         }
         let value: Cow<'_, str> = match rule.form {
             Form::Id => Cow::Borrowed(value),
+            Form::Record(prefix) => salesforce_id::long_form(value, prefix),
             Form::Email => Cow::Owned(email::normalise(value).ok_or(EMAIL_INVALID)?),
             Form::EmailSha256 => Cow::Owned(email::normalise_sha256(value).ok_or(SHA256_INVALID)?),
             Form::Phone => Cow::Owned(self.region.e164(value).map_err(no_number)?),
             Form::Domain => Cow::Owned(email::normalise_domain(value).ok_or(DOMAIN_INVALID)?),
         };
-        if rule.form == Form::Id && looks_mangled(&value) {
+        if matches!(rule.form, Form::Id | Form::Record(_)) && looks_mangled(&value) {
             return Err(MANGLED);
         }
         if scope.len() > ID_BYTES_MAX || value.len() > ID_BYTES_MAX {

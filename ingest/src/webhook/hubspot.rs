@@ -93,11 +93,11 @@ fn notice_of(mut notice: Notice<'_>, records: &mut Records<'_>) -> Result<(), Re
     match (object, what) {
         (Object::Contact | Object::Company, "creation" | "restore") => {
             identity(object, &head, records, |_, _| ());
-            let stages = &records.rules.webhook.settings.hubspot.contacts;
-            if object == Object::Contact && !stages.created.is_empty() {
+            let ladder = records.rules.webhook.settings.hubspot.of_contacts();
+            if object == Object::Contact && !ladder.stages.created.is_empty() {
                 let subject = Some(("crm_contact", head.object_id.clone()));
                 let change = Change { created: true, subject, ..Change::default() };
-                change.write(stages, &head.object_id, &head.event_id, time_ms, records);
+                change.write(ladder, &head.object_id, &head.event_id, time_ms, records);
             }
         }
         (Object::Deal, "creation") => deal(Change { created: true, ..Change::default() }, &head, records),
@@ -121,7 +121,7 @@ fn notice_of(mut notice: Notice<'_>, records: &mut Records<'_>) -> Result<(), Re
 }
 
 fn deal(change: Change, head: &Head, records: &mut Records<'_>) {
-    change.write(&records.rules.webhook.settings.hubspot.deals, &head.object_id, &head.event_id, head.time_ms, records);
+    change.write(records.rules.webhook.settings.hubspot.of_deals(), &head.object_id, &head.event_id, head.time_ms, records);
 }
 
 /// States that a contact or a company exists, and what `add` adds.
@@ -145,6 +145,9 @@ fn property(object: Object, notice: Notice<'_>, head: &Head, records: &mut Recor
     match (object, &*name) {
         (Object::Deal, "dealstage") => deal(Change { stage: Some(value.into_owned()), ..Change::default() }, head, records),
         (Object::Deal, "amount") => deal(Change { amount: Some(value.into_owned()), ..Change::default() }, head, records),
+        (Object::Deal, "deal_currency_code") => {
+            deal(Change { currency: Some(value.into_owned()), ..Change::default() }, head, records);
+        }
         (Object::Deal, "closedate") => {
             let close_ms = match value.parse() {
                 Ok(close_ms) => close_ms,
@@ -155,8 +158,8 @@ fn property(object: Object, notice: Notice<'_>, head: &Head, records: &mut Recor
         (Object::Contact, "lifecyclestage") => {
             let subject = Some(("crm_contact", head.object_id.clone()));
             let change = Change { stage: Some(value.into_owned()), subject, ..Change::default() };
-            let stages = &records.rules.webhook.settings.hubspot.contacts;
-            change.write(stages, &head.object_id, &head.event_id, head.time_ms, records);
+            let ladder = records.rules.webhook.settings.hubspot.of_contacts();
+            change.write(ladder, &head.object_id, &head.event_id, head.time_ms, records);
         }
         (Object::Contact | Object::Company, name) => identity(object, head, records, |record, records| match (object, name) {
             (Object::Contact, "email") => record.name("email", &value, records),

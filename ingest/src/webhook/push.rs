@@ -54,7 +54,7 @@ impl Push<'_> {
 pub(super) fn says(touched: Option<TouchFields<'_>>, left: Option<Leaving>) -> Says<'_> {
     match (touched, left) {
         (Some(fields), _) => Says::Touch(fields),
-        (None, Some(Leaving::Revoke | Leaving::RevokeUntilReturn)) => Says::Consent { granted: false },
+        (None, Some(Leaving::Revoke)) => Says::Consent { granted: false },
         (None, Some(Leaving::Erase)) => Says::Erase,
         (None, Some(Leaving::Ignore) | None) => Says::Identify,
     }

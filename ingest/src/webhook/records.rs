@@ -3,7 +3,7 @@
 use tributary_proto::{Source, Trait};
 use tributary_runtime::stage::Rejection;
 
-use crate::decoded::Decoded;
+use crate::decoded::{Decoded, StageWithoutRule};
 use crate::identifiers::Identifiers;
 use crate::ignored::Ignored;
 use crate::limits::ID_BYTES_MAX;
@@ -48,6 +48,11 @@ impl<'a> Records<'a> {
     /// Refuses something of this element; the rest of it stands.
     pub(super) fn refuse(&mut self, rejection: Rejection) {
         self.out.rejections.push(placed(rejection, self.index, &self.place));
+    }
+
+    /// No rule of this setting names a stage: it changes nothing.
+    pub(super) fn without_rule(&mut self, setting: &'static str, stage: &str) {
+        self.out.stages_without_rule.push(StageWithoutRule { setting, stage: stage.to_owned() });
     }
 
     /// The element says nothing that matters here.

@@ -4,49 +4,35 @@
 //! Field names and meaning:
 //! <https://developer.salesforce.com/docs/atlas.en-us.change_data_capture.meta/change_data_capture/cdc_event_fields_header.htm>.
 
+mod event;
 mod head;
+mod merges;
 mod who;
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use tributary_runtime::stage::Rejection;
 
+use event::ChangeEvent;
 use head::{Head, text};
-use who::{account, person};
+use merges::Merges;
+use who::{account, merged, person};
 
-use super::body::{self, elements, millis};
+use super::body::{self, elements};
 use super::records::{Record, Records};
 use super::stages::{Change, incomplete, plain_decimal};
 use crate::decoded::Decoded;
 use crate::limits::ELEMENTS_MAX;
 use crate::native::statement::Says;
+use crate::normalise::salesforce_id::{CAMPAIGN, long_form};
+use crate::reason;
 use crate::rules::Rules;
-use crate::scalar::{Scalar, json_rejection};
 use crate::touch::TouchFields;
 use crate::traits::RawTraits;
-use crate::{content, reason};
 
 /// Objects that say something of people, accounts, touches or milestones.
 const ENTITIES: [&str; 6] = ["Lead", "Contact", "Account", "Opportunity", "CampaignMember", "OpportunityContactRole"];
-
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Header<'a> {
-    #[serde(borrow)]
-    entity_name: Scalar<'a>,
-    #[serde(borrow)]
-    record_ids: Option<Vec<Scalar<'a>>>,
-    #[serde(borrow)]
-    change_type: Scalar<'a>,
-    #[serde(borrow)]
-    transaction_key: Scalar<'a>,
-    #[serde(borrow)]
-    sequence_number: Scalar<'a>,
-    #[serde(borrow)]
-    commit_timestamp: Scalar<'a>,
-}
 
 /// Decodes an event, or an array of them of which each stands or falls alone.
 ///
@@ -55,40 +41,23 @@ struct Header<'a> {
 pub(super) fn decode(rules: &Rules, raw: &RawValue, received_ms: Option<i64>, out: &mut Decoded) -> Result<(), Rejection> {
     let json = body::json(raw)?;
     let single = !json.starts_with('[');
-    for (index, element) in (0u32..).zip(elements(&json)?) {
+    let read: Vec<_> = elements(&json)?.into_iter().map(ChangeEvent::read).collect();
+    let merges = Merges::of(read.iter().flatten());
+    for (index, event) in (0u32..).zip(&read) {
         let place = if single { "body".to_owned() } else { format!("body[{index}]") };
         let mut records = Records::new(rules, received_ms, out, index, place);
-        if let Err(rejection) = event(element, &mut records) {
+        let result = event.as_ref().map_err(Rejection::clone).and_then(|event| changes(event, &merges, &mut records));
+        if let Err(rejection) = result {
             records.refuse(rejection);
         }
     }
     Ok(())
 }
 
-/// The fields of an event, out of their wrappers.
-fn fields<'a>(element: &'a RawValue) -> Result<RawTraits<'a>, Rejection> {
-    let mut fields: RawTraits<'a> = serde_json::from_str(element.get()).map_err(|error| json_rejection(&error))?;
-    for wrapper in ["data", "payload"] {
-        if let Some(inner) = fields.take_raw(wrapper)? {
-            fields = serde_json::from_str(inner.get()).map_err(|error| json_rejection(&error))?;
-        }
-    }
-    fields.check_unique()?;
-    Ok(fields)
-}
-
-fn event(element: &RawValue, records: &mut Records<'_>) -> Result<(), Rejection> {
-    let mut fields = fields(element)?;
-    let Some(header) = fields.take_raw("ChangeEventHeader")? else {
-        let detail = "an event of Change Data Capture has this header";
-        return Err(Rejection::new(reason::FIELD_MISSING, "ChangeEventHeader", detail));
-    };
-    let header: Header<'_> = serde_json::from_str(header.get()).map_err(|error| json_rejection(&error))?;
-    let missing = |name| Rejection::new(reason::FIELD_MISSING, name, "the header lacks this field");
-    let entity = header.entity_name.text("entityName")?.ok_or_else(|| missing("entityName"))?;
-    let change = header.change_type.text("changeType")?.ok_or_else(|| missing("changeType"))?;
-    let ids = header.record_ids.ok_or_else(|| missing("recordIds"))?;
-    if !ENTITIES.contains(&&*entity) {
+/// What an event says of each of its records.
+fn changes(event: &ChangeEvent<'_>, merges: &Merges, records: &mut Records<'_>) -> Result<(), Rejection> {
+    let ChangeEvent { entity, change, ids, fields, .. } = event;
+    if !ENTITIES.contains(&&**entity) {
         records.nothing();
         return Ok(());
     }
@@ -100,19 +69,16 @@ fn event(element: &RawValue, records: &mut Records<'_>) -> Result<(), Rejection>
         let detail = format!("the event is about {} records, at most {ELEMENTS_MAX} are read", ids.len());
         return Err(Rejection::new(reason::RECORD_TOO_LARGE, "recordIds", detail));
     }
-    let time_ms = millis(header.commit_timestamp, "commitTimestamp")?;
-    let key = match header.transaction_key.text("transactionKey")? {
-        Some(key) => format!("{key}:{}", header.sequence_number.text("sequenceNumber")?.unwrap_or_default()),
-        None => content::hash(element.get(), &[]).map_err(|error| json_rejection(&error))?,
-    };
+    let (time_ms, key) = (event.time_ms()?, event.key()?);
     for id in ids {
-        let Some(id) = id.text("recordIds")? else { continue };
+        let Some(id) = id.clone().text("recordIds")? else { continue };
         if id.ends_with('*') {
             records.refuse(incomplete("recordIds", "every record of the object may have changed: fetch them"));
             continue;
         }
-        let head = Head { event_id: format!("salesforce:{key}:{id}"), time_ms, id: &id, change: &change };
-        record(&entity, &head, &fields, records)?;
+        let merged_into = merges.winner(event, &id);
+        let head = Head { event_id: format!("salesforce:{key}:{id}"), time_ms, id: &id, change, merged_into };
+        record(entity, &head, fields, records)?;
     }
     Ok(())
 }
@@ -124,6 +90,10 @@ fn record(entity: &str, head: &Head<'_>, fields: &RawTraits<'_>, records: &mut R
         "Opportunity" => opportunity(head, fields, records),
         "CampaignMember" if !head.deleted() => member(head, fields, records),
         "OpportunityContactRole" if !head.deleted() => role(head, fields, records),
+        "Contact" | "Lead" | "Account" if head.merged_into.is_some() => {
+            merged(entity, head, records);
+            Ok(())
+        }
         // The deletion of a contact is no erasure.
         _ => {
             records.nothing();
@@ -148,7 +118,7 @@ fn opportunity(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_
         names,
         ..Change::default()
     };
-    change.write(&records.rules.webhook.settings.salesforce.opportunities, head.id, &head.event_id, head.time_ms, records);
+    change.write(records.rules.webhook.settings.salesforce.of_opportunities(), head.id, &head.event_id, head.time_ms, records);
     Ok(())
 }
 
@@ -184,7 +154,7 @@ fn member(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>) ->
     let says = TouchFields {
         source: "salesforce".into(),
         medium: "campaign_member".into(),
-        campaign: text(fields, "CampaignId")?.unwrap_or_default(),
+        campaign: long_form(&text(fields, "CampaignId")?.unwrap_or_default(), CAMPAIGN).into_owned().into(),
         touch_type: status.unwrap_or_default(),
         ..TouchFields::default()
     };
@@ -206,8 +176,8 @@ fn role(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>) -> R
     }
     if let Some(opportunity) = text(fields, "OpportunityId")? {
         let change = Change { names: vec![("crm_contact", contact.into_owned())], ..Change::default() };
-        let stages = &records.rules.webhook.settings.salesforce.opportunities;
-        change.write(stages, &opportunity, &head.event_id, head.time_ms, records);
+        let ladder = records.rules.webhook.settings.salesforce.of_opportunities();
+        change.write(ladder, &opportunity, &head.event_id, head.time_ms, records);
     }
     Ok(())
 }

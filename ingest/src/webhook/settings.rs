@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::vendor_stages::Ladder;
+
 pub use super::mapping::settings::{EventMapping, FieldMapping, Source, TextForm};
 pub use super::vendor_stages::{HubSpotSettings, SalesforceSettings, Stages};
 
@@ -34,7 +36,7 @@ impl Default for WebhookSettings {
     fn default() -> Self {
         Self {
             scene_patterns: vec!["^aid_(?<anonymous_id>.+)$".into()],
-            wechat_unsubscribe: Leaving::Revoke,
+            wechat_unsubscribe: Leaving::Ignore,
             wecom_unfollow: Leaving::Ignore,
             wechat_open_platforms: BTreeMap::new(),
             wecom_scopes: BTreeMap::new(),
@@ -48,14 +50,10 @@ impl Default for WebhookSettings {
 impl WebhookSettings {
     /// Stages of CRMs that are no kinds of milestones: the setting below these, and what is wrong.
     pub(crate) fn problems(&self, milestone_kinds: &[String]) -> Vec<(String, String)> {
-        let all = [
-            ("hubspot.contacts", &self.hubspot.contacts),
-            ("hubspot.deals", &self.hubspot.deals),
-            ("salesforce.leads", &self.salesforce.leads),
-            ("salesforce.opportunities", &self.salesforce.opportunities),
-        ];
+        let (hubspot, salesforce) = (&self.hubspot, &self.salesforce);
+        let all = [hubspot.of_contacts(), hubspot.of_deals(), salesforce.of_leads(), salesforce.of_opportunities()];
         let mut problems = Vec::new();
-        for (place, Stages { created, stages }) in all {
+        for Ladder { setting: place, stages: Stages { created, stages } } in all {
             let stages = stages.iter().map(|(stage, kind)| (format!("{place}.stages.{stage}"), kind));
             let wrong = stages.chain([(format!("{place}.created"), created)]);
             let wrong = wrong.filter(|(_, kind)| !kind.is_empty() && !milestone_kinds.contains(kind));
@@ -71,10 +69,9 @@ impl WebhookSettings {
 pub enum Leaving {
     /// Nothing.
     Ignore,
-    /// Consent is withdrawn, until a consent record grants it.
-    Revoke,
     /// Consent is withdrawn, and granted again by who subscribes or is added again.
-    RevokeUntilReturn,
+    #[serde(alias = "revoke_until_return")]
+    Revoke,
     /// All that is known under this identifier until then is void.
     Erase,
 }

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use tributary_runtime::stage::Rejection;
 
 use super::records::{Record, Records};
-use super::vendor_stages::Stages;
+use super::vendor_stages::Ladder;
 use crate::milestone::{Given, MilestoneFields};
 use crate::native::statement::Says;
 use crate::{money, reason};
@@ -41,9 +41,20 @@ pub(super) struct Change {
 
 impl Change {
     /// Writes the versions; `event_id` is that of the event, and `time_ms` its time.
-    pub(super) fn write(mut self, stages: &Stages, object_id: &str, event_id: &str, time_ms: i64, records: &mut Records<'_>) {
+    pub(super) fn write(
+        mut self,
+        ladder: Ladder<'_>,
+        object_id: &str,
+        event_id: &str,
+        time_ms: i64,
+        records: &mut Records<'_>,
+    ) {
         self.check_amount(records);
-        let stage = self.stage.as_ref().map(|stage| stages.stages.get(stage).map_or("", String::as_str));
+        let stages = ladder.stages;
+        let stage = self.stage.as_ref().and_then(|stage| stages.stages.get(stage)).map(String::as_str);
+        if let (Some(stage), None) = (&self.stage, stage) {
+            records.without_rule(ladder.setting, stage);
+        }
         let mut any = false;
         for kind in stages.kinds() {
             let reached = !self.gone && (stage == Some(kind) || (self.created && stages.created == kind));
@@ -51,7 +62,7 @@ impl Change {
             // Who stands at another stage now has not closed, or not so.
             let withdrawn = self.gone || (closing && stage.is_some() && !reached);
             let close_ms = self.close_ms.filter(|close| closing && *close <= time_ms.saturating_add(CLOSE_SKEW_MS));
-            let amended = self.amount.is_some() || close_ms.is_some() || !self.names.is_empty();
+            let amended = self.amount.is_some() || self.currency.is_some() || close_ms.is_some() || !self.names.is_empty();
             if !reached && !withdrawn && !amended {
                 continue;
             }
@@ -70,7 +81,7 @@ impl Change {
             records.add(version, Says::Milestone(says));
             any = true;
         }
-        if !any {
+        if !any && (self.stage.is_none() || stage.is_some()) {
             records.nothing();
         }
     }

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 pub struct Stages {
     /// The kind of milestone that its creation is; empty for none.
     pub created: String,
-    /// The kind of milestone that each stage is, by the vendor's id of the stage; empty for none.
+    /// The kind of milestone that each stage is, by the vendor's id of the stage; empty for none. A stage that does not stand here
+    /// changes nothing.
     pub stages: BTreeMap<String, String>,
 }
 
@@ -28,6 +29,37 @@ impl Stages {
     }
 }
 
+/// The stages of an object of a CRM, with the setting that names them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ladder<'a> {
+    /// Below `ingest.webhook`.
+    pub(super) setting: &'static str,
+    pub(super) stages: &'a Stages,
+}
+
+/// The settings of all ladders, below `ingest.webhook`.
+pub(crate) const LADDERS: [&str; 4] = ["hubspot.contacts", "hubspot.deals", "salesforce.leads", "salesforce.opportunities"];
+
+impl HubSpotSettings {
+    pub(super) fn of_contacts(&self) -> Ladder<'_> {
+        Ladder { setting: LADDERS[0], stages: &self.contacts }
+    }
+
+    pub(super) fn of_deals(&self) -> Ladder<'_> {
+        Ladder { setting: LADDERS[1], stages: &self.deals }
+    }
+}
+
+impl SalesforceSettings {
+    pub(super) fn of_leads(&self) -> Ladder<'_> {
+        Ladder { setting: LADDERS[2], stages: &self.leads }
+    }
+
+    pub(super) fn of_opportunities(&self) -> Ladder<'_> {
+        Ladder { setting: LADDERS[3], stages: &self.opportunities }
+    }
+}
+
 /// What HubSpot's stages mean.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -41,7 +73,19 @@ pub struct HubSpotSettings {
 impl Default for HubSpotSettings {
     fn default() -> Self {
         Self {
-            contacts: Stages::of("", [("lead", "lead"), ("marketingqualifiedlead", "mql"), ("salesqualifiedlead", "sal")]),
+            contacts: Stages::of(
+                "",
+                [
+                    ("subscriber", ""),
+                    ("lead", "lead"),
+                    ("marketingqualifiedlead", "mql"),
+                    ("salesqualifiedlead", "sal"),
+                    ("opportunity", ""),
+                    ("customer", ""),
+                    ("evangelist", ""),
+                    ("other", ""),
+                ],
+            ),
             deals: Stages::of(
                 "opportunity",
                 [
@@ -71,7 +115,15 @@ pub struct SalesforceSettings {
 impl Default for SalesforceSettings {
     fn default() -> Self {
         Self {
-            leads: Stages::of("lead", [("Working - Contacted", "mql"), ("Closed - Converted", "sal")]),
+            leads: Stages::of(
+                "lead",
+                [
+                    ("Open - Not Contacted", ""),
+                    ("Working - Contacted", "mql"),
+                    ("Closed - Converted", "sal"),
+                    ("Closed - Not Converted", ""),
+                ],
+            ),
             opportunities: Stages::of(
                 "opportunity",
                 [

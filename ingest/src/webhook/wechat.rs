@@ -1,14 +1,14 @@
-//! Pushes of a WeChat official account or mini-program: XML with the tags below its root.
+//! Pushes of a WeChat official account or mini-program: XML with the tags below its root, or JSON with the same names.
 //!
-//! Field names and meaning: <https://developers.weixin.qq.com/doc/offiaccount/Message_Management/Receiving_event_pushes.html>.
+//! Field names and meaning: <https://developers.weixin.qq.com/doc/offiaccount/Message_Management/Receiving_event_pushes.html> and
+//! <https://developers.weixin.qq.com/miniprogram/dev/framework/server-ability/message-push.html>.
 
 use serde_json::value::RawValue;
 use tributary_runtime::stage::Rejection;
 
-use super::body;
 use super::push::{Push, event_id, need_somebody, says};
 use super::settings::Leaving;
-use super::xml::{Tags, seconds};
+use super::tags::{Form, Tags, seconds};
 use crate::decoded::Decoded;
 use crate::identifiers::Identifiers;
 use crate::reason;
@@ -16,8 +16,43 @@ use crate::rules::Rules;
 use crate::scalar::Scalar;
 use crate::touch::TouchFields;
 
-const TAGS: [&str; 9] =
-    ["ToUserName", "FromUserName", "CreateTime", "MsgType", "Event", "EventKey", "SessionFrom", "UnionId", "Encrypt"];
+const FORM: Form = Form {
+    tags: &[
+        "ToUserName",
+        "FromUserName",
+        "CreateTime",
+        "MsgType",
+        "Event",
+        "EventKey",
+        "SessionFrom",
+        "UnionId",
+        "Encrypt",
+        "InfoType",
+        "action",
+    ],
+    expected: "a push of an official account or mini-program, XML or JSON with ToUserName, FromUserName, CreateTime and MsgType",
+};
+
+/// Events whose sender is WeChat itself and no person: mass messages that were sent, verification and review of the account, and what
+/// it did wrong. Their `FromUserName` names a system account.
+const OF_WECHAT: [&str; 16] = [
+    "MASSSENDJOBFINISH",
+    "PUBLISHJOBFINISH",
+    "qualification_verify_success",
+    "qualification_verify_fail",
+    "naming_verify_success",
+    "naming_verify_fail",
+    "annual_renew",
+    "verify_expired",
+    "weapp_audit_success",
+    "weapp_audit_fail",
+    "weapp_audit_delay",
+    "wxa_nickname_audit",
+    "wxa_category_audit",
+    "wxa_illegal_record",
+    "wxa_appeal_record",
+    "wxa_media_check",
+];
 
 /// Prefix of `EventKey` when somebody who did not follow the account scanned its code.
 const SCENE_PREFIX: &str = "qrscene_";
@@ -39,7 +74,11 @@ enum Kind {
 /// # Errors
 /// When it is refused; nothing was added to `out` then.
 pub(super) fn decode(rules: &Rules, raw: &RawValue, received_ms: Option<i64>, out: &mut Decoded) -> Result<(), Rejection> {
-    let push = Tags::read(&body::text(raw)?, &TAGS)?;
+    let push = Tags::read(raw, &FORM)?;
+    if names_nobody(&push) {
+        out.without_event += 1;
+        return Ok(());
+    }
     if push.has("Encrypt") && push.get("MsgType").is_empty() {
         let detail = "the push is encrypted; decrypt it where the request enters, or choose the plain mode";
         return Err(Rejection::new(reason::XML_ENCRYPTED, "Encrypt", detail));
@@ -62,10 +101,17 @@ pub(super) fn decode(rules: &Rules, raw: &RawValue, received_ms: Option<i64>, ou
     };
     need_somebody(&identifiers, "FromUserName", "the push names no OpenID that is not blocked")?;
     let left = (kind == Kind::Unsubscribed).then_some(rules.webhook.settings.wechat_unsubscribe);
-    let returns = push.get("Event") == "subscribe" && rules.webhook.settings.wechat_unsubscribe == Leaving::RevokeUntilReturn;
+    let returns = push.get("Event") == "subscribe" && rules.webhook.settings.wechat_unsubscribe == Leaving::Revoke;
     Push { event_id, time_ms, identifiers, says: says(fields, left), returns }.add(rules, received_ms, out)?;
     out.undeclared += undeclared;
     Ok(())
+}
+
+/// What a third-party platform is told of its tickets and authorisations, how a container is tried out, and what WeChat itself says.
+fn names_nobody(push: &Tags) -> bool {
+    !push.get("InfoType").is_empty()
+        || (!push.get("action").is_empty() && push.get("MsgType").is_empty())
+        || (push.get("MsgType") == "event" && OF_WECHAT.contains(&push.get("Event")))
 }
 
 fn kind(push: &Tags) -> Kind {

@@ -5,10 +5,9 @@
 use serde_json::value::RawValue;
 use tributary_runtime::stage::Rejection;
 
-use super::body;
 use super::push::{Push, event_id, need_somebody, says};
 use super::settings::Leaving;
-use super::xml::{Tags, seconds};
+use super::tags::{Form, Tags, seconds};
 use crate::decoded::Decoded;
 use crate::identifiers::Identifiers;
 use crate::reason;
@@ -16,38 +15,44 @@ use crate::rules::Rules;
 use crate::scalar::Scalar;
 use crate::touch::TouchFields;
 
-const TAGS: [&str; 12] = [
-    "ToUserName",
-    "CreateTime",
-    "Event",
-    "SuiteId",
-    "AuthCorpId",
-    "TimeStamp",
-    "InfoType",
-    "ChangeType",
-    "UserID",
-    "ExternalUserID",
-    "State",
-    "Encrypt",
-];
+const FORM: Form = Form {
+    tags: &[
+        "ToUserName",
+        "CreateTime",
+        "MsgType",
+        "Event",
+        "SuiteId",
+        "AuthCorpId",
+        "TimeStamp",
+        "InfoType",
+        "ChangeType",
+        "UserID",
+        "ExternalUserID",
+        "State",
+        "Encrypt",
+    ],
+    expected: "an event of WeCom, XML with ToUserName, CreateTime, MsgType and Event, or of a suite, with AuthCorpId, TimeStamp and InfoType",
+};
 
 /// Decodes one event.
 ///
 /// # Errors
 /// When it is refused; nothing was added to `out` then.
 pub(super) fn decode(rules: &Rules, raw: &RawValue, received_ms: Option<i64>, out: &mut Decoded) -> Result<(), Rejection> {
-    let push = Tags::read(&body::text(raw)?, &TAGS)?;
+    let push = Tags::read(raw, &FORM)?;
     // A suite names the corporation, the time and the event in tags of its own.
     let of_suite = push.has("InfoType");
-    if push.has("Encrypt") && !of_suite && push.get("Event").is_empty() {
+    // A message that staff send to an app is no event.
+    let of_staff = !matches!(push.get("MsgType"), "" | "event");
+    if push.has("Encrypt") && !of_suite && !of_staff && push.get("Event").is_empty() {
         let detail = "the event is encrypted; decrypt it where the request enters";
         return Err(Rejection::new(reason::XML_ENCRYPTED, "Encrypt", detail));
     }
     let [corp, time, event] =
         if of_suite { ["AuthCorpId", "TimeStamp", "InfoType"] } else { ["ToUserName", "CreateTime", "Event"] };
     let external = push.get("ExternalUserID");
-    if push.need(event)? != "change_external_contact" || external.is_empty() {
-        // Groups, tags, members; a suite's tickets and authorisations, which name no corporation: nobody outside is named.
+    if of_staff || push.need(event)? != "change_external_contact" || external.is_empty() {
+        // Groups, tags, members, messages of staff; a suite's tickets and authorisations: nobody outside is named.
         out.without_event += 1;
         return Ok(());
     }
@@ -61,7 +66,7 @@ pub(super) fn decode(rules: &Rules, raw: &RawValue, received_ms: Option<i64>, ou
     need_somebody(&identifiers, "ExternalUserID", "the event names no contact that is not blocked")?;
     let left = (change == "del_follow_user").then_some(rules.webhook.settings.wecom_unfollow);
     let event_id = event_id(format!("wecom:{corp}:{}:{external}:{created}:{change}", push.get("UserID")))?;
-    let returns = added && rules.webhook.settings.wecom_unfollow == Leaving::RevokeUntilReturn;
+    let returns = added && rules.webhook.settings.wecom_unfollow == Leaving::Revoke;
     Push { event_id, time_ms, identifiers, says: says(touched, left), returns }.add(rules, received_ms, out)
 }
 

@@ -9,7 +9,7 @@ use tributary_runtime::http::SERVICE;
 /// How long somebody who listens has to say who it is.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// More than that no answer of ours has, in bytes.
-const ANSWER_MAX: u64 = 64 << 10;
+const ANSWER_MAX: u64 = 4 << 20;
 
 /// Who listens on an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +72,32 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
+/// The answer to a request, head and body; `None` where nobody answers in time.
+fn get(address: SocketAddr, path: &str) -> Option<String> {
+    let until = Instant::now() + PATIENCE;
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).ok()?;
+    stream.set_write_timeout(Some(PATIENCE)).ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").ok()?;
+    let mut said = Vec::new();
+    let mut part = [0; 4096];
+    while (said.len() as u64) < ANSWER_MAX {
+        let left = until.saturating_duration_since(Instant::now());
+        // A timeout of zero would be none.
+        stream.set_read_timeout(Some(left.max(Duration::from_millis(1)))).ok()?;
+        match stream.read(&mut part) {
+            Ok(0) => break,
+            Ok(length) => said.extend_from_slice(part.get(..length)?),
+            Err(_) => return None,
+        }
+    }
+    Some(String::from_utf8_lossy(&said).into_owned())
+}
+
+/// What the metrics of this service say at an address; empty where they cannot be had.
+pub fn metrics(address: SocketAddr) -> String {
+    get(reachable(address), "/metrics").unwrap_or_default()
+}
+
 /// What a service says of itself.
 #[derive(Debug, PartialEq, Eq)]
 struct Answer {
@@ -82,23 +108,7 @@ struct Answer {
 impl Answer {
     /// Asks; `None` where whoever is there is none of ours.
     fn of(address: SocketAddr) -> Option<Self> {
-        let until = Instant::now() + PATIENCE;
-        let mut stream = TcpStream::connect_timeout(&address, PATIENCE).ok()?;
-        stream.set_write_timeout(Some(PATIENCE)).ok()?;
-        write!(stream, "GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").ok()?;
-        let mut said = Vec::new();
-        let mut part = [0; 4096];
-        while (said.len() as u64) < ANSWER_MAX {
-            let left = until.saturating_duration_since(Instant::now());
-            // A timeout of zero would be none.
-            stream.set_read_timeout(Some(left.max(Duration::from_millis(1)))).ok()?;
-            match stream.read(&mut part) {
-                Ok(0) => break,
-                Ok(length) => said.extend_from_slice(part.get(..length)?),
-                Err(_) => return None,
-            }
-        }
-        Self::read(&String::from_utf8_lossy(&said))
+        Self::read(&get(address, "/readyz")?)
     }
 
     fn read(text: &str) -> Option<Self> {

@@ -13,6 +13,8 @@ pub(super) struct Head<'a> {
     pub(super) time_ms: i64,
     pub(super) id: &'a str,
     pub(super) change: &'a str,
+    /// Of a deleted record, the one that it was merged into.
+    pub(super) merged_into: Option<&'a str>,
 }
 
 impl Head<'_> {

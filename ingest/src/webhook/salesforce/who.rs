@@ -67,11 +67,11 @@ pub(super) fn person(
     if entity != "Lead" {
         return Ok(());
     }
-    let stages = &records.rules.webhook.settings.salesforce.leads;
+    let ladder = records.rules.webhook.settings.salesforce.of_leads();
     let stage = text(fields, "Status")?.map(Cow::into_owned);
     let change = Change { created: head.created(), stage, subject: Some((kind, head.id.to_owned())), ..Change::default() };
     if change.created || change.stage.is_some() {
-        change.write(stages, head.id, &head.event_id, head.time_ms, records);
+        change.write(ladder, head.id, &head.event_id, head.time_ms, records);
     }
     converted(head, fields, records)
 }
@@ -93,10 +93,22 @@ fn converted(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>)
     if let Some(opportunity) = text(fields, "ConvertedOpportunityId")?.filter(|_| !named.is_empty()) {
         let names = named.iter().map(|(kind, id)| (*kind, (*id).to_owned())).collect();
         let change = Change { names, ..Change::default() };
-        let stages = &records.rules.webhook.settings.salesforce.opportunities;
-        change.write(stages, &opportunity, &format!("{}:{opportunity}", head.event_id), head.time_ms, records);
+        let ladder = records.rules.webhook.settings.salesforce.of_opportunities();
+        change.write(ladder, &opportunity, &format!("{}:{opportunity}", head.event_id), head.time_ms, records);
     }
     Ok(())
+}
+
+/// A deleted record lives on in another.
+pub(super) fn merged(entity: &str, head: &Head<'_>, records: &mut Records<'_>) {
+    let kind = match entity {
+        "Account" => "crm_account",
+        "Lead" => "crm_lead",
+        _ => "crm_contact",
+    };
+    if let Some(winner) = head.merged_into {
+        link(head, kind, &[(kind, winner)], "merged", records);
+    }
 }
 
 fn link(head: &Head<'_>, kind: &'static str, to: &[(&'static str, &str)], how: &str, records: &mut Records<'_>) {
