@@ -142,11 +142,11 @@ fn a_salesforce_record_is_one_by_either_form_of_its_id() {
             "CREATE",
             "b",
             3,
-            json!({"StageName": "Prospecting", "AccountId": "0018000000AbcD1AAF"}),
+            json!({"StageName": "Prospecting", "AccountId": "0018000000AbcD1AAJ"}),
         ),
     ]));
     let won = json!({"kind": "milestone", "milestone": "closed_won", "object_id": "006800000000003", "timestamp": "2022-04-05T08:00:00Z",
-        "account": "0018000000abcd1aaf"});
+        "account": "0018000000abcd1aaj"});
     records.push(raw(Topic::Offline, &won));
     assert_eq!(credited(&records, &settings(), "closed_won"), BTreeSet::from(["page-c1".to_owned()]));
 }

@@ -10,6 +10,7 @@ use tributary_runtime::stage::Rejection;
 
 use notice::Notice;
 
+use super::activity::touch;
 use super::body::{self, elements, field, millis};
 use super::records::{Record, Records};
 use super::stages::{Change, incomplete};
@@ -24,6 +25,8 @@ enum Object {
     Contact,
     Company,
     Deal,
+    /// What was done with somebody: a call, a meeting, a mail, a note.
+    Activity(&'static str),
     Other,
 }
 
@@ -34,6 +37,10 @@ impl Object {
             "contact" | "0-1" => Self::Contact,
             "company" | "0-2" => Self::Company,
             "deal" | "0-3" => Self::Deal,
+            "call" | "0-48" => Self::Activity("call"),
+            "meeting" | "meeting_event" | "0-47" => Self::Activity("meeting"),
+            "email" | "0-49" => Self::Activity("email"),
+            "note" | "0-46" => Self::Activity("note"),
             _ => Self::Other,
         }
     }
@@ -57,6 +64,7 @@ pub(super) fn decode(rules: &Rules, raw: &RawValue, received_ms: Option<i64>, ou
 /// What all notices have.
 struct Head {
     event_id: String,
+    portal: String,
     time_ms: i64,
     object_id: String,
 }
@@ -77,11 +85,12 @@ fn notice_of(mut notice: Notice<'_>, records: &mut Records<'_>) -> Result<(), Re
     let time_ms = millis(std::mem::take(&mut notice.occurred_at), "occurredAt")?;
     let object_id = take(&mut notice.object_id, "objectId")?;
     // HubSpot does not promise that an event id is unique; what it is about and when makes it so. A retry has all of them again.
-    let event_id = [take(&mut notice.portal_id, "portalId")?, take(&mut notice.event_id, "eventId")?].join(":");
+    let portal = take(&mut notice.portal_id, "portalId")?;
+    let event_id = [&*portal, &*take(&mut notice.event_id, "eventId")?].join(":");
     let about = if object_id.is_empty() { take(&mut notice.from_object_id, "fromObjectId")? } else { object_id.clone() };
     notice.from_object_id = Scalar::Text(about.clone().into());
     let event_id = format!("hubspot:{event_id}:{kind}:{about}:{time_ms}");
-    let head = Head { event_id, time_ms, object_id };
+    let head = Head { event_id, portal, time_ms, object_id };
     match (object, what) {
         (_, "associationChange") => return association(notice, &head, records),
         (_, "merge") => return merge(object, notice, &head, records),
@@ -201,14 +210,19 @@ fn merge(object: Object, notice: Notice<'_>, head: &Head, records: &mut Records<
         }
         Object::Deal => {
             for id in &merged {
-                let head = Head { event_id: format!("{event_id}:{id}"), time_ms: head.time_ms, object_id: id.clone() };
+                let head = Head {
+                    event_id: format!("{event_id}:{id}"),
+                    portal: head.portal.clone(),
+                    time_ms: head.time_ms,
+                    object_id: id.clone(),
+                };
                 deal(Change { gone: true, ..Change::default() }, &head, records);
             }
             if renamed.is_some() {
                 return Err(incomplete("newObjectId", "the merged deal has a new id, and the notice not its stage: fetch it"));
             }
         }
-        Object::Other => records.nothing(),
+        Object::Activity(_) | Object::Other => records.nothing(),
     }
     Ok(())
 }
@@ -238,13 +252,20 @@ fn association(notice: Notice<'_>, head: &Head, records: &mut Records<'_>) -> Re
         if from_kind == Object::Deal || to_kind == Object::Contact { (to, from) } else { (from, to) };
     match (one, other) {
         _ if removed => records.nothing(),
+        (Object::Contact, Object::Activity(kind)) | (Object::Activity(kind), Object::Contact) => {
+            let (contact, activity) = if one == Object::Contact { (one_id, other_id) } else { (other_id, one_id) };
+            // Either side tells, and each with an id of its own; the activity is one.
+            let mut record = Record::new(format!("hubspot:{}:{kind}:{activity}", head.portal), head.time_ms);
+            record.name("crm_contact", &contact, records);
+            records.add(record, Says::Touch(touch("hubspot", kind, "")));
+        }
         (Object::Contact, Object::Company) if !secondary => {
-            let head = Head { event_id, time_ms: head.time_ms, object_id: one_id };
+            let head = Head { event_id, portal: head.portal.clone(), time_ms: head.time_ms, object_id: one_id };
             identity(Object::Contact, &head, records, |record, records| record.name("crm_account", &other_id, records));
         }
         (Object::Contact | Object::Company, Object::Deal) => {
             let name = if one == Object::Contact { "crm_contact" } else { "crm_account" };
-            let head = Head { event_id, time_ms: head.time_ms, object_id: other_id };
+            let head = Head { event_id, portal: head.portal.clone(), time_ms: head.time_ms, object_id: other_id };
             deal(Change { names: vec![(name, one_id)], ..Change::default() }, &head, records);
         }
         _ => records.nothing(),

@@ -1,5 +1,6 @@
 //! Webhook envelopes: `{provider, received_at, headers, body}`. Signatures were checked where the request entered.
 
+mod activity;
 mod body;
 mod hubspot;
 mod mapping;

@@ -4,6 +4,7 @@
 //! Field names and meaning:
 //! <https://developer.salesforce.com/docs/atlas.en-us.change_data_capture.meta/change_data_capture/cdc_event_fields_header.htm>.
 
+mod activity;
 mod event;
 mod head;
 mod merges;
@@ -32,7 +33,8 @@ use crate::touch::TouchFields;
 use crate::traits::RawTraits;
 
 /// Objects that say something of people, accounts, touches or milestones.
-const ENTITIES: [&str; 6] = ["Lead", "Contact", "Account", "Opportunity", "CampaignMember", "OpportunityContactRole"];
+const ENTITIES: [&str; 8] =
+    ["Lead", "Contact", "Account", "Opportunity", "CampaignMember", "OpportunityContactRole", "Task", "Event"];
 
 /// Decodes an event, or an array of them of which each stands or falls alone.
 ///
@@ -88,6 +90,8 @@ fn record(entity: &str, head: &Head<'_>, fields: &RawTraits<'_>, records: &mut R
         "Contact" | "Lead" if !head.deleted() => person(entity, head, fields, records),
         "Account" if !head.deleted() => account(head, fields, records),
         "Opportunity" => opportunity(head, fields, records),
+        "Task" if !head.deleted() => activity::task(head, fields, records),
+        "Event" if !head.deleted() => activity::event(head, fields, records),
         "CampaignMember" if !head.deleted() => member(head, fields, records),
         "OpportunityContactRole" if !head.deleted() => role(head, fields, records),
         "Contact" | "Lead" | "Account" if head.merged_into.is_some() => {
