@@ -15,6 +15,7 @@ use super::body::{self, elements, field, millis};
 use super::records::{Record, Records};
 use super::stages::{Change, incomplete};
 use crate::decoded::Decoded;
+use crate::milestone::Given;
 use crate::native::statement::Says;
 use crate::reason;
 use crate::rules::Rules;
@@ -147,22 +148,25 @@ fn property(object: Object, notice: Notice<'_>, head: &Head, records: &mut Recor
         return Err(Rejection::new(reason::FIELD_MISSING, "propertyName", "the notice does not say which property changed"));
     };
     let value = notice.property_value.map(|raw| field(raw, "propertyValue")).transpose()?.flatten().unwrap_or_default();
-    if value.is_empty() {
+    let clears = object == Object::Deal && matches!(&*name, "amount" | "deal_currency_code" | "closedate");
+    if value.is_empty() && !clears {
         records.nothing();
         return Ok(());
     }
+    let given = if value.is_empty() { Given::Cleared } else { Given::Is(value.to_string()) };
     match (object, &*name) {
         (Object::Deal, "dealstage") => deal(Change { stage: Some(value.into_owned()), ..Change::default() }, head, records),
-        (Object::Deal, "amount") => deal(Change { amount: Some(value.into_owned()), ..Change::default() }, head, records),
-        (Object::Deal, "deal_currency_code") => {
-            deal(Change { currency: Some(value.into_owned()), ..Change::default() }, head, records);
-        }
+        (Object::Deal, "amount") => deal(Change { amount: given, ..Change::default() }, head, records),
+        (Object::Deal, "deal_currency_code") => deal(Change { currency: given, ..Change::default() }, head, records),
         (Object::Deal, "closedate") => {
-            let close_ms = match value.parse() {
-                Ok(close_ms) => close_ms,
-                Err(_) => records.rules.times.read(&value, "propertyValue")?,
+            let close_ms = match given {
+                Given::Is(text) => match text.parse() {
+                    Ok(close_ms) => Given::Is(close_ms),
+                    Err(_) => Given::Is(records.rules.times.read(&text, "propertyValue")?),
+                },
+                Given::Nothing | Given::Cleared => Given::Cleared,
             };
-            deal(Change { close_ms: Some(close_ms), ..Change::default() }, head, records);
+            deal(Change { close_ms, ..Change::default() }, head, records);
         }
         (Object::Contact, "lifecyclestage") => {
             let subject = Some(("crm_contact", head.object_id.clone()));

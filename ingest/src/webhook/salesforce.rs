@@ -22,7 +22,7 @@ use who::{account, merged, person};
 
 use super::body::{self, elements};
 use super::records::{Record, Records};
-use super::stages::{Change, incomplete, plain_decimal};
+use super::stages::{Change, incomplete};
 use crate::decoded::Decoded;
 use crate::limits::ELEMENTS_MAX;
 use crate::native::statement::Says;
@@ -79,7 +79,8 @@ fn changes(event: &ChangeEvent<'_>, merges: &Merges, records: &mut Records<'_>) 
             continue;
         }
         let merged_into = merges.winner(event, &id);
-        let head = Head { event_id: format!("salesforce:{key}:{id}"), time_ms, id: &id, change, merged_into };
+        let head =
+            Head { event_id: format!("salesforce:{key}:{id}"), time_ms, id: &id, change, merged_into, cleared: &event.cleared };
         record(entity, &head, fields, records)?;
     }
     Ok(())
@@ -112,12 +113,13 @@ fn opportunity(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_
     for (name, kind) in [("AccountId", "crm_account"), ("ContactId", "crm_contact")] {
         names.extend(owned(name)?.map(|id| (kind, id)));
     }
+    let close_ms = text(fields, "CloseDate")?.map(|date| closing(&date, head.time_ms, records)).transpose()?;
     let change = Change {
         created: head.created(),
         stage: owned("StageName")?,
-        amount: text(fields, "Amount")?.map(|amount| plain_decimal(&amount)),
-        currency: owned("CurrencyIsoCode")?,
-        close_ms: text(fields, "CloseDate")?.map(|date| closing(&date, head.time_ms, records)).transpose()?,
+        amount: head.given("Amount", owned("Amount")?),
+        currency: head.given("CurrencyIsoCode", owned("CurrencyIsoCode")?),
+        close_ms: head.given("CloseDate", close_ms),
         gone: head.deleted(),
         names,
         ..Change::default()

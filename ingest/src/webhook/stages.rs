@@ -27,10 +27,10 @@ pub(super) struct Change {
     /// The stage that it is at now.
     pub(super) stage: Option<String>,
     /// Its amount: decimal text in major units.
-    pub(super) amount: Option<String>,
-    pub(super) currency: Option<String>,
+    pub(super) amount: Given<String>,
+    pub(super) currency: Given<String>,
     /// When it was or will be closed, milliseconds since 1970-01-01 UTC.
-    pub(super) close_ms: Option<i64>,
+    pub(super) close_ms: Given<i64>,
     /// It was deleted, or merged into another.
     pub(super) gone: bool,
     /// Whom every version names: the person who is at this stage.
@@ -49,7 +49,7 @@ impl Change {
         time_ms: i64,
         records: &mut Records<'_>,
     ) {
-        self.check_amount(records);
+        self.check_money(records);
         let stages = ladder.stages;
         let stage = self.stage.as_ref().and_then(|stage| stages.stages.get(stage)).map(String::as_str);
         if let (Some(stage), None) = (&self.stage, stage) {
@@ -61,8 +61,14 @@ impl Change {
             let closing = CLOSING.contains(&kind);
             // Who stands at another stage now has not closed, or not so.
             let withdrawn = self.gone || (closing && stage.is_some() && !reached);
-            let close_ms = self.close_ms.filter(|close| closing && *close <= time_ms.saturating_add(CLOSE_SKEW_MS));
-            let amended = self.amount.is_some() || self.currency.is_some() || close_ms.is_some() || !self.names.is_empty();
+            let closed_at = match self.close_ms {
+                Given::Is(close) if !closing || close > time_ms.saturating_add(CLOSE_SKEW_MS) => Given::Nothing,
+                Given::Is(close) => Given::Is(close.min(time_ms)),
+                Given::Cleared if !closing => Given::Nothing,
+                other => other,
+            };
+            let money = self.amount != Given::Nothing || self.currency != Given::Nothing;
+            let amended = money || closed_at != Given::Nothing || !self.names.is_empty();
             if !reached && !withdrawn && !amended {
                 continue;
             }
@@ -73,9 +79,9 @@ impl Change {
                 object_id: object_id.into(),
                 amends: !reached,
                 withdrawn,
-                value: Given::of(self.amount.as_deref().map(Cow::Borrowed)),
-                currency: Given::of(self.currency.as_deref().map(Cow::Borrowed)),
-                occurred_at: Given::of(close_ms.map(|close| close.min(time_ms))),
+                value: borrowed(&self.amount),
+                currency: borrowed(&self.currency),
+                occurred_at: closed_at,
                 refund: None,
             };
             records.add(version, Says::Milestone(says));
@@ -86,49 +92,32 @@ impl Change {
         }
     }
 
-    /// An amount that cannot be used is refused once, and costs nothing else.
-    fn check_amount(&mut self, records: &mut Records<'_>) {
-        let Some(amount) = &self.amount else { return };
-        let currency = self.currency.as_deref().map_or(Ok(records.rules.currency), money::currency);
-        let checked = currency.and_then(|_| money::decimal(amount, "value"));
-        if let Err(rejection) = checked {
+    /// What cannot be used is refused once, and costs nothing else; an amount in a currency that is none is not guessed.
+    fn check_money(&mut self, records: &mut Records<'_>) {
+        if let Given::Is(amount) = &self.amount
+            && let Err(rejection) = money::decimal(amount, "value")
+        {
             records.refuse(rejection);
-            (self.amount, self.currency) = (None, None);
+            self.amount = Given::Nothing;
+        }
+        if let Given::Is(currency) = &self.currency
+            && let Err(rejection) = money::currency(currency)
+        {
+            records.refuse(rejection);
+            (self.amount, self.currency) = (Given::Nothing, Given::Nothing);
         }
     }
 }
 
-/// A decimal number without exponent: JSON writers write `3.0E7` for large amounts. Other text is returned as it is.
-pub(super) fn plain_decimal(text: &str) -> String {
-    expand(text).unwrap_or_else(|| text.to_owned())
-}
-
-fn expand(text: &str) -> Option<String> {
-    /// No amount needs more digits.
-    const SHIFT_MAX: usize = 30;
-    let (mantissa, exponent) = text.split_once(['e', 'E'])?;
-    let shift: usize = exponent.strip_prefix('+').unwrap_or(exponent).parse().ok().filter(|shift| *shift <= SHIFT_MAX)?;
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let moved: String = fraction.chars().chain(std::iter::repeat('0')).take(shift).collect();
-    let rest: String = fraction.chars().skip(shift).collect();
-    Some(if rest.is_empty() { format!("{whole}{moved}") } else { format!("{whole}{moved}.{rest}") })
+fn borrowed(given: &Given<String>) -> Given<Cow<'_, str>> {
+    match given {
+        Given::Nothing => Given::Nothing,
+        Given::Cleared => Given::Cleared,
+        Given::Is(text) => Given::Is(Cow::Borrowed(text)),
+    }
 }
 
 /// The rejection of an event that says that something changed, and not how.
 pub(super) fn incomplete(field: &'static str, detail: impl Into<String>) -> Rejection {
     Rejection::new(reason::RECORD_INCOMPLETE, field, detail)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn exponents_are_written_out() {
-        for (text, plain) in
-            [("3.0E7", "30000000"), ("1.2345e2", "123.45"), ("1E+3", "1000"), ("12.50", "12.50"), ("1e-3", "1e-3"), ("e", "e")]
-        {
-            assert_eq!(plain_decimal(text), plain);
-        }
-    }
 }

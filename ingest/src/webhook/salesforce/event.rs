@@ -26,6 +26,10 @@ struct Header<'a> {
     sequence_number: Scalar<'a>,
     #[serde(borrow)]
     commit_timestamp: Scalar<'a>,
+    #[serde(borrow)]
+    nulled_fields: Option<Vec<Scalar<'a>>>,
+    #[serde(borrow)]
+    changed_fields: Option<Vec<Scalar<'a>>>,
 }
 
 pub(super) struct ChangeEvent<'a> {
@@ -39,6 +43,8 @@ pub(super) struct ChangeEvent<'a> {
     sequence: Scalar<'a>,
     committed: Scalar<'a>,
     pub(super) fields: RawTraits<'a>,
+    /// Fields that have no value any more: a null alone says nothing, for some clients write one for every field that did not change.
+    pub(super) cleared: Vec<String>,
 }
 
 impl<'a> ChangeEvent<'a> {
@@ -52,8 +58,16 @@ impl<'a> ChangeEvent<'a> {
         };
         let header: Header<'_> = serde_json::from_str(header.get()).map_err(|error| json_rejection(&error))?;
         let missing = |name| Rejection::new(reason::FIELD_MISSING, name, "the header lacks this field");
+        let names = |list: Option<Vec<Scalar<'a>>>| {
+            list.into_iter().flatten().filter_map(|name| name.text("changedFields").ok().flatten()).map(Cow::into_owned)
+        };
+        let is_null = |name: &String| fields.get(name).map(|raw| raw.get() == "null");
+        let nulled = names(header.nulled_fields).filter(|name| is_null(name).unwrap_or(true));
+        let changed = names(header.changed_fields).filter(|name| is_null(name).unwrap_or(false));
+        let cleared = nulled.chain(changed).collect();
         Ok(Self {
             element,
+            cleared,
             entity: header.entity_name.text("entityName")?.ok_or_else(|| missing("entityName"))?,
             change: header.change_type.text("changeType")?.ok_or_else(|| missing("changeType"))?,
             ids: header.record_ids.ok_or_else(|| missing("recordIds"))?,

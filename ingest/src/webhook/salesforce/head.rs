@@ -6,6 +6,7 @@ use tributary_runtime::stage::Rejection;
 
 use super::super::body::field;
 use super::super::records::Records;
+use crate::milestone::Given;
 use crate::traits::RawTraits;
 
 /// Of a day without a time, in milliseconds after its beginning.
@@ -19,11 +20,22 @@ pub(super) struct Head<'a> {
     pub(super) change: &'a str,
     /// Of a deleted record, the one that it was merged into.
     pub(super) merged_into: Option<&'a str>,
+    /// Fields that have no value any more.
+    pub(super) cleared: &'a [String],
 }
 
 impl Head<'_> {
     pub(super) fn created(&self) -> bool {
         matches!(self.change, "CREATE" | "UNDELETE")
+    }
+
+    /// What the event says of a field that has this value in it.
+    pub(super) fn given<T>(&self, name: &str, value: Option<T>) -> Given<T> {
+        match value {
+            Some(value) => Given::Is(value),
+            None if self.cleared.iter().any(|cleared| cleared == name) => Given::Cleared,
+            None => Given::Nothing,
+        }
     }
 
     pub(super) fn deleted(&self) -> bool {
