@@ -27,7 +27,7 @@ fn decoder() -> Decoder {
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     found.sort();
-    shown
+    found
 }
 
 /// Every payload: its source, its raw record and where its snapshot is.
@@ -50,7 +50,7 @@ fn payloads() -> Vec<(Source, String, PathBuf)> {
             found.push((kind, record, file.with_extension("decoded.json")));
         }
     }
-    shown
+    found
 }
 
 fn read(text: &str) -> Value {

@@ -22,6 +22,8 @@ pub(super) struct Push<'a> {
     pub(super) says: Says<'a>,
     /// The person has come back: consent is granted again.
     pub(super) returns: bool,
+    /// What was left out so far.
+    pub(super) ignored: Ignored,
 }
 
 impl Push<'_> {
@@ -30,22 +32,22 @@ impl Push<'_> {
     /// # Errors
     /// When the event is refused; nothing was added then.
     pub(super) fn add(self, rules: &Rules, received_ms: Option<i64>, out: &mut Decoded) -> Result<(), Rejection> {
-        let Self { event_id, time_ms, identifiers, says, returns } = self;
-        let statement = |event_id, identifiers, says| Statement {
+        let Self { event_id, time_ms, identifiers, says, returns, ignored } = self;
+        let statement = |event_id, identifiers, says, ignored| Statement {
             event_id,
             time_ms,
             identifiers,
             traits: Vec::new(),
             says,
-            ignored: Ignored::default(),
+            ignored,
         };
         let consent = returns.then(|| {
             // Who was blocked counts once.
             let mut identifiers = identifiers.clone();
             identifiers.blocked = 0;
-            statement(format!("{event_id}:consent"), identifiers, Says::Consent { granted: true })
+            statement(format!("{event_id}:consent"), identifiers, Says::Consent { granted: true }, Ignored::default())
         });
-        statement(event_id, identifiers, says).add(rules, Source::Webhook, received_ms, out)?;
+        statement(event_id, identifiers, says, ignored).add(rules, Source::Webhook, received_ms, out)?;
         consent.map_or(Ok(()), |consent| consent.add(rules, Source::Webhook, received_ms, out))
     }
 }

@@ -30,7 +30,7 @@ impl<'a> Records<'a> {
 
     /// Adds what is said of those whom the record names; what is refused becomes a rejection of this element.
     pub(super) fn add(&mut self, record: Record, says: Says<'_>) {
-        let Record { event_id, time_ms, identifiers, mut traits } = record;
+        let Record { event_id, time_ms, identifiers, mut traits, ignored } = record;
         traits.sort_by(|a, b| a.name.cmp(&b.name));
         traits.dedup_by(|later, first| later.name == first.name);
         let checked = if event_id.len() > ID_BYTES_MAX {
@@ -38,7 +38,7 @@ impl<'a> Records<'a> {
         } else {
             self.rules.times.check_future(time_ms, self.received_ms, "timestamp")
         };
-        let statement = Statement { event_id, time_ms, identifiers, traits, says, ignored: Ignored::default() };
+        let statement = Statement { event_id, time_ms, identifiers, traits, says, ignored };
         let added = checked.and_then(|()| statement.add(self.rules, Source::Webhook, self.received_ms, self.out));
         if let Err(rejection) = added {
             self.refuse(rejection);
@@ -48,6 +48,11 @@ impl<'a> Records<'a> {
     /// Refuses something of this element; the rest of it stands.
     pub(super) fn refuse(&mut self, rejection: Rejection) {
         self.out.rejections.push(placed(rejection, self.index, &self.place));
+    }
+
+    /// Leaves something of this element out: it counts without.
+    pub(super) fn leave_out(&mut self, why: Rejection) {
+        self.out.ignored.note(why);
     }
 
     /// No rule of this setting names a stage: it changes nothing.
@@ -79,21 +84,27 @@ pub(super) struct Record {
     time_ms: i64,
     identifiers: Identifiers,
     traits: Vec<Trait>,
+    ignored: Ignored,
 }
 
 impl Record {
     /// A record of nobody; `time_ms` is milliseconds since 1970-01-01 UTC.
     pub(super) fn new(event_id: impl Into<String>, time_ms: i64) -> Self {
-        Self { event_id: event_id.into(), time_ms, identifiers: Identifiers::default(), traits: Vec::new() }
+        Self {
+            event_id: event_id.into(),
+            time_ms,
+            identifiers: Identifiers::default(),
+            traits: Vec::new(),
+            ignored: Ignored::default(),
+        }
     }
 
-    /// Adds an identifier. One that its kind refuses is a rejection of its own and costs the event nothing else: people type what
-    /// they like into a CRM.
-    pub(super) fn name(&mut self, kind: &'static str, text: &str, records: &mut Records<'_>) {
+    /// Adds an identifier. One that its kind refuses is left out: people type what they like into a CRM.
+    pub(super) fn name(&mut self, kind: &'static str, text: &str, records: &Records<'_>) {
         let kinds = &records.rules.identifiers;
         let Some(rule) = kinds.find(kind) else { return };
         if let Err(refused) = self.identifiers.add(kinds, rule, &Scalar::Text(text.into()), kind) {
-            records.refuse(refused);
+            self.ignored.note(refused);
         }
     }
 

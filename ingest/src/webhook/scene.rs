@@ -1,9 +1,9 @@
 //! What the code of a QR code says: WeChat calls it scene, WeCom state. Whoever prints a code chooses it, so patterns read it.
 
 use regex::Regex;
-use tributary_runtime::stage::Rejection;
 
 use crate::identifiers::Identifiers;
+use crate::ignored::Ignored;
 use crate::normalise::IdentifierRules;
 use crate::scalar::Scalar;
 
@@ -37,19 +37,18 @@ impl Scenes {
     }
 
     /// Reads a scene: adds the identifiers that it names to `out` and returns the rest.
-    ///
-    /// # Errors
-    /// When an identifier in it is refused.
+    /// An identifier that its kind refuses is left out.
     pub(super) fn read<'a>(
         &self,
         scene: &'a str,
         field: &'static str,
         kinds: &IdentifierRules,
         out: &mut Identifiers,
-    ) -> Result<Scene<'a>, Rejection> {
+        ignored: &mut Ignored,
+    ) -> Scene<'a> {
         let mut found = Scene { campaign: scene, ..Scene::default() };
         let Some((pattern, groups)) = self.0.iter().find_map(|pattern| Some((pattern, pattern.captures(scene)?))) else {
-            return Ok(found);
+            return found;
         };
         for name in pattern.capture_names().flatten() {
             let Some(text) = groups.name(name).map(|group| group.as_str()) else { continue };
@@ -59,12 +58,12 @@ impl Scenes {
                 "term" => found.term = text,
                 kind => {
                     if let Some(rule) = kinds.find(kind) {
-                        out.add(kinds, rule, &Scalar::Text(text.into()), field)?;
+                        ignored.read(out.add(kinds, rule, &Scalar::Text(text.into()), field));
                     }
                 }
             }
         }
-        Ok(found)
+        found
     }
 }
 

@@ -92,18 +92,21 @@ impl Change {
         }
     }
 
-    /// What cannot be used is refused once, and costs nothing else; an amount in a currency that is none is not guessed.
+    /// What cannot be used is left out once, or refused where the change says nothing else; an amount in a currency that is none is not
+    /// guessed.
     fn check_money(&mut self, records: &mut Records<'_>) {
+        let says_more = self.created || self.gone || self.stage.is_some() || !self.names.is_empty();
+        let mut leave_out = |why| if says_more { records.leave_out(why) } else { records.refuse(why) };
         if let Given::Is(amount) = &self.amount
             && let Err(rejection) = money::decimal(amount, "value")
         {
-            records.refuse(rejection);
+            leave_out(rejection);
             self.amount = Given::Nothing;
         }
         if let Given::Is(currency) = &self.currency
             && let Err(rejection) = money::currency(currency)
         {
-            records.refuse(rejection);
+            leave_out(rejection);
             (self.amount, self.currency) = (Given::Nothing, Given::Nothing);
         }
     }

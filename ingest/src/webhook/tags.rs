@@ -54,7 +54,7 @@ impl Tags {
                 Scalar::Text(text) => self.set(name, &text)?,
                 Scalar::Integer(number) => self.set(name, &number.to_string())?,
                 // No tag that is read has parts.
-                Scalar::Null | Scalar::Bool(_) | Scalar::Inexact | Scalar::Nested => {}
+                Scalar::Null | Scalar::Bool(_) | Scalar::Inexact | Scalar::Nested | Scalar::Twice => {}
             }
         }
         Ok(())

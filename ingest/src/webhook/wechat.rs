@@ -11,6 +11,7 @@ use super::settings::Leaving;
 use super::tags::{Form, Tags, seconds};
 use crate::decoded::Decoded;
 use crate::identifiers::Identifiers;
+use crate::ignored::Ignored;
 use crate::reason;
 use crate::rules::Rules;
 use crate::scalar::Scalar;
@@ -93,16 +94,17 @@ pub(super) fn decode(rules: &Rules, raw: &RawValue, received_ms: Option<i64>, ou
     let time_ms = seconds(created, "CreateTime")?;
     rules.times.check_future(time_ms, received_ms, "CreateTime")?;
 
-    let (mut identifiers, undeclared) = identifiers(rules, &push)?;
+    let mut ignored = Ignored::default();
+    let (mut identifiers, undeclared) = identifiers(rules, &push, &mut ignored)?;
     let fields = match kind {
-        Kind::Scanned(medium) => Some(scanned(rules, &push, medium, &mut identifiers)?),
+        Kind::Scanned(medium) => Some(scanned(rules, &push, medium, &mut identifiers, &mut ignored)),
         Kind::Menu(medium) => Some(chosen(&push, medium)),
         Kind::Unsubscribed | Kind::Contact => None,
     };
     need_somebody(&identifiers, "FromUserName", "the push names no OpenID that is not blocked")?;
     let left = (kind == Kind::Unsubscribed).then_some(rules.webhook.settings.wechat_unsubscribe);
     let returns = push.get("Event") == "subscribe" && rules.webhook.settings.wechat_unsubscribe == Leaving::Revoke;
-    Push { event_id, time_ms, identifiers, says: says(fields, left), returns }.add(rules, received_ms, out)?;
+    Push { event_id, time_ms, identifiers, says: says(fields, left), returns, ignored }.add(rules, received_ms, out)?;
     out.undeclared += undeclared;
     Ok(())
 }
@@ -137,14 +139,15 @@ fn scanned<'a>(
     push: &'a Tags,
     medium: &'static str,
     identifiers: &mut Identifiers,
-) -> Result<TouchFields<'a>, Rejection> {
+    ignored: &mut Ignored,
+) -> TouchFields<'a> {
     let (scene, source) = match push.get("Event") {
         "subscribe" => (push.get("EventKey").strip_prefix(SCENE_PREFIX).unwrap_or_default(), "official_account"),
         "SCAN" => (push.get("EventKey"), "official_account"),
         _ => (push.get("SessionFrom"), "mini_program"),
     };
-    let scene = rules.webhook.scenes.read(scene, "EventKey", &rules.identifiers, identifiers)?;
-    Ok(TouchFields {
+    let scene = rules.webhook.scenes.read(scene, "EventKey", &rules.identifiers, identifiers, ignored);
+    TouchFields {
         channel: "wechat".into(),
         source: source.into(),
         medium: medium.into(),
@@ -152,7 +155,7 @@ fn scanned<'a>(
         content: scene.content.into(),
         term: scene.term.into(),
         ..TouchFields::default()
-    })
+    }
 }
 
 /// `EventKey` is the address that a menu opens, the page of a mini-program, or the key that the operator gave the menu's item.
@@ -170,7 +173,7 @@ fn chosen<'a>(push: &'a Tags, medium: &'static str) -> TouchFields<'a> {
 
 /// The OpenID inside its app, and the UnionID where the push has one and the account's open platform is configured; and how many
 /// were dropped for want of that.
-fn identifiers(rules: &Rules, push: &Tags) -> Result<(Identifiers, u64), Rejection> {
+fn identifiers(rules: &Rules, push: &Tags, ignored: &mut Ignored) -> Result<(Identifiers, u64), Rejection> {
     let kinds = &rules.identifiers;
     let (mut out, mut undeclared) = (Identifiers::default(), 0);
     let account = push.get("ToUserName");
@@ -182,7 +185,7 @@ fn identifiers(rules: &Rules, push: &Tags) -> Result<(Identifiers, u64), Rejecti
     match (kinds.find("wechat_unionid"), rules.webhook.settings.wechat_open_platforms.get(account)) {
         _ if union_id.is_empty() => {}
         (Some(rule), Some(platform)) => {
-            out.add(kinds, rule, &Scalar::Text(format!("{platform}:{union_id}").into()), "UnionId")?;
+            ignored.read(out.add(kinds, rule, &Scalar::Text(format!("{platform}:{union_id}").into()), "UnionId"));
         }
         _ => undeclared = 1,
     }

@@ -10,6 +10,7 @@ use super::settings::Leaving;
 use super::tags::{Form, Tags, seconds};
 use crate::decoded::Decoded;
 use crate::identifiers::Identifiers;
+use crate::ignored::Ignored;
 use crate::reason;
 use crate::rules::Rules;
 use crate::scalar::Scalar;
@@ -62,12 +63,13 @@ pub(super) fn decode(rules: &Rules, raw: &RawValue, received_ms: Option<i64>, ou
     let change = push.need("ChangeType")?;
     let mut identifiers = identifiers(rules, corp, push.get("SuiteId"), external)?;
     let added = matches!(change, "add_external_contact" | "add_half_external_contact");
-    let touched = if added { Some(touch(rules, &push, &mut identifiers)?) } else { None };
+    let mut ignored = Ignored::default();
+    let touched = added.then(|| touch(rules, &push, &mut identifiers, &mut ignored));
     need_somebody(&identifiers, "ExternalUserID", "the event names no contact that is not blocked")?;
     let left = (change == "del_follow_user").then_some(rules.webhook.settings.wecom_unfollow);
     let event_id = event_id(format!("wecom:{corp}:{}:{external}:{created}:{change}", push.get("UserID")))?;
     let returns = added && rules.webhook.settings.wecom_unfollow == Leaving::Revoke;
-    Push { event_id, time_ms, identifiers, says: says(touched, left), returns }.add(rules, received_ms, out)
+    Push { event_id, time_ms, identifiers, says: says(touched, left), returns, ignored }.add(rules, received_ms, out)
 }
 
 /// An external user id is unique inside the corporation; a suite has ids of its own.
@@ -84,9 +86,9 @@ fn identifiers(rules: &Rules, corp: &str, suite: &str, external: &str) -> Result
 
 /// Somebody was added. Both events of one addition (`add_half_`: before the member of staff has accepted) give the same touch but for
 /// its type, so that the session makes one of them.
-fn touch<'a>(rules: &Rules, push: &'a Tags, identifiers: &mut Identifiers) -> Result<TouchFields<'a>, Rejection> {
-    let scene = rules.webhook.scenes.read(push.get("State"), "State", &rules.identifiers, identifiers)?;
-    Ok(TouchFields {
+fn touch<'a>(rules: &Rules, push: &'a Tags, identifiers: &mut Identifiers, ignored: &mut Ignored) -> TouchFields<'a> {
+    let scene = rules.webhook.scenes.read(push.get("State"), "State", &rules.identifiers, identifiers, ignored);
+    TouchFields {
         channel: "wecom".into(),
         source: "wecom".into(),
         medium: "add_contact".into(),
@@ -95,5 +97,5 @@ fn touch<'a>(rules: &Rules, push: &'a Tags, identifiers: &mut Identifiers) -> Re
         term: scene.term.into(),
         touch_type: push.get("ChangeType").into(),
         ..TouchFields::default()
-    })
+    }
 }
