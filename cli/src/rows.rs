@@ -2,6 +2,9 @@
 //! encoding, its rows and what its ids look like, then for its records. Memory does not grow with a text file.
 
 mod encoding;
+mod format;
+mod header;
+mod look;
 mod mapping;
 mod text;
 mod xlsx;
@@ -16,6 +19,9 @@ use tributary_ingest::{CsvRows, Decoder, limits};
 use tributary_runtime::stage::Rejection;
 
 use encoding::Utf8;
+pub use format::Format;
+use format::Opened;
+use look::{Look, look};
 pub use mapping::Mapping;
 use text::{BadRow, Preamble, TextRows};
 
@@ -31,7 +37,7 @@ pub enum RowsError {
         source: io::Error,
     },
     /// It is none of the encodings that are recognised.
-    #[error("{}: is neither UTF-8 nor UTF-16 nor GBK; name the encoding with `import --encoding`", .0.display())]
+    #[error("{}: is neither UTF-8 nor UTF-16, and not all of it is GBK, Big5 or Shift JIS; name the encoding with `import --encoding`", .0.display())]
     Encoding(PathBuf),
     /// Its header cannot be used.
     #[error("{}:{line}: {problem}", .path.display())]
@@ -66,15 +72,36 @@ pub struct Declared {
     pub encoding: Option<&'static Encoding>,
     /// What delimits cells.
     pub delimiter: Option<u8>,
-    /// The worksheet; the first if none.
+    /// The worksheet; the first with a header that is known, if none.
     pub sheet: Option<String>,
+    /// Whose export it is.
+    pub format: Option<Format>,
     /// Which columns are which fields.
     pub mapping: Mapping,
 }
 
+impl Declared {
+    /// The fields of a header's columns, and the columns of a known export.
+    fn names(&self, header: &[String]) -> Result<(Vec<String>, Option<Opened>), String> {
+        match &self.format {
+            None => Ok((self.mapping.header(header)?, None)),
+            Some(format) => {
+                let opened = format.open(header).ok_or_else(|| format.missing())?;
+                Ok((opened.header(), Some(opened)))
+            }
+        }
+    }
+}
+
 enum Content {
-    Text { encoding: &'static Encoding, preamble: Preamble },
-    Sheet,
+    Text {
+        encoding: &'static Encoding,
+        preamble: Preamble,
+    },
+    /// A sheet of a workbook; while it is looked for, none.
+    Sheet {
+        name: Option<String>,
+    },
 }
 
 /// The rows of a table.
@@ -84,6 +111,12 @@ pub struct Rows {
     given: Option<Arc<[u8]>>,
     content: Content,
     declared: Declared,
+    /// How many rows stand before the header.
+    before: usize,
+    /// What was found and not declared, in words.
+    told: Vec<String>,
+    /// The file's columns, where it is an export of a known format.
+    opened: Option<Opened>,
     /// The names of the file's own header.
     header: Vec<String>,
     columns: CsvRows,
@@ -119,7 +152,7 @@ impl Rows {
         let read = |source| RowsError::Read { path: path.to_owned(), source };
         let content = if given.is_none() && has_extension(path, &["xlsx", "xlsm"]) {
             xlsx::check_size(path).map_err(read)?;
-            Content::Sheet
+            Content::Sheet { name: declared.sheet.clone() }
         } else {
             let bytes = || open_bytes(path, given.as_ref());
             let encoding = match declared.encoding {
@@ -129,34 +162,64 @@ impl Rows {
             let preamble = text::preamble(Utf8::new(bytes().map_err(read)?, encoding), declared.delimiter).map_err(read)?;
             Content::Text { encoding, preamble }
         };
-        // Filled in from the file's first row.
-        let mut found: Option<(Vec<String>, CsvRows)> = None;
-        let mut count = 0;
-        each_row(path, given.as_ref(), &content, declared.sheet.as_deref(), &mut |row| {
+        let Look { content, before, told } = look(path, given.as_ref(), content, decoder, &declared)?;
+        let mut rows = Self {
+            path: path.to_owned(),
+            given,
+            content,
+            declared,
+            before,
+            told,
+            opened: None,
+            header: Vec::new(),
+            columns: CsvRows::default(),
+            count: 0,
+        };
+        rows.read_header(decoder)?;
+        Ok(rows)
+    }
+
+    /// Reads the header, and looks through the rows behind it.
+    fn read_header(&mut self, decoder: &Decoder) -> anyhow::Result<()> {
+        let Self { path, declared, content, before, .. } = &*self;
+        let mut found: Option<(Vec<String>, Option<Opened>, CsvRows)> = None;
+        let (mut at, mut count) = (0, 0);
+        each_row(path, self.given.as_ref(), content, &mut |row| {
+            at += 1;
             match (row, &mut found) {
-                (Ok((_, cells)), Some((_, columns))) => {
-                    columns.survey(cells.iter());
-                    count += 1;
-                }
+                (_, None) if at <= *before => {}
+                (Ok((_, cells)), Some((_, opened, columns))) => match opened {
+                    Some(opened) => count += u64::from(opened.row(cells).is_some()),
+                    None => {
+                        columns.survey(cells.iter());
+                        count += 1;
+                    }
+                },
                 (Err(_), Some(_)) => count += 1,
                 (Ok((line, cells)), None) => {
-                    let problem = |problem| RowsError::Header { path: path.to_owned(), line, problem };
-                    let header = declared.mapping.header(cells).map_err(problem)?;
-                    let mut columns = CsvRows::new(decoder, &header).map_err(|found| problem(found.to_string()))?;
-                    if let Content::Text { preamble: Preamble { zone: Some(zone), .. }, .. } = &content {
+                    let problem = |problem| RowsError::Header { path: path.clone(), line, problem };
+                    let (names, opened) = declared.names(cells).map_err(problem)?;
+                    let mut columns = CsvRows::new(decoder, &names).map_err(|found| problem(found.to_string()))?;
+                    if let Content::Text { preamble: Preamble { zone: Some(zone), .. }, .. } = content {
                         columns = columns.in_zone(zone).map_err(|found| problem(found.to_string()))?;
                     }
-                    found = Some((cells.to_vec(), columns));
+                    found = Some((cells.to_vec(), opened, columns));
                 }
                 (Err((line, why)), None) => {
-                    anyhow::bail!(RowsError::Header { path: path.to_owned(), line, problem: why });
+                    anyhow::bail!(RowsError::Header { path: path.clone(), line, problem: why });
                 }
             }
             Ok(())
         })?;
-        let no_header = || RowsError::Header { path: path.to_owned(), line: 1, problem: "the file has no header".into() };
-        let (header, columns) = found.ok_or_else(no_header)?;
-        Ok(Self { path: path.to_owned(), given, content, declared, header, columns, count })
+        let no_header = || RowsError::Header { path: path.clone(), line: 1, problem: "the file has no header".into() };
+        (self.header, self.opened, self.columns) = found.ok_or_else(no_header)?;
+        self.count = count;
+        Ok(())
+    }
+
+    /// What was found and not declared, in words: the encoding, the sheet, the header's line.
+    pub fn told(&self) -> &[String] {
+        &self.told
     }
 
     /// How many rows there are, without the header.
@@ -174,23 +237,30 @@ impl Rows {
     /// # Errors
     /// When the file cannot be read, and those of `take`.
     pub fn each(&self, take: &mut dyn FnMut(Row) -> anyhow::Result<()>) -> anyhow::Result<()> {
-        let mut is_header = true;
+        let mut at = 0;
         let mut cells_of_row: Vec<String> = Vec::new();
-        each_row(&self.path, self.given.as_ref(), &self.content, self.declared.sheet.as_deref(), &mut |row| {
-            if std::mem::take(&mut is_header) {
+        each_row(&self.path, self.given.as_ref(), &self.content, &mut |row| {
+            at += 1;
+            if at <= self.before + 1 {
                 return Ok(());
             }
-            take(match row {
-                Ok((line, cells)) => self.record(line, cells, &mut cells_of_row),
-                Err((line, reason)) => Err(RowProblem { line, column: String::new(), reason }),
-            })
+            match row {
+                Ok((line, cells)) => match &self.opened {
+                    // Sums are no rows.
+                    Some(opened) => opened.row(cells).map_or(Ok(()), |row| take(self.written(line, &row))),
+                    None => take(self.record(line, cells, &mut cells_of_row)),
+                },
+                Err((line, reason)) => take(Err(RowProblem { line, column: String::new(), reason })),
+            }
         })
     }
 
     fn record(&self, line: u64, cells: &[String], row: &mut Vec<String>) -> Row {
         row.clear();
         row.extend_from_slice(cells);
-        if let (Content::Sheet, true) = (&self.content, row.iter().skip(self.header.len()).all(|cell| cell.trim().is_empty())) {
+        if let (Content::Sheet { .. }, true) =
+            (&self.content, row.iter().skip(self.header.len()).all(|cell| cell.trim().is_empty()))
+        {
             // A sheet leaves out the empty cells at a row's end, and has some where a column was emptied.
             row.resize(self.header.len(), String::new());
         }
@@ -201,6 +271,10 @@ impl Rows {
         if row.len() == self.header.len() {
             row.extend(self.declared.mapping.constants().map(str::to_owned));
         }
+        self.written(line, row)
+    }
+
+    fn written(&self, line: u64, row: &[String]) -> Row {
         self.columns.record(row.iter()).map(|record| (line, record)).map_err(|rejection| self.problem(line, rejection))
     }
 
@@ -212,8 +286,13 @@ impl Rows {
 
     /// The file's name of a column that ingest knows by its mapped name.
     fn in_file<'a>(&'a self, name: &'a str) -> &'a str {
-        let mapped = self.declared.mapping.header(&self.header).unwrap_or_default();
-        let at = mapped.iter().position(|known| known.trim().eq_ignore_ascii_case(name));
+        let at = match &self.opened {
+            Some(opened) => opened.place(name),
+            None => {
+                let mapped = self.declared.mapping.header(&self.header).unwrap_or_default();
+                mapped.iter().position(|known| known.trim().eq_ignore_ascii_case(name))
+            }
+        };
         at.and_then(|at| self.header.get(at)).map_or(name, |own| own.trim_start_matches('\u{feff}').trim())
     }
 }
@@ -225,11 +304,10 @@ fn each_row(
     path: &Path,
     given: Option<&Arc<[u8]>>,
     content: &Content,
-    sheet: Option<&str>,
     take: &mut dyn FnMut(RawRow<'_>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let (encoding, preamble) = match content {
-        Content::Sheet => return xlsx::each(path, sheet, &mut |line, cells| take(Ok((line, cells)))),
+        Content::Sheet { name } => return xlsx::each(path, name.as_deref(), &mut |line, cells| take(Ok((line, cells)))),
         Content::Text { encoding, preamble } => (encoding, preamble),
     };
     let read = |source| RowsError::Read { path: path.to_owned(), source };

@@ -23,7 +23,7 @@ use layout::{Form, Layout, OBJECT_ID};
 /// assert_eq!(record, r#"{"timestamp":"2022-04-13 14:00","email":["li@b-corp.example","li@b.example"],"traits.name":"李"}"#);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct CsvRows {
     columns: Vec<Column>,
     layout: Layout,
@@ -76,6 +76,17 @@ impl CsvRows {
             return Err(Rejection::new(reason::CSV_MALFORMED, "", "the file has no header"));
         }
         Ok(Self { columns, layout })
+    }
+
+    /// How many names of a header are known: of the native record, or of a table of another program.
+    pub fn known<T: AsRef<str>>(decoder: &Decoder, header: impl IntoIterator<Item = T>) -> usize {
+        let names: Vec<String> = header.into_iter().map(|name| field_name(name.as_ref())).collect();
+        let layout = Layout::of(&names, decoder);
+        let known = names
+            .iter()
+            .map(|name| layout.column(name))
+            .filter(|(field, form)| *form != Form::Plain || is_field(field) || is_list(field, &decoder.rules.identifiers));
+        known.count()
     }
 
     /// The zone of local times of Google Ads' files, which name it in a line of its own.

@@ -1,5 +1,7 @@
 //! Amounts: decimal text in major units, and whole minor units by the exponents of ISO 4217. No float comes near them.
 
+pub(crate) mod written;
+
 use iso_currency::Currency;
 use tributary_proto::Decimal;
 use tributary_proto::decimal::SCALE_MAX;

@@ -10,10 +10,10 @@ use crate::identifiers::Sorted;
 use crate::ignored::Ignored;
 use crate::limits::{ID_BYTES_MAX, URL_BYTES_MAX, URL_PAIRS_MAX};
 use crate::milestone::{Given, MilestoneFields};
-use crate::reason;
 use crate::rules::Rules;
 use crate::scalar::{Scalar, json_rejection};
 use crate::touch::TouchFields;
+use crate::{money, reason};
 
 /// The id of an event: the sender's, its hash where it is too long, else the hash of the record's content.
 ///
@@ -72,6 +72,7 @@ pub(crate) fn milestone(
     ignored: &mut Ignored,
 ) -> Result<MilestoneVersion, Rejection> {
     let mut fields = fields;
+    plain_money(&mut fields);
     loop {
         let why = match rules.milestone(fields.clone(), received_ms) {
             Ok(version) => return Ok(version),
@@ -89,6 +90,23 @@ pub(crate) fn milestone(
         }
         ignored.note(why);
     }
+}
+
+/// Makes plain what people write: `30万`, `RMB`. A currency that an amount names holds where no other is given.
+fn plain_money(fields: &mut MilestoneFields<'_>) {
+    if let Given::Is(code) = &fields.currency {
+        fields.currency = Given::Is(Cow::Owned(money::written::currency(code).into_owned()));
+    }
+    let Given::Is(text) = &fields.value else { return };
+    let Some((plain, named)) = money::written::amount(text) else { return };
+    match (named, &fields.currency) {
+        (None, _) => {}
+        (Some(code), Given::Is(given)) if *given == code => {}
+        (Some(code), Given::Nothing) => fields.currency = Given::Is(code.into()),
+        // Two currencies: nobody knows which is meant, and the amount is refused as it is.
+        _ => return,
+    }
+    fields.value = Given::Is(plain.into());
 }
 
 /// Leaves out an amount whose currency cannot be read.

@@ -215,7 +215,7 @@ fn kinds_and_fields() {
     refused(Topic::Offline, spend(r#""value":"1""#), reason::FIELD_MISSING, "channel");
     refused(Topic::Offline, spend(r#""channel":"sms""#), reason::FIELD_MISSING, "value");
     refused(Topic::Offline, spend(r#""channel":"sms","value":"-1""#), reason::VALUE_INVALID, "value");
-    refused(Topic::Offline, spend(r#""channel":"sms","value":"1","currency":"RMB""#), reason::CURRENCY_UNKNOWN, "currency");
+    refused(Topic::Offline, spend(r#""channel":"sms","value":"1","currency":"XXY""#), reason::CURRENCY_UNKNOWN, "currency");
     refused(Topic::Offline, r#"{"kind":"spend","channel":"sms","value":"1"}"#, reason::TIMESTAMP_MISSING, "timestamp");
     refused(Topic::Offline, r#"{"kind":"spend","channel":"sms","value":"1","day":"28.2."}"#, reason::TIMESTAMP_INVALID, "day");
     refused(Topic::Sdk, r#"{"type":"SECRET"}"#, reason::KIND_UNKNOWN, "type");

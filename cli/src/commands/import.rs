@@ -12,7 +12,7 @@ use crate::import::{Import, Input, Report};
 use crate::lines::LineError;
 use crate::outcome::{Usage, verdict};
 use crate::resume::{Sending, Work};
-use crate::rows::{Declared, Mapping, RowProblem};
+use crate::rows::{Declared, Format, Mapping, RowProblem};
 use crate::stdout::outln;
 use crate::{logging, table};
 
@@ -20,9 +20,9 @@ use crate::{logging, table};
 const SHOWN_MAX: usize = 50;
 
 const AFTER_HELP: &str = "\
-CSV (comma, semicolon, tab or bar; UTF-8, UTF-16 or GBK), XLSX, or NDJSON by the file's name. The header names the fields of a native
+CSV (comma, semicolon, tab or bar; UTF-8, UTF-16, GBK, Big5 or Shift JIS, titles above the header), XLSX, or NDJSON by the file's name. The header names the fields of a native
 record: timestamp, email, phone, crm_contact, account, channel, campaign, traits.NAME, ...; the columns of GA4's offline events and of
-Google Ads' click conversions are known too, and --mapping gives other names a meaning:
+Google Ads' click conversions are known too, --format reads cost exports of advertising networks (sums are left out), and --mapping gives other names a meaning:
   [columns]
   \"手机\" = \"phone\"
   \"备注\" = \"\"
@@ -54,10 +54,13 @@ pub struct ImportArgs {
     /// The text's encoding (utf-8, utf-16le, gbk, ...), where it is not to be detected
     #[arg(long, value_name = "NAME", value_parser = encoding)]
     encoding: Option<&'static Encoding>,
+    /// Whose cost export it is: google_ads, meta_ads, linkedin_ads, baidu_ads, tencent_ads or ocean_engine
+    #[arg(long, value_name = "NAME", value_parser = Format::find, conflicts_with = "mapping")]
+    format: Option<Format>,
     /// What delimits cells (one character, or `tab`), where it is not to be detected
     #[arg(long, value_name = "CHARACTER", value_parser = delimiter)]
     delimiter: Option<u8>,
-    /// The worksheet of a workbook; the first if not given
+    /// The worksheet of a workbook; the first with a header that is known, if not given
     #[arg(long, value_name = "NAME")]
     sheet: Option<String>,
 }
@@ -83,7 +86,13 @@ pub fn run(args: &ImportArgs, global: &Global) -> anyhow::Result<()> {
     logging::start(&settings.log);
     let decoder = Decoder::new(&settings.ingest)?;
     let mapping = args.mapping.as_deref().map(Mapping::open).transpose().map_err(Usage)?.unwrap_or_default();
-    let declared = Declared { encoding: args.encoding, delimiter: args.delimiter, sheet: args.sheet.clone(), mapping };
+    let declared = Declared {
+        encoding: args.encoding,
+        delimiter: args.delimiter,
+        sheet: args.sheet.clone(),
+        mapping,
+        format: args.format.clone(),
+    };
     let how = format!("import {declared:?}");
     let mut input = Input::open(&args.file, &decoder, declared, settings.topics.record_bytes_max as usize)?;
     if args.dry_run {
@@ -120,6 +129,9 @@ fn print(report: &Report, dry_run: bool, global: &Global) -> anyhow::Result<()> 
     }
     print_problems(&report.problems, "refused because")?;
     print_problems(&report.ignored, "left out because")?;
+    if !report.found.is_empty() {
+        outln!("{}", report.found.join("; "))?;
+    }
     for column in &report.unknown_columns {
         outln!("the column {column} is not a field of a native record: it is ignored")?;
     }

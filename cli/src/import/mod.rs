@@ -55,6 +55,14 @@ impl Input {
         }
     }
 
+    /// What was found and not declared, in words.
+    pub fn found(&self) -> Vec<String> {
+        match self {
+            Self::Table(rows) => rows.told().to_vec(),
+            Self::Lines { .. } => Vec::new(),
+        }
+    }
+
     /// Columns that have no effect.
     pub fn unknown_columns(&self) -> Vec<String> {
         match self {
@@ -111,6 +119,8 @@ pub struct Report {
     pub resumed_after: u64,
     /// What this run's rows are, by kind.
     pub kinds: BTreeMap<&'static str, u64>,
+    /// What was found of the file and not declared, in words: its encoding, its sheet, the header's line.
+    pub found: Vec<String>,
     /// Columns that have no effect.
     pub unknown_columns: Vec<String>,
     /// What is wrong with rows of this run; the first of them.
@@ -144,7 +154,7 @@ impl<'a> Import<'a> {
     /// # Errors
     /// When the file cannot be read, or a record not be delivered; rows at fault are in the report.
     pub fn run(mut self, input: &mut Input) -> anyhow::Result<Report> {
-        let mut report = Report { unknown_columns: input.unknown_columns(), ..Report::default() };
+        let mut report = Report { found: input.found(), unknown_columns: input.unknown_columns(), ..Report::default() };
         if let Some(sending) = &self.sending {
             let earlier = sending.earlier();
             (report.resumed_after, report.sent, report.refused) = (earlier.rows, earlier.sent, earlier.refused);

@@ -2,15 +2,20 @@
 
 use std::io::{self, Read};
 
-use encoding_rs::{CoderResult, DecoderResult, Encoding, GB18030, UTF_8, UTF_16BE, UTF_16LE};
+use chardetng::EncodingDetector;
+use encoding_rs::{
+    BIG5, CoderResult, DecoderResult, EUC_KR, Encoding, GB18030, GBK, SHIFT_JIS, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252,
+};
 
 /// How much is read at a time, bytes.
 const CHUNK: usize = 64 << 10;
+/// How much is looked at to tell encodings apart, bytes.
+const LOOKED_AT: u64 = 4 << 20;
 /// How much tells whether every other byte is a zero, bytes.
 const SAMPLE: usize = 4 << 10;
 
-/// The encoding of a text: by its byte order mark, by the zeros of UTF-16, UTF-8 where all of it is, else GBK (as GB18030, which
-/// contains it) where all of it is. `None` where it is none of these.
+/// The encoding of a text: by its byte order mark, by the zeros of UTF-16, UTF-8 where all of it is, else Big5, Shift JIS, EUC-KR or
+/// Windows-1252 where its bytes look like that, else GBK (as GB18030, which contains it). `None` where some of it is of none of these.
 ///
 /// # Errors
 /// When it cannot be read.
@@ -23,7 +28,10 @@ pub fn detect(open: &dyn Fn() -> io::Result<Box<dyn Read>>) -> io::Result<Option
     if let Some(encoding) = utf16(&sample) {
         return Ok(Some(encoding));
     }
-    for encoding in [UTF_8, GB18030] {
+    if is_all(UTF_8, open()?)? {
+        return Ok(Some(UTF_8));
+    }
+    for encoding in [looks_like(open()?)?, GB18030] {
         if is_all(encoding, open()?)? {
             return Ok(Some(encoding));
         }
@@ -41,6 +49,22 @@ fn utf16(sample: &[u8]) -> Option<&'static Encoding> {
         (false, true) => Some(UTF_16LE),
         _ => None,
     }
+}
+
+/// What the bytes look like. A few characters of GBK look like encodings that nobody uses here: they are not asked for.
+fn looks_like(reader: Box<dyn Read>) -> io::Result<&'static Encoding> {
+    let (mut detector, mut raw) = (EncodingDetector::new(), vec![0; CHUNK]);
+    let mut reader = reader.take(LOOKED_AT);
+    loop {
+        let length = reader.read(&mut raw)?;
+        detector.feed(raw.get(..length).unwrap_or_default(), length == 0);
+        if length == 0 {
+            break;
+        }
+    }
+    let found = detector.guess(None, false);
+    let known = [BIG5, SHIFT_JIS, EUC_KR, WINDOWS_1252].contains(&found);
+    Ok(if found != GBK && known { found } else { GB18030 })
 }
 
 fn is_all(encoding: &'static Encoding, mut reader: Box<dyn Read>) -> io::Result<bool> {
@@ -152,6 +176,19 @@ mod tests {
             let (found, read) = found(&bytes).unwrap();
             assert_eq!(found, name);
             assert!(read == text, "{name}");
+        }
+        for (encoding, text) in [
+            (BIG5, "展會,陳先生"),
+            (BIG5, "姓名,電話,公司"),
+            (SHIFT_JIS, "東京展示会,田中さん"),
+            (EUC_KR, "서울 전시회 방문"),
+            (WINDOWS_1252, "Jürgen Groß, München"),
+            (GB18030, "峰会"),
+            (GB18030, "百度,竞价"),
+            (GB18030, "李雷,上海展览"),
+        ] {
+            let text = format!("timestamp,campaign\n2026-03-01,{text}\n");
+            assert_eq!(found(&encoding.encode(&text).0), Some((encoding.name(), text.clone())), "{text}");
         }
         assert_eq!(found(b"a,b\n\xff\xff\n"), None);
         assert_eq!(found(b"").unwrap().1, "");

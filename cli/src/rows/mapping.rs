@@ -37,6 +37,11 @@ impl Mapping {
         })
     }
 
+    /// Whether it says anything of columns.
+    pub fn names_columns(&self) -> bool {
+        !self.columns.is_empty()
+    }
+
     /// The header under this mapping: names that it does not mention stay as they are, and the constants follow.
     ///
     /// # Errors

@@ -4,6 +4,8 @@ use std::io::{self, BufRead, BufReader, Read};
 
 /// Delimiters that are looked for, the likeliest first.
 const DELIMITERS: [u8; 4] = *b",;\t|";
+/// How many lines of titles are passed over in the search for a delimiter.
+const TITLE_LINES_MAX: usize = 20;
 /// How much of the file is looked at for lines before the header, and for the header, bytes.
 const HEADER_BYTES_MAX: usize = 64 << 10;
 
@@ -40,7 +42,19 @@ pub fn preamble(text: impl Read, declared: Option<u8>) -> io::Result<Preamble> {
             let zone = parameters.split([';', ',']).find_map(|part| part.trim().strip_prefix("TimeZone="));
             found.zone = zone.map(|zone| zone.trim().to_owned()).filter(|zone| !zone.is_empty());
         } else {
-            let counted = DELIMITERS.map(|delimiter| (unquoted(text, delimiter), delimiter));
+            let mut counted = DELIMITERS.map(|delimiter| (unquoted(text, delimiter), delimiter));
+            // A title above the header has none, or others.
+            if counted.iter().all(|(count, _)| *count == 0) {
+                for _ in 0..TITLE_LINES_MAX {
+                    line.clear();
+                    reader.read_until(b'\n', &mut line)?;
+                    let text = String::from_utf8_lossy(&line);
+                    counted = DELIMITERS.map(|delimiter| (unquoted(&text, delimiter), delimiter));
+                    if counted.iter().any(|(count, _)| *count > 0) {
+                        break;
+                    }
+                }
+            }
             // Of equally many the first.
             let most = counted.into_iter().rev().max_by_key(|(count, _)| *count).map(|(_, delimiter)| delimiter);
             found.delimiter = declared.or(most).unwrap_or(found.delimiter);
@@ -236,6 +250,7 @@ mod tests {
             ("a;b;c\n1,5;2;3\n", (0, ';', None)),
             ("a\tb\n", (0, '\t', None)),
             ("a|b\n", (0, '|', None)),
+            ("Report of March\n\na\tb\n", (0, '\t', None)),
             ("\"a;b;c;d\",e\n", (0, ',', None)),
             ("phone\n", (0, ',', None)),
             ("", (0, ',', None)),

@@ -32,6 +32,15 @@ pub fn check_size(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// The names of a workbook's sheets.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn sheets(path: &Path) -> anyhow::Result<Vec<String>> {
+    let workbook: Xlsx<_> = open_workbook(path).map_err(|error: XlsxError| anyhow::anyhow!("{}: {error}", path.display()))?;
+    Ok(workbook.sheet_names())
+}
+
 /// Calls `take` with the line and the cells of every row of a sheet (the first, if none is named) that is not blank.
 ///
 /// # Errors

@@ -15,9 +15,10 @@ use crate::reason;
 use crate::rules::Meaning;
 
 /// Whose table it is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) enum Layout {
     /// Fields of the native record.
+    #[default]
     Native,
     Ga4 {
         meanings: BTreeMap<String, Meaning>,

@@ -35,7 +35,15 @@ pub(super) fn read<'a>(
     let Some(amount) = amount.and_then(Given::into_value) else {
         return Err(Rejection::new(reason::FIELD_MISSING, "value", "a spend record needs an amount"));
     };
-    let currency = match record.currency.text("currency")? {
+    let (amount, named) = money::written::amount(&amount).unwrap_or_else(|| (amount.into_owned(), None));
+    let given = record.currency.text("currency")?.map(|code| money::written::currency(&code).into_owned());
+    if let (Some(given), Some(named)) = (&given, &named)
+        && given != named
+    {
+        let detail = "the amount names another currency than the record";
+        return Err(Rejection::new(reason::CURRENCY_UNKNOWN, "currency", detail));
+    }
+    let currency = match given.or(named) {
         Some(code) => money::currency(&code)?,
         None => rules.currency,
     };
