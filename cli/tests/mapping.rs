@@ -39,7 +39,7 @@ fn events_and_refusals_are_shown() {
 
     let json = tributary(&[&arguments[..], &["--json"]].concat());
     let report: Value = serde_json::from_str(&out(&json)).unwrap();
-    assert_eq!(report["events"][0]["event"]["value_minor"], 30_000_050);
+    assert_eq!(report["events"][0]["event"]["value"], "300000.5");
     assert_eq!(report["refused"][0]["field"], "timestamp");
 }
 
