@@ -4,12 +4,8 @@
 //! same on every platform; where a definition needs a transcendental function it comes from `libm`, whose bits do not depend on the
 //! platform, and goes through `scaled`.
 
-mod first_touch;
-mod last_non_direct;
-mod last_touch;
-mod lead_conversion;
-mod linear;
 mod multipliers;
+mod plain;
 mod position;
 mod staged;
 mod time_decay;
@@ -19,12 +15,8 @@ use std::fmt::Debug;
 
 use crate::journey::Journey;
 
-pub use first_touch::FirstTouch;
-pub use last_non_direct::LastNonDirect;
-pub use last_touch::LastTouch;
-pub use lead_conversion::LeadConversion;
-pub use linear::Linear;
 pub use multipliers::{MULTIPLIER_MAX, Multipliers};
+pub use plain::{FirstTouch, LastNonDirect, LastTouch, LeadConversion, Linear};
 pub use position::Position;
 pub use staged::{Anchor, Staged};
 pub use time_decay::TimeDecay;

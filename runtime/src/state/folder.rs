@@ -1,8 +1,14 @@
-//! Whether a folder for state can be used: found out before a process takes partitions that others could have.
+//! Where the stores of Kafka's workers are, and whether a folder for them can be used: found out before a process takes partitions that
+//! others could have.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+
+/// The folder of the store of one partition. Part of the stored format: do not change.
+pub fn store_folder(folder: &Path, stage: &str, partition: u32) -> PathBuf {
+    folder.join(stage).join(partition.to_string())
+}
 
 /// What is written for the test, bytes: as much as tells a full disk from one with room.
 const PROBE_BYTES: usize = 1 << 20;

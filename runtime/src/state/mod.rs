@@ -11,21 +11,16 @@ mod overlay;
 mod rocks;
 mod slots;
 mod snapshot;
-#[cfg(feature = "native")]
-mod stores;
 
 use prost::Message;
 use tributary_proto::Hash128;
 
-pub use folder::{UnusableFolder, prepare_folder};
+pub use folder::{UnusableFolder, prepare_folder, store_folder};
 pub use load::Load;
 pub use overlay::{Base, EmptyBase, Overlay, Write};
 #[cfg(feature = "native")]
-#[cfg(feature = "native")]
 pub use rocks::{RocksStore, StoreBudget, StoreError, StoreView};
 pub use snapshot::{Committed, OpenBase, Snapshot};
-#[cfg(feature = "native")]
-pub use stores::store_folder;
 
 /// Length of an [`ActorKey`] in bytes.
 pub const ACTOR_KEY_LEN: usize = 17;

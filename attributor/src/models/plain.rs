@@ -1,0 +1,109 @@
+//! The models that need no numbers: all credit to one touch, or the same to each.
+
+use super::{Basis, Model, all_on};
+use crate::journey::Journey;
+
+/// All credit to the first touch.
+#[derive(Debug, Clone, Copy)]
+pub struct FirstTouch;
+
+impl Model for FirstTouch {
+    fn weigh(&self, journey: &Journey<'_>) -> Vec<u128> {
+        all_on(0, journey.touches.len())
+    }
+
+    fn parameters(&self) -> String {
+        String::new()
+    }
+
+    fn basis(&self, _: &Journey<'_>, at: usize) -> Basis {
+        Basis::sole(at == 0, "the first touch")
+    }
+}
+
+/// All credit to the last touch.
+#[derive(Debug, Clone, Copy)]
+pub struct LastTouch;
+
+impl Model for LastTouch {
+    fn weigh(&self, journey: &Journey<'_>) -> Vec<u128> {
+        let count = journey.touches.len();
+        all_on(count.saturating_sub(1), count)
+    }
+
+    fn parameters(&self) -> String {
+        String::new()
+    }
+
+    fn basis(&self, journey: &Journey<'_>, at: usize) -> Basis {
+        Basis::sole(at + 1 == journey.touches.len(), "the last touch")
+    }
+}
+
+/// All credit to the last touch whose channel is not `direct`; to the last touch where all are.
+#[derive(Debug, Clone, Copy)]
+pub struct LastNonDirect;
+
+impl Model for LastNonDirect {
+    fn weigh(&self, journey: &Journey<'_>) -> Vec<u128> {
+        let count = journey.touches.len();
+        all_on(journey.last_non_direct().unwrap_or(count.saturating_sub(1)), count)
+    }
+
+    fn parameters(&self) -> String {
+        String::new()
+    }
+
+    fn basis(&self, journey: &Journey<'_>, at: usize) -> Basis {
+        match journey.last_non_direct() {
+            Some(last) => Basis::sole(at == last, "the last touch that is not direct"),
+            None => Basis::sole(at + 1 == journey.touches.len(), "the last touch: all are direct"),
+        }
+    }
+}
+
+/// All credit to the touch that made the lead: the last at or before the moment of `lead` (see [`super::Staged`]); without one, the
+/// first touch that identified a person; else the first. For what follows a deal that was won, of the touches since then: see
+/// [`Journey::begins`].
+#[derive(Debug, Clone, Copy)]
+pub struct LeadConversion;
+
+impl Model for LeadConversion {
+    fn weigh(&self, journey: &Journey<'_>) -> Vec<u128> {
+        let at = journey.lead_anchor().or_else(|| journey.first_identified()).unwrap_or(journey.begins());
+        all_on(at, journey.touches.len())
+    }
+
+    fn parameters(&self) -> String {
+        String::new()
+    }
+
+    fn basis(&self, journey: &Journey<'_>, at: usize) -> Basis {
+        match (journey.lead_anchor(), journey.first_identified()) {
+            (Some(lead), _) => {
+                let anchors = if at == lead { vec![crate::moments::LEAD.to_owned()] } else { Vec::new() };
+                Basis { anchors, ..Basis::sole(at == lead, "the last touch up to the lead") }
+            }
+            (None, Some(first)) => Basis::sole(at == first, "no touch before a lead: the first that named a person"),
+            (None, None) => Basis::sole(at == journey.begins(), "no touch before a lead, and none named a person: the first"),
+        }
+    }
+}
+
+/// The same credit to every touch.
+#[derive(Debug, Clone, Copy)]
+pub struct Linear;
+
+impl Model for Linear {
+    fn weigh(&self, journey: &Journey<'_>) -> Vec<u128> {
+        vec![1; journey.touches.len()]
+    }
+
+    fn parameters(&self) -> String {
+        String::new()
+    }
+
+    fn basis(&self, journey: &Journey<'_>, _: usize) -> Basis {
+        Basis::words(format!("one of {} touches, in equal parts", journey.touches.len()))
+    }
+}
