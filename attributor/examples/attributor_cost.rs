@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use tributary_attributor::{plan::Plan, settings::Settings, stage::AttributorStage};
 use tributary_proto::attributor_message::Body;
+use tributary_proto::kind::Kinds;
 use tributary_proto::{
     Arrive, AttributorMessage, Identifier, Item, Message, Milestone, Placement, StoredTouch, StoredTrack, Touch, item,
 };
@@ -31,7 +32,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let plan = Arc::new(Plan::compile(&Settings::default()).expect("the default settings compile"));
+        let plan = Arc::new(Plan::compile(&Settings::default(), &Kinds::default()).expect("the default settings compile"));
         let stage = AttributorStage::new(plan, Share { partition: 0, partitions: 1 });
         Self { stage, state: Overlay::new(EmptyBase), outbox: Outbox::default(), inbox: Vec::new() }
     }

@@ -3,12 +3,13 @@
 //! ```
 //! use std::sync::Arc;
 //! use tributary_attributor::{plan::Plan, settings::Settings, stage::AttributorStage};
+//! use tributary_proto::kind::Kinds;
 //! use tributary_runtime::stage::Share;
 //!
-//! let plan = Arc::new(Plan::compile(&Settings::default())?);
+//! let plan = Arc::new(Plan::compile(&Settings::default(), &Kinds::default())?);
 //! let stage = AttributorStage::new(plan, Share { partition: 0, partitions: 4 });
 //! # drop(stage);
-//! # Ok::<(), tributary_attributor::plan::SettingsError>(())
+//! # Ok::<(), tributary_runtime::config::Problems>(())
 //! ```
 //!
 //! Two kinds of actor share the attributor's inbox:

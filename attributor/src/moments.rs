@@ -1,31 +1,7 @@
 //! When a stage was reached, as seen from one milestone.
 
 use tributary_proto::Milestone;
-
-/// The kind that opens the funnel; an `mql` stands in for it.
-pub const LEAD: &str = "lead";
-/// Marketing-qualified lead.
-pub const MQL: &str = "mql";
-/// The deal is won; ends a life cycle.
-pub const CLOSED_WON: &str = "closed_won";
-/// The deal is lost.
-pub const CLOSED_LOST: &str = "closed_lost";
-
-/// The built-in milestone kinds, in the order of a B2B cycle.
-pub const KINDS: [&str; 12] = [
-    LEAD,
-    MQL,
-    "sal",
-    "meeting",
-    "evaluation",
-    "opportunity",
-    "proposal",
-    "negotiation",
-    CLOSED_WON,
-    CLOSED_LOST,
-    "implemented",
-    "expansion",
-];
+pub use tributary_proto::vocabulary::{CLOSED_LOST, CLOSED_WON, LEAD, MQL};
 
 /// Whether the milestone closes a deal: it is its own `close`.
 pub fn is_closing(kind: &str) -> bool {

@@ -1,10 +1,13 @@
 //! The settings, checked and made usable: what the attributor computes with.
 
 mod compile;
+mod model;
 
 use std::collections::BTreeMap;
 
 use tributary_proto::Milestone;
+use tributary_proto::kind::Kinds;
+use tributary_runtime::config::{Problems, Section};
 
 use crate::journey::{Journey, VisitRules};
 use crate::models::{Basis, Model, Multipliers};
@@ -103,7 +106,7 @@ pub struct Plan {
     horizon_ms: i64,
     models: Vec<PlannedModel>,
     kinds: BTreeMap<String, KindPlan>,
-    custom_kinds: Vec<String>,
+    milestone_kinds: Kinds,
 }
 
 impl Plan {
@@ -111,8 +114,8 @@ impl Plan {
     ///
     /// # Errors
     /// All that is wrong with them, at once.
-    pub fn compile(settings: &Settings) -> Result<Self, SettingsError> {
-        compile::plan(settings)
+    pub fn compile(settings: &Settings, kinds: &Kinds) -> Result<Self, Problems> {
+        settings.compiled(kinds)
     }
 
     /// The models computed for milestones of this kind, in the order of the settings.
@@ -164,24 +167,6 @@ impl Plan {
 
     /// The milestone kinds in force: the built-in ones, then the custom ones.
     pub fn kinds(&self) -> impl Iterator<Item = &str> {
-        moments::KINDS.into_iter().chain(self.custom_kinds.iter().map(String::as_str))
+        self.milestone_kinds.milestones()
     }
-}
-
-/// One thing wrong with the settings.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// Where, as a path inside the attributor's settings: `models[3].half_life_days`.
-    pub field: String,
-    /// What is wrong and what to do.
-    pub message: String,
-}
-
-/// Everything wrong with the settings.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}", lines(.0))]
-pub struct SettingsError(pub Vec<Problem>);
-
-fn lines(problems: &[Problem]) -> String {
-    problems.iter().map(|problem| format!("{}: {}", problem.field, problem.message)).collect::<Vec<_>>().join("\n")
 }

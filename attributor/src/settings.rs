@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 /// let settings: tributary_attributor::settings::Settings = toml::from_str(r#"
 ///     window = { lookback_days = 365 }
 ///     session_gap_minutes = 30
-///     custom_kinds = ["poc_passed"]
 ///
 ///     [[models]]
 ///     name = "half_lead"
@@ -26,7 +25,8 @@ use serde::{Deserialize, Serialize};
 ///     [milestones.poc_passed]
 ///     models = ["linear"]
 /// "#).unwrap();
-/// let plan = tributary_attributor::plan::Plan::compile(&settings).unwrap();
+/// let kinds = tributary_proto::kind::Kinds::new(Vec::new(), vec!["poc_passed".into()]);
+/// let plan = tributary_attributor::plan::Plan::compile(&settings, &kinds).unwrap();
 /// assert_eq!(plan.models_of("poc_passed").count(), 1);
 /// assert_eq!(plan.models_of("closed_won").count(), 2);
 /// ```
@@ -47,8 +47,6 @@ pub struct Settings {
     pub touch_types: Vec<String>,
     /// The most touches of a journey, 10 to 100,000. A longer one keeps its first, those that a model singles out, and its newest.
     pub max_journey: u32,
-    /// Milestone kinds beside the built-in ones.
-    pub custom_kinds: Vec<String>,
     /// The models, each under a name of its own. A list that is given replaces the default one.
     pub models: Vec<ModelSettings>,
     /// What is different for one kind of milestone.
@@ -153,7 +151,6 @@ impl Default for Settings {
             session_gap_minutes: 30,
             touch_types: TELLING.map(str::to_owned).to_vec(),
             max_journey: 2_000,
-            custom_kinds: Vec::new(),
             models: default_models(),
             milestones: BTreeMap::new(),
         }

@@ -12,6 +12,7 @@ use tributary_attributor::{
     settings::Settings,
     wire::TouchView,
 };
+use tributary_proto::kind::Kinds;
 use tributary_proto::{Message, Milestone, StoredTouch, Touch, WHOLE_NANO};
 
 const EVENTS: &str = include_str!("../../cli/tests/golden/zhang/decoded.ndjson");
@@ -59,7 +60,7 @@ fn milestone(event: &Value) -> Milestone {
 
 #[test]
 fn the_ten_models_give_the_golden_credit_table() {
-    let plan = Plan::compile(&Settings::default()).unwrap();
+    let plan = Plan::compile(&Settings::default(), &Kinds::default()).unwrap();
     let (milestones, touches): (Vec<Value>, Vec<Value>) = lines(EVENTS).partition(|event| event["kind"] == "milestone");
     let raw: Vec<Vec<u8>> = touches.iter().map(touch).collect();
     let mut sorted: Vec<Touchpoint<'_>> = raw.iter().map(|raw| Touchpoint::read(raw, PROFILE, "", &[0; 16]).unwrap()).collect();

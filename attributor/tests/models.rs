@@ -7,6 +7,7 @@ use tributary_attributor::journey::{Course, Journey, Touchpoint};
 use tributary_attributor::plan::Plan;
 use tributary_attributor::settings::{AnchorSettings, ModelSettings, MultiplierSettings, Settings, Window};
 use tributary_attributor::{credit, wire::TouchView};
+use tributary_proto::kind::Kinds;
 use tributary_proto::{Hash128, Message, Milestone, StoredTouch, Touch, UNATTRIBUTED, WHOLE_NANO};
 
 const MINUTE_MS: i64 = 60_000;
@@ -78,7 +79,7 @@ fn milestone(kind: &str, object_id: &str, time_ms: i64, value_minor: i64) -> Mil
 
 /// Weights of one model by event id.
 fn weights(settings: &Settings, name: &str, raws: &[Raw], of: &Milestone, others: &[Milestone]) -> Vec<(String, u64)> {
-    let plan = Plan::compile(settings).unwrap();
+    let plan = Plan::compile(settings, &Kinds::default()).unwrap();
     let points = sorted(raws);
     let live: Vec<&Milestone> = others.iter().chain([of]).collect();
     let position = plan.models_of(&of.kind).position(|model| model.name == name).unwrap();
@@ -158,7 +159,7 @@ fn one_touch_may_hold_several_anchors_and_no_middle_spreads_over_them() {
 
 /// The reasons of one model, for its rows.
 fn reasons(settings: &Settings, name: &str, raws: &[Raw], of: &Milestone, others: &[Milestone]) -> Vec<(Vec<String>, String)> {
-    let plan = Plan::compile(settings).unwrap();
+    let plan = Plan::compile(settings, &Kinds::default()).unwrap();
     let points = sorted(raws);
     let live: Vec<&Milestone> = others.iter().chain([of]).collect();
     let journey = Journey::build(&Course::of(&points, &plan.visits), of, &live, &plan);
@@ -381,7 +382,7 @@ proptest! {
     fn the_journey_is_the_defined_one(made in prop::collection::vec(made(), 0..80), minute in 0..2_000_000i64) {
         let raws = raws(&made);
         let of = milestone("closed_won", "1", minute * MINUTE_MS, 0);
-        let plan = Plan::compile(&Settings::default()).unwrap();
+        let plan = Plan::compile(&Settings::default(), &Kinds::default()).unwrap();
         let points = sorted(&raws);
         let journey = Journey::build(&Course::of(&points, &plan.visits), &of, &[&of], &plan);
         let shown = |view: &TouchView<'_>| (view.event_id.to_owned(), view.channel.to_owned(), view.touch_type.to_owned());
@@ -397,7 +398,7 @@ proptest! {
         value in prop_oneof![Just(0), 1..100i64, any::<i64>().prop_map(|value| value.saturating_abs()), Just(i64::MAX)],
         max_journey in prop_oneof![Just(10u32), Just(2_000)],
     ) {
-        let plan = Plan::compile(&Settings { max_journey, ..many_models() }).unwrap();
+        let plan = Plan::compile(&Settings { max_journey, ..many_models() }, &Kinds::default()).unwrap();
         let raws = raws(&made);
         let of = milestone("closed_won", "1", minute * MINUTE_MS, value);
         let kinds = ["lead", "mql", "opportunity", "meeting", "sal"];

@@ -13,6 +13,7 @@ use tributary_attributor::plan::Plan;
 use tributary_attributor::settings::{MultiplierSettings, Settings, Window};
 use tributary_attributor::stage::AttributorStage;
 use tributary_proto::attributor_message::Body;
+use tributary_proto::kind::Kinds;
 use tributary_proto::{AttributorMessage, Hash128, Item, Message, Milestone, Reason, StoredTouch, StoredTrack, item};
 use tributary_runtime::stage::{Context, Outbox, Record, Share, Stage, StageError};
 use tributary_runtime::state::{EmptyBase, Overlay};
@@ -471,7 +472,7 @@ fn what_is_not_a_message_of_the_inbox_is_refused_and_changes_nothing() {
         (AttributorMessage { body: Some(Body::Desired(Default::default())) }.encode_to_vec(), "protobuf_malformed"),
         (AttributorMessage { body: item(Some(item::What::Track(negative))) }.encode_to_vec(), "value_negative"),
     ];
-    let plan = Arc::new(Plan::compile(&Settings::default()).unwrap());
+    let plan = Arc::new(Plan::compile(&Settings::default(), &Kinds::default()).unwrap());
     let mut stage = AttributorStage::new(plan, Share { partition: 0, partitions: 1 });
     let (mut state, mut outbox) = (Overlay::new(EmptyBase), Outbox::default());
     for (value, reason) in &records {

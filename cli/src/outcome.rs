@@ -16,7 +16,7 @@ pub struct Usage(pub String);
 
 impl From<Problems> for Usage {
     fn from(problems: Problems) -> Self {
-        Self(problems.0.iter().map(|(key, problem)| format!("{key}: {problem}")).collect::<Vec<_>>().join("\n"))
+        Self(problems.to_string())
     }
 }
 

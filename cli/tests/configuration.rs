@@ -40,3 +40,39 @@ fn the_reference_names_every_key_with_its_default() {
     keys_of(&text.parse().unwrap(), "", &mut named);
     assert_eq!(named, keys::<Settings>().into_iter().collect());
 }
+
+/// Kinds were declared twice each, in two sections that had to agree.
+#[test]
+fn keys_that_are_no_more_say_which_took_their_place() {
+    let moved = [
+        ("ingest.identifier_kinds", "kinds.identifiers"),
+        ("identity.custom_kinds", "kinds.identifiers"),
+        ("ingest.milestone_kinds", "kinds.milestones"),
+        ("attribution.custom_kinds", "kinds.milestones"),
+    ];
+    for (key, now) in moved {
+        let sources = Sources { flags: vec![format!("{key}=badge")], ..Sources::default() };
+        let said = load::<Settings>(&sources).unwrap_err().to_string();
+        assert!(said.contains(&format!("set `{now}`")), "{said}");
+    }
+}
+
+#[test]
+fn a_kind_is_declared_once_for_all_parts() {
+    let flags = ["kinds.identifiers=badge", "kinds.milestones=poc_passed", "identity.limits.badge=1"].map(str::to_owned);
+    let event = "ingest.milestone_events.Done=POC_Passed".to_owned();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("milestones.toml");
+    std::fs::write(&file, "[attribution.milestones.PoC_Passed]\nmodels = [\"linear\"]\n").unwrap();
+    let sources = Sources { files: vec![file], flags: flags.into_iter().chain([event]).collect(), ..Sources::default() };
+    let settings: Settings = load(&sources).unwrap();
+    let pipeline = tributary_pipeline::stages::Pipeline::compile(&settings).unwrap();
+    assert_eq!(pipeline.plan().models_of("poc_passed").count(), 1);
+}
+
+#[test]
+fn a_kind_that_is_none_is_told_with_those_that_are() {
+    let sources = Sources { flags: vec!["ingest.milestone_events.Won=closed".into()], ..Sources::default() };
+    let said = load::<Settings>(&sources).unwrap_err().to_string();
+    assert!(said.contains("closed_won, closed_lost"), "{said}");
+}

@@ -47,7 +47,7 @@ fn a_letter_is_sent_again_once_and_counts_when_its_cause_is_repaired() {
     assert_eq!(counts(service.ok(&dry)), (1.into(), 1.into()));
     assert_eq!(letters(&service, &[]).len(), 2, "a dry run sends nothing");
 
-    service.sets.extend([r#"ingest.milestone_kinds=["demo"]"#.into(), r#"attribution.custom_kinds=["demo"]"#.into()]);
+    service.sets.push(r#"kinds.milestones=["demo"]"#.into());
     assert_eq!(counts(service.ok(&retry)), (1.into(), 1.into()));
     assert_eq!(counts(service.ok(&retry)), (0.into(), 0.into()), "it was sent again already");
     service.drain();

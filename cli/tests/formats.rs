@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use tributary_cli::import::{Import, Input, Report};
 use tributary_cli::rows::{Declared, Format, Rows};
 use tributary_ingest::{Decoded, Decoder, Settings};
+use tributary_proto::kind::Kinds;
 use tributary_proto::{Source, Spend};
 
 fn sample(name: &str) -> PathBuf {
@@ -15,7 +16,7 @@ fn sample(name: &str) -> PathBuf {
 }
 
 fn decoder() -> Decoder {
-    Decoder::new(&Settings::default()).unwrap()
+    Decoder::new(&Settings::default(), &Kinds::default()).unwrap()
 }
 
 fn spends(file: &Path, name: &str) -> Vec<Spend> {

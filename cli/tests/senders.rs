@@ -95,9 +95,8 @@ fn a_conversion_of_google_ads_finds_the_click_it_names() {
 
     let credit = |kinds: &[&str]| {
         let mut settings = settings();
-        settings.ingest.identifier_kinds = kinds.iter().map(|kind| (*kind).to_owned()).collect();
-        settings.identity.custom_kinds.clone_from(&settings.ingest.identifier_kinds);
-        let decoder = tributary_ingest::Decoder::new(&settings.ingest).unwrap();
+        settings.kinds.identifiers = kinds.iter().map(|kind| (*kind).to_owned()).collect();
+        let decoder = tributary_ingest::Decoder::new(&settings.ingest, &settings.kinds.kinds()).unwrap();
         let mut records = vec![raw(Topic::Utm, &landing)];
         let mut add = |row: Row| {
             records.extend(row.map(|(_, text)| (Topic::Offline, text.into_bytes())).ok());

@@ -236,6 +236,7 @@ fn merge(own: Option<&RawValue>, shared: &RawValue) -> String {
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
+    use tributary_proto::kind::Kinds;
 
     use super::*;
 
@@ -380,7 +381,7 @@ mod tests {
         let erase =
             |kind: Value| json!({"type": kind, "kind": "erase", "email": "a@b.example", "timestamp": "2026-01-01T00:00:00Z"});
         let batch = [erase(Value::Null), erase(json!("")), erase(json!(" \u{200b}")), erase(json!(["track"])), json!(7)];
-        let decoder = tributary_ingest::Decoder::new(&tributary_ingest::Settings::default()).unwrap();
+        let decoder = tributary_ingest::Decoder::new(&tributary_ingest::Settings::default(), &Kinds::default()).unwrap();
         let body = json!({ "batch": batch }).to_string();
         let request = Request::read(Call::Batch, body.as_bytes(), 100, MAX).unwrap();
         for record in request.records(now(), None) {

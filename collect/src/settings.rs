@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use http::HeaderName;
 use serde::{Deserialize, Serialize};
-use tributary_runtime::config::{Problems, Secret};
+use tributary_runtime::config::{Given, OpenMap, Problems, Secret, Section, Shape};
 use tributary_runtime::topic::Topic;
 
 use crate::signature::{self, Format};
@@ -146,11 +146,19 @@ impl Settings {
         let anybody = self.public_keys && !self.write_keys.is_empty();
         if anybody { vec![Topic::Sdk, Topic::Utm] } else { Vec::new() }
     }
+}
 
-    /// Looks for values that cannot be used.
-    pub fn check(&self, problems: &mut Problems) {
+impl Section for Settings {
+    const NAME: &'static str = "collector";
+    const SHAPE: Shape = Shape {
+        open: &[OpenMap { path: "write_keys", dotted: false }, OpenMap { path: "webhooks", dotted: false }],
+        ..Shape::CLOSED
+    };
+    type Compiled = ();
+
+    fn compile(&self, _: &Given<'_>, problems: &mut Problems) -> Option<()> {
         let mut range = |key: &str, value: u32, low: u32, high: u32| {
-            problems.unless((low..=high).contains(&value), &format!("collector.{key}"), &format!("expected {low} to {high}"));
+            problems.unless((low..=high).contains(&value), key, &format!("expected {low} to {high}"));
         };
         range("threads", self.threads, 1, 64);
         range("body_bytes_max", self.body_bytes_max, 1_024, 64 << 20);
@@ -160,25 +168,26 @@ impl Settings {
         range("queue_mb", self.queue_mb, 1, 65_536);
         range("ack_ms", self.ack_ms, 100, 120_000);
         let header = self.proxy_header.is_empty() || HeaderName::try_from(&self.proxy_header).is_ok();
-        problems.unless(header, "collector.proxy_header", "expected the name of a header, or nothing");
+        problems.unless(header, "proxy_header", "expected the name of a header, or nothing");
         for origin in &self.cors_origins {
             let is_origin = url::Url::parse(origin).is_ok_and(|url| url.origin().ascii_serialization() == *origin);
-            problems.unless(origin == "*" || is_origin, "collector.cors_origins", "expected `https://host`, or `*`");
+            problems.unless(origin == "*" || is_origin, "cors_origins", "expected `https://host`, or `*`");
         }
         for (name, key) in &self.write_keys {
-            let path = format!("collector.write_keys.{name}");
+            let path = format!("write_keys.{name}");
             problems.unless(is_name(name), &path, "a name has letters, digits, `.`, `_` or `-`, at most 64");
             problems.unless((8..=256).contains(&key.expose().len()), &path, "a write key has 8 to 256 characters");
         }
         for (name, webhook) in &self.webhooks {
             problems.unless(
                 is_name(name),
-                &format!("collector.webhooks.{name}"),
+                &format!("webhooks.{name}"),
                 "a name has letters, digits, `.`, `_` or `-`, at most 64",
             );
             if let Err(found) = signature::compile(webhook) {
-                problems.at(format!("collector.webhooks.{name}.{}", found.field), found.message);
+                problems.at(format!("webhooks.{name}.{}", found.field), found.message);
             }
         }
+        Some(())
     }
 }

@@ -10,14 +10,16 @@ use std::time::Instant;
 
 use tributary_identity::{IdentityStage, LOG, Settings};
 use tributary_proto::event::Body;
+use tributary_proto::kind::Kinds;
 use tributary_proto::{Event, Identifier, IdentityMessage, Message, Touch, identity_message};
+use tributary_runtime::config::Section;
 use tributary_runtime::log::{BatchLimits, MemoryLog};
 use tributary_runtime::topic::Topic;
 use tributary_runtime::worker::{Worker, WorkerOptions};
 
 /// Links are of one partition, so that all of the work is in one thread.
 fn run(name: &str, pairs: impl Iterator<Item = [Identifier; 2]>) -> Result<(), Box<dyn Error>> {
-    let rules = Settings::default().compile().map_err(|errors| format!("{errors:?}"))?;
+    let rules = Settings::default().compiled(&Kinds::default()).map_err(|errors| format!("{errors:?}"))?;
     let rules = Arc::new(rules);
     let log = MemoryLog::new(1);
     let limits = BatchLimits { records_max: 1_000, bytes_max: usize::MAX, wait_ms: 0, gather_ms: 0 };

@@ -8,7 +8,8 @@
 //!
 //! ```
 //! use tributary_identity::{Settings, cluster::cluster};
-//! use tributary_proto::{Identifier, LinkFact, Member};
+//! use tributary_proto::{Identifier, LinkFact, Member, kind::Kinds};
+//! use tributary_runtime::config::Section;
 //!
 //! let cookie = Identifier::new("anonymous_id", "", "cookie-7f3a");
 //! let email = Identifier::new("email", "", "zhang@b-corp.example");
@@ -18,7 +19,7 @@
 //! members.sort_by_key(|(hash, _)| *hash);
 //! let link = LinkFact { a: Some(cookie), b: Some(email), earliest_ms: Some(1), ..LinkFact::default() };
 //!
-//! let rules = Settings::default().compile().expect("the defaults are valid");
+//! let rules = Settings::default().compiled(&Kinds::default()).expect("the defaults are valid");
 //! assert_eq!(cluster(&members, &[link], &rules).profiles, [[0, 1]]);
 //! ```
 
@@ -43,5 +44,5 @@ mod placement;
 mod recompute;
 mod root;
 
-pub use settings::{Rules, Settings, SettingsError};
+pub use settings::{Rules, Settings};
 pub use stage::{IdentityStage, LOG};

@@ -6,6 +6,7 @@ use iso_currency::Currency;
 use serde::{Deserialize, Serialize};
 use tributary_proto::Identifier;
 use tributary_proto::kind::{self, Kinds};
+use tributary_runtime::config::{Given, OpenMap, Problems, Section, Shape};
 
 /// Mail providers anyone may sign up with: their domains name no account.
 const FREE_MAIL: &str = include_str!("../data/free_mail.txt");
@@ -14,8 +15,6 @@ const FREE_MAIL: &str = include_str!("../data/free_mail.txt");
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Kinds of identifiers beside the built-in ones, strongest first; they rank between `phone` and `anonymous_id`.
-    pub custom_kinds: Vec<String>,
     /// How many identifiers of a kind (and scope) one profile may have, 1 or more.
     pub limits: BTreeMap<String, u32>,
     /// The limit of kinds that `limits` does not name.
@@ -41,7 +40,6 @@ impl Default for Settings {
         let single = ["crm_contact", "user_id", kind::CRM_ACCOUNT];
         let merged = ["crm_contact", "crm_lead", kind::CRM_ACCOUNT];
         Self {
-            custom_kinds: Vec::new(),
             limits: single.into_iter().map(|kind| (kind.to_owned(), 1)).collect(),
             default_limit: 5,
             merged_kinds: merged.into_iter().map(str::to_owned).collect(),
@@ -50,48 +48,6 @@ impl Default for Settings {
             max_cluster: 10_000,
             free_mail: Vec::new(),
             currency: "CNY".to_owned(),
-        }
-    }
-}
-
-/// A rule that cannot be.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SettingsError {
-    /// A limit of 0 would forbid the kind.
-    #[error("expected 1 or more")]
-    ZeroLimit {
-        /// The kind, or `default_limit`.
-        kind: String,
-    },
-    /// A rule for a kind nobody declared.
-    #[error("names a kind of identifier that there is not; declare it in identity.custom_kinds")]
-    UnknownKind {
-        /// The setting: `limits` or `merged_kinds`.
-        setting: &'static str,
-        /// The kind.
-        kind: String,
-    },
-    /// A currency that there is not.
-    #[error("must be an ISO 4217 code such as \"CNY\"")]
-    UnknownCurrency,
-    /// A custom kind with the name of a built-in one.
-    #[error("names a kind that is built in, or declares one twice")]
-    TakenKind {
-        /// The kind.
-        kind: String,
-    },
-}
-
-impl SettingsError {
-    /// The setting at fault, below `identity`.
-    pub fn key(&self) -> String {
-        match self {
-            Self::ZeroLimit { kind } if kind == "default_limit" => kind.clone(),
-            Self::ZeroLimit { kind } => format!("limits.{kind}"),
-            Self::UnknownKind { setting: "limits", kind } => format!("limits.{kind}"),
-            Self::UnknownKind { setting, .. } => (*setting).to_owned(),
-            Self::TakenKind { .. } => "custom_kinds".to_owned(),
-            Self::UnknownCurrency => "currency".to_owned(),
         }
     }
 }
@@ -116,41 +72,31 @@ pub struct Rules {
     pub part_bytes_max: usize,
 }
 
-impl Settings {
-    /// Checks the settings.
-    ///
-    /// # Errors
-    /// Everything that is wrong, at once.
-    pub fn compile(&self) -> Result<Rules, Vec<SettingsError>> {
-        let mut errors = Vec::new();
-        let mut declared = BTreeSet::new();
-        for kind in &self.custom_kinds {
-            if Kinds::default().rank(kind).is_some() || !declared.insert(kind.as_str()) {
-                errors.push(SettingsError::TakenKind { kind: kind.clone() });
-            }
-        }
-        let kinds = Kinds::with_custom(self.custom_kinds.clone());
+impl Section for Settings {
+    const NAME: &'static str = "identity";
+    const SHAPE: Shape = Shape {
+        open: &[OpenMap { path: "limits", dotted: false }],
+        moved: &[("custom_kinds", "kinds.identifiers")],
+        ..Shape::CLOSED
+    };
+    type Compiled = Rules;
+
+    fn compile(&self, given: &Given<'_>, problems: &mut Problems) -> Option<Rules> {
+        const AT_LEAST_ONE: &str = "expected 1 or more";
+        const UNKNOWN: &str = "names a kind of identifier that there is not; declare it in kinds.identifiers";
         for (kind, limit) in &self.limits {
-            if *limit == 0 {
-                errors.push(SettingsError::ZeroLimit { kind: kind.clone() });
-            }
+            let key = format!("limits.{kind}");
+            problems.unless(*limit > 0, &key, AT_LEAST_ONE);
+            problems.unless(given.kinds.rank(kind).is_some(), &key, UNKNOWN);
         }
-        let unknown = |setting, kind: &String| {
-            kinds.rank(kind).is_none().then(|| SettingsError::UnknownKind { setting, kind: kind.clone() })
-        };
-        errors.extend(self.limits.keys().filter_map(|kind| unknown("limits", kind)));
-        errors.extend(self.merged_kinds.iter().filter_map(|kind| unknown("merged_kinds", kind)));
-        if self.default_limit == 0 {
-            errors.push(SettingsError::ZeroLimit { kind: "default_limit".into() });
-        }
+        let merged = self.merged_kinds.iter().filter(|kind| given.kinds.rank(kind).is_none());
+        merged.for_each(|kind| problems.at("merged_kinds", format!("{kind:?} {UNKNOWN}")));
+        problems.unless(self.default_limit > 0, "default_limit", AT_LEAST_ONE);
         let currency = Currency::from_code(&self.currency);
-        if currency.is_none() {
-            errors.push(SettingsError::UnknownCurrency);
-        }
-        let Some(currency) = currency.filter(|_| errors.is_empty()) else { return Err(errors) };
+        let currency = problems.check(currency, "currency", "must be an ISO 4217 code such as \"CNY\"")?;
         let built_in = FREE_MAIL.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-        Ok(Rules {
-            kinds,
+        Some(Rules {
+            kinds: given.kinds.clone(),
             limits: self.limits.clone(),
             default_limit: self.default_limit,
             merged_kinds: self.merged_kinds.clone(),
@@ -216,7 +162,7 @@ mod tests {
 
     #[test]
     fn the_defaults_are_those_of_the_design() {
-        let rules = Settings::default().compile().unwrap();
+        let rules = Settings::default().compiled(&Kinds::default()).unwrap();
         assert_eq!((rules.limit("crm_contact"), rules.limit("user_id"), rules.limit("email")), (1, 1, 5));
         assert_eq!((rules.limit("crm_account"), rules.limit("domain")), (1, u32::MAX));
         assert_eq!(rules.class("email", "anonymous_id"), rules.class("anonymous_id", "phone"));
@@ -226,18 +172,18 @@ mod tests {
     #[test]
     fn every_error_is_reported() {
         let settings = Settings {
-            custom_kinds: vec!["email".into(), "badge".into(), "badge".into()],
             limits: [("fax".to_owned(), 0)].into(),
             merged_kinds: ["telex".to_owned()].into(),
             default_limit: 0,
             ..Settings::default()
         };
-        assert_eq!(settings.compile().unwrap_err().len(), 6);
+        assert_eq!(settings.compiled(&Kinds::default()).unwrap_err().0.len(), 4);
     }
 
     #[test]
     fn free_mail_names_no_account() {
-        let rules = Settings { free_mail: vec!["Mail.Example".into()], ..Settings::default() }.compile().unwrap();
+        let rules =
+            Settings { free_mail: vec!["Mail.Example".into()], ..Settings::default() }.compiled(&Kinds::default()).unwrap();
         let domain = |address: &str| rules.corporate_domain(&Identifier::new("email", "", address)).map(|found| found.value);
         assert_eq!(domain("li@b-corp.example"), Some("b-corp.example".into()));
         assert_eq!(domain("li@qq.com"), None);

@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex};
 
 use tributary_identity::{IdentityStage, LOG, Settings};
 use tributary_proto::event::Body;
+use tributary_proto::kind::Kinds;
 use tributary_proto::{Event, Identifier, Identify, IdentityMessage, Link, Message, Profile, identity_message};
+use tributary_runtime::config::Section;
 use tributary_runtime::log::{BatchLimits, MemoryLog};
 use tributary_runtime::stage::{Context, Record, Stage, StageError};
 use tributary_runtime::state::StateError;
@@ -68,7 +70,7 @@ fn chain(component: usize) -> impl Iterator<Item = Event> {
 
 /// Two large components, and then a link between them; returns the profiles' records and the sizes of the parts that were sent.
 fn run(partitions: u32) -> (BTreeMap<Vec<u8>, Profile>, Vec<usize>) {
-    let rules = Arc::new(Settings::default().compile().unwrap());
+    let rules = Arc::new(Settings::default().compiled(&Kinds::default()).unwrap());
     let parts = Arc::new(Mutex::new(Vec::new()));
     let noted = parts.clone();
     let log = MemoryLog::new(partitions);

@@ -10,10 +10,12 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use tributary_identity::{IdentityStage, LOG, Rules, Settings};
 use tributary_proto::event::Body;
+use tributary_proto::kind::Kinds;
 use tributary_proto::{
     Account, AccountRecord, Consent, Erase, Event, Identifier, Identify, IdentityMessage, Link, Message, MilestoneVersion,
     Profile, Touch, Trait, Unlink, identity_message,
 };
+use tributary_runtime::config::Section;
 use tributary_runtime::log::{BatchLimits, MemoryLog};
 use tributary_runtime::topic::Topic;
 use tributary_runtime::worker::{Worker, WorkerOptions};
@@ -27,7 +29,7 @@ fn settings() -> Settings {
 
 /// Runs the stage over events; returns the live profiles and accounts.
 fn run(events: &[Event], partitions: u32, records_max: usize) -> (BTreeMap<String, Profile>, BTreeMap<String, Account>) {
-    let mut rules: Rules = settings().compile().unwrap();
+    let mut rules: Rules = settings().compiled(&Kinds::default()).unwrap();
     if records_max % 2 == 1 {
         // What is sent in parts arrives in many batches.
         rules.part_bytes_max = 200;

@@ -8,9 +8,11 @@ use std::sync::Arc;
 use tributary_identity::cluster::Refusal;
 use tributary_identity::{IdentityStage, Rules, Settings, read};
 use tributary_proto::event::Body;
+use tributary_proto::kind::Kinds;
 use tributary_proto::{
     Erase, Event, Identifier, Identify, IdentityMessage, Link, Message, Profile, Touch, Unlink, identity_message,
 };
+use tributary_runtime::config::Section;
 use tributary_runtime::stage::{Context, Outbox, Record, Share, Stage};
 use tributary_runtime::state::{EmptyBase, Overlay, Snapshot, State, StateError};
 use tributary_runtime::topic::Topic;
@@ -46,7 +48,7 @@ impl Snapshot for World {
 
 impl World {
     fn new(settings: Settings) -> Self {
-        let rules = Arc::new(settings.compile().unwrap());
+        let rules = Arc::new(settings.compiled(&Kinds::default()).unwrap());
         let stage = IdentityStage::new(rules.clone(), Share { partition: 0, partitions: 1 });
         let (state, outbox) = (Overlay::new(EmptyBase), Outbox::default());
         Self { rules, stage, state, outbox, stored: BTreeMap::new(), count: 0 }

@@ -6,6 +6,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use tributary_ingest::{Decoded, Decoder, Settings};
+use tributary_proto::kind::Kinds;
 use tributary_proto::{Message, Source};
 
 const ROUNDS: u32 = 100_000;
@@ -60,7 +61,7 @@ const RECORDS: [(&str, Source, &str); 9] = [
 
 #[allow(clippy::disallowed_methods, reason = "a benchmark measures time")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let decoder = Decoder::new(&Settings::default())?;
+    let decoder = Decoder::new(&Settings::default(), &Kinds::default())?;
     let mut out = Decoded::default();
     println!("{:<16} {:>12} {:>12}", "record", "decode ns", "+ encode ns");
     let wanted = std::env::args().nth(1).unwrap_or_default();

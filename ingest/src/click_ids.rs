@@ -26,6 +26,7 @@ pub(crate) fn name(seen: &[Seen], kinds: &IdentifierRules, named: &mut Sorted) {
 
 #[cfg(test)]
 mod tests {
+    use tributary_proto::kind::Kinds;
     use tributary_proto::{Event, Source};
 
     use crate::settings::Settings;
@@ -33,7 +34,7 @@ mod tests {
 
     fn event(source: Source, record: &str) -> Event {
         let kinds = ["gclid", "bd_vid"].map(str::to_owned).to_vec();
-        let decoder = Decoder::new(&Settings { identifier_kinds: kinds, ..Settings::default() }).unwrap();
+        let decoder = Decoder::new(&Settings::default(), &Kinds::new(kinds, Vec::new())).unwrap();
         let mut out = Decoded::default();
         decoder.decode(source, record.as_bytes(), None, &mut out).unwrap();
         out.events.remove(0)

@@ -16,8 +16,9 @@ use layout::{Form, Layout, OBJECT_ID};
 ///
 /// ```
 /// use tributary_ingest::{CsvRows, Decoder, Settings};
+/// use tributary_proto::kind::Kinds;
 ///
-/// let decoder = Decoder::new(&Settings::default())?;
+/// let decoder = Decoder::new(&Settings::default(), &Kinds::default())?;
 /// let rows = CsvRows::new(&decoder, ["timestamp", "email", "traits.name"])?;
 /// let record = rows.record(["2022-04-13 14:00", "li@b-corp.example;li@b.example", "李"])?;
 /// assert_eq!(record, r#"{"timestamp":"2022-04-13 14:00","email":["li@b-corp.example","li@b.example"],"traits.name":"李"}"#);

@@ -1,12 +1,13 @@
 //! The entry to all decoders.
 
 use tributary_proto::Source;
+use tributary_proto::kind::Kinds;
+use tributary_runtime::config::{Problems, Section};
 use tributary_runtime::stage::Rejection;
 
-use crate::compile::compile;
 use crate::decoded::Decoded;
 use crate::rules::Rules;
-use crate::settings::{Settings, SettingsError};
+use crate::settings::Settings;
 use crate::{limits, native, reason, repair, sdk, webhook};
 
 /// Turns raw records into events, under settings that were compiled once. Holds no state: share it behind an `Arc`.
@@ -20,8 +21,12 @@ impl Decoder {
     ///
     /// # Errors
     /// All that is wrong with them.
-    pub fn new(settings: &Settings) -> Result<Self, SettingsError> {
-        compile(settings).map(|rules| Self { rules })
+    pub fn new(settings: &Settings, kinds: &Kinds) -> Result<Self, Problems> {
+        settings.compiled(kinds)
+    }
+
+    pub(crate) fn with(rules: Rules) -> Self {
+        Self { rules }
     }
 
     /// Decodes one raw record of `source` and adds its events to `out`.

@@ -2,9 +2,9 @@
 //!
 //! ```
 //! use tributary_ingest::{Decoded, Decoder, Settings};
-//! use tributary_proto::{Source, event::Body};
+//! use tributary_proto::{Source, event::Body, kind::Kinds};
 //!
-//! let decoder = Decoder::new(&Settings::default())?;
+//! let decoder = Decoder::new(&Settings::default(), &Kinds::default())?;
 //! let hit = br#"{"timestamp": "2022-02-28T10:00:00+08:00", "anonymous_id": "cookie-7f3a",
 //!               "url": "https://www.a-corp.example/?utm_source=baidu&utm_medium=cpc"}"#;
 //! let mut decoded = Decoded::default();
@@ -59,8 +59,7 @@ pub use csv_row::CsvRows;
 pub use decoded::{Decoded, StageWithoutRule};
 pub use decoder::Decoder;
 pub use ignored::{Ignored, IgnoredField};
-pub use milestone::VOCABULARY as MILESTONE_KINDS;
-pub use settings::{Problem, Settings, SettingsError};
+pub use settings::Settings;
 pub use stage::{IngestStage, LOG, decode_record};
 pub use time::CLOCK_SKEW_MS_MAX;
 pub use webhook::settings as webhook_settings;

@@ -12,22 +12,6 @@ use crate::rules::Rules;
 use crate::scalar::{Scalar, json_rejection};
 use crate::{money, reason};
 
-/// The stages of a B2B cycle; the configuration can add others.
-pub const VOCABULARY: [&str; 12] = [
-    "lead",
-    "mql",
-    "sal",
-    "meeting",
-    "evaluation",
-    "opportunity",
-    "proposal",
-    "negotiation",
-    "closed_won",
-    "closed_lost",
-    "implemented",
-    "expansion",
-];
-
 /// What a sender says of a field that keeps its value until somebody changes it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Given<T> {
@@ -82,10 +66,9 @@ impl Rules {
         received_ms: Option<i64>,
     ) -> Result<MilestoneVersion, Rejection> {
         let MilestoneFields { kind, object_id, occurred_at, value, currency, refund, withdrawn, amends } = fields;
-        if !self.milestone_kinds.iter().any(|known| *known == kind) {
-            let detail = "not a kind of milestone; declare it in milestone_kinds";
-            return Err(Rejection::new(reason::MILESTONE_UNKNOWN, "milestone", detail));
-        }
+        let Some(kind) = self.kinds.milestone(&kind) else {
+            return Err(Rejection::new(reason::MILESTONE_UNKNOWN, "milestone", self.kinds.no_milestone()));
+        };
         if object_id.is_empty() || self.identifiers.is_blocked(&object_id) {
             let detail = "a milestone needs the id of the object that reached it";
             return Err(Rejection::new(reason::FIELD_MISSING, "object_id", detail));
@@ -105,7 +88,7 @@ impl Rules {
         let currency = currency.into_value().map(|code| money::currency(&code)).transpose()?;
         Ok(MilestoneVersion {
             milestone_id: format!("{kind}:{object_id}"),
-            kind: kind.into_owned(),
+            kind: kind.to_owned(),
             object_id: object_id.into_owned(),
             occurred_at_ms: occurred_at.into_value(),
             value: value.into_value().map(|amount| money::decimal(&amount, "value")).transpose()?,

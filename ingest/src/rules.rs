@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use iso_currency::Currency;
+use tributary_proto::kind::Kinds;
 
 use crate::bots::Bots;
 use crate::normalise::IdentifierRules;
@@ -16,7 +17,7 @@ pub(crate) struct Rules {
     pub(crate) identifiers: IdentifierRules,
     pub(crate) times: Times,
     pub(crate) currency: Currency,
-    pub(crate) milestone_kinds: Vec<String>,
+    pub(crate) kinds: Kinds,
     pub(crate) bots: Bots,
     pub(crate) meanings: BTreeMap<String, Meaning>,
     pub(crate) touches: TouchRules,

@@ -1,7 +1,6 @@
 //! What an operator can set of ingest.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -18,8 +17,6 @@ pub struct Settings {
     pub phone_region: String,
     /// Currency of amounts without one: ISO 4217.
     pub currency: String,
-    /// Identifier kinds beside the built-in ones, strongest first; they rank between `phone` and `anonymous_id`.
-    pub identifier_kinds: Vec<String>,
     /// Values that are never identifiers, beside the built-in ones (`null`, `anonymous`, ...); compared without case.
     pub blocked_values: Vec<String>,
     /// The operator's own domains: a visit that comes from them or their subdomains has no referrer.
@@ -30,8 +27,6 @@ pub struct Settings {
     pub touch_events: Vec<String>,
     /// Names of `track` events that are milestones, with the kind of milestone.
     pub milestone_events: BTreeMap<String, String>,
-    /// Milestone kinds beside the built-in ones.
-    pub milestone_kinds: Vec<String>,
     /// The appid of each WeChat account, by its original id (`ToUserName`, `gh_...`): the scope of its OpenIDs.
     pub wechat_appids: BTreeMap<String, String>,
     /// How far an event's time may lie after its receive time, hours.
@@ -55,13 +50,11 @@ impl Default for Settings {
             time_zone: "Asia/Shanghai".into(),
             phone_region: "CN".into(),
             currency: "CNY".into(),
-            identifier_kinds: Vec::new(),
             blocked_values: Vec::new(),
             own_sites: Vec::new(),
             bot_agents: Vec::new(),
             touch_events: touch_events.map(str::to_owned).to_vec(),
             milestone_events: BTreeMap::new(),
-            milestone_kinds: Vec::new(),
             wechat_appids: BTreeMap::new(),
             max_future_skew_hours: 24,
             channels_file: String::new(),
@@ -69,30 +62,5 @@ impl Default for Settings {
             sites: Vec::new(),
             webhook: WebhookSettings::default(),
         }
-    }
-}
-
-/// One setting that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// The setting, as a path below ingest's settings.
-    pub field: String,
-    /// What is wrong and what is expected.
-    pub message: String,
-}
-
-/// All that is wrong with the settings.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct SettingsError {
-    /// Each problem, in the order of the settings.
-    pub problems: Vec<Problem>,
-}
-
-impl fmt::Display for SettingsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, Problem { field, message }) in self.problems.iter().enumerate() {
-            write!(f, "{}{field}: {message}", if at == 0 { "" } else { "; " })?;
-        }
-        Ok(())
     }
 }

@@ -259,7 +259,11 @@ mod tests {
             click_ids: false,
         };
         let fields = TouchFields { url: url.into(), referrer: referrer.into(), ..TouchFields::default() };
-        let kinds = IdentifierRules::new(&[], BlockedValues::new(&[]), Region::parse("CN").unwrap());
+        let kinds = IdentifierRules::new(
+            &tributary_proto::kind::Kinds::default(),
+            BlockedValues::new(&[]),
+            Region::parse("CN").unwrap(),
+        );
         let touch = rules.touch(fields, Source::Utm, &kinds, &mut Sorted::default()).unwrap();
         (touch.channel, touch.source, touch.medium)
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tributary_ingest::reason::{self, Reason};
 use tributary_ingest::{Decoded, Decoder, IngestStage, Settings, decode_record};
+use tributary_proto::kind::Kinds;
 use tributary_runtime::stage::{Context, Outbox, Record, Rejection, Stage, StageError};
 use tributary_runtime::state::{EmptyBase, Overlay};
 use tributary_runtime::topic::Topic;
@@ -15,7 +16,7 @@ const RECEIVED_MS: i64 = 1_646_092_800_000;
 const GOOD: &str = r#"{"timestamp":"2022-02-28T10:00:00+08:00","anonymous_id":"c"}"#;
 
 fn handle(topic: Topic, value: &[u8]) -> (Result<(), Rejection>, Outbox) {
-    let mut stage = IngestStage::new(Arc::new(Decoder::new(&Settings::default()).unwrap()));
+    let mut stage = IngestStage::new(Arc::new(Decoder::new(&Settings::default(), &Kinds::default()).unwrap()));
     let mut state = Overlay::new(EmptyBase);
     let mut outbox = Outbox::default();
     let record = |value| Record { topic, partition: 0, offset: 7, timestamp_ms: RECEIVED_MS, key: b"", value };
@@ -48,7 +49,7 @@ fn left_out(topic: Topic, value: impl AsRef<[u8]>, reason: Reason, field: &str) 
     let value = value.as_ref();
     let shown = String::from_utf8_lossy(&value[..value.len().min(200)]).into_owned();
     let mut decoded = Decoded::default();
-    let decoder = Decoder::new(&Settings::default()).unwrap();
+    let decoder = Decoder::new(&Settings::default(), &Kinds::default()).unwrap();
     decode_record(&decoder, topic, value, RECEIVED_MS, &mut decoded).unwrap_or_else(|why| panic!("{shown}: {why}"));
     assert_eq!(decoded.events.len(), 1, "{shown}");
     let found: Vec<_> = decoded.ignored.iter().map(|left| (left.why.reason, left.why.field.as_str())).collect();

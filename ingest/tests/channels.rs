@@ -5,12 +5,13 @@
 
 use tributary_ingest::Decoder;
 use tributary_ingest::settings::Settings;
+use tributary_proto::kind::Kinds;
 
 const ROWS: &str = include_str!("channels.tsv");
 
 #[test]
 fn every_visit_has_its_channel() {
-    let decoder = Decoder::new(&Settings::default()).unwrap();
+    let decoder = Decoder::new(&Settings::default(), &Kinds::default()).unwrap();
     let mut wrong = Vec::new();
     for row in ROWS.lines().skip(1) {
         let mut cells = row.split('\t');

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use tributary_ingest::{CsvRows, Decoded, Decoder, Settings};
 use tributary_proto::event::Body;
+use tributary_proto::kind::Kinds;
 use tributary_proto::{Event, Source};
 
 fn file(name: &str) -> String {
@@ -40,7 +41,7 @@ fn raw(decoder: &Decoder) -> Vec<Event> {
 
 #[test]
 fn raw_files_decode_to_the_native_records() {
-    let decoder = Decoder::new(&Settings::default()).unwrap();
+    let decoder = Decoder::new(&Settings::default(), &Kinds::default()).unwrap();
     let wanted = decode(&decoder, Source::Offline, lines("decoded.ndjson"));
     let mut found: BTreeMap<String, Event> = BTreeMap::new();
     let mut repeated = 0;
@@ -90,7 +91,7 @@ fn raw_files_decode_to_the_native_records() {
 
 #[test]
 fn the_journey_spelt_out() {
-    let decoder = Decoder::new(&Settings::default()).unwrap();
+    let decoder = Decoder::new(&Settings::default(), &Kinds::default()).unwrap();
     let events: BTreeMap<String, Event> = raw(&decoder).into_iter().map(|event| (event.event_id.clone(), event)).collect();
     let touch = |id: &str| match &events[id].body {
         Some(Body::Touch(touch)) => (touch.channel.as_str(), touch.source.as_str(), touch.medium.as_str(), touch.identified),

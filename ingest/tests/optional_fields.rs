@@ -7,12 +7,13 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use tributary_ingest::{Decoded, Decoder, Settings};
 use tributary_proto::event::Body;
+use tributary_proto::kind::Kinds;
 use tributary_proto::{Event, Source};
 
 const RECEIVED_MS: i64 = 1_800_000_000_000;
 
 thread_local! {
-    static DECODER: Decoder = Decoder::new(&Settings::default()).unwrap();
+    static DECODER: Decoder = Decoder::new(&Settings::default(), &Kinds::default()).unwrap();
 }
 
 fn decode(source: Source, record: &str) -> Decoded {

@@ -8,8 +8,9 @@ use encoding_rs::GBK;
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use proptest::prelude::*;
 use tributary_ingest::{Classified, Decoder, Settings};
+use tributary_proto::kind::Kinds;
 
-static DECODER: LazyLock<Decoder> = LazyLock::new(|| Decoder::new(&Settings::default()).unwrap());
+static DECODER: LazyLock<Decoder> = LazyLock::new(|| Decoder::new(&Settings::default(), &Kinds::default()).unwrap());
 
 const PAGE: &str = "https://www.a-corp.example/p";
 

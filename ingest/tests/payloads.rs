@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use tributary_ingest::{Decoded, Decoder, PROVIDERS, as_native};
 use tributary_proto::Source;
+use tributary_proto::kind::Kinds;
 
 /// 2022-05-01T00:00:00Z, after all payloads.
 const RECEIVED_MS: i64 = 1_651_363_200_000;
@@ -21,7 +22,7 @@ fn folder() -> PathBuf {
 
 fn decoder() -> Decoder {
     let text = fs::read_to_string(folder().join("settings.toml")).unwrap();
-    Decoder::new(&toml::from_str(&text).unwrap()).unwrap()
+    Decoder::new(&toml::from_str(&text).unwrap(), &Kinds::new(vec!["badge".into()], Vec::new())).unwrap()
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
@@ -130,7 +131,7 @@ fn events_of_a_record_have_ids_of_their_own() {
 #[test]
 fn leaving_is_ignored_a_revocation_or_an_erasure() {
     let leave = |settings: &str, file: &str| {
-        let decoder = Decoder::new(&toml::from_str(settings).unwrap()).unwrap();
+        let decoder = Decoder::new(&toml::from_str(settings).unwrap(), &Kinds::default()).unwrap();
         let payload = payloads().into_iter().find(|(.., snapshot)| snapshot.to_string_lossy().contains(file)).unwrap();
         decode(&decoder, payload.0, &payload.1)["events"][0]["kind"].clone()
     };

@@ -5,11 +5,12 @@
 use proptest::prelude::*;
 use tributary_ingest::{Decoded, Decoder, Settings, limits};
 use tributary_proto::Source;
+use tributary_proto::kind::Kinds;
 
 const SOURCES: [Source; 4] = [Source::Sdk, Source::Utm, Source::Webhook, Source::Offline];
 
 thread_local! {
-    static DECODER: Decoder = Decoder::new(&Settings::default()).unwrap();
+    static DECODER: Decoder = Decoder::new(&Settings::default(), &Kinds::default()).unwrap();
 }
 
 fn decode(source: Source, value: &[u8]) -> Option<Decoded> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tributary_ingest::{CsvRows, Decoded, Decoder, IngestStage, Settings};
 use tributary_proto::event::Body;
+use tributary_proto::kind::Kinds;
 use tributary_proto::{Event, Hash128, IdentityMessage, Message, Source, identity_message};
 use tributary_runtime::stage::{Context, Outbox, Record, Stage};
 use tributary_runtime::state::{EmptyBase, Overlay};
@@ -14,12 +15,11 @@ use tributary_runtime::topic::Topic;
 fn decoder() -> Decoder {
     let settings = Settings {
         own_sites: vec!["a-pay.example".into()],
-        identifier_kinds: vec!["badge".into()],
         milestone_events: [("Order Completed".to_owned(), "closed_won".to_owned())].into(),
         wechat_appids: [("gh_known".to_owned(), "wx12ab".to_owned())].into(),
         ..Settings::default()
     };
-    Decoder::new(&settings).unwrap()
+    Decoder::new(&settings, &Kinds::new(vec!["badge".into()], Vec::new())).unwrap()
 }
 
 fn decode(source: Source, value: &str) -> Decoded {
@@ -210,6 +210,10 @@ fn native_kinds() {
     let value = version.value.map(|value| value.to_string());
     assert_eq!((value.as_deref(), version.currency.as_str(), version.withdrawn), (Some("10"), "", true));
     assert_eq!(version.occurred_at_ms, Some(1_645_920_000_000));
+    let Some(Body::Milestone(same)) = native(r#""kind":"Milestone","milestone":" MQL","object_id":"Q""#).body else {
+        panic!("not a milestone")
+    };
+    assert_eq!((same.milestone_id.as_str(), same.kind.as_str()), ("mql:Q", "mql"));
 }
 
 #[test]

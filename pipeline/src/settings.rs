@@ -4,11 +4,10 @@ use serde::{Deserialize, Serialize};
 use tributary_proto::Hash128;
 use tributary_runtime::config::admin::AdminSettings;
 use tributary_runtime::config::kafka::KafkaSettings;
+use tributary_runtime::config::kinds::KindsSettings;
 use tributary_runtime::config::memory::Shares;
-use tributary_runtime::config::settings::{
-    HttpSettings, LogSettings, StateSettings, TopicsSettings, WorkerSettings, check as check_runtime,
-};
-use tributary_runtime::config::{self, OpenMap, Problems, Shape};
+use tributary_runtime::config::settings::{HttpSettings, LogSettings, StateSettings, TopicsSettings, WorkerSettings};
+use tributary_runtime::config::{self, Given, Problems, Section, Shapes};
 use tributary_runtime::topic::Topic;
 
 use crate::stages::Pipeline;
@@ -33,6 +32,8 @@ pub struct Settings {
     pub collector: tributary_collect::Settings,
     /// How records are processed.
     pub worker: WorkerSettings,
+    /// The kinds of identifiers and milestones beside the built-in ones.
+    pub kinds: KindsSettings,
     /// How raw records are read, and which channel a touch came through.
     pub ingest: tributary_ingest::Settings,
     /// Who is one person, and which account a person belongs to.
@@ -69,33 +70,29 @@ impl Settings {
 }
 
 impl config::Settings for Settings {
-    const SHAPE: Shape = Shape {
-        open: &[
-            OpenMap { path: "kafka.client", dotted: true },
-            OpenMap { path: "topics.names", dotted: false },
-            OpenMap { path: "collector.write_keys", dotted: false },
-            OpenMap { path: "collector.webhooks", dotted: false },
-            OpenMap { path: "ingest.milestone_events", dotted: false },
-            OpenMap { path: "ingest.wechat_appids", dotted: false },
-            OpenMap { path: "ingest.webhook.wechat_open_platforms", dotted: false },
-            OpenMap { path: "ingest.webhook.wecom_scopes", dotted: false },
-            OpenMap { path: "ingest.webhook.hubspot.contacts.stages", dotted: true },
-            OpenMap { path: "ingest.webhook.hubspot.deals.stages", dotted: true },
-            OpenMap { path: "ingest.webhook.salesforce.leads.stages", dotted: true },
-            OpenMap { path: "ingest.webhook.salesforce.opportunities.stages", dotted: true },
-            OpenMap { path: "ingest.webhook.mappings", dotted: false },
-            OpenMap { path: "identity.limits", dotted: false },
-            OpenMap { path: "attribution.milestones", dotted: false },
-        ],
-        whole: &["attribution.window", "attribution.milestones.*.window"],
-    };
+    fn shapes() -> Shapes {
+        Shapes::default()
+            .with::<KindsSettings>()
+            .with::<KafkaSettings>()
+            .with::<TopicsSettings>()
+            .with::<HttpSettings>()
+            .with::<AdminSettings>()
+            .with::<tributary_collect::Settings>()
+            .with::<WorkerSettings>()
+            .with::<tributary_ingest::Settings>()
+            .with::<tributary_identity::Settings>()
+            .with::<tributary_attributor::settings::Settings>()
+    }
 
     fn check(&self, problems: &mut Problems) {
-        self.kafka.check(problems);
-        check_runtime(&self.topics, &self.worker, problems);
-        self.http.check(problems);
-        self.admin.check(problems);
-        self.collector.check(problems);
+        let kinds = self.kinds.kinds();
+        let given = Given::new(&kinds);
+        self.kafka.compile_in(&given, problems);
+        self.topics.compile_in(&given, problems);
+        self.worker.compile_in(&given, problems);
+        self.http.compile_in(&given, problems);
+        self.admin.compile_in(&given, problems);
+        self.collector.compile_in(&given, problems);
         let queue_mb_max = Shares::collector_mb_max(self.worker.memory_mb);
         let fits = !self.collects() || self.collector.queue_mb <= queue_mb_max;
         let expected = format!(

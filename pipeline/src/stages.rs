@@ -6,8 +6,9 @@ use tributary_attributor::plan::Plan;
 use tributary_attributor::stage::AttributorStage;
 use tributary_identity::{IdentityStage, Rules};
 use tributary_ingest::{Decoder, IngestStage};
-use tributary_runtime::config::Problems;
+use tributary_proto::kind::Kinds;
 use tributary_runtime::config::memory::Shares;
+use tributary_runtime::config::{Given, Problems, Section};
 use tributary_runtime::log::{BatchLimits, StageLog};
 use tributary_runtime::metrics::Counted;
 use tributary_runtime::reason;
@@ -83,26 +84,15 @@ impl Pipeline {
     /// Everything that is wrong with them. Settings that were loaded have been through this.
     pub fn compile(settings: &Settings) -> Result<Self, Problems> {
         let mut problems = Problems::default();
-        let mut add = |section: &str, key: &str, message: String| problems.at(format!("{section}.{key}"), message);
-        let decoder = Decoder::new(&settings.ingest)
-            .map_err(|error| error.problems.iter().for_each(|found| add("ingest", &found.field, found.message.clone())));
+        let built_in = Kinds::default();
+        let kinds = settings.kinds.compile_in(&Given::new(&built_in), &mut problems).unwrap_or_default();
+        let given = Given::new(&kinds);
+        let decoder = settings.ingest.compile_in(&given, &mut problems);
         let identity = tributary_identity::Settings { currency: settings.ingest.currency.clone(), ..settings.identity.clone() };
-        let rules = identity.compile().map_err(|errors| {
-            for error in errors {
-                add("identity", &error.key(), error.to_string());
-            }
-        });
-        let plan = Plan::compile(&settings.attribution)
-            .map_err(|error| error.0.iter().for_each(|found| add("attribution", &found.field, found.message.clone())));
-        // One word for one thing: each stage has to know what the stage before it lets through.
-        if settings.identity.custom_kinds != settings.ingest.identifier_kinds {
-            add("identity", "custom_kinds", "must be the same list as ingest.identifier_kinds".into());
-        }
-        if settings.attribution.custom_kinds != settings.ingest.milestone_kinds {
-            add("attribution", "custom_kinds", "must be the same list as ingest.milestone_kinds".into());
-        }
+        let rules = identity.compile_in(&given, &mut problems);
+        let plan = settings.attribution.compile_in(&given, &mut problems);
         match (decoder, rules, plan) {
-            (Ok(decoder), Ok(rules), Ok(plan)) if problems.0.is_empty() => {
+            (Some(decoder), Some(rules), Some(plan)) if problems.is_empty() => {
                 let limits = LiveLimits::new(settings.worker.dead_letters);
                 Ok(Self { limits, ..Self::of(Arc::new(decoder), rules, plan) })
             }

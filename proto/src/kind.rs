@@ -1,4 +1,7 @@
-//! Identifier kinds and their rank: the stronger the kind, the surer it is that it names one person.
+//! Identifier kinds and their rank: the stronger the kind, the surer it is that it names one person. And all [`Kinds`] that a configuration
+//! has in force.
+
+use crate::vocabulary::MILESTONES;
 
 /// Kinds of person identifiers stronger than any custom kind, strongest first.
 pub const STRONG: [&str; 9] = [
@@ -41,35 +44,58 @@ pub fn is_device(kind: &str) -> bool {
     WEAK.contains(&kind)
 }
 
-/// The kinds in force: the built-in ones, and the custom ones of the configuration between `phone` and `anonymous_id`.
+/// The kinds in force, of identifiers and of milestones: the built-in ones and those of the configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Kinds {
-    custom: Vec<String>,
+    identifiers: Vec<String>,
+    milestones: Vec<String>,
 }
 
 impl Kinds {
-    /// Kinds with these custom ones, strongest first.
-    pub fn with_custom(custom: Vec<String>) -> Self {
-        Self { custom }
+    /// The built-in kinds, and these: of identifiers strongest first, between `phone` and `anonymous_id`; and of milestones.
+    pub fn new(identifiers: Vec<String>, milestones: Vec<String>) -> Self {
+        Self { identifiers, milestones }
+    }
+
+    /// The kinds of identifiers that the configuration adds, strongest first.
+    pub fn custom_identifiers(&self) -> &[String] {
+        &self.identifiers
     }
 
     /// The rank of a person or account kind, 0 the strongest; `None` for a kind nobody declared.
     pub fn rank(&self, kind: &str) -> Option<u32> {
         let position = if let Some(at) = STRONG.iter().position(|known| *known == kind) {
             at
-        } else if let Some(at) = self.custom.iter().position(|known| known == kind) {
+        } else if let Some(at) = self.identifiers.iter().position(|known| known == kind) {
             STRONG.len() + at
         } else if let Some(at) = WEAK.iter().position(|known| *known == kind) {
-            STRONG.len() + self.custom.len() + at
+            STRONG.len() + self.identifiers.len() + at
         } else {
             ACCOUNT.iter().position(|known| *known == kind)?
         };
         u32::try_from(position).ok()
     }
 
+    /// The kinds of milestones: the built-in ones in the order of a B2B cycle, then those of the configuration.
+    pub fn milestones(&self) -> impl Iterator<Item = &str> {
+        MILESTONES.iter().map(|term| term.name).chain(self.milestones.iter().map(String::as_str))
+    }
+
+    /// The kind of milestone of this name, whatever its case.
+    pub fn milestone(&self, name: &str) -> Option<&str> {
+        let name = name.trim();
+        self.milestones().find(|known| known.eq_ignore_ascii_case(name))
+    }
+
+    /// What to say of a name that is no kind of milestone.
+    pub fn no_milestone(&self) -> String {
+        let known: Vec<&str> = self.milestones().collect();
+        format!("is no kind of milestone; known are {}, and what kinds.milestones adds", known.join(", "))
+    }
+
     /// All person kinds, strongest first.
     pub fn people(&self) -> impl Iterator<Item = &str> {
-        STRONG.into_iter().chain(self.custom.iter().map(String::as_str)).chain(WEAK)
+        STRONG.into_iter().chain(self.identifiers.iter().map(String::as_str)).chain(WEAK)
     }
 }
 
@@ -79,12 +105,20 @@ mod tests {
 
     #[test]
     fn custom_kinds_stand_between_phone_and_cookie() {
-        let kinds = Kinds::with_custom(vec!["badge".into()]);
+        let kinds = Kinds::new(vec!["badge".into()], Vec::new());
         assert!(kinds.rank("phone") < kinds.rank("badge"));
         assert!(kinds.rank("badge") < kinds.rank(ANONYMOUS_ID));
         assert_eq!(kinds.rank("crm_contact"), Some(0));
         assert_eq!(kinds.rank(DOMAIN), Some(1));
         assert_eq!(kinds.rank("badg"), None);
         assert_eq!(kinds.people().count(), 12);
+    }
+
+    #[test]
+    fn milestones_are_known_in_any_case() {
+        let kinds = Kinds::new(Vec::new(), vec!["poc_passed".into()]);
+        assert_eq!((kinds.milestone(" MQL"), kinds.milestone("PoC_Passed")), (Some("mql"), Some("poc_passed")));
+        assert_eq!(kinds.milestone("qml"), None);
+        assert!(kinds.no_milestone().contains("expansion, poc_passed,"));
     }
 }

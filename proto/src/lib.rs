@@ -2,7 +2,8 @@
 //!
 //! The types are generated from the `.proto` files of this crate, which are BI's data dictionary: every field is documented there.
 //! What a schema cannot say stands here: the canonical bytes and the hash of an identifier ([`identifier`]), the rank of
-//! identifier kinds ([`kind`]), the partition of a key ([`partition`]), and the JSON form of the outputs ([`json`]).
+//! identifier kinds ([`kind`]), the words that all share ([`vocabulary`]), the partition of a key ([`partition`]), and the JSON form of
+//! the outputs ([`json`]).
 //!
 //! ```
 //! use tributary_proto::{Identifier, partition};
@@ -18,6 +19,7 @@ pub mod identifier;
 pub mod json;
 pub mod kind;
 pub mod partition;
+pub mod vocabulary;
 
 #[allow(missing_docs, clippy::all, clippy::indexing_slicing, clippy::panic)]
 mod generated {
@@ -29,12 +31,10 @@ pub use generated::*;
 pub use identifier::{Hash128, ParseKeyError};
 pub use json::Named;
 pub use prost::Message;
+pub use vocabulary::UNATTRIBUTED;
 
 /// Version of the internal messages, state and changelog; written to the headers of internal records.
 pub const FORMAT_VERSION: u32 = 1;
-
-/// `touch_id` and `channel` of the one row of a milestone whose journey is empty.
-pub const UNATTRIBUTED: &str = "unattributed";
 
 /// Weights are billionths: this many make the whole.
 pub const WHOLE_NANO: u64 = 1_000_000_000;

@@ -2,9 +2,10 @@
 
 use std::sync::{Arc, OnceLock};
 
-use tributary_attributor::plan::Plan;
 use tributary_ingest::{Decoder, Settings as IngestSettings};
 use tributary_pipeline::stages::Pipeline;
+use tributary_proto::kind::Kinds;
+use tributary_runtime::config::Section;
 
 use crate::oracle;
 
@@ -19,24 +20,24 @@ pub fn compile(
     part_bytes_max: Option<usize>,
     rest_after: Option<u64>,
 ) -> Result<Pipeline, String> {
-    let mut identity = rules.identity.compile().map_err(|errors| format!("{errors:?}"))?;
-    let mut plan = Plan::compile(&rules.attribution).map_err(|error| error.to_string())?;
+    let mut identity = rules.identity.compiled(&rules.kinds).map_err(|problems| problems.to_string())?;
+    let mut plan = rules.attribution.compiled(&rules.kinds).map_err(|problems| problems.to_string())?;
     if let Some(bytes_max) = part_bytes_max {
         identity.part_bytes_max = bytes_max;
         plan.message_bytes_max = bytes_max;
     }
     plan.rest_after = rest_after.unwrap_or(plan.rest_after);
-    Ok(Pipeline::of(decoder(ingest)?, identity, plan))
+    Ok(Pipeline::of(decoder(ingest, &rules.kinds)?, identity, plan))
 }
 
 /// Compiling the channel rules takes longer than many a seed: equal settings share a decoder.
-fn decoder(settings: &IngestSettings) -> Result<Arc<Decoder>, String> {
-    static KNOWN: OnceLock<(IngestSettings, Arc<Decoder>)> = OnceLock::new();
-    if let Some((of, decoder)) = KNOWN.get()
-        && of == settings
+fn decoder(settings: &IngestSettings, kinds: &Kinds) -> Result<Arc<Decoder>, String> {
+    static KNOWN: OnceLock<(IngestSettings, Kinds, Arc<Decoder>)> = OnceLock::new();
+    if let Some((of, with, decoder)) = KNOWN.get()
+        && (of, with) == (settings, kinds)
     {
         return Ok(Arc::clone(decoder));
     }
-    let decoder = Arc::new(Decoder::new(settings).map_err(|error| error.to_string())?);
-    Ok(Arc::clone(&KNOWN.get_or_init(|| (settings.clone(), decoder.clone())).1))
+    let decoder = Arc::new(Decoder::new(settings, kinds).map_err(|problems| problems.to_string())?);
+    Ok(Arc::clone(&KNOWN.get_or_init(|| (settings.clone(), kinds.clone(), decoder.clone())).2))
 }

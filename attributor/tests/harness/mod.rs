@@ -11,6 +11,7 @@ use tributary_attributor::plan::Plan;
 use tributary_attributor::settings::Settings;
 use tributary_attributor::stage::AttributorStage;
 use tributary_proto::attributor_message::Body;
+use tributary_proto::kind::Kinds;
 use tributary_proto::*;
 use tributary_runtime::stage::{Context, Outbox, Record, Share as Part, Stage};
 use tributary_runtime::state::{ActorKey, Base, Overlay, StateError};
@@ -65,7 +66,7 @@ impl World {
 
     /// With units that rest after what costs more than this.
     pub fn resting(settings: Settings, partitions: u32, seed: u64, rest_after: Option<u64>) -> Self {
-        let mut plan = Plan::compile(&settings).unwrap();
+        let mut plan = Plan::compile(&settings, &Kinds::default()).unwrap();
         plan.rest_after = rest_after.unwrap_or(plan.rest_after);
         let plan = Arc::new(plan);
         let partition = |partition| Partition {
@@ -88,7 +89,7 @@ impl World {
 
     /// A restart with other settings, over the same state.
     pub fn replan(&mut self, settings: Settings) {
-        self.plan = Arc::new(Plan::compile(&settings).unwrap());
+        self.plan = Arc::new(Plan::compile(&settings, &Kinds::default()).unwrap());
         self.settings = settings;
         let partitions = self.count();
         for (partition, at) in self.partitions.iter_mut().zip(0..) {

@@ -40,7 +40,7 @@ pub struct ClassifyArgs {
 /// When the configuration is at fault, or the URL breaks a limit.
 pub fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<()> {
     let settings = global.settings()?;
-    let decoder = Decoder::new(&settings.ingest)?;
+    let decoder = Decoder::new(&settings.ingest, &settings.kinds.kinds())?;
     if args.list {
         return list(&decoder.channels(), global.json);
     }

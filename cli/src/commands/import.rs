@@ -84,7 +84,7 @@ fn delimiter(text: &str) -> Result<u8, String> {
 pub fn run(args: &ImportArgs, global: &Global) -> anyhow::Result<()> {
     let settings = global.settings()?;
     logging::start(&settings.log);
-    let decoder = Decoder::new(&settings.ingest)?;
+    let decoder = Decoder::new(&settings.ingest, &settings.kinds.kinds())?;
     let mapping = args.mapping.as_deref().map(Mapping::open).transpose().map_err(Usage)?.unwrap_or_default();
     let declared = Declared {
         encoding: args.encoding,

@@ -167,7 +167,7 @@ pub(super) fn each_record(
     take: &mut dyn FnMut(Option<&[u8]>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     if topic == Topic::Offline && is_table(file) {
-        return Rows::open(file, &Decoder::new(&settings.ingest)?)?.each(&mut |row| match row {
+        return Rows::open(file, &Decoder::new(&settings.ingest, &settings.kinds.kinds())?)?.each(&mut |row| match row {
             Ok((_, record)) => take(Some(record.as_bytes())),
             Err(problem) => {
                 tracing::warn!(file = %file.display(), line = problem.line, column = problem.column, "{}", problem.reason);
@@ -209,12 +209,13 @@ fn stand_in(beginning: &[u8], record: &mut Vec<u8>) {
 mod tests {
     use tributary_ingest::Decoded;
     use tributary_proto::Source;
+    use tributary_proto::kind::Kinds;
 
     use super::*;
 
     #[test]
     fn what_stands_in_for_a_line_is_refused_whatever_it_begins_with() {
-        let decoder = Decoder::new(&tributary_ingest::Settings::default()).unwrap();
+        let decoder = Decoder::new(&tributary_ingest::Settings::default(), &Kinds::default()).unwrap();
         let mut record = Vec::new();
         let good = br#"{"timestamp":"2022-04-13","user_id":"u"}"#;
         for (length, reason) in [

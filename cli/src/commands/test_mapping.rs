@@ -88,7 +88,7 @@ struct Refused {
 pub fn run(args: &TestMappingArgs, global: &Global) -> anyhow::Result<()> {
     let settings = global.settings()?;
     logging::start(&settings.log);
-    let decoder = Decoder::new(&settings.ingest)?;
+    let decoder = Decoder::new(&settings.ingest, &settings.kinds.kinds())?;
     let text = read(&args.file)?;
     let mut report = Report::default();
     for (line, record) in records(&text, args.provider.as_deref()) {

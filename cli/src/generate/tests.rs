@@ -1,6 +1,7 @@
 //! The history as its readers see it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use tributary_proto::kind::Kinds;
 
 use serde_json::Value;
 
@@ -156,7 +157,7 @@ fn the_configuration_of_the_market_loads() {
 #[test]
 fn ingest_accepts_every_record_of_a_clean_history_and_refuses_some_of_a_messy_one() {
     use tributary_ingest::{Decoded, Decoder, Settings};
-    let decoder = Decoder::new(&Settings::default()).unwrap();
+    let decoder = Decoder::new(&Settings::default(), &Kinds::default()).unwrap();
     let refused = |spec| {
         let mut reasons = BTreeMap::new();
         for record in records(spec) {

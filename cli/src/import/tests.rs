@@ -2,6 +2,7 @@ use std::cell::RefCell;
 use std::fmt::Write;
 use std::fs;
 use std::rc::Rc;
+use tributary_proto::kind::Kinds;
 
 use super::*;
 use crate::resume::{MarkedSink, NotedIn, Unfinished, Work};
@@ -47,7 +48,7 @@ impl MarkedSink for Shelf {
 }
 
 fn import(file: &Path, how: &str, stored: &Rc<RefCell<Stored>>, breaks_at: Option<usize>) -> anyhow::Result<Report> {
-    let decoder = Decoder::new(&tributary_ingest::Settings::default())?;
+    let decoder = Decoder::new(&tributary_ingest::Settings::default(), &Kinds::default())?;
     let mut input = Input::open(file, &decoder, Declared::default(), 1 << 20)?;
     let work = Work::of(&[(Topic::Offline, file)], how, "shelf", ".imported").unwrap().unwrap();
     let shelf = Shelf { stored: Rc::clone(stored), waiting: Vec::new(), breaks_at };
@@ -127,7 +128,7 @@ fn lines_are_checked_one_by_one() {
         [br#"{"timestamp":"2022-04-13","user_id":"u"}"#.as_slice(), b"{", b"\xff", &vec![b'x'; 2 << 20], spend.as_bytes()]
             .join(&b'\n');
     fs::write(&file, text).unwrap();
-    let decoder = Decoder::new(&tributary_ingest::Settings::default()).unwrap();
+    let decoder = Decoder::new(&tributary_ingest::Settings::default(), &Kinds::default()).unwrap();
     let mut input = Input::open(&file, &decoder, Declared::default(), 1 << 20).unwrap();
     let report = Import::new(&decoder, None, None).run(&mut input).unwrap();
     assert_eq!((report.rows, report.refused, report.sent), (5, 3, 0));

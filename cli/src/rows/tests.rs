@@ -1,11 +1,12 @@
 use encoding_rs::GB18030;
+use tributary_proto::kind::Kinds;
 
 use super::*;
 
 fn open(bytes: &[u8], declared: Declared) -> anyhow::Result<(Rows, Vec<Row>)> {
     let file = tempfile::NamedTempFile::new()?;
     fs::write(file.path(), bytes)?;
-    let decoder = Decoder::new(&tributary_ingest::Settings::default())?;
+    let decoder = Decoder::new(&tributary_ingest::Settings::default(), &Kinds::default())?;
     let rows = Rows::open_as(file.path(), &decoder, declared)?;
     let mut all = Vec::new();
     rows.each(&mut |row| {

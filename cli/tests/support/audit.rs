@@ -77,7 +77,7 @@ fn replayed(settings: &Settings, records: &[Raw]) -> Results {
 
 /// The events that the raw records hold, as identity's inbox must hold them.
 fn events(settings: &Settings, records: &[Raw]) -> Vec<String> {
-    let decoder = Decoder::new(&settings.ingest).unwrap();
+    let decoder = Decoder::new(&settings.ingest, &settings.kinds.kinds()).unwrap();
     let mut decoded = Decoded::default();
     let mut all = Vec::new();
     for (topic, record) in records {

@@ -52,7 +52,7 @@ pub fn golden() -> Vec<Raw> {
         let text = fs::read_to_string(golden_folder().join(file)).unwrap();
         records.extend(text.lines().map(|line| (topic, line.as_bytes().to_vec())));
     }
-    let decoder = tributary_ingest::Decoder::new(&settings().ingest).unwrap();
+    let decoder = tributary_ingest::Decoder::new(&settings().ingest, &settings().kinds.kinds()).unwrap();
     let rows = tributary_cli::rows::Rows::open(&golden_folder().join("offline.csv"), &decoder).unwrap();
     let mut add = |row: tributary_cli::rows::Row| {
         records.push((Topic::Offline, row.unwrap().1.into_bytes()));

@@ -1,11 +1,13 @@
 use proptest::prelude::*;
+use tributary_proto::kind::Kinds;
 use tributary_proto::{Stamp, Word};
+use tributary_runtime::config::Section;
 
 use super::*;
 use crate::settings::Settings;
 
 fn rules() -> Rules {
-    Settings { max_cluster: 6, ..Settings::default() }.compile().unwrap()
+    Settings { max_cluster: 6, ..Settings::default() }.compiled(&Kinds::default()).unwrap()
 }
 
 fn identifier(name: &str) -> Identifier {
@@ -78,7 +80,8 @@ fn merged_records_count_once() {
     let found = cluster(&all, &links, &rules());
     assert_eq!((found.refused, found.over), (vec![(3, Refusal::Limit)], [(3, "crm_contact".to_owned())].into()));
     // A merge that came late makes one of what a stated link had joined in the meantime, and leaves room for others.
-    let two = Settings { limits: [("crm_contact".to_owned(), 2)].into(), ..Settings::default() }.compile().unwrap();
+    let two =
+        Settings { limits: [("crm_contact".to_owned(), 2)].into(), ..Settings::default() }.compiled(&Kinds::default()).unwrap();
     let links = [
         merged("crm_contact:1", "crm_contact:2"),
         said(link("crm_contact:1", "email:e", 1), true),

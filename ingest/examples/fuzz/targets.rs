@@ -7,6 +7,7 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 use tributary_ingest::{CsvRows, Decoded, Decoder, PROVIDERS, as_native, limits, reason};
 use tributary_proto::event::Body;
+use tributary_proto::kind::Kinds;
 use tributary_proto::{Event, Source};
 use tributary_runtime::stage::Rejection;
 
@@ -165,7 +166,8 @@ fn read(path: &str) -> Vec<u8> {
 #[allow(clippy::expect_used, reason = "without its settings and corpus there is nothing to do")]
 fn decoder() -> Decoder {
     let text = String::from_utf8(read("payloads/settings.toml")).expect("UTF-8");
-    Decoder::new(&toml::from_str(&text).expect("TOML")).expect("settings that can be used")
+    let kinds = Kinds::new(vec!["badge".into()], Vec::new());
+    Decoder::new(&toml::from_str(&text).expect("TOML"), &kinds).expect("settings that can be used")
 }
 
 /// The payloads of a source, and the lines of its file in `tests/corpus`, if there is one: what once was trouble.

@@ -4,7 +4,7 @@
 //! put their own before them. They are compiled once: each field is looked up once per touch and answers with the set of conditions it
 //! fulfils, a rule is then a few bit tests.
 
-mod compile;
+pub(crate) mod compile;
 pub mod data;
 mod file;
 mod listing;

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::{Offset, TimeZone};
+use tributary_proto::kind::Kinds;
 use tributary_runtime::stage::Rejection;
 
 use crate::decoder::Decoder;
@@ -30,7 +31,7 @@ pub(super) enum Layout {
 #[derive(Debug, Clone)]
 pub(super) struct Ads {
     meanings: BTreeMap<String, Meaning>,
-    milestone_kinds: Vec<String>,
+    kinds: Kinds,
     zone: TimeZone,
     has_order_id: bool,
 }
@@ -66,7 +67,7 @@ impl Layout {
         if has("conversion name") && has("conversion time") {
             return Self::GoogleAds(Ads {
                 meanings: meanings(),
-                milestone_kinds: decoder.rules.milestone_kinds.clone(),
+                kinds: decoder.rules.kinds.clone(),
                 zone: decoder.rules.times.zone.clone(),
                 has_order_id: has("order id"),
             });
@@ -205,8 +206,7 @@ impl Ads {
         if let Some(Meaning::Milestone(kind)) = self.meanings.get(name) {
             return Some(kind.clone());
         }
-        let plain = name.to_lowercase().replace([' ', '-'], "_");
-        self.milestone_kinds.contains(&plain).then_some(plain)
+        self.kinds.milestone(&name.replace([' ', '-'], "_")).map(str::to_owned)
     }
 
     /// The forms that Google Ads takes: with an offset, with a zone's name, or local.

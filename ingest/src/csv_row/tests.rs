@@ -1,8 +1,9 @@
 use super::*;
 use crate::settings::Settings;
+use tributary_proto::kind::Kinds;
 
 fn rows(header: &str) -> Result<CsvRows, Rejection> {
-    CsvRows::new(&Decoder::new(&Settings::default()).unwrap(), header.split(','))
+    CsvRows::new(&Decoder::new(&Settings::default(), &Kinds::default()).unwrap(), header.split(','))
 }
 
 #[test]
@@ -28,7 +29,7 @@ fn ids_that_a_spreadsheet_made_numbers_are_none() {
     for known in ["0012345", "0000001"] {
         rows.survey(["", "", known, "", ""]);
     }
-    let decoder = Decoder::new(&Settings::default()).unwrap();
+    let decoder = Decoder::new(&Settings::default(), &Kinds::default()).unwrap();
     let named = |cells: [&str; 4]| {
         let [phone, user, contact, campaign] = cells;
         let record = rows.record(["2022-04-13", phone, user, contact, campaign]).unwrap();
@@ -62,14 +63,17 @@ fn ga4_offline_events_are_known() {
     let settings =
         Settings { milestone_events: [("purchase".to_owned(), "closed_won".to_owned())].into(), ..Settings::default() };
     let header = "measurement_id,client_id,user_id,timestamp_micros,event_name,event_param.source,event_param.transaction_id,user_property.tier";
-    let rows = CsvRows::new(&Decoder::new(&settings).unwrap(), header.split(',')).unwrap();
+    let rows = CsvRows::new(&Decoder::new(&settings, &Kinds::default()).unwrap(), header.split(',')).unwrap();
     assert_eq!(rows.unknown_columns().collect::<Vec<_>>(), ["measurement_id"]);
     let record = |event| rows.record(["G-1", "12.34", "u", "1649829600000000", event, "booth", "9", "gold"]);
     let expected = r#"{"measurement_id":"G-1","anonymous_id":"12.34","user_id":"u","timestamp":"2022-04-13T06:00:00Z","touch_type":"visit","source":"booth","object_id":"9","traits.tier":"gold"}"#;
     assert_eq!(record("visit").unwrap(), expected);
     assert!(record("purchase").unwrap().contains(r#""kind":"milestone","milestone":"closed_won""#));
-    let plain =
-        CsvRows::new(&Decoder::new(&Settings::default()).unwrap(), ["client_id", "timestamp_micros", "event_name"]).unwrap();
+    let plain = CsvRows::new(
+        &Decoder::new(&Settings::default(), &Kinds::default()).unwrap(),
+        ["client_id", "timestamp_micros", "event_name"],
+    )
+    .unwrap();
     assert!(plain.record(["1.2", "1649829600000000", "purchase"]).unwrap().contains(r#""kind":"identify""#));
     assert!(plain.record(["1.2", "1649829600000000", "page_view"]).unwrap().contains(r#""touch_type":"page_view""#));
     assert_eq!(rows.record(["", "1", "", "soon", "", "", "", ""]).unwrap_err().field, "timestamp_micros");

@@ -39,7 +39,7 @@ impl Kind {
     /// [`reason::KIND_UNKNOWN`].
     pub(crate) fn read(value: Scalar<'_>) -> Result<Self, Rejection> {
         let Some(text) = value.text("kind")? else { return Ok(Self::Touch) };
-        let known = KINDS.iter().find(|(name, _)| *name == text).map(|(_, kind)| *kind);
+        let known = KINDS.iter().find(|(name, _)| name.eq_ignore_ascii_case(&text)).map(|(_, kind)| *kind);
         known.ok_or_else(|| Rejection::new(reason::KIND_UNKNOWN, "kind", format!("expected one of {}", names().join(", "))))
     }
 }

@@ -68,8 +68,7 @@ pub(crate) struct IdentifierRules {
 }
 
 impl IdentifierRules {
-    pub(crate) fn new(custom: &[String], blocked: BlockedValues, region: Region) -> Self {
-        let ranks = Kinds::with_custom(custom.to_vec());
+    pub(crate) fn new(ranks: &Kinds, blocked: BlockedValues, region: Region) -> Self {
         let kinds = ranks
             .people()
             .chain(kind::ACCOUNT)
@@ -197,7 +196,11 @@ mod tests {
     use super::*;
 
     fn rules() -> IdentifierRules {
-        IdentifierRules::new(&["badge".into()], BlockedValues::new(&[]), Region::parse("CN").unwrap())
+        IdentifierRules::new(
+            &Kinds::new(vec!["badge".into()], Vec::new()),
+            BlockedValues::new(&[]),
+            Region::parse("CN").unwrap(),
+        )
     }
 
     fn value(kind: &str, raw: &str) -> Result<Option<(String, String)>, Reason> {

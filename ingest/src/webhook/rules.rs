@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use tributary_proto::kind::Kinds;
+use tributary_runtime::config::Problems;
+
 use super::mapping::compiled::Mappings;
 use super::scene::Scenes;
 use super::settings::WebhookSettings;
@@ -18,24 +21,18 @@ pub(crate) struct WebhookRules {
 
 impl WebhookRules {
     /// Compiles settings.
-    ///
-    /// # Errors
-    /// What is wrong, by the setting below the webhook's.
     pub(crate) fn new(
         settings: &WebhookSettings,
         wechat_appids: &BTreeMap<String, String>,
         identifiers: &IdentifierRules,
-        milestone_kinds: &[String],
-    ) -> Result<Self, Vec<(String, String)>> {
-        let mut problems = settings.problems(milestone_kinds);
+        kinds: &Kinds,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let mut settings = settings.clone();
+        settings.settle_kinds(kinds, problems);
         let scenes = Scenes::new(&settings.scene_patterns, identifiers)
-            .map_err(|wrong| problems.extend(wrong.into_iter().map(|(at, what)| (format!("scene_patterns[{at}]"), what))));
-        let mappings = Mappings::new(settings, identifiers, milestone_kinds).map_err(|wrong| problems.extend(wrong));
-        match (scenes, mappings) {
-            (Ok(scenes), Ok(mappings)) if problems.is_empty() => {
-                Ok(Self { settings: settings.clone(), wechat_appids: wechat_appids.clone(), scenes, mappings })
-            }
-            _ => Err(problems),
-        }
+            .map_err(|wrong| wrong.into_iter().for_each(|(at, what)| problems.at(format!("scene_patterns[{at}]"), what)));
+        let mappings = Mappings::new(&settings, identifiers, kinds, problems);
+        Some(Self { settings, wechat_appids: wechat_appids.clone(), scenes: scenes.ok()?, mappings })
     }
 }

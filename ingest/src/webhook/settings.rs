@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use tributary_proto::kind::Kinds;
+use tributary_runtime::config::Problems;
 
-use super::vendor_stages::Ladder;
+use super::vendor_stages::LADDERS;
 
 pub use super::mapping::settings::{EventMapping, FieldMapping, Source, TextForm};
 pub use super::vendor_stages::{HubSpotSettings, SalesforceSettings, Stages};
@@ -48,18 +50,19 @@ impl Default for WebhookSettings {
 }
 
 impl WebhookSettings {
-    /// Stages of CRMs that are no kinds of milestones: the setting below these, and what is wrong.
-    pub(crate) fn problems(&self, milestone_kinds: &[String]) -> Vec<(String, String)> {
-        let (hubspot, salesforce) = (&self.hubspot, &self.salesforce);
-        let all = [hubspot.of_contacts(), hubspot.of_deals(), salesforce.of_leads(), salesforce.of_opportunities()];
-        let mut problems = Vec::new();
-        for Ladder { setting: place, stages: Stages { created, stages } } in all {
-            let stages = stages.iter().map(|(stage, kind)| (format!("{place}.stages.{stage}"), kind));
-            let wrong = stages.chain([(format!("{place}.created"), created)]);
-            let wrong = wrong.filter(|(_, kind)| !kind.is_empty() && !milestone_kinds.contains(kind));
-            problems.extend(wrong.map(|(at, _)| (at, "is not a milestone kind; declare it in milestone_kinds".to_owned())));
+    /// Writes the kinds of milestones that stages of CRMs are as they are known, and tells of those that are none.
+    pub(crate) fn settle_kinds(&mut self, kinds: &Kinds, problems: &mut Problems) {
+        let (hubspot, salesforce) = (&mut self.hubspot, &mut self.salesforce);
+        let all = [&mut hubspot.contacts, &mut hubspot.deals, &mut salesforce.leads, &mut salesforce.opportunities];
+        for (place, Stages { created, stages }) in LADDERS.into_iter().zip(all) {
+            let stages = stages.iter_mut().map(|(stage, kind)| (format!("{place}.stages.{stage}"), kind));
+            for (at, kind) in stages.chain([(format!("{place}.created"), created)]).filter(|(_, kind)| !kind.is_empty()) {
+                match kinds.milestone(kind) {
+                    Some(known) => known.clone_into(kind),
+                    None => problems.at(at, kinds.no_milestone()),
+                }
+            }
         }
-        problems
     }
 }
 

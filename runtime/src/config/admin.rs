@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Problems, Secret};
+use super::Secret;
+use super::section::{Given, Problems, Section};
 
 /// Where a process on Kafka answers `explain`, `profile` and `audit`. The answers hold personal data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,18 +25,22 @@ impl Default for AdminSettings {
     }
 }
 
-impl AdminSettings {
-    /// Looks for settings that would open the state to anybody, or be of no use.
-    pub fn check(&self, problems: &mut Problems) {
+/// Refuses settings that would open the state to anybody, or be of no use.
+impl Section for AdminSettings {
+    const NAME: &'static str = "admin";
+    type Compiled = ();
+
+    fn compile(&self, _: &Given<'_>, problems: &mut Problems) -> Option<()> {
         let local = self.listen.ip().is_loopback();
         let guarded = local || !self.token.is_empty();
-        problems.unless(guarded, "admin.token", "is needed where admin.listen is not loopback: answers hold personal data");
+        problems.unless(guarded, "token", "is needed where admin.listen is not loopback: answers hold personal data");
         let named = !self.listen.ip().is_unspecified() || !self.advertise.is_empty();
-        problems.unless(named, "admin.advertise", "is needed where admin.listen is every address of the machine");
+        problems.unless(named, "advertise", "is needed where admin.listen is every address of the machine");
         let advertise = self.advertise.is_empty() || is_host_and_port(&self.advertise);
-        problems.unless(advertise, "admin.advertise", "expected host:port");
+        problems.unless(advertise, "advertise", "expected host:port");
         let header = self.token.expose().bytes().all(|byte| byte.is_ascii_graphic());
-        problems.unless(header, "admin.token", "expected visible ASCII characters without spaces");
+        problems.unless(header, "token", "expected visible ASCII characters without spaces");
+        Some(())
     }
 }
 
@@ -54,7 +59,7 @@ mod tests {
         let settings =
             AdminSettings { listen: listen.parse().unwrap(), advertise: advertise.into(), token: Secret::new(token) };
         let mut problems = Problems::default();
-        settings.check(&mut problems);
+        settings.compile_in(&Given::new(&Default::default()), &mut problems);
         problems.0.into_iter().map(|(key, _)| key).collect()
     }
 

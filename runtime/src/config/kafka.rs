@@ -6,7 +6,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Problems, Secret};
+use super::Secret;
+use super::section::{Given, Problems, Section};
+use super::shape::{OpenMap, Shape};
 
 /// Which brokers, and under which names. Without brokers the embedded log is used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -247,60 +249,67 @@ impl KafkaSettings {
         }
         all
     }
+}
 
-    /// Looks for values that cannot be used.
-    pub fn check(&self, problems: &mut Problems) {
+impl Section for KafkaSettings {
+    const NAME: &'static str = "kafka";
+    const SHAPE: Shape = Shape { open: &[OpenMap { path: "client", dotted: true }], ..Shape::CLOSED };
+    type Compiled = ();
+
+    fn compile(&self, _: &Given<'_>, problems: &mut Problems) -> Option<()> {
         let brokers = self.brokers.split(',').map(str::trim).filter(|broker| !broker.is_empty());
         let all_named = brokers.into_iter().all(|broker| {
             broker
                 .rsplit_once(':')
                 .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0))
         });
-        problems.unless(all_named, "kafka.brokers", "expected `host:port`, several separated by commas");
-        problems.unless(is_topic_text(&self.group_prefix), "kafka.group_prefix", "expected letters, digits, `.`, `_` or `-`");
+        problems.unless(all_named, "brokers", "expected `host:port`, several separated by commas");
+        problems.unless(is_topic_text(&self.group_prefix), "group_prefix", "expected letters, digits, `.`, `_` or `-`");
         for (key, value) in &self.client {
             let found = refusal(key).map(|instead| format!("is not passed through: {instead}"));
             if let Some(problem) = found.or_else(|| client_refuses(key, value.text()).map(str::to_owned)) {
-                problems.at(format!("kafka.client.{key}"), problem);
+                problems.at(format!("client.{key}"), problem);
             }
         }
-        self.check_security(problems);
+        problems.below("security", |problems| self.security.check(problems));
+        Some(())
     }
+}
 
-    fn check_security(&self, problems: &mut Problems) {
-        let security = &self.security;
+impl SecuritySettings {
+    fn check(&self, problems: &mut Problems) {
+        let security = self;
         let login = matches!(security.protocol, Protocol::SaslPlaintext | Protocol::SaslSsl);
         let tls = matches!(security.protocol, Protocol::Ssl | Protocol::SaslSsl);
         problems.unless(
             !login || (!security.username.is_empty() && !security.password.is_empty()),
-            "kafka.security.username",
+            "username",
             "a login needs username and password",
         );
         problems.unless(
             login || security.username.is_empty(),
-            "kafka.security.username",
+            "username",
             "has no effect unless protocol is `sasl_ssl` or `sasl_plaintext`",
         );
         problems.unless(
             security.protocol != Protocol::SaslPlaintext || security.mechanism != Mechanism::Plain,
-            "kafka.security.mechanism",
+            "mechanism",
             "`plain` would send the password in the clear; use protocol `sasl_ssl`, or `scram-sha-512`",
         );
         problems.unless(
             security.certificate.as_os_str().is_empty() == security.key.as_os_str().is_empty(),
-            "kafka.security.key",
+            "key",
             "certificate and key go together",
         );
         let files = [("ca", &security.ca), ("certificate", &security.certificate), ("key", &security.key)];
         for (name, path) in files.into_iter().filter(|(_, path)| !path.as_os_str().is_empty()) {
-            let key = format!("kafka.security.{name}");
             if !tls {
-                problems.at(key, "has no effect unless protocol is `ssl` or `sasl_ssl`");
+                problems.at(name, "has no effect unless protocol is `ssl` or `sasl_ssl`");
             } else if path.to_string_lossy().contains("-----BEGIN") {
-                problems.at(key, "expected the path of a PEM file, found what such a file holds");
+                problems.at(name, "expected the path of a PEM file, found what such a file holds");
             } else if !path.is_file() {
                 // The path is not named: it may be what the file should hold.
-                problems.at(key, "there is no such file");
+                problems.at(name, "there is no such file");
             }
         }
     }
@@ -338,7 +347,7 @@ mod tests {
 
     fn problems(settings: &KafkaSettings) -> Vec<String> {
         let mut problems = Problems::default();
-        settings.check(&mut problems);
+        settings.compile_in(&Given::new(&Default::default()), &mut problems);
         problems.0.into_iter().map(|(key, _)| key).collect()
     }
 
@@ -384,11 +393,11 @@ mod tests {
     fn security_must_hang_together() {
         let with = |security| problems(&KafkaSettings { security, ..Default::default() });
         let login = SecuritySettings { protocol: Protocol::SaslSsl, ..Default::default() };
-        assert_eq!(with(login), ["kafka.security.username"]);
+        assert_eq!(with(login), ["username"]);
         let bare = SecuritySettings { ca: "/no/ca.pem".into(), username: "u".into(), ..Default::default() };
-        assert_eq!(with(bare), ["kafka.security.username", "kafka.security.ca"]);
+        assert_eq!(with(bare), ["username", "kafka.security.ca"]);
         let half = SecuritySettings { protocol: Protocol::Ssl, certificate: "/no/c.pem".into(), ..Default::default() };
-        assert_eq!(with(half), ["kafka.security.key", "kafka.security.certificate"]);
+        assert_eq!(with(half), ["key", "kafka.security.certificate"]);
         assert_eq!(problems(&KafkaSettings { brokers: "kafka".into(), ..Default::default() }), ["kafka.brokers"]);
     }
 }

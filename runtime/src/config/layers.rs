@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::interpolate::interpolate;
 use super::origin::{ConfigError, Origin};
-use super::shape::{Place, Shape, advice, keys, meant};
+use super::shape::{Place, Shapes, advice, keys, meant};
 use super::value::{from_text, from_toml, same_kind};
 
 /// Environment variables that begin so are settings.
@@ -37,7 +37,7 @@ impl Sources {
 
 /// The overrides by path, and what was wrong with others.
 pub(super) struct Layers<'a> {
-    shape: Shape,
+    shapes: &'a Shapes,
     defaults: &'a Value,
     environment: &'a BTreeMap<String, String>,
     pub(super) overrides: BTreeMap<Vec<String>, (Value, Origin)>,
@@ -48,9 +48,9 @@ pub(super) struct Layers<'a> {
 
 impl<'a> Layers<'a> {
     /// Reads all layers.
-    pub(super) fn read(shape: Shape, defaults: &'a Value, sources: &'a Sources) -> Self {
+    pub(super) fn read(shapes: &'a Shapes, defaults: &'a Value, sources: &'a Sources) -> Self {
         let mut layers = Self {
-            shape,
+            shapes,
             defaults,
             environment: &sources.environment,
             overrides: BTreeMap::new(),
@@ -96,7 +96,7 @@ impl<'a> Layers<'a> {
 
     fn entry(&mut self, file: &File<'_>, at: usize, value: &Spanned<DeValue<'_>>, path: &mut Vec<String>) {
         let origin = file.origin(at);
-        match (self.shape.place(self.defaults, path), value.get_ref()) {
+        match (self.shapes.place(self.defaults, path), value.get_ref()) {
             (Place::Unknown, value_is) => match self.meant(path, value_is) {
                 Some(meant) => {
                     self.error(origin, path, format!("unknown section; did you mean `{}`?", meant.join(".")));
@@ -105,7 +105,7 @@ impl<'a> Layers<'a> {
                     self.guessing = before;
                 }
                 None => {
-                    let advice = advice(self.defaults, path);
+                    let advice = advice(self.shapes, self.defaults, path);
                     self.error(origin, path, advice);
                 }
             },
@@ -140,7 +140,7 @@ impl<'a> Layers<'a> {
         for name in path {
             corrected.push(name.clone());
             let inner = corrected.len() < path.len();
-            if inner && self.shape.place(self.defaults, &corrected) == Place::Unknown {
+            if inner && self.shapes.place(self.defaults, &corrected) == Place::Unknown {
                 let name = meant(self.defaults, &corrected, Value::is_object)?;
                 corrected.pop();
                 corrected.push(name);
@@ -214,7 +214,7 @@ impl<'a> Layers<'a> {
         for part in name.split("__").map(str::to_ascii_lowercase) {
             let known = at.and_then(Value::as_object).into_iter().flat_map(|table| table.keys());
             let known = known.into_iter().find(|key| key.replace(['.', '-'], "_") == part).cloned();
-            let dotted = self.shape.place(self.defaults, &path) == Place::Open { dotted: true };
+            let dotted = self.shapes.place(self.defaults, &path) == Place::Open { dotted: true };
             let key = known.unwrap_or_else(|| if dotted { part.replace('_', ".") } else { part });
             at = at.and_then(|table| table.get(&key));
             path.push(key);
@@ -225,12 +225,12 @@ impl<'a> Layers<'a> {
     fn flag(&mut self, flag: &str) {
         match flag.split_once('=') {
             Some((key, text)) => {
-                let path = self.shape.split(key.trim());
-                let corrected = self.corrected(&path).map(|path| self.shape.split(&path.join(".")));
+                let path = self.shapes.split(key.trim());
+                let corrected = self.corrected(&path).map(|path| self.shapes.split(&path.join(".")));
                 self.assign_or_guess(Origin::Flag(shown(key).to_owned()), path, corrected, text);
             }
             None => {
-                let known = self.shape.place(self.defaults, &self.shape.split(shown(flag))) != Place::Unknown;
+                let known = self.shapes.place(self.defaults, &self.shapes.split(shown(flag))) != Place::Unknown;
                 // What is no key may be a value that has lost its own.
                 let name = if known { shown(flag) } else { "(without a key)" };
                 self.error(Origin::Flag(name.to_owned()), &[], "expected `section.key=value`");
@@ -241,7 +241,7 @@ impl<'a> Layers<'a> {
     /// Assigns; under a misspelt section it says so, and checks the value as if it stood under the one that was meant.
     fn assign_or_guess(&mut self, origin: Origin, path: Vec<String>, corrected: Option<Vec<String>>, text: &str) {
         let Some(corrected) = corrected else { return self.assign(origin, path, text) };
-        if self.shape.place(self.defaults, &corrected) != Place::Unknown {
+        if self.shapes.place(self.defaults, &corrected) != Place::Unknown {
             self.error(origin.clone(), &path, format!("unknown section; did you mean `{}`?", corrected.join(".")));
         }
         self.guessing = true;
@@ -250,12 +250,12 @@ impl<'a> Layers<'a> {
     }
 
     fn assign(&mut self, origin: Origin, path: Vec<String>, text: &str) {
-        let default = match self.shape.place(self.defaults, &path) {
+        let default = match self.shapes.place(self.defaults, &path) {
             Place::Leaf(default) => default,
             Place::Inside => None,
             Place::Table | Place::Open { .. } => return self.error(origin, &path, "is a section; give one of its keys"),
             Place::Unknown => {
-                let advice = advice(self.defaults, &path);
+                let advice = advice(self.shapes, self.defaults, &path);
                 return self.error(origin, &path, advice);
             }
         };

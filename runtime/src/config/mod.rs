@@ -4,7 +4,8 @@
 //!
 //! ```
 //! use serde::{Deserialize, Serialize};
-//! use tributary_runtime::config::{Problems, Settings, Shape, Sources, load};
+//! use tributary_proto::kind::Kinds;
+//! use tributary_runtime::config::{Given, Problems, Section, Settings, Shapes, Sources, load};
 //!
 //! #[derive(Default, Serialize, Deserialize)]
 //! #[serde(default)]
@@ -14,10 +15,19 @@
 //! #[serde(default)]
 //! struct Http { listen: String }
 //!
+//! impl Section for Http {
+//!     const NAME: &'static str = "http";
+//!     type Compiled = ();
+//!     fn compile(&self, _: &Given<'_>, problems: &mut Problems) -> Option<()> {
+//!         problems.unless(self.listen.contains(':'), "listen", "expected `address:port`");
+//!         Some(())
+//!     }
+//! }
+//!
 //! impl Settings for Example {
-//!     const SHAPE: Shape = Shape { open: &[], whole: &[] };
+//!     fn shapes() -> Shapes { Shapes::default().with::<Http>() }
 //!     fn check(&self, problems: &mut Problems) {
-//!         problems.unless(self.http.listen.contains(':'), "http.listen", "expected `address:port`");
+//!         self.http.compile_in(&Given::new(&Kinds::default()), problems);
 //!     }
 //! }
 //!
@@ -31,11 +41,13 @@
 pub mod admin;
 mod interpolate;
 pub mod kafka;
+pub mod kinds;
 mod layers;
 pub mod memory;
 mod origin;
 mod reading;
 mod secret;
+mod section;
 pub mod settings;
 mod shape;
 mod value;
@@ -50,15 +62,16 @@ use serde_json::Value;
 use layers::Layers;
 
 pub use layers::Sources;
-pub use origin::{ConfigError, ConfigErrors, Origin, Problems};
+pub use origin::{ConfigError, ConfigErrors, Origin};
 pub use secret::Secret;
-pub use shape::{OpenMap, Shape};
+pub use section::{Given, Problems, Section};
+pub use shape::{OpenMap, Shape, Shapes};
 pub use values::Values;
 
 /// A type of settings: its default value is the first layer.
 pub trait Settings: Default + Serialize + DeserializeOwned {
-    /// Which tables are free-form.
-    const SHAPE: Shape;
+    /// What the defaults do not say about the keys.
+    fn shapes() -> Shapes;
 
     /// Looks for values that are of the right kind and yet cannot be used.
     fn check(&self, problems: &mut Problems);
@@ -85,9 +98,9 @@ pub struct Loaded<T> {
 
 /// What the layers say of one key, whatever is wrong with other keys; `None` where they say nothing that can be used.
 pub fn peek<T: Settings, V: DeserializeOwned>(sources: &Sources, key: &str) -> Option<V> {
-    let defaults = defaults::<T>();
-    let layers = Layers::read(T::SHAPE, &defaults, sources);
-    let (value, _) = layers.overrides.get(&T::SHAPE.split(key))?;
+    let (shapes, defaults) = (T::shapes(), defaults::<T>());
+    let layers = Layers::read(&shapes, &defaults, sources);
+    let (value, _) = layers.overrides.get(&shapes.split(key))?;
     reading::read(value.clone()).ok()
 }
 
@@ -105,9 +118,9 @@ pub fn load<T: Settings>(sources: &Sources) -> Result<T, ConfigErrors> {
 /// Everything that is wrong in any layer, each with its origin: files that cannot be read or parsed, unknown keys, values of the
 /// wrong kind, references that do not resolve, and what [`Settings::check`] finds.
 pub fn load_with_values<T: Settings>(sources: &Sources) -> Result<Loaded<T>, ConfigErrors> {
-    let defaults = defaults::<T>();
-    let Layers { overrides, mut errors, .. } = Layers::read(T::SHAPE, &defaults, sources);
-    let usable = try_alone::<T>(&defaults, &overrides, &mut errors);
+    let (shapes, defaults) = (T::shapes(), defaults::<T>());
+    let Layers { overrides, mut errors, .. } = Layers::read(&shapes, &defaults, sources);
+    let usable = try_alone::<T>(&shapes, &defaults, &overrides, &mut errors);
     let mut merged = defaults;
     for (path, (value, _)) in &usable {
         value::set(&mut merged, path, (*value).clone());
@@ -124,7 +137,7 @@ pub fn load_with_values<T: Settings>(sources: &Sources) -> Result<Loaded<T>, Con
     settings.check(&mut problems);
     for (key, problem) in problems.0 {
         // A list has one origin: `models[3].name` came from where `models` did.
-        let origin = origin_of(&T::SHAPE.split(key.split('[').next().unwrap_or(&key)), &overrides);
+        let origin = origin_of(&shapes.split(key.split('[').next().unwrap_or(&key)), &overrides);
         errors.push(ConfigError { origin, key, problem });
     }
     if errors.is_empty() { Ok(Loaded { settings, values }) } else { Err(ConfigErrors(errors)) }
@@ -136,13 +149,14 @@ type Override<'a> = (&'a [String], &'a (Value, Origin));
 /// Tries every override alone over the defaults, so that each one's problem is found and has its own origin. Keys inside an entry
 /// of an open table are tried together. Returns the ones that can be used.
 fn try_alone<'a, T: Settings>(
+    shapes: &Shapes,
     defaults: &Value,
     overrides: &'a Overrides,
     errors: &mut Vec<ConfigError>,
 ) -> BTreeMap<&'a [String], &'a (Value, Origin)> {
     let mut units: BTreeMap<&[String], Vec<Override<'_>>> = BTreeMap::new();
     for (path, value) in overrides {
-        let unit = path.get(..T::SHAPE.unit_length(path)).unwrap_or(path);
+        let unit = path.get(..shapes.unit_length(path)).unwrap_or(path);
         units.entry(unit).or_default().push((path, value));
     }
     let mut usable = BTreeMap::new();

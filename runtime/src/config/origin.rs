@@ -58,26 +58,3 @@ impl fmt::Display for ConfigErrors {
         self.0.iter().try_for_each(|error| write!(f, "\n  {error}"))
     }
 }
-
-/// What a check of finished settings found, by key.
-#[derive(Debug, Default)]
-pub struct Problems(pub Vec<(String, String)>);
-
-impl Problems {
-    /// Records that the value of the dotted `key` cannot be used.
-    pub fn at(&mut self, key: impl Into<String>, problem: impl Into<String>) {
-        self.0.push((key.into(), problem.into()));
-    }
-
-    /// Records a problem unless `fine`.
-    pub fn unless(&mut self, fine: bool, key: &str, problem: &str) {
-        if !fine {
-            self.at(key, problem);
-        }
-    }
-
-    /// Whether nothing was found.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::Problems;
 use super::kafka::is_topic_text;
+use super::section::{Given, Problems, Section};
+use super::shape::{OpenMap, Shape};
 use crate::refusals::RefusalLimits;
 use crate::topic::{Retention, Topic};
 
@@ -77,17 +78,23 @@ impl TopicsSettings {
     pub fn dead_letter_bytes_max(&self) -> u64 {
         u64::from(self.record_bytes_max) / 3 * 4 + DEAD_LETTER_OVERHEAD_BYTES
     }
+}
 
-    fn check(&self, problems: &mut Problems) {
-        problems.unless(is_topic_text(&self.prefix), "topics.prefix", "expected letters, digits, `.`, `_` or `-`");
-        problems.unless((1..=10_000).contains(&self.partitions), "topics.partitions", "expected 1 to 10000");
+impl Section for TopicsSettings {
+    const NAME: &'static str = "topics";
+    const SHAPE: Shape = Shape { open: &[OpenMap { path: "names", dotted: false }], ..Shape::CLOSED };
+    type Compiled = ();
+
+    fn compile(&self, _: &Given<'_>, problems: &mut Problems) -> Option<()> {
+        problems.unless(is_topic_text(&self.prefix), "prefix", "expected letters, digits, `.`, `_` or `-`");
+        problems.unless((1..=10_000).contains(&self.partitions), "partitions", "expected 1 to 10000");
         let factor = i16::try_from(self.replication_factor).is_ok_and(|factor| factor > 0);
-        problems.unless(factor, "topics.replication_factor", "expected 1 or more");
-        problems.unless(self.tombstone_retention_days > 0, "topics.tombstone_retention_days", "expected 1 or more");
+        problems.unless(factor, "replication_factor", "expected 1 or more");
+        problems.unless(self.tombstone_retention_days > 0, "tombstone_retention_days", "expected 1 or more");
         let size = (1_024..=64 * 1024 * 1024).contains(&self.record_bytes_max);
-        problems.unless(size, "topics.record_bytes_max", "expected 1024 to 67108864 bytes");
+        problems.unless(size, "record_bytes_max", "expected 1024 to 67108864 bytes");
         for (role, name) in &self.names {
-            let key = format!("topics.names.{role}");
+            let key = format!("names.{role}");
             if Topic::find(role).is_none() {
                 let roles = Topic::ALL.map(Topic::name).join(", ");
                 problems.at(key, format!("no such role; the roles are {roles}"));
@@ -99,9 +106,10 @@ impl TopicsSettings {
         for topic in Topic::ALL {
             if let Some(other) = names.insert(self.name(topic), topic) {
                 let problem = format!("{} and {} have the same name", other.name(), topic.name());
-                problems.at(format!("topics.names.{}", topic.name()), problem);
+                problems.at(format!("names.{}", topic.name()), problem);
             }
         }
+        Some(())
     }
 }
 
@@ -162,11 +170,14 @@ impl Default for HttpSettings {
     }
 }
 
-impl HttpSettings {
-    /// Looks for values that cannot be used together.
-    pub fn check(&self, problems: &mut Problems) {
+impl Section for HttpSettings {
+    const NAME: &'static str = "http";
+    type Compiled = ();
+
+    fn compile(&self, _: &Given<'_>, problems: &mut Problems) -> Option<()> {
         let apart = self.listen.port() == 0 || self.probes != Some(self.listen);
-        problems.unless(apart, "http.probes", "expected another address than http.listen");
+        problems.unless(apart, "probes", "expected another address than http.listen");
+        Some(())
     }
 }
 
@@ -279,17 +290,21 @@ impl Default for WorkerSettings {
     }
 }
 
-impl WorkerSettings {
-    fn check(&self, problems: &mut Problems) {
-        problems.unless(self.memory_mb >= MEMORY_MB_MIN, "worker.memory_mb", &format!("expected {MEMORY_MB_MIN} or more"));
-        problems.unless((1..=1_000_000).contains(&self.batch_records), "worker.batch_records", "expected 1 to 1000000");
-        problems.unless((1..=60_000).contains(&self.batch_ms), "worker.batch_ms", "expected 1 to 60000 milliseconds");
+impl Section for WorkerSettings {
+    const NAME: &'static str = "worker";
+    type Compiled = ();
+
+    fn compile(&self, _: &Given<'_>, problems: &mut Problems) -> Option<()> {
+        problems.unless(self.memory_mb >= MEMORY_MB_MIN, "memory_mb", &format!("expected {MEMORY_MB_MIN} or more"));
+        problems.unless((1..=1_000_000).contains(&self.batch_records), "batch_records", "expected 1 to 1000000");
+        problems.unless((1..=60_000).contains(&self.batch_ms), "batch_ms", "expected 1 to 60000 milliseconds");
         let ThreadSettings { ingest, identity, attributor } = self.threads;
         let RefusalLimits { percent, .. } = self.dead_letters;
-        problems.unless(percent <= 100, "worker.dead_letters.percent", "expected 1 to 100, or 0 for no limit");
+        problems.unless(percent <= 100, "dead_letters.percent", "expected 1 to 100, or 0 for no limit");
         for (stage, threads) in [("ingest", ingest), ("identity", identity), ("attributor", attributor)] {
-            problems.unless((1..=256).contains(&threads), &format!("worker.threads.{stage}"), "expected 1 to 256");
+            problems.unless((1..=256).contains(&threads), &format!("threads.{stage}"), "expected 1 to 256");
         }
+        Some(())
     }
 }
 
@@ -363,12 +378,6 @@ pub enum Format {
     Json,
 }
 
-/// Checks the sections of this module.
-pub fn check(topics: &TopicsSettings, worker: &WorkerSettings, problems: &mut Problems) {
-    topics.check(problems);
-    worker.check(problems);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -389,7 +398,7 @@ mod tests {
         assert!(http("8080").is_err());
         assert_eq!(serde_json::to_value(http("[::1]:8080").unwrap()).unwrap()["probes"], "[::1]:8080");
         let mut problems = Problems::default();
-        http("127.0.0.1:9464").unwrap().check(&mut problems);
+        http("127.0.0.1:9464").unwrap().compile_in(&Given::new(&Default::default()), &mut problems);
         assert_eq!(problems.0.first().map(|(key, _)| key.as_str()), Some("http.probes"));
     }
 
@@ -397,9 +406,10 @@ mod tests {
     fn names_must_exist_and_differ() {
         let names = BTreeMap::from([("credit".into(), "x".into()), ("sdk".into(), "tributary.utm".into())]);
         let mut problems = Problems::default();
-        TopicsSettings { names, partitions: 0, ..Default::default() }.check(&mut problems);
+        let topics = TopicsSettings { names, partitions: 0, ..Default::default() };
+        topics.compile_in(&Given::new(&Default::default()), &mut problems);
         let keys: Vec<&str> = problems.0.iter().map(|(key, _)| key.as_str()).collect();
-        assert_eq!(keys, ["topics.partitions", "topics.names.credit", "topics.names.utm"]);
+        assert_eq!(keys, ["partitions", "topics.names.credit", "topics.names.utm"]);
     }
 
     #[test]

@@ -2,22 +2,39 @@
 
 use serde_json::Value;
 
+use super::section::Section;
+
 /// A table whose keys the user chooses.
 #[derive(Debug, Clone, Copy)]
 pub struct OpenMap {
-    /// Its dotted path.
+    /// Its dotted path below the section; empty for the section itself.
     pub path: &'static str,
     /// Whether its keys contain dots themselves, as the settings of a Kafka client do.
     pub dotted: bool,
 }
 
-/// What the defaults alone do not say about the keys.
-#[derive(Debug, Clone, Copy, Default)]
+/// What the defaults alone do not say about the keys of a section.
+#[derive(Debug, Clone, Copy)]
 pub struct Shape {
     /// Tables whose keys the user chooses. Their entries are added to the default ones.
     pub open: &'static [OpenMap],
     /// Paths (a `*` matches one key) whose value replaces the default as a whole, because its form can vary.
     pub whole: &'static [&'static str],
+    /// Keys that there were, each with the key, of any section, that has taken its place.
+    pub moved: &'static [(&'static str, &'static str)],
+}
+
+impl Shape {
+    /// All keys are in the defaults.
+    pub const CLOSED: Self = Self { open: &[], whole: &[], moved: &[] };
+}
+
+/// What the defaults alone do not say about the keys of all sections, which are whole here.
+#[derive(Debug, Clone, Default)]
+pub struct Shapes {
+    open: Vec<(String, bool)>,
+    whole: Vec<String>,
+    moved: Vec<(String, &'static str)>,
 }
 
 /// What stands at a path.
@@ -35,9 +52,26 @@ pub(super) enum Place<'a> {
     Unknown,
 }
 
-impl Shape {
-    fn open_map(&self, path: &[String]) -> Option<&OpenMap> {
-        self.open.iter().find(|map| map.path.split('.').eq(path.iter().map(String::as_str)))
+impl Shapes {
+    /// These and a section's.
+    #[must_use]
+    pub fn with<S: Section>(mut self) -> Self {
+        let key = |below: &str| if below.is_empty() { S::NAME.to_owned() } else { format!("{}.{below}", S::NAME) };
+        self.open.extend(S::SHAPE.open.iter().map(|map| (key(map.path), map.dotted)));
+        self.whole.extend(S::SHAPE.whole.iter().map(|path| key(path)));
+        self.moved.extend(S::SHAPE.moved.iter().map(|(from, to)| (key(from), *to)));
+        self
+    }
+
+    /// The key that has taken the place of one that is no more.
+    pub(super) fn moved_to(&self, path: &[String]) -> Option<&'static str> {
+        let path = path.join(".");
+        self.moved.iter().find(|(from, _)| *from == path).map(|(_, to)| *to)
+    }
+
+    /// Whether the keys of the open table at `path` have dots; `None` where there is none.
+    fn open_map(&self, path: &[String]) -> Option<bool> {
+        self.open.iter().find(|(map, _)| map.split('.').eq(path.iter().map(String::as_str))).map(|(_, dotted)| *dotted)
     }
 
     fn is_whole(&self, path: &[String]) -> bool {
@@ -52,15 +86,15 @@ impl Shape {
         if self.is_whole(path) {
             return Place::Leaf(None);
         }
-        if let Some(map) = self.open_map(path) {
-            return Place::Open { dotted: map.dotted };
+        if let Some(dotted) = self.open_map(path) {
+            return Place::Open { dotted };
         }
         let parent_open = (1..path.len()).rev().find_map(|length| path.get(..length).and_then(|part| self.open_map(part)));
         match (found, parent_open) {
             (Some(Value::Object(_)), None) => Place::Table,
             (Some(Value::Object(_)), Some(_)) => Place::Inside,
             (Some(value), _) => Place::Leaf(Some(value)),
-            (None, Some(map)) if map.dotted => Place::Leaf(None),
+            (None, Some(true)) => Place::Leaf(None),
             (None, Some(_)) => Place::Inside,
             (None, None) => Place::Unknown,
         }
@@ -75,9 +109,9 @@ impl Shape {
 
     /// Splits a dotted key. In an open table with dotted keys the rest is one key.
     pub(super) fn split(&self, dotted: &str) -> Vec<String> {
-        for map in self.open.iter().filter(|map| map.dotted) {
-            if let Some(rest) = dotted.strip_prefix(map.path).and_then(|rest| rest.strip_prefix('.')) {
-                return map.path.split('.').chain([rest]).map(str::to_owned).collect();
+        for (map, _) in self.open.iter().filter(|(_, dotted)| *dotted) {
+            if let Some(rest) = dotted.strip_prefix(map).and_then(|rest| rest.strip_prefix('.')) {
+                return map.split('.').chain([rest]).map(str::to_owned).collect();
             }
         }
         dotted.split('.').map(str::to_owned).collect()
@@ -121,8 +155,11 @@ pub(super) fn meant(defaults: &Value, path: &[String], takes: impl Fn(&Value) ->
 }
 
 /// What to do about a key that does not exist: the nearest one that does, by its whole path or beside it.
-pub(super) fn advice(defaults: &Value, path: &[String]) -> String {
+pub(super) fn advice(shapes: &Shapes, defaults: &Value, path: &[String]) -> String {
     let wanted = path.join(".");
+    if let Some(now) = shapes.moved_to(path) {
+        return format!("is no more: set `{now}`, which is for all parts");
+    }
     let last = path.last().map(String::as_str).unwrap_or_default();
     let parent = path.get(..path.len().saturating_sub(1)).unwrap_or_default();
     let beside = parent.iter().try_fold(defaults, |at, key| at.get(key)).and_then(Value::as_object);
@@ -148,20 +185,24 @@ mod tests {
 
     use super::*;
 
-    const SHAPE: Shape = Shape {
-        open: &[OpenMap { path: "kafka.client", dotted: true }, OpenMap { path: "models", dotted: false }],
-        whole: &["models.*.window"],
-    };
+    fn shapes() -> Shapes {
+        Shapes {
+            open: vec![("kafka.client".into(), true), ("models".into(), false)],
+            whole: vec!["models.*.window".into()],
+            moved: vec![("models.kinds".into(), "kinds.milestones")],
+        }
+    }
 
     fn path(dotted: &str) -> Vec<String> {
-        SHAPE.split(dotted)
+        shapes().split(dotted)
     }
 
     #[test]
     fn places() {
         let defaults =
             json!({"kafka": {"brokers": "", "client": {}}, "models": {"linear": {"window": {"days": 1}, "kind": "linear"}}});
-        let place = |dotted| SHAPE.place(&defaults, &path(dotted));
+        let shapes = shapes();
+        let place = |dotted| shapes.place(&defaults, &path(dotted));
         assert_eq!(place("kafka"), Place::Table);
         assert_eq!(place("kafka.brokers"), Place::Leaf(Some(&json!(""))));
         assert_eq!(place("kafka.client"), Place::Open { dotted: true });
@@ -170,8 +211,8 @@ mod tests {
         assert_eq!(place("models.mine.kind"), Place::Inside);
         assert_eq!(place("models.linear"), Place::Inside);
         assert_eq!(place("models.linear.window"), Place::Leaf(None));
-        assert_eq!(SHAPE.unit_length(&path("models.mine.window.days")), 2);
-        assert_eq!(SHAPE.unit_length(&path("kafka.brokers")), 2);
+        assert_eq!(shapes.unit_length(&path("models.mine.window.days")), 2);
+        assert_eq!(shapes.unit_length(&path("kafka.brokers")), 2);
     }
 
     #[test]
@@ -191,9 +232,11 @@ mod tests {
     #[test]
     fn the_nearest_key_is_named() {
         let defaults = json!({"kafka": {"brokers": "", "group_prefix": ""}, "http": {"listen": ""}});
-        assert!(advice(&defaults, &path("kafka.brokerz")).contains("`kafka.brokers`"));
-        assert!(advice(&defaults, &path("kafk.brokers")).contains("`kafka.brokers`"));
-        assert!(advice(&defaults, &path("listen")).contains("`http.listen`"));
-        assert!(!advice(&defaults, &path("zzz")).contains("did you mean"));
+        let advice = |dotted| advice(&shapes(), &defaults, &path(dotted));
+        assert!(advice("kafka.brokerz").contains("`kafka.brokers`"));
+        assert!(advice("kafk.brokers").contains("`kafka.brokers`"));
+        assert!(advice("listen").contains("`http.listen`"));
+        assert!(!advice("zzz").contains("did you mean"));
+        assert!(advice("models.kinds").contains("`kinds.milestones`"));
     }
 }

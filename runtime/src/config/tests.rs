@@ -36,19 +36,27 @@ enum Window {
     Lookback(u32),
 }
 
+struct Models;
+
+impl Section for Models {
+    const NAME: &'static str = "models";
+    const SHAPE: Shape = Shape { open: &[OpenMap { path: "", dotted: false }], whole: &["*.window"], ..Shape::CLOSED };
+    type Compiled = ();
+
+    fn compile(&self, _: &Given<'_>, _: &mut Problems) -> Option<()> {
+        None
+    }
+}
+
 impl Settings for Example {
-    const SHAPE: Shape = Shape {
-        open: &[
-            OpenMap { path: "kafka.client", dotted: true },
-            OpenMap { path: "topics.names", dotted: false },
-            OpenMap { path: "models", dotted: false },
-        ],
-        whole: &["models.*.window"],
-    };
+    fn shapes() -> Shapes {
+        Shapes::default().with::<KafkaSettings>().with::<TopicsSettings>().with::<Models>()
+    }
 
     fn check(&self, problems: &mut Problems) {
-        self.kafka.check(problems);
-        settings::check(&self.topics, &Default::default(), problems);
+        let kinds = Default::default();
+        self.kafka.compile_in(&Given::new(&kinds), problems);
+        self.topics.compile_in(&Given::new(&kinds), problems);
     }
 }
 

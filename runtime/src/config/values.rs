@@ -23,12 +23,12 @@ impl Values {
     ///
     /// ```
     /// # use serde::{Deserialize, Serialize};
-    /// # use tributary_runtime::config::{Problems, Settings, Shape, Sources, load_with_values};
+    /// # use tributary_runtime::config::{Problems, Settings, Shapes, Sources, load_with_values};
     /// # #[derive(Default, Serialize, Deserialize)]
     /// # #[serde(default)]
     /// # struct Example { level: String }
     /// # impl Settings for Example {
-    /// #     const SHAPE: Shape = Shape { open: &[], whole: &[] };
+    /// #     fn shapes() -> Shapes { Shapes::default() }
     /// #     fn check(&self, _: &mut Problems) {}
     /// # }
     /// let of = |flag: &str| {

@@ -5,19 +5,16 @@ use std::collections::BTreeMap;
 use tributary_attributor::settings::{AnchorSettings, KindSettings, ModelSettings, MultiplierSettings, Settings, Window};
 use tributary_identity::Settings as IdentitySettings;
 use tributary_ingest::Settings as IngestSettings;
+use tributary_proto::kind::Kinds;
 
 use super::events::{CUSTOM_KIND, CUSTOM_MILESTONE};
 use crate::draw::Draw;
 use crate::oracle::Rules;
 
 pub(super) fn draw(draw: &mut Draw) -> (IngestSettings, Rules) {
-    let ingest = IngestSettings {
-        identifier_kinds: vec![CUSTOM_KIND.to_owned()],
-        milestone_kinds: vec![CUSTOM_MILESTONE.to_owned()],
-        currency: draw.pick(&["EUR", "CNY", "JPY"]).to_owned(),
-        ..IngestSettings::default()
-    };
-    let mut rules = Rules { identity: identity(draw), attribution: attribution(draw) };
+    let kinds = Kinds::new(vec![CUSTOM_KIND.to_owned()], vec![CUSTOM_MILESTONE.to_owned()]);
+    let ingest = IngestSettings { currency: draw.pick(&["EUR", "CNY", "JPY"]).to_owned(), ..IngestSettings::default() };
+    let mut rules = Rules { kinds, identity: identity(draw), attribution: attribution(draw) };
     rules.identity.currency = ingest.currency.clone();
     (ingest, rules)
 }
@@ -32,7 +29,6 @@ fn identity(draw: &mut Draw) -> IdentitySettings {
     }
     let roomy = draw.percent(25);
     IdentitySettings {
-        custom_kinds: vec![CUSTOM_KIND.to_owned()],
         limits,
         default_limit: if roomy { defaults.default_limit } else { number(draw.between(2, 5)) },
         shared_after: if roomy { defaults.shared_after } else { number(draw.between(1, 3)) },
@@ -80,7 +76,6 @@ fn attribution(draw: &mut Draw) -> Settings {
             .map(|name| (*name).to_owned())
             .collect(),
         max_journey: if draw.percent(50) { number(draw.between(10, 14)) } else { defaults.max_journey },
-        custom_kinds: vec![CUSTOM_MILESTONE.to_owned()],
         models,
         milestones,
     }

@@ -23,6 +23,7 @@ pub mod people;
 use std::collections::{BTreeMap, BTreeSet};
 
 use tributary_proto::event::Body;
+use tributary_proto::kind::Kinds;
 use tributary_proto::{Account, Event, Profile, StoredTouch, Touch};
 
 use credit::{Brought, CreditTable, Reached};
@@ -32,6 +33,8 @@ use people::People;
 /// What the settings of the two stages say.
 #[derive(Debug, Clone, Default)]
 pub struct Rules {
+    /// The kinds in force.
+    pub kinds: Kinds,
     /// Of identity.
     pub identity: tributary_identity::Settings,
     /// Of the attributor.
@@ -61,7 +64,7 @@ pub fn judge(events: &[Event], rules: &Rules) -> Verdict {
     let erased = facts::erasures(events);
     let newest = horizon::newest(events);
     let events: Vec<&Event> = events.iter().filter(|event| !facts::is_void(event, &erased)).collect();
-    let people = People::of(&facts, &rules.identity);
+    let people = People::of(&facts, &rules.identity, rules.kinds.custom_identifiers());
     let mut verdict = Verdict { profiles: people.profiles(), accounts: people.accounts(), ..Verdict::default() };
     let mut touches = Vec::new();
     for event in events.iter().filter(|event| !facts::is_void_touch(event, &erased)) {

@@ -48,14 +48,14 @@ pub struct People {
 
 impl People {
     /// The people and accounts that the facts make.
-    pub fn of(facts: &Facts, settings: &Settings) -> Self {
+    pub fn of(facts: &Facts, settings: &Settings, custom: &[String]) -> Self {
         let mut people = Self { groups: Vec::new(), companies: Vec::new(), homes: BTreeMap::new() };
-        let (companies, large) = groups(facts, settings, true);
+        let (companies, large) = groups(facts, settings, custom, true);
         for group in companies {
             let quarantined = group.iter().any(|name| large.contains(name));
             people.add_company(facts, group, quarantined);
         }
-        let (persons, large) = groups(facts, settings, false);
+        let (persons, large) = groups(facts, settings, custom, false);
         for group in persons {
             let quarantined = group.iter().any(|name| large.contains(name));
             people.add_person(facts, group, quarantined);
@@ -157,7 +157,7 @@ fn traits(facts: &Facts, group: &Group) -> Vec<Trait> {
 }
 
 /// Groups of identifiers that are one, of accounts or of people; and those in clusters that are too large.
-fn groups(facts: &Facts, settings: &Settings, accounts: bool) -> (Vec<Group>, Group) {
+fn groups(facts: &Facts, settings: &Settings, custom: &[String], accounts: bool) -> (Vec<Group>, Group) {
     let all: Vec<&Name> = facts.mentioned.iter().filter(|name| name.is_account() == accounts).collect();
     let pairs = || facts.pairs.iter().filter(|((a, _), _)| a.is_account() == accounts);
     let shared: BTreeSet<&Name> = all.iter().copied().filter(|name| is_shared(facts, settings, name)).collect();
@@ -166,7 +166,7 @@ fn groups(facts: &Facts, settings: &Settings, accounts: bool) -> (Vec<Group>, Gr
     let mut usable: Vec<(i64, i64, &Name, &Name)> = pairs()
         .filter(|((a, b), pair)| !forbidden(pair) && !shared.contains(a) && !shared.contains(b))
         .filter_map(|((a, b), pair)| {
-            let class = if pair.word.is_some() { -1 } else { rank(settings, a).max(rank(settings, b)) };
+            let class = if pair.word.is_some() { -1 } else { rank(custom, a).max(rank(custom, b)) };
             Some((class, pair.seen_ms?, a, b))
         })
         .collect();
@@ -227,9 +227,8 @@ fn limit(settings: &Settings, kind: &str) -> Option<u32> {
     if kind == "domain" { stated } else { stated.or(Some(settings.default_limit)) }
 }
 
-fn rank(settings: &Settings, name: &Name) -> i64 {
-    let custom = settings.custom_kinds.iter().map(String::as_str);
-    let people = STRONG.into_iter().chain(custom).chain(WEAK);
+fn rank(custom: &[String], name: &Name) -> i64 {
+    let people = STRONG.into_iter().chain(custom.iter().map(String::as_str)).chain(WEAK);
     let mut order: Vec<&str> = people.collect();
     if name.is_account() {
         order = vec!["crm_account", "domain"];

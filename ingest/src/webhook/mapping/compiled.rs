@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use jsonpath_rust::parser::model::JpQuery;
 use jsonpath_rust::parser::parse_json_path;
+use tributary_proto::kind::Kinds;
+use tributary_runtime::config::Problems;
 
 use super::super::settings::WebhookSettings;
 use super::settings::{EventMapping, FieldMapping, Source};
@@ -40,25 +42,17 @@ pub(super) enum From {
     Constant,
 }
 
-/// What is wrong, by the setting below the webhook's.
-type Problems = Vec<(String, String)>;
-
 impl Mappings {
     /// Compiles mappings.
-    pub(crate) fn new(
-        settings: &WebhookSettings,
-        rules: &IdentifierRules,
-        milestone_kinds: &[String],
-    ) -> Result<Self, Problems> {
-        let mut problems = Vec::new();
+    pub(crate) fn new(settings: &WebhookSettings, rules: &IdentifierRules, kinds: &Kinds, problems: &mut Problems) -> Self {
         let mut compiled = BTreeMap::new();
         for (provider, events) in &settings.mappings {
             let place = format!("mappings.{provider}");
-            let mut compiler = Compiler { rules, milestone_kinds, problems: &mut problems };
+            let mut compiler = Compiler { rules, kinds, problems };
             let events = events.iter().filter_map(|(name, event)| compiler.event(&format!("{place}.{name}"), event)).collect();
             compiled.insert(provider.clone(), events);
         }
-        if problems.is_empty() { Ok(Self(compiled)) } else { Err(problems) }
+        Self(compiled)
     }
 
     /// Whether a provider is mapped.
@@ -69,13 +63,13 @@ impl Mappings {
 
 struct Compiler<'a> {
     rules: &'a IdentifierRules,
-    milestone_kinds: &'a [String],
+    kinds: &'a Kinds,
     problems: &'a mut Problems,
 }
 
 impl Compiler<'_> {
-    fn problem<T>(&mut self, place: impl Into<String>, problem: impl Into<String>) -> Option<T> {
-        self.problems.push((place.into(), problem.into()));
+    fn problem<T>(&mut self, place: impl AsRef<str>, problem: impl Into<String>) -> Option<T> {
+        self.problems.at(place, problem);
         None
     }
 
@@ -127,11 +121,11 @@ impl Compiler<'_> {
     fn check_constants(&mut self, place: &str, name: &str, source: &Source) {
         let known: Vec<&str> = match name {
             "kind" => kind::names(),
-            "milestone" => self.milestone_kinds.iter().map(String::as_str).collect(),
+            "milestone" => self.kinds.milestones().collect(),
             _ => return,
         };
         for text in source.map.values().chain([&source.default, &source.value]) {
-            if !text.is_empty() && !known.contains(&text.as_str()) {
+            if !text.is_empty() && !known.iter().any(|known| known.eq_ignore_ascii_case(text)) {
                 self.problem::<()>(place, format!("`{text}` is none of {}", known.join(", ")));
             }
         }

@@ -1,0 +1,167 @@
+//! The models of a plan, from their settings.
+
+use std::collections::BTreeMap;
+
+use tributary_proto::WHOLE_NANO;
+use tributary_proto::kind::Kinds;
+use tributary_proto::vocabulary::ANCHORS;
+use tributary_runtime::config::Problems;
+
+use super::DAY_MS;
+use super::compile::DAYS_MAX;
+use crate::models::{
+    Anchor, FirstTouch, LastNonDirect, LastTouch, LeadConversion, Linear, MULTIPLIER_MAX, Model, Multipliers, Position, Staged,
+    TimeDecay, TimeWeighted,
+};
+use crate::settings::ModelSettings;
+
+/// Billionths of a percent's share.
+const NANO_OF_PERCENT: f64 = 1e7;
+/// How far shares may miss 100 percent, in billionths: three times 33.3333 is meant to be the whole.
+const SHARE_SLACK_NANO: u64 = 10_000;
+
+const TYPES: [&str; 10] = [
+    "first_touch",
+    "last_touch",
+    "last_non_direct",
+    "lead_conversion",
+    "linear",
+    "time_decay",
+    "position",
+    "staged",
+    "custom",
+    "time_weighted",
+];
+
+/// The kind of milestone that a setting names, whatever its case.
+pub(super) fn milestone(key: &str, name: &str, kinds: &Kinds, problems: &mut Problems) -> String {
+    let kind = kinds.milestone(name).unwrap_or(name);
+    problems.known(key, kind, kinds.milestones());
+    kind.to_owned()
+}
+
+fn percent(problems: &mut Problems, key: &str, value: f64) -> u64 {
+    libm::round(problems.number(key, value, 0.0, 100.0) * NANO_OF_PERCENT) as u64
+}
+
+fn sum(problems: &mut Problems, key: &str, shares_nano: impl Iterator<Item = u64>) {
+    let sum: u64 = shares_nano.sum();
+    if sum.abs_diff(WHOLE_NANO) > SHARE_SLACK_NANO {
+        problems.at(key, format!("the shares sum to {} percent; they must sum to 100", sum as f64 / NANO_OF_PERCENT));
+    }
+}
+
+/// Compiles the settings of a model; `None` where its type is not known.
+pub(super) fn compile(
+    field: &str,
+    model: &ModelSettings,
+    kinds: &Kinds,
+    stages: &mut Vec<String>,
+    problems: &mut Problems,
+) -> Option<(Box<dyn Model>, Multipliers)> {
+    let multipliers = multipliers(field, model, problems);
+    if !problems.known(&format!("{field}.type"), &model.rule, TYPES.into_iter()) {
+        return None;
+    }
+    refuse_foreign(field, model, problems);
+    let rule: Box<dyn Model> = match model.rule.as_str() {
+        "first_touch" => Box::new(FirstTouch),
+        "last_touch" => Box::new(LastTouch),
+        "last_non_direct" => Box::new(LastNonDirect),
+        "lead_conversion" => Box::new(LeadConversion),
+        "linear" => Box::new(Linear),
+        "time_decay" => {
+            let days = model.half_life_days.unwrap_or(30.0);
+            let days = problems.number(&format!("{field}.half_life_days"), days, 0.0, f64::from(DAYS_MAX));
+            Box::new(TimeDecay { half_life_ms: libm::round(days * DAY_MS as f64) as u64 })
+        }
+        "position" => Box::new(position(field, model, problems)),
+        "time_weighted" => {
+            let mut shape = |name: &str, value: f64| {
+                libm::round(problems.number(&format!("{field}.{name}"), value, 0.01, 10.0) * 1e6) as u64
+            };
+            let alpha_micro = shape("alpha", model.alpha.unwrap_or(0.5));
+            Box::new(TimeWeighted { alpha_micro, beta_micro: shape("beta", model.beta.unwrap_or(0.4)) })
+        }
+        _ => Box::new(staged(field, model, kinds, stages, problems)),
+    };
+    Some((rule, multipliers))
+}
+
+/// Refuses parameters that belong to another type of model: they would do nothing.
+fn refuse_foreign(field: &str, model: &ModelSettings, problems: &mut Problems) {
+    let staged = ["staged", "custom"].as_slice();
+    let parameters: [(&str, bool, &[&str]); 7] = [
+        ("half_life_days", model.half_life_days.is_some(), &["time_decay"]),
+        ("first", model.first.is_some(), &["position"]),
+        ("middle", model.middle.is_some(), &["position", "staged", "custom"]),
+        ("last", model.last.is_some(), &["position"]),
+        ("anchors", !model.anchors.is_empty(), staged),
+        ("alpha", model.alpha.is_some(), &["time_weighted"]),
+        ("beta", model.beta.is_some(), &["time_weighted"]),
+    ];
+    for (name, given, types) in parameters {
+        if given && !types.contains(&model.rule.as_str()) {
+            problems.at(format!("{field}.{name}"), format!("is a parameter of {}, not of {}", types.join(" and "), model.rule));
+        }
+    }
+}
+
+fn position(field: &str, model: &ModelSettings, problems: &mut Problems) -> Position {
+    let first_nano = percent(problems, &format!("{field}.first"), model.first.unwrap_or(40.0));
+    let middle_nano = percent(problems, &format!("{field}.middle"), model.middle.unwrap_or(20.0));
+    let last_nano = percent(problems, &format!("{field}.last"), model.last.unwrap_or(40.0));
+    sum(problems, field, [first_nano, middle_nano, last_nano].into_iter());
+    Position { first_nano, middle_nano, last_nano }
+}
+
+fn staged(field: &str, model: &ModelSettings, kinds: &Kinds, stages: &mut Vec<String>, problems: &mut Problems) -> Staged {
+    if model.anchors.is_empty() {
+        problems.at(format!("{field}.anchors"), "a staged model needs at least one anchor");
+    }
+    let mut anchors = Vec::new();
+    for (at, anchor) in model.anchors.iter().enumerate() {
+        let field = format!("{field}.anchors[{at}]");
+        let share = percent(problems, &format!("{field}.percent"), anchor.percent);
+        let place = match anchor.at.to_lowercase().as_str() {
+            "first" => Anchor::First,
+            "last" => Anchor::Last,
+            "close" => Anchor::Close,
+            name => {
+                let kind = kinds.milestone(name).unwrap_or(name);
+                problems.known(&format!("{field}.at"), kind, ANCHORS.into_iter().chain(kinds.milestones()));
+                Anchor::Stage(stage_position(stages, kind), kind.to_owned())
+            }
+        };
+        if anchors.iter().any(|(other, _)| *other == place) {
+            problems.at(format!("{field}.at"), "is an anchor of this model already");
+        }
+        anchors.push((place, share));
+    }
+    let middle_nano = percent(problems, &format!("{field}.middle"), model.middle.unwrap_or(0.0));
+    sum(problems, field, anchors.iter().map(|(_, share)| *share).chain([middle_nano]));
+    Staged { anchors, middle_nano }
+}
+
+fn stage_position(stages: &mut Vec<String>, kind: &str) -> usize {
+    stages.iter().position(|stage| stage == kind).unwrap_or_else(|| {
+        stages.push(kind.to_owned());
+        stages.len() - 1
+    })
+}
+
+fn multipliers(field: &str, model: &ModelSettings, problems: &mut Problems) -> Multipliers {
+    let mut micro = |name: &str, factors: &BTreeMap<String, f64>| {
+        let mut checked = BTreeMap::new();
+        for (key, factor) in factors {
+            let factor = problems.number(&format!("{field}.multipliers.{name}.{key}"), *factor, 0.0, MULTIPLIER_MAX);
+            checked.insert(key.clone(), libm::round(factor * 1e6) as u64);
+        }
+        checked
+    };
+    Multipliers {
+        role_micro: micro("role", &model.multipliers.role),
+        channel_micro: micro("channel", &model.multipliers.channel),
+        touch_type_micro: micro("touch_type", &model.multipliers.touch_type),
+    }
+}

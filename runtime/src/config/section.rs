@@ -1,0 +1,175 @@
+//! A section of the configuration, and what is wrong with it.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+
+use tributary_proto::kind::Kinds;
+
+use super::shape::Shape;
+
+/// What a section is compiled with, beside its own values.
+#[derive(Debug, Clone, Copy)]
+pub struct Given<'a> {
+    /// The kinds of identifiers and milestones that all sections share.
+    pub kinds: &'a Kinds,
+    /// Reads a file that a setting names: sections read none themselves.
+    pub read: fn(&str) -> io::Result<String>,
+}
+
+impl<'a> Given<'a> {
+    /// These kinds, and the files of this machine.
+    pub fn new(kinds: &'a Kinds) -> Self {
+        Self { kinds, read: read_small }
+    }
+}
+
+/// The largest file that a setting names, bytes.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+fn read_small(path: &str) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > FILE_BYTES_MAX {
+        return Err(io::Error::other(format!("it is larger than {FILE_BYTES_MAX} bytes")));
+    }
+    Ok(text)
+}
+
+/// A section of the configuration.
+pub trait Section {
+    /// Its name: the first part of its keys.
+    const NAME: &'static str;
+
+    /// What its defaults do not say about its keys, which are given below the section.
+    const SHAPE: Shape = Shape::CLOSED;
+
+    /// What is made of it.
+    type Compiled;
+
+    /// Checks it, and makes it usable. `None` where that cannot be; whoever asks looks at the problems.
+    fn compile(&self, given: &Given<'_>, problems: &mut Problems) -> Option<Self::Compiled>;
+
+    /// The same, with the problems by their whole keys.
+    fn compile_in(&self, given: &Given<'_>, problems: &mut Problems) -> Option<Self::Compiled> {
+        problems.below(Self::NAME, |problems| self.compile(given, problems))
+    }
+
+    /// The same for a section alone.
+    ///
+    /// # Errors
+    /// All that is wrong with it, by the keys below the section.
+    fn compiled(&self, kinds: &Kinds) -> Result<Self::Compiled, Problems> {
+        let mut problems = Problems::default();
+        match self.compile(&Given::new(kinds), &mut problems) {
+            Some(compiled) if problems.is_empty() => Ok(compiled),
+            _ => Err(problems),
+        }
+    }
+}
+
+/// What is wrong with settings, by key.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Problems(pub Vec<(String, String)>, Below);
+
+/// Where the keys that are named begin: nothing, or a section and a dot.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Below(String);
+
+impl std::error::Error for Problems {}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, (key, problem)) in self.0.iter().enumerate() {
+            write!(f, "{}{key}: {problem}", if at == 0 { "" } else { "\n" })?;
+        }
+        Ok(())
+    }
+}
+
+impl Problems {
+    /// Records that the value of the dotted `key` cannot be used.
+    pub fn at(&mut self, key: impl AsRef<str>, problem: impl Into<String>) {
+        let key = format!("{}{}", self.1.0, key.as_ref());
+        self.0.push((key, problem.into()));
+    }
+
+    /// The same for a key of another section, whatever section is looked at.
+    pub fn at_whole(&mut self, key: impl Into<String>, problem: impl Into<String>) {
+        self.0.push((key.into(), problem.into()));
+    }
+
+    /// Records a problem unless `fine`.
+    pub fn unless(&mut self, fine: bool, key: &str, problem: &str) {
+        if !fine {
+            self.at(key, problem);
+        }
+    }
+
+    /// Records a problem where there is nothing.
+    pub fn check<T>(&mut self, found: Option<T>, key: &str, problem: &str) -> Option<T> {
+        self.unless(found.is_some(), key, problem);
+        found
+    }
+
+    /// A number in a range, else its low end.
+    pub fn number(&mut self, key: &str, value: f64, low: f64, high: f64) -> f64 {
+        if value.is_finite() && (low..=high).contains(&value) {
+            return value;
+        }
+        self.at(key, format!("must be a number from {low} to {high}"));
+        low
+    }
+
+    /// A whole number in a range, else the nearest that is.
+    pub fn whole(&mut self, key: &str, value: u32, low: u32, high: u32) -> u32 {
+        if !(low..=high).contains(&value) {
+            self.at(key, format!("must be a whole number from {low} to {high}"));
+        }
+        value.clamp(low, high)
+    }
+
+    /// A name that must be one of `known`; says which is nearest where it is not.
+    pub fn known<'k>(&mut self, key: &str, name: &str, known: impl Iterator<Item = &'k str>) -> bool {
+        let known: Vec<&str> = known.collect();
+        if known.contains(&name) {
+            return true;
+        }
+        let nearest = known.iter().max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
+        let hint = nearest.map_or_else(String::new, |nearest| format!("; did you mean {nearest:?}?"));
+        self.at(key, format!("{name:?} is not known{hint} Known are: {}", known.join(", ")));
+        false
+    }
+
+    /// Whatever `look` names is below this section, or this table of a section.
+    pub fn below<T>(&mut self, section: &str, look: impl FnOnce(&mut Self) -> T) -> T {
+        let inner = Below(format!("{}{section}.", self.1.0));
+        let outer = std::mem::replace(&mut self.1, inner);
+        let found = look(self);
+        self.1 = outer;
+        found
+    }
+
+    /// Whether nothing was found.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_whole_inside_a_section() {
+        let mut problems = Problems::default();
+        problems.below("ingest", |problems| {
+            problems.at("currency", "1");
+            problems.below("webhook", |problems| problems.at("x", "2"));
+            problems.at_whole("kinds.identifiers[0]", "3");
+        });
+        problems.at("log.level", "4");
+        let keys: Vec<&str> = problems.0.iter().map(|(key, _)| key.as_str()).collect();
+        assert_eq!(keys, ["ingest.currency", "ingest.webhook.x", "kinds.identifiers[0]", "log.level"]);
+    }
+}
