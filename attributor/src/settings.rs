@@ -81,8 +81,8 @@ pub struct KindSettings {
 pub struct ModelSettings {
     /// The name in the credit updates: 1 to 64 of `a-z 0-9 _`.
     pub name: String,
-    /// `first_touch`, `last_touch`, `last_non_direct`, `lead_conversion`, `linear`, `time_decay`, `position`, `staged`, `custom`
-    /// (the same as `staged`) or `time_weighted`.
+    /// One of [`MODELS`](tributary_proto::vocabulary::MODELS), by any of its names. `custom` is the same as `staged`; presets are `position`
+    /// or `staged` with shares of their own: `u_shaped` 40/20/40, `j_shaped` 20/20/60, `inverse_j` 60/20/20, `w_shaped`, `full_path`.
     #[serde(rename = "type")]
     pub rule: String,
     /// `time_decay`: days in which credit halves, 0 to 36,500; default 30; 0 gives all to the last touch.

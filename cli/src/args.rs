@@ -9,8 +9,8 @@ use tributary_runtime::config::settings::LogFormat;
 use tributary_runtime::config::{ConfigErrors, Loaded, Sources, load, load_with_values, peek};
 
 use crate::commands::{
-    audit, check, classify, collect, dead_letters, demo, erase, explain, generate, import, profile, quality, replay, run, send,
-    state, tail, test_mapping, topics, unlink,
+    audit, check, classify, collect, dead_letters, demo, erase, explain, generate, import, names, profile, quality, replay,
+    run, send, state, tail, test_mapping, topics, unlink,
 };
 
 const AFTER_HELP: &str = "\
@@ -185,6 +185,8 @@ pub enum Command {
     Import(import::ImportArgs),
     /// Show which channel a landing URL and a referrer give, and why
     Classify(classify::ClassifyArgs),
+    /// Show the names of models, milestones, roles and channels, in English and Chinese
+    Names(names::NamesArgs),
     /// Show why a milestone has the credit it has
     Explain(explain::ExplainArgs),
     /// Show what is known of an identifier: its profile, what joined it, what it brought

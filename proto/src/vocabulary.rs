@@ -1,8 +1,8 @@
-//! The words that settings, records and rows share: kinds of milestones, anchors, and the channels with a meaning of their own. Those of
-//! identifiers are in [`kind`](crate::kind), with their ranks.
+//! The words that settings, records and rows share, and what people call them in English and Chinese: models, kinds of milestones, roles
+//! and channels. Those of identifiers are in [`kind`](crate::kind), with their ranks.
 
 /// A word, and what people call it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Term {
     /// The word itself.
     pub name: &'static str,
@@ -56,6 +56,82 @@ pub const MILESTONES: [Term; 12] = [
     Term::new("expansion", "Expansion", "增购", &["扩展销售"]),
 ];
 
+/// The types of models, each with the names that people search for. The last five are presets: `position` or `staged` with parameters of
+/// their own.
+pub const MODELS: [Term; 15] = [
+    Term::new("first_touch", "First touch", "首次互动", &["FTA", "first click", "首次触点"]),
+    Term::new("last_touch", "Last touch", "末次互动", &["LTA", "last click", "末次触点"]),
+    Term::new("last_non_direct", "Last non-direct touch", "末次非直接", &["LNTA", "LNDA", "last non-direct click"]),
+    Term::new("lead_conversion", "Lead conversion touch", "初始注册", &["LCTA", "lead creation touch"]),
+    Term::new("linear", "Linear", "线性", &["LA", "even"]),
+    Term::new("time_decay", "Time decay", "时间衰减", &["TDA"]),
+    Term::new("position", "Position-based", "基于位置", &["PBA"]),
+    Term::new("staged", "Stage-based", "基于阶段", &[]),
+    Term::new("custom", "Custom", "自定义", &[]),
+    Term::new("time_weighted", "Time-weighted (bathtub)", "时间加权", &["TWA", "bathtub"]),
+    Term::new("u_shaped", "U-shaped", "U型", &["U", "U shape", "U 型归因"]),
+    Term::new("j_shaped", "J-shaped", "J型", &["J", "J shape"]),
+    Term::new("inverse_j", "Inverse J", "反J型", &["inverse J-shaped", "reverse J", "倒J型"]),
+    Term::new("w_shaped", "W-shaped", "W型", &["W", "W shape"]),
+    Term::new("full_path", "Full path", "全路径", &["Z", "Z-shaped", "full path attribution", "全链路"]),
+];
+
+/// What people are in a deal, as CRMs and people write it.
+pub const ROLES: [Term; 10] = [
+    Term::new("decision_maker", "Decision maker", "决策者", &["economic decision maker", "决策人"]),
+    Term::new("economic_buyer", "Economic buyer", "经济购买者", &["budget holder", "预算负责人"]),
+    Term::new("executive_sponsor", "Executive sponsor", "高层支持者", &["发起人"]),
+    Term::new("champion", "Champion", "支持者", &["内线"]),
+    Term::new("influencer", "Influencer", "影响者", &["影响人"]),
+    Term::new("evaluator", "Evaluator", "评估者", &["评估人"]),
+    Term::new("technical_buyer", "Technical buyer", "技术购买者", &["technical evaluator", "技术负责人"]),
+    Term::new("user", "User", "使用者", &["end user", "business user", "最终用户", "业务用户"]),
+    Term::new("legal", "Legal & compliance", "法务", &["legal", "法务合规"]),
+    Term::new("blocker", "Blocker", "反对者", &[]),
+];
+
+/// The channels that the built-in rules give, and that of a visit of which none knows what it is. Senders may name others.
+pub const CHANNELS: [Term; 27] = [
+    Term::new(DIRECT, "Direct", "直接访问", &[]),
+    Term::new("organic_search", "Organic search", "自然搜索", &["SEO"]),
+    Term::new("paid_search", "Paid search", "付费搜索", &["SEM", "竞价"]),
+    Term::new("organic_social", "Organic social", "自然社交", &[]),
+    Term::new("paid_social", "Paid social", "付费社交", &["信息流"]),
+    Term::new("organic_video", "Organic video", "自然视频", &[]),
+    Term::new("paid_video", "Paid video", "付费视频", &[]),
+    Term::new("organic_shopping", "Organic shopping", "自然购物", &[]),
+    Term::new("paid_shopping", "Paid shopping", "付费购物", &[]),
+    Term::new("display", "Display", "展示广告", &[]),
+    Term::new("cross_network", "Cross-network", "跨网络", &[]),
+    Term::new("paid_other", "Paid other", "其他付费", &[]),
+    Term::new("affiliates", "Affiliates", "联盟营销", &[]),
+    Term::new("referral", "Referral", "引荐", &[]),
+    Term::new("ai_assistant", "AI assistant", "AI 助手", &[]),
+    Term::new("email", "Email", "邮件", &["EDM"]),
+    Term::new("sms", "SMS", "短信", &[]),
+    Term::new("mobile_push", "Mobile push", "推送通知", &[]),
+    Term::new("audio", "Audio", "音频", &["podcast", "播客"]),
+    Term::new("wechat", "WeChat", "微信", &["公众号"]),
+    Term::new("wecom", "WeCom", "企业微信", &[]),
+    Term::new("live_stream", "Live stream", "直播", &[]),
+    Term::new("offline_event", "Offline event", "线下活动", &["trade show", "展会"]),
+    Term::new("offline", "Offline", "线下", &[]),
+    Term::new("sales", "Sales", "销售", &[]),
+    Term::new("crm_campaign", "CRM campaign", "CRM 市场活动", &[]),
+    Term::new("unassigned", "Unassigned", "未分配", &[]),
+];
+
+/// The word of a list that people call so.
+pub fn find<'t>(terms: &'t [Term], text: &str) -> Option<&'t Term> {
+    terms.iter().find(|term| term.is_called(text))
+}
+
+/// A role as it is compared: by the name in [`ROLES`] where people call it so, else in lower case with `_` between words.
+pub fn role(text: &str) -> String {
+    let plain = || text.split([' ', '-', '_']).filter(|part| !part.is_empty()).collect::<Vec<_>>().join("_").to_lowercase();
+    find(&ROLES, text).map_or_else(plain, |term| term.name.to_owned())
+}
+
 /// Places of a journey that a model may name beside kinds of milestones: its first touch, its last, and the milestone that closes it.
 pub const ANCHORS: [&str; 3] = ["first", "last", "close"];
 
@@ -80,12 +156,49 @@ mod tests {
     }
 
     #[test]
-    fn no_name_means_two_kinds() {
-        let all = MILESTONES.iter().flat_map(|term| {
-            let names = [term.name, term.english, term.chinese].into_iter().chain(term.also.iter().copied());
-            names.map(folded).collect::<BTreeSet<_>>()
-        });
-        let all: Vec<String> = all.collect();
-        assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len());
+    fn no_name_means_two_words_of_a_list() {
+        for list in [&MILESTONES[..], &MODELS, &ROLES, &CHANNELS] {
+            let all = list.iter().flat_map(|term| {
+                let names = [term.name, term.english, term.chinese].into_iter().chain(term.also.iter().copied());
+                names.map(folded).collect::<BTreeSet<_>>()
+            });
+            let all: Vec<String> = all.collect();
+            assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len(), "{all:?}");
+        }
+    }
+
+    #[test]
+    fn models_are_found_by_the_names_that_people_search() {
+        let asked = [
+            ("FTA", "first_touch"),
+            ("首次互动", "first_touch"),
+            ("Last Touch", "last_touch"),
+            ("lnta", "last_non_direct"),
+            ("LCTA", "lead_conversion"),
+            ("线性", "linear"),
+            ("Time-Decay", "time_decay"),
+            ("U型", "u_shaped"),
+            ("u", "u_shaped"),
+            ("J", "j_shaped"),
+            ("inverse J", "inverse_j"),
+            ("W型", "w_shaped"),
+            ("Full Path", "full_path"),
+            ("TWA", "time_weighted"),
+        ];
+        for (name, model) in asked {
+            assert_eq!(find(&MODELS, name).map(|term| term.name), Some(model), "{name}");
+        }
+        assert_eq!(find(&MODELS, "x_shaped"), None);
+    }
+
+    #[test]
+    fn a_role_is_one_in_any_writing() {
+        for text in ["Decision Maker", "DECISION_MAKER", "决策者", "decision-maker"] {
+            assert_eq!(role(text), "decision_maker");
+        }
+        assert_eq!(
+            (role("Head of IT"), role("head_of_it"), role("CIO")),
+            ("head_of_it".into(), "head_of_it".into(), "cio".into())
+        );
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use tributary_proto::vocabulary;
+
 use crate::journey::Visit;
 
 /// One, in millionths.
@@ -14,7 +16,7 @@ pub const MULTIPLIER_MAX: f64 = 1_000.0;
 /// Factors and their products are exact to the millionth. Where they leave no weight at all, the model's own weights stand.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Multipliers {
-    /// By the role of the touch's person, in millionths.
+    /// By the role of the touch's person, as [`vocabulary::role`] writes it, in millionths.
     pub role_micro: BTreeMap<String, u64>,
     /// By channel, in millionths.
     pub channel_micro: BTreeMap<String, u64>,
@@ -43,8 +45,13 @@ impl Multipliers {
     fn factor_micro(&self, touch: &Visit<'_>) -> u128 {
         let factor = |map: &BTreeMap<String, u64>, key: &str| u128::from(map.get(key).copied().unwrap_or(ONE_MICRO));
         let one = u128::from(ONE_MICRO);
-        let by_channel = factor(&self.role_micro, touch.role) * factor(&self.channel_micro, touch.view.channel) / one;
+        let by_channel = factor(&self.role_micro, &self.role(touch)) * factor(&self.channel_micro, touch.view.channel) / one;
         by_channel * factor(&self.touch_type_micro, touch.view.touch_type) / one
+    }
+
+    /// The role of the touch's person, as roles are compared; empty where none matters.
+    fn role(&self, touch: &Visit<'_>) -> String {
+        if self.role_micro.is_empty() { String::new() } else { vocabulary::role(touch.role) }
     }
 
     /// The factors on a touch that has credit, in words; empty where there are none.
@@ -52,8 +59,9 @@ impl Multipliers {
         if self.factor_micro(touch) == 0 {
             return "; the multipliers would leave no weight at all, and are left out".to_owned();
         }
+        let role = self.role(touch);
         let factors = [
-            ("role", &self.role_micro, touch.role),
+            ("role", &self.role_micro, role.as_str()),
             ("channel", &self.channel_micro, touch.view.channel),
             ("touch type", &self.touch_type_micro, touch.view.touch_type),
         ];

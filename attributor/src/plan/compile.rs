@@ -57,8 +57,8 @@ fn plan(settings: &Settings, kinds: &Kinds, problems: &mut Problems) -> Option<P
             problems
                 .at(format!("{field}.name"), format!("{:?} is the name of another model too; names are unique", model.name));
         }
-        if let Some((rule, multipliers)) = model::compile(&field, model, kinds, &mut stages, problems) {
-            let version = version(&model.rule, rule.as_ref(), &multipliers, &journey);
+        if let Some((of, rule, multipliers)) = model::compile(&field, model, kinds, &mut stages, problems) {
+            let version = version(&of, rule.as_ref(), &multipliers, &journey);
             models.push(PlannedModel { name: model.name.clone(), version, rule, multipliers });
         }
     }
@@ -145,7 +145,6 @@ fn kind_plans(settings: &Settings, kinds: &Kinds, horizon_ms: i64, problems: &mu
 
 /// See [`PlannedModel::version`]. Part of the published format: do not change.
 fn version(rule: &str, model: &dyn Model, multipliers: &Multipliers, journey: &str) -> String {
-    let rule = if rule == "custom" { "staged" } else { rule };
     let text = format!("{rule};{};{};{journey}", model.parameters(), multipliers.parameters());
     let mut hex = Hash128::of(text.as_bytes()).to_string();
     hex.truncate(8);
@@ -216,6 +215,44 @@ mod tests {
         ];
         assert_eq!(fields, expected);
         assert!(problems.0[1].1.contains("did you mean \"linear\"?"), "{}", problems.0[1].1);
+    }
+
+    #[test]
+    fn a_model_has_the_same_version_by_whatever_name_its_type_was_given() {
+        let versions = |types: &[&str]| -> Vec<String> {
+            let model = |(at, rule): (usize, &&str)| ModelSettings {
+                name: format!("m{at}"),
+                rule: (*rule).to_owned(),
+                ..ModelSettings::default()
+            };
+            let settings = Settings { models: types.iter().enumerate().map(model).collect(), ..Settings::default() };
+            let plan = compiled(&settings).unwrap_or_else(|problems| panic!("{problems}"));
+            plan.models_of("mql").map(|model| model.version.clone()).collect()
+        };
+        let of_defaults = compiled(&Settings::default()).unwrap();
+        let default = |name: &str| of_defaults.models_of("mql").find(|model| model.name == name).unwrap().version.clone();
+        let given = versions(&["FTA", "末次互动", "u_shaped", "U型", "W", "full path", "Time Decay", "TWA"]);
+        let known =
+            ["first_touch", "last_touch", "u_shaped", "u_shaped", "w_shaped", "full_path", "time_decay", "time_weighted"];
+        assert_eq!(given, known.map(default));
+        let [u, j, inverse] = <[String; 3]>::try_from(versions(&["U", "J", "inverse J"])).unwrap();
+        assert!(u != j && j != inverse && u != inverse);
+    }
+
+    #[test]
+    fn presets_are_these_shares() {
+        let shares = |rule: &str, first, middle, last| {
+            let own =
+                ModelSettings { name: "own".into(), rule: "position".into(), first, middle, last, ..ModelSettings::default() };
+            let preset = ModelSettings { name: "preset".into(), rule: rule.into(), ..ModelSettings::default() };
+            let plan = compiled(&Settings { models: vec![own, preset], ..Settings::default() }).unwrap();
+            let versions: Vec<&str> = plan.models_of("mql").map(|model| model.version.as_str()).collect();
+            versions[0] == versions[1]
+        };
+        assert!(shares("u_shaped", Some(40.0), Some(20.0), Some(40.0)));
+        assert!(shares("j_shaped", Some(20.0), Some(20.0), Some(60.0)));
+        assert!(shares("inverse_j", Some(60.0), Some(20.0), Some(20.0)));
+        assert!(!shares("j_shaped", Some(60.0), Some(20.0), Some(20.0)));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tributary_proto::WHOLE_NANO;
 use tributary_proto::kind::Kinds;
-use tributary_proto::vocabulary::ANCHORS;
+use tributary_proto::vocabulary::{self, ANCHORS, MODELS, find};
 use tributary_runtime::config::Problems;
 
 use super::DAY_MS;
@@ -13,25 +13,43 @@ use crate::models::{
     Anchor, FirstTouch, LastNonDirect, LastTouch, LeadConversion, Linear, MULTIPLIER_MAX, Model, Multipliers, Position, Staged,
     TimeDecay, TimeWeighted,
 };
-use crate::settings::ModelSettings;
+use crate::settings::{AnchorSettings, ModelSettings};
 
 /// Billionths of a percent's share.
 const NANO_OF_PERCENT: f64 = 1e7;
 /// How far shares may miss 100 percent, in billionths: three times 33.3333 is meant to be the whole.
 const SHARE_SLACK_NANO: u64 = 10_000;
 
-const TYPES: [&str; 10] = [
-    "first_touch",
-    "last_touch",
-    "last_non_direct",
-    "lead_conversion",
-    "linear",
-    "time_decay",
-    "position",
-    "staged",
-    "custom",
-    "time_weighted",
-];
+/// A model by whatever name its type was given, as the type is known; a preset as the type that it is of, with its parameters where none are
+/// given.
+fn settled(model: &ModelSettings) -> ModelSettings {
+    let mut settled = model.clone();
+    let name = find(&MODELS, &model.rule).map_or(model.rule.as_str(), |term| term.name);
+    let position = |settled: &mut ModelSettings, [first, middle, last]: [f64; 3]| {
+        settled.first = settled.first.or(Some(first));
+        settled.middle = settled.middle.or(Some(middle));
+        settled.last = settled.last.or(Some(last));
+        "position"
+    };
+    let staged = |settled: &mut ModelSettings, places: &[&str], percent: f64| {
+        if settled.anchors.is_empty() {
+            settled.anchors = places.iter().map(|at| AnchorSettings { at: (*at).to_owned(), percent }).collect();
+        }
+        settled.middle = settled.middle.or(Some(10.0));
+        "staged"
+    };
+    let rule = match name {
+        "u_shaped" => position(&mut settled, [40.0, 20.0, 40.0]),
+        "j_shaped" => position(&mut settled, [20.0, 20.0, 60.0]),
+        "inverse_j" => position(&mut settled, [60.0, 20.0, 20.0]),
+        "w_shaped" => staged(&mut settled, &["first", "lead", "opportunity"], 30.0),
+        "full_path" => staged(&mut settled, &["first", "lead", "opportunity", "close"], 22.5),
+        "custom" => "staged",
+        other => other,
+    };
+    settled.rule = rule.to_owned();
+    settled
+}
 
 /// The kind of milestone that a setting names, whatever its case.
 pub(super) fn milestone(key: &str, name: &str, kinds: &Kinds, problems: &mut Problems) -> String {
@@ -51,18 +69,20 @@ fn sum(problems: &mut Problems, key: &str, shares_nano: impl Iterator<Item = u64
     }
 }
 
-/// Compiles the settings of a model; `None` where its type is not known.
+/// Compiles the settings of a model: its type, its rule and its multipliers; `None` where the type is not known.
 pub(super) fn compile(
     field: &str,
     model: &ModelSettings,
     kinds: &Kinds,
     stages: &mut Vec<String>,
     problems: &mut Problems,
-) -> Option<(Box<dyn Model>, Multipliers)> {
+) -> Option<(String, Box<dyn Model>, Multipliers)> {
     let multipliers = multipliers(field, model, problems);
-    if !problems.known(&format!("{field}.type"), &model.rule, TYPES.into_iter()) {
+    if find(&MODELS, &model.rule).is_none() {
+        problems.known(&format!("{field}.type"), &model.rule, MODELS.iter().map(|term| term.name));
         return None;
     }
+    let model = &settled(model);
     refuse_foreign(field, model, problems);
     let rule: Box<dyn Model> = match model.rule.as_str() {
         "first_touch" => Box::new(FirstTouch),
@@ -85,16 +105,16 @@ pub(super) fn compile(
         }
         _ => Box::new(staged(field, model, kinds, stages, problems)),
     };
-    Some((rule, multipliers))
+    Some((model.rule.clone(), rule, multipliers))
 }
 
 /// Refuses parameters that belong to another type of model: they would do nothing.
 fn refuse_foreign(field: &str, model: &ModelSettings, problems: &mut Problems) {
-    let staged = ["staged", "custom"].as_slice();
+    let staged = ["staged"].as_slice();
     let parameters: [(&str, bool, &[&str]); 7] = [
         ("half_life_days", model.half_life_days.is_some(), &["time_decay"]),
         ("first", model.first.is_some(), &["position"]),
-        ("middle", model.middle.is_some(), &["position", "staged", "custom"]),
+        ("middle", model.middle.is_some(), &["position", "staged"]),
         ("last", model.last.is_some(), &["position"]),
         ("anchors", !model.anchors.is_empty(), staged),
         ("alpha", model.alpha.is_some(), &["time_weighted"]),
@@ -151,17 +171,19 @@ fn stage_position(stages: &mut Vec<String>, kind: &str) -> usize {
 }
 
 fn multipliers(field: &str, model: &ModelSettings, problems: &mut Problems) -> Multipliers {
-    let mut micro = |name: &str, factors: &BTreeMap<String, f64>| {
+    let as_is = |key: &str| key.to_owned();
+    let mut micro = |name: &str, factors: &BTreeMap<String, f64>, known_as: &dyn Fn(&str) -> String| {
         let mut checked = BTreeMap::new();
         for (key, factor) in factors {
             let factor = problems.number(&format!("{field}.multipliers.{name}.{key}"), *factor, 0.0, MULTIPLIER_MAX);
-            checked.insert(key.clone(), libm::round(factor * 1e6) as u64);
+            let known = checked.insert(known_as(key), libm::round(factor * 1e6) as u64);
+            problems.unless(known.is_none(), &format!("{field}.multipliers.{name}.{key}"), "is named twice, in two writings");
         }
         checked
     };
     Multipliers {
-        role_micro: micro("role", &model.multipliers.role),
-        channel_micro: micro("channel", &model.multipliers.channel),
-        touch_type_micro: micro("touch_type", &model.multipliers.touch_type),
+        role_micro: micro("role", &model.multipliers.role, &vocabulary::role),
+        channel_micro: micro("channel", &model.multipliers.channel, &as_is),
+        touch_type_micro: micro("touch_type", &model.multipliers.touch_type, &as_is),
     }
 }

@@ -10,6 +10,7 @@ pub mod erase;
 pub mod explain;
 pub mod generate;
 pub mod import;
+pub mod names;
 pub mod profile;
 pub mod quality;
 pub mod replay;
@@ -41,6 +42,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Send(args) => send::run(&args, &global),
         Command::Classify(args) => classify::run(&args, &global),
         Command::Import(args) => import::run(&args, &global),
+        Command::Names(args) => names::run(&args, &global),
         Command::Explain(args) => explain::run(&args, &global),
         Command::Profile(args) => profile::run(&args, &global),
         Command::Audit(args) => audit::run(&args, &global),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use tributary_attributor::read::{Emitted, Explained, Portion, Standing, UnitTouch, emitted, milestone as in_unit};
 use tributary_identity::read::{MilestoneFacts, milestone as facts_of};
 use tributary_proto::event::Body;
+use tributary_proto::vocabulary::{self, MODELS};
 use tributary_proto::{Event, Identifier, Milestone, MilestoneVersion, Touch};
 use tributary_runtime::state::{Snapshot, StateError};
 
@@ -221,8 +222,10 @@ fn of_model(rows: Vec<Credit>, explained: Option<&Explained>, model: Option<&str
     let Some(model) = model else { return Ok(rows) };
     let mut known: Vec<&str> = explained.into_iter().flat_map(|of| &of.models).map(|(name, ..)| name.as_str()).collect();
     known.extend(rows.iter().map(|row| row.model.as_str()));
-    if known.contains(&model) {
-        return Ok(rows.into_iter().filter(|row| row.model == model).collect());
+    let by_its_name = || vocabulary::find(&MODELS, model).and_then(|term| known.iter().find(|known| **known == term.name));
+    let asked = known.iter().find(|known| known.eq_ignore_ascii_case(model)).or_else(by_its_name);
+    if let Some(asked) = asked.map(|asked| (*asked).to_owned()) {
+        return Ok(rows.into_iter().filter(|row| row.model == asked).collect());
     }
     known.sort_unstable();
     known.dedup();
