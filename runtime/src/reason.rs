@@ -62,8 +62,6 @@ reasons! {
     RECORD_INCOMPLETE = "record_incomplete";
     /// The record's `kind` (or the message's `type`) does not exist.
     KIND_UNKNOWN = "kind_unknown";
-    /// The record's `kind` exists, but this version does not process it.
-    KIND_UNSUPPORTED = "kind_unsupported";
     /// The event has no time.
     TIMESTAMP_MISSING = "timestamp_missing";
     /// A time is neither RFC 3339 nor a local time, or lies before 1970.

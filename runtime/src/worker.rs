@@ -3,7 +3,10 @@
 //! One [`Worker`] owns one [`Session`] and, for every partition the session owns, a stage with the overlay of its state. It runs on a
 //! thread of its own ([`Worker::run`]), or step by step where somebody else decides when ([`Worker::step`]).
 
-use std::collections::{BTreeMap, BTreeSet};
+mod options;
+mod stopping;
+
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tributary_proto::{DeadLetter, partition};
@@ -13,87 +16,17 @@ use crate::metrics;
 use crate::obstacle::Obstacle;
 use crate::pace::Pace;
 use crate::refusal_lines::{RefusalLines, Refused};
-use crate::refusals::{Excess, LiveLimits, RefusalLimits, Refusals};
+use crate::refusals::{Excess, RefusalLimits, Refusals};
 use crate::service::Pulse;
 use crate::stage::{Context, Outbox, Record, Rejection, Share, Stage, StageError};
-use crate::state::{Base, Overlay, State, StateError};
+use crate::state::{Base, Overlay, State};
 use crate::stopped::{Place, Stop, Stops};
 use crate::topic::Topic;
 
+pub use options::{WorkerError, WorkerOptions};
+
 /// Makes the stage of a partition.
 pub type BuildStage = Box<dyn Fn(Share) -> Box<dyn Stage> + Send>;
-
-/// How a worker works.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WorkerOptions {
-    /// When a batch ends.
-    pub limits: BatchLimits,
-    /// Bytes of outputs and changes that a batch may cause, about: batches have fewer records where records cause much. [`usize::MAX`]
-    /// is no bound.
-    pub transaction_bytes: usize,
-    /// Bytes of state that the worker may keep in memory between batches, over all its partitions.
-    pub cache_bytes: usize,
-    /// Output topics whose records are written as JSON instead of Protobuf.
-    pub json: BTreeSet<Topic>,
-    /// How much of a partition of an input may be refused before it stops. Read before each batch.
-    pub refusals: LiveLimits,
-    /// Input topics of which any share may be refused: anybody may send to them.
-    pub unlimited: Vec<Topic>,
-    /// Whether the log has lines about what is refused: see [`refusal_lines`](crate::refusal_lines).
-    pub logs_refusals: bool,
-}
-
-impl WorkerOptions {
-    /// All state stays in memory, and whatever is refused stops nothing: for records that are a file or a history of a test.
-    pub fn in_memory(limits: BatchLimits) -> Self {
-        Self {
-            limits,
-            transaction_bytes: usize::MAX,
-            cache_bytes: usize::MAX,
-            json: BTreeSet::new(),
-            refusals: LiveLimits::new(RefusalLimits::NONE),
-            unlimited: Vec::new(),
-            logs_refusals: false,
-        }
-    }
-}
-
-/// Why a worker stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum WorkerError {
-    /// The log.
-    #[error("stage {stage}: {source}")]
-    Log {
-        /// The stage.
-        stage: &'static str,
-        /// What the log said.
-        source: LogError,
-    },
-    /// The state.
-    #[error("stage {stage}, partition {partition}: {source}")]
-    State {
-        /// The stage.
-        stage: &'static str,
-        /// The partition whose state it is.
-        partition: u32,
-        /// What the state said.
-        source: StateError,
-    },
-    /// A worker's thread ended without a result.
-    #[error("{worker} has panicked; this is a defect")]
-    Panicked {
-        /// The thread's name.
-        worker: String,
-    },
-    /// The log handed out a record of a partition that it did not assign.
-    #[error("stage {stage}: a record of partition {partition}, which is not assigned; this is a defect")]
-    Unassigned {
-        /// The stage.
-        stage: &'static str,
-        /// The record's partition.
-        partition: u32,
-    },
-}
 
 /// What a partition has in memory.
 struct Slot {
@@ -324,42 +257,6 @@ impl<S: Session> Worker<S> {
         Ok(())
     }
 
-    /// The stopped partitions that are ours: who watches is told, and those that may go on do.
-    fn review_stopped(&mut self) -> Result<(), LogError> {
-        self.limits = self.options.refusals.get();
-        for place @ (topic, partition) in self.stops.places() {
-            let ours = self.session.is_stopped(topic, partition);
-            metrics::stopped(self.log.stage, topic, partition, ours);
-            let accepted = if ours { self.session.accepted(topic, partition) } else { None };
-            if self.stops.other_limits(place, &self.limits) || accepted.is_some_and(|until| self.stops.accept(place, until)) {
-                self.session.resume_input(topic, partition)?;
-                self.stops.remove(place);
-                metrics::stopped(self.log.stage, topic, partition, false);
-                let (stage, topic) = (self.log.stage, topic.name());
-                match accepted {
-                    Some(until) => {
-                        tracing::info!(stage, topic, partition, until, "goes on: what is refused below this offset is accepted")
-                    }
-                    None => tracing::info!(stage, topic, partition, "goes on: the limits of refusals were changed"),
-                }
-            } else if ours {
-                self.stops.say(self.log.stage, place);
-            }
-        }
-        Ok(())
-    }
-
-    /// A partition of an input stands still from now on: the batch is forgotten, and the others go on from what was committed.
-    fn stop_partition(&mut self, place: Place, stop: Stop) -> Result<(), WorkerError> {
-        self.discard();
-        self.session.stop_input(place.0, place.1).map_err(|source| self.log_error(source))?;
-        self.stops.add(place, stop);
-        self.stops.say(self.log.stage, place);
-        metrics::stopped(self.log.stage, place.0, place.1, true);
-        self.recovering = Some(format!("{}/{} was stopped", place.0.name(), place.1));
-        Ok(())
-    }
-
     /// Runs the stage over the batch and commits.
     fn work(&mut self) -> Result<usize, WorkerError> {
         let batch = std::mem::take(&mut self.batch);
@@ -407,18 +304,6 @@ impl<S: Session> Worker<S> {
         self.route(&mut transaction)?;
         transaction.offsets = offsets.into_iter().map(|((topic, partition), next)| (topic, partition, next)).collect();
         Ok(Outcome::Commit(transaction))
-    }
-
-    /// Why the partition of `record`, which was one too many, has to stop.
-    fn stop(&self, record: &Record<'_>, excess: Excess, batch: &Batch, transaction: &Transaction) -> Stop {
-        let same = |of: &Record<'_>| of.topic == record.topic && of.partition == record.partition;
-        Stop {
-            excess,
-            reason: transaction.dead_letters.last().map_or(String::new(), |letter| letter.reason.clone()),
-            offset: record.offset,
-            first: batch.records().find(same).map_or(record.offset, |first| first.offset),
-            limits: self.limits,
-        }
     }
 
     /// Runs the stage over a record; says when it was one refusal too many.

@@ -39,6 +39,7 @@
 //! ```
 
 pub mod admin;
+mod formats;
 mod interpolate;
 pub mod kafka;
 pub mod kinds;
