@@ -25,9 +25,10 @@ pub fn won_for(of: &Milestone, live: &[&Milestone]) -> Option<i64> {
 /// the latest at or before `of`. `None` where there is none, or it is later than `of`.
 pub fn of_stage(kind: &str, of: &Milestone, live: &[&Milestone]) -> Option<i64> {
     let times = |kind: &'static str| live.iter().filter(move |other| other.kind == kind).map(|other| other.time_ms);
-    let same_object = live.iter().find(|other| other.kind == kind && other.object_id == of.object_id);
-    let moment = if let Some(same) = same_object {
-        Some(same.time_ms)
+    // Of an object that reached it several times, the latest up to `of`.
+    let mut same_object = live.iter().filter(|other| other.kind == kind && other.object_id == of.object_id).peekable();
+    let moment = if same_object.peek().is_some() {
+        same_object.map(|same| same.time_ms).filter(|time_ms| *time_ms <= of.time_ms).max()
     } else if kind == LEAD {
         times(LEAD).min().or_else(|| times(MQL).min())
     } else {
@@ -74,6 +75,14 @@ mod tests {
         let lead = milestone(LEAD, "c", 25);
         assert_eq!(of_stage(LEAD, &won, &[&two, &one, &lead, &won]), Some(25));
         assert_eq!(of_stage(LEAD, &two, &[&two, &one, &lead, &won]), None, "the lead is later than the milestone");
+    }
+
+    #[test]
+    fn of_several_times_the_latest_counts() {
+        let (first, again, won) = (milestone(MQL, "1", 10), milestone(MQL, "1", 20), milestone(CLOSED_WON, "1", 30));
+        assert_eq!(of_stage(MQL, &won, &[&first, &again, &won]), Some(20));
+        let between = milestone(CLOSED_WON, "1", 15);
+        assert_eq!(of_stage(MQL, &between, &[&first, &again, &between]), Some(10));
     }
 
     #[test]

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 
 use tributary_proto::identity_message::Body;
 use tributary_proto::{
-    Claim, Erased, Erasure, Event, Hash128, Identifier, Message, Milestone, MilestoneState, MilestoneVersion, Sighting, Track,
+    Claim, Erased, Erasure, Event, Hash128, Identifier, Message, Milestone, MilestoneState, MilestoneVersion, Reentry,
+    Sighting, Track, occurrence,
 };
 use tributary_runtime::stage::Context;
 use tributary_runtime::state::{ActorKey, State, StateError, get_message, put_message, scan_messages};
@@ -20,7 +21,7 @@ use crate::facts::trait_name;
 use crate::keys;
 use crate::mention::{Mentioned, claim_about, counts, see};
 use crate::metrics;
-use standing::Standing;
+use standing::{Standing, occurrences};
 
 impl Core {
     /// Handles a version of a milestone.
@@ -116,44 +117,66 @@ impl Core {
         Ok(())
     }
 
-    /// Tells the anchor how the milestone stands, and a former anchor that it is no longer his.
+    /// Tells the anchors how the milestone and its re-entries stand, and former anchors that they are no longer theirs.
     fn announce(&mut self, cx: &mut Context<'_>, milestone_id: &str, erased: bool) -> Result<(), StateError> {
         let actor = keys::milestone(milestone_id);
         let mut state: MilestoneState = get_message(cx.state, &actor, keys::NODE)?.unwrap_or_default();
         let versions: Vec<Event> = versions(cx.state, &actor)?.into_iter().map(|(_, event)| event).collect();
-        let standing = Standing::of(&versions, self.rules.currency);
-        let anchor = standing.anchor().cloned();
-        let now = anchor.is_some().then(|| standing.milestone(milestone_id, self.rules.currency));
-        let former = state.told_anchor.clone().filter(|former| Some(former) != anchor.as_ref());
-        if (former.is_none() && state.told == now) || (anchor.is_none() && former.is_none()) {
-            return Ok(());
+        let (kind, object_id) = milestone_id.split_once(':').unwrap_or((milestone_id, ""));
+        let occurrences = occurrences(&versions, self.rules.reentry_ms(kind));
+        let mut told = told_of(&state);
+        for number in occurrences.keys() {
+            told.entry(*number).or_default();
         }
-        state.stamp += 1;
-        let track = |about: &Identifier, milestone: Option<Milestone>| {
-            let (about, milestone_id) = (Some(about.clone()), milestone_id.to_owned());
-            Body::Track(Track { about, stamp: state.stamp, milestone_id, milestone, erased })
-        };
-        if let Some(former) = &former {
-            // Where no version is left, the anchor has it as withdrawn: its credit is to be taken back, and nothing else stays of it.
-            let (kind, object_id) = milestone_id.split_once(':').unwrap_or((milestone_id, ""));
-            let nothing = Milestone {
-                milestone_id: milestone_id.to_owned(),
-                kind: kind.to_owned(),
-                object_id: object_id.to_owned(),
-                currency: self.rules.currency.code().to_owned(),
-                withdrawn: true,
-                ..Milestone::default()
+        let mut changed = false;
+        for (number, told) in &mut told {
+            let id = occurrence::id_of(milestone_id, *number);
+            let standing = Standing::of(occurrences.get(number).map_or(&[], Vec::as_slice), self.rules.currency);
+            let anchor = standing.anchor().cloned();
+            let now = anchor.is_some().then(|| standing.milestone(&id, self.rules.currency));
+            let former = told.told_anchor.clone().filter(|former| Some(former) != anchor.as_ref());
+            if (former.is_none() && told.told == now) || (anchor.is_none() && former.is_none()) {
+                continue;
+            }
+            state.stamp += u64::from(!changed);
+            changed = true;
+            let track = |about: &Identifier, milestone: Option<Milestone>| {
+                let (about, milestone_id) = (Some(about.clone()), id.clone());
+                Body::Track(Track { about, stamp: state.stamp, milestone_id, milestone, erased })
             };
-            self.tell(cx, former, track(former, anchor.is_none().then_some(nothing)));
+            if let Some(former) = &former {
+                // Where no version is left, the anchor has it as withdrawn: its credit is to be taken back, and nothing else stays of it.
+                let nothing = Milestone {
+                    milestone_id: id.clone(),
+                    kind: kind.to_owned(),
+                    object_id: object_id.to_owned(),
+                    currency: self.rules.currency.code().to_owned(),
+                    withdrawn: true,
+                    ..Milestone::default()
+                };
+                self.tell(cx, former, track(former, anchor.is_none().then_some(nothing)));
+            }
+            if let Some(anchor) = &anchor {
+                self.tell(cx, anchor, track(anchor, now.clone()));
+            }
+            (told.told_anchor, told.told) = (anchor, now);
         }
-        if let Some(anchor) = &anchor {
-            self.tell(cx, anchor, track(anchor, now.clone()));
+        if changed {
+            let first = told.remove(&1).unwrap_or_default();
+            (state.told_anchor, state.told) = (first.told_anchor, first.told);
+            let reentry = |(occurrence, told): (u32, Reentry)| Reentry { occurrence, ..told };
+            state.reentries = told.into_iter().filter(|(_, told)| told.told.is_some()).map(reentry).collect();
+            put_message(cx.state, &actor, keys::NODE, &state);
         }
-        state.told_anchor = anchor;
-        state.told = now;
-        put_message(cx.state, &actor, keys::NODE, &state);
         Ok(())
     }
+}
+
+/// What was told of each occurrence.
+pub(crate) fn told_of(state: &MilestoneState) -> BTreeMap<u32, Reentry> {
+    let first = Reentry { occurrence: 1, told_anchor: state.told_anchor.clone(), told: state.told.clone() };
+    let all = state.reentries.iter().cloned().chain([first]);
+    all.map(|told| (told.occurrence, told)).collect()
 }
 
 /// The latest erasure of any of these people, as far as the milestone has heard.

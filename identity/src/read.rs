@@ -9,15 +9,16 @@ mod neighbourhood;
 use std::collections::{BTreeMap, BTreeSet};
 
 use tributary_proto::{
-    ConsentFact, Erasure, Event, Hash128, Identifier, IdentifierState, Member, Milestone, MilestoneState, Placement, Stamp,
-    TraitFact, kind,
+    ConsentFact, Erasure, Event, Hash128, Identifier, IdentifierState, Member, Milestone, MilestoneState, Placement, Reentry,
+    Stamp, TraitFact, kind, occurrence,
 };
 use tributary_runtime::state::{Snapshot, StateError, get_message, scan_messages};
 
 use crate::cluster::Refusal;
 use crate::component::Component;
 use crate::keys;
-use crate::milestone::standing::Standing;
+use crate::milestone::standing::{Standing, occurrences};
+use crate::milestone::told_of;
 use crate::node::Node;
 use crate::settings::Rules;
 use crate::stage::LOG;
@@ -159,8 +160,8 @@ pub type Version = Event;
 /// A milestone: what it has told, and the versions from which it is decided, the earliest first.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct MilestoneFacts {
-    /// What it has told, and its anchor.
-    pub state: MilestoneState,
+    /// What it has told, and whom.
+    pub told: Reentry,
     /// Its versions.
     pub versions: Vec<Version>,
     /// What they say together.
@@ -174,18 +175,21 @@ pub struct MilestoneFacts {
 /// # Errors
 /// When the state cannot be read.
 pub fn milestone(snapshot: &mut dyn Snapshot, rules: &Rules, milestone_id: &str) -> Result<Option<MilestoneFacts>, StateError> {
-    let actor = keys::milestone(milestone_id);
-    let state = snapshot.owner_of(LOG.stage, milestone_id.as_bytes())?;
+    let (base, number) = occurrence::parts(milestone_id);
+    let actor = keys::milestone(base);
+    let state = snapshot.owner_of(LOG.stage, base.as_bytes())?;
     let known: Option<MilestoneState> = get_message(state, &actor, keys::NODE)?;
+    let known = known.and_then(|known| told_of(&known).remove(&number));
     let stored = scan_messages::<Event>(state, &actor, &[keys::SIGHTING])?;
-    let mut versions: Vec<Event> = stored.into_iter().map(|(_, event)| event).collect();
-    versions.sort_by_cached_key(|event| (event.time_ms, Hash128::of(event.event_id.as_bytes())));
+    let stored: Vec<Event> = stored.into_iter().map(|(_, event)| event).collect();
+    let kind = base.split_once(':').map_or(base, |(kind, _)| kind);
+    let said = occurrences(&stored, rules.reentry_ms(kind)).remove(&number).unwrap_or_default();
     let erasures = scan_messages::<Erasure>(state, &actor, &[keys::ERASURE])?;
     let erased_ms = erasures.into_iter().map(|(_, erasure)| erasure.until_ms).max();
-    Ok((known.is_some() || !versions.is_empty()).then(|| MilestoneFacts {
-        state: known.unwrap_or_default(),
-        decided: Standing::of(&versions, rules.currency).milestone(milestone_id, rules.currency),
-        versions,
+    Ok((known.is_some() || !said.is_empty()).then(|| MilestoneFacts {
+        told: known.unwrap_or_default(),
+        decided: Standing::of(&said, rules.currency).milestone(milestone_id, rules.currency),
+        versions: said.into_iter().map(|(event, _)| event.clone()).collect(),
         erased_ms,
     }))
 }

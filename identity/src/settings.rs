@@ -30,6 +30,9 @@ pub struct Settings {
     pub max_cluster: u32,
     /// Domains of free-mail providers beside the built-in list: they name no account.
     pub free_mail: Vec<String>,
+    /// Kinds of milestones that an object may reach again: a report at least this many days after the one before is a milestone of its
+    /// own, `mql:00Q1#2`. 1 to 36,500.
+    pub reentry_after_days: BTreeMap<String, u32>,
     /// ISO 4217 code of milestones of which nobody says the currency: `ingest.currency`, and no setting of this section.
     #[serde(skip)]
     pub currency: String,
@@ -47,6 +50,7 @@ impl Default for Settings {
             shared_any: 50,
             max_cluster: 10_000,
             free_mail: Vec::new(),
+            reentry_after_days: BTreeMap::new(),
             currency: "CNY".to_owned(),
         }
     }
@@ -60,6 +64,7 @@ pub struct Rules {
     default_limit: u32,
     merged_kinds: BTreeSet<String>,
     free_mail: BTreeSet<String>,
+    reentry_after_days: BTreeMap<String, u32>,
     /// See [`Settings::currency`].
     pub currency: Currency,
     /// See [`Settings::shared_after`].
@@ -101,6 +106,7 @@ impl Section for Settings {
             default_limit: self.default_limit,
             merged_kinds: self.merged_kinds.clone(),
             free_mail: built_in.map(str::to_owned).chain(self.free_mail.iter().map(|domain| domain.to_lowercase())).collect(),
+            reentry_after_days: self.reentry_after_days.clone(),
             currency,
             shared_after: self.shared_after,
             shared_any: self.shared_any,
@@ -111,6 +117,11 @@ impl Section for Settings {
 }
 
 impl Rules {
+    /// How long after a report of a milestone of this kind another one is a re-entry, milliseconds; `None` where it never is.
+    pub fn reentry_ms(&self, kind: &str) -> Option<i64> {
+        self.reentry_after_days.get(kind).map(|days| i64::from(*days) * 86_400_000)
+    }
+
     /// The kinds of identifiers in force.
     pub fn kinds(&self) -> &Kinds {
         &self.kinds

@@ -76,6 +76,9 @@ fn milestone(version: &MilestoneVersion, set: &mut impl FnMut(&str, Value)) {
     if version.amends {
         set("amends", true.into());
     }
+    if version.occurrence > 0 {
+        set("occurrence", version.occurrence.into());
+    }
 }
 
 fn time(time_ms: i64) -> Value {

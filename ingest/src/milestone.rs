@@ -53,6 +53,8 @@ pub(crate) struct MilestoneFields<'a> {
     pub(crate) refund: Option<Cow<'a, str>>,
     pub(crate) withdrawn: bool,
     pub(crate) amends: bool,
+    /// Which time the object reaches it, from 1; 0 where it is not said.
+    pub(crate) occurrence: u32,
 }
 
 impl Rules {
@@ -65,7 +67,7 @@ impl Rules {
         fields: MilestoneFields<'_>,
         received_ms: Option<i64>,
     ) -> Result<MilestoneVersion, Rejection> {
-        let MilestoneFields { kind, object_id, occurred_at, value, currency, refund, withdrawn, amends } = fields;
+        let MilestoneFields { kind, object_id, occurred_at, value, currency, refund, withdrawn, amends, occurrence } = fields;
         let Some(kind) = self.kinds.milestone(&kind) else {
             return Err(Rejection::new(reason::MILESTONE_UNKNOWN, "milestone", self.kinds.no_milestone()));
         };
@@ -99,6 +101,7 @@ impl Rules {
             value_cleared,
             currency_cleared,
             occurred_at_cleared: occurred_at.is_cleared(),
+            occurrence,
         })
     }
 }

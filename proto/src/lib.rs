@@ -18,6 +18,7 @@ pub mod decimal;
 pub mod identifier;
 pub mod json;
 pub mod kind;
+pub mod occurrence;
 pub mod partition;
 pub mod vocabulary;
 

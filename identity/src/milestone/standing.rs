@@ -1,13 +1,71 @@
-//! What a milestone is, decided from the set of its versions.
+//! What a milestone is, decided from the set of its versions, and which of an object's several times each version belongs to.
 //!
 //! Versions are taken in the order of (version time, event-id hash); of two under one event id and time the greater encoding is the later.
 //! Of every field the latest version that gives it wins: an amount without a currency keeps the deal's, a currency alone changes it. A
 //! *reaching* is a version that neither amends nor withdraws.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use iso_currency::Currency;
 use tributary_proto::decimal::SCALE_MAX;
 use tributary_proto::event::Body;
 use tributary_proto::{Decimal, Event, Hash128, Identifier, Message, Milestone, MilestoneVersion};
+
+/// A version and its event.
+pub(crate) type Said<'a> = (&'a Event, &'a MilestoneVersion);
+
+/// The versions in their order.
+fn sorted(versions: &[Event]) -> Vec<Said<'_>> {
+    let mut sorted: Vec<Said<'_>> = versions
+        .iter()
+        .filter_map(|event| match &event.body {
+            Some(Body::Milestone(version)) => Some((event, version)),
+            _ => None,
+        })
+        .collect();
+    sorted.sort_by_cached_key(|(event, _)| (event.time_ms, Hash128::of(event.event_id.as_bytes()), event.encode_to_vec()));
+    sorted
+}
+
+fn is_reaching(version: &MilestoneVersion) -> bool {
+    !version.amends && !version.withdrawn
+}
+
+/// The versions of each time that the object reached it, in their order, by the number of that time.
+///
+/// A version that says its occurrence belongs to that. Of the others a reaching begins a new one where it is at least `again_ms` after
+/// the reaching before it that says none either, and where there is nothing before it; those have the numbers that nobody says. All else
+/// belongs to the latest that began at or before it.
+pub(crate) fn occurrences(versions: &[Event], again_ms: Option<i64>) -> BTreeMap<u32, Vec<Said<'_>>> {
+    let sorted = sorted(versions);
+    let said: BTreeSet<u32> = sorted.iter().map(|(_, version)| version.occurrence).collect();
+    let mut free = (1..).filter(|number| !said.contains(number));
+    // What begins at which version; a number that is said begins with its first reaching.
+    let mut begun: Vec<(usize, u32)> = Vec::new();
+    let mut before_ms: Option<i64> = None;
+    for (at, (event, version)) in sorted.iter().enumerate().filter(|(_, (_, version))| is_reaching(version)) {
+        if version.occurrence > 0 {
+            if begun.iter().all(|(_, number)| *number != version.occurrence) {
+                begun.push((at, version.occurrence));
+            }
+            continue;
+        }
+        let anew = before_ms.map_or(begun.is_empty(), |before_ms| {
+            again_ms.is_some_and(|again_ms| event.time_ms.saturating_sub(before_ms) >= again_ms)
+        });
+        if let Some(number) = free.by_ref().take(usize::from(anew)).next() {
+            begun.push((at, number));
+        }
+        before_ms = Some(event.time_ms);
+    }
+    let mut occurrences: BTreeMap<u32, Vec<Said<'_>>> = BTreeMap::new();
+    for (at, (event, version)) in sorted.into_iter().enumerate() {
+        let latest = begun.iter().rev().find(|(from, _)| *from <= at).or(begun.first()).map_or(1, |(_, number)| *number);
+        let number = if version.occurrence > 0 { version.occurrence } else { latest };
+        occurrences.entry(number).or_default().push((event, version));
+    }
+    occurrences
+}
 
 /// What the versions taken so far say.
 #[derive(Default)]
@@ -30,24 +88,16 @@ pub(crate) struct Standing<'a> {
 }
 
 impl<'a> Standing<'a> {
-    /// Of all versions, in any order. Amounts without a currency are in `default`.
-    pub(crate) fn of(versions: &'a [Event], default: Currency) -> Self {
-        let mut sorted: Vec<(&Event, &MilestoneVersion)> = versions
-            .iter()
-            .filter_map(|event| match &event.body {
-                Some(Body::Milestone(version)) => Some((event, version)),
-                _ => None,
-            })
-            .collect();
-        sorted.sort_by_cached_key(|(event, _)| (event.time_ms, Hash128::of(event.event_id.as_bytes()), event.encode_to_vec()));
+    /// Of all versions, in their order. Amounts without a currency are in `default`.
+    pub(crate) fn of(versions: &[Said<'a>], default: Currency) -> Self {
         let mut standing = Self::default();
-        for (event, version) in &sorted {
+        for (event, version) in versions {
             standing.reach(event.time_ms, version);
             standing.pay(version, default);
             standing.name(event, version);
         }
         // Only now is it known which withdrawal is the latest.
-        for (_, version) in sorted {
+        for (_, version) in versions {
             if version.occurred_at_cleared {
                 standing.occurred_again_ms = None;
             }
@@ -161,7 +211,7 @@ mod tests {
                 ..Event::default()
             })
             .collect();
-        let milestone = Standing::of(&versions, Currency::CNY).milestone("closed_won:1", Currency::CNY);
+        let milestone = Standing::of(&sorted(&versions), Currency::CNY).milestone("closed_won:1", Currency::CNY);
         (milestone.time_ms, milestone.value_minor, milestone.currency, milestone.withdrawn)
     }
 
@@ -225,5 +275,30 @@ mod tests {
         assert_eq!(decided(&[at(7), at(5)]).0, 5);
         let cleared = MilestoneVersion { occurred_at_cleared: true, ..amends() };
         assert_eq!(decided(&[at(7), cleared]).0, 1);
+    }
+
+    #[test]
+    fn what_is_reached_again_after_days_is_a_milestone_of_its_own() {
+        let said = |times: &[(i64, u32, bool)]| -> Vec<Event> {
+            let event = |(at, (time_ms, occurrence, amends)): (usize, &(i64, u32, bool))| Event {
+                event_id: format!("e{at}"),
+                time_ms: *time_ms,
+                body: Some(Body::Milestone(MilestoneVersion { occurrence: *occurrence, amends: *amends, ..won() })),
+                ..Event::default()
+            };
+            times.iter().enumerate().map(event).collect()
+        };
+        let times = |versions: &[Event], again_ms: Option<i64>| -> Vec<(u32, Vec<i64>)> {
+            let all = occurrences(versions, again_ms).into_iter();
+            all.map(|(number, own)| (number, own.iter().map(|(event, _)| event.time_ms).collect())).collect()
+        };
+        let silent = said(&[(0, 0, true), (1, 0, false), (5, 0, false), (14, 0, true), (15, 0, false), (25, 0, false)]);
+        assert_eq!(times(&silent, None), [(1, vec![0, 1, 5, 14, 15, 25])]);
+        assert_eq!(times(&silent, Some(10)), [(1, vec![0, 1, 5, 14]), (2, vec![15]), (3, vec![25])]);
+        assert_eq!(times(&silent, Some(11)), [(1, vec![0, 1, 5, 14, 15, 25])], "each is soon after the one before");
+        let explicit = said(&[(1, 0, false), (5, 2, false), (6, 0, true), (20, 0, false), (30, 2, true)]);
+        assert_eq!(times(&explicit, None), [(1, vec![1]), (2, vec![5, 6, 20, 30])]);
+        assert_eq!(times(&explicit, Some(10)), [(1, vec![1]), (2, vec![5, 6, 30]), (3, vec![20])]);
+        assert_eq!(times(&said(&[(1, 1, false), (2, 0, false)]), Some(1)), [(1, vec![1, 2])]);
     }
 }

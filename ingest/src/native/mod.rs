@@ -154,6 +154,7 @@ fn milestone<'a>(rules: &Rules, record: Record<'a, '_>, ignored: &mut Ignored) -
         // What these say decides whether there is a milestone: they are not left out.
         withdrawn: flag(record.withdrawn, "withdrawn")?,
         amends: flag(record.amends, "amends")?,
+        occurrence: number(record.occurrence, "occurrence")?,
         currency: Given::Nothing,
     };
     match currency {
@@ -175,6 +176,13 @@ fn flag(value: Scalar<'_>, field: &'static str) -> Result<bool, Rejection> {
         "false" | "0" | "no" | "n" | "否" => Ok(false),
         _ => Err(Rejection::new(reason::VALUE_INVALID, field, "expected true or false")),
     }
+}
+
+/// A number from 1; 0 where there is none.
+fn number(value: Scalar<'_>, field: &'static str) -> Result<u32, Rejection> {
+    let Some(text) = value.text(field)? else { return Ok(0) };
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| Rejection::new(reason::VALUE_INVALID, field, "expected a whole number from 1"))
 }
 
 fn granted(value: Scalar<'_>) -> Result<bool, Rejection> {

@@ -34,6 +34,7 @@ pub(super) struct Record<'a, 'r> {
     pub(super) currency: Scalar<'a>,
     pub(super) withdrawn: Scalar<'a>,
     pub(super) amends: Scalar<'a>,
+    pub(super) occurrence: Scalar<'a>,
     pub(super) consent: Scalar<'a>,
     /// Raw, because an amount must not pass through a float.
     pub(super) value: Raw<'a>,
@@ -67,6 +68,7 @@ impl<'a, 'r> Record<'a, 'r> {
             "currency" => &mut self.currency,
             "withdrawn" => &mut self.withdrawn,
             "amends" => &mut self.amends,
+            "occurrence" => &mut self.occurrence,
             "consent" => &mut self.consent,
             _ => return None,
         })

@@ -82,7 +82,7 @@ impl Change {
                 value: borrowed(&self.amount),
                 currency: borrowed(&self.currency),
                 occurred_at: closed_at,
-                refund: None,
+                ..MilestoneFields::default()
             };
             records.add(version, Says::Milestone(says));
             any = true;

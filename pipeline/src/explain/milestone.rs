@@ -31,7 +31,7 @@ pub fn explain(
     let attributor = StageName::Attributor.log().stage;
     let emitted = emitted(snapshot.owner_of(attributor, milestone_id.as_bytes())?, milestone_id)?.unwrap_or_default();
     let mut people = People::new(pipeline.rules());
-    let unit = match &facts.state.told_anchor {
+    let unit = match &facts.told.told_anchor {
         Some(anchor) => people.of(snapshot, anchor)?.and_then(|person| person.record.placement.clone()),
         None => None,
     };
@@ -45,7 +45,7 @@ pub fn explain(
     let milestone = milestone_answer(milestone_id, &facts, &emitted, explained.as_ref());
     let touches = explained.as_ref().map(touch_rows).unwrap_or_default();
     let credit = credit_rows(&emitted, explained.as_ref(), &milestone.currency);
-    let placed = explained.is_some() || facts.state.told_anchor.is_none();
+    let placed = explained.is_some() || facts.told.told_anchor.is_none();
     let current = placed && credit.iter().all(|row| row.current) && credit.len() == count(explained.as_ref());
     Ok(Explanation {
         stages: explained.as_ref().map(stages).unwrap_or_default(),
@@ -78,7 +78,7 @@ fn unknown(snapshot: &mut dyn Snapshot, pipeline: &Pipeline, asked: &str) -> Res
 }
 
 fn milestone_answer(id: &str, facts: &MilestoneFacts, emitted: &Emitted, explained: Option<&Explained>) -> MilestoneAnswer {
-    let told = explained.map(|explained| &explained.milestone).or(facts.state.told.as_ref());
+    let told = explained.map(|explained| &explained.milestone).or(facts.told.told.as_ref());
     let Milestone { kind, time_ms, value_minor, currency, withdrawn, .. } = told.unwrap_or(&facts.decided).clone();
     let is_reaching = |version: &MilestoneVersion| !version.amends && !version.withdrawn;
     let reached = told.is_some() || facts.versions.iter().any(|event| version_of(event).is_some_and(is_reaching));
@@ -92,7 +92,7 @@ fn milestone_answer(id: &str, facts: &MilestoneFacts, emitted: &Emitted, explain
         reached,
         erased: facts.versions.is_empty() && facts.erased_ms.is_some(),
         erased_until_ms: facts.erased_ms,
-        anchor: facts.state.told_anchor.as_ref().map(Identifier::display),
+        anchor: facts.told.told_anchor.as_ref().map(Identifier::display),
         account_id: explained.map_or_else(|| emitted.head.account_id.clone(), |explained| explained.account_id.clone()),
         window_start_ms: explained.map(|explained| explained.window_start_ms),
         beyond_horizon: explained.is_some_and(|explained| explained.beyond_horizon),
@@ -243,7 +243,7 @@ fn owners(
     let rules = pipeline.rules();
     let brought = explained.into_iter().flat_map(|of| &of.touches).filter_map(|touch| touch.by.clone());
     let mut identifiers: Vec<Identifier> = Vec::new();
-    for identifier in brought.chain(facts.state.told_anchor.clone()) {
+    for identifier in brought.chain(facts.told.told_anchor.clone()) {
         if !identifiers.contains(&identifier) {
             identifiers.push(identifier);
         }

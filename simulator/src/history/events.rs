@@ -255,6 +255,9 @@ fn milestone(draw: &mut Draw, mood: &Mood, draft: &mut Draft) {
         5 => draft.clear("currency"),
         _ => {}
     }
+    if draw.percent(12) {
+        draft.set("occurrence", draw.pick(&["1", "2", "2", "3"]));
+    }
     if draw.percent(15) {
         draft.set("withdrawn", "true");
     }

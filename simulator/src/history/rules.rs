@@ -36,6 +36,11 @@ fn identity(draw: &mut Draw) -> IdentitySettings {
         merged_kinds: if draw.percent(80) { defaults.merged_kinds } else { [CUSTOM_KIND.to_owned()].into() },
         max_cluster: if draw.percent(50) { defaults.max_cluster } else { number(draw.between(3, 16)) },
         free_mail: vec!["private.example".to_owned()],
+        reentry_after_days: ["mql", "closed_won"]
+            .iter()
+            .filter(|_| draw.percent(40))
+            .map(|kind| ((*kind).to_owned(), 1))
+            .collect(),
         ..IdentitySettings::default()
     }
 }

@@ -184,11 +184,12 @@ fn stages_looked_at(settings: &Settings) -> BTreeSet<String> {
 
 fn moment_of_stage(kind: &str, of: &Milestone, live: &[&Milestone]) -> Option<i64> {
     let all = |kind: &str| live.iter().filter(|other| other.kind == kind).map(|other| other.time_ms).collect::<Vec<_>>();
-    let same = live.iter().find(|other| other.kind == kind && other.object_id == of.object_id).map(|same| same.time_ms);
-    let moment = match (same, kind) {
-        (Some(same), _) => Some(same),
-        (None, "lead") => all("lead").into_iter().min().or_else(|| all("mql").into_iter().min()),
-        (None, kind) => all(kind).into_iter().filter(|time_ms| *time_ms <= of.time_ms).max(),
+    let same: Vec<i64> =
+        live.iter().filter(|other| other.kind == kind && other.object_id == of.object_id).map(|same| same.time_ms).collect();
+    let moment = match (same.is_empty(), kind) {
+        (false, _) => same.into_iter().filter(|time_ms| *time_ms <= of.time_ms).max(),
+        (true, "lead") => all("lead").into_iter().min().or_else(|| all("mql").into_iter().min()),
+        (true, kind) => all(kind).into_iter().filter(|time_ms| *time_ms <= of.time_ms).max(),
     };
     moment.filter(|moment| *moment <= of.time_ms)
 }

@@ -1,7 +1,8 @@
 //! Milestones: each decided from all its versions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use tributary_identity::Settings;
 use tributary_proto::event::Body;
 use tributary_proto::{Decimal, Event, Message, Milestone, MilestoneVersion};
 use xxhash_rust::xxh3::xxh3_128;
@@ -17,8 +18,8 @@ struct Version<'a> {
     bytes: Vec<u8>,
 }
 
-/// The milestones that the events report, each with the identifier that anchors it. `default` is the currency of which nobody speaks.
-pub fn of(events: &[&Event], default: &str) -> Vec<(Option<Name>, Milestone)> {
+/// The milestones that the events report, each with the identifier that anchors it.
+pub fn of(events: &[&Event], rules: &Settings) -> Vec<(Option<Name>, Milestone)> {
     let mut versions: BTreeMap<&str, Vec<Version<'_>>> = BTreeMap::new();
     for event in events {
         if let Some(Body::Milestone(said)) = &event.body {
@@ -32,17 +33,59 @@ pub fn of(events: &[&Event], default: &str) -> Vec<(Option<Name>, Milestone)> {
             });
         }
     }
-    let decide = |(id, mut versions): (&str, Vec<Version<'_>>)| {
+    let mut milestones = Vec::new();
+    for (id, mut versions) in versions {
         versions.sort_by_key(|version| (version.at, version.bytes.clone()));
-        decide(id, default, &versions)
+        let days = versions.first().and_then(|version| rules.reentry_after_days.get(&version.said.kind));
+        let numbers = numbers(&versions, days.map(|days| i64::from(*days) * 86_400_000));
+        let different: BTreeSet<u32> = numbers.iter().copied().collect();
+        for number in different {
+            let own: Vec<&Version<'_>> =
+                versions.iter().zip(&numbers).filter(|(_, of)| **of == number).map(|(own, _)| own).collect();
+            let id = if number == 1 { id.to_owned() } else { format!("{id}#{number}") };
+            milestones.extend(decide(&id, &rules.currency, &own));
+        }
+    }
+    milestones
+}
+
+/// Which time it is that each version speaks of.
+fn numbers(versions: &[Version<'_>], again_ms: Option<i64>) -> Vec<u32> {
+    let reaches = |version: &Version<'_>| !version.said.amends && !version.said.withdrawn;
+    let taken: BTreeSet<u32> = versions.iter().map(|version| version.said.occurrence).collect();
+    // Position and number of each beginning.
+    let mut begins: BTreeMap<usize, u32> = BTreeMap::new();
+    for number in taken.iter().filter(|number| **number > 0) {
+        let first = versions.iter().position(|version| version.said.occurrence == *number && reaches(version));
+        begins.extend(first.map(|first| (first, *number)));
+    }
+    let silent: Vec<usize> =
+        (0..versions.len()).filter(|at| reaches(&versions[*at]) && versions[*at].said.occurrence == 0).collect();
+    let mut next = 1;
+    for (nth, at) in silent.iter().enumerate() {
+        let is_new = match nth.checked_sub(1).map(|before| versions[silent[before]].at.0) {
+            Some(before_ms) => again_ms.is_some_and(|again_ms| versions[*at].at.0 - before_ms >= again_ms),
+            None => begins.range(..at).next().is_none(),
+        };
+        if is_new {
+            while taken.contains(&next) {
+                next += 1;
+            }
+            begins.insert(*at, next);
+            next += 1;
+        }
+    }
+    let belongs = |at: usize| match versions[at].said.occurrence {
+        0 => begins.range(..=at).next_back().or(begins.first_key_value()).map_or(1, |(_, number)| *number),
+        said => said,
     };
-    versions.into_iter().filter_map(decide).collect()
+    (0..versions.len()).map(belongs).collect()
 }
 
 /// By the rules, one after the other, over the versions in their order.
-fn decide(milestone_id: &str, default: &str, versions: &[Version<'_>]) -> Option<(Option<Name>, Milestone)> {
+fn decide(milestone_id: &str, default: &str, versions: &[&Version<'_>]) -> Option<(Option<Name>, Milestone)> {
     let first = versions.first()?;
-    let is_reaching = |version: &&Version<'_>| !version.said.amends && !version.said.withdrawn;
+    let is_reaching = |version: &&&Version<'_>| !version.said.amends && !version.said.withdrawn;
     // Amendments and withdrawals alone make no milestone.
     let reached_ms = versions.iter().find(is_reaching)?.at.0;
     let is_word = |version: &Version<'_>| version.said.withdrawn || !version.said.amends;
@@ -51,7 +94,7 @@ fn decide(milestone_id: &str, default: &str, versions: &[Version<'_>]) -> Option
     let not_before_ms = last_withdrawal.map_or(i64::MIN, |at| versions[at].at.0);
     let since = &versions[last_withdrawal.map_or(0, |at| at + 1)..];
     let occurred = versions.iter().filter(|version| version.said.occurred_at_cleared || version.said.occurred_at_ms.is_some());
-    let heeded = |version: &&Version<'_>| version.said.occurred_at_ms.is_none_or(|time_ms| time_ms >= not_before_ms);
+    let heeded = |version: &&&Version<'_>| version.said.occurred_at_ms.is_none_or(|time_ms| time_ms >= not_before_ms);
     let occurred_ms = occurred.filter(heeded).last().and_then(|version| version.said.occurred_at_ms);
     let began_ms = since.iter().find(is_reaching).map_or(reached_ms, |version| version.at.0);
 
@@ -73,7 +116,7 @@ fn decide(milestone_id: &str, default: &str, versions: &[Version<'_>]) -> Option
     if currency.is_empty() {
         currency = default.to_owned();
     }
-    let latest = |of: fn(&Version<'_>) -> Option<Name>| versions.iter().rev().find_map(of);
+    let latest = |of: fn(&Version<'_>) -> Option<Name>| versions.iter().rev().find_map(|version| of(version));
     let anchor = latest(|version| version.account.clone()).or(latest(|version| version.person.clone()));
     let milestone = Milestone {
         milestone_id: milestone_id.to_owned(),

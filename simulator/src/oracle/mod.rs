@@ -91,7 +91,7 @@ pub fn judge(events: &[Event], rules: &Rules) -> Verdict {
         let known = newest_of_units.entry(people.home(&facts, &name).unit).or_insert(newest_ms);
         *known = newest_ms.max(*known);
     }
-    let reached: Vec<Reached> = milestones::of(&events, &rules.identity.currency)
+    let reached: Vec<Reached> = milestones::of(&events, &rules.identity)
         .into_iter()
         .filter_map(|(anchor, milestone)| Some(Reached { home: people.home(&facts, &anchor?), milestone }))
         .collect();
