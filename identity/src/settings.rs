@@ -80,7 +80,7 @@ pub struct Rules {
 impl Section for Settings {
     const NAME: &'static str = "identity";
     const SHAPE: Shape = Shape {
-        open: &[OpenMap { path: "limits", dotted: false }],
+        open: &[OpenMap { path: "limits", dotted: false }, OpenMap { path: "reentry_after_days", dotted: false }],
         moved: &[("custom_kinds", "kinds.identifiers")],
         ..Shape::CLOSED
     };
@@ -97,6 +97,14 @@ impl Section for Settings {
         let merged = self.merged_kinds.iter().filter(|kind| given.kinds.rank(kind).is_none());
         merged.for_each(|kind| problems.at("merged_kinds", format!("{kind:?} {UNKNOWN}")));
         problems.unless(self.default_limit > 0, "default_limit", AT_LEAST_ONE);
+        let mut reentry_after_days = BTreeMap::new();
+        for (name, days) in &self.reentry_after_days {
+            let key = format!("reentry_after_days.{name}");
+            problems.unless((1..=36_500).contains(days), &key, "expected 1 to 36500 days");
+            let kind = given.kinds.milestone(name);
+            problems.unless(kind.is_some(), &key, &given.kinds.no_milestone());
+            reentry_after_days.extend(kind.map(|kind| (kind.to_owned(), *days)));
+        }
         let currency = Currency::from_code(&self.currency);
         let currency = problems.check(currency, "currency", "must be an ISO 4217 code such as \"CNY\"")?;
         let built_in = FREE_MAIL.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -106,7 +114,7 @@ impl Section for Settings {
             default_limit: self.default_limit,
             merged_kinds: self.merged_kinds.clone(),
             free_mail: built_in.map(str::to_owned).chain(self.free_mail.iter().map(|domain| domain.to_lowercase())).collect(),
-            reentry_after_days: self.reentry_after_days.clone(),
+            reentry_after_days,
             currency,
             shared_after: self.shared_after,
             shared_any: self.shared_any,
@@ -186,9 +194,10 @@ mod tests {
             limits: [("fax".to_owned(), 0)].into(),
             merged_kinds: ["telex".to_owned()].into(),
             default_limit: 0,
+            reentry_after_days: [("mql".to_owned(), 0), ("won".to_owned(), 90)].into(),
             ..Settings::default()
         };
-        assert_eq!(settings.compiled(&Kinds::default()).unwrap_err().0.len(), 4);
+        assert_eq!(settings.compiled(&Kinds::default()).unwrap_err().0.len(), 6);
     }
 
     #[test]
