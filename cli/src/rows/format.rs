@@ -191,7 +191,7 @@ fn amount(text: &str) -> String {
     let groups: Vec<&str> = whole.split(',').collect();
     let digits = |text: &&str| text.bytes().all(|byte| byte.is_ascii_digit());
     let grouped = groups.len() > 1
-        && groups.iter().all(|group| digits(group))
+        && groups.iter().all(digits)
         && groups.iter().skip(1).all(|group| group.len() == 3)
         && groups.first().is_some_and(|first| (1..=3).contains(&first.len()));
     match (grouped, decimals) {

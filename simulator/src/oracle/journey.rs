@@ -60,7 +60,7 @@ impl Journey {
 
     /// The first touch that identified a person.
     pub fn first_identified(&self) -> Option<usize> {
-        (self.begins..self.touches.len()).find(|at| body(&self.touches[*at]).identified)
+        self.touches.iter().zip(0..).skip(self.begins).find(|(touch, _)| body(touch).identified).map(|(_, at)| at)
     }
 
     /// The last touch that was not direct.
@@ -142,7 +142,7 @@ fn visits(touches: &[&Brought], settings: &Settings) -> Vec<Brought> {
             _ => visits.push(vec![touch]),
         }
     }
-    visits.iter().map(|hits| as_one(hits, settings)).collect()
+    visits.iter().filter_map(|hits| as_one(hits, settings)).collect()
 }
 
 fn goes_on(visit: &[&Brought], hit: &Brought, gap_ms: i64) -> bool {
@@ -156,13 +156,13 @@ fn goes_on(visit: &[&Brought], hit: &Brought, gap_ms: i64) -> bool {
 }
 
 /// The visit: id and time of its first hit, source of the first that names one, type and content of the first of the most telling.
-fn as_one(hits: &[&Brought], settings: &Settings) -> Brought {
+fn as_one(hits: &[&Brought], settings: &Settings) -> Option<Brought> {
     let rank = |hit: &Brought| {
         let said = body(hit).touch_type.to_lowercase();
         let named = settings.touch_types.iter().position(|known| known.to_lowercase() == said);
         named.unwrap_or(if ["", "page", "screen"].contains(&said.as_str()) { usize::MAX } else { usize::MAX - 1 })
     };
-    let first = hits[0];
+    let first = hits.first().copied()?;
     let from = hits.iter().copied().find(|hit| body(hit).names_source).unwrap_or(first);
     let telling = hits.iter().copied().min_by_key(|hit| rank(hit)).unwrap_or(first);
     let touch = Touch {
@@ -171,7 +171,7 @@ fn as_one(hits: &[&Brought], settings: &Settings) -> Brought {
         identified: hits.iter().any(|hit| body(hit).identified),
         ..body(from).clone()
     };
-    Brought { touch: StoredTouch { touch: Some(touch), ..first.touch.clone() }, ..first.clone() }
+    Some(Brought { touch: StoredTouch { touch: Some(touch), ..first.touch.clone() }, ..first.clone() })
 }
 
 /// The kinds that some model has an anchor for; `lead` is always looked at.

@@ -59,12 +59,13 @@ fn numbers(versions: &[Version<'_>], again_ms: Option<i64>) -> Vec<u32> {
         let first = versions.iter().position(|version| version.said.occurrence == *number && reaches(version));
         begins.extend(first.map(|first| (first, *number)));
     }
-    let silent: Vec<usize> =
-        (0..versions.len()).filter(|at| reaches(&versions[*at]) && versions[*at].said.occurrence == 0).collect();
+    let is_silent = |(_, version): &(usize, &Version<'_>)| reaches(version) && version.said.occurrence == 0;
+    let silent: Vec<(usize, i64)> =
+        versions.iter().enumerate().filter(is_silent).map(|(at, version)| (at, version.at.0)).collect();
     let mut next = 1;
-    for (nth, at) in silent.iter().enumerate() {
-        let is_new = match nth.checked_sub(1).map(|before| versions[silent[before]].at.0) {
-            Some(before_ms) => again_ms.is_some_and(|again_ms| versions[*at].at.0 - before_ms >= again_ms),
+    for (nth, (at, time_ms)) in silent.iter().enumerate() {
+        let is_new = match nth.checked_sub(1).and_then(|before| silent.get(before)) {
+            Some((_, before_ms)) => again_ms.is_some_and(|again_ms| time_ms - before_ms >= again_ms),
             None => begins.range(..at).next().is_none(),
         };
         if is_new {
@@ -75,11 +76,11 @@ fn numbers(versions: &[Version<'_>], again_ms: Option<i64>) -> Vec<u32> {
             next += 1;
         }
     }
-    let belongs = |at: usize| match versions[at].said.occurrence {
+    let belongs = |(at, version): (usize, &Version<'_>)| match version.said.occurrence {
         0 => begins.range(..=at).next_back().or(begins.first_key_value()).map_or(1, |(_, number)| *number),
         said => said,
     };
-    (0..versions.len()).map(belongs).collect()
+    versions.iter().enumerate().map(belongs).collect()
 }
 
 /// By the rules, one after the other, over the versions in their order.
@@ -91,11 +92,11 @@ fn decide(milestone_id: &str, default: &str, versions: &[&Version<'_>]) -> Optio
     let is_word = |version: &Version<'_>| version.said.withdrawn || !version.said.amends;
     let withdrawn = versions.iter().rev().find(|version| is_word(version)).is_some_and(|version| version.said.withdrawn);
     let last_withdrawal = versions.iter().rposition(|version| version.said.withdrawn).filter(|_| !withdrawn);
-    let not_before_ms = last_withdrawal.map_or(i64::MIN, |at| versions[at].at.0);
-    let since = &versions[last_withdrawal.map_or(0, |at| at + 1)..];
+    let not_before_ms = last_withdrawal.and_then(|at| versions.get(at)).map_or(i64::MIN, |version| version.at.0);
+    let since = versions.get(last_withdrawal.map_or(0, |at| at + 1)..).unwrap_or_default();
     let occurred = versions.iter().filter(|version| version.said.occurred_at_cleared || version.said.occurred_at_ms.is_some());
     let heeded = |version: &&&Version<'_>| version.said.occurred_at_ms.is_none_or(|time_ms| time_ms >= not_before_ms);
-    let occurred_ms = occurred.filter(heeded).last().and_then(|version| version.said.occurred_at_ms);
+    let occurred_ms = occurred.filter(heeded).next_back().and_then(|version| version.said.occurred_at_ms);
     let began_ms = since.iter().find(is_reaching).map_or(reached_ms, |version| version.at.0);
 
     let (mut value, mut currency) = (0, String::new());
