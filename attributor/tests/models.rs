@@ -347,34 +347,46 @@ fn naive_journey(raws: &[Raw], of: &Milestone, days: i64) -> Vec<Shown> {
     });
     let mut events = std::collections::BTreeSet::new();
     all.retain(|(touch, ..)| events.insert(touch.event_id.clone()));
-    // Each visit as it stands: its first hit, its latest, what it shows, and the channel that was named.
-    let mut visits: Vec<(&str, Touch, i64, i64, Shown, Option<String>)> = Vec::new();
+    let mut visits: Vec<Visited<'_>> = Vec::new();
     for (stored, _, one) in &all {
-        let hit = stored.touch.clone().unwrap();
+        let (hit, time_ms) = (stored.touch.clone().unwrap(), stored.time_ms);
         let named = hit.names_source.then(|| hit.channel.clone());
-        let mut before: Vec<_> = visits.iter_mut().filter(|(profile, ..)| *profile == one.profile).collect();
-        before.retain(|(_, other, ..)| hit.digital && other.digital && other.device == hit.device);
-        match before.pop() {
-            Some((_, _, _, last, shown, source))
-                if stored.time_ms - *last <= 30 * MINUTE_MS && (source.is_none() || named.is_none() || *source == named) =>
+        let same = |visit: &&mut Visited<'_>| {
+            visit.profile == one.profile && hit.digital && visit.first.digital && visit.first.device == hit.device
+        };
+        match visits.iter_mut().rfind(same) {
+            Some(visit)
+                if time_ms - visit.last_ms <= 30 * MINUTE_MS
+                    && (visit.named.is_none() || named.is_none() || visit.named == named) =>
             {
-                *last = stored.time_ms;
-                if source.is_none() && named.is_some() {
-                    shown.1.clone_from(&hit.channel);
-                    *source = named;
+                visit.last_ms = time_ms;
+                if visit.named.is_none() && named.is_some() {
+                    visit.shown.1.clone_from(&hit.channel);
+                    visit.named = named;
                 }
-                if shown.2 == "page" {
-                    shown.2.clone_from(&hit.touch_type);
+                if visit.shown.2 == "page" {
+                    visit.shown.2.clone_from(&hit.touch_type);
                 }
             }
             _ => {
                 let shown = (stored.event_id.clone(), hit.channel.clone(), hit.touch_type.clone());
-                visits.push((one.profile, hit, stored.time_ms, stored.time_ms, shown, named));
+                visits.push(Visited { profile: one.profile, first: hit, first_ms: time_ms, last_ms: time_ms, shown, named });
             }
         }
     }
-    visits.retain(|(_, _, first, ..)| *first >= of.time_ms - days * DAY_MS);
-    visits.into_iter().map(|(.., shown, _)| shown).collect()
+    visits.retain(|visit| visit.first_ms >= of.time_ms - days * DAY_MS);
+    visits.into_iter().map(|visit| visit.shown).collect()
+}
+
+/// A visit as far as it has come.
+struct Visited<'a> {
+    profile: &'a str,
+    first: Touch,
+    first_ms: i64,
+    last_ms: i64,
+    shown: Shown,
+    /// The channel that a hit named.
+    named: Option<String>,
 }
 
 proptest! {

@@ -94,9 +94,10 @@ fn decide(milestone_id: &str, default: &str, versions: &[&Version<'_>]) -> Optio
     let last_withdrawal = versions.iter().rposition(|version| version.said.withdrawn).filter(|_| !withdrawn);
     let not_before_ms = last_withdrawal.and_then(|at| versions.get(at)).map_or(i64::MIN, |version| version.at.0);
     let since = versions.get(last_withdrawal.map_or(0, |at| at + 1)..).unwrap_or_default();
-    let occurred = versions.iter().filter(|version| version.said.occurred_at_cleared || version.said.occurred_at_ms.is_some());
+    let mut occurred =
+        versions.iter().filter(|version| version.said.occurred_at_cleared || version.said.occurred_at_ms.is_some());
     let heeded = |version: &&&Version<'_>| version.said.occurred_at_ms.is_none_or(|time_ms| time_ms >= not_before_ms);
-    let occurred_ms = occurred.filter(heeded).next_back().and_then(|version| version.said.occurred_at_ms);
+    let occurred_ms = occurred.rfind(heeded).and_then(|version| version.said.occurred_at_ms);
     let began_ms = since.iter().find(is_reaching).map_or(reached_ms, |version| version.at.0);
 
     let (mut value, mut currency) = (0, String::new());
