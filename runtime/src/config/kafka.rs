@@ -393,11 +393,11 @@ mod tests {
     fn security_must_hang_together() {
         let with = |security| problems(&KafkaSettings { security, ..Default::default() });
         let login = SecuritySettings { protocol: Protocol::SaslSsl, ..Default::default() };
-        assert_eq!(with(login), ["username"]);
+        assert_eq!(with(login), ["kafka.security.username"]);
         let bare = SecuritySettings { ca: "/no/ca.pem".into(), username: "u".into(), ..Default::default() };
-        assert_eq!(with(bare), ["username", "kafka.security.ca"]);
+        assert_eq!(with(bare), ["kafka.security.username", "kafka.security.ca"]);
         let half = SecuritySettings { protocol: Protocol::Ssl, certificate: "/no/c.pem".into(), ..Default::default() };
-        assert_eq!(with(half), ["key", "kafka.security.certificate"]);
+        assert_eq!(with(half), ["kafka.security.key", "kafka.security.certificate"]);
         assert_eq!(problems(&KafkaSettings { brokers: "kafka".into(), ..Default::default() }), ["kafka.brokers"]);
     }
 }

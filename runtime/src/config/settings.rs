@@ -358,7 +358,7 @@ mod tests {
         let topics = TopicsSettings { names, partitions: 0, ..Default::default() };
         topics.compile_in(&Given::new(&Default::default()), &mut problems);
         let keys: Vec<&str> = problems.0.iter().map(|(key, _)| key.as_str()).collect();
-        assert_eq!(keys, ["partitions", "topics.names.credit", "topics.names.utm"]);
+        assert_eq!(keys, ["topics.partitions", "topics.names.credit", "topics.names.utm"]);
     }
 
     #[test]
