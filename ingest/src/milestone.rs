@@ -102,6 +102,7 @@ impl Rules {
             currency_cleared,
             occurred_at_cleared: occurred_at.is_cleared(),
             occurrence,
+            value_minor: None,
         })
     }
 }

@@ -125,7 +125,7 @@ impl<'a> Standing<'a> {
         if version.value_cleared {
             self.value = 0;
         }
-        if let Some(value) = &version.value {
+        if let Some(value) = version.value.or(stored_earlier(version)) {
             self.value = value.fixed().max(0);
         }
         if let Some(refund) = &version.refund {
@@ -175,6 +175,12 @@ impl<'a> Standing<'a> {
             if again { (self.occurred_again_ms, self.reached_ms) } else { (self.occurred_at_ms, self.first_reached_ms) };
         occurred_at_ms.or(reached_ms).unwrap_or_default()
     }
+}
+
+/// The value of a version that an earlier version of this program stored.
+fn stored_earlier(version: &MilestoneVersion) -> Option<Decimal> {
+    let exponent = Currency::from_code(&version.currency).and_then(Currency::exponent).unwrap_or(0);
+    version.value_minor.map(|digits| Decimal { digits, scale: exponent.into() })
 }
 
 /// An amount of units of 10^-18 in whole minor units, halves up.
@@ -262,6 +268,16 @@ mod tests {
         for (text, minor) in [("29.990000000000002", 2_999), ("0.005", 1), ("0.0049", 0), ("1.2e7", 1_200_000_000)] {
             assert_eq!(decided(&[MilestoneVersion { value: amount(text), ..won() }]).1, minor, "{text}");
         }
+    }
+
+    #[test]
+    fn what_earlier_versions_of_this_program_stored_is_read() {
+        // kind = "mql", value_minor = 30000, currency = "CNY"
+        let stored = b"\x12\x03mql\x28\xb0\xea\x01\x32\x03CNY";
+        let version = MilestoneVersion::decode(stored.as_slice()).unwrap();
+        assert_eq!(decided(std::slice::from_ref(&version)).1, 30_000);
+        let yen = MilestoneVersion { currency: "JPY".into(), ..version };
+        assert_eq!(decided(&[yen]), (1, 30_000, "JPY".into(), false));
     }
 
     #[test]
