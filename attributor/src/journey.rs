@@ -1,6 +1,7 @@
 //! The journey to a milestone: which touches count, in which order, and which of them brought about a stage.
 
 mod course;
+mod rules;
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -10,11 +11,11 @@ use std::ops::Range;
 use tributary_proto::{Hash128, Message, Milestone};
 
 use crate::moments;
-use crate::plan::{LEAD_STAGE, Plan};
-use crate::unit::keys::IdentifierHash;
 use crate::wire::{Malformed, TouchView};
 
 pub use course::Course;
+use rules::LEAD_STAGE;
+pub use rules::{JourneyRules, VisitRules, WindowMs};
 
 /// Bytes of an encoded `StoredTouch`'s `mention`: a tag and a `fixed64`.
 const MENTION_BYTES: usize = 9;
@@ -39,11 +40,11 @@ pub struct Touchpoint<'a> {
 }
 
 impl<'a> Touchpoint<'a> {
-    /// Reads an encoded `StoredTouch` that the identifier `by` brought.
+    /// Reads an encoded `StoredTouch` that the identifier with the hash `by` brought.
     ///
     /// # Errors
     /// When the bytes are not one.
-    pub fn read(raw: &'a [u8], profile: &'a str, role: &'a str, by: &IdentifierHash) -> Result<Self, Malformed> {
+    pub fn read(raw: &'a [u8], profile: &'a str, role: &'a str, by: &[u8; 16]) -> Result<Self, Malformed> {
         let view = TouchView::parse(raw)?;
         let event_hash = Hash128::of(view.event_id.as_bytes());
         // Whom the event names is not what it is: the field stands last.
@@ -91,27 +92,6 @@ impl<'a> Visit<'a> {
     }
 }
 
-/// What makes hits one visit.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct VisitRules {
-    /// Longest time from one hit to the next, milliseconds; 0 for no visits: every hit counts by itself.
-    pub gap_ms: i64,
-    /// Touch types in lower case, the most telling first. All others come after these, page views last.
-    pub touch_types: Vec<String>,
-}
-
-impl VisitRules {
-    /// Types that say no more than that somebody was there.
-    const VIEWS: [&str; 3] = ["", "page", "screen"];
-
-    /// How telling a hit of this type is; 0 is most.
-    fn rank(&self, touch_type: &str) -> usize {
-        let others = self.touch_types.len();
-        let named = self.touch_types.iter().position(|known| known.eq_ignore_ascii_case(touch_type));
-        named.unwrap_or(others + usize::from(Self::VIEWS.iter().any(|view| view.eq_ignore_ascii_case(touch_type))))
-    }
-}
-
 /// Touches in the window that have no place of their own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Folded {
@@ -119,7 +99,7 @@ pub struct Folded {
     pub duplicates: usize,
     /// Later hits of a visit.
     pub visits: usize,
-    /// Beyond the plan's `max_journey`, whatever they are.
+    /// Beyond `max_journey`, whatever they are.
     pub overlong: usize,
 }
 
@@ -130,7 +110,7 @@ pub enum Fold<'t> {
     Duplicate(&'t Touchpoint<'t>),
     /// It goes on the visit that this touch began.
     Visit(&'t Touchpoint<'t>),
-    /// Beyond the plan's `max_journey`.
+    /// Beyond `max_journey`.
     Overlong,
 }
 
@@ -165,28 +145,40 @@ impl<'t> Journey<'t> {
     /// The journey to `of` among the touches of its unit. `live` are the milestones of the unit that are not withdrawn, `of` included.
     ///
     /// Looks at no more touches than the journey is to have, and at those a model singles out.
-    pub fn build(course: &Course<'t>, of: &Milestone, live: &[&Milestone], plan: &Plan) -> Self {
-        Self::find(course, of, live, plan, None)
+    pub fn build(course: &Course<'t>, of: &Milestone, live: &[&Milestone], rules: &JourneyRules<'_>) -> Self {
+        Self::find(course, of, live, rules, None)
     }
 
     /// The same, and tells `hear` of every touch in the window that has no place of its own.
-    pub fn trace(course: &Course<'t>, of: &Milestone, live: &[&Milestone], plan: &Plan, hear: &mut Hear<'_, 't>) -> Self {
-        Self::find(course, of, live, plan, Some(hear))
+    pub fn trace(
+        course: &Course<'t>,
+        of: &Milestone,
+        live: &[&Milestone],
+        rules: &JourneyRules<'_>,
+        hear: &mut Hear<'_, 't>,
+    ) -> Self {
+        Self::find(course, of, live, rules, Some(hear))
     }
 
-    fn find(course: &Course<'t>, of: &Milestone, live: &[&Milestone], plan: &Plan, hear: Option<&mut Hear<'_, 't>>) -> Self {
-        let from_ms = plan.window(&of.kind).start_ms(of, live);
-        let known = course.since(plan.reach_ms(of.time_ms));
+    fn find(
+        course: &Course<'t>,
+        of: &Milestone,
+        live: &[&Milestone],
+        rules: &JourneyRules<'_>,
+        hear: Option<&mut Hear<'_, 't>>,
+    ) -> Self {
+        let from_ms = rules.window.start_ms(of, live);
+        let known = course.since(of.time_ms.saturating_sub(rules.look_back_ms));
         let course = known.as_ref().unwrap_or(course);
         let search = Search { course, window: course.window(from_ms, of.time_ms) };
 
         let last_until = |moment: i64| search.last(course.end(moment), |_| true);
         let stages: Vec<Option<usize>> =
-            plan.stages.iter().map(|kind| moments::of_stage(kind, of, live).and_then(last_until)).collect();
+            rules.stages.iter().map(|kind| moments::of_stage(kind, of, live).and_then(last_until)).collect();
         let close = if moments::is_closing(&of.kind) { last_until(of.time_ms) } else { None };
         let since_win = moments::won_for(of, live).and_then(|won_ms| search.first(course.end(won_ms)));
         let singled = stages.iter().copied().chain([close, since_win]).flatten();
-        let (positions, folded) = search.positions(singled, plan.max_journey, hear);
+        let (positions, folded) = search.positions(singled, rules.max_journey, hear);
         let place = |position: Option<usize>| positions.binary_search(&position?).ok();
         Self {
             stages: stages.into_iter().map(place).collect(),
@@ -198,7 +190,7 @@ impl<'t> Journey<'t> {
         }
     }
 
-    /// The touch that brought about the stage at this position of the plan's stages; none from before the deal was won that an expansion
+    /// The touch that brought about the stage at this position of the rules' stages; none from before the deal was won that an expansion
     /// or the like follows.
     pub fn stage_anchor(&self, stage: usize) -> Option<usize> {
         self.stages.get(stage).copied().flatten().filter(|at| *at >= self.begins)

@@ -5,47 +5,15 @@ mod model;
 
 use std::collections::BTreeMap;
 
-use tributary_proto::Milestone;
 use tributary_proto::kind::Kinds;
 use tributary_runtime::config::{Problems, Section};
 
-use crate::journey::{Journey, VisitRules};
+use crate::journey::{Journey, JourneyRules, VisitRules, WindowMs};
 use crate::models::{Basis, Model, Multipliers};
 use crate::moments;
 use crate::settings::Settings;
 
-/// Position of `lead` among [`Plan::stages`].
-pub const LEAD_STAGE: usize = 0;
-
 const DAY_MS: i64 = 86_400_000;
-
-/// How far back a journey reaches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WindowMs {
-    /// This many milliseconds before the milestone, both ends included.
-    Lookback(i64),
-    /// After the deal the unit won before, and at most this many milliseconds before the milestone.
-    Lifecycle(i64),
-}
-
-impl WindowMs {
-    /// The earliest time of a touch in the journey to `of`, given the unit's milestones that are not withdrawn.
-    pub fn start_ms(self, of: &Milestone, live: &[&Milestone]) -> i64 {
-        match self {
-            Self::Lookback(length_ms) => of.time_ms.saturating_sub(length_ms),
-            Self::Lifecycle(longest_ms) => {
-                let after_ms = moments::last_won_before(of, live).map_or(i64::MIN, |won_ms| won_ms.saturating_add(1));
-                after_ms.max(of.time_ms.saturating_sub(longest_ms))
-            }
-        }
-    }
-
-    /// The most it reaches back, milliseconds.
-    pub fn longest_ms(self) -> i64 {
-        let (Self::Lookback(longest_ms) | Self::Lifecycle(longest_ms)) = self;
-        longest_ms
-    }
-}
 
 /// A model, ready to compute.
 #[derive(Debug)]
@@ -123,6 +91,16 @@ impl Plan {
         let chosen = self.kinds.get(kind).and_then(|plan| plan.models.as_deref());
         let all = if chosen.is_none() { self.models.as_slice() } else { &[] };
         all.iter().chain(chosen.unwrap_or_default().iter().filter_map(|at| self.models.get(*at)))
+    }
+
+    /// By which rules the journeys to milestones of this kind are found.
+    pub fn journey(&self, kind: &str) -> JourneyRules<'_> {
+        JourneyRules {
+            window: self.window(kind),
+            look_back_ms: self.longest_ms,
+            stages: &self.stages,
+            max_journey: self.max_journey,
+        }
     }
 
     /// The window of milestones of this kind.

@@ -73,7 +73,9 @@ fn the_ten_models_give_the_golden_credit_table() {
     for of in &milestones {
         let models: Vec<&str> = plan.models_of(&of.kind).map(|model| model.name.as_str()).collect();
         let mut sums = vec![(0, 0); models.len()];
-        for row in credit::rows(&Journey::build(&Course::of(&sorted, &plan.visits), of, &live, &plan), of, &plan) {
+        for row in
+            credit::rows(&Journey::build(&Course::of(&sorted, &plan.visits), of, &live, &plan.journey(&of.kind)), of, &plan)
+        {
             let touch = TouchView::parse(&row.touch).unwrap();
             for share in &row.shares {
                 let model = share.model as usize;

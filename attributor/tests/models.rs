@@ -83,7 +83,7 @@ fn weights(settings: &Settings, name: &str, raws: &[Raw], of: &Milestone, others
     let points = sorted(raws);
     let live: Vec<&Milestone> = others.iter().chain([of]).collect();
     let position = plan.models_of(&of.kind).position(|model| model.name == name).unwrap();
-    let rows = credit::rows(&Journey::build(&Course::of(&points, &plan.visits), of, &live, &plan), of, &plan);
+    let rows = credit::rows(&Journey::build(&Course::of(&points, &plan.visits), of, &live, &plan.journey(&of.kind)), of, &plan);
     rows.iter()
         .filter_map(|row| {
             let share = row.shares.iter().find(|share| share.model as usize == position)?;
@@ -162,7 +162,7 @@ fn reasons(settings: &Settings, name: &str, raws: &[Raw], of: &Milestone, others
     let plan = Plan::compile(settings, &Kinds::default()).unwrap();
     let points = sorted(raws);
     let live: Vec<&Milestone> = others.iter().chain([of]).collect();
-    let journey = Journey::build(&Course::of(&points, &plan.visits), of, &live, &plan);
+    let journey = Journey::build(&Course::of(&points, &plan.visits), of, &live, &plan.journey(&of.kind));
     let model = plan.models_of(&of.kind).find(|model| model.name == name).unwrap();
     let basis = |at| model.basis(&journey, at);
     (0..journey.touches.len()).map(basis).map(|basis| (basis.anchors, basis.words)).collect()
@@ -396,7 +396,7 @@ proptest! {
         let of = milestone("closed_won", "1", minute * MINUTE_MS, 0);
         let plan = Plan::compile(&Settings::default(), &Kinds::default()).unwrap();
         let points = sorted(&raws);
-        let journey = Journey::build(&Course::of(&points, &plan.visits), &of, &[&of], &plan);
+        let journey = Journey::build(&Course::of(&points, &plan.visits), &of, &[&of], &plan.journey(&of.kind));
         let shown = |view: &TouchView<'_>| (view.event_id.to_owned(), view.channel.to_owned(), view.touch_type.to_owned());
         let journey: Vec<Shown> = journey.touches.iter().map(|visit| shown(&visit.view)).collect();
         prop_assert_eq!(journey, naive_journey(&raws, &of, 540));
@@ -418,7 +418,7 @@ proptest! {
             stages.iter().map(|(kind, object, minute)| milestone(kinds[*kind], &object.to_string(), minute * MINUTE_MS, 0)).collect();
         let live: Vec<&Milestone> = others.iter().chain([&of]).collect();
         let points = sorted(&raws);
-        let rows = credit::rows(&Journey::build(&Course::of(&points, &plan.visits), &of, &live, &plan), &of, &plan);
+        let rows = credit::rows(&Journey::build(&Course::of(&points, &plan.visits), &of, &live, &plan.journey(&of.kind)), &of, &plan);
         for (position, model) in plan.models_of("closed_won").enumerate() {
             let shares: Vec<_> = rows.iter().flat_map(|row| &row.shares).filter(|share| share.model as usize == position).collect();
             prop_assert_eq!(shares.iter().map(|share| share.weight_nano).sum::<u64>(), WHOLE_NANO, "{}", &model.name);

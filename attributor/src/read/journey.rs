@@ -46,14 +46,15 @@ impl UnitJourney<'_> {
 
         let mut standings: Vec<Standing> = all.iter().map(|owned| outside(owned, start_ms, of.time_ms)).collect();
         let mut folds: Vec<(Option<usize>, Option<Standing>)> = Vec::new();
-        let journey = Journey::trace(&Course::of(&sorted, &plan.visits), of, &live, plan, &mut |touch, fold| {
-            let standing = match fold {
-                Fold::Duplicate(first) => place(first).map(Standing::Duplicate),
-                Fold::Visit(first) => place(first).map(Standing::Visit),
-                Fold::Overlong => Some(Standing::Overlong),
-            };
-            folds.push((place(touch), standing));
-        });
+        let journey =
+            Journey::trace(&Course::of(&sorted, &plan.visits), of, &live, &plan.journey(&of.kind), &mut |touch, fold| {
+                let standing = match fold {
+                    Fold::Duplicate(first) => place(first).map(Standing::Duplicate),
+                    Fold::Visit(first) => place(first).map(Standing::Visit),
+                    Fold::Overlong => Some(Standing::Overlong),
+                };
+                folds.push((place(touch), standing));
+            });
         apply(folds, &mut standings);
         let in_all = |position: usize| journey.touches.get(position).and_then(|visit| place(visit.first));
         let visits: BTreeMap<usize, &Visit<'_>> =

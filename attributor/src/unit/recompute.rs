@@ -198,7 +198,7 @@ impl Unit<'_, '_> {
         let rows = if of.withdrawn {
             Vec::new()
         } else {
-            let journey = Journey::build(course, of, live, self.plan);
+            let journey = Journey::build(course, of, live, &self.plan.journey(&of.kind));
             let outbox = &mut *self.post.outbox;
             outbox.observe(&metrics::JOURNEYS, "", 1);
             outbox.observe(&metrics::JOURNEY_TOUCHES, "", journey.touches.len() as u64);
