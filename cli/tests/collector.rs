@@ -102,8 +102,9 @@ impl Collected {
         let identifiers = profile["identifiers"].as_array().unwrap();
         let mut known: Vec<&str> = identifiers.iter().map(|known| known["identifier"].as_str().unwrap()).collect();
         known.sort_unstable();
+        let cookie: String = user.bytes().map(|byte| format!("{byte:02x}")).collect();
         let expected =
-            [format!("anonymous_id||cookie-{user}"), format!("email||{user}@b-corp.example"), format!("user_id||{user}")];
+            [format!("anonymous_id||{cookie:0>32}"), format!("email||{user}@b-corp.example"), format!("user_id||{user}")];
         assert_eq!(known, expected);
         let touches: i64 = identifiers.iter().map(|known| known["brought"]["touches"].as_i64().unwrap()).sum();
         assert_eq!(touches, 2, "{profile}");

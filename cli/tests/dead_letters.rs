@@ -195,9 +195,6 @@ fn a_record_of_which_something_was_used_is_no_refused_record() {
     service.sets.push("worker.dead_letters.in_a_row=20".into());
     service.ok(&["send", "--webhook", file.to_str().unwrap()]);
     service.drain();
-    // What was left out is told all the same.
-    let found = letters(&service, &[]);
-    assert!(found.len() >= 60, "{} letters", found.len());
-    let other = found.iter().find(|letter| !letter["field"].as_str().unwrap().to_lowercase().contains("phone"));
-    assert_eq!(other, None);
+    // What was left out is counted, and is no letter.
+    assert_eq!(letters(&service, &[]), Vec::<Value>::new());
 }

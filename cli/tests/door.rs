@@ -152,8 +152,8 @@ fn idle_strangers_on_few_files_keep_nobody_out_and_the_log_goes_on() {
         strangers.iter_mut().step_by(3).for_each(|stranger| *stranger = connect(&door.address));
     }
     // Enough for the log to need new files beside them.
-    for number in 0..120 {
-        assert_eq!(door.send(&format!("large-{number}"), 500_000), Some(200), "{}", door.watched.view.log());
+    for number in 0..240 {
+        assert_eq!(door.send(&format!("large-{number}"), 250_000), Some(200), "{}", door.watched.view.log());
     }
     door.serves("after", 5);
     drop(strangers);
@@ -230,7 +230,7 @@ fn a_log_that_has_failed_ends_the_process_and_says_why() {
         if let Some(status) = door.watched.ended() {
             break status;
         }
-        if door.send_over(&mut stream, &format!("large-{sent}"), 500_000) != Some(200) {
+        if door.send_over(&mut stream, &format!("large-{sent}"), 250_000) != Some(200) {
             sleep(Duration::from_millis(20));
         }
         sent += 1;

@@ -135,7 +135,7 @@ fn a_model_can_be_picked_and_an_unknown_one_is_refused() {
     let mut asked = Asked::golden();
     let found = explain(asked.replay.snapshot(), &asked.pipeline, DEAL, Some("w_shaped")).unwrap();
     assert!(found.current && !found.credit.is_empty() && found.credit.iter().all(|row| row.model == "w_shaped"));
-    let refused = explain(asked.replay.snapshot(), &asked.pipeline, DEAL, Some("w_shape")).unwrap_err();
+    let refused = explain(asked.replay.snapshot(), &asked.pipeline, DEAL, Some("w_sharp")).unwrap_err();
     assert!(matches!(&refused, ExplainError::Usage(why) if why.contains("w_shaped")), "{refused}");
 }
 

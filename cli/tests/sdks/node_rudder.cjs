@@ -18,6 +18,9 @@ const send = (kind, message) => {
 }
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds))
 
+// As browsers draw them: 32 digits.
+const cookie = (userId) => Buffer.from(userId).toString('hex').padStart(32, '0')
+
 async function main() {
   for (let number = 0; number < Number(count); number += 1) {
     const userId = `${name}-${number}`
@@ -27,7 +30,7 @@ async function main() {
     send('group', { userId, groupId: `account-${userId}`, traits: { industry: 'steel' } })
     send('track', { userId, event: 'Form Submitted', properties: { form: 'demo' } })
     send('track', { userId, event: 'Deal Won', properties: { object_id: userId, value: '100.00', currency: 'CNY' } })
-    send('alias', { previousId: `cookie-${userId}`, userId })
+    send('alias', { previousId: cookie(userId), userId })
     await pause(Number(pauseMs))
   }
   await client.flush().catch(() => {})

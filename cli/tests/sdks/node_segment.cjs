@@ -9,6 +9,9 @@ analytics.on('error', (error) => {
   console.error(error.code, String(error.reason))
 })
 
+// As browsers draw them: 32 digits.
+const cookie = (userId) => Buffer.from(userId).toString('hex').padStart(32, '0')
+
 async function main() {
   for (let number = 0; number < Number(count); number += 1) {
     const userId = `${name}-${number}`
@@ -18,7 +21,7 @@ async function main() {
     analytics.group({ userId, groupId: `account-${userId}`, traits: { industry: 'steel' } })
     analytics.track({ userId, event: 'Form Submitted', properties: { form: 'demo' } })
     analytics.track({ userId, event: 'Deal Won', properties: { object_id: userId, value: '100.00', currency: 'CNY' } })
-    analytics.alias({ previousId: `cookie-${userId}`, userId })
+    analytics.alias({ previousId: cookie(userId), userId })
     await new Promise((resolve) => setTimeout(resolve, Number(pauseMs)))
   }
   await analytics.closeAndFlush({ timeout: 120_000 })

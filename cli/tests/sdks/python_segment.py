@@ -23,7 +23,8 @@ for number in range(int(count)):
     client.group(user, f"account-{user}", {"industry": "steel"})
     client.track(user, "Form Submitted", {"form": "demo"})
     client.track(user, "Deal Won", {"object_id": user, "value": "100.00", "currency": "CNY"})
-    client.alias(f"cookie-{user}", user)
+    # As browsers draw them: 32 digits.
+    client.alias(user.encode().hex().zfill(32), user)
     time.sleep(int(pause_ms) / 1000)
 client.flush()
 client.shutdown()

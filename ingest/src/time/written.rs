@@ -17,6 +17,11 @@ pub(super) enum Written {
 
 /// Reads a text without white space around it, in plain ASCII but for Chinese words.
 pub(super) fn read(text: &str) -> Option<Written> {
+    if is_rfc_3339(text)
+        && let Ok(moment) = text.parse::<Timestamp>()
+    {
+        return Some(Written::Moment(moment));
+    }
     if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') && text.matches('.').count() < 2 {
         return number(text);
     }
@@ -39,6 +44,18 @@ pub(super) fn read(text: &str) -> Option<Written> {
             }
         }
     }
+}
+
+/// Whether it looks like what nearly all programs write, which is read in the quickest way: `2022-03-03T10:00:00Z`, `...+08:00`.
+fn is_rfc_3339(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let has_offset = match bytes {
+        [.., b'Z'] => true,
+        // No zone is further from UTC than 14 hours.
+        [.., b'+' | b'-', b'0', _, b':', _, _] | [.., b'+' | b'-', b'1', b'0'..=b'3', b':', _, _] => true,
+        _ => false,
+    };
+    has_offset && bytes.get(10) == Some(&b'T')
 }
 
 /// Digits: seconds since 1970 (ten digits, also with decimals), milli-, micro- or nanoseconds; or a date, or a local time, without separators.
