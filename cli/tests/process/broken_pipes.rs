@@ -11,7 +11,7 @@ use crate::support::{golden, write_files};
 
 /// Every command that there is, with arguments that make it print something, and the exit code of a run that nobody reads. `DIR` is a
 /// folder with a history, its replay and a backup; `NEW` one that does not exist yet.
-const COMMANDS: [(&str, &str, i32); 31] = [
+const COMMANDS: [(&str, &str, i32); 32] = [
     ("audit", "", 0),
     ("check", "", 0),
     ("classify", "https://a.example/?utm_source=x", 0),
@@ -26,6 +26,7 @@ const COMMANDS: [(&str, &str, i32); 31] = [
     ("explain", "closed_won:006X", 0),
     ("generate", "--out NEW --people 5", 0),
     ("import", "DIR/sheet.csv --dry-run", 0),
+    ("names", "", 0),
     ("profile", "email:zhang@b-corp.example", 0),
     ("quality", "--truth DIR/history/truth.ndjson --profiles DIR/replayed/profiles.ndjson", 0),
     ("replay", "--offline DIR/history/offline.ndjson --out NEW", 0),
