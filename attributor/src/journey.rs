@@ -73,7 +73,7 @@ impl<'a> Touchpoint<'a> {
 /// A touch of a journey: a visit of one or several hits, or what is no visit.
 #[derive(Debug, Clone, Copy)]
 pub struct Visit<'a> {
-    /// What it is: see [`Course::visit`].
+    /// Of a visit: id and time of its first hit, the source of the first hit that names one, type and content of the most telling one.
     pub view: TouchView<'a>,
     /// The profile it belongs to; empty for touches of the account itself.
     pub profile: &'a str,
