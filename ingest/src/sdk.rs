@@ -17,8 +17,7 @@ use who::{Found, Opened};
 use crate::decoded::Decoded;
 use crate::identifiers::Sorted;
 use crate::ignored::Ignored;
-use crate::lenient::Raw;
-use crate::milestone::{Given, MilestoneFields, amount};
+use crate::milestone::{Given, MilestoneFields, amount_in};
 use crate::rules::{Meaning, Rules};
 use crate::scalar::{Scalar, json_rejection};
 use crate::time::OfDay;
@@ -46,7 +45,8 @@ pub(crate) fn decode(rules: &Rules, text: &str, received_ms: Option<i64>, out: &
     let event_id = tolerant::event_id(std::mem::take(&mut message.message_id), "messageId", text, &NOT_CONTENT, &mut ignored)?;
     let mut parts = Parts::open(&mut message, &mut ignored);
     let is_touch = matches!(kind, Kind::Page | Kind::Screen) || meaning == Some(&Meaning::Touch);
-    if is_touch && is_bot(rules, &mut parts.context, &mut ignored) {
+    let agent = std::mem::take(&mut parts.context.user_agent);
+    if is_touch && tolerant::is_bot(rules, agent, "context.userAgent", &mut ignored) {
         out.bots += 1;
         return Ok(());
     }
@@ -74,11 +74,6 @@ fn meaning<'r>(rules: &'r Rules, kind: Kind, message: &Message<'_>) -> Option<&'
         (Kind::Track, Scalar::Text(name)) => rules.meanings.get(name.trim()),
         _ => None,
     }
-}
-
-fn is_bot(rules: &Rules, context: &mut Context<'_>, ignored: &mut Ignored) -> bool {
-    let agent = std::mem::take(&mut context.user_agent).text("context.userAgent");
-    ignored.read(agent).flatten().is_some_and(|agent| rules.bots.is_bot(&agent))
 }
 
 /// The objects in a message; empty where they are absent or none.
@@ -204,12 +199,9 @@ impl<'a> Said<'_, 'a> {
         let ignored = &mut self.ignored;
         let Properties { object_id, value, revenue, currency, .. } = std::mem::take(&mut self.parts.properties);
         let object_id = ignored.read(object_id.text("properties.object_id")).flatten();
-        let mut of = |raw: Raw<'a>, field: &'static str| match ignored.read(raw.get(field)).flatten() {
-            Some(raw) => ignored.read(amount(raw, field)).unwrap_or_default(),
-            None => Given::Nothing,
-        };
-        let (value, revenue) = (of(value, "properties.value"), of(revenue, "properties.revenue"));
-        let currency = ignored.read(currency.text("properties.currency"));
+        let value = amount_in(value, "properties.value", ignored);
+        let revenue = amount_in(revenue, "properties.revenue", ignored);
+        let currency = ignored.read(currency.text("properties.currency")).map(Given::of);
         let mut fields = MilestoneFields {
             kind: kind.into(),
             // Without an object each event is one of its own.
@@ -217,11 +209,8 @@ impl<'a> Said<'_, 'a> {
             value: if matches!(value, Given::Is(_)) { value } else { revenue },
             ..MilestoneFields::default()
         };
-        match currency {
-            Some(currency) => fields.currency = Given::of(currency),
-            None => tolerant::without_currency(&mut fields, ignored),
-        }
-        let version = tolerant::milestone(self.rules, fields, self.received_ms, ignored)?;
+        fields.set_currency(currency, ignored);
+        let version = self.rules.milestone(fields, self.received_ms, ignored)?;
         let traits = self.person_traits();
         Ok(self.head().event(traits, Body::Milestone(version)))
     }

@@ -2,18 +2,17 @@
 
 use std::borrow::Cow;
 
-use tributary_proto::{Hash128, MilestoneVersion, Source, Touch};
+use tributary_proto::{Hash128, Source, Touch};
 use tributary_runtime::stage::Rejection;
 
 use crate::content;
 use crate::identifiers::Sorted;
 use crate::ignored::Ignored;
 use crate::limits::{ID_BYTES_MAX, URL_BYTES_MAX, URL_PAIRS_MAX};
-use crate::milestone::{Given, MilestoneFields};
+use crate::reason;
 use crate::rules::Rules;
 use crate::scalar::{Scalar, json_rejection};
 use crate::touch::TouchFields;
-use crate::{money, reason};
 
 /// The id of an event: the sender's, its hash where it is too long, else the hash of the record's content.
 ///
@@ -61,58 +60,7 @@ pub(crate) fn touch(
     rules.touches.touch(fields, source, &rules.identifiers, named)
 }
 
-/// Builds a version of a milestone. An amount goes with its currency: money is never guessed.
-///
-/// # Errors
-/// When the milestone's kind or object is none.
-pub(crate) fn milestone(
-    rules: &Rules,
-    fields: MilestoneFields<'_>,
-    received_ms: Option<i64>,
-    ignored: &mut Ignored,
-) -> Result<MilestoneVersion, Rejection> {
-    let mut fields = fields;
-    plain_money(&mut fields);
-    loop {
-        let why = match rules.milestone(fields.clone(), received_ms) {
-            Ok(version) => return Ok(version),
-            Err(why) => why,
-        };
-        match why.field.as_str() {
-            "value" if fields.value != Given::Nothing => fields.value = Given::Nothing,
-            "refund" if fields.refund.is_some() => fields.refund = None,
-            "currency" if fields.currency != Given::Nothing => {
-                fields.currency = Given::Nothing;
-                without_currency(&mut fields, ignored);
-            }
-            "occurred_at" if fields.occurred_at != Given::Nothing => fields.occurred_at = Given::Nothing,
-            _ => return Err(why),
-        }
-        ignored.note(why);
-    }
-}
-
-/// Makes plain what people write: `30万`, `RMB`. A currency that an amount names holds where no other is given.
-fn plain_money(fields: &mut MilestoneFields<'_>) {
-    if let Given::Is(code) = &fields.currency {
-        fields.currency = Given::Is(Cow::Owned(money::written::currency(code).into_owned()));
-    }
-    let Given::Is(text) = &fields.value else { return };
-    let Some((plain, named)) = money::written::amount(text) else { return };
-    match (named, &fields.currency) {
-        (None, _) => {}
-        (Some(code), Given::Is(given)) if *given == code => {}
-        (Some(code), Given::Nothing) => fields.currency = Given::Is(code.into()),
-        // Two currencies: nobody knows which is meant, and the amount is refused as it is.
-        _ => return,
-    }
-    fields.value = Given::Is(plain.into());
-}
-
-/// Leaves out an amount whose currency cannot be read.
-pub(crate) fn without_currency(fields: &mut MilestoneFields<'_>, ignored: &mut Ignored) {
-    let value = std::mem::take(&mut fields.value);
-    if fields.refund.take().is_some() || matches!(value, Given::Is(_)) {
-        ignored.note(Rejection::new(reason::CURRENCY_UNKNOWN, "value", "the amount is left out with its currency"));
-    }
+/// Whether a user agent is a bot's; nobody's is not.
+pub(crate) fn is_bot(rules: &Rules, agent: Scalar<'_>, field: &'static str, ignored: &mut Ignored) -> bool {
+    ignored.read(agent.text(field)).flatten().is_some_and(|agent| rules.bots.is_bot(&agent))
 }

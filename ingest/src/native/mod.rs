@@ -19,7 +19,7 @@ use crate::identifiers::Identifiers;
 use crate::ignored::Ignored;
 use crate::lenient::Raw;
 use crate::limits::ID_BYTES_MAX;
-use crate::milestone::{Given, MilestoneFields, amount};
+use crate::milestone::{Given, MilestoneFields, amount_in};
 use crate::rules::Rules;
 use crate::scalar::{Scalar, json_rejection};
 use crate::time::OfDay;
@@ -58,7 +58,7 @@ pub(crate) fn decode(
         out.ignored.merge(ignored);
         return Ok(());
     }
-    if kind == Kind::Touch && is_bot(rules, &mut record, &mut ignored) {
+    if kind == Kind::Touch && tolerant::is_bot(rules, std::mem::take(&mut record.user_agent), "user_agent", &mut ignored) {
         out.bots += 1;
         return Ok(());
     }
@@ -69,11 +69,6 @@ pub(crate) fn decode(
     let traits = std::mem::take(&mut record.traits).into_traits(&mut ignored);
     let says = says(rules, kind, record, &mut ignored)?;
     Statement { event_id, time_ms, identifiers, traits, says, ignored }.add(rules, source, received_ms, out)
-}
-
-fn is_bot(rules: &Rules, record: &mut Record<'_, '_>, ignored: &mut Ignored) -> bool {
-    let agent = std::mem::take(&mut record.user_agent).text("user_agent");
-    ignored.read(agent).flatten().is_some_and(|agent| rules.bots.is_bot(&agent))
 }
 
 /// Whom a record names.
@@ -135,12 +130,11 @@ fn milestone<'a>(rules: &Rules, record: Record<'a, '_>, ignored: &mut Ignored) -
     };
     let occurred_at = ignored.read(record.occurred_at.text("occurred_at")).flatten();
     let occurred_at = occurred_at.map(|text| rules.times.read_of_day(&text, "occurred_at", OfDay::End));
-    let currency = ignored.read(record.currency.text("currency"));
+    let currency = ignored.read(record.currency.text("currency")).map(|said| match said {
+        None if record.cleared.currency => Given::Cleared,
+        said => Given::of(said),
+    });
     let occurred_at = ignored.read(occurred_at.transpose()).flatten();
-    let mut given = |raw: Raw<'a>, field: &'static str| match ignored.read(raw.get(field)).flatten() {
-        Some(raw) => ignored.read(amount(raw, field)).unwrap_or_default(),
-        None => Given::Nothing,
-    };
     let mut fields = MilestoneFields {
         kind,
         object_id: record.object_id.text("object_id")?.unwrap_or_default(),
@@ -149,19 +143,15 @@ fn milestone<'a>(rules: &Rules, record: Record<'a, '_>, ignored: &mut Ignored) -
             None if record.cleared.occurred_at => Given::Cleared,
             None => Given::Nothing,
         },
-        value: given(record.value, "value"),
-        refund: given(record.refund, "refund").into_value(),
+        value: amount_in(record.value, "value", ignored),
+        refund: amount_in(record.refund, "refund", ignored).into_value(),
         // What these say decides whether there is a milestone: they are not left out.
         withdrawn: flag(record.withdrawn, "withdrawn")?,
         amends: flag(record.amends, "amends")?,
         occurrence: number(record.occurrence, "occurrence")?,
         currency: Given::Nothing,
     };
-    match currency {
-        Some(None) if record.cleared.currency => fields.currency = Given::Cleared,
-        Some(currency) => fields.currency = Given::of(currency),
-        None => tolerant::without_currency(&mut fields, ignored),
-    }
+    fields.set_currency(currency, ignored);
     Ok(fields)
 }
 

@@ -56,7 +56,7 @@ impl Statement<'_> {
         let mut named = identifiers.sorted();
         let body = match says {
             Says::Touch(fields) => Body::Touch(tolerant::touch(rules, fields, source, &mut named, &mut ignored)?),
-            Says::Milestone(fields) => Body::Milestone(tolerant::milestone(rules, fields, received_ms, &mut ignored)?),
+            Says::Milestone(fields) => Body::Milestone(rules.milestone(fields, received_ms, &mut ignored)?),
             Says::Identify => Body::Identify(Identify {}),
             Says::Account => Body::Account(AccountRecord {}),
             Says::Link => Body::Link(Link {}),

@@ -143,9 +143,6 @@ fn identity(object: Object, head: &Head, records: &mut Records<'_>, add: impl Fn
     records.add(record, says);
 }
 
-/// The end of the year 9999: no date is later.
-const CLOSE_MS_MAX: i64 = 253_402_300_799_999;
-
 fn property(object: Object, notice: Notice<'_>, head: &Head, records: &mut Records<'_>) -> Result<(), Rejection> {
     let Some(name) = notice.property_name.text("propertyName")? else {
         return Err(Rejection::new(reason::FIELD_MISSING, "propertyName", "the notice does not say which property changed"));
@@ -163,9 +160,9 @@ fn property(object: Object, notice: Notice<'_>, head: &Head, records: &mut Recor
         (Object::Deal, "deal_currency_code") => deal(Change { currency: given, ..Change::default() }, head, records),
         (Object::Deal, "closedate") => {
             let close_ms = match given {
-                Given::Is(text) => match text.parse() {
-                    Ok(close_ms @ 0..=CLOSE_MS_MAX) => Given::Is(close_ms),
-                    _ => Given::Is(records.rules.times.read(&text, "propertyValue")?),
+                Given::Is(text) => match millis(Scalar::Text(text.as_str().into()), "propertyValue") {
+                    Ok(close_ms) => Given::Is(close_ms),
+                    Err(_) => Given::Is(records.rules.times.read(&text, "propertyValue")?),
                 },
                 Given::Nothing | Given::Cleared => Given::Cleared,
             };
