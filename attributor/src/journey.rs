@@ -8,6 +8,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+use tributary_proto::vocabulary::DIRECT;
 use tributary_proto::{Hash128, Message, Milestone};
 
 use crate::moments;
@@ -49,7 +50,7 @@ impl<'a> Touchpoint<'a> {
         let event_hash = Hash128::of(view.event_id.as_bytes());
         // Whom the event names is not what it is: the field stands last.
         let content = if view.mention == 0 { raw } else { raw.get(..raw.len().saturating_sub(MENTION_BYTES)).unwrap_or(raw) };
-        let bringer = by.first_chunk::<8>().map_or(0, |head| u64::from_be_bytes(*head));
+        let bringer = Hash128(u128::from_be_bytes(*by)).head();
         let device = if view.device == 0 { bringer } else { view.device };
         Ok(Self { view, raw, profile, role, device, event_hash, content_hash: Hash128::of(content) })
     }
@@ -223,9 +224,6 @@ impl<'t> Journey<'t> {
     }
 }
 
-/// The channel of visits that nothing brought about.
-pub const DIRECT: &str = "direct";
-
 /// The search for the touches of a window that have a place of their own.
 struct Search<'a, 't> {
     course: &'a Course<'t>,
@@ -288,8 +286,7 @@ impl<'t> Search<'_, 't> {
 
     fn shortened(&self, singled: impl Iterator<Item = usize>, newest: &[usize], max: usize) -> Vec<usize> {
         let first = self.first(self.window.start);
-        let identified = |from: usize| (from..self.window.end).find(|at| self.is(*at, |touch| touch.identified));
-        let first_identified = identified(self.window.start);
+        let first_identified = self.window.clone().find(|at| self.is(*at, |touch| touch.identified));
         let last_non_direct = self.last(self.window.end, |touch| touch.channel != DIRECT);
         let mut kept: BTreeSet<usize> =
             singled.chain([first, first_identified, last_non_direct].into_iter().flatten()).collect();

@@ -15,7 +15,7 @@ use crate::core::{Core, pass_from};
 use crate::facts::{merge_assertion, merge_consent, merge_word};
 use crate::mention::{Mentioned, counts, first_seen, is_void, see};
 use crate::metrics;
-use crate::node::{Node, short};
+use crate::node::Node;
 
 /// What an event says of the identifiers in it.
 pub(crate) struct Statement<'a> {
@@ -130,7 +130,7 @@ impl<'a> Statement<'a> {
 /// The browser or device that a digital event came from: see `Touch.device`.
 fn device(people: &[Identifier]) -> u64 {
     let first = |kind: &str| people.iter().find(|identifier| identifier.kind == kind);
-    first("anonymous_id").or_else(|| first("device_id")).map_or(0, |device| short(device.hash()))
+    first("anonymous_id").or_else(|| first("device_id")).map_or(0, |device| device.hash().head())
 }
 
 /// What an event has changed of a sighting.
@@ -178,7 +178,7 @@ impl Core {
             cx.outbox.observe(&metrics::ERASED, "touch", 1);
         } else if let Some(What::Touch(mut touch)) = event.body {
             touch.device = if touch.digital { device(&event.identifiers) } else { 0 };
-            let mention = mention.map_or(0, short);
+            let mention = mention.map_or(0, Hash128::head);
             let touch = StoredTouch { event_id: event.event_id, time_ms: event.time_ms, touch: Some(touch), mention };
             if steady {
                 pass_from(cx, &mut node, item::What::Touch(touch));

@@ -150,7 +150,7 @@ impl Node {
         self.put_sighting(state, mentioned.hash, left.then(|| mentioned.sighting.clone()));
         // What the identifier brought under any mention is void up to its own erasure: no need to say it again.
         if let Some(mention) = mentioned.hash.filter(|_| self.state.erased_ms.is_none_or(|whole| whole < until_ms)) {
-            let mention = short(mention);
+            let mention = mention.head();
             let erasures = &mut self.edit().erasures;
             match erasures.iter_mut().find(|known| known.mention == mention) {
                 Some(known) => known.until_ms = known.until_ms.max(until_ms),
@@ -336,11 +336,6 @@ impl Node {
         }
         self.state.placement.clone().unwrap_or_default()
     }
-}
-
-/// The first 8 bytes of a mention's hash: how touches name it.
-pub fn short(mention: Hash128) -> u64 {
-    mention.to_bytes().first_chunk::<8>().map_or(0, |head| u64::from_be_bytes(*head))
 }
 
 /// The hash after the tag of a sub-key.

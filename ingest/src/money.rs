@@ -4,7 +4,7 @@ pub(crate) mod written;
 
 use iso_currency::Currency;
 use tributary_proto::Decimal;
-use tributary_proto::decimal::SCALE_MAX;
+use tributary_proto::decimal::minor;
 use tributary_runtime::stage::Rejection;
 
 use crate::normalise::text::narrow;
@@ -39,11 +39,8 @@ pub fn decimal(amount: &str, field: &'static str) -> Result<Decimal, Rejection> 
 /// # Errors
 /// [`reason::VALUE_INVALID`] when the text is not a plain, non-negative decimal number below 10^15.
 pub fn minor_units(amount: &str, currency: Currency) -> Result<i64, Rejection> {
-    let fixed = decimal(amount, "value")?.fixed();
-    let unit = 10_i128.pow(SCALE_MAX.saturating_sub(u32::from(currency.exponent().unwrap_or(0))));
-    let minor = u128::try_from(fixed)
-        .ok()
-        .and_then(|fixed| i64::try_from((fixed + unit.unsigned_abs() / 2) / unit.unsigned_abs()).ok());
+    let amount = decimal(amount, "value")?;
+    let minor = if amount.is_negative() { None } else { minor(amount.fixed(), currency.exponent().unwrap_or(0)) };
     minor.ok_or_else(|| Rejection::new(reason::VALUE_INVALID, "value", "an amount that was spent is not negative"))
 }
 

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use tributary_proto::vocabulary::DIRECT;
 use tributary_proto::{Source, Touch};
 use tributary_runtime::stage::Rejection;
 
@@ -26,9 +27,6 @@ pub(crate) struct TouchFields<'a> {
     pub(crate) url: Cow<'a, str>,
     pub(crate) referrer: Cow<'a, str>,
 }
-
-/// The channel of visits that nothing brought about.
-const DIRECT: &str = "direct";
 
 /// Where the source of a touch is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

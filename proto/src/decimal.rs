@@ -11,6 +11,13 @@ const DIGITS_MAX: usize = 18;
 /// Decimal places before the point: below 10^15, so that minor units of every currency fit into 63 bits.
 const WHOLE_DIGITS_MAX: i64 = 15;
 
+/// An amount of units of 10^-18 that is not negative, in whole minor units of a currency with so many places, halves up; `None` where that
+/// does not fit.
+pub fn minor(fixed: i128, places: u16) -> Option<i64> {
+    let unit = 10_i128.pow(SCALE_MAX.saturating_sub(places.into()));
+    i64::try_from(fixed.checked_add(unit / 2)? / unit).ok()
+}
+
 impl Decimal {
     /// Reads a plain decimal number, with a sign or an exponent if need be: `300000.00`, `-12.5`, `1.2e7`. Digits beyond the eighteenth
     /// that counts, and places beyond the eighteenth, are rounded, halves away from zero.
@@ -111,6 +118,13 @@ mod tests {
         for text in ["", "-", ".5", "5.", "1,000", "1 000", "abc", "NaN", "1e", "1e5.0", "--1", "1e15", "1e300", "１"] {
             assert_eq!(Decimal::parse(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn minor_units_are_rounded_halves_up() {
+        let of = |text: &str, places| minor(Decimal::parse(text).unwrap().fixed(), places);
+        assert_eq!((of("1.005", 2), of("1.0049", 2), of("1.5", 0)), (Some(101), Some(100), Some(2)));
+        assert_eq!((minor(i128::MAX, 2), minor(i128::from(i64::MAX) * 100, 18)), (None, None));
     }
 
     #[test]

@@ -26,6 +26,11 @@ impl Hash128 {
         self.0.to_be_bytes()
     }
 
+    /// The first 8 of the bytes, most significant first: where that is enough to tell one from another.
+    pub fn head(self) -> u64 {
+        (self.0 >> 64) as u64
+    }
+
     /// Reads what [`Self::to_bytes`] wrote; `None` when there are not 16 bytes.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(|array| Self(u128::from_be_bytes(array)))

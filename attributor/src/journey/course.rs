@@ -154,7 +154,7 @@ impl<'t> Course<'t> {
     pub(super) fn visit(&self, at: usize, end: usize) -> Option<Visit<'t>> {
         let first = self.touches.get(at)?;
         let (mut view, mut hits) = (first.view, 1);
-        let mut telling = self.rules.rank(view.touch_type);
+        let mut telling = None;
         let mut place = at;
         loop {
             place = self.next.get(place).copied().unwrap_or(NONE);
@@ -167,8 +167,8 @@ impl<'t> Course<'t> {
                 (view.campaign, view.term) = (hit.view.campaign, hit.view.term);
             }
             let rank = self.rules.rank(hit.view.touch_type);
-            if rank < telling {
-                telling = rank;
+            if rank < *telling.get_or_insert_with(|| self.rules.rank(first.view.touch_type)) {
+                telling = Some(rank);
                 (view.touch_type, view.content) = (hit.view.touch_type, hit.view.content);
             }
         }

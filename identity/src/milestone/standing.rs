@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use iso_currency::Currency;
-use tributary_proto::decimal::SCALE_MAX;
+use tributary_proto::decimal::minor;
 use tributary_proto::event::Body;
 use tributary_proto::{Decimal, Event, Hash128, Identifier, Message, Milestone, MilestoneVersion};
 
@@ -163,7 +163,7 @@ impl<'a> Standing<'a> {
             kind: self.kind.to_owned(),
             object_id: self.object_id.to_owned(),
             time_ms: self.time_ms(),
-            value_minor: minor(self.value, currency),
+            value_minor: minor(self.value, currency.exponent().unwrap_or(0)).unwrap_or(i64::MAX),
             currency: currency.code().to_owned(),
             withdrawn: self.withdrawn,
         }
@@ -181,13 +181,6 @@ impl<'a> Standing<'a> {
 fn stored_earlier(version: &MilestoneVersion) -> Option<Decimal> {
     let exponent = Currency::from_code(&version.currency).and_then(Currency::exponent).unwrap_or(0);
     version.value_minor.map(|digits| Decimal { digits, scale: exponent.into() })
-}
-
-/// An amount of units of 10^-18 in whole minor units, halves up.
-fn minor(amount: i128, currency: Currency) -> i64 {
-    let exponent = u32::from(currency.exponent().unwrap_or(0));
-    let unit = 10_i128.pow(SCALE_MAX.saturating_sub(exponent));
-    i64::try_from((amount + unit / 2) / unit).unwrap_or(i64::MAX)
 }
 
 /// What of a version counts otherwise than it says, as a label of [`crate::metrics::AMOUNTS`].
