@@ -64,7 +64,20 @@ impl VisitRules {
     /// How telling a hit of this type is; 0 is most.
     pub(super) fn rank(&self, touch_type: &str) -> usize {
         let others = self.touch_types.len();
-        let named = self.touch_types.iter().position(|known| known.eq_ignore_ascii_case(touch_type));
+        let is = |known: &String| known.chars().eq(touch_type.chars().flat_map(char::to_lowercase));
+        let named = self.touch_types.iter().position(is);
         named.unwrap_or(others + usize::from(Self::VIEWS.iter().any(|view| view.eq_ignore_ascii_case(touch_type))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_are_compared_without_case_in_any_script() {
+        let rules = VisitRules { gap_ms: 1, touch_types: vec!["événement".into(), "form".into()] };
+        let ranks = ["Événement", "FORM", "试用", "Page", ""].map(|touch_type| rules.rank(touch_type));
+        assert_eq!(ranks, [0, 1, 2, 3, 3]);
     }
 }
