@@ -81,7 +81,7 @@ fn arrive(number: usize, unit_number: usize) -> (String, Vec<u8>) {
     };
     let identifier_hash = person(number).hash().to_bytes().to_vec();
     let (identifier, placement) = (Some(person(number)), Some(placement));
-    message(&unit(unit_number), Body::Arrive(Arrive { identifier, placement, identifier_hash, erasures: Vec::new() }))
+    message(&unit(unit_number), Body::Arrive(Arrive { identifier, placement, identifier_hash, ..Arrive::default() }))
 }
 
 fn item(number: usize, unit_number: usize, what: item::What) -> (String, Vec<u8>) {
@@ -101,7 +101,12 @@ fn touch(event: usize) -> item::What {
         ..Touch::default()
     };
     let event_id = format!("7f3a9c00-0000-4000-8000-{event:012x}");
-    item::What::Touch(StoredTouch { event_id, time_ms: event as i64 % 10_000 * HOUR_MS, touch: Some(touch), mention: 0 })
+    item::What::Touch(StoredTouch {
+        event_id,
+        time_ms: event as i64 % 10_000 * HOUR_MS,
+        touch: Some(touch),
+        ..StoredTouch::default()
+    })
 }
 
 fn deal(object: usize, value_minor: i64, stamp: u64, time_ms: i64) -> item::What {
@@ -112,13 +117,13 @@ fn deal(object: usize, value_minor: i64, stamp: u64, time_ms: i64) -> item::What
         time_ms,
         value_minor,
         currency: "CNY".to_owned(),
-        withdrawn: false,
+        ..Milestone::default()
     };
     item::What::Track(StoredTrack {
         milestone_id: milestone.milestone_id.clone(),
         stamp,
         milestone: Some(milestone),
-        erased: false,
+        ..StoredTrack::default()
     })
 }
 

@@ -1,6 +1,6 @@
 //! A journey's credit under every model of a plan.
 
-use tributary_proto::{DesiredRow, Message, Milestone, Share, StoredTouch, Touch, UNATTRIBUTED, WHOLE_NANO};
+use tributary_proto::{DesiredRow, Message, Milestone, Reporting, Share, StoredTouch, Touch, UNATTRIBUTED, WHOLE_NANO};
 
 use crate::journey::Journey;
 use crate::plan::Plan;
@@ -15,9 +15,7 @@ pub fn rows(journey: &Journey<'_>, of: &Milestone, plan: &Plan) -> Vec<DesiredRo
         return Vec::new();
     }
     let value_minor = of.value_minor.max(0).unsigned_abs();
-    if journey.touches.is_empty() {
-        return vec![unattributed(plan.models_of(&of.kind).count(), value_minor)];
-    }
+    let reporting_minor = reporting(of, plan).map_or(0, |reporting| reporting.value_minor.unsigned_abs());
     let mut rows: Vec<DesiredRow> = journey
         .touches
         .iter()
@@ -27,30 +25,48 @@ pub fn rows(journey: &Journey<'_>, of: &Milestone, plan: &Plan) -> Vec<DesiredRo
             shares: Vec::new(),
         })
         .collect();
+    let mut without = Vec::new();
     for (position, model) in (0u32..).zip(plan.models_of(&of.kind)) {
-        let weights = model.multipliers.apply(&journey.touches, model.rule.weigh(journey));
-        let weights_nano = share::nano(&weights);
+        let Some(weights_nano) = model.shares(journey, of) else {
+            without.push(position);
+            continue;
+        };
         let values_minor = share::minor(&weights_nano, value_minor);
-        for (row, (weight_nano, value)) in rows.iter_mut().zip(weights_nano.into_iter().zip(values_minor)) {
+        // Shared by the same weights, and not converted share by share: so these sum to what the milestone is worth, too.
+        let reported = if reporting_minor > 0 { share::minor(&weights_nano, reporting_minor) } else { Vec::new() };
+        let reported = reported.into_iter().chain(std::iter::repeat(0));
+        for ((row, (weight_nano, value)), reported) in
+            rows.iter_mut().zip(weights_nano.into_iter().zip(values_minor)).zip(reported)
+        {
             if weight_nano > 0 {
-                row.shares.push(Share { model: position, weight_nano, value_minor: signed(value) });
+                let (value_minor, reporting_minor) = (signed(value), signed(reported));
+                row.shares.push(Share { model: position, weight_nano, value_minor, reporting_minor });
             }
         }
     }
     rows.retain(|row| !row.shares.is_empty());
+    if !without.is_empty() {
+        rows.push(unattributed(&without, value_minor, reporting_minor));
+    }
     rows
 }
 
-/// The one row of an empty journey.
-fn unattributed(models: usize, value_minor: u64) -> DesiredRow {
+/// What a milestone is worth in the reporting currency of `plan`; `None` where there is none, or no rate is known.
+pub fn reporting(of: &Milestone, plan: &Plan) -> Option<Reporting> {
+    plan.rates.as_ref()?.report(of)
+}
+
+/// The one row of an empty journey, under these models.
+fn unattributed(models: &[u32], value_minor: u64, reporting_minor: u64) -> DesiredRow {
     let touch = StoredTouch {
         event_id: UNATTRIBUTED.to_owned(),
         time_ms: 0,
         touch: Some(Touch { channel: UNATTRIBUTED.to_owned(), ..Touch::default() }),
-        mention: 0,
+        ..StoredTouch::default()
     };
-    let share = |(model, _)| Share { model, weight_nano: WHOLE_NANO, value_minor: signed(value_minor) };
-    DesiredRow { touch: touch.encode_to_vec(), profile_id: String::new(), shares: (0u32..).zip(0..models).map(share).collect() }
+    let (value_minor, reporting_minor) = (signed(value_minor), signed(reporting_minor));
+    let share = |model: &u32| Share { model: *model, weight_nano: WHOLE_NANO, value_minor, reporting_minor };
+    DesiredRow { touch: touch.encode_to_vec(), profile_id: String::new(), shares: models.iter().map(share).collect() }
 }
 
 /// A part of a value that came from an `i64`.

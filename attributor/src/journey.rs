@@ -1,5 +1,6 @@
 //! The journey to a milestone: which touches count, in which order, and which of them brought about a stage.
 
+mod cast;
 mod course;
 mod rules;
 
@@ -14,6 +15,7 @@ use tributary_proto::{Hash128, Message, Milestone};
 use crate::moments;
 use crate::wire::{Malformed, TouchView};
 
+pub use cast::Cast;
 pub use course::Course;
 use rules::LEAD_STAGE;
 pub use rules::{JourneyRules, VisitRules, WindowMs};
@@ -78,7 +80,7 @@ pub struct Visit<'a> {
     pub view: TouchView<'a>,
     /// The profile it belongs to; empty for touches of the account itself.
     pub profile: &'a str,
-    /// The person's role.
+    /// The person's role in the deal, else in general.
     pub role: &'a str,
     /// Its first hit.
     pub first: &'a Touchpoint<'a>,
@@ -137,6 +139,10 @@ pub struct Journey<'t> {
     pub milestone_time_ms: i64,
     /// What the window held beside.
     pub folded: Folded,
+    /// When the unit last won a deal before it.
+    pub won_before_ms: Option<i64>,
+    /// When each stage was reached.
+    moments: Vec<Option<i64>>,
     stages: Vec<Option<usize>>,
     close: Option<usize>,
     begins: usize,
@@ -146,8 +152,8 @@ impl<'t> Journey<'t> {
     /// The journey to `of` among the touches of its unit. `live` are the milestones of the unit that are not withdrawn, `of` included.
     ///
     /// Looks at no more touches than the journey is to have, and at those a model singles out.
-    pub fn build(course: &Course<'t>, of: &Milestone, live: &[&Milestone], rules: &JourneyRules<'_>) -> Self {
-        Self::find(course, of, live, rules, None)
+    pub fn build(course: &Course<'t>, of: &Milestone, live: &[&Milestone], cast: &Cast<'t>, rules: &JourneyRules<'_>) -> Self {
+        Self::find(course, of, live, cast, rules, None)
     }
 
     /// The same, and tells `hear` of every touch in the window that has no place of its own.
@@ -155,27 +161,30 @@ impl<'t> Journey<'t> {
         course: &Course<'t>,
         of: &Milestone,
         live: &[&Milestone],
+        cast: &Cast<'t>,
         rules: &JourneyRules<'_>,
         hear: &mut Hear<'_, 't>,
     ) -> Self {
-        Self::find(course, of, live, rules, Some(hear))
+        Self::find(course, of, live, cast, rules, Some(hear))
     }
 
     fn find(
         course: &Course<'t>,
         of: &Milestone,
         live: &[&Milestone],
+        cast: &Cast<'t>,
         rules: &JourneyRules<'_>,
         hear: Option<&mut Hear<'_, 't>>,
     ) -> Self {
-        let from_ms = rules.window.start_ms(of, live);
-        let known = course.since(of.time_ms.saturating_sub(rules.look_back_ms));
+        let won_before_ms = moments::last_won_before(of, live);
+        let from_ms = rules.window.start_ms(of.time_ms, won_before_ms, rules.zone);
+        let known = course.between(of.time_ms.saturating_sub(rules.look_back_ms), of.time_ms);
         let course = known.as_ref().unwrap_or(course);
-        let search = Search { course, window: course.window(from_ms, of.time_ms) };
+        let search = Search { course, cast, window: course.window(from_ms, of.time_ms) };
 
         let last_until = |moment: i64| search.last(course.end(moment), |_| true);
-        let stages: Vec<Option<usize>> =
-            rules.stages.iter().map(|kind| moments::of_stage(kind, of, live).and_then(last_until)).collect();
+        let moments: Vec<Option<i64>> = rules.stages.iter().map(|kind| moments::of_stage(kind, of, live)).collect();
+        let stages: Vec<Option<usize>> = moments.iter().map(|moment| moment.and_then(last_until)).collect();
         let close = if moments::is_closing(&of.kind) { last_until(of.time_ms) } else { None };
         let since_win = moments::won_for(of, live).and_then(|won_ms| search.first(course.end(won_ms)));
         let singled = stages.iter().copied().chain([close, since_win]).flatten();
@@ -187,8 +196,35 @@ impl<'t> Journey<'t> {
             begins: place(since_win).unwrap_or(0),
             touches: positions.iter().filter_map(|at| search.visit(*at)).collect(),
             milestone_time_ms: of.time_ms,
+            won_before_ms,
+            moments,
             folded,
         }
+    }
+
+    /// The journey of those touches alone that are so, and their positions in this one.
+    pub fn part(&self, so: impl Fn(&Visit<'t>) -> bool) -> (Self, Vec<usize>) {
+        let kept: Vec<usize> =
+            self.touches.iter().enumerate().filter(|(_, touch)| so(touch)).map(|(position, _)| position).collect();
+        let up_to = |place: Option<usize>| {
+            let place = place?;
+            kept.partition_point(|position| *position <= place).checked_sub(1)
+        };
+        let begins = kept.partition_point(|position| *position < self.begins);
+        let part = Self {
+            touches: kept.iter().filter_map(|position| self.touches.get(*position)).copied().collect(),
+            moments: self.moments.clone(),
+            stages: self.stages.iter().copied().map(up_to).collect(),
+            close: up_to(self.close),
+            begins: if begins < kept.len() { begins } else { 0 },
+            ..*self
+        };
+        (part, kept)
+    }
+
+    /// When the stage at this position of the rules' stages was reached.
+    pub fn stage_moment(&self, stage: usize) -> Option<i64> {
+        self.moments.get(stage).copied().flatten()
     }
 
     /// The touch that brought about the stage at this position of the rules' stages; none from before the deal was won that an expansion
@@ -227,12 +263,14 @@ impl<'t> Journey<'t> {
 /// The search for the touches of a window that have a place of their own.
 struct Search<'a, 't> {
     course: &'a Course<'t>,
+    cast: &'a Cast<'t>,
     window: Range<usize>,
 }
 
 impl<'t> Search<'_, 't> {
     fn visit(&self, at: usize) -> Option<Visit<'t>> {
-        self.course.visit(at, self.window.end)
+        let visit = self.course.visit(at, self.window.end)?;
+        Some(Visit { role: self.cast.role(visit.profile).unwrap_or(visit.role), ..visit })
     }
 
     fn is(&self, at: usize, what: impl Fn(&TouchView<'_>) -> bool) -> bool {
@@ -249,7 +287,8 @@ impl<'t> Search<'_, 't> {
         (self.window.start..end.min(self.window.end)).rev().find(|at| self.is(*at, &what))
     }
 
-    /// The positions of the journey's touches: all, or of more than `max` the first, those that a model singles out, and the newest.
+    /// The positions of the journey's touches: all, or of more than `max` the first, those that a model singles out, and the newest,
+    /// trusted ones before public ones.
     fn positions(
         &self,
         singled: impl Iterator<Item = usize>,
@@ -269,7 +308,7 @@ impl<'t> Search<'_, 't> {
             }
         }
         let overlong = newest.len() > max;
-        let kept = if overlong { self.shortened(singled, &newest, max) } else { newest.iter().rev().copied().collect() };
+        let kept = if overlong { self.shortened(singled, max) } else { newest.iter().rev().copied().collect() };
         if overlong {
             folded.overlong = self.window.len() - kept.len() - folded.duplicates - folded.visits;
         }
@@ -284,17 +323,22 @@ impl<'t> Search<'_, 't> {
         (kept, folded)
     }
 
-    fn shortened(&self, singled: impl Iterator<Item = usize>, newest: &[usize], max: usize) -> Vec<usize> {
+    fn shortened(&self, singled: impl Iterator<Item = usize>, max: usize) -> Vec<usize> {
         let first = self.first(self.window.start);
         let first_identified = self.window.clone().find(|at| self.is(*at, |touch| touch.identified));
         let last_non_direct = self.last(self.window.end, |touch| touch.channel != DIRECT);
         let mut kept: BTreeSet<usize> =
             singled.chain([first, first_identified, last_non_direct].into_iter().flatten()).collect();
-        for at in newest {
-            if kept.len() >= max {
-                break;
+        for public in [false, true] {
+            let counts = |at: &usize| {
+                self.course.get(*at).is_some_and(|touch| touch.view.public == public) && self.course.fold(*at).is_none()
+            };
+            for at in self.window.clone().rev().filter(counts) {
+                if kept.len() >= max {
+                    break;
+                }
+                kept.insert(at);
             }
-            kept.insert(*at);
         }
         kept.into_iter().collect()
     }

@@ -22,6 +22,7 @@
 //! weights and values whole. None of it knows a clock, a log or a thread: the rows are a function of the touches, the milestones,
 //! the placements and the [`settings`].
 
+pub mod classifier;
 pub mod credit;
 pub mod journey;
 pub mod ledger;
@@ -29,11 +30,14 @@ pub mod metrics;
 pub mod models;
 pub mod moments;
 pub mod plan;
+pub mod rates;
 pub mod read;
+mod remodel;
 pub mod settings;
 pub mod share;
 pub mod stage;
 pub mod unit;
+mod value;
 pub mod wire;
 
 pub use stage::LOG;

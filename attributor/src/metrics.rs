@@ -24,6 +24,13 @@ pub static LEDGER_IMBALANCE: Metric = counter(
     "Models of a milestone whose weights did not sum to 1 or whose values not to the milestone's value. Must be 0: page someone otherwise.",
 );
 
+/// Milestones without a rate.
+pub static RATES_MISSING: Metric = counter(
+    "tributary_rates_missing_total",
+    "Times that the credit of a milestone was computed without a value in the reporting currency, because no rate of its currency is known on \
+     its day. Look at any: add the rate to the file of currency.rates, and start again.",
+);
+
 /// Journeys computed.
 pub static JOURNEYS: Metric =
     counter("tributary_journeys_computed_total", "Journeys computed: one for each milestone that a batch made dirty.");
@@ -108,8 +115,23 @@ pub static DESIRED: Metric = counter_by(
     "Sets of rows that reached a ledger: changed it, left it unchanged, or stale because a newer one was there.",
 );
 
+/// Units computed because settings have changed.
+pub static REMODELLED_UNITS: Metric = counter(
+    "tributary_remodelled_units_total",
+    "Units that were looked at because settings of attribution have changed: all of a partition, beside what comes in.",
+);
+
+/// Passes over a partition by changed settings.
+pub static REMODELS: Metric = counter_by(
+    "state",
+    &["begun", "finished"],
+    "tributary_remodels_total",
+    "Passes over all units of a partition because settings of attribution have changed. As long as more were begun than finished, rows of both settings are there.",
+);
+
 /// Every metric of this crate.
-pub static ALL: [&Metric; 15] = [
+pub static ALL: [&Metric; 18] = [
+    &RATES_MISSING,
     &CREDIT_UPDATES,
     &LEDGER_IMBALANCE,
     &JOURNEYS,
@@ -125,6 +147,8 @@ pub static ALL: [&Metric; 15] = [
     &HAND_OVERS,
     &HAND_OVER_TOUCHES,
     &DESIRED,
+    &REMODELLED_UNITS,
+    &REMODELS,
 ];
 
 #[cfg(test)]

@@ -22,27 +22,41 @@ pub fn won_for(of: &Milestone, live: &[&Milestone]) -> Option<i64> {
 /// The moment of stage `kind` for milestone `of`, among the `live` milestones of its unit (`of` included, none withdrawn).
 ///
 /// The milestone of that kind with the same object id; else for `lead` the earliest `lead` (else `mql`) of the unit, for other kinds
-/// the latest at or before `of`. `None` where there is none, or it is later than `of`.
+/// the latest at or before `of`. `None` where there is none, or it is later than `of`. Milestones that only public events report are
+/// looked at where there are no others, so a `lead` of theirs comes after an `mql` that is trusted.
 pub fn of_stage(kind: &str, of: &Milestone, live: &[&Milestone]) -> Option<i64> {
-    let times = |kind: &'static str| live.iter().filter(move |other| other.kind == kind).map(|other| other.time_ms);
-    // Of an object that reached it several times, the latest up to `of`.
-    let mut same_object = live.iter().filter(|other| other.kind == kind && other.object_id == of.object_id).peekable();
-    let moment = if same_object.peek().is_some() {
-        same_object.map(|same| same.time_ms).filter(|time_ms| *time_ms <= of.time_ms).max()
+    let is = |other: &Milestone| other.kind == kind;
+    let moment = if live.iter().any(|other| is(other) && other.object_id == of.object_id) {
+        // Of an object that reached it several times, the latest up to `of`.
+        let times = trusted(live, |other| is(other) && other.object_id == of.object_id);
+        times.into_iter().filter(|time_ms| *time_ms <= of.time_ms).max()
     } else if kind == LEAD {
-        times(LEAD).min().or_else(|| times(MQL).min())
+        let earliest = |kind: &str, public: bool| {
+            live.iter().filter(|other| other.kind == kind && other.public == public).map(|other| other.time_ms).min()
+        };
+        let by_trust = |public: bool| earliest(LEAD, public).or_else(|| earliest(MQL, public));
+        by_trust(false).or_else(|| by_trust(true))
     } else {
-        live.iter().filter(|other| other.kind == kind && other.time_ms <= of.time_ms).map(|other| other.time_ms).max()
+        trusted(live, |other| is(other) && other.time_ms <= of.time_ms).into_iter().max()
     };
     moment.filter(|moment| *moment <= of.time_ms)
 }
 
-/// When the unit last won a deal before `of`: the start of its present life cycle, itself not part of it.
+/// When the milestones were reached that are so: those of trusted events, else those of public ones.
+fn trusted(live: &[&Milestone], so: impl Fn(&Milestone) -> bool) -> Vec<i64> {
+    let times = |public: bool| {
+        let all = live.iter().filter(|other| other.public == public && so(other));
+        all.map(|other| other.time_ms).collect::<Vec<_>>()
+    };
+    let trusted = times(false);
+    if trusted.is_empty() { times(true) } else { trusted }
+}
+
+/// When the unit last won a deal before `of`: the start of its present life cycle, itself not part of it. A deal that only public events
+/// report ends a life cycle where no other was won before.
 pub fn last_won_before(of: &Milestone, live: &[&Milestone]) -> Option<i64> {
-    live.iter()
-        .filter(|other| other.kind == CLOSED_WON && other.milestone_id != of.milestone_id && other.time_ms < of.time_ms)
-        .map(|other| other.time_ms)
-        .max()
+    let won = |other: &Milestone| other.kind == CLOSED_WON && other.milestone_id != of.milestone_id;
+    trusted(live, |other| won(other) && other.time_ms < of.time_ms).into_iter().max()
 }
 
 #[cfg(test)]
@@ -78,6 +92,20 @@ mod tests {
     }
 
     #[test]
+    fn public_milestones_stand_in_where_there_are_no_others() {
+        let public = |kind: &str, object_id: &str, time_ms| Milestone { public: true, ..milestone(kind, object_id, time_ms) };
+        let won = milestone(CLOSED_WON, "1", 30);
+        let (early, trusted, late) = (public(MQL, "a", 5), milestone(MQL, "b", 10), milestone(MQL, "c", 40));
+        assert_eq!(of_stage(LEAD, &won, &[&early, &trusted, &won]), Some(10));
+        assert_eq!(of_stage(LEAD, &won, &[&early, &won]), Some(5));
+        assert_eq!(of_stage(LEAD, &won, &[&early, &late, &won]), None, "the trusted one counts, and is later");
+        let (own, other) = (public(MQL, "1", 20), milestone(MQL, "2", 15));
+        assert_eq!(of_stage(MQL, &won, &[&own, &other, &won]), Some(20), "its own object comes before the unit");
+        assert_eq!(of_stage(MQL, &won, &[&own, &milestone(MQL, "1", 8), &won]), Some(8));
+        assert_eq!(of_stage(MQL, &won, &[&early, &late, &won]), Some(5), "what is later is not looked at");
+    }
+
+    #[test]
     fn of_several_times_the_latest_counts() {
         let (first, again, won) = (milestone(MQL, "1", 10), milestone(MQL, "1", 20), milestone(CLOSED_WON, "1", 30));
         assert_eq!(of_stage(MQL, &won, &[&first, &again, &won]), Some(20));
@@ -99,5 +127,8 @@ mod tests {
         let (first, second) = (milestone(CLOSED_WON, "1", 10), milestone(CLOSED_WON, "2", 30));
         assert_eq!(last_won_before(&second, &[&first, &second]), Some(10));
         assert_eq!(last_won_before(&first, &[&first, &second]), None);
+        let public = Milestone { public: true, ..milestone(CLOSED_WON, "3", 20) };
+        assert_eq!(last_won_before(&second, &[&first, &public, &second]), Some(10), "outsiders end no life cycle");
+        assert_eq!(last_won_before(&second, &[&public, &second]), Some(20), "where nobody else has won");
     }
 }

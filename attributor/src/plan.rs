@@ -1,46 +1,107 @@
 //! The settings, checked and made usable: what the attributor computes with.
 
 mod compile;
+mod factors;
 mod model;
+mod sets;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use tributary_proto::kind::Kinds;
+use tributary_proto::{Hash128, Milestone};
 use tributary_runtime::config::{Problems, Section};
 
+use crate::classifier::Classifier;
 use crate::journey::{Journey, JourneyRules, VisitRules, WindowMs};
-use crate::models::{Basis, Model, Multipliers};
+use crate::models::{Basis, Model, Multipliers, Split};
 use crate::moments;
+use crate::rates::Rates;
 use crate::settings::Settings;
+use crate::share;
 
 const DAY_MS: i64 = 86_400_000;
+/// The most days that a setting may name.
+const DAYS_MAX: u32 = 36_500;
 
 /// A model, ready to compute.
 #[derive(Debug)]
 pub struct PlannedModel {
     /// Its name in the credit updates.
     pub name: String,
-    /// Eight hex digits of the xxh3-128 of all that decides its weights: type, parameters, multipliers, window, visits and longest
-    /// journey. The same settings have the same version on every machine; different ones have different versions.
+    /// Eight hex digits of the xxh3-128 of all that decides its weights: type, parameters, multipliers, windows, visits, longest
+    /// journey and split. The same settings have the same version on every machine; different ones have different versions.
     pub version: String,
     /// Its rule.
     pub rule: Box<dyn Model>,
     /// Factors on the rule's weights.
     pub multipliers: Multipliers,
+    /// What sides of a journey get, whatever their number.
+    pub split: Option<Split>,
+    /// A window of its own, which narrows that of the milestone.
+    pub window: Option<WindowMs>,
+    /// Where months begin.
+    zone: TimeZone,
 }
 
 impl PlannedModel {
+    /// What each touch of a journey gets, in billionths; `None` where no touch is in the window.
+    pub fn shares(&self, journey: &Journey<'_>, of: &Milestone) -> Option<Vec<u64>> {
+        let Some(start_ms) = self.start_ms(journey) else {
+            return (!journey.touches.is_empty()).then(|| self.shared_out(journey, of));
+        };
+        let (narrowed, kept) = journey.part(|touch| touch.view.time_ms >= start_ms);
+        let shares = (!kept.is_empty()).then(|| self.shared_out(&narrowed, of))?;
+        Some(at_places(journey.touches.len(), kept.into_iter().zip(shares)))
+    }
+
+    fn start_ms(&self, journey: &Journey<'_>) -> Option<i64> {
+        Some(self.window?.start_ms(journey.milestone_time_ms, journey.won_before_ms, &self.zone))
+    }
+
+    fn shared_out(&self, journey: &Journey<'_>, of: &Milestone) -> Vec<u64> {
+        let Some(split) = &self.split else { return share::nano(&self.weights(journey, of)) };
+        let sides = split.parts(&journey.touches).into_iter().flat_map(|(side, nano)| {
+            let (alone, kept) = journey.part(|touch| split.side(touch) == side);
+            kept.into_iter().zip(share::nano_of(&self.weights(&alone, of), nano))
+        });
+        at_places(journey.touches.len(), sides)
+    }
+
+    fn weights(&self, journey: &Journey<'_>, of: &Milestone) -> Vec<u128> {
+        self.multipliers.apply(journey, of, self.rule.weigh(journey))
+    }
+
     /// Why the touch at this position of a journey has the credit it has.
-    pub fn basis(&self, journey: &Journey<'_>, at: usize) -> Basis {
-        let mut basis = self.rule.basis(journey, at);
+    pub fn basis(&self, journey: &Journey<'_>, of: &Milestone, at: usize) -> Basis {
+        let start_ms = self.start_ms(journey).unwrap_or(i64::MIN);
+        let Some(touch) = journey.touches.get(at) else { return Basis::default() };
+        let side = self.split.as_ref().map(|split| (split, split.side(touch)));
+        let (alone, kept) =
+            journey.part(|other| other.view.time_ms >= start_ms && side.is_none_or(|(split, side)| split.side(other) == side));
+        let Ok(place) = kept.binary_search(&at) else { return Basis::default() };
+        let mut basis = self.rule.basis(&alone, place);
         if basis.words.is_empty() {
             basis.words.push_str("the model singles out no touch of this journey: equal parts");
         }
-        if let Some(touch) = journey.touches.get(at) {
-            basis.words += &self.multipliers.words(touch);
+        if let Some((split, side)) = side {
+            basis.words += &format!("; among the touches of {:?}, which have a part of their own", split.name(side));
         }
+        basis.words += &self.multipliers.words(&alone, of, touch);
         basis
     }
+}
+
+/// Shares by their places, and nothing elsewhere.
+fn at_places(count: usize, shares: impl Iterator<Item = (usize, u64)>) -> Vec<u64> {
+    let mut all = vec![0; count];
+    for (place, share) in shares {
+        if let Some(slot) = all.get_mut(place) {
+            *slot = share;
+        }
+    }
+    all
 }
 
 #[derive(Debug)]
@@ -61,20 +122,34 @@ pub struct Plan {
     pub step_ms: i64,
     /// Most bytes of a message between actors: what is larger travels in parts. No setting; a test may make it small.
     pub message_bytes_max: usize,
-    /// A unit whose milestones cost more than this to compute, in records handled, rests afterwards. No setting; a test may make it small.
+    /// A unit whose milestones cost more than this to compute, in records handled, rests afterwards, and a step of computing all units
+    /// ends. No setting; a test may make it small.
     pub rest_after: u64,
+    /// The first 8 bytes of a hash of all settings. One that differs for no reason costs a pass over the units, and changes nothing.
+    pub digest: u64,
+    /// Whether touches count only of people whom the deal names, where it names anybody.
+    pub named_only: bool,
+    /// Whether roles in deals change any credit.
+    pub uses_roles: bool,
     /// Milestone kinds that a model looks at, `lead` first.
     pub stages: Vec<String>,
     window: WindowMs,
+    zone: TimeZone,
     /// How far back a journey looks: the longest window of any kind, and a day and a session gap before it, because hits before a window
     /// decide which of those in it go on with a visit.
     longest_ms: i64,
     /// Whether any kind's window is a life cycle.
     lifecycles: bool,
     horizon_ms: i64,
+    /// The longest window of any kind.
+    window_max_ms: i64,
     models: Vec<PlannedModel>,
     kinds: BTreeMap<String, KindPlan>,
     milestone_kinds: Kinds,
+    /// Rates to the reporting currency, where there is one.
+    pub rates: Option<Rates>,
+    /// The rules for channels, where touches are to be named anew that others have named.
+    pub(crate) classifier: Option<Arc<dyn Classifier>>,
 }
 
 impl Plan {
@@ -84,6 +159,13 @@ impl Plan {
     /// All that is wrong with them, at once.
     pub fn compile(settings: &Settings, kinds: &Kinds) -> Result<Self, Problems> {
         settings.compiled(kinds)
+    }
+
+    /// The same, by which touches are named anew whose channel other rules have found: changed rules are changed settings.
+    #[must_use]
+    pub fn with_classifier(self, classifier: Arc<dyn Classifier>) -> Self {
+        let decides = [&self.digest.to_be_bytes()[..], &classifier.rules().to_be_bytes()[..]].concat();
+        Self { digest: Hash128::of(&decides).head(), classifier: Some(classifier), ..self }
     }
 
     /// The models computed for milestones of this kind, in the order of the settings.
@@ -98,13 +180,24 @@ impl Plan {
         JourneyRules {
             window: self.window(kind),
             look_back_ms: self.longest_ms,
+            zone: &self.zone,
             stages: &self.stages,
             max_journey: self.max_journey,
         }
     }
 
+    /// When the window begins of the journey to a milestone.
+    pub fn window_start_ms(&self, of: &Milestone, live: &[&Milestone]) -> i64 {
+        self.window(&of.kind).start_ms(of.time_ms, moments::last_won_before(of, live), &self.zone)
+    }
+
+    /// The furthest that journeys to milestones of this kind reach back, milliseconds.
+    pub fn window_ms(&self, kind: &str) -> i64 {
+        self.window(kind).longest_ms()
+    }
+
     /// The window of milestones of this kind.
-    pub fn window(&self, kind: &str) -> WindowMs {
+    fn window(&self, kind: &str) -> WindowMs {
         self.kinds.get(kind).and_then(|plan| plan.window).unwrap_or(self.window)
     }
 
@@ -141,6 +234,17 @@ impl Plan {
     /// Whether a milestone of this kind can change the credit of another one.
     pub fn is_stage(&self, kind: &str) -> bool {
         kind == moments::MQL || kind == moments::CLOSED_WON || self.stages.iter().any(|stage| stage == kind)
+    }
+
+    /// The longest window of any kind, and how far back from the newest touch journeys to milestones within the horizon reach by it:
+    /// milliseconds.
+    pub fn window_and_reach_ms(&self) -> (i64, i64) {
+        (self.window_max_ms, self.window_max_ms + self.horizon_ms)
+    }
+
+    /// The models, by name, with their versions.
+    pub fn versions(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.models.iter().map(|model| (model.name.as_str(), model.version.as_str()))
     }
 
     /// The milestone kinds in force: the built-in ones, then the custom ones.

@@ -2,10 +2,14 @@
 //!
 //! Nothing is decided here. The journey and the credit of a milestone come from the functions by which a unit computes them.
 
+pub mod channels;
 mod journey;
+pub mod paths;
+mod size;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use size::{Size, size};
 use tributary_proto::{
     Hash128, Identifier, LedgerRow, LedgerState, Message, Milestone, ModelRevision, ResidentState, StoredTouch, StoredTrack,
 };
@@ -36,6 +40,8 @@ pub enum Standing {
     Duplicate(usize),
     /// A later hit of the visit that the touch at this position began.
     Visit(usize),
+    /// Of somebody whom the deal does not name, where only those count whom it names.
+    Unnamed,
     /// The journey is longer than `max_journey`, and this one is neither new enough nor singled out by a model.
     Overlong,
 }
@@ -49,7 +55,7 @@ pub struct UnitTouch {
     pub hits: usize,
     /// The profile it belongs to; empty for a touch of the account itself.
     pub profile_id: String,
-    /// The person's role.
+    /// The person's role in the deal, else in general.
     pub role: String,
     /// The identifier that brought it; `None` where its name is not known.
     pub by: Option<Identifier>,
@@ -218,26 +224,42 @@ pub fn find_touch(
     Ok(if dropped { Kept::Dropped } else { Kept::Missing })
 }
 
+/// The milestones that the unit with this key tracks. `state` is that of the unit's partition.
+///
+/// # Errors
+/// When the state cannot be read.
+pub fn milestones(state: &mut dyn State, unit: &str, plan: &Plan) -> Result<Vec<Milestone>, StateError> {
+    reading(state, unit, plan, |unit| Ok(unit.tracked()?.into_iter().map(|one| one.milestone).collect()))
+}
+
 /// A milestone in the unit with this key; `None` where the unit does not track it. `state` is that of the unit's partition.
 ///
 /// # Errors
 /// When the state cannot be read.
 pub fn milestone(state: &mut dyn State, unit: &str, milestone_id: &str, plan: &Plan) -> Result<Option<Explained>, StateError> {
-    let actor = keys::actor(unit.as_bytes());
+    reading(state, unit, plan, |unit| {
+        let residents = unit.residents()?;
+        let tracked = unit.tracked()?;
+        let Some(one) = tracked.iter().find(|one| one.milestone.milestone_id == milestone_id) else { return Ok(None) };
+        let mut stored = Vec::new();
+        for (owner, resident) in residents.iter().enumerate() {
+            unit.scan_faces(&resident.hash, i64::MIN, i64::MAX, &mut |face| stored.push((face.to_vec(), owner)))?;
+        }
+        let actor = unit.actor;
+        UnitJourney { actor, one, tracked: &tracked, residents: &residents, plan }.explain(&stored).map(Some)
+    })
+}
+
+/// Reads a unit. What it would post goes nowhere.
+fn reading<T>(
+    state: &mut dyn State,
+    unit: &str,
+    plan: &Plan,
+    read: impl FnOnce(&mut Unit<'_, '_>) -> Result<T, StateError>,
+) -> Result<T, StateError> {
     let (mut outbox, mut dirty) = (Outbox::default(), BTreeMap::new());
     let mut mail = Mailbox::new(Share { partition: 0, partitions: 1 });
     let mut post = Post { mail: &mut mail, outbox: &mut outbox };
-    let mut unit = Unit { actor, key: unit.as_bytes(), plan, state, post: &mut post, dirty: &mut dirty };
-
-    let residents = unit.residents()?;
-    let tracked = unit.tracked()?;
-    let Some(one) = tracked.iter().find(|one| one.milestone.milestone_id == milestone_id) else { return Ok(None) };
-    let mut stored = Vec::new();
-    for (owner, resident) in residents.iter().enumerate() {
-        unit.scan_touches(&resident.hash, i64::MIN, i64::MAX, &mut |_, raw| {
-            stored.push((raw.to_vec(), owner));
-            true
-        })?;
-    }
-    UnitJourney { actor, one, tracked: &tracked, residents: &residents, plan }.explain(&stored).map(Some)
+    let (actor, key) = (keys::actor(unit.as_bytes()), unit.as_bytes());
+    read(&mut Unit { actor, key, plan, state, post: &mut post, dirty: &mut dirty })
 }

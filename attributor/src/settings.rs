@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+pub use tributary_learn::parameters::Label;
+use tributary_runtime::config::AccountLevel;
 
 /// The attributor's settings.
 ///
@@ -33,8 +35,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// How far back from a milestone its journey reaches: `{ lookback_days = 540 }`, or `"lifecycle"` for everything since the deal
-    /// the unit won before, but no further than the horizon.
+    /// How far back from a milestone its journey reaches: `{ lookback_days = 540 }`, `"lifecycle"` for everything since the deal
+    /// the unit won before, but no further than the horizon, or `{ calendar = "quarter" }` (`month`, `year`) since that began.
     pub window: Window,
     /// Milestones that lie further back than this many days, seen from the newest touch of anybody in their unit, need not find all
     /// their touches any more: see [`crate::unit`]. 1 to 36,500, and at least the longest look-back.
@@ -47,10 +49,40 @@ pub struct Settings {
     pub touch_types: Vec<String>,
     /// The most touches of a journey, 10 to 100,000. A longer one keeps its first, those that a model singles out, and its newest.
     pub max_journey: u32,
+    /// Whose touches count for a deal: of everybody in the `account`, or only of those `named` as its contacts, where it names anybody.
+    pub contacts: Contacts,
+    /// Whose touches and milestones are one journey: those of each `account`, or of all accounts under one `root`.
+    pub account_level: AccountLevel,
     /// The models, each under a name of its own. A list that is given replaces the default one.
     pub models: Vec<ModelSettings>,
     /// What is different for one kind of milestone.
     pub milestones: BTreeMap<String, KindSettings>,
+    /// The parameter sets of models that learn, each under a name of its own: the file that `tributary fit` has written.
+    pub parameters: BTreeMap<String, String>,
+    /// The section `[currency]`, which stands beside this one.
+    #[serde(skip)]
+    pub currency: CurrencySettings,
+}
+
+/// `[currency]`: in which currency all credit is told once more.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CurrencySettings {
+    /// The reporting currency (ISO 4217); none where it is empty.
+    pub reporting: String,
+    /// The file of rates: rows of `date,currency,rate`, the rate being units of the reporting currency for one of that currency.
+    pub rates: String,
+}
+
+/// Whose touches count for a deal.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Contacts {
+    /// Of everybody in the account.
+    #[default]
+    Account,
+    /// Of those in the account whom the deal names as its contacts; of everybody where it names nobody of them.
+    Named,
 }
 
 /// How far back a journey reaches.
@@ -61,6 +93,20 @@ pub enum Window {
     LookbackDays(u32),
     /// Since the deal the unit won before, or the horizon before the milestone, whichever is later.
     Lifecycle,
+    /// Since the month, quarter or year of the milestone began, in the zone `ingest.time_zone`.
+    Calendar(Period),
+}
+
+/// What a calendar repeats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Period {
+    /// From the first of the month.
+    Month,
+    /// From the first of January, April, July or October.
+    Quarter,
+    /// From the first of January.
+    Year,
 }
 
 /// What is different for one kind of milestone.
@@ -106,9 +152,22 @@ pub struct ModelSettings {
     /// `time_weighted`: shape at the milestone, 0.01 to 10; default 0.4.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub beta: Option<f64>,
+    /// `markov`, `shapley_rate`, `spm`, `blr`, `apriori`: the name of its parameter set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<String>,
+    /// `shapley`: what counts as a channel; default `channel`. Of the others their set says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<Label>,
     /// Factors on the weights, which are then shared out anew.
     #[serde(skip_serializing_if = "MultiplierSettings::is_empty")]
     pub multipliers: MultiplierSettings,
+    /// Percents that touches of some channels get together, whatever their number, by channel or pattern: `{ sales = 30 }`. All others get
+    /// the rest. The model runs on each side alone; the part of a side without touches goes to the others.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub split: BTreeMap<String, f64>,
+    /// A window of its own: it narrows that of the milestone's kind, and never widens it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window: Option<Window>,
 }
 
 /// An anchor of a staged model.
@@ -121,7 +180,8 @@ pub struct AnchorSettings {
     pub percent: f64,
 }
 
-/// Factors on a model's weights, 0 to 1,000, exact to the millionth; 1 for whatever is not named.
+/// Factors on a model's weights, 0 to 1,000, exact to the millionth; 1 for whatever is not named. Names may be patterns: `paid_*`; the most
+/// telling one that matches counts.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MultiplierSettings {
@@ -134,12 +194,37 @@ pub struct MultiplierSettings {
     /// By touch type.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub touch_type: BTreeMap<String, f64>,
+    /// By source.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub source: BTreeMap<String, f64>,
+    /// By campaign.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub campaign: BTreeMap<String, f64>,
+    /// By the stage that was reached last before the touch, of the kinds of milestones named here; `before`: before all of them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub stage: BTreeMap<String, f64>,
+    /// Further factors for deals from a size on: of these the one with the highest beginning that the milestone's value reaches.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub deal_size: Vec<BandSettings>,
+}
+
+/// Factors for deals from a size on.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BandSettings {
+    /// The least value, in major units.
+    pub from: f64,
+    /// The currency whose deals are meant (ISO 4217); any where it is left out, by the number alone.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub currency: String,
+    /// The factors, without further sizes.
+    pub factors: MultiplierSettings,
 }
 
 impl MultiplierSettings {
     /// Whether nothing is multiplied.
     pub fn is_empty(&self) -> bool {
-        self.role.is_empty() && self.channel.is_empty() && self.touch_type.is_empty()
+        *self == Self::default()
     }
 }
 
@@ -151,8 +236,12 @@ impl Default for Settings {
             session_gap_minutes: 30,
             touch_types: TELLING.map(str::to_owned).to_vec(),
             max_journey: 2_000,
+            contacts: Contacts::Account,
+            account_level: AccountLevel::Account,
             models: default_models(),
             milestones: BTreeMap::new(),
+            parameters: BTreeMap::new(),
+            currency: CurrencySettings::default(),
         }
     }
 }

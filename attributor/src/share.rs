@@ -9,15 +9,20 @@ use tributary_proto::WHOLE_NANO;
 ///
 /// Weights up to 2^90 are exact; larger ones are scaled down, which no model comes near to.
 pub fn nano(weights: &[u128]) -> Vec<u64> {
-    let largest = weights.iter().copied().max().unwrap_or(0);
-    if largest == 0 {
-        return nano_of_scaled(&vec![1; weights.len()], 0);
-    }
-    nano_of_scaled(weights, 38u32.saturating_sub(largest.leading_zeros()))
+    nano_of(weights, WHOLE_NANO)
 }
 
-fn nano_of_scaled(weights: &[u128], shift: u32) -> Vec<u64> {
-    let whole = u128::from(WHOLE_NANO);
+/// The same with a sum of `part`, at most [`WHOLE_NANO`].
+pub fn nano_of(weights: &[u128], part: u64) -> Vec<u64> {
+    let largest = weights.iter().copied().max().unwrap_or(0);
+    if largest == 0 {
+        return nano_of_scaled(&vec![1; weights.len()], 0, part);
+    }
+    nano_of_scaled(weights, 38u32.saturating_sub(largest.leading_zeros()), part)
+}
+
+fn nano_of_scaled(weights: &[u128], shift: u32, part: u64) -> Vec<u64> {
+    let whole = u128::from(part);
     let total: u128 = weights.iter().map(|weight| weight >> shift).fold(0, u128::saturating_add);
     if total == 0 {
         return Vec::new();
@@ -28,11 +33,11 @@ fn nano_of_scaled(weights: &[u128], shift: u32) -> Vec<u64> {
             0 => (0, 0),
             weight => {
                 let (share, rest) = divide(weight.saturating_mul(whole), total);
-                (u64::try_from(share).unwrap_or(WHOLE_NANO), rest)
+                (u64::try_from(share).unwrap_or(part), rest)
             }
         })
         .collect();
-    spread(divided, WHOLE_NANO)
+    spread(divided, part)
 }
 
 /// `value`, split in proportion to `weights_nano`, which sum to [`WHOLE_NANO`]: minor units that sum to exactly `value`, by largest

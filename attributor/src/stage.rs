@@ -3,15 +3,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tributary_proto::{AttributorMessage, Message, attributor_message::Body};
+use tributary_proto::{AttributorMessage, Message, Remodel, attributor_message::Body};
 use tributary_runtime::log::StageLog;
 use tributary_runtime::mailbox::Mailbox;
+use tributary_runtime::remodel::{Begun, Own, Step};
+use tributary_runtime::rest::still_to_wait;
 use tributary_runtime::stage::{Context, Record, Share, Stage, StageError};
 use tributary_runtime::state::{ActorKey, State, StateError};
 use tributary_runtime::topic::Topic;
 
 use crate::ledger::{self, Ledger};
+use crate::metrics;
 use crate::plan::Plan;
+use crate::remodel::{self, WALK};
 use crate::unit::{self, Dirty, Post, Unit, malformed};
 use crate::wire::ItemView;
 
@@ -21,14 +25,21 @@ pub const LOG: StageLog =
 
 /// The attributor, of one partition.
 ///
-/// Between batches it holds nothing: what a batch leaves is in the state and the outbox.
+/// Between batches it holds nothing of them: what a batch leaves is in the state and the outbox.
 #[derive(Debug)]
 pub struct AttributorStage {
     plan: Arc<Plan>,
+    own: Own,
     mail: Mailbox<Vec<u8>, Body>,
     dirty: BTreeMap<ActorKey, Dirty>,
     /// The units whose rest may be over, and what each has still to wait.
     wakes: Vec<(Vec<u8>, u64)>,
+    /// Steps of computing everything by changed settings that may be due.
+    remodels: Vec<Remodel>,
+    /// Whether the partition had nothing when its first record came; `None` before that, and where it has been noted.
+    new: Option<bool>,
+    /// See [`Stage::remodelled`].
+    remodelled: Option<u32>,
     /// The records of the batch, but for those.
     handled: u64,
 }
@@ -36,7 +47,24 @@ pub struct AttributorStage {
 impl AttributorStage {
     /// The attributor of the partition that `share` names.
     pub fn new(plan: Arc<Plan>, share: Share) -> Self {
-        Self { plan, mail: Mailbox::new(share), dirty: BTreeMap::new(), wakes: Vec::new(), handled: 0 }
+        Self {
+            own: Own { digest: plan.digest, generation: 0 },
+            plan,
+            mail: Mailbox::new(share),
+            dirty: BTreeMap::new(),
+            wakes: Vec::new(),
+            remodels: Vec::new(),
+            new: None,
+            remodelled: None,
+            handled: 0,
+        }
+    }
+
+    /// With settings of this generation: 0 where nobody counts them.
+    #[must_use]
+    pub fn of_generation(mut self, generation: u64) -> Self {
+        self.own.generation = generation;
+        self
     }
 
     fn dispatch(&mut self, key: &[u8], body: Body, context: &mut Context<'_>) -> Result<(), StageError> {
@@ -49,6 +77,10 @@ impl AttributorStage {
                 self.wakes.push((key.to_vec(), wake.wait));
                 Ok(())
             }
+            Body::Remodel(remodel) => {
+                self.remodels.push(remodel);
+                Ok(())
+            }
             Body::Item(item) => {
                 let encoded = AttributorMessage { body: Some(Body::Item(item)) }.encode_to_vec();
                 let item = ItemView::parse(&encoded).ok().flatten().ok_or_else(malformed)?;
@@ -57,12 +89,12 @@ impl AttributorStage {
         }
     }
 
-    fn with_unit<E>(
+    fn with_unit<T, E>(
         &mut self,
         key: &[u8],
         context: &mut Context<'_>,
-        work: impl FnOnce(&mut Unit<'_, '_>) -> Result<(), E>,
-    ) -> Result<(), E> {
+        work: impl FnOnce(&mut Unit<'_, '_>) -> Result<T, E>,
+    ) -> Result<T, E> {
         let Context { state, outbox } = context;
         let state: &mut dyn State = *state;
         let mut post = Post { mail: &mut self.mail, outbox };
@@ -86,9 +118,72 @@ impl AttributorStage {
     }
 }
 
+impl AttributorStage {
+    /// Computes some more units by changed settings, where it is time.
+    fn remodel(&mut self, message: &Remodel, handled: u64, context: &mut Context<'_>) -> Result<(), StateError> {
+        let share = self.mail.share();
+        let Some(Step { first, mut known, actors }) = WALK.step(context.state, message, self.own)? else { return Ok(()) };
+        let wait = still_to_wait(message.wait, handled, 1);
+        if wait > 0 {
+            remodel::send(context, share, Remodel { wait, ..*message });
+            return Ok(());
+        }
+        if first {
+            context.outbox.observe(&metrics::REMODELS, "begun", 1);
+        }
+        let (mut cost, mut made) = (0, 0);
+        for actor in &actors {
+            if let Some(key) = unit::name_of(context.state, actor)? {
+                cost += self.with_unit(&key, context, |unit| unit.remodel())?;
+                self.deliver(context)?;
+            }
+            known.after = actor.0.to_vec();
+            made += 1;
+            if cost > self.plan.rest_after {
+                break;
+            }
+        }
+        known.units += made;
+        context.outbox.observe(&metrics::REMODELLED_UNITS, "", made);
+        if actors.is_empty() {
+            context.outbox.observe(&metrics::REMODELS, "finished", 1);
+        }
+        let next = WALK.made(context.state, known, cost, actors.is_empty());
+        self.go_on(next, context);
+        Ok(())
+    }
+
+    /// Asks for the next step, and remembers how far it has come.
+    fn go_on(&mut self, begun: Begun, context: &mut Context<'_>) {
+        self.remodelled = begun.thousandths;
+        if let Some(message) = begun.send {
+            remodel::send(context, self.mail.share(), message);
+        }
+    }
+
+    /// Remembers whether the partition is new, before anything is changed in it.
+    fn look(&mut self, state: &mut dyn State) -> Result<(), StateError> {
+        if self.new.is_none() {
+            self.new = Some(WALK.is_new(state)?);
+        }
+        Ok(())
+    }
+}
+
 impl Stage for AttributorStage {
+    fn begin(&mut self, context: &mut Context<'_>) -> Result<(), StateError> {
+        let begun = WALK.begin(context.state, self.own)?;
+        self.go_on(begun, context);
+        Ok(())
+    }
+
+    fn remodelled(&self) -> Option<u32> {
+        self.remodelled
+    }
+
     fn handle(&mut self, record: &Record<'_>, context: &mut Context<'_>) -> Result<(), StageError> {
-        let wakes = self.wakes.len();
+        self.look(context.state)?;
+        let wakes = self.wakes.len() + self.remodels.len();
         match ItemView::parse(record.value).map_err(|_| malformed())? {
             Some(item) => self.with_unit(record.key, context, |unit| unit.item(&item))?,
             None => {
@@ -96,7 +191,7 @@ impl Stage for AttributorStage {
                 self.dispatch(record.key, message.body.ok_or_else(malformed)?, context)?;
             }
         }
-        self.handled += u64::from(self.wakes.len() == wakes);
+        self.handled += u64::from(self.wakes.len() + self.remodels.len() == wakes);
         Ok(self.deliver(context)?)
     }
 
@@ -109,9 +204,16 @@ impl Stage for AttributorStage {
         }
         let (wakes, handled) = (std::mem::take(&mut self.wakes), std::mem::take(&mut self.handled));
         for (key, wait) in &wakes {
-            let wait = unit::still_to_wait(*wait, handled, wakes.len() as u64);
+            let wait = still_to_wait(*wait, handled, wakes.len() as u64);
             self.with_unit(key, context, |unit| unit.wake(wait))?;
             self.deliver(context)?;
+        }
+        for message in std::mem::take(&mut self.remodels) {
+            self.remodel(&message, handled, context)?;
+        }
+        if handled > 0 && self.new == Some(true) {
+            WALK.note(context.state, self.own);
+            self.new = Some(false);
         }
         Ok(())
     }
@@ -120,6 +222,8 @@ impl Stage for AttributorStage {
         self.mail.clear();
         self.dirty.clear();
         self.wakes.clear();
+        self.remodels.clear();
+        self.new = None;
         self.handled = 0;
     }
 }

@@ -2,73 +2,45 @@
 //!
 //! The tags are those of `attributor.proto` and `event.proto`; a test holds them against the generated types.
 
+mod field;
+
 use prost::Message;
-use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
-use tributary_proto::{Erasure, Extent, StoredTouch, Touch};
+use tributary_proto::{Erasure, Extent, Hash128, StoredTouch, Touch};
 
-/// Bytes that are not the message they should be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not the Protobuf message expected here")]
-pub struct Malformed;
+pub use field::Malformed;
+use field::{Value, next_field};
 
-impl From<prost::DecodeError> for Malformed {
-    fn from(_: prost::DecodeError) -> Self {
-        Self
-    }
+/// The parts of an encoded `StoredTouch`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Split<'a> {
+    /// All but its origin, which stands last.
+    pub face: &'a [u8],
+    /// By which rules its channel was found; `None` where nothing is known of its origin.
+    pub rules: Option<u32>,
 }
 
-/// A field's value, borrowed.
-#[derive(Debug, Clone, Copy)]
-enum Value<'a> {
-    Varint(u64),
-    Bytes(&'a [u8]),
-    Fixed64(u64),
-    Other,
-}
-
-impl<'a> Value<'a> {
-    fn bytes(self) -> Result<&'a [u8], Malformed> {
-        if let Self::Bytes(bytes) = self { Ok(bytes) } else { Err(Malformed) }
-    }
-
-    fn text(self) -> Result<&'a str, Malformed> {
-        std::str::from_utf8(self.bytes()?).map_err(|_| Malformed)
-    }
-
-    fn fixed64(self) -> Result<u64, Malformed> {
-        if let Self::Fixed64(value) = self { Ok(value) } else { Err(Malformed) }
-    }
-
-    fn varint(self) -> Result<u64, Malformed> {
-        if let Self::Varint(value) = self { Ok(value) } else { Err(Malformed) }
-    }
-}
-
-/// The next field of a message; `None` at its end.
-fn next_field<'a>(rest: &mut &'a [u8]) -> Result<Option<(u32, Value<'a>)>, Malformed> {
-    if rest.is_empty() {
-        return Ok(None);
-    }
-    let (tag, wire_type) = decode_key(rest)?;
-    let value = match wire_type {
-        WireType::Varint => Value::Varint(decode_varint(rest)?),
-        WireType::LengthDelimited => {
-            let length = usize::try_from(decode_varint(rest)?).map_err(|_| Malformed)?;
-            let (bytes, after) = rest.split_at_checked(length).ok_or(Malformed)?;
-            *rest = after;
-            Value::Bytes(bytes)
+/// Finds the origin of an encoded `StoredTouch`.
+///
+/// # Errors
+/// When the bytes are not one.
+pub(crate) fn split_origin(raw: &[u8]) -> Result<Split<'_>, Malformed> {
+    let mut rest = raw;
+    loop {
+        let behind = raw.get(..raw.len() - rest.len()).unwrap_or(raw);
+        match next_field(&mut rest)? {
+            None => return Ok(Split { face: raw, rules: None }),
+            Some((5, value)) => {
+                let mut origin = value.bytes()?;
+                // A number that is 0 is not written.
+                let rules = match next_field(&mut origin)? {
+                    Some((1, Value::Fixed32(rules))) => rules,
+                    _ => 0,
+                };
+                return Ok(Split { face: behind, rules: Some(rules) });
+            }
+            Some(_) => {}
         }
-        WireType::SixtyFourBit => {
-            let (bytes, after) = rest.split_first_chunk::<8>().ok_or(Malformed)?;
-            *rest = after;
-            Value::Fixed64(u64::from_le_bytes(*bytes))
-        }
-        other => {
-            skip_field(other, tag, rest, DecodeContext::default())?;
-            Value::Other
-        }
-    };
-    Ok(Some((tag, value)))
+    }
 }
 
 /// A `StoredTouch` in place.
@@ -100,6 +72,8 @@ pub struct TouchView<'a> {
     pub names_source: bool,
     /// The browser or device; 0 where it is not known.
     pub device: u64,
+    /// Whether its event is public.
+    pub public: bool,
     /// Whom its event names beside the identifier that brought it; 0 for nobody.
     pub mention: u64,
 }
@@ -137,8 +111,11 @@ impl<'a> TouchView<'a> {
             digital: self.digital,
             names_source: self.names_source,
             device: self.device,
+            public: self.public,
+            origin: None,
         };
-        StoredTouch { event_id: self.event_id.to_owned(), time_ms: self.time_ms, touch: Some(touch), mention: self.mention }
+        let event_id = self.event_id.to_owned();
+        StoredTouch { event_id, time_ms: self.time_ms, touch: Some(touch), mention: self.mention, origin: None }
     }
 
     fn parse_touch(&mut self, mut rest: &'a [u8]) -> Result<(), Malformed> {
@@ -155,6 +132,7 @@ impl<'a> TouchView<'a> {
                 9 => self.digital = value.varint()? != 0,
                 10 => self.names_source = value.varint()? != 0,
                 11 => self.device = value.fixed64()?,
+                12 => self.public = value.varint()? != 0,
                 _ => {}
             }
         }
@@ -192,7 +170,7 @@ impl<'a> ItemView<'a> {
         while let Some((tag, value)) = next_field(&mut rest)? {
             match tag {
                 1 => item = Some(value.bytes()?),
-                2..=6 => item = None,
+                2..=7 => item = None,
                 _ => {}
             }
         }
@@ -214,15 +192,86 @@ impl<'a> ItemView<'a> {
     }
 }
 
+/// What the path of a touch needs of a `Placement`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PlacementView<'a> {
+    unit: &'a [u8],
+    epoch: u64,
+    /// The `later` spans as they are encoded, from the first one on; empty for nearly everybody.
+    later: &'a [u8],
+}
+
+impl<'a> PlacementView<'a> {
+    fn parse(mut rest: &'a [u8]) -> Result<Self, Malformed> {
+        let mut view = Self::default();
+        loop {
+            let from_here = rest;
+            let Some((tag, value)) = next_field(&mut rest)? else { break };
+            match tag {
+                2 => view.unit = value.bytes()?,
+                6 => view.epoch = value.varint()?,
+                7 if view.later.is_empty() => view.later = from_here,
+                _ => {}
+            }
+        }
+        Ok(view)
+    }
+
+    /// Visits the later spans while `visit` says so: when each begins, and its unit.
+    fn later(&self, mut visit: impl FnMut(i64, &'a [u8]) -> bool) -> Result<(), Malformed> {
+        let mut rest = self.later;
+        while let Some((tag, value)) = next_field(&mut rest)? {
+            if tag == 7 {
+                let (mut span, mut from_ms, mut unit) = (value.bytes()?, 0, &[][..]);
+                while let Some((tag, value)) = next_field(&mut span)? {
+                    match tag {
+                        1 => from_ms = unzigzag(value.varint()?),
+                        2 => unit = value.bytes()?,
+                        _ => {}
+                    }
+                }
+                if !visit(from_ms, unit) {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn unit_at(&self, time_ms: i64) -> Result<&'a [u8], Malformed> {
+        let mut found = self.unit;
+        self.later(|from_ms, unit| {
+            if from_ms <= time_ms {
+                found = unit;
+            }
+            from_ms <= time_ms
+        })?;
+        Ok(found)
+    }
+
+    fn is_in(&self, key: &[u8]) -> Result<bool, Malformed> {
+        let mut found = self.unit == key;
+        self.later(|_, unit| {
+            found |= unit == key;
+            !found
+        })?;
+        Ok(found)
+    }
+}
+
+/// A `sint64` from its varint.
+fn unzigzag(value: u64) -> i64 {
+    (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
+}
+
 /// What the path of a touch needs of a `ResidentState`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ResidentView<'a> {
-    /// Whether the identifier is resident.
-    pub resident: bool,
-    /// Where it went; empty while it is resident or expected.
-    pub moved_to: &'a str,
-    /// The epoch of that move.
-    pub moved_epoch: u64,
+    /// The newest placement known; absent before the identifier has arrived.
+    placement: Option<PlacementView<'a>>,
+    /// As earlier versions wrote it: all of it belongs to this unit since the placement with this epoch.
+    moved_to: &'a [u8],
+    moved_epoch: u64,
     /// Between which times its touches lie.
     pub extent: Option<Extent>,
     /// The `erasures` as they are encoded, from the first one on; empty for nearly everybody.
@@ -241,14 +290,36 @@ impl<'a> ResidentView<'a> {
             let Some((tag, value)) = next_field(&mut rest)? else { break };
             match tag {
                 5 if view.erasures.is_empty() => view.erasures = from_here,
-                2 => view.resident = true,
-                3 => view.moved_to = value.text()?,
+                2 => view.placement = Some(PlacementView::parse(value.bytes()?)?),
+                3 => view.moved_to = value.bytes()?,
                 4 => view.moved_epoch = value.varint()?,
                 6 => view.extent = Some(Extent::decode(value.bytes()?)?),
                 _ => {}
             }
         }
+        if !view.moved_to.is_empty() {
+            view.placement = Some(PlacementView { unit: view.moved_to, epoch: view.moved_epoch, later: &[] });
+        }
         Ok(view)
+    }
+
+    /// Whether the identifier belongs to the unit with this key at any time.
+    ///
+    /// # Errors
+    /// When the bytes are not what they should be.
+    pub fn is_in(&self, key: &[u8]) -> Result<bool, Malformed> {
+        self.placement.map_or(Ok(false), |placement| placement.is_in(key))
+    }
+
+    /// Where something of this time that was sent to the unit with this key under `epoch` belongs, and since which placement; `None`
+    /// where it stays: it belongs here, or waits for a placement that is not known yet.
+    ///
+    /// # Errors
+    /// When the bytes are not what they should be.
+    pub fn forwards(&self, key: &[u8], epoch: u64, time_ms: i64) -> Result<Option<(&'a [u8], u64)>, Malformed> {
+        let Some(placement) = self.placement.filter(|known| known.epoch >= epoch) else { return Ok(None) };
+        let unit = placement.unit_at(time_ms)?;
+        Ok((unit != key).then_some((unit, placement.epoch)))
     }
 
     /// Whether a touch is void.
@@ -258,103 +329,21 @@ impl<'a> ResidentView<'a> {
     pub fn voids(&self, touch: &TouchView<'_>) -> Result<bool, Malformed> {
         let mut rest = self.erasures;
         while let Some((tag, value)) = next_field(&mut rest)? {
-            if tag == 5 && voids(&Erasure::decode(value.bytes()?)?, touch.mention, touch.time_ms) {
+            if tag == 5 && voids(&Erasure::decode(value.bytes()?)?, touch) {
                 return Ok(true);
             }
         }
         Ok(false)
     }
-
-    /// Where something sent under `epoch` has to follow the identifier to; `None` where it stays.
-    pub fn forwards(&self, epoch: u64) -> Option<&'a str> {
-        (!self.moved_to.is_empty() && self.moved_epoch > epoch).then_some(self.moved_to)
-    }
 }
 
-/// Whether an erasure voids what an identifier brought under a mention at a time.
-pub fn voids(erasure: &Erasure, mention: u64, time_ms: i64) -> bool {
-    (erasure.mention == 0 || erasure.mention == mention) && time_ms <= erasure.until_ms
+/// Whether an erasure voids a touch that its identifier has brought.
+pub fn voids(erasure: &Erasure, touch: &TouchView<'_>) -> bool {
+    if erasure.event != 0 {
+        return Hash128::of(touch.event_id.as_bytes()).head() == erasure.event;
+    }
+    (erasure.mention == 0 || erasure.mention == touch.mention) && touch.time_ms <= erasure.until_ms
 }
 
 #[cfg(test)]
-mod tests {
-    use tributary_proto::{AttributorMessage, Item, Placement, ResidentState, attributor_message, item};
-
-    use super::*;
-
-    fn touch() -> StoredTouch {
-        StoredTouch {
-            event_id: "e1".into(),
-            time_ms: -5,
-            touch: Some(Touch {
-                channel: "a".into(),
-                source: "b".into(),
-                medium: "c".into(),
-                campaign: "d".into(),
-                content: "e".into(),
-                term: "f".into(),
-                touch_type: "g".into(),
-                identified: true,
-                digital: true,
-                names_source: true,
-                device: 9,
-            }),
-            mention: 7,
-        }
-    }
-
-    #[test]
-    fn agrees_with_the_generated_types() {
-        let encoded = touch().encode_to_vec();
-        let view = TouchView::parse(&encoded).unwrap();
-        let expected = TouchView {
-            event_id: "e1",
-            time_ms: -5,
-            channel: "a",
-            source: "b",
-            medium: "c",
-            campaign: "d",
-            content: "e",
-            term: "f",
-            touch_type: "g",
-            identified: true,
-            digital: true,
-            names_source: true,
-            device: 9,
-            mention: 7,
-        };
-        assert_eq!(view, expected);
-        assert_eq!(view.to_stored(), touch());
-
-        let what = Some(item::What::Touch(touch()));
-        let item = Item { identifier_hash: vec![7; 16], epoch: 9, what };
-        let message = AttributorMessage { body: Some(attributor_message::Body::Item(item)) }.encode_to_vec();
-        let view = ItemView::parse(&message).unwrap().unwrap();
-        assert_eq!(view, ItemView { identifier: [7; 16], epoch: 9, body: ItemBody::Touch(&encoded) });
-
-        let state = ResidentState {
-            identifier: None,
-            placement: Some(Placement::default()),
-            moved_to: "u".into(),
-            moved_epoch: 3,
-            erasures: vec![Erasure { mention: 1, until_ms: 100 }, Erasure { mention: 7, until_ms: -5 }],
-            extent: Some(Extent { oldest_ms: -9, newest_ms: 4 }),
-        };
-        let encoded = state.encode_to_vec();
-        let view = ResidentView::parse(&encoded).unwrap();
-        assert_eq!((view.resident, view.moved_to, view.moved_epoch), (true, "u", 3));
-        assert_eq!(view.extent, state.extent);
-        assert_eq!((view.forwards(2), view.forwards(3)), (Some("u"), None));
-        let at = |mention, time_ms| view.voids(&TouchView { mention, time_ms, ..TouchView::default() }).unwrap();
-        assert_eq!((at(7, -5), at(7, -4), at(1, 100), at(0, -9)), (true, false, true, false));
-    }
-
-    #[test]
-    fn every_cut_of_an_item_is_refused_or_misses_nothing() {
-        let item = Item { identifier_hash: vec![7; 16], epoch: 9, what: Some(item::What::Touch(touch())) };
-        let message = AttributorMessage { body: Some(attributor_message::Body::Item(item)) }.encode_to_vec();
-        for cut in 1..message.len() {
-            assert_eq!(ItemView::parse(&message[..cut]), Err(Malformed), "cut at {cut}");
-        }
-    }
-}
+mod tests;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use tributary_attributor::{
     credit,
-    journey::{Course, Journey, Touchpoint},
+    journey::{Cast, Course, Journey, Touchpoint},
     plan::Plan,
     settings::Settings,
     wire::TouchView,
@@ -42,7 +42,8 @@ fn touch(event: &Value) -> Vec<u8> {
         identified,
         ..Touch::default()
     };
-    StoredTouch { event_id: text(event, "event_id"), time_ms: time_ms(event), touch: Some(touch), mention: 0 }.encode_to_vec()
+    StoredTouch { event_id: text(event, "event_id"), time_ms: time_ms(event), touch: Some(touch), ..StoredTouch::default() }
+        .encode_to_vec()
 }
 
 fn milestone(event: &Value) -> Milestone {
@@ -55,6 +56,7 @@ fn milestone(event: &Value) -> Milestone {
         value_minor: text(event, "value").replace('.', "").parse().unwrap_or(0),
         currency: text(event, "currency"),
         withdrawn: false,
+        public: false,
     }
 }
 
@@ -73,9 +75,11 @@ fn the_ten_models_give_the_golden_credit_table() {
     for of in &milestones {
         let models: Vec<&str> = plan.models_of(&of.kind).map(|model| model.name.as_str()).collect();
         let mut sums = vec![(0, 0); models.len()];
-        for row in
-            credit::rows(&Journey::build(&Course::of(&sorted, &plan.visits), of, &live, &plan.journey(&of.kind)), of, &plan)
-        {
+        for row in credit::rows(
+            &Journey::build(&Course::of(&sorted, &plan.visits), of, &live, &Cast::default(), &plan.journey(&of.kind)),
+            of,
+            &plan,
+        ) {
             let touch = TouchView::parse(&row.touch).unwrap();
             for share in &row.shares {
                 let model = share.model as usize;

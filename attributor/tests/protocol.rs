@@ -18,8 +18,9 @@ use tributary_proto::{AttributorMessage, Hash128, Item, Message, Milestone, Reas
 use tributary_runtime::stage::{Context, Outbox, Record, Share, Stage, StageError};
 use tributary_runtime::state::{EmptyBase, Overlay};
 use tributary_runtime::topic::Topic;
-use tributary_simulator::oracle::credit::{self, Brought, Reached};
+use tributary_simulator::oracle::credit;
 use tributary_simulator::oracle::people::Home;
+use tributary_simulator::oracle::placed::{Brought, Reached};
 
 const STEP_MS: i64 = 20 * 60_000;
 const MILESTONES: [(&str, &str); 6] =
@@ -31,21 +32,55 @@ fn settings(window: Window) -> Settings {
     settings.models[4].multipliers = MultiplierSettings {
         role: [("boss".to_owned(), 3.0)].into(),
         channel: [("direct".to_owned(), 0.0)].into(),
-        touch_type: BTreeMap::new(),
+        ..MultiplierSettings::default()
     };
+    let more: Settings = toml::from_str(MORE).unwrap();
+    settings.models.extend(more.models);
     settings
 }
+
+/// Models with sides, windows of their own, and all sorts of factors.
+const MORE: &str = r#"
+    [[models]]
+    name = "sides"
+    type = "staged"
+    anchors = [{ at = "first", percent = 30 }, { at = "lead", percent = 30 }, { at = "opportunity", percent = 30 }]
+    middle = 10
+    split = { email = 30, "d*" = 20 }
+    multipliers.stage = { lead = 2, opportunity = 0.5, before = 3 }
+
+    [[models]]
+    name = "narrow"
+    type = "staged"
+    anchors = [{ at = "meeting", percent = 40 }, { at = "close", percent = 40 }]
+    middle = 20
+    window = { lookback_days = 1 }
+    multipliers.source = { "s*" = 2 }
+    multipliers.deal_size = [{ from = 10, factors = { channel = { email = 5, "*" = 0.1 } } }, { from = 5000, factors = {} }]
+
+    [[models]]
+    name = "month"
+    type = "lead_conversion"
+    window = { calendar = "month" }
+    split = { events = 100 }
+
+    [[models]]
+    name = "cycle"
+    type = "linear"
+    window = "lifecycle"
+"#;
 
 /// The credit table straight from what identity knows: all events in one list, no units, no messages.
 fn naive(world: &World) -> BTreeMap<RowKey, Row> {
     let identity = &world.identity;
-    let home = |name: &String| {
+    let home = |name: &String, time_ms: i64| {
         let placement = identity.placements[name].clone();
+        let (unit, account_id) = placement.at(time_ms);
         Home {
-            unit: placement.unit,
-            account_id: placement.account_id,
-            profile_id: placement.profile_id,
-            role: placement.role,
+            unit: unit.to_owned(),
+            account_id: account_id.to_owned(),
+            profile_id: placement.profile_id.clone(),
+            role: placement.role.clone(),
             revoked: placement.revoked,
         }
     };
@@ -54,12 +89,14 @@ fn naive(world: &World) -> BTreeMap<RowKey, Row> {
         let device = |touch: &StoredTouch| touch.touch.as_ref().map_or(0, |touch| touch.device).max(device);
         touches
             .iter()
-            .map(|touch| Brought { touch: touch.clone(), home: home(name), device: device(touch) })
+            .map(|touch| Brought { touch: touch.clone(), home: home(name, touch.time_ms), device: device(touch) })
             .collect::<Vec<_>>()
     };
     let touches: Vec<Brought> = identity.touches.iter().flat_map(brought).collect();
-    let reached =
-        |(anchor, _, milestone): &(String, u64, Milestone)| Reached { milestone: milestone.clone(), home: home(anchor) };
+    let reached = |(anchor, _, milestone): &(String, u64, Milestone)| Reached {
+        milestone: milestone.clone(),
+        home: home(anchor, milestone.time_ms),
+    };
     let milestones: Vec<Reached> = identity.milestones.values().map(reached).collect();
     let mut table = credit::table(&touches, &milestones, &world.settings);
     for row in table.values_mut() {
@@ -71,11 +108,46 @@ fn naive(world: &World) -> BTreeMap<RowKey, Row> {
 
 #[derive(Debug, Clone)]
 enum Act {
-    Touch { name: usize, event: usize, step: i64, channel: usize },
-    Place { name: usize, unit: usize, profile: usize, boss: bool, revoked: bool },
-    Milestone { name: usize, which: usize, step: i64, value: i64, dollars: bool, withdrawn: bool },
-    Erase { name: usize, mention: u64, step: i64 },
-    Deliver { records: usize },
+    Touch {
+        name: usize,
+        event: usize,
+        step: i64,
+        channel: usize,
+    },
+    Place {
+        name: usize,
+        unit: usize,
+        profile: usize,
+        boss: bool,
+        revoked: bool,
+    },
+    Milestone {
+        name: usize,
+        which: usize,
+        step: i64,
+        value: i64,
+        dollars: bool,
+        withdrawn: bool,
+    },
+    /// From each of these steps on in a unit of its own.
+    PlaceByTime {
+        name: usize,
+        units: [usize; 3],
+        steps: [i64; 2],
+        profile: usize,
+    },
+    Erase {
+        name: usize,
+        mention: u64,
+        step: i64,
+    },
+    Retract {
+        name: usize,
+        event: usize,
+    },
+    Deliver {
+        records: usize,
+    },
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -87,7 +159,10 @@ fn act() -> impl Strategy<Value = Act> {
             .prop_map(|(name, unit, profile, boss, revoked)| Act::Place { name, unit, profile, boss, revoked }),
         2 => (name.clone(), 0..MILESTONES.len(), 0..216i64, prop_oneof![Just(0), 1..1_000_000i64, Just(i64::MAX)], any::<bool>(), prop::bool::weighted(0.15))
             .prop_map(|(name, which, step, value, dollars, withdrawn)| Act::Milestone { name, which, step, value, dollars, withdrawn }),
-        1 => (name, 0..3u64, 0..216i64).prop_map(|(name, mention, step)| Act::Erase { name, mention, step }),
+        3 => (name.clone(), [0..4usize, 0..4, 0..4], [0..216i64, 0..216], 0..3usize)
+            .prop_map(|(name, units, steps, profile)| Act::PlaceByTime { name, units, steps, profile }),
+        1 => (name.clone(), 0..3u64, 0..216i64).prop_map(|(name, mention, step)| Act::Erase { name, mention, step }),
+        1 => (name, 0..30usize).prop_map(|(name, event)| Act::Retract { name, event }),
         2 => (1..12usize).prop_map(|records| Act::Deliver { records }),
     ]
 }
@@ -101,7 +176,8 @@ fn perform(world: &mut World, act: &Act) {
     match *act {
         Act::Touch { name, event, step, channel } => {
             let mention = event as u64 % 3;
-            let touch = StoredTouch { mention, ..touch(&format!("e{event}"), step * STEP_MS, CHANNELS[channel]) };
+            let mut touch = StoredTouch { mention, ..touch(&format!("e{event}"), step * STEP_MS, CHANNELS[channel]) };
+            touch.touch.as_mut().unwrap().public = step % 3 == 0;
             identity.touch(&format!("x{name}"), touch);
         }
         Act::Place { name, unit, profile, boss, revoked } => {
@@ -110,12 +186,20 @@ fn perform(world: &mut World, act: &Act) {
         }
         Act::Milestone { name, which, step, value, dollars, withdrawn } => {
             let (kind, object) = MILESTONES[which];
-            let mut said = Milestone { withdrawn, ..milestone(kind, object, step * STEP_MS, value) };
+            let mut said = Milestone { withdrawn, public: step % 2 == 0, ..milestone(kind, object, step * STEP_MS, value) };
             if dollars {
                 said.currency = "USD".into();
             }
             identity.milestone(&format!("x{name}"), said);
         }
+        Act::PlaceByTime { name, units: at, mut steps, profile } => {
+            steps.sort_unstable();
+            let spans = [(i64::MIN, units(at[0])), (steps[0] * STEP_MS, units(at[1])), (steps[1] * STEP_MS, units(at[2]))];
+            // Identity of old knows no spans.
+            let spans = if identity.moves { &spans[..1] } else { &spans[..] };
+            identity.place_by_time(&format!("x{name}"), spans, &format!("p_{profile}"), "", false);
+        }
+        Act::Retract { name, event } => identity.retract(&format!("x{name}"), &format!("e{event}")),
         Act::Erase { name, mention, step } => identity.erase(&format!("x{name}"), mention, step * STEP_MS),
         Act::Deliver { records } => {
             world.take_identity();
@@ -138,10 +222,12 @@ proptest! {
         partitions in prop_oneof![Just(1u32), Just(2), Just(3), Just(8)],
         lifecycle in prop::bool::weighted(0.3),
         rest_after in prop::option::of(0u64..40),
+        moves in prop::bool::weighted(0.2),
         seed in any::<u64>(),
     ) {
         let window = if lifecycle { Window::Lifecycle } else { Window::LookbackDays(1) };
         let mut world = World::resting(settings(window), partitions, seed, rest_after);
+        world.identity.moves = moves;
         for name in 0..5 {
             world.identity.place(&format!("x{name}"), &format!("p:x{name}"), &format!("p_{name}"), "", false);
         }
@@ -462,8 +548,13 @@ fn another_model_is_remodelled_and_a_dropped_one_retracted() {
 #[test]
 fn what_is_not_a_message_of_the_inbox_is_refused_and_changes_nothing() {
     let item = |what| Some(Body::Item(Item { identifier_hash: vec![1; 16], epoch: 0, what }));
-    let negative =
-        StoredTrack { milestone_id: "m".into(), stamp: 1, milestone: Some(milestone("mql", "1", 0, -1)), erased: false };
+    let negative = StoredTrack {
+        milestone_id: "m".into(),
+        stamp: 1,
+        milestone: Some(milestone("mql", "1", 0, -1)),
+        erased: false,
+        at_ms: 0,
+    };
     let records: [(Vec<u8>, &str); 6] = [
         (b"\xff\xff".to_vec(), "protobuf_malformed"),
         (Vec::new(), "protobuf_malformed"),

@@ -9,9 +9,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use tributary_cli::commands::replay::shuffle_records;
 use tributary_cli::generate::{History, Item, Spec};
 use tributary_cli::progress::Progress;
+use tributary_cli::raw_files::shuffle_records;
 use tributary_pipeline::replay::Replay;
 use tributary_pipeline::settings::Settings;
 use tributary_runtime::log::BatchLimits;

@@ -1,9 +1,10 @@
 //! The answers, for people.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use tributary_pipeline::explain::{
-    AccountWhy, Credit, Explanation, Freshness, LinkUsed, MilestoneAnswer, Owner, Profile, RefusedLink, TouchRow,
+    AccountWhy, Credit, Explanation, Freshness, LinkUsed, MembershipWhy, MilestoneAnswer, Owner, Profile, RefusedLink, TouchRow,
 };
 use tributary_pipeline::time::minute;
 
@@ -106,7 +107,9 @@ fn print_touches(touches: &[TouchRow], out: &mut impl Write) -> io::Result<()> {
         let from = [&touch.source, &touch.medium, &touch.campaign].map(String::as_str).join(" / ");
         let number = touch.number.to_string();
         let (from, profile) = (from.trim_matches([' ', '/']), short(&touch.profile_id));
-        rows.add_row([&number, &minute(touch.time_ms), &touch.channel, from, &profile, &touch.identifier, &touch.why]);
+        let public = if touch.public { " (public)" } else { "" };
+        let by = format!("{}{public}", touch.identifier);
+        rows.add_row([&number, &minute(touch.time_ms), &touch.channel, from, &profile, &by, &touch.why]);
     }
     align_right(&mut rows, ..1);
     writeln!(out, "{rows}")?;
@@ -137,7 +140,7 @@ fn print_owner(of: &Owner, out: &mut impl Write) -> io::Result<()> {
     let revoked = if of.revoked { ", consent REVOKED" } else { "" };
     let quarantined = if of.quarantined { ", QUARANTINED" } else { "" };
     writeln!(out, "{what}{role}{revoked}{quarantined}")?;
-    print_account(&of.account_id, of.account_why.as_ref(), out)?;
+    print_accounts(&of.account_id, of.account_why.as_ref(), &of.memberships, out)?;
     for via in &of.identifiers {
         if via.path.is_empty() {
             writeln!(out, "  {}: it is called after this identifier", via.identifier)?;
@@ -147,6 +150,24 @@ fn print_owner(of: &Owner, out: &mut impl Write) -> io::Result<()> {
         via.path.iter().try_for_each(|link| writeln!(out, "    {}", link_words(link)))?;
     }
     print_refused(&of.refused, out)
+}
+
+/// The account, or where there are several all of them by time.
+fn print_accounts(
+    account_id: &str,
+    why: Option<&AccountWhy>,
+    memberships: &[MembershipWhy],
+    out: &mut impl Write,
+) -> io::Result<()> {
+    if memberships.is_empty() {
+        return print_account(account_id, why, out);
+    }
+    for of in memberships {
+        let since = of.from_ms.map_or_else(|| "at first".to_owned(), |from_ms| format!("since {}", minute(from_ms)));
+        write!(out, "  {since}")?;
+        print_account(&of.account_id, of.why.as_ref(), out)?;
+    }
+    Ok(())
 }
 
 fn print_account(account_id: &str, why: Option<&AccountWhy>, out: &mut impl Write) -> io::Result<()> {
@@ -172,7 +193,8 @@ fn print_refused(refused: &[RefusedLink], out: &mut impl Write) -> io::Result<()
 fn link_words(of: &LinkUsed) -> String {
     let seen = of.earliest_ms.map(|time_ms| format!(", seen together since {}", minute(time_ms))).unwrap_or_default();
     let stated = of.stated_ms.map(|time_ms| format!(", stated {}", minute(time_ms))).unwrap_or_default();
-    format!("{} = {}{seen}{stated} (class {})", of.a, of.b, of.class_name)
+    let public = if of.public { ", by public events alone" } else { "" };
+    format!("{} = {}{seen}{stated}{public} (class {})", of.a, of.b, of.class_name)
 }
 
 /// Prints what is known of an identifier.
@@ -196,9 +218,12 @@ pub fn print_profile(of: &Profile, out: &mut impl Write) -> io::Result<()> {
         return writeln!(out, "  nothing is known of it: {why}");
     }
     match (&of.account_why, account) {
-        (Some(why), _) => print_account(&of.account_id, Some(why), out)?,
+        (Some(why), _) => print_accounts(&of.account_id, Some(why), &of.memberships, out)?,
         (None, false) => writeln!(out, "  no account: none was asserted, and it has no corporate address")?,
         (None, true) => {}
+    }
+    if !of.root_id.is_empty() {
+        writeln!(out, "  above it: account {}, and at the top account {}", of.parent_id, of.root_id)?;
     }
     if of.quarantined {
         writeln!(out, "  QUARANTINED: its cluster is over identity.max_cluster, so that no link joins anybody")?;
@@ -222,7 +247,25 @@ pub fn print_profile(of: &Profile, out: &mut impl Write) -> io::Result<()> {
         _ => writeln!(out, "  messages about it are on their way: its units do not know all of this yet")?,
     }
     print_identifiers(of, out)?;
+    print_people(of, out)?;
     print_links(of, out)
+}
+
+/// Who belongs to an account.
+fn print_people(of: &Profile, out: &mut impl Write) -> io::Result<()> {
+    if of.people_count == 0 {
+        return Ok(());
+    }
+    let listed = of.people.iter().map(|person| &person.profile_id).collect::<BTreeSet<_>>().len();
+    writeln!(out, "People: {} of {}", listed, of.people_count)?;
+    let mut rows = table(&["profile", "role", "from", "to", ""]);
+    let time = |time_ms: i64, open: &str| if time_ms == 0 { open.to_owned() } else { minute(time_ms) };
+    for person in &of.people {
+        let (from, to) = (time(person.from_ms, "ever"), time(person.to_ms, "now"));
+        let public = if person.public { "public" } else { "" };
+        rows.add_row([&person.profile_id, &person.role, &from, &to, public]);
+    }
+    writeln!(out, "{rows}")
 }
 
 fn print_consent(of: &Profile, out: &mut impl Write) -> io::Result<()> {
@@ -272,7 +315,7 @@ fn short(profile_id: &str) -> String {
 }
 
 /// A value in major units of its currency.
-fn money(value_minor: i64, currency: &str) -> String {
+pub(crate) fn money(value_minor: i64, currency: &str) -> String {
     let decimals = tributary_ingest::money::currency(currency).ok().and_then(|known| known.exponent()).unwrap_or(2);
     let digits = format!("{:0>width$}", value_minor.unsigned_abs(), width = usize::from(decimals) + 1);
     let (whole, part) = digits.split_at(digits.len() - usize::from(decimals));

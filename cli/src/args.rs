@@ -1,17 +1,19 @@
-//! The arguments that all commands share, and the list of commands.
+//! The command line: what stands before commands, and the list of them.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 use tributary_pipeline::settings::Settings;
+use tributary_runtime::config::peek;
 use tributary_runtime::config::settings::LogFormat;
-use tributary_runtime::config::{ConfigErrors, Loaded, Sources, load, load_with_values, peek};
 
 use crate::commands::{
-    audit, check, classify, collect, dead_letters, demo, erase, explain, generate, import, names, profile, quality, replay,
-    run, send, state, tail, test_mapping, topics, unlink,
+    audit, check, classify, collect, completions, dead_letters, demo, erase, explain, fit, generate, import, man, metrics,
+    names, plan, profile, propose_window, quality, reclassify, replay, report, run, send, state, tail, test_mapping, topics,
+    unlink,
 };
+use crate::global::Global;
 
 const AFTER_HELP: &str = "\
 Exit codes: 0 done, 1 failed, 2 usage or configuration.
@@ -96,70 +98,6 @@ pub fn wished_format(arguments: &[OsString]) -> LogFormat {
     peek::<Settings, _>(&global.sources(), "log.format").unwrap_or(LogFormat::Text)
 }
 
-/// What every command understands.
-#[derive(Debug, Clone, Default, Args)]
-pub struct Global {
-    /// Configuration file (TOML); several are read in order, and a later one wins
-    #[arg(long, global = true, value_name = "FILE", env = "TRIBUTARY_CONFIG", value_delimiter = ',')]
-    pub config: Vec<PathBuf>,
-    /// Sets one key over files and environment
-    #[arg(long, global = true, value_name = "SECTION.KEY=VALUE")]
-    pub set: Vec<String>,
-    /// The least severe log level that is written to standard error
-    #[arg(long, global = true, value_name = "LEVEL")]
-    pub log_level: Option<Level>,
-    /// Results as JSON, for programs
-    #[arg(long, global = true)]
-    pub json: bool,
-}
-
-/// A log level.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-#[allow(missing_docs)]
-pub enum Level {
-    Error,
-    Warn,
-    Info,
-    Debug,
-    Trace,
-}
-
-impl Level {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Warn => "warn",
-            Self::Info => "info",
-            Self::Debug => "debug",
-            Self::Trace => "trace",
-        }
-    }
-}
-
-impl Global {
-    /// Loads the configuration from all layers.
-    ///
-    /// # Errors
-    /// Everything that is wrong with it.
-    pub fn settings(&self) -> Result<Settings, ConfigErrors> {
-        load(&self.sources())
-    }
-
-    /// The same, with the values of all keys: two loads can be compared.
-    ///
-    /// # Errors
-    /// Everything that is wrong with it.
-    pub fn loaded(&self) -> Result<Loaded<Settings>, ConfigErrors> {
-        load_with_values(&self.sources())
-    }
-
-    fn sources(&self) -> Sources {
-        let mut flags = self.set.clone();
-        flags.extend(self.log_level.map(|level| format!("log.level={}", level.name())));
-        Sources::of_process(self.config.clone(), flags)
-    }
-}
-
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -175,22 +113,34 @@ pub enum Command {
     Quality(quality::QualityArgs),
     /// Check the configuration, then brokers, topics and the state folder
     Check(check::CheckArgs),
+    /// Show which settings have taken hold, or let others take hold again
+    Plan(plan::PlanArgs),
     /// Show which topics are missing or different, or create the missing ones
     Topics(topics::TopicsArgs),
     /// Write a seeded, invented B2B history in the four raw formats
     Generate(generate::GenerateArgs),
+    /// Learn the parameters of models from journeys: Markov, Shapley, SPM, logistic regression, Apriori
+    Fit(fit::FitArgs),
+    /// Propose how far back journeys should reach, by how long they took
+    ProposeWindow(propose_window::ProposeWindowArgs),
     /// Send files to the raw topics
     Send(send::SendArgs),
     /// Check the rows of a file (CSV, XLSX, NDJSON) and send them to the offline topic
     Import(import::ImportArgs),
     /// Show which channel a landing URL and a referrer give, and why
     Classify(classify::ClassifyArgs),
+    /// Show what changed channel rules make of the touches that are stored
+    Reclassify(reclassify::ReclassifyArgs),
     /// Show the names of models, milestones, roles and channels, in English and Chinese
     Names(names::NamesArgs),
+    /// Show every metric: its type, its unit, what it says and when somebody should look
+    Metrics(metrics::MetricsArgs),
     /// Show why a milestone has the credit it has
     Explain(explain::ExplainArgs),
     /// Show what is known of an identifier: its profile, what joined it, what it brought
     Profile(profile::ProfileArgs),
+    /// Report what the credit says
+    Report(report::ReportArgs),
     /// Account for every record, and check that the credit adds up
     Audit(audit::AuditArgs),
     /// Make void what events say of somebody
@@ -205,6 +155,10 @@ pub enum Command {
     Tail(tail::TailArgs),
     /// Show what example payloads of a webhook become
     TestMapping(test_mapping::TestMappingArgs),
+    /// Print what a shell needs to complete these commands
+    Completions(completions::CompletionsArgs),
+    /// Print the manual, or write its pages
+    Man(man::ManArgs),
 }
 
 #[cfg(test)]

@@ -11,8 +11,8 @@ use std::str::FromStr;
 use serde::Serialize;
 use tributary_pipeline::settings::Settings;
 use tributary_proto::{DeadLetter, Hash128};
-use tributary_runtime::format;
 use tributary_runtime::topic::Topic;
+use tributary_runtime::topic::format;
 
 use crate::source::{self, Found};
 

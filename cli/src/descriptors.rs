@@ -5,8 +5,8 @@ use tributary_pipeline::stages::StageName;
 use tributary_runtime::descriptors::{Descriptors, Wants, allowed};
 use tributary_runtime::http::{FILES_BEYOND, Limits};
 
-use crate::engine::threads;
 use crate::outcome::Usage;
+use crate::shares::threads;
 
 /// With fewer connections a collector is of no use.
 const CONNECTIONS_MIN: u64 = 16;

@@ -11,12 +11,11 @@ use tributary_pipeline::settings::Settings;
 use tributary_pipeline::stages::{Pipeline, StageName, worker_options};
 use tributary_runtime::admin::{ListenError, Listener};
 use tributary_runtime::config::memory::Shares;
-use tributary_runtime::embedded::{EmbeddedError, EmbeddedLog, EmbeddedOptions};
+use tributary_runtime::embedded::EmbeddedLog;
 use tributary_runtime::fresh::FreshGauges;
 use tributary_runtime::gate::Gate;
 use tributary_runtime::kafka::{self, KafkaOptions, KafkaSession, Lookout, Reach};
 use tributary_runtime::log::LogError;
-use tributary_runtime::metric::Metric;
 use tributary_runtime::service::Service;
 use tributary_runtime::state::{StoreBudget, prepare_folder};
 use tributary_runtime::topic::{Topic, TopicNames};
@@ -24,52 +23,26 @@ use tributary_runtime::worker::{Worker, WorkerError};
 
 use crate::descriptors;
 use crate::forget;
+use crate::generations::{self, Guard};
 use crate::outcome::Usage;
-use crate::{modes, state};
-
-/// Opens the embedded log of the settings.
-///
-/// # Errors
-/// When it cannot be opened.
-pub fn open_embedded(settings: &Settings) -> Result<EmbeddedLog, EmbeddedError> {
-    hold_state(settings).map_err(|why| EmbeddedError::Store {
-        operation: "opening",
-        path: settings.state.folder_of_log(),
-        why: why.to_string(),
-    })?;
-    EmbeddedLog::open(&EmbeddedOptions {
-        path: settings.state.folder_of_log(),
-        partitions: settings.topics.partitions,
-        // There are no clients with queues of their own: theirs is the log's.
-        memory_bytes: 2 * shares(settings, &StageName::ALL).stores,
-        sync: settings.state.sync,
-        json_dead_letters: settings.worker.formats.is_json(Topic::DeadLetters),
-    })
-}
-
-/// Makes the state folder this user's alone, finishes what an interrupted restore has left in it, and keeps restores away for as long as the
-/// process lives.
-fn hold_state(settings: &Settings) -> anyhow::Result<()> {
-    let state = settings.state.folder_of_process();
-    modes::tighten(&state)?;
-    state::settle(&state)?;
-    Ok(state::hold::share(&state)?)
-}
+use crate::{shares, state};
 
 /// Starts workers of the stages on an embedded log, and its upkeep beside them.
 ///
 /// # Errors
-/// When a thread is refused.
+/// When the settings must not take hold, or a thread is refused.
 pub fn start_embedded(
     service: &mut Service,
     log: &EmbeddedLog,
     settings: &Settings,
     pipeline: &Pipeline,
     stages: &[StageName],
-) -> std::io::Result<()> {
-    let shares = shares(settings, stages);
+) -> anyhow::Result<()> {
+    let settled = generations::settle(log, &generations::of_stages(settings, pipeline, stages), false);
+    generations::tell(pipeline.generations(), &settled.map_err(generations::refusal)?);
+    let shares = shares::memory(settings, stages);
     for stage in stages {
-        let workers = threads(settings, *stage);
+        let workers = shares::threads(settings, *stage);
         for number in 0..workers {
             let session = log.session(stage.log(), number, workers);
             let options = worker_options(settings, &shares, pipeline.limits());
@@ -77,7 +50,7 @@ pub fn start_embedded(
             service.start(format!("{}-{number}", stage.log().stage), move |pulse| worker.run(pulse))?;
         }
     }
-    forget::start(service, log, settings, pipeline)
+    Ok(forget::start(service, log, settings, pipeline)?)
 }
 
 /// Listens where a process on Kafka is asked about its state.
@@ -124,9 +97,9 @@ pub fn start_kafka(
 ) -> anyhow::Result<()> {
     if stages.iter().any(|stage| stage.log().changelog.is_some()) {
         prepare_folder(&settings.state.folder_of_process())?;
-        hold_state(settings)?;
+        state::make_ours(settings)?;
     }
-    let shares = shares(settings, stages);
+    let shares = shares::memory(settings, stages);
     let files = descriptors::share(settings, stages);
     if files.need() > files.allowed {
         tracing::warn!(
@@ -137,8 +110,15 @@ pub fn start_kafka(
     }
     let budget = Arc::new(StoreBudget::new(shares.stores).with_tables(files.tables));
     kafka::announce(&kafka_options(settings, &shares, budget.clone(), 0), admin.advertised(), service.stop_flag())?;
+    let (own, generations) = (generations::of_stages(settings, pipeline, stages), pipeline.generations().clone());
+    if !own.is_empty() {
+        gate.expect();
+        let guard = Guard { settings: settings.clone(), own, generations };
+        let (reach, gate) = (watched.reach.clone(), gate.clone());
+        service.guard("plans".to_owned(), move |pulse| guard.run(&reach, &gate, pulse))?;
+    }
     for stage in stages {
-        for number in 0..threads(settings, *stage) {
+        for number in 0..shares::threads(settings, *stage) {
             let mut kafka = kafka_options(settings, &shares, budget.clone(), number);
             kafka.holdings = admin.holdings();
             (kafka.reach, kafka.gauges) = (watched.reach.clone(), watched.gauges.clone());
@@ -206,27 +186,6 @@ pub fn start_collector(
     Ok((address, rate))
 }
 
-/// The workers of a stage.
-pub(crate) fn threads(settings: &Settings, stage: StageName) -> u32 {
-    let threads = settings.worker.threads;
-    match stage {
-        StageName::Ingest => threads.ingest,
-        StageName::Identity => threads.identity,
-        StageName::Attributor => threads.attributor,
-    }
-}
-
-/// What the workers of these stages may take of the memory.
-fn shares(settings: &Settings, stages: &[StageName]) -> Shares {
-    let workers = |keeping: bool| {
-        let counted = stages.iter().filter(|stage| !keeping || stage.log().changelog.is_some());
-        counted.map(|stage| threads(settings, *stage) as usize).sum()
-    };
-    // What a collector may hold is set apart.
-    let of_collector = if settings.collects() { settings.collector.queue_mb } else { 0 };
-    Shares::of(settings.worker.memory_mb.saturating_sub(of_collector), workers(false), workers(true))
-}
-
 fn kafka_options(settings: &Settings, shares: &Shares, budget: Arc<StoreBudget>, worker: u32) -> KafkaOptions {
     let state = settings.state.folder_of_process();
     let mut options = KafkaOptions::new(settings.kafka.brokers.clone(), state, budget);
@@ -242,16 +201,4 @@ fn kafka_options(settings: &Settings, shares: &Shares, budget: Arc<StoreBudget>,
     options.json_dead_letters = settings.worker.formats.is_json(Topic::DeadLetters);
     options.tombstone_retention_ms = u64::from(settings.topics.tombstone_retention_days) * 86_400_000;
     options
-}
-
-/// Every metric there is.
-pub fn metrics() -> Vec<&'static Metric> {
-    let mut all: Vec<&'static Metric> = Vec::new();
-    all.extend(tributary_runtime::metrics::ALL);
-    all.extend(tributary_runtime::kafka::metrics::ALL);
-    all.extend(tributary_collect::metrics::ALL);
-    all.extend(tributary_ingest::metrics::ALL);
-    all.extend(tributary_identity::metrics::ALL);
-    all.extend(tributary_attributor::metrics::ALL);
-    all
 }

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use clap::CommandFactory;
 use tributary_cli::args::{Cli, wished_format};
 use tributary_cli::{commands, logging, modes, outcome, resume};
 
@@ -19,7 +20,7 @@ fn main() -> ExitCode {
     modes::keep_private();
     let exit_code = match Cli::of(arguments.clone()) {
         Ok(cli) => outcome::exit(commands::run(cli)),
-        Err(error) => outcome::misused(&error, &arguments),
+        Err(error) => outcome::misused(&error, &arguments, &Cli::command()),
     };
     resume::exit_confirmed(exit_code);
     ExitCode::from(exit_code)

@@ -2,11 +2,10 @@
 
 use std::ffi::OsString;
 
-use clap::CommandFactory;
+use clap::Command;
 use tributary_runtime::config::settings::LogFormat;
 use tributary_runtime::config::{ConfigErrors, Problems};
 
-use crate::args::Cli;
 use crate::{logging, stdout};
 
 /// The arguments of a command cannot be used.
@@ -61,10 +60,10 @@ pub fn exit(result: anyhow::Result<()>) -> u8 {
     exit_code
 }
 
-/// Tells that the arguments cannot be read, or what was asked about them, and gives the exit code.
-pub fn misused(error: &clap::Error, arguments: &[OsString]) -> u8 {
+/// Tells that the arguments of the program cannot be read, or what was asked about them, and gives the exit code.
+pub fn misused(error: &clap::Error, arguments: &[OsString], program: &Command) -> u8 {
     if error.use_stderr() {
-        let text = masked(&error.render().to_string(), arguments);
+        let text = masked(&error.render().to_string(), arguments, program);
         match logging::format() {
             LogFormat::Json => tracing::error!(exit_code = error.exit_code(), "{}", text.trim().trim_start_matches("error: ")),
             LogFormat::Text => logging::line(format_args!("{}", text.trim_end())),
@@ -77,7 +76,7 @@ pub fn misused(error: &clap::Error, arguments: &[OsString]) -> u8 {
 }
 
 /// What is said of the arguments, without the values that were given to settings, or stand where such a value may have gone astray.
-fn masked(text: &str, arguments: &[OsString]) -> String {
+fn masked(text: &str, arguments: &[OsString], program: &Command) -> String {
     let arguments: Vec<_> = arguments.iter().skip(1).map(|argument| argument.to_string_lossy()).collect();
     let mut text = text.to_owned();
     for (at, argument) in arguments.iter().enumerate() {
@@ -88,7 +87,7 @@ fn masked(text: &str, arguments: &[OsString]) -> String {
         let before = |by: usize| at.checked_sub(by).and_then(|at| arguments.get(at));
         let follows_a_setting =
             before(1).is_some_and(|last| last.starts_with("--set=")) || before(2).is_some_and(|last| last == "--set");
-        if follows_a_setting && !argument.starts_with('-') && Cli::command().find_subcommand(argument.as_ref()).is_none() {
+        if follows_a_setting && !argument.starts_with('-') && program.find_subcommand(argument.as_ref()).is_none() {
             text = text.replace(&format!("'{argument}'"), "'***'");
         }
     }

@@ -14,6 +14,8 @@
 //! assert_eq!((quality.precision(), quality.recall()), (0.5, 0.5));
 //! ```
 
+pub mod models;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;

@@ -11,7 +11,7 @@ use tributary_runtime::config::settings::LogLevel;
 use tributary_runtime::config::{ConfigErrors, Loaded, Values};
 use tributary_runtime::refusals::LiveLimits;
 
-use crate::args::Global;
+use crate::global::Global;
 use crate::logging;
 
 /// Keys that take effect at once, and all keys under them.

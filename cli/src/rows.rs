@@ -1,9 +1,11 @@
 //! Tables as native JSON records, one a row: delimited text in its many encodings, and worksheets. A file is read twice: first to see its
 //! encoding, its rows and what its ids look like, then for its records. Memory does not grow with a text file.
 
+mod chance;
 mod encoding;
 mod format;
 mod header;
+mod likely;
 mod look;
 mod mapping;
 mod text;
@@ -20,10 +22,13 @@ use tributary_runtime::stage::Rejection;
 
 use encoding::Utf8;
 pub use format::Format;
-use format::Opened;
+use format::{Opened, Survey};
 use look::{Look, look};
 pub use mapping::Mapping;
 use text::{BadRow, Preamble, TextRows};
+
+/// How the names of workbooks end.
+const WORKBOOKS: &[&str] = &["xlsx", "xlsm"];
 
 /// A file that is no table at all.
 #[derive(Debug, thiserror::Error)]
@@ -36,8 +41,8 @@ pub enum RowsError {
         /// What the system says.
         source: io::Error,
     },
-    /// It is none of the encodings that are recognised.
-    #[error("{}: is neither UTF-8 nor UTF-16, and not all of it is GBK, Big5 or Shift JIS; name the encoding with `import --encoding`", .0.display())]
+    /// It is none of the encodings that are recognised, or has too few characters to tell which.
+    #[error("{}: is neither UTF-8 nor UTF-16, and what it has of other characters fits none or several of GBK, Big5, Shift JIS, EUC-JP, EUC-KR and Windows-1252; name the encoding with `import --encoding`, or save the file as UTF-8", .0.display())]
     Encoding(PathBuf),
     /// Its header cannot be used.
     #[error("{}:{line}: {problem}", .path.display())]
@@ -66,7 +71,7 @@ pub struct RowProblem {
 pub type Row = Result<(u64, String), RowProblem>;
 
 /// What is not detected but declared.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Declared {
     /// The text's encoding.
     pub encoding: Option<&'static Encoding>,
@@ -81,6 +86,17 @@ pub struct Declared {
 }
 
 impl Declared {
+    /// What such a file does not have: declared of it, it would have no effect.
+    pub fn unused(&self, file: &Path) -> Option<&'static str> {
+        let is_workbook = has_extension(file, WORKBOOKS);
+        match (is_workbook, &self.sheet, self.encoding, self.delimiter) {
+            (false, Some(_), ..) => Some("a text has no sheets: leave out `--sheet`"),
+            (true, _, Some(_), _) => Some("a workbook has no encoding of its own: leave out `--encoding`"),
+            (true, _, _, Some(_)) => Some("a workbook has no delimiters: leave out `--delimiter`"),
+            _ => None,
+        }
+    }
+
     /// The fields of a header's columns, and the columns of a known export.
     fn names(&self, header: &[String]) -> Result<(Vec<String>, Option<Opened>), String> {
         match &self.format {
@@ -104,6 +120,16 @@ enum Content {
     },
 }
 
+impl Content {
+    /// The name of the sheet.
+    fn sheet(&self) -> Option<&str> {
+        match self {
+            Self::Sheet { name } => name.as_deref(),
+            Self::Text { .. } => None,
+        }
+    }
+}
+
 /// The rows of a table.
 pub struct Rows {
     path: PathBuf,
@@ -115,6 +141,8 @@ pub struct Rows {
     before: usize,
     /// What was found and not declared, in words.
     told: Vec<String>,
+    /// Which sheets are not read, in words.
+    unread: Vec<String>,
     /// The file's columns, where it is an export of a known format.
     opened: Option<Opened>,
     /// The names of the file's own header.
@@ -150,7 +178,7 @@ impl Rows {
 
     fn look_through(path: &Path, given: Option<Arc<[u8]>>, decoder: &Decoder, declared: Declared) -> anyhow::Result<Self> {
         let read = |source| RowsError::Read { path: path.to_owned(), source };
-        let content = if given.is_none() && has_extension(path, &["xlsx", "xlsm"]) {
+        let content = if given.is_none() && has_extension(path, WORKBOOKS) {
             xlsx::check_size(path).map_err(read)?;
             Content::Sheet { name: declared.sheet.clone() }
         } else {
@@ -162,7 +190,7 @@ impl Rows {
             let preamble = text::preamble(Utf8::new(bytes().map_err(read)?, encoding), declared.delimiter).map_err(read)?;
             Content::Text { encoding, preamble }
         };
-        let Look { content, before, told } = look(path, given.as_ref(), content, decoder, &declared)?;
+        let Look { content, before, told, unread } = look(path, given.as_ref(), content, decoder, &declared)?;
         let mut rows = Self {
             path: path.to_owned(),
             given,
@@ -170,6 +198,7 @@ impl Rows {
             declared,
             before,
             told,
+            unread,
             opened: None,
             header: Vec::new(),
             columns: CsvRows::default(),
@@ -183,13 +212,13 @@ impl Rows {
     fn read_header(&mut self, decoder: &Decoder) -> anyhow::Result<()> {
         let Self { path, declared, content, before, .. } = &*self;
         let mut found: Option<(Vec<String>, Option<Opened>, CsvRows)> = None;
-        let (mut at, mut count) = (0, 0);
+        let (mut at, mut count, mut survey) = (0, 0, Survey::default());
         each_row(path, self.given.as_ref(), content, &mut |row| {
             at += 1;
             match (row, &mut found) {
                 (_, None) if at <= *before => {}
                 (Ok((_, cells)), Some((_, opened, columns))) => match opened {
-                    Some(opened) => count += u64::from(opened.row(cells).is_some()),
+                    Some(opened) => survey.see(opened, cells),
                     None => {
                         columns.survey(cells.iter());
                         count += 1;
@@ -213,13 +242,19 @@ impl Rows {
         })?;
         let no_header = || RowsError::Header { path: path.clone(), line: 1, problem: "the file has no header".into() };
         (self.header, self.opened, self.columns) = found.ok_or_else(no_header)?;
-        self.count = count;
+        self.count = count + survey.rows;
+        self.told.extend(survey.told());
         Ok(())
     }
 
     /// What was found and not declared, in words: the encoding, the sheet, the header's line.
     pub fn told(&self) -> &[String] {
         &self.told
+    }
+
+    /// Which sheets of a workbook have rows and are not read, in words: none where a sheet is named.
+    pub fn unread(&self) -> &[String] {
+        &self.unread
     }
 
     /// How many rows there are, without the header.
@@ -345,8 +380,10 @@ fn has_extension(file: &Path, extensions: &[&str]) -> bool {
 
 /// Whether a file's name says that it is a table.
 pub fn is_table(file: &Path) -> bool {
-    has_extension(file, &["csv", "tsv", "txt", "xlsx", "xlsm"])
+    has_extension(file, &["csv", "tsv", "txt"]) || has_extension(file, WORKBOOKS)
 }
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod workbook;

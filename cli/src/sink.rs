@@ -11,12 +11,13 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
 use tributary_pipeline::settings::Settings;
+use tributary_pipeline::time::now_ms;
 use tributary_runtime::embedded::EmbeddedLog;
 use tributary_runtime::kafka::Complaints;
 use tributary_runtime::stage::Output;
 use tributary_runtime::topic::Topic;
 
-use crate::engine;
+use crate::state;
 
 /// The longest wait for the brokers to take what was sent.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(60);
@@ -75,6 +76,12 @@ pub trait RawSink {
     /// When the record is refused, or an earlier one was not delivered.
     fn send(&mut self, topic: Topic, key: &[u8], value: &[u8], timestamp_ms: i64) -> Result<(), SinkError>;
 
+    /// Takes back what stands under a key of a compacted topic.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    fn unpublish(&mut self, topic: Topic, key: &[u8]) -> Result<(), SinkError>;
+
     /// Waits until everything that was sent is stored.
     ///
     /// # Errors
@@ -88,7 +95,7 @@ pub trait RawSink {
 /// When it cannot be opened.
 pub fn open(settings: &Settings) -> Result<Box<dyn RawSink>, SinkError> {
     if settings.kafka.is_embedded() {
-        let log = engine::open_embedded(settings).map_err(|error| SinkError::Embedded(error.to_string()))?;
+        let log = state::open_embedded(settings).map_err(|error| SinkError::Embedded(error.to_string()))?;
         return Ok(Box::new(EmbeddedSink::new(log)));
     }
     Ok(Box::new(KafkaSink::open(settings)?))
@@ -159,6 +166,10 @@ impl KafkaSink {
         let producer = config.create_with_context(Deliveries::of(&config)).map_err(SinkError::Configure)?;
         Ok(Self { producer, names: names(settings) })
     }
+
+    fn name(&self, topic: Topic) -> &str {
+        self.names.iter().find(|(known, _)| *known == topic).map_or("", |(_, name)| name.as_str())
+    }
 }
 
 /// What every producer of raw records is configured with.
@@ -184,12 +195,13 @@ pub(crate) fn produce(
     producer: &ThreadedProducer<Deliveries>,
     name: &str,
     key: &[u8],
-    value: &[u8],
+    value: Option<&[u8]>,
     timestamp_ms: i64,
 ) -> Result<(), SinkError> {
     loop {
-        let record = BaseRecord::<[u8], [u8]>::to(name).payload(value).timestamp(timestamp_ms);
-        let record = if key.is_empty() { record } else { record.key(key) };
+        let mut record = BaseRecord::<[u8], [u8]>::to(name).timestamp(timestamp_ms);
+        record = if key.is_empty() { record } else { record.key(key) };
+        record = if let Some(value) = value { record.payload(value) } else { record };
         match producer.send(record) {
             Ok(()) => return producer.context().check(),
             Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
@@ -203,8 +215,11 @@ pub(crate) fn produce(
 
 impl RawSink for KafkaSink {
     fn send(&mut self, topic: Topic, key: &[u8], value: &[u8], timestamp_ms: i64) -> Result<(), SinkError> {
-        let name = self.names.iter().find(|(known, _)| *known == topic).map_or("", |(_, name)| name.as_str());
-        produce(&self.producer, name, key, value, timestamp_ms)
+        produce(&self.producer, self.name(topic), key, Some(value), timestamp_ms)
+    }
+
+    fn unpublish(&mut self, topic: Topic, key: &[u8]) -> Result<(), SinkError> {
+        produce(&self.producer, self.name(topic), key, None, now_ms())
     }
 
     fn flush(&mut self) -> Result<(), SinkError> {
@@ -239,6 +254,11 @@ impl RawSink for EmbeddedSink {
         self.waiting.push((Output { topic, key: key.to_vec(), value: Some(value.to_vec()) }, timestamp_ms));
         self.waiting_bytes += value.len();
         if self.waiting.len() < EMBEDDED_BATCH && self.waiting_bytes < EMBEDDED_BATCH_BYTES { Ok(()) } else { self.flush() }
+    }
+
+    fn unpublish(&mut self, topic: Topic, key: &[u8]) -> Result<(), SinkError> {
+        self.waiting.push((Output { topic, key: key.to_vec(), value: None }, now_ms()));
+        Ok(())
     }
 
     fn flush(&mut self) -> Result<(), SinkError> {

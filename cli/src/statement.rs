@@ -1,7 +1,8 @@
 //! Statements that operators make about people: an erasure, an unlink. Each is a native record like any other.
 
 use serde_json::{Map, Value};
-use tributary_ingest::Decoded;
+use tributary_ingest::limits::IDENTIFIERS_MAX;
+use tributary_ingest::{Decoded, TRUST_FIELD, Trust};
 use tributary_pipeline::explain::parse_identifier;
 use tributary_pipeline::settings::Settings;
 use tributary_pipeline::stages::Pipeline;
@@ -10,7 +11,7 @@ use tributary_proto::{Event, Identifier, Source, kind};
 use tributary_runtime::topic::Topic;
 
 use crate::outcome::Usage;
-use crate::sink;
+use crate::sink::{self, RawSink, SinkError};
 
 /// A statement, ready to be sent.
 #[derive(Debug)]
@@ -35,6 +36,8 @@ pub fn statement(kind: &str, about: &[String], at: Option<&str>, pipeline: &Pipe
         }
     }
     fields.insert("kind".into(), kind.into());
+    // Who can write here has a secret, whatever the topic's other records come from.
+    fields.insert(TRUST_FIELD.into(), Trust::Trusted.name().into());
     fields.insert("timestamp".into(), at.map_or_else(now, str::to_owned).into());
     let record = Value::Object(fields).to_string();
     let mut decoded = Decoded::default();
@@ -47,6 +50,15 @@ pub fn statement(kind: &str, about: &[String], at: Option<&str>, pipeline: &Pipe
     Ok(Statement { record, event })
 }
 
+/// An erasure of identifiers, however many: as many statements as there are fields for them. Never one without the other.
+///
+/// # Errors
+/// As [`statement`].
+pub fn erasures(about: &[String], at: Option<&str>, pipeline: &Pipeline) -> anyhow::Result<Vec<Statement>> {
+    let at = at.map_or_else(now, str::to_owned);
+    about.chunks(IDENTIFIERS_MAX).map(|part| statement("erase", part, Some(&at), pipeline)).collect()
+}
+
 impl Statement {
     /// Sends it to the offline topic.
     ///
@@ -54,8 +66,16 @@ impl Statement {
     /// When it cannot be delivered.
     pub fn send(&self, settings: &Settings) -> anyhow::Result<()> {
         let mut sink = sink::open(settings)?;
-        sink.send(Topic::Offline, &[], self.record.as_bytes(), now_ms())?;
+        self.send_to(&mut *sink)?;
         Ok(sink.flush()?)
+    }
+
+    /// The same to a sink that is open; it is not flushed.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub fn send_to(&self, sink: &mut dyn RawSink) -> Result<(), SinkError> {
+        sink.send(Topic::Offline, &[], self.record.as_bytes(), now_ms())
     }
 }
 

@@ -16,6 +16,14 @@ pub fn table(titles: &[&str]) -> Table {
     table
 }
 
+/// A table whose long texts are broken to the width of the terminal, or to 160 columns where there is none.
+pub fn wrapped(titles: &[&str]) -> Table {
+    let mut table = table(titles);
+    let columns = console::Term::stdout().size_checked().map_or(160, |(_, columns)| columns.max(80));
+    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(columns);
+    table
+}
+
 /// Prints a table to standard output.
 ///
 /// # Errors

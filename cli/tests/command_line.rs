@@ -110,6 +110,47 @@ fn a_history_is_written_the_same_twice_and_its_sheet_can_be_imported() {
 }
 
 #[test]
+fn sixteen_models_are_compared_with_what_channels_have_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let ok = |args: &[&str]| {
+        let found = tributary(args);
+        assert!(found.status.success(), "{args:?}: {}", err(&found));
+        out(&found)
+    };
+    ok(&["generate", "--out", &path("history"), "--people", "3000", "--seed", "1", "--effects", "saturating"]);
+    let offline = path("history/offline.ndjson");
+    let (sets, until) = (path("sets"), "2030-01-01T00:00:00Z");
+    let fitted = ok(&["fit", "--offline", &offline, "--until", until, "--out", &sets, "--resamples", "0", "--json"]);
+    let fitted: Vec<serde_json::Value> = serde_json::from_str(&fitted).unwrap();
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/config/sixteen-models.toml");
+    let mut configuration = fs::read_to_string(shipped).unwrap();
+    for set in fitted.iter().filter(|set| !set["file"].is_null()) {
+        let name = set["name"].as_str().unwrap();
+        let model = name.trim_start_matches("closed_won-").rsplit_once('-').unwrap().0;
+        let placed = format!("\"sets/{}.json\"", model.trim_end_matches('1'));
+        assert!(configuration.contains(&placed), "{placed}");
+        configuration = configuration.replace(&placed, &set["file"].to_string());
+    }
+    fs::write(path("sixteen.toml"), configuration).unwrap();
+    ok(&["replay", "--config", &path("sixteen.toml"), "--offline", &offline, "--out", &path("results")]);
+    let (truth, credits) = (path("history/effects.json"), path("results/credit-table.ndjson"));
+    let asked = ["quality", "--models", "--truth", &truth, "--credits", &credits];
+    let found: Vec<serde_json::Value> = serde_json::from_str(&ok(&[&asked[..], &["--json"]].concat())).unwrap();
+    assert_eq!(found.len(), 16);
+    for model in &found {
+        let (distance, interval) = (model["distance"].as_f64().unwrap(), &model["interval"]);
+        assert!((0.0..2.0).contains(&distance) && interval[0].as_f64().unwrap() <= interval[1].as_f64().unwrap(), "{model}");
+        let shares = model["channels"].as_array().unwrap().iter().map(|channel| channel["share"].as_f64().unwrap());
+        assert!((shares.sum::<f64>() - 1.0).abs() < 1e-9, "{model}");
+    }
+    // Direct visits do nothing, and come first as often as any.
+    let place = |name: &str| found.iter().position(|model| model["model"] == name).unwrap();
+    assert!(place("last_non_direct") < place("first_touch"), "{found:?}");
+    assert!(ok(&asked).contains("(the truth)"));
+}
+
+#[test]
 fn rows_that_cannot_be_used_are_listed_with_line_and_column() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("list.csv");

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use metrics_exporter_prometheus::PrometheusBuilder;
 use support::{RECEIVED_MS, golden, history, settings};
-use tributary_cli::engine;
+use tributary_pipeline::catalogue;
 use tributary_pipeline::replay::Replay;
 use tributary_pipeline::stages::StageName;
 use tributary_runtime::metric::MetricKind;
@@ -27,7 +27,7 @@ fn counters(page: &str) -> BTreeMap<String, f64> {
 fn whatever_is_counted_was_0_before() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let (before, after) = metrics::with_local_recorder(&recorder, || {
-        StageName::ALL.iter().for_each(|stage| stage.counted().begin_at_zero(&tributary_runtime::kafka::metrics::ALL));
+        StageName::ALL.iter().for_each(|stage| stage.counted().begin_at_zero(&tributary_runtime::metrics::kafka::ALL));
         let before = counters(&recorder.handle().render());
         let mut replay = Replay::new(&settings(), 2).unwrap_or_else(|problems| panic!("{problems:?}"));
         for (topic, record) in golden().into_iter().chain(history(200, 4, true)) {
@@ -55,7 +55,7 @@ fn labels_have_values_or_are_those_of_a_part() {
         "tributary_dead_letters_total",
         "tributary_connections_cut_total",
     ];
-    for metric in engine::metrics() {
+    for metric in catalogue::metrics() {
         let of_part = of_parts.contains(&metric.name) || metric.name.starts_with("tributary_collector_");
         let bounded = metric.label.is_empty() == metric.values.is_empty();
         assert!(metric.kind != MetricKind::Counter || of_part || bounded, "{}", metric.name);

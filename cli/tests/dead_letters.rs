@@ -76,6 +76,29 @@ fn what_is_refused_again_and_again_is_not_sent_for_ever() {
     assert_eq!(sent, [(1, 0, Some(0)), (1, 0, Some(0)), (0, 1, Some(1)), (0, 1, Some(1)), (0, 1, Some(1))]);
 }
 
+/// What anybody could have sent stays what anybody could have sent, or a retry would be a way in; and it was received when it was.
+#[test]
+fn a_retry_keeps_who_could_have_sent_a_record_and_when_it_was_received() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("sdk.ndjson");
+    let alias = r#"{"type":"alias","messageId":"1","userId":"new","previousId":"old","timestamp":"2026-01-02T00:00:00Z","_trust":"public"}"#;
+    fs::write(&file, alias).unwrap();
+    let mut service = Service::in_folder(folder.path(), 1);
+    // It is to be refused for what it says, and not for its age.
+    service.sets.push("ingest.public_age_hours=100000".into());
+    service.ok(&["send", "--sdk", file.to_str().unwrap()]);
+    service.drain();
+    let first = letters(&service, &[]);
+    assert_eq!((first.len(), &first[0]["reason"]), (1, &"public_refused".into()));
+    service.ok(&["dead-letters", "retry"]);
+    service.drain();
+    let again = letters(&service, &[]);
+    assert_eq!((again.len(), &again[0]["reason"], &again[0]["refused"]), (1, &"public_refused".into(), &2.into()));
+    assert_eq!((&again[0]["offset"], &again[0]["timestamp"]), (&1.into(), &first[0]["timestamp"]));
+    let sent = service.ok(&["tail", "sdk", "--from-beginning", "--until-end"]);
+    assert_eq!(sent, format!("{alias}\n{alias}\n"));
+}
+
 /// A service whose partition 0 of utm holds 30 records that are refused, of which 20 in a row are too many.
 fn poisoned(folder: &Path) -> Service {
     let file = folder.join("bad.ndjson");
@@ -188,7 +211,8 @@ fn a_record_of_which_something_was_used_is_no_refused_record() {
         );
         serde_json::json!({"provider": "wecom", "received_at": "2026-01-20T00:10:00Z", "body": xml}).to_string() + "\n"
     };
-    let senders: [&dyn Fn(u64) -> String; 4] = [&|at| notices(at, 1), &|at| notices(at, 10), &lead, &ticket];
+    let senders: [&dyn Fn(u64) -> String; 5] =
+        [&|at| notices(at, 1), &|at| notices(at, 10), &|at| notices(at, 100), &lead, &ticket];
     let text: String = senders.iter().flat_map(|sender| (0..30).map(sender)).collect();
     fs::write(&file, text).unwrap();
     let mut service = Service::in_folder(folder.path(), 1);

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 use support::{RECEIVED_MS, Raw, history, settings};
-use tributary_cli::commands::replay::shuffle_records;
+use tributary_cli::raw_files::shuffle_records;
 use tributary_pipeline::replay::Replay;
 use tributary_runtime::log::BatchLimits;
 use tributary_runtime::topic::Topic;

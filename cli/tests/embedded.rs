@@ -67,7 +67,7 @@ fn of_an_erased_person_a_row_says_so_before_the_tombstone() {
     let said: Vec<&Value> = lines.iter().filter(|line| line["profile_id"] == id || line["key"] == id).collect();
     let row = json!({
         "profile_id": id, "account_id": "", "identifiers": [], "traits": [], "revoked": false, "merged_into": "", "split_from": "",
-        "quarantined": false, "erased": true,
+        "quarantined": false, "erased": true, "memberships": [],
     });
     assert_eq!(said[said.len() - 2..], [&row, &json!({"key": id, "value": null})]);
 }

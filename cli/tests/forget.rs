@@ -425,8 +425,8 @@ fn an_identifier_alone_is_forgotten_and_the_others_stay() {
 fn records_in_json_and_texts_within_texts_are_forgotten_too() {
     let folder = tempfile::tempdir().unwrap();
     let mut service = Service::in_folder(folder.path(), 2);
-    let formats =
-        ["credits", "profiles", "accounts", "spend", "dead_letters"].map(|topic| format!("worker.formats.{topic}=json"));
+    let formats = ["credits", "profiles", "accounts", "spend", "erasure_requests", "dead_letters"]
+        .map(|topic| format!("worker.formats.{topic}=json"));
     service.sets.extend(formats);
     let state = folder.path().join("state");
     let (gone, stays) = (Person::drawn(50), Person::drawn(51));
@@ -473,4 +473,47 @@ fn command(service: &Service, args: &[&str]) -> std::process::Command {
 
 fn run(service: &Service) -> Running {
     Running::start(command(service, &["run"]))
+}
+
+/// HubSpot names a contact; who that is, and all that was joined with him, goes with him.
+#[test]
+fn of_a_person_whom_a_crm_has_deleted_nothing_is_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut service = Service::in_folder(folder.path(), 2);
+    service.sets.push("worker.expand_erasures=false".into());
+    let state = folder.path().join("state");
+    let (gone, stays) = (Person::drawn(40), Person::drawn(41));
+    let notice = |id: u32, kind: &str, at_ms: i64, more: Value| {
+        let mut notice = json!({"eventId": id, "portalId": 1, "occurredAt": at_ms, "subscriptionType": kind, "objectId": 501});
+        notice.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        ("webhook", json!({"provider": "hubspot", "headers": {}, "body": [notice]}).to_string())
+    };
+    let email = json!({"propertyName": "email", "propertyValue": gone.email});
+    let contact = notice(1, "contact.propertyChange", 1_712_000_000_000, email);
+    send(&service, folder.path(), &[gone.history("G"), stays.history("S"), vec![contact]].concat());
+    service.drain();
+    send(&service, folder.path(), &[notice(2, "contact.privacyDeletion", 1_713_000_000_000, json!({}))]);
+    service.drain();
+
+    // The contact is erased, and the person written down.
+    let open = |service: &Service| -> Value { serde_json::from_str(&service.ok(&["erase", "--requests", "--json"])).unwrap() };
+    let requests = open(&service);
+    let named = requests["requests"][0]["identifiers"].to_string();
+    assert!([&gone.email, &gone.openid, &gone.cookie].iter().all(|value| named.contains(*value)), "{requests}");
+    assert!(service.ok(&["erase", "--requests"]).contains("would send: the erasures of 1 requests"));
+    assert!(service.ok(&["profile", "crm_contact:501"]).contains("ERASED"));
+    assert!(!service.ok(&["profile", &gone.identifiers()[0]]).contains("ERASED"));
+
+    // A service does what waits when it begins.
+    service.sets.pop();
+    let running = run(&service);
+    let begun = Instant::now();
+    while open(&service)["requests"] != json!([]) || !holding(&state, &gone.secrets()).is_empty() {
+        assert!(begun.elapsed() < Duration::from_secs(90), "{:?}", holding(&state, &gone.secrets()));
+        sleep(Duration::from_millis(500));
+    }
+    running.terminate();
+    check_gone(&service, &state, &gone);
+    check_stays(&service, &state, &stays, "closed_won:S");
+    audit(&service);
 }

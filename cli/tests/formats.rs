@@ -77,6 +77,28 @@ fn a_corrected_cost_has_the_id_of_the_first() {
     assert_eq!(first[1].spend_id, again[1].spend_id);
 }
 
+/// What was given back is taken from the cost, rows of sums are counted, and rows that nothing tells apart are told.
+#[test]
+fn credits_sums_and_rows_of_one_id_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("credits.csv");
+    let text = "Invalid Activity Credit Report\nDay,Campaign,Network,Currency code,Cost,Credited amount\n\
+        2026-03-01,Brand,Google search,USD,\"1,000.00\",25.50\n\
+        2026-03-01,Brand,Search partners,USD,10.00, --\n\
+        2026-03-01,--,,USD,-3.00,0\n\
+        2026-03-01,Brand,Search partners,USD,11.00,0\n\
+        Total: Account, --,,USD,\"1,018.00\",25.50\n";
+    fs::write(&file, text).unwrap();
+    let spends = spends(&file, "google_ads");
+    let minor: Vec<i64> = spends.iter().map(|spend| spend.value_minor).collect();
+    assert_eq!(minor, [97_450, 1_000, -300, 1_100]);
+    assert_eq!((spends[1].spend_id == spends[3].spend_id, spends[2].campaign.as_str()), (true, ""));
+    let declared = Declared { format: Some(Format::find("google_ads").unwrap()), ..Declared::default() };
+    let rows = Rows::open_as(&file, &decoder(), declared).unwrap();
+    assert!(rows.told().iter().any(|told| told.starts_with("1 rows of sums")), "{:?}", rows.told());
+    assert!(rows.told().iter().any(|told| told.starts_with("1 rows have the day")), "{:?}", rows.told());
+}
+
 #[test]
 fn another_table_is_no_export() {
     let declared = Declared { format: Some(Format::find("baidu_ads").unwrap()), ..Declared::default() };
@@ -106,8 +128,8 @@ fn titles_encodings_and_parts_that_cannot_be_read_are_told() {
         assert_eq!(report.found.first().map(String::as_str), Some("read as UTF-8"));
         assert_eq!(report.found.get(1).map(String::as_str), line);
     }
-    let big5 =
-        encoding_rs::BIG5.encode("timestamp,phone,source,traits.name\n2026-03-01,13800001111,展會,陳先生\n").0.into_owned();
+    let named = "timestamp,phone,source,traits.name\n2026-03-01,13800001111,臺北資訊展覽會,陳先生\n";
+    let big5 = encoding_rs::BIG5.encode(named).0.into_owned();
     assert_eq!(import("list.csv", &big5).found, ["read as Big5"]);
 
     let masked = "timestamp,phone,email\n2026-03-01,138****1111,li@b.example\n2026-03-01,138****1111,\n";

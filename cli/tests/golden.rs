@@ -9,7 +9,7 @@ use std::fs;
 
 use serde_json::Value;
 use support::{Raw, answer, golden, golden_folder, history};
-use tributary_cli::commands::replay::shuffle_records;
+use tributary_cli::raw_files::shuffle_records;
 use tributary_runtime::topic::Topic;
 
 fn lines(name: &str) -> Vec<Value> {

@@ -79,6 +79,27 @@ fn lose(brokers: &str, group: &str, topic: &str) {
     }
 }
 
+/// Audits while records come in: each adds up, and some see records that are under way.
+fn adds_up_under_load(sets: &[String], ingest: &[String], records: &[Raw]) {
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            records.chunks(100).for_each(|records| send(sets, records));
+            done.store(true, Ordering::Relaxed);
+        });
+        let mut under_way = 0;
+        while !done.load(Ordering::Relaxed) {
+            let (well, report) = audit(ingest);
+            if is_early(&report) {
+                continue;
+            }
+            assert!(well && report["verdict"]["adds_up"] == true, "{report}");
+            under_way += sum(&report, "newer") + sum(&report, "waiting");
+        }
+        assert!(under_way > 0, "all was at rest whenever it was looked at");
+    });
+}
+
 #[test]
 fn what_is_under_way_is_not_missing_and_what_is_lost_is() {
     let Some(brokers) = support::broker() else { return };
@@ -94,23 +115,7 @@ fn what_is_under_way_is_not_missing_and_what_is_lost_is() {
 
     // Under load, from a machine that has no state.
     let running = keep();
-    let done = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            under_load.chunks(100).for_each(|records| send(&sets, records));
-            done.store(true, Ordering::Relaxed);
-        });
-        let mut under_way = 0;
-        while !done.load(Ordering::Relaxed) {
-            let (well, report) = audit(&ingest);
-            if is_early(&report) {
-                continue;
-            }
-            assert!(well && report["verdict"]["adds_up"] == true, "{report}");
-            under_way += sum(&report, "newer") + sum(&report, "waiting");
-        }
-        assert!(under_way > 0, "all was at rest whenever it was looked at");
-    });
+    adds_up_under_load(&sets, &ingest, under_load);
     let report = until("all is processed", &ingest, is_done);
     assert!(sum(&report, "applied") > 500 && sum(&report, "dead") > 0, "{report}");
     assert_eq!(last_line(&ingest), (true, "All of it adds up.".to_owned()));

@@ -9,6 +9,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 use support::broker;
+use tributary_runtime::topic::Topic;
 
 fn tributary(brokers: &str, args: &[&str]) -> Output {
     let set = format!("kafka.brokers={brokers}");
@@ -27,13 +28,13 @@ fn topics_are_planned_created_checked_and_used() {
     let state = format!("state.path={}", folder.path().display());
 
     let missing = tributary(&brokers, &["topics", "plan", "--json"]);
-    assert_eq!((missing.status.code(), verdicts(&missing)), (Some(0), vec!["missing".to_owned(); 13]));
+    assert_eq!((missing.status.code(), verdicts(&missing)), (Some(0), vec!["missing".to_owned(); Topic::ALL.len()]));
     let check = tributary(&brokers, &["check", "--set", &state, "--set", "http.listen=127.0.0.1:0"]);
     assert_eq!(check.status.code(), Some(1), "{}", String::from_utf8_lossy(&check.stdout));
 
     let created = tributary(&brokers, &["topics", "create", "--json"]);
     assert!(created.status.success(), "{}", String::from_utf8_lossy(&created.stderr));
-    assert_eq!(verdicts(&created), vec!["fine".to_owned(); 13]);
+    assert_eq!(verdicts(&created), vec!["fine".to_owned(); Topic::ALL.len()]);
     let check = tributary(&brokers, &["check", "--set", &state, "--set", "http.listen=127.0.0.1:0"]);
     assert_eq!(check.status.code(), Some(0), "{}", String::from_utf8_lossy(&check.stdout));
 

@@ -46,3 +46,28 @@ fn people_are_parted_and_erased() {
     assert_eq!(service.command(&["erase", "colour:red", "--yes"]).status.code(), Some(2));
     assert_eq!(service.command(&["unlink", "email:a@b.example", "email:a@b.example"]).status.code(), Some(2));
 }
+
+#[test]
+fn a_person_is_erased_by_one_of_their_identifiers() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::in_folder(folder.path(), 2);
+    let file = folder.path().join("events.ndjson");
+    let seen = r#"{"email": "a@b.example", "phone": "13800001111", "timestamp": "2024-05-01T10:00:00Z"}"#;
+    // What is public is not older than two days.
+    let now = jiff::Timestamp::now();
+    let public = format!(r#"{{"email": "a@b.example", "anonymous_id": "cookie", "timestamp": "{now}", "_trust": "public"}}"#);
+    fs::write(&file, format!("{seen}\n{public}\n")).unwrap();
+    service.ok(&["send", "--offline", file.to_str().unwrap()]);
+    service.drain();
+
+    let shown = service.ok(&["erase", "--person", "phone:+8613800001111"]);
+    let marked: Vec<&str> = shown.lines().filter(|line| line.contains("by public events alone")).collect();
+    assert!(marked.len() == 1 && marked[0].contains("anonymous_id||cookie"), "{shown}");
+    assert!(shown.contains("would send: an erasure of 3 identifiers"), "{shown}");
+    service.ok(&["erase", "--person", "phone:+8613800001111", "--yes"]);
+    service.drain();
+    for identifier in ["email:a@b.example", "phone:+8613800001111", "anonymous_id:cookie"] {
+        assert_eq!(profile(&service, identifier).unwrap_or_default(), Vec::<String>::new(), "{identifier}");
+    }
+    assert_eq!(service.command(&["erase", "--person", "email:nobody@b.example"]).status.code(), Some(1));
+}

@@ -17,7 +17,7 @@ use tributary_runtime::topic::Topic;
 use crate::addresses::Addresses;
 use crate::bucket::{Bucket, Cost, Rate};
 use crate::budget::Room;
-use crate::keys::{WriteKeys, basic_user};
+use crate::keys::{Known, WriteKeys, basic_user};
 use crate::log::Log;
 use crate::metrics::{OK, PIXEL, REQUEST_SECONDS, REQUESTS, SEGMENT, UTM, WEBHOOK};
 use crate::refusal::Refusal;
@@ -76,7 +76,7 @@ impl Collector {
         Ok(Self {
             body_bytes_max: settings.body_bytes_max as usize,
             batch_max: settings.batch_max as usize,
-            keys: WriteKeys::new(&settings.write_keys, &rate),
+            keys: WriteKeys::new(settings, &rate),
             webhooks,
             rate,
             addresses,
@@ -94,8 +94,8 @@ impl Collector {
         &self.rate
     }
 
-    /// The bucket of the write key in the head, `None` where there is no key in it. A wrong one is refused before the body is read.
-    fn early_key(&self, headers: &HeaderMap) -> Result<Option<&Bucket>, Refusal> {
+    /// The write key in the head, `None` where there is no key in it. A wrong one is refused before the body is read.
+    fn early_key(&self, headers: &HeaderMap) -> Result<Option<&Known>, Refusal> {
         let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         match authorization.and_then(basic_user).filter(|user| !user.is_empty()) {
             Some(user) => self.key(Some(&user)).map(Some),
@@ -103,7 +103,7 @@ impl Collector {
         }
     }
 
-    fn key(&self, key: Option<&str>) -> Result<&Bucket, Refusal> {
+    fn key(&self, key: Option<&str>) -> Result<&Known, Refusal> {
         key.and_then(|key| self.keys.find(key)).ok_or(Refusal::Unauthorised)
     }
 
@@ -133,9 +133,9 @@ impl Collector {
     ) -> Result<(Vec<String>, Timestamp), Refusal> {
         let received = self.received(request, sender).await?;
         let request = segment::Request::read(call, &received.body, self.batch_max, self.body_bytes_max * RECORDS_BYTES)?;
-        let bucket = received.early.map_or_else(|| self.key(request.write_key().as_deref()), Ok)?;
-        self.take(sender, bucket, request.cost())?;
-        Ok((small_enough(request.records(received.now, received.agent.as_deref()))?, received.now))
+        let key = received.early.map_or_else(|| self.key(request.write_key().as_deref()), Ok)?;
+        self.take(sender, &key.bucket, request.cost())?;
+        Ok((small_enough(request.records(received.now, key.trust, received.agent.as_deref()))?, received.now))
     }
 
     async fn segment(&self, name: &str, request: Request, sender: Option<IpAddr>) -> Result<Response, Refusal> {
@@ -148,9 +148,9 @@ impl Collector {
     async fn utm_records(&self, request: Request, sender: Option<IpAddr>) -> Result<(Vec<String>, Timestamp), Refusal> {
         let received = self.received(request, sender).await?;
         let hits = utm::Hits::read(&received.body, self.batch_max)?;
-        let bucket = received.early.map_or_else(|| self.key(hits.write_key()), Ok)?;
-        self.take(sender, bucket, Cost { bytes: received.body.len(), ..hits.cost() })?;
-        Ok((small_enough(hits.records(received.now, received.agent.as_deref()))?, received.now))
+        let key = received.early.map_or_else(|| self.key(hits.write_key()), Ok)?;
+        self.take(sender, &key.bucket, Cost { bytes: received.body.len(), ..hits.cost() })?;
+        Ok((small_enough(hits.records(received.now, key.trust, received.agent.as_deref()))?, received.now))
     }
 
     async fn utm(&self, request: Request, sender: Option<IpAddr>) -> Result<Response, Refusal> {
@@ -163,7 +163,7 @@ impl Collector {
         let query = query(&request)?;
         let key = query.iter().find(|(name, _)| name == utm::WRITE_KEY).map(|(_, key)| key.as_str());
         let bytes = request.uri().query().map_or(0, str::len);
-        self.take(sender, self.key(key)?, Cost { messages: 1, bytes, useless: 0 })?;
+        self.take(sender, &self.key(key)?.bucket, Cost { messages: 1, bytes, useless: 0 })?;
         let now = Timestamp::now();
         let page = request.headers().get(header::REFERER).and_then(|value| value.to_str().ok());
         let record = utm::pixel(&query, page, agent(request.headers()), now)?;
@@ -239,8 +239,8 @@ impl Collector {
 
 /// A request whose body is there.
 struct Received<'a> {
-    /// The bucket of the key in its head.
-    early: Option<&'a Bucket>,
+    /// The key in its head.
+    early: Option<&'a Known>,
     body: bytes::Bytes,
     /// The user agent in its head.
     agent: Option<String>,

@@ -1,8 +1,9 @@
-//! A push in the envelope that the decoder of webhooks reads: `{provider, received_at, headers, body}`.
+//! A push in the envelope that the decoder of webhooks reads: `{provider, received_at, _trust, headers, body}`.
 
 use axum::http::HeaderMap;
 use jiff::Timestamp;
 use serde_json::value::RawValue;
+use tributary_ingest::{TRUST_FIELD, Trust};
 
 use crate::json::Writer;
 use crate::refusal::Refusal;
@@ -21,6 +22,8 @@ pub fn record(provider: &str, keep: &[String], headers: &HeaderMap, body: &[u8],
     let mut out = Writer::new(body.len() + 256);
     out.text("provider", provider);
     out.text("received_at", &format!("{now:.3}"));
+    // Its signature was checked.
+    out.text(TRUST_FIELD, Trust::Trusted.name());
     let mut kept = Writer::new(128);
     for name in KEPT.into_iter().chain(keep.iter().map(String::as_str)) {
         let value = headers.get(name).and_then(|value| value.to_str().ok());
@@ -72,7 +75,7 @@ mod tests {
             headers.insert(name, HeaderValue::from_str(value).unwrap());
         }
         let record = record("p", &["X-Event".to_owned()], &headers, b"{}", now()).unwrap();
-        let expected = json!({"provider": "p", "received_at": "2026-01-02T03:04:05.678Z",
+        let expected = json!({"provider": "p", "_trust": "trusted", "received_at": "2026-01-02T03:04:05.678Z",
                               "headers": {"content-type": "text/xml", "x-event": "deal"}, "body": {}});
         assert_eq!(serde_json::from_str::<Value>(&record).unwrap(), expected);
     }

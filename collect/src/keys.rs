@@ -1,20 +1,22 @@
 //! Write keys: who may send. Looked up in a time that tells nothing about them.
 
-use std::collections::BTreeMap;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
-use tributary_runtime::config::Secret;
+use tributary_ingest::Trust;
 
 use crate::bucket::{Bucket, Rate};
+use crate::settings::Settings;
 
 /// A key that is known.
 #[derive(Debug)]
-struct Known {
+pub struct Known {
     digest: [u8; 32],
-    bucket: Bucket,
+    /// What its senders have left.
+    pub bucket: Bucket,
+    /// Who has it.
+    pub trust: Trust,
 }
 
 /// All write keys.
@@ -22,17 +24,21 @@ struct Known {
 pub struct WriteKeys(Vec<Known>);
 
 impl WriteKeys {
-    /// These keys, each of which may send at this rate.
-    pub fn new(keys: &BTreeMap<String, Secret>, rate: &Rate) -> Self {
-        let known = |key: &Secret| Known { digest: Sha256::digest(key.expose()).into(), bucket: Bucket::new(rate.clone()) };
-        Self(keys.values().map(known).collect())
+    /// Those of the settings, each of which may send at this rate.
+    pub fn new(settings: &Settings, rate: &Rate) -> Self {
+        let known = settings.write_keys.values().map(|key| Known {
+            digest: Sha256::digest(key.key.expose()).into(),
+            bucket: Bucket::new(rate.clone()),
+            trust: settings.trust(key),
+        });
+        Self(known.collect())
     }
 
-    /// The bucket of a key; `None` for a key that is not known.
-    pub fn find(&self, key: &str) -> Option<&Bucket> {
+    /// A key; `None` where it is not known.
+    pub fn find(&self, key: &str) -> Option<&Known> {
         let digest: [u8; 32] = Sha256::digest(key).into();
         let same = |known: &&Known| bool::from(known.digest.ct_eq(&digest));
-        self.0.iter().fold(None, |found, known| if same(&known) { Some(&known.bucket) } else { found })
+        self.0.iter().fold(None, |found, known| if same(&known) { Some(known) } else { found })
     }
 }
 
@@ -49,15 +55,24 @@ pub fn basic_user(authorization: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::WriteKey;
 
     #[test]
     fn keys_are_found_by_their_whole_text() {
-        let keys = [("web", "0123456789"), ("web-next", "abcdefghij")];
-        let keys = WriteKeys::new(&keys.map(|(name, key)| (name.to_owned(), Secret::new(key))).into(), &Rate::new(1, 1));
-        assert!(keys.find("0123456789").is_some() && keys.find("abcdefghij").is_some());
+        let trusted = WriteKey { trust: Trust::Trusted, ..WriteKey::public("abcdefghij") };
+        let write_keys = [("web".to_owned(), WriteKey::public("0123456789")), ("backend".to_owned(), trusted)].into();
+        let mut settings = Settings { write_keys, ..Settings::default() };
+        let trust = |settings: &Settings| {
+            let keys = WriteKeys::new(settings, &Rate::new(1, 1));
+            ["0123456789", "abcdefghij"].map(|key| keys.find(key).map(|key| key.trust))
+        };
+        assert_eq!(trust(&settings), [Some(Trust::Public), Some(Trust::Trusted)]);
+        let keys = WriteKeys::new(&settings, &Rate::new(1, 1));
         for key in ["", "012345678", "01234567890", "web"] {
             assert!(keys.find(key).is_none(), "{key}");
         }
+        settings.public_keys = false;
+        assert_eq!(trust(&settings), [Some(Trust::Trusted); 2]);
     }
 
     #[test]

@@ -29,7 +29,6 @@ mod json;
 mod keys;
 #[cfg(feature = "native")]
 pub mod log;
-#[cfg(feature = "native")]
 pub mod metrics;
 #[cfg(feature = "native")]
 mod refusal;
@@ -41,6 +40,7 @@ pub mod settings;
 pub mod signature;
 #[cfg(feature = "native")]
 mod utm;
+mod write_key;
 
 #[cfg(feature = "native")]
 pub use bucket::Rate;

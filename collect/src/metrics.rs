@@ -1,19 +1,14 @@
 //! What the collector counts.
 
-use metrics::counter;
+#[cfg(feature = "native")]
+mod counting;
+
 use tributary_runtime::metric::{Metric, MetricKind};
 
-use crate::log::TOPICS;
-use crate::refusal::Refusal;
-
-/// The routes.
-pub(crate) const SEGMENT: &str = "segment";
-pub(crate) const UTM: &str = "utm";
-pub(crate) const PIXEL: &str = "pixel";
-pub(crate) const WEBHOOK: &str = "webhook";
-const ROUTES: [&str; 4] = [SEGMENT, UTM, PIXEL, WEBHOOK];
-/// The outcome of a request that was not refused.
-pub(crate) const OK: &str = "ok";
+#[cfg(feature = "native")]
+pub use counting::begin_at_zero;
+#[cfg(feature = "native")]
+pub(crate) use counting::{OK, PIXEL, SEGMENT, UTM, WEBHOOK};
 
 /// Requests answered.
 pub static REQUESTS: Metric = Metric {
@@ -63,19 +58,6 @@ pub static CONNECTIONS: Metric = Metric {
     values: &[],
     help: "Open connections. At collector.connections_max a further one takes the place of the idlest.",
 };
-
-/// Sets every counter of the collector to 0 where it has no value yet, so that the first one counts as a rise.
-pub fn begin_at_zero() {
-    for route in ROUTES {
-        for outcome in std::iter::once(OK).chain(Refusal::CODES) {
-            counter!(REQUESTS.name, "route" => route, "outcome" => outcome).increment(0);
-        }
-    }
-    for topic in TOPICS {
-        counter!(RECORDS.name, "topic" => topic.name()).increment(0);
-        counter!(BYTES.name, "topic" => topic.name()).increment(0);
-    }
-}
 
 /// All metrics of the collector.
 pub static ALL: [&Metric; 6] = [&REQUESTS, &RECORDS, &BYTES, &REQUEST_SECONDS, &QUEUE_BYTES, &CONNECTIONS];

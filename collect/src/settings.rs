@@ -5,10 +5,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use http::HeaderName;
 use serde::{Deserialize, Serialize};
-use tributary_runtime::config::{Given, OpenMap, Problems, Secret, Section, Shape};
+use tributary_ingest::Trust;
+use tributary_runtime::config::{Given, OpenMap, Problems, Section, Shape};
 use tributary_runtime::topic::Topic;
 
-use crate::signature::{self, Format};
+use crate::signature;
+pub use crate::signature::settings::{Encoding, Format, WebhookSettings};
+pub use crate::write_key::WriteKey;
 
 /// Settings of the collector.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,8 +47,8 @@ pub struct Settings {
     /// Origins whose pages may call it from a browser, such as `https://www.a.example`; `*` for any.
     pub cors_origins: Vec<String>,
     /// Write keys of the SDK, UTM and pixel endpoints, by a name of one's own. Two at a time let a key be replaced.
-    pub write_keys: BTreeMap<String, Secret>,
-    /// Whether write keys stand in pages, where anybody may read them: see [`Settings::public_topics`].
+    pub write_keys: BTreeMap<String, WriteKey>,
+    /// Whether there are write keys that stand in pages, where anybody may read them. False: all of them are trusted.
     pub public_keys: bool,
     /// Webhooks, by the last part of their path.
     pub webhooks: BTreeMap<String, WebhookSettings>,
@@ -74,66 +77,6 @@ impl Default for Settings {
     }
 }
 
-/// `[collector.webhooks.NAME]`: one sender of pushes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct WebhookSettings {
-    /// The provider that the decoder is told; empty for the webhook's own name.
-    pub provider: String,
-    /// How a push is known to be genuine.
-    pub signature: Option<Format>,
-    /// What the signature is made with: the secret, or WeChat's token. Two while one is being replaced.
-    pub secrets: Vec<Secret>,
-    /// `hmac` and `secret`: the header that holds the signature, or the secret.
-    pub header: String,
-    /// `hmac` and `secret`: what stands before it in the header, such as `sha256=` or `Bearer `.
-    pub prefix: String,
-    /// `hmac`: how the signature is written.
-    pub encoding: Encoding,
-    /// `hmac`: the header that holds the time of sending, in seconds since 1970; then the signature is of `time.body`.
-    pub timestamp_header: String,
-    /// `hubspot`: scheme and host under which the sender knows this collector, such as `https://hooks.a.example`.
-    pub public_url: String,
-    /// `wechat`: the appid (of WeCom: the corp id) that encrypted pushes must be for.
-    pub app_id: String,
-    /// `wechat`: the EncodingAESKey; where there is one, only encrypted pushes are taken. Two while one is being replaced.
-    pub aes_keys: Vec<Secret>,
-    /// How old a push may be, in seconds, where its signature says so. The same push is taken once within this time.
-    pub max_age_s: u32,
-    /// Headers that are passed on, beside `content-type` and `user-agent`.
-    pub keep_headers: Vec<String>,
-}
-
-impl Default for WebhookSettings {
-    fn default() -> Self {
-        Self {
-            provider: String::new(),
-            signature: None,
-            secrets: Vec::new(),
-            header: String::new(),
-            prefix: String::new(),
-            encoding: Encoding::default(),
-            timestamp_header: String::new(),
-            public_url: String::new(),
-            app_id: String::new(),
-            aes_keys: Vec::new(),
-            max_age_s: 300,
-            keep_headers: Vec::new(),
-        }
-    }
-}
-
-/// How a signature is written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Encoding {
-    /// Hexadecimal digits of either case.
-    #[default]
-    Hex,
-    /// Base64 of the standard alphabet.
-    Base64,
-}
-
 /// Names of write keys and webhooks: they stand in paths, logs and metrics.
 fn is_name(text: &str) -> bool {
     (1..=64).contains(&text.len())
@@ -141,9 +84,14 @@ fn is_name(text: &str) -> bool {
 }
 
 impl Settings {
+    /// Who has a write key.
+    pub fn trust(&self, key: &WriteKey) -> Trust {
+        if self.public_keys { key.trust } else { Trust::Trusted }
+    }
+
     /// The topics to which anybody may send who reads a write key in a page. What is refused there must stop nobody.
     pub fn public_topics(&self) -> Vec<Topic> {
-        let anybody = self.public_keys && !self.write_keys.is_empty();
+        let anybody = self.write_keys.values().any(|key| self.trust(key) == Trust::Public);
         if anybody { vec![Topic::Sdk, Topic::Utm] } else { Vec::new() }
     }
 }
@@ -173,7 +121,7 @@ impl Section for Settings {
             let is_origin = url::Url::parse(origin).is_ok_and(|url| url.origin().ascii_serialization() == *origin);
             problems.unless(origin == "*" || is_origin, "cors_origins", "expected `https://host`, or `*`");
         }
-        for (name, key) in &self.write_keys {
+        for (name, WriteKey { key, .. }) in &self.write_keys {
             let path = format!("write_keys.{name}");
             problems.unless(is_name(name), &path, "a name has letters, digits, `.`, `_` or `-`, at most 64");
             problems.unless((8..=256).contains(&key.expose().len()), &path, "a write key has 8 to 256 characters");

@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 use serde_json::value::RawValue;
+use tributary_ingest::{TRUST_FIELD, Trust};
 
 use crate::bucket::Cost;
 use crate::json::{Object, Writer, check};
@@ -23,7 +24,8 @@ pub const WRITE_KEY: &str = "writeKey";
 const AGENT: &str = "user_agent";
 
 /// Fields of a touch that do not say whose it is.
-const NAMES_NOBODY: [&str; 16] = [
+const NAMES_NOBODY: [&str; 17] = [
+    TRUST_FIELD,
     "kind",
     "event_id",
     "timestamp",
@@ -92,10 +94,10 @@ impl<'a> Hits<'a> {
         Cost { messages, bytes: 0, useless: self.hits.len() - messages }
     }
 
-    /// The records, received at `now`. `agent`: the user agent of the request, which stands in where a hit has none of its own.
-    pub fn records(&self, now: Timestamp, agent: Option<&str>) -> Vec<String> {
+    /// The records, received at `now` with a key of this trust. `agent`: the user agent of the request, which stands in where a hit has none of its own.
+    pub fn records(&self, now: Timestamp, trust: Trust, agent: Option<&str>) -> Vec<String> {
         let record = |hit: &Hit<'_>| match hit {
-            Hit::Object(fields) => record(fields, now, agent),
+            Hit::Object(fields) => record(fields, now, trust, agent),
             Hit::Other(value) => value.get().to_owned(),
         };
         self.hits.iter().map(record).collect()
@@ -120,11 +122,12 @@ impl<'a> Hit<'a> {
     }
 }
 
-fn record(fields: &Object<'_>, now: Timestamp, agent: Option<&str>) -> String {
+fn record(fields: &Object<'_>, now: Timestamp, trust: Trust, agent: Option<&str>) -> String {
     let received_at = format!("{now:.3}");
     let mut out = Writer::new(200 + fields.0.iter().map(|(name, value)| name.len() + value.get().len() + 4).sum::<usize>());
     out.text("kind", "touch");
     out.text("received_at", &received_at);
+    out.text(TRUST_FIELD, trust.name());
     let is_timed = fields.get("timestamp").is_some();
     if !is_timed {
         out.text("timestamp", &received_at);
@@ -135,7 +138,7 @@ fn record(fields: &Object<'_>, now: Timestamp, agent: Option<&str>) -> String {
     }
     for (name, value) in &fields.0 {
         let replaced = match name.as_ref() {
-            "kind" | "received_at" | WRITE_KEY => true,
+            "kind" | "received_at" | WRITE_KEY | TRUST_FIELD => true,
             "timestamp" => !is_timed,
             AGENT => stands_in.is_some(),
             _ => false,
@@ -160,7 +163,9 @@ pub fn pixel(query: &[(String, String)], page: Option<&str>, agent: Option<&str>
     let mut out = Writer::new(512);
     out.text("kind", "touch");
     out.text("received_at", &received_at);
-    let mut known = vec!["kind", "received_at", WRITE_KEY];
+    // Its key stands in a URL: whoever looks has it.
+    out.text(TRUST_FIELD, Trust::Public.name());
+    let mut known = vec!["kind", "received_at", WRITE_KEY, TRUST_FIELD];
     for (name, value) in query.iter().filter(|(_, value)| !value.is_empty()) {
         // The first of several, as for UTM parameters.
         if !known.contains(&name.as_str()) {
@@ -192,18 +197,18 @@ mod tests {
 
     fn records(body: &str) -> Vec<Value> {
         let hits = Hits::read(body.as_bytes(), 10).unwrap();
-        hits.records(now(), None).iter().map(|record| serde_json::from_str(record).unwrap()).collect()
+        hits.records(now(), Trust::Public, None).iter().map(|record| serde_json::from_str(record).unwrap()).collect()
     }
 
     #[test]
     fn hits_get_their_time() {
         let received = "2026-01-02T03:04:05.678Z";
-        let one = r#"{"writeKey": "k", "anonymous_id": "a", "url": "https://a.example/?utm_source=x", "kind": null}"#;
-        let expected = json!({"kind": "touch", "received_at": received, "timestamp": received, "anonymous_id": "a",
+        let one = r#"{"writeKey": "k", "_trust": "trusted", "anonymous_id": "a", "url": "https://a.example/?utm_source=x", "kind": null}"#;
+        let expected = json!({"kind": "touch", "_trust": "public", "received_at": received, "timestamp": received, "anonymous_id": "a",
                               "url": "https://a.example/?utm_source=x"});
         assert_eq!(records(one), [expected]);
         let two = r#" [{"anonymous_id": "a", "timestamp": "2026-01-01", "received_at": "1999-01-01"}, 7]"#;
-        let expected = json!({"kind": "touch", "received_at": received, "timestamp": "2026-01-01", "anonymous_id": "a"});
+        let expected = json!({"kind": "touch", "_trust": "public", "received_at": received, "timestamp": "2026-01-01", "anonymous_id": "a"});
         assert_eq!(records(two), [expected, json!(7)]);
         assert_eq!(Hits::read(one.as_bytes(), 1).unwrap().write_key(), Some("k"));
     }
@@ -211,7 +216,7 @@ mod tests {
     #[test]
     fn the_user_agent_of_the_request_stands_in() {
         let of = |body: &str| {
-            let records = Hits::read(body.as_bytes(), 10).unwrap().records(now(), Some("curl/8.0"));
+            let records = Hits::read(body.as_bytes(), 10).unwrap().records(now(), Trust::Public, Some("curl/8.0"));
             serde_json::from_str::<Value>(&records[0]).unwrap()["user_agent"].take()
         };
         assert_eq!(of(r#"{"anonymous_id": "a"}"#), "curl/8.0");
@@ -247,13 +252,15 @@ mod tests {
     fn a_pixel_stands_for_a_hit() {
         let pairs =
             |text: &str| -> Vec<(String, String)> { url::form_urlencoded::parse(text.as_bytes()).into_owned().collect() };
-        let query = pairs("writeKey=k&anonymous_id=a&kind=erase&referrer=https%3A%2F%2Fwww.baidu.com%2F&anonymous_id=b&url=");
+        let query = pairs(
+            "writeKey=k&_trust=trusted&anonymous_id=a&kind=erase&referrer=https%3A%2F%2Fwww.baidu.com%2F&anonymous_id=b&url=",
+        );
         let found: Value =
             serde_json::from_str(&pixel(&query, Some("https://a.example/?x=\"1\""), Some("curl/8.0"), now()).unwrap()).unwrap();
         let received = "2026-01-02T03:04:05.678Z";
         assert_eq!(
             found,
-            json!({"kind": "touch", "received_at": received, "timestamp": received, "anonymous_id": "a",
+            json!({"kind": "touch", "_trust": "public", "received_at": received, "timestamp": received, "anonymous_id": "a",
                                  "referrer": "https://www.baidu.com/", "url": "https://a.example/?x=\"1\"", "user_agent": "curl/8.0"})
         );
         assert!(pixel(&pairs(&"a=b&".repeat(65)), None, None, now()).is_err());

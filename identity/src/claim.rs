@@ -8,11 +8,12 @@ use tributary_runtime::stage::Context;
 use tributary_runtime::state::StateError;
 
 use crate::core::Core;
-use crate::facts::{merge_assertion, merge_claim, merge_consent, merge_earliest, merge_link};
+use crate::days::{merge_assertions, stored_earlier};
+use crate::facts::{merge_claim, merge_consent, merge_earliest, merge_link};
 use crate::mention::claim_about;
 use crate::metrics;
 use crate::node::Node;
-use crate::placement::send_arrive;
+use crate::units::send_arrive;
 
 /// Links a message of news carries at most: well below the 256 KiB that no message of ours exceeds.
 const LINKS_MAX: usize = 256;
@@ -30,15 +31,25 @@ impl Core {
             node.replace_claim(cx.state, speaker, (!nothing).then_some(said));
             self.retract(cx, &mut node)?;
         } else if node.add_claim(cx.state, speaker, &said)? {
-            let facts = self.take_in(cx, &mut node, &said)?;
-            self.report(cx, &mut node, facts)?;
+            self.learn_of_itself(cx, &mut node, &said)?;
         }
-        node.save(cx.state);
+        self.nodes.keep(node);
         Ok(())
     }
 
+    /// Takes in what is said of the node, and takes what is news up to its root.
+    pub(crate) fn learn_of_itself(&mut self, cx: &mut Context<'_>, node: &mut Node, said: &Claim) -> Result<(), StateError> {
+        let was_trusted = node.is_trusted();
+        let facts = self.take_in(cx, node, said)?;
+        if node.state.shared && node.is_trusted() && !was_trusted && !self.is_claimed_by_too_many(node) {
+            // What made it shared were public events, which no longer count.
+            return self.retract(cx, node);
+        }
+        self.report(cx, node, facts)
+    }
+
     /// Adds what is said to what is known; returns what of it is news for the root.
-    pub(crate) fn take_in(&mut self, cx: &mut Context<'_>, node: &mut Node, said: &Claim) -> Result<Facts, StateError> {
+    fn take_in(&mut self, cx: &mut Context<'_>, node: &mut Node, said: &Claim) -> Result<Facts, StateError> {
         let mut news = Facts::default();
         node.name();
         if !node.state.present {
@@ -49,13 +60,18 @@ impl Core {
             node.touch(true);
             news.earliest_ms = said.earliest_ms;
         }
-        if merge_assertion(&mut node.state.assertion, said.assertion.as_ref()) {
+        if merge_earliest(&mut node.state.public_ms, said.public_ms) {
             node.touch(true);
-            news.assertion.clone_from(&said.assertion);
+            news.public_ms = said.public_ms;
         }
+        news.assertions = said.assertions.iter().cloned().chain(stored_earlier(&said.assertion)).collect();
         if merge_consent(&mut node.state.consent, said.consent.as_ref()) {
             node.touch(true);
             news.consent.clone_from(&said.consent);
+        }
+        if merge_consent(&mut node.state.public_consent, said.public_consent.as_ref()) {
+            node.touch(true);
+            news.public_consent.clone_from(&said.public_consent);
         }
         for fact in &said.traits {
             if node.add_trait(cx.state, fact)? {
@@ -83,7 +99,7 @@ impl Core {
             news.links.clear();
             news.ask.clear();
         }
-        if news.present || news.earliest_ms.is_some() {
+        if news.present || news.earliest_ms.is_some() || news.public_ms.is_some() {
             self.claim_domain(cx, node, false)?;
         }
         Ok(news)
@@ -110,14 +126,18 @@ impl Core {
             .collect();
         let facts = Facts {
             earliest_ms: all.earliest_ms,
-            assertion: all.assertion,
+            public_ms: all.public_ms,
             traits: all.traits,
             consent: all.consent,
+            public_consent: all.public_consent,
             shared,
             present: node.state.present,
             ..Facts::default()
         };
         self.report_always(cx, node, facts)?;
+        for part in all.assertions.chunks(LINKS_MAX) {
+            self.report(cx, node, Facts { assertions: part.to_vec(), ..Facts::default() })?;
+        }
         for part in reported.chunks(LINKS_MAX) {
             self.report(cx, node, Facts { links: part.to_vec(), ..Facts::default() })?;
         }
@@ -125,6 +145,10 @@ impl Core {
             self.report(cx, node, Facts { ask: part.to_vec(), ..Facts::default() })?;
         }
         self.claim_domain(cx, node, true)?;
+        if let Some(domain) = self.rules.declared_free(&node.identifier).filter(|_| self.remodelled.is_some()) {
+            // Former settings may have had it speak for this domain, and whoever walks over what is stored finds no name once it is forgotten.
+            self.claim_anew(cx, node, &domain)?;
+        }
         if node.state.present {
             node.name();
         } else if node.state.identifier.is_some() {
@@ -140,11 +164,11 @@ impl Core {
     }
 
     /// A corporate address speaks for its domain: the domain is an account, and has been seen whenever the address was.
-    fn claim_domain(&mut self, cx: &mut Context<'_>, node: &Node, anew: bool) -> Result<(), StateError> {
+    pub(crate) fn claim_domain(&mut self, cx: &mut Context<'_>, node: &Node, anew: bool) -> Result<(), StateError> {
         match self.rules.corporate_domain(&node.identifier) {
             Some(domain) if anew => self.claim_anew(cx, node, &domain),
             Some(domain) => {
-                let claim = Claim { earliest_ms: node.state.earliest_ms, ..Claim::default() };
+                let claim = seen(node);
                 self.claim_of(cx, node, &domain, claim)
             }
             None => Ok(()),
@@ -155,16 +179,51 @@ impl Core {
     pub(crate) fn claim_anew(&mut self, cx: &mut Context<'_>, node: &Node, about: &Identifier) -> Result<(), StateError> {
         let mut claim = claim_about(&node.mentions(cx.state)?, about);
         if node.state.present && self.rules.corporate_domain(&node.identifier).as_ref() == Some(about) {
-            let seen = Claim { earliest_ms: node.state.earliest_ms, ..Claim::default() };
-            merge_claim(claim.get_or_insert_default(), &seen);
+            merge_claim(claim.get_or_insert_default(), &seen(node));
         }
         let nothing = claim.is_none();
         self.claim_of(cx, node, about, Claim { anew: true, nothing, ..claim.unwrap_or_default() })
     }
 
-    fn is_claimed_by_too_many(&self, node: &Node) -> bool {
-        node.state.strong_links > self.rules.shared_after || node.state.links > self.rules.shared_any
+    /// Tells an identifier what this one says of it.
+    pub(crate) fn claim_of(
+        &mut self,
+        cx: &mut Context<'_>,
+        node: &Node,
+        about: &Identifier,
+        claim: Claim,
+    ) -> Result<(), StateError> {
+        let erased_ms = node.erased_ms(cx.state, about.hash())?;
+        let claim = Claim { about: Some(about.clone()), by: Some(node.identifier.clone()), erased_ms, ..claim };
+        self.tell(cx, about, Body::Claim(claim));
+        Ok(())
     }
+
+    pub(crate) fn is_claimed_by_too_many(&self, node: &Node) -> bool {
+        let (links, strong_links) = node.claimed_by();
+        strong_links > self.rules.shared_after || links > self.rules.shared_any
+    }
+
+    /// Something was taken back from mentions that name these: all of them are told anew what is left.
+    pub(crate) fn claim_all_anew<'a>(
+        &mut self,
+        cx: &mut Context<'_>,
+        node: &mut Node,
+        named: impl Iterator<Item = &'a Identifier>,
+    ) -> Result<(), StateError> {
+        self.retract(cx, node)?;
+        let others: BTreeMap<Hash128, &Identifier> =
+            named.filter(|other| **other != node.identifier).map(|other| (other.hash(), other)).collect();
+        for other in others.values() {
+            self.claim_anew(cx, node, other)?;
+        }
+        Ok(())
+    }
+}
+
+/// That an identifier was seen, and when.
+fn seen(node: &Node) -> Claim {
+    Claim { earliest_ms: node.state.earliest_ms, public_ms: node.state.public_ms, ..Claim::default() }
 }
 
 /// The key under which an identifier keeps what a speaker says.
@@ -186,6 +245,7 @@ fn unite(claims: &[Claim]) -> Claim {
             merge_link(known, link);
         }
         merge_claim(&mut all, &Claim { links: Vec::new(), ..claim.clone() });
+        merge_assertions(&mut all.assertions, stored_earlier(&claim.assertion).as_slice());
     }
     all.links = links.into_values().collect();
     all
@@ -195,7 +255,8 @@ impl Core {
     /// Tells the speaker of a claim that the identifier it is about is erased.
     fn tell_erased(&mut self, cx: &mut Context<'_>, about: &Identifier, until_ms: i64, said: &Claim) {
         let milestone_id = said.milestone_id.clone();
-        let erased = Body::Erased(tributary_proto::Erased { about: Some(about.clone()), until_ms, milestone_id });
+        let erased =
+            Body::Erased(tributary_proto::Erased { about: Some(about.clone()), until_ms, milestone_id, ..Default::default() });
         match &said.by {
             Some(by) => self.tell(cx, by, erased),
             None => self.tell_milestone(cx, &said.milestone_id, erased),

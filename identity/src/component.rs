@@ -1,23 +1,34 @@
 //! A component in the state of its root: one key a member and a link, never one growing value; and its clusters, one by one.
 
+mod accounts;
+mod rest;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use tributary_proto::{Absorb, AccountIs, Hash128, Identifier, LinkFact, Member, Message, Published, Subscribe};
+use tributary_proto::{
+    Absorb, AccountIs, Belongs, DayAssertion, Hash128, Identifier, LinkFact, Member, Message, Published, Subscribe,
+};
 use tributary_runtime::mailbox::Parts;
-use tributary_runtime::state::{ActorKey, State, StateError, get_message, prefix_end, put_message, scan_messages};
+use tributary_runtime::state::{
+    ActorKey, State, StateError, decode, get_message, prefix_end, put_message, scan_messages, visit,
+};
 
+use crate::days::{assertion_key, merge_day, stored_earlier};
 use crate::facts::{is_active, is_forbidden, merge_link, merge_member};
+use crate::group::Assertions;
 use crate::keys;
-use crate::settings::Rules;
-use crate::view::lone_placement;
-
-/// Parts of a component are cut below this many bytes: well under the 256 KiB that no message of ours exceeds.
-pub(crate) const PART_BYTES_MAX: usize = 200 * 1024;
 
 /// The component of one root.
 #[derive(Clone, Copy)]
 pub struct Component {
     root: ActorKey,
+}
+
+/// Of a `Member` what tells whether a statement is outdated.
+#[derive(Clone, PartialEq, Message)]
+struct MemberGeneration {
+    #[prost(uint64, tag = "9")]
+    generation: u64,
 }
 
 /// What an addition changed.
@@ -31,6 +42,17 @@ pub struct Added {
     pub shrunk: bool,
 }
 
+/// What an assertion changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asserted {
+    /// Nothing.
+    Nothing,
+    /// The same account was asserted later on a day on which it was asserted before.
+    Later,
+    /// Anything else.
+    Anew,
+}
+
 /// A cluster: members that links between non-shared ones connect.
 #[derive(Debug, Default)]
 pub struct Cluster {
@@ -38,8 +60,6 @@ pub struct Cluster {
     pub members: Vec<(Hash128, Member)>,
     /// The links between them, sorted by the hashes of their ends.
     pub links: Vec<LinkFact>,
-    /// Whether they are more than the limit allows. The members are then those alone that were not known to be quarantined.
-    pub quarantined: bool,
 }
 
 impl Component {
@@ -53,6 +73,11 @@ impl Component {
         get_message(state, &self.root, &keys::one(keys::MEMBER, hash))
     }
 
+    /// Whether there is such a member.
+    pub fn has_member(self, state: &mut dyn State, hash: Hash128) -> Result<bool, StateError> {
+        Ok(state.get(&self.root, &keys::one(keys::MEMBER, hash))?.is_some())
+    }
+
     /// Adds what is said of a member.
     pub fn add_member(self, state: &mut dyn State, hash: Hash128, said: &Member) -> Result<Added, StateError> {
         let known = self.member(state, hash)?;
@@ -62,6 +87,11 @@ impl Component {
             (member.told.as_ref().map(|told| told.epoch), member.shared, member.generation, member.identifier.is_some());
         if new {
             member.quarantined = said.quarantined;
+        }
+        if said.generation > member.generation {
+            for (sub, _) in scan_messages::<DayAssertion>(state, &self.root, &keys::one(keys::ASSERTION, hash))? {
+                state.delete(&self.root, &sub);
+            }
         }
         let current = said.generation >= member.generation;
         let news = merge_member(&mut member, said) || new;
@@ -76,9 +106,65 @@ impl Component {
         Ok(Added { news, new, shrunk })
     }
 
+    /// The generation of a member, without a look at the rest of it.
+    fn generation_of(self, state: &mut dyn State, hash: Hash128) -> Result<Option<u64>, StateError> {
+        let known: Option<MemberGeneration> = get_message(state, &self.root, &keys::one(keys::MEMBER, hash))?;
+        Ok(known.map(|known| known.generation))
+    }
+
     /// Replaces a member.
     pub fn put_member(self, state: &mut dyn State, hash: Hash128, member: &Member) {
         put_message(state, &self.root, &keys::one(keys::MEMBER, hash), member);
+    }
+
+    /// Adds what a generation of a member asserts on a day.
+    pub fn add_assertion(
+        self,
+        state: &mut dyn State,
+        (hash, member): (Hash128, Option<&Member>),
+        said: &DayAssertion,
+    ) -> Result<Asserted, StateError> {
+        let sub = assertion_key(hash, said);
+        let known: Option<DayAssertion> = get_message(state, &self.root, &sub)?;
+        let outdated = |generation: u64| generation > said.generation;
+        if known.as_ref().is_some_and(|known| outdated(known.generation))
+            || member.is_some_and(|member| outdated(member.generation))
+        {
+            return Ok(Asserted::Nothing);
+        }
+        let of_this = known.filter(|known| known.generation == said.generation);
+        let before = of_this.clone().and_then(|known| known.day);
+        let mut now = of_this.unwrap_or_else(|| DayAssertion {
+            account: said.account.clone(),
+            member: hash.to_bytes().to_vec(),
+            generation: said.generation,
+            day: None,
+        });
+        let (Some(day), into) = (&said.day, now.day.get_or_insert_default()) else { return Ok(Asserted::Nothing) };
+        if !merge_day(into, day) {
+            return Ok(Asserted::Nothing);
+        }
+        let retracted = into.first_retracted || into.last_retracted;
+        let later = before.as_ref().is_some_and(|before| before.first == into.first) && !retracted;
+        put_message(state, &self.root, &sub, &now);
+        Ok(if later { Asserted::Later } else { Asserted::Anew })
+    }
+
+    fn assertions(self, state: &mut dyn State, hash: Hash128, member: &Member) -> Result<Vec<DayAssertion>, StateError> {
+        let found = scan_messages::<DayAssertion>(state, &self.root, &keys::one(keys::ASSERTION, hash))?;
+        Ok(found.into_iter().map(|(_, assertion)| assertion).chain(stored_earlier(&member.assertion)).collect())
+    }
+
+    /// What all members assert.
+    pub fn assertions_of(self, state: &mut dyn State, members: &[(Hash128, Member)]) -> Result<Assertions, StateError> {
+        let mut all = Assertions::new();
+        for (hash, member) in members {
+            let found = self.assertions(state, *hash, member)?;
+            if !found.is_empty() {
+                all.insert(*hash, found);
+            }
+        }
+        Ok(all)
     }
 
     /// Adds what a generation of its first end says of a link.
@@ -87,7 +173,7 @@ impl Component {
         let there = keys::two(keys::COMPONENT_LINK, a, b);
         let known: Option<LinkFact> = get_message(state, &self.root, &there)?;
         let outdated = known.as_ref().is_some_and(|known| known.generation > said.generation)
-            || self.member(state, a)?.is_some_and(|member| member.generation > said.generation);
+            || self.generation_of(state, a)?.is_some_and(|generation| generation > said.generation);
         if outdated {
             return Ok(Added::default());
         }
@@ -122,11 +208,35 @@ impl Component {
 
     /// The links of a member, each with the hash of its other end.
     pub fn links_of(self, state: &mut dyn State, of: Hash128) -> Result<Vec<(Hash128, LinkFact)>, StateError> {
-        let links = scan_messages::<LinkFact>(state, &self.root, &keys::one(keys::COMPONENT_LINK, of))?;
-        Ok(links
-            .into_iter()
-            .map(|(sub, link)| (sub.get(17..).and_then(Hash128::from_bytes).unwrap_or_default(), link))
-            .collect())
+        self.links_with(state, of, |_| true)
+    }
+
+    /// The links of a member with those that are so.
+    fn links_with(
+        self,
+        state: &mut dyn State,
+        of: Hash128,
+        so: impl Fn(&Hash128) -> bool,
+    ) -> Result<Vec<(Hash128, LinkFact)>, StateError> {
+        let mut links = Vec::new();
+        visit(state, &self.root, &keys::one(keys::COMPONENT_LINK, of), |sub, value| {
+            let other = sub.get(17..).and_then(Hash128::from_bytes).unwrap_or_default();
+            if so(&other) {
+                links.push((other, decode(&self.root, sub, value)?));
+            }
+            Ok(())
+        })?;
+        Ok(links)
+    }
+
+    /// The hashes of all members.
+    pub fn members(self, state: &mut dyn State) -> Result<Vec<Hash128>, StateError> {
+        let mut all = Vec::new();
+        state.scan(&self.root, &[keys::MEMBER], &prefix_end(&[keys::MEMBER]), &mut |sub, _| {
+            all.extend(sub.get(1..).and_then(Hash128::from_bytes));
+            true
+        })?;
+        Ok(all)
     }
 
     /// Brings the members and links into the cache, so that clusters are found without a read of the store for each of them.
@@ -137,16 +247,8 @@ impl Component {
         Ok(())
     }
 
-    /// The cluster of a member. `whole` is false where it can only have grown since it was computed last: then members that are known to
-    /// be quarantined are not looked behind, so that the work is that of the part that is new to them. Members visited are added to `seen`.
-    pub fn cluster(
-        self,
-        state: &mut dyn State,
-        from: Hash128,
-        whole: bool,
-        rules: &Rules,
-        seen: &mut BTreeSet<Hash128>,
-    ) -> Result<Cluster, StateError> {
+    /// The cluster of a member. Members visited are added to `seen`.
+    pub fn cluster(self, state: &mut dyn State, from: Hash128, seen: &mut BTreeSet<Hash128>) -> Result<Cluster, StateError> {
         let mut cluster = Cluster::default();
         let mut found: BTreeMap<Hash128, Member> = BTreeMap::new();
         let mut links: BTreeMap<(Hash128, Hash128), LinkFact> = BTreeMap::new();
@@ -159,13 +261,10 @@ impl Component {
             if hash != from && member.shared {
                 continue;
             }
-            let known_large = member.quarantined && !whole && !member.shared;
-            cluster.quarantined |= known_large;
-            if known_large && hash != from {
-                continue;
-            }
             if !member.shared {
-                for (other, link) in self.links_of(state, hash)? {
+                // Of a link between two of them the first has told.
+                let told = |other: &Hash128| found.get(other).is_some_and(|member: &Member| !member.shared);
+                for (other, link) in self.links_with(state, hash, |other| !told(other))? {
                     if is_active(&link) {
                         next.push(other);
                     }
@@ -177,65 +276,10 @@ impl Component {
             found.insert(hash, member);
         }
         seen.extend(found.keys());
-        cluster.quarantined |= rules.is_too_large(found.len());
         links.retain(|(a, b), _| found.contains_key(a) && found.contains_key(b));
         cluster.members = found.into_iter().collect();
         cluster.links = links.into_values().collect();
         Ok(cluster)
-    }
-
-    /// The latest answer of an account identifier.
-    pub fn answer(self, state: &mut dyn State, account: Hash128) -> Result<Option<AccountIs>, StateError> {
-        get_message(state, &self.root, &keys::one(keys::ACCOUNT, account))
-    }
-
-    /// Adds the answer of an account identifier; returns whether it changes what members go by.
-    pub fn add_answer(self, state: &mut dyn State, said: &AccountIs) -> Result<bool, StateError> {
-        let Some(account) = &said.account else { return Ok(false) };
-        let hash = account.hash();
-        let known = self.answer(state, hash)?;
-        if known.as_ref().is_some_and(|known| known.epoch >= said.epoch) {
-            return Ok(false);
-        }
-        put_message(state, &self.root, &keys::one(keys::ACCOUNT, hash), said);
-        let before = known.map_or_else(|| lone_placement(account, hash).unit, |known| known.unit);
-        Ok(before != said.unit)
-    }
-
-    /// Whether an account identifier was asked on behalf of a member.
-    pub fn is_subscribed(self, state: &mut dyn State, account: Hash128, subscriber: Hash128) -> Result<bool, StateError> {
-        Ok(state.get(&self.root, &keys::two(keys::SUBSCRIPTION, account, subscriber))?.is_some())
-    }
-
-    /// Remembers a subscription.
-    pub fn add_subscription(self, state: &mut dyn State, subscribe: &Subscribe) {
-        if let (Some(account), Some(subscriber)) = (&subscribe.account, &subscribe.subscriber) {
-            put_message(state, &self.root, &keys::two(keys::SUBSCRIPTION, account.hash(), subscriber.hash()), subscribe);
-        }
-    }
-
-    /// The members on whose behalf an account identifier was asked.
-    pub fn subscribers_of(self, state: &mut dyn State, account: Hash128) -> Result<Vec<Hash128>, StateError> {
-        let found = scan_messages::<Subscribe>(state, &self.root, &keys::one(keys::SUBSCRIPTION, account))?;
-        Ok(found.into_iter().filter_map(|(sub, _)| sub.get(17..).and_then(Hash128::from_bytes)).collect())
-    }
-
-    /// Takes out the subscriptions made for a member that is no more; returns them.
-    pub fn end_subscriptions(self, state: &mut dyn State, of: &Identifier, epoch: u64) -> Result<Vec<Subscribe>, StateError> {
-        let mut ended = Vec::new();
-        for (sub, subscribe) in scan_messages::<Subscribe>(state, &self.root, &[keys::SUBSCRIPTION])? {
-            if subscribe.subscriber.as_ref() == Some(of) {
-                state.delete(&self.root, &sub);
-                ended.push(Subscribe { end: true, epoch, ..subscribe });
-            }
-        }
-        for account in ended.iter().filter_map(|ended| ended.account.as_ref()).map(Identifier::hash) {
-            if self.subscribers_of(state, account)?.is_empty() {
-                // Nobody here will be told when it changes.
-                state.delete(&self.root, &keys::one(keys::ACCOUNT, account));
-            }
-        }
-        Ok(ended)
     }
 
     /// Adds what another component has published. It is published anew: this one may have said something else of it since, from what it
@@ -278,15 +322,23 @@ impl Component {
                 parts.room(link.encoded_len()).links.push(link);
             }
         }
+        for (_, assertion) in self.take_all::<DayAssertion>(state, keys::ASSERTION)? {
+            parts.room(assertion.encoded_len()).assertions.push(assertion);
+        }
         for (_, subscription) in self.take_all::<Subscribe>(state, keys::SUBSCRIPTION)? {
             parts.room(subscription.encoded_len()).subscriptions.push(subscription);
         }
         for (_, answer) in self.take_all::<AccountIs>(state, keys::ACCOUNT)? {
             parts.room(answer.encoded_len()).accounts.push(answer);
         }
+        for (_, belongs) in self.take_all::<Belongs>(state, keys::PERSON)? {
+            parts.room(belongs.encoded_len()).people.push(belongs);
+        }
         for (_, published) in self.take_all::<Published>(state, keys::PUBLISHED)? {
             parts.room(published.encoded_len()).published.push(published);
         }
+        // Whom it comes to looks at all members anyway.
+        self.wake(state)?;
         Ok(parts.finish(|part, at, more| (part.part, part.more) = (at, more)))
     }
 

@@ -1,23 +1,30 @@
-//! The actors of one partition: routing between them, and what is put off until the end of a batch.
+//! What the actors of one partition share: their records, the mail between them, and what is put off until the end of a batch.
+//!
+//! Each file that handles messages adds to [`Core`] what it does. `dispatch.rs` knows which file handles which message, `settle.rs` what
+//! comes at the end of a batch; both stand above those files, and this one below them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tributary_proto::attributor_message::Body as ToUnit;
 use tributary_proto::identity_message::Body;
-use tributary_proto::{Hash128, Identifier, Item, item, kind};
-use tributary_runtime::mailbox::{Mail, Mailbox};
+use tributary_proto::{Hash128, Identifier, IdentityMessage, Member, Remodel, Rest, item, kind};
+use tributary_runtime::mailbox::Mailbox;
+use tributary_runtime::remodel::Own;
 use tributary_runtime::stage::{Context, Share};
 use tributary_runtime::state::StateError;
+use tributary_runtime::topic::Topic;
 
+use crate::component::Component;
+use crate::metrics;
 use crate::node::Node;
+use crate::nodes::Nodes;
 use crate::settings::Rules;
 
 /// What is to be computed again of a component.
 pub(crate) struct Dirty {
     pub root: Identifier,
-    /// Members whose cluster a fact has touched; and whether it may have become smaller by it.
-    pub members: BTreeMap<Hash128, bool>,
+    /// Members whose cluster a fact has touched.
+    pub members: BTreeSet<Hash128>,
     /// Ids that another root has published, to be looked at.
     pub ids: BTreeSet<String>,
 }
@@ -25,17 +32,64 @@ pub(crate) struct Dirty {
 /// The identity stage of one partition. What it holds between records is forgotten at the end of the batch.
 pub struct Core {
     pub(crate) rules: Arc<Rules>,
-    mail: Mailbox<Identifier, Body>,
+    pub(crate) mail: Mailbox<Identifier, Body>,
+    pub(crate) nodes: Nodes,
     /// Roots of whose components a part is to be computed again.
     pub(crate) dirty: BTreeMap<Hash128, Dirty>,
     /// What identifiers have brought and their units have not been given yet, and when the event was received.
-    items: Vec<(Identifier, item::What, i64)>,
+    pub(crate) items: Vec<(Identifier, item::What, i64)>,
+    /// The roots whose rest may be over, and what each has still to wait.
+    pub(crate) rests: Vec<(Identifier, u64)>,
+    /// Steps of deciding everything by changed rules that may be due.
+    pub(crate) remodels: Vec<Remodel>,
+    /// The rules, as a generation.
+    pub(crate) own: Own,
+    /// How far that has come, in thousandths; `None` while nothing of that is under way.
+    pub(crate) remodelled: Option<u32>,
+    /// Whether the partition had nothing when its first record came; `None` before that.
+    pub(crate) new: Option<bool>,
+    /// The records of the batch, but for those.
+    pub(crate) handled: u64,
 }
 
 impl Core {
     /// The identity stage of a partition.
     pub fn new(rules: Arc<Rules>, share: Share) -> Self {
-        Self { rules, mail: Mailbox::new(share), dirty: BTreeMap::new(), items: Vec::new() }
+        let own = Own { digest: rules.digest, generation: 0 };
+        Self {
+            rules,
+            mail: Mailbox::new(share),
+            nodes: Nodes::default(),
+            dirty: BTreeMap::new(),
+            items: Vec::new(),
+            rests: Vec::new(),
+            remodels: Vec::new(),
+            own,
+            remodelled: None,
+            new: None,
+            handled: 0,
+        }
+    }
+
+    /// The partition.
+    pub(crate) fn share(&self) -> Share {
+        self.mail.share()
+    }
+
+    /// The node of an identifier; one that is met for the first time begins as a root of its own, with itself as member.
+    pub(crate) fn meet(&mut self, cx: &mut Context<'_>, identifier: &Identifier) -> Result<Box<Node>, StateError> {
+        let mut node = self.nodes.take(cx.state, identifier)?;
+        if node.state.members == 0 {
+            cx.outbox.observe(&metrics::IDENTIFIERS, "", 1);
+            let record = node.edit();
+            record.members = 1;
+            record.identifier = Some(identifier.clone());
+            let member =
+                Member { identifier: Some(identifier.clone()), generation: node.state.generation, ..Member::default() };
+            Component::of(node.hash).add_member(cx.state, node.hash, &member)?;
+            self.touched(&node, node.hash);
+        }
+        Ok(node)
     }
 
     /// Sends a message to an identifier.
@@ -54,44 +108,14 @@ impl Core {
     }
 
     /// Notes that a fact has touched the cluster of a member.
-    pub(crate) fn touched(&mut self, root: &Node, member: Hash128, shrunk: bool) {
-        *self.dirty_of(root).members.entry(member).or_default() |= shrunk;
+    pub(crate) fn touched(&mut self, root: &Node, member: Hash128) {
+        self.dirty_of(root).members.insert(member);
     }
 
     /// What is to be computed again of a root's component.
     pub(crate) fn dirty_of(&mut self, root: &Node) -> &mut Dirty {
-        let new = || Dirty { root: root.identifier.clone(), members: BTreeMap::new(), ids: BTreeSet::new() };
+        let new = || Dirty { root: root.identifier.clone(), members: BTreeSet::new(), ids: BTreeSet::new() };
         self.dirty.entry(root.hash).or_insert_with(new)
-    }
-
-    /// Handles a message, and what it causes in this partition.
-    pub(crate) fn receive(&mut self, cx: &mut Context<'_>, to: Identifier, body: Body) -> Result<(), StateError> {
-        self.dispatch(cx, &to, body)?;
-        self.drain(cx)
-    }
-
-    /// Handles what actors of this partition have told each other.
-    pub(crate) fn drain(&mut self, cx: &mut Context<'_>) -> Result<(), StateError> {
-        while let Some((to, body)) = self.mail.take() {
-            self.dispatch(cx, &to, body)?;
-        }
-        Ok(())
-    }
-
-    fn dispatch(&mut self, cx: &mut Context<'_>, to: &Identifier, body: Body) -> Result<(), StateError> {
-        match body {
-            Body::Event(event) => self.event(cx, event),
-            Body::Facts(facts) => self.facts(cx, to, facts),
-            Body::Join(join) => self.join(cx, to, join),
-            Body::Absorb(absorb) => self.absorb(cx, to, absorb),
-            Body::Place(place) => self.place(cx, to, place),
-            Body::Subscribe(subscribe) => self.subscribe(cx, to, &subscribe),
-            Body::AccountIs(answer) => self.account_is(cx, to, answer),
-            Body::Track(track) => self.track(cx, to, track),
-            Body::Claim(claim) => self.claim(cx, to, claim),
-            Body::Erased(erased) if !erased.milestone_id.is_empty() => self.void_versions(cx, &erased),
-            Body::Erased(erased) => self.erased(cx, to, &erased),
-        }
     }
 
     /// Puts off what an identifier brings until its placement is settled, at the end of the batch.
@@ -99,49 +123,22 @@ impl Core {
         self.items.push((by, what, cx.outbox.cause()));
     }
 
-    /// Computes what is dirty, handles what follows from it in this partition, and then gives the units what was brought.
-    ///
-    /// Ends: every round of local messages merges components, of which there are finitely many, or changes nothing.
-    pub(crate) fn settle(&mut self, cx: &mut Context<'_>) -> Result<(), StateError> {
-        loop {
-            self.drain(cx)?;
-            if self.dirty.is_empty() {
-                break;
-            }
-            for dirty in std::mem::take(&mut self.dirty).into_values() {
-                self.recompute(cx, dirty)?;
-            }
-        }
-        for (by, what, received_ms) in std::mem::take(&mut self.items) {
-            cx.outbox.caused_at(received_ms);
-            let mut node = Node::load(cx.state, &by)?;
-            pass_from(cx, &mut node, what);
-            node.save(cx.state);
-        }
-        Ok(())
+    /// Has a root rest until others have had as much work done as it has cost. Its message to itself goes by way of the log: it comes
+    /// behind whoever waits there, and comes again after a crash.
+    pub(crate) fn rest(&self, cx: &mut Context<'_>, root: &Identifier, wait: u64) {
+        let message = IdentityMessage { body: Some(Body::Rest(Rest { wait })) };
+        cx.outbox.send(Topic::IdentityInbox, root.key(), &message);
     }
 
     /// Forgets a batch.
     pub(crate) fn forget(&mut self) {
+        self.rests.clear();
+        self.remodels.clear();
+        self.new = None;
+        self.handled = 0;
         self.mail.clear();
+        self.nodes.clear();
         self.dirty.clear();
         self.items.clear();
     }
-}
-
-/// Gives the unit of an identifier what it has brought: under its placement, or a provisional one of the identifier alone.
-pub(crate) fn pass_from(cx: &mut Context<'_>, node: &mut Node, what: item::What) {
-    let placement = node.placement_or_alone();
-    let first = !node.state.brings;
-    if first {
-        node.edit().brings = true;
-        crate::placement::send_arrive(cx, node, &placement);
-    }
-    let item = Item { identifier_hash: node.hash.to_bytes().to_vec(), epoch: placement.epoch, what: Some(what) };
-    send_to_unit(cx, &placement.unit, ToUnit::Item(item));
-}
-
-/// Sends a message to a unit.
-pub(crate) fn send_to_unit(cx: &mut Context<'_>, unit: &str, body: ToUnit) {
-    body.post(cx.outbox, unit.as_bytes().to_vec());
 }

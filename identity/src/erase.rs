@@ -7,20 +7,22 @@
 use std::collections::BTreeMap;
 
 use tributary_proto::identity_message::Body;
-use tributary_proto::{Erased, Hash128, Identifier};
+use tributary_proto::{Erased, Facts, Hash128, Identifier, PersonAsked};
 use tributary_runtime::stage::Context;
 use tributary_runtime::state::StateError;
 
 use crate::core::Core;
 use crate::node::Node;
-use crate::placement::send_arrive;
+use crate::units::send_arrive;
 
 impl Core {
-    /// Asks for the erasure of people's identifiers.
-    pub(crate) fn erase(&mut self, cx: &mut Context<'_>, people: &[Identifier], until_ms: i64) {
-        for about in people {
+    /// Asks for the erasure of people's identifiers; where a request has an id, all are to be written down who are joined with them.
+    pub(crate) fn erase(&mut self, cx: &mut Context<'_>, people: &[Identifier], until_ms: i64, request_id: &str) {
+        for (at, about) in people.iter().enumerate() {
             cx.outbox.erase(about, until_ms);
-            let erased = Erased { about: Some(about.clone()), until_ms, milestone_id: String::new() };
+            let request_id =
+                if at > 0 && !request_id.is_empty() { format!("{request_id}:{at}") } else { request_id.to_owned() };
+            let erased = Erased { about: Some(about.clone()), until_ms, request_id, ..Erased::default() };
             self.tell(cx, about, Body::Erased(erased));
         }
     }
@@ -37,36 +39,46 @@ impl Core {
 
     /// An identifier is told that it is erased, or that one is that it was named with.
     pub(crate) fn erased(&mut self, cx: &mut Context<'_>, to: &Identifier, message: &Erased) -> Result<(), StateError> {
-        let (Some(about), until_ms) = (&message.about, message.until_ms) else { return Ok(()) };
-        let hash = about.hash();
-        let mut node = Node::load(cx.state, to)?;
+        let Some(about) = &message.about else { return Ok(()) };
+        let mut node = self.nodes.take(cx.state, to)?;
+        self.void(cx, &mut node, about, message)?;
+        self.nodes.keep(node);
+        Ok(())
+    }
+
+    /// Takes out of a node what an erasure voids.
+    fn void(&mut self, cx: &mut Context<'_>, node: &mut Node, about: &Identifier, message: &Erased) -> Result<(), StateError> {
+        let (hash, until_ms) = (about.hash(), message.until_ms);
         if node.erased_ms(cx.state, hash)?.is_some_and(|known| known >= until_ms) {
             return Ok(());
         }
+        let itself = *about == node.identifier;
+        if itself && !message.request_id.is_empty() && node.state.members > 0 {
+            // Before it says anything of what follows: who was one person with it is known no more then.
+            let person = PersonAsked { request_id: message.request_id.clone(), until_ms };
+            self.report_always(cx, node, Facts { person: Some(person), ..Facts::default() })?;
+        }
         node.put_erased(cx.state, hash, until_ms);
-        if about == to {
-            self.tell_speakers(cx, &node, until_ms)?;
+        if itself {
+            self.tell_speakers(cx, node, until_ms)?;
+            self.void_roles(cx, node, until_ms)?;
         }
         let mut affected: BTreeMap<Hash128, Identifier> = BTreeMap::new();
         for mut mentioned in node.mentions(cx.state)? {
             if mentioned.names(about) {
                 affected.extend(mentioned.all().map(|named| (named.hash(), named.clone())));
-                node.void_mention(cx.state, &mut mentioned, until_ms);
+                node.void_mention(cx.state, &mut mentioned, until_ms)?;
             }
         }
         if !affected.is_empty() {
             cx.outbox.erase(about, until_ms);
-            self.retract(cx, &mut node)?;
-            for other in affected.values().filter(|other| **other != node.identifier) {
-                self.claim_anew(cx, &node, other)?;
-            }
+            self.claim_all_anew(cx, node, affected.values())?;
         }
         if node.state.brings
             && let Some(placement) = node.state.placement.clone()
         {
-            send_arrive(cx, &node, &placement);
+            send_arrive(cx, node, &placement);
         }
-        node.save(cx.state);
         Ok(())
     }
 }

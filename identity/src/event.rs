@@ -3,143 +3,25 @@
 //! In the steady state nothing is new, and an event costs one look-up of the primary, one of its mention, and one output.
 
 use tributary_proto::event::Body as What;
-use tributary_proto::identity_message::Body;
 use tributary_proto::{
-    Assertion, Claim, ConsentFact, Event, Hash128, Identifier, Mention, Sighting, Stamp, StoredTouch, Trait, TraitFact, Word,
-    item,
+    Claim, Day, DayAssertion, Erase, Event, Facts, Hash128, Identifier, Sighting, StoredTouch, TraitFact, item,
 };
 use tributary_runtime::stage::Context;
 use tributary_runtime::state::StateError;
 
-use crate::core::{Core, pass_from};
-use crate::facts::{merge_assertion, merge_consent, merge_word};
-use crate::mention::{Mentioned, counts, first_seen, is_void, see};
+use crate::core::Core;
+use crate::days::{Stated, day_of};
+use crate::mention::{Mentioned, asserted, counts, first_seen, is_alone, see};
 use crate::metrics;
 use crate::node::Node;
-
-/// What an event says of the identifiers in it.
-pub(crate) struct Statement<'a> {
-    pub people: &'a [Identifier],
-    pub accounts: &'a [Identifier],
-    /// Whether the account identifiers are one account.
-    pub links_accounts: bool,
-    pub time_ms: i64,
-    pub stamp: Stamp,
-    /// What is said outright of every pair.
-    pub word: Option<bool>,
-    pub traits: &'a [Trait],
-    pub consent: Option<bool>,
-}
-
-impl<'a> Statement<'a> {
-    pub(crate) fn of(event: &'a Event) -> Self {
-        let stamp = Stamp { time_ms: event.time_ms, event_hash: Hash128::of(event.event_id.as_bytes()).to_bytes().to_vec() };
-        let (word, consent) = match &event.body {
-            Some(What::Link(_)) => (Some(true), None),
-            Some(What::Unlink(_)) => (Some(false), None),
-            Some(What::Consent(consent)) => (None, Some(consent.granted)),
-            _ => (None, None),
-        };
-        let record = matches!(event.body, Some(What::Account(_)));
-        Self {
-            people: &event.identifiers,
-            accounts: &event.account_identifiers,
-            links_accounts: record || (word.is_some() && event.identifiers.is_empty()),
-            time_ms: event.time_ms,
-            stamp,
-            word,
-            traits: &event.traits,
-            consent,
-        }
-    }
-
-    /// The identifier the event is keyed by.
-    pub(crate) fn primary(&self) -> Option<&'a Identifier> {
-        self.people.first().or_else(|| self.accounts.first())
-    }
-
-    /// The hash of the set of identifiers named; `None` where there is but one.
-    pub(crate) fn mention(&self) -> Option<Hash128> {
-        if self.people.len() + self.accounts.len() < 2 {
-            return None;
-        }
-        let mut bytes = vec![u8::from(self.links_accounts), u8::from(self.is_apart())];
-        for identifier in self.people {
-            identifier.write_key(&mut bytes);
-            bytes.push(0x1e);
-        }
-        bytes.push(0x1d);
-        for identifier in self.accounts {
-            identifier.write_key(&mut bytes);
-            bytes.push(0x1e);
-        }
-        Some(Hash128::of(&bytes))
-    }
-
-    pub(crate) fn trait_facts(&self) -> Vec<TraitFact> {
-        let fact = |named: &Trait| TraitFact { r#trait: Some(named.clone()), at: Some(self.stamp.clone()) };
-        self.traits.iter().map(fact).collect()
-    }
-
-    /// The account that the primary identifier asserts.
-    pub(crate) fn assertion(&self) -> Option<Assertion> {
-        let account = self.accounts.first().filter(|_| !self.people.is_empty())?;
-        Some(Assertion { account: Some(account.clone()), at: Some(self.stamp.clone()) })
-    }
-
-    fn consent_fact(&self) -> Option<ConsentFact> {
-        self.consent.map(|granted| ConsentFact { granted, at: Some(self.stamp.clone()) })
-    }
-
-    fn word_said(&self) -> Option<Word> {
-        self.word.map(|join| Word { join, at: Some(self.stamp.clone()) })
-    }
-
-    /// Whether it states that identifiers are not one. Such an event is no sighting of them.
-    pub(crate) fn is_apart(&self) -> bool {
-        self.word == Some(false)
-    }
-
-    /// Every identifier, people first.
-    pub(crate) fn all(&self) -> impl Iterator<Item = &'a Identifier> {
-        self.people.iter().chain(self.accounts)
-    }
-
-    /// Adds what it says, traits aside, to what is kept of its mention.
-    pub(crate) fn teach(&self, sighting: &mut Sighting) -> Learned {
-        let beside = !self.people.is_empty() && !self.accounts.is_empty();
-        Learned {
-            sighting: (!self.is_apart() || beside) && see(sighting, self.time_ms),
-            word: merge_word(&mut sighting.word, self.word_said().as_ref()),
-            assertion: merge_assertion(&mut sighting.assertion, self.assertion().as_ref()),
-            consent: merge_consent(&mut sighting.consent, self.consent_fact().as_ref()),
-        }
-    }
-
-    /// The identifiers named, as they are kept.
-    pub(crate) fn to_mention(&self) -> Mention {
-        Mention {
-            identifiers: self.people.to_vec(),
-            account_identifiers: self.accounts.to_vec(),
-            links_accounts: self.links_accounts,
-            apart: self.is_apart(),
-        }
-    }
-}
+use crate::stamp::stamp_key;
+use crate::statement::Statement;
+use crate::units::pass_from;
 
 /// The browser or device that a digital event came from: see `Touch.device`.
 fn device(people: &[Identifier]) -> u64 {
     let first = |kind: &str| people.iter().find(|identifier| identifier.kind == kind);
     first("anonymous_id").or_else(|| first("device_id")).map_or(0, |device| device.hash().head())
-}
-
-/// What an event has changed of a sighting.
-pub(crate) struct Learned {
-    /// Whether it is an earlier sighting, or one of a later hour.
-    sighting: bool,
-    word: bool,
-    assertion: bool,
-    consent: bool,
 }
 
 /// What came of an event that is not void.
@@ -150,43 +32,74 @@ struct Heard {
     erased_ms: Option<i64>,
 }
 
+/// What of a mention an event has changed.
+#[derive(Default)]
+struct Changed {
+    /// When it was first seen.
+    seen: bool,
+    word: bool,
+    consent: bool,
+    /// What a CRM says of the account named: that it is there, or deleted.
+    exists: bool,
+    /// Whether the account is there again by that, or deleted.
+    turned: bool,
+    /// Whether something that was claimed counts no more, so that all is to be claimed anew: the latest word or consent is an earlier one
+    /// than before, or of the day of an erasure another assertion is the last.
+    anew: bool,
+    /// The day of the account that is asserted.
+    account: Option<Day>,
+    traits: Vec<TraitFact>,
+}
+
+impl Changed {
+    fn nothing(&self) -> bool {
+        !(self.seen || self.word || self.consent || self.exists || self.account.is_some()) && self.traits.is_empty()
+    }
+}
+
 impl Core {
-    /// Handles an event at its primary identifier, or a version at its milestone.
+    /// Handles an event at its primary identifier, or at the milestone or the object that it is about.
     pub(crate) fn event(&mut self, cx: &mut Context<'_>, event: Event) -> Result<(), StateError> {
-        if let Some(What::Milestone(version)) = &event.body {
-            return self.version(cx, &event, version);
+        match &event.body {
+            Some(What::Milestone(version)) => return self.version(cx, &event, version),
+            Some(What::ObjectContacts(of)) => return self.object_contacts(cx, &event, &of.object_id),
+            Some(What::Retract(retract)) => return self.take_back(cx, &event, retract),
+            _ => {}
         }
         let said = Statement::of(&event);
-        if let Some(What::Erase(_)) = &event.body {
-            self.erase(cx, said.people, said.time_ms);
+        if let Some(What::Erase(Erase { person })) = &event.body {
+            self.erase(cx, said.people, said.time_ms, if *person { &event.event_id } else { "" });
             return Ok(());
         }
         let Some(primary) = said.primary() else { return Ok(()) };
         let mut node = self.meet(cx, primary)?;
         let mention = said.mention();
-        let Some(Heard { steady, erased_ms }) = self.hear(cx, &mut node, mention, &said)? else {
+        let retracted = node.has_retracted(&said.stamp);
+        let Some(Heard { steady, erased_ms }) = self.hear(cx, &mut node, mention, &said, retracted)? else {
             cx.outbox.observe(&metrics::ERASED, "event", 1);
             self.void_event(cx, &node, said.people)?;
-            node.save(cx.state);
+            self.nodes.keep(node);
             return Ok(());
         };
         let steady = steady && node.state.placement.is_some() && self.dirty.is_empty();
         let counts = counts(said.time_ms, erased_ms);
         if let Some(What::Touch(_)) = &event.body
-            && !counts
+            && (!counts || retracted)
         {
-            cx.outbox.observe(&metrics::ERASED, "touch", 1);
+            let why = if retracted { "retracted" } else { "touch" };
+            cx.outbox.observe(&metrics::ERASED, why, 1);
         } else if let Some(What::Touch(mut touch)) = event.body {
             touch.device = if touch.digital { device(&event.identifiers) } else { 0 };
-            let mention = mention.map_or(0, Hash128::head);
-            let touch = StoredTouch { event_id: event.event_id, time_ms: event.time_ms, touch: Some(touch), mention };
+            let mention = mention.head();
+            let origin = touch.origin.take();
+            let touch = StoredTouch { event_id: event.event_id, time_ms: event.time_ms, touch: Some(touch), mention, origin };
             if steady {
                 pass_from(cx, &mut node, item::What::Touch(touch));
             } else {
                 self.bring(cx, node.identifier.clone(), item::What::Touch(touch));
             }
         }
-        node.save(cx.state);
+        self.nodes.keep(node);
         Ok(())
     }
 
@@ -195,52 +108,149 @@ impl Core {
         &mut self,
         cx: &mut Context<'_>,
         node: &mut Node,
-        mention: Option<Hash128>,
+        mention: Hash128,
         said: &Statement<'_>,
+        retracted: bool,
     ) -> Result<Option<Heard>, StateError> {
         let known = node.sighting(cx.state, mention)?;
         let new = known.is_none();
         let mut sighting = match known {
             Some(known) => known,
-            None => Sighting { erased_ms: node.erased_of(cx.state, said.people)?, ..Sighting::default() },
+            None => Sighting { erased_ms: node.erased_of(cx.state, said.people)?, by_day: true, ..Sighting::default() },
         };
-        if sighting.erased_ms.is_some_and(|until_ms| said.time_ms <= until_ms) {
+        let erased_ms = sighting.erased_ms;
+        if erased_ms.is_some_and(|until_ms| said.time_ms <= until_ms) {
             return Ok(None);
         }
-        let erased_ms = sighting.erased_ms;
         let before = if new { None } else { first_seen(&sighting) };
-        let Learned { sighting: changed, word, assertion, consent } = said.teach(&mut sighting);
-        let seen = first_seen(&sighting) != before;
-        let mut traits = Vec::new();
-        for fact in said.trait_facts() {
-            if node.add_mention_trait(cx.state, mention, &fact)? {
-                traits.push(fact);
-            }
+        let migrated = !sighting.by_day;
+        node.by_day(cx.state, mention, &mut sighting)?;
+        let later = said.is_sighting() && see(&mut sighting, said.time_ms);
+        let mut changed = self.states(cx, node, mention, (said, retracted), &mut sighting)?;
+        changed.seen = first_seen(&sighting) != before;
+        if let (true, Some(day)) = (retracted, &changed.account) {
+            // It counts for nothing, and hides what was asserted between it and the other end of its day: the root has to know it, even
+            // where nothing else is news.
+            let assertion = DayAssertion {
+                account: asserted(&said.to_mention()).cloned(),
+                day: Some(day.clone()),
+                ..DayAssertion::default()
+            };
+            self.report(cx, node, Facts { assertions: vec![assertion], ..Facts::default() })?;
         }
-        if new && is_void(&sighting) && said.traits.is_empty() {
+        let states = !retracted && said.stated().next().is_some();
+        let says_nothing = sighting.latest_hour.is_none() && !states && said.traits.is_empty();
+        if new && says_nothing {
             return Ok(Some(Heard { steady: true, erased_ms }));
         }
-        let told = new || seen || word || assertion || consent || !traits.is_empty();
-        if changed || told {
+        let told = new || !changed.nothing();
+        if later || told || migrated {
             node.put_sighting(cx.state, mention, Some(sighting.clone()));
         }
         if !told {
             return Ok(Some(Heard { steady: true, erased_ms }));
         }
+        let gone = node.is_gone(cx.state)?;
+        // What was hidden of the mention is told with the word.
+        changed.anew |= gone && changed.word;
+        let hidden = gone && sighting.word.is_none();
         let news = Sighting {
-            first_ms: sighting.first_ms.filter(|_| seen),
-            latest_hour: sighting.latest_hour.filter(|_| seen),
-            word: sighting.word.filter(|_| word),
-            assertion: sighting.assertion.filter(|_| assertion),
-            consent: sighting.consent.filter(|_| consent),
+            first_ms: sighting.first_ms.filter(|_| changed.seen),
+            latest_hour: sighting.latest_hour.filter(|_| changed.seen),
+            word: sighting.word.filter(|_| changed.word),
+            consent: sighting.consent.filter(|_| changed.consent),
             ..sighting
         };
-        let news = Mentioned { hash: mention, mention: said.to_mention(), sighting: news, traits };
-        if let (true, Some(hash)) = (new, mention) {
-            node.put_mention(cx.state, hash, &news.mention);
+        let accounts = changed.account.take().into_iter().collect();
+        let traits = std::mem::take(&mut changed.traits);
+        let news = Mentioned { hash: mention, mention: said.to_mention(), sighting: news, traits, accounts, gone: hidden };
+        if new && !is_alone(mention) {
+            node.put_mention(cx.state, mention, &news.mention);
         }
-        self.claim_all(cx, node, &news, new)?;
+        self.claim_news(cx, node, &news, &changed, new)?;
         Ok(Some(Heard { steady: false, erased_ms }))
+    }
+
+    /// Claims what an event has changed.
+    fn claim_news(
+        &mut self,
+        cx: &mut Context<'_>,
+        node: &mut Node,
+        news: &Mentioned,
+        changed: &Changed,
+        new: bool,
+    ) -> Result<(), StateError> {
+        if changed.turned {
+            self.claim_records_anew(cx, node)
+        } else if changed.anew {
+            self.claim_all_anew(cx, node, news.all())
+        } else {
+            self.claim_all(cx, node, news, new)
+        }
+    }
+
+    /// An account was deleted or is there again: what its records say of others is told anew.
+    pub(crate) fn claim_records_anew(&mut self, cx: &mut Context<'_>, node: &mut Node) -> Result<(), StateError> {
+        let mentions = node.mentions(cx.state)?;
+        let named: Vec<Identifier> =
+            mentions.iter().filter(|of| of.is_of_account()).flat_map(Mentioned::all).cloned().collect();
+        self.claim_all_anew(cx, node, named.iter())
+    }
+
+    /// Keeps what the event states, sightings aside.
+    fn states(
+        &mut self,
+        cx: &mut Context<'_>,
+        node: &Node,
+        mention: Hash128,
+        (said, retracted): (&Statement<'_>, bool),
+        sighting: &mut Sighting,
+    ) -> Result<Changed, StateError> {
+        let mut changed = Changed::default();
+        let was_gone = said.exists.is_some() && node.is_gone(cx.state)?;
+        for what in said.stated() {
+            let day = said.day(retracted);
+            if !node.note(cx.state, mention, what, &day, sighting.erased_ms)? {
+                continue;
+            }
+            match what {
+                Stated::Account => {
+                    let last_of_day = sighting.erased_ms.map(day_of) == Some(day_of(said.time_ms));
+                    changed.anew |= last_of_day;
+                    changed.account = Some(day);
+                }
+                Stated::Joined | Stated::Apart => {
+                    let word = node.word(cx.state, mention)?;
+                    changed.word = word != sighting.word;
+                    let at = (
+                        word.as_ref().and_then(|now| now.at.as_ref()),
+                        sighting.word.as_ref().and_then(|known| known.at.as_ref()),
+                    );
+                    changed.anew |= stamp_key(at.0) < stamp_key(at.1);
+                    sighting.word = word;
+                }
+                Stated::Here | Stated::Gone => {
+                    changed.exists = true;
+                    changed.turned = node.is_gone(cx.state)? != was_gone;
+                }
+                Stated::Granted | Stated::Revoked => {
+                    let consent = node.consent(cx.state, mention)?;
+                    changed.consent = consent != sighting.consent;
+                    let at = (
+                        consent.as_ref().and_then(|now| now.at.as_ref()),
+                        sighting.consent.as_ref().and_then(|known| known.at.as_ref()),
+                    );
+                    changed.anew |= stamp_key(at.0) < stamp_key(at.1);
+                    sighting.consent = consent;
+                }
+            }
+        }
+        for fact in said.trait_facts() {
+            if node.add_mention_trait(cx.state, mention, &fact)? {
+                changed.traits.push(fact);
+            }
+        }
+        Ok(changed)
     }
 
     /// Claims what is new: of the primary itself at once, of the others by message, and of those of a new mention in any case.
@@ -248,26 +258,11 @@ impl Core {
         for about in news.all() {
             let Some(claim) = news.claim(about) else { continue };
             if *about == node.identifier {
-                let facts = self.take_in(cx, node, &claim)?;
-                self.report(cx, node, facts)?;
+                self.learn_of_itself(cx, node, &claim)?;
             } else if new || claim != Claim::default() {
                 self.claim_of(cx, node, about, claim)?;
             }
         }
-        Ok(())
-    }
-
-    /// Tells an identifier what this one says of it.
-    pub(crate) fn claim_of(
-        &mut self,
-        cx: &mut Context<'_>,
-        node: &Node,
-        about: &Identifier,
-        claim: Claim,
-    ) -> Result<(), StateError> {
-        let erased_ms = node.erased_ms(cx.state, about.hash())?;
-        let claim = Claim { about: Some(about.clone()), by: Some(node.identifier.clone()), erased_ms, ..claim };
-        self.tell(cx, about, Body::Claim(claim));
         Ok(())
     }
 }

@@ -5,12 +5,10 @@
 
 use std::cmp::Ordering;
 
-use tributary_proto::{Assertion, Claim, ConsentFact, LinkFact, Member, Placement, Stamp, TraitFact, Word};
+use tributary_proto::{Assertion, Claim, ConsentFact, LinkFact, Member, Placement, TraitFact, Word};
 
-/// The order of statements: by event time, then event hash.
-pub fn stamp_key(stamp: Option<&Stamp>) -> (i64, &[u8]) {
-    stamp.map_or((i64::MIN, &[]), |stamp| (stamp.time_ms, stamp.event_hash.as_slice()))
-}
+use crate::days::merge_assertions;
+use crate::stamp::stamp_key;
 
 /// Keeps the earlier time.
 pub fn merge_earliest(known: &mut Option<i64>, said: Option<i64>) -> bool {
@@ -50,11 +48,12 @@ pub fn merge_consent(known: &mut Option<ConsentFact>, said: Option<&ConsentFact>
     merge_latest(known, said, |said, known| key(said) > key(known))
 }
 
-fn trait_key(of: &TraitFact) -> ((i64, &[u8]), &str) {
-    (stamp_key(of.at.as_ref()), of.r#trait.as_ref().map_or("", |named| named.value.as_str()))
+fn trait_key(of: &TraitFact) -> (bool, (i64, &[u8]), &str) {
+    (!of.public, stamp_key(of.at.as_ref()), of.r#trait.as_ref().map_or("", |named| named.value.as_str()))
 }
 
-/// Whether `said` is a later statement of the same trait; of two in the same event, the greater value.
+/// Whether `said` is the statement of the same trait that counts: a trusted one before a public one, then the later; of two in the same
+/// event, the greater value.
 pub fn later_trait(said: &TraitFact, known: &TraitFact) -> bool {
     trait_key(said) > trait_key(known)
 }
@@ -86,9 +85,21 @@ pub fn merge_traits(known: &mut Vec<TraitFact>, said: &[TraitFact]) -> bool {
     news
 }
 
-/// Keeps the earliest sighting and the latest word of a pair.
+/// Keeps the earliest sightings and the latest word of a pair.
 pub fn merge_link(known: &mut LinkFact, said: &LinkFact) -> bool {
-    merge_earliest(&mut known.earliest_ms, said.earliest_ms) | merge_word(&mut known.word, said.word.as_ref())
+    merge_earliest(&mut known.earliest_ms, said.earliest_ms)
+        | merge_earliest(&mut known.public_ms, said.public_ms)
+        | merge_word(&mut known.word, said.word.as_ref())
+}
+
+/// When a pair was first seen together: by a trusted event, else by a public one.
+pub fn seen_ms(link: &LinkFact) -> Option<i64> {
+    link.earliest_ms.or(link.public_ms)
+}
+
+/// Whether only public events say anything of a pair.
+pub fn is_public(link: &LinkFact) -> bool {
+    link.earliest_ms.is_none() && link.word.is_none()
 }
 
 /// Keeps the later word; of two in the same event, the one that forbids.
@@ -100,7 +111,7 @@ pub fn merge_word(known: &mut Option<Word>, said: Option<&Word>) -> bool {
 
 /// Whether the pair was seen together (or stated to be one) and is not forbidden.
 pub fn is_active(link: &LinkFact) -> bool {
-    link.earliest_ms.is_some() && !is_forbidden(link)
+    seen_ms(link).is_some() && !is_forbidden(link)
 }
 
 /// Whether the latest word on the pair is that they are not one.
@@ -136,8 +147,10 @@ pub fn merge_member(known: &mut Member, said: &Member) -> bool {
     known.shared |= said.shared;
     known.present |= said.present;
     merge_earliest(&mut known.earliest_ms, said.earliest_ms)
+        | merge_earliest(&mut known.public_ms, said.public_ms)
         | merge_assertion(&mut known.assertion, said.assertion.as_ref())
         | merge_consent(&mut known.consent, said.consent.as_ref())
+        | merge_consent(&mut known.public_consent, said.public_consent.as_ref())
         | merge_traits(&mut known.traits, &said.traits)
         | shared
         | present
@@ -156,8 +169,11 @@ pub fn merge_claim(known: &mut Claim, said: &Claim) -> bool {
         }
     }
     merge_earliest(&mut known.earliest_ms, said.earliest_ms)
+        | merge_earliest(&mut known.public_ms, said.public_ms)
+        | merge_assertions(&mut known.assertions, &said.assertions)
         | merge_assertion(&mut known.assertion, said.assertion.as_ref())
         | merge_consent(&mut known.consent, said.consent.as_ref())
+        | merge_consent(&mut known.public_consent, said.public_consent.as_ref())
         | merge_traits(&mut known.traits, &said.traits)
         | news
 }
@@ -165,7 +181,7 @@ pub fn merge_claim(known: &mut Claim, said: &Claim) -> bool {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use tributary_proto::{Identifier, Trait};
+    use tributary_proto::{Identifier, Stamp, Trait};
 
     use super::*;
 
@@ -183,8 +199,11 @@ mod tests {
     }
 
     fn member() -> impl Strategy<Value = Member> {
-        let fact =
-            ("[ab]", "[xy]", stamp()).prop_map(|(name, value, at)| TraitFact { r#trait: Some(Trait { name, value }), at });
+        let fact = ("[ab]", "[xy]", stamp()).prop_map(|(name, value, at)| TraitFact {
+            r#trait: Some(Trait { name, value }),
+            at,
+            public: false,
+        });
         let account =
             ("[ab]", stamp()).prop_map(|(value, at)| Assertion { account: Some(Identifier::new("domain", "", value)), at });
         let consent = (any::<bool>(), stamp()).prop_map(|(granted, at)| ConsentFact { granted, at });

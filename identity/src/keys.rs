@@ -5,22 +5,33 @@
 //! | `i` identifier | `n` | [`IdentifierState`](tributary_proto::IdentifierState) |
 //! | as speaker | `v` mention | [`Sighting`](tributary_proto::Sighting) of events that name several identifiers |
 //! | | `w` mention | [`Mention`](tributary_proto::Mention): which identifiers those are |
-//! | | `q` mention name | [`TraitFact`](tributary_proto::TraitFact) stated in them (mention 0: in events that name nobody else) |
+//! | | `d` what mention day | [`Day`](tributary_proto::Day) on which the events of a mention (0, 1: those that name nobody else) stated it
+//! | | `q` mention name | [`TraitFact`](tributary_proto::TraitFact) stated in them (mentions 0 and 1 as above) |
 //! | | `x` identifier | [`Erasure`](tributary_proto::Erasure) of one it was named with |
 //! | as spoken of | `c` speaker | [`Claim`](tributary_proto::Claim) of another identifier or a milestone |
 //! | | `l` other | [`LinkFact`](tributary_proto::LinkFact) between this and the other identifier, by all claims |
 //! | | `t` name | [`TraitFact`](tributary_proto::TraitFact), by all claims |
 //! | | `u` subscriber | [`Subscribe`](tributary_proto::Subscribe): who is to be told this account's id |
+//! | | `o` object event | [`ContactFact`](tributary_proto::ContactFact): what an event says of its role in an object |
 //! | as root | `m` member | [`Member`](tributary_proto::Member) |
 //! | | `k` a b, `k` b a | [`LinkFact`](tributary_proto::LinkFact) with an end among the members, to be found from either end |
 //! | | `a` account | [`AccountIs`](tributary_proto::AccountIs), latest answer |
 //! | | `s` account member | [`Subscribe`](tributary_proto::Subscribe) that was sent |
+//! | | `e` member account day | [`DayAssertion`](tributary_proto::DayAssertion) of a member |
+//! | | `h` member person | [`Belongs`](tributary_proto::Belongs): a person, by the hash of who the profile is called after, in an account
 //! | | `p` id | [`Published`](tributary_proto::Published) profile or account |
+//! | | `b` | the byte 1, while it rests |
+//! | | `y` member | the byte 1: its cluster is to be computed once it has rested |
+//! | | `i` id | a profile or account id that is to be looked at then |
 //! | `m` milestone | `n` | [`MilestoneState`](tributary_proto::MilestoneState) |
 //! | | `v` version | [`Event`](tributary_proto::Event) that reported it |
 //! | | `x` identifier | [`Erasure`](tributary_proto::Erasure) of one that a version names |
+//! | | `z` event | the byte 1: the event was taken back |
+//! | `p` the partition | `h` | [`RemodelState`](tributary_proto::RemodelState): by which rules all of this was computed |
+//! | `o` object | `v` event, `x` identifier, `z` event | as of a milestone: the events that name its contacts |
 
 use tributary_proto::{Hash128, Identifier};
+use tributary_runtime::remodel::Walk;
 use tributary_runtime::state::ActorKey;
 
 /// Sub-key of an actor's own record.
@@ -52,14 +63,44 @@ pub const SUBSCRIPTION: u8 = b's';
 /// First byte of the sub-keys of what a component has published.
 pub const PUBLISHED: u8 = b'p';
 
+/// First byte of the sub-keys of what was stated on a day.
+pub const DAY: u8 = b'd';
+/// First byte of the sub-keys of an identifier's roles in objects.
+pub const CONTACT: u8 = b'o';
+/// First byte of the sub-keys of what members assert on a day.
+pub const ASSERTION: u8 = b'e';
+/// First byte of the sub-keys of people who belong to an account.
+pub const PERSON: u8 = b'h';
+/// The sub-key that is there while a root rests.
+pub const RESTING: &[u8] = b"b";
+/// First byte of the sub-keys of members whose clusters are to be computed once the root has rested.
+pub const DUE: u8 = b'y';
+/// First byte of the sub-keys of ids that are to be looked at then.
+pub const DUE_ID: u8 = b'i';
+/// First byte of the sub-keys of events that were taken back.
+pub const RETRACTED: u8 = b'z';
+
+/// Tag of identifiers among the stage's actors.
+pub const IDENTIFIER_TAG: u8 = b'i';
+/// Tag of milestones.
+pub const MILESTONE_TAG: u8 = b'm';
+
+/// The walk over all identifiers and milestones by which changed rules take hold, and where it keeps how far it has come.
+pub(crate) const WALK: Walk = Walk { tag: b'p', sub: [b'h'], over: &[IDENTIFIER_TAG, MILESTONE_TAG] };
+
 /// The actor of an identifier.
 pub fn identifier(hash: Hash128) -> ActorKey {
-    ActorKey::new(b'i', hash)
+    ActorKey::new(IDENTIFIER_TAG, hash)
 }
 
 /// The actor of a milestone.
 pub fn milestone(milestone_id: &str) -> ActorKey {
-    ActorKey::new(b'm', Hash128::of(milestone_id.as_bytes()))
+    ActorKey::new(MILESTONE_TAG, Hash128::of(milestone_id.as_bytes()))
+}
+
+/// The actor of an object.
+pub fn object(key: &str) -> ActorKey {
+    ActorKey::new(b'o', Hash128::of(key.as_bytes()))
 }
 
 /// A sub-key that ends in one hash.
@@ -77,6 +118,19 @@ pub fn two(tag: u8, first: Hash128, second: Hash128) -> Vec<u8> {
     key.extend_from_slice(&first.to_bytes());
     key.extend_from_slice(&second.to_bytes());
     key
+}
+
+/// Where what the events of a mention stated on a day stands, and before the day where all of them begin.
+pub fn days(what: u8, mention: Hash128) -> Vec<u8> {
+    let mut key = Vec::with_capacity(26);
+    key.extend_from_slice(&[DAY, what]);
+    key.extend_from_slice(&mention.to_bytes());
+    key
+}
+
+/// A day at the end of a sub-key: byte order is that of days.
+pub fn push_day(key: &mut Vec<u8>, day: i64) {
+    key.extend_from_slice(&(day.cast_unsigned() ^ (1 << 63)).to_be_bytes());
 }
 
 /// The sub-key of a trait stated in the events of a mention.

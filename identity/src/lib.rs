@@ -24,25 +24,43 @@
 //! ```
 
 pub mod cluster;
+pub mod days;
 pub mod facts;
+pub mod group;
+pub mod hierarchy;
 pub mod keys;
 pub mod mention;
 pub mod metrics;
+pub mod names;
+pub mod people;
 pub mod read;
 pub mod settings;
 pub mod stage;
+pub mod stamp;
+pub mod timeline;
 pub mod view;
 
+mod belonging;
 mod claim;
 mod component;
+mod contacts;
 mod core;
+mod dispatch;
 mod erase;
 mod event;
 mod milestone;
 mod node;
+mod nodes;
+mod person;
 mod placement;
 mod recompute;
+mod remodel;
+mod retract;
 mod root;
+mod settle;
+mod statement;
+mod units;
+mod versions;
 
 pub use settings::{Rules, Settings};
 pub use stage::{IdentityStage, LOG};

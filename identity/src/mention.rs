@@ -1,7 +1,8 @@
 //! What a primary identifier keeps of its events: one [`Sighting`] for every mention, which is the set of identifiers that events name.
 //!
 //! From the sightings follow the claims that the identifier makes about itself and about the others it is named with. They are
-//! registers that keep an earliest or a latest, and yet an erasure can take out of them what it voids, because
+//! registers that keep an earliest or a latest, and what was stated by day ([`crate::days`]), and yet an erasure can take out of them what
+//! it voids, because
 //!
 //! - an event is void when *any* identifier it names is erased, so that all events of one mention are voided by the same erasures;
 //! - an erasure voids a prefix of time: of a latest nothing or all is left;
@@ -9,10 +10,21 @@
 //!   an erasure counts as first seen at the erasure. Sightings within the hour of an erasure are not counted, so that a sighting costs
 //!   a write once an hour only.
 
-use tributary_proto::{Claim, Hash128, Identifier, LinkFact, Mention, Sighting, TraitFact};
+use tributary_proto::{Claim, Day, DayAssertion, Hash128, Identifier, LinkFact, Mention, Sighting, TraitFact};
 
+use crate::days::standing;
 use crate::facts::{merge_claim, merge_earliest};
 use crate::keys;
+
+/// The mention of trusted events that name nobody else. Part of the stored format: do not change.
+pub const ALONE: Hash128 = Hash128(0);
+/// The mention of public events that name nobody else. Part of the stored format: do not change.
+pub const PUBLIC_ALONE: Hash128 = Hash128(1);
+
+/// Whether a mention is that of nobody else.
+pub fn is_alone(mention: Hash128) -> bool {
+    mention == ALONE || mention == PUBLIC_ALONE
+}
 
 /// Milliseconds of an hour.
 const HOUR_MS: i64 = 3_600_000;
@@ -58,28 +70,29 @@ pub fn void(sighting: &mut Sighting, until_ms: i64) {
     sighting.erased_ms = Some(until_ms);
     sighting.first_ms = None;
     sighting.latest_hour = sighting.latest_hour.filter(|hour| hour.saturating_mul(HOUR_MS) > until_ms);
-    let stands = |at: Option<&tributary_proto::Stamp>| at.is_some_and(|at| at.time_ms > until_ms);
-    sighting.word = sighting.word.take().filter(|word| stands(word.at.as_ref()));
-    sighting.assertion = sighting.assertion.take().filter(|assertion| stands(assertion.at.as_ref()));
-    sighting.consent = sighting.consent.take().filter(|consent| stands(consent.at.as_ref()));
 }
 
-/// Whether nothing is left of a sighting, traits aside.
-pub fn is_void(sighting: &Sighting) -> bool {
-    sighting.latest_hour.is_none() && sighting.word.is_none() && sighting.assertion.is_none() && sighting.consent.is_none()
+/// The account that the events of a mention assert: see [`Mentioned::asserted`].
+pub fn asserted(mention: &Mention) -> Option<&Identifier> {
+    let Mention { parent, parent_cleared, account_identifiers, .. } = mention;
+    if *parent_cleared { None } else { parent.as_ref().or(account_identifiers.first()) }
 }
 
 /// A mention as it stands in the state.
 #[derive(Debug, Clone)]
 pub struct Mentioned {
-    /// Hash of the mention; `None` where an event names one identifier only.
-    pub hash: Option<Hash128>,
+    /// Its hash.
+    pub hash: Hash128,
     /// The identifiers.
     pub mention: Mention,
     /// What is kept of its events.
     pub sighting: Sighting,
     /// Traits stated in its events.
     pub traits: Vec<TraitFact>,
+    /// When its events asserted the account that they name first.
+    pub accounts: Vec<Day>,
+    /// Whether a CRM has deleted the account that keeps the mention.
+    pub gone: bool,
 }
 
 impl Mentioned {
@@ -93,30 +106,66 @@ impl Mentioned {
         self.mention.identifiers.iter().chain(&self.mention.account_identifiers)
     }
 
-    /// What is said of one of its identifiers; `None` where it is not one. Accounts asserted and consent are said of the primary one.
+    /// The account that its events assert: the one that they name first, or that is above it; `None` where none is.
+    pub fn asserted(&self) -> Option<&Identifier> {
+        asserted(&self.mention)
+    }
+
+    /// Whether its events are about accounts alone: records of a CRM, or words on accounts.
+    pub fn is_of_account(&self) -> bool {
+        self.mention.links_accounts && self.mention.identifiers.is_empty()
+    }
+
+    /// Whether what its events say of others than the account itself counts for nothing: records of an account that was deleted. A word that
+    /// accounts are one is no part of the record.
+    fn is_of_gone(&self) -> bool {
+        self.gone && self.is_of_account() && !self.mention.apart && self.sighting.word.is_none()
+    }
+
+    /// Whether anything that its events say counts.
+    fn says_anything(&self) -> bool {
+        let Sighting { latest_hour, word, consent, .. } = &self.sighting;
+        let asserts = self.accounts.iter().any(|day| standing(day).next().is_some());
+        latest_hour.is_some() || word.is_some() || consent.is_some() || asserts || !self.traits.is_empty()
+    }
+
+    /// What is said of one of its identifiers; `None` where it is not one, or nothing counts. Accounts asserted and consent are said of
+    /// the primary one.
     pub fn claim(&self, about: &Identifier) -> Option<Claim> {
-        if !self.names(about) {
+        if !self.names(about) || !self.says_anything() {
             return None;
         }
-        let Mention { identifiers: people, account_identifiers: accounts, links_accounts, apart } = &self.mention;
+        let Mention { identifiers: people, account_identifiers: accounts, links_accounts, apart, public, .. } = &self.mention;
+        let gone = self.is_of_gone();
+        if gone && accounts.first() != Some(about) {
+            return None;
+        }
         let seen_ms = first_seen(&self.sighting);
-        let earliest_ms = seen_ms.filter(|_| !apart || !people.contains(about));
-        let first_ms = seen_ms.filter(|_| !apart);
-        let mut claim = Claim { earliest_ms, ..Claim::default() };
-        let groups = [Some(people), links_accounts.then_some(accounts)];
+        let by_trust = |seen_ms: Option<i64>| if *public { (None, seen_ms) } else { (seen_ms, None) };
+        let (earliest_ms, public_ms) = by_trust(seen_ms.filter(|_| !apart || !people.contains(about)));
+        let first_ms = by_trust(seen_ms.filter(|_| !apart));
+        let mut claim = Claim { earliest_ms, public_ms, ..Claim::default() };
+        let groups = [Some(people), (*links_accounts && !gone).then_some(accounts)];
         for group in groups.into_iter().flatten().filter(|group| group.contains(about)) {
             for other in group.iter().filter(|other| *other != about) {
                 let ((a, _), (b, _)) = keys::ordered(about, other);
                 let (a, b) = (Some(a.clone()), Some(b.clone()));
                 let word = self.sighting.word.clone();
-                if first_ms.is_some() || word.is_some() {
-                    claim.links.push(LinkFact { a, b, earliest_ms: first_ms, word, generation: 0 });
+                if first_ms != (None, None) || word.is_some() {
+                    let (earliest_ms, public_ms) = first_ms;
+                    claim.links.push(LinkFact { a, b, earliest_ms, public_ms, word, generation: 0 });
                 }
             }
         }
         if people.first().or_else(|| accounts.first()) == Some(about) {
-            claim.assertion.clone_from(&self.sighting.assertion);
-            claim.consent.clone_from(&self.sighting.consent);
+            let asserted = |day: &Day| DayAssertion {
+                account: self.asserted().cloned(),
+                day: Some(day.clone()),
+                ..DayAssertion::default()
+            };
+            claim.assertions = self.accounts.iter().map(asserted).collect();
+            let consent = if *public { &mut claim.public_consent } else { &mut claim.consent };
+            consent.clone_from(&self.sighting.consent);
         }
         if bearer(people, accounts, *links_accounts) == Some(about) {
             claim.traits.clone_from(&self.traits);

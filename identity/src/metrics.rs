@@ -55,8 +55,16 @@ pub static ERASED: Metric = Metric {
     name: "tributary_identity_erased_total",
     kind: MetricKind::Counter,
     label: "what",
-    values: &["event", "version", "touch"],
-    help: "Events refused because they name an identifier that is erased up to a later time (event), milestone versions among them (version), and touches of the hour of such an erasure (touch).",
+    values: &["event", "version", "touch", "retracted"],
+    help: "Events refused because they name an identifier that is erased up to a later time (event), milestone versions among them (version), and touches of the hour of such an erasure (touch); and touches that were taken back before they came (retracted).",
+};
+/// Clusters that were not computed at once.
+pub static PUT_OFF: Metric = Metric {
+    name: "tributary_identity_put_off_total",
+    kind: MetricKind::Counter,
+    label: "",
+    values: &[],
+    help: "Identifiers whose cluster has cost much to compute and is computed again later, once others have had as much. Many over a long time: somebody sends identifiers that are joined to very many others.",
 };
 
 /// Amounts that count otherwise than they say.
@@ -68,5 +76,15 @@ pub static AMOUNTS: Metric = Metric {
     help: "Versions of milestones with an amount below zero (negative: it counts as 0) or a refund below zero (negative_refund: it counts for nothing). Look at what the sender means by it.",
 };
 
+/// What was decided anew by changed rules.
+pub static REMODELLED: Metric = Metric {
+    name: "tributary_remodelled_identifiers_total",
+    kind: MetricKind::Counter,
+    label: "",
+    values: &[],
+    help: "Identifiers and milestones that were looked at because settings of identity have changed: all of a partition, beside what comes in.",
+};
+
 /// All metrics of this crate.
-pub static ALL: [&Metric; 8] = [&MERGES, &IDENTIFIERS, &CLUSTER_MEMBERS, &PLACEMENTS, &SHARED, &QUARANTINED, &ERASED, &AMOUNTS];
+pub static ALL: [&Metric; 10] =
+    [&MERGES, &IDENTIFIERS, &CLUSTER_MEMBERS, &PLACEMENTS, &SHARED, &QUARANTINED, &ERASED, &PUT_OFF, &AMOUNTS, &REMODELLED];

@@ -13,14 +13,17 @@ use tributary_proto::{
     Sighting, Track, occurrence,
 };
 use tributary_runtime::stage::Context;
-use tributary_runtime::state::{ActorKey, State, StateError, get_message, put_message, scan_messages};
+use tributary_runtime::state::{ActorKey, State, StateError, get_message, put_message};
 
+use crate::contacts::strip;
 use crate::core::Core;
-use crate::event::Statement;
+use crate::days::Stated;
 use crate::facts::trait_name;
 use crate::keys;
 use crate::mention::{Mentioned, claim_about, counts, see};
 use crate::metrics;
+use crate::statement::Statement;
+use crate::versions::{is_marked, object_of, standing, stored};
 use standing::{Standing, occurrences};
 
 impl Core {
@@ -52,12 +55,14 @@ impl Core {
         if let Some(why) = standing::adjusted(version) {
             cx.outbox.observe(&metrics::AMOUNTS, why, 1);
         }
-        let mentioned = mentioned(&said, erased_ms);
+        let retracted = is_marked(cx.state, &actor, &said.stamp)?;
+        let mentioned = mentioned(&said, erased_ms, retracted);
         for about in said.all() {
             if let Some(claim) = mentioned.claim(about) {
                 self.tell_claim(cx, id, about, claim)?;
             }
         }
+        self.tell_contacts(cx, id, &version.object_id, event, retracted);
         self.announce(cx, id, false)
     }
 
@@ -70,11 +75,14 @@ impl Core {
         if erased_of(cx.state, &actor, one)?.is_some_and(|known| known >= until_ms) {
             return Ok(());
         }
-        let erasure = Erasure { mention: 0, until_ms };
+        let erasure = Erasure { until_ms, ..Erasure::default() };
         put_message(cx.state, &actor, &keys::one(keys::ERASURE, about.hash()), &erasure);
         let mut affected: BTreeMap<Hash128, Identifier> = BTreeMap::new();
         let (mut left, mut voided) = (Vec::new(), false);
-        for (sub, event) in versions(cx.state, &actor)? {
+        for (sub, mut event) in stored(cx.state, &actor)? {
+            if strip(&mut event, about, until_ms) {
+                put_message(cx.state, &actor, &sub, &event);
+            }
             let named = event.identifiers.contains(about);
             if named {
                 let all = event.identifiers.iter().chain(&event.account_identifiers);
@@ -83,20 +91,14 @@ impl Core {
             if named && !counts(event.time_ms, Some(until_ms)) {
                 voided = true;
                 cx.state.delete(&actor, &sub);
+                if let Some(object_id) = object_of(&event) {
+                    self.tell_contacts(cx, id, object_id, &event, true);
+                }
             } else {
                 left.push(event);
             }
         }
-        let mut mentions = Vec::with_capacity(left.len());
-        for event in &left {
-            let said = Statement::of(event);
-            mentions.push(mentioned(&said, erased_of(cx.state, &actor, said.people)?));
-        }
-        for about in affected.values() {
-            let all = claim_about(&mentions, about);
-            let nothing = all.is_none();
-            self.tell_claim(cx, id, about, Claim { anew: true, nothing, ..all.unwrap_or_default() })?;
-        }
+        self.claim_versions_anew(cx, id, &left, affected.values())?;
         if voided {
             cx.outbox.erase(about, until_ms);
             self.announce(cx, id, true)?;
@@ -104,7 +106,30 @@ impl Core {
         Ok(())
     }
 
-    fn tell_claim(
+    /// Tells identifiers all that the versions say of them.
+    fn claim_versions_anew<'a>(
+        &mut self,
+        cx: &mut Context<'_>,
+        milestone_id: &str,
+        versions: &[Event],
+        named: impl Iterator<Item = &'a Identifier>,
+    ) -> Result<(), StateError> {
+        let actor = keys::milestone(milestone_id);
+        let mut mentions = Vec::with_capacity(versions.len());
+        for event in versions {
+            let said = Statement::of(event);
+            let (erased_ms, retracted) = (erased_of(cx.state, &actor, said.people)?, is_marked(cx.state, &actor, &said.stamp)?);
+            mentions.push(mentioned(&said, erased_ms, retracted));
+        }
+        for about in named {
+            let all = claim_about(&mentions, about);
+            let nothing = all.is_none();
+            self.tell_claim(cx, milestone_id, about, Claim { anew: true, nothing, ..all.unwrap_or_default() })?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn tell_claim(
         &mut self,
         cx: &mut Context<'_>,
         milestone_id: &str,
@@ -118,10 +143,10 @@ impl Core {
     }
 
     /// Tells the anchors how the milestone and its re-entries stand, and former anchors that they are no longer theirs.
-    fn announce(&mut self, cx: &mut Context<'_>, milestone_id: &str, erased: bool) -> Result<(), StateError> {
+    pub(crate) fn announce(&mut self, cx: &mut Context<'_>, milestone_id: &str, erased: bool) -> Result<(), StateError> {
         let actor = keys::milestone(milestone_id);
         let mut state: MilestoneState = get_message(cx.state, &actor, keys::NODE)?.unwrap_or_default();
-        let versions: Vec<Event> = versions(cx.state, &actor)?.into_iter().map(|(_, event)| event).collect();
+        let versions = standing(cx.state, &actor)?;
         let (kind, object_id) = milestone_id.split_once(':').unwrap_or((milestone_id, ""));
         let occurrences = occurrences(&versions, self.rules.reentry_ms(kind));
         let mut told = told_of(&state);
@@ -140,9 +165,10 @@ impl Core {
             }
             state.stamp += u64::from(!changed);
             changed = true;
-            let track = |about: &Identifier, milestone: Option<Milestone>| {
+            let told_ms = told.told.as_ref().map(|told| told.time_ms);
+            let track = |about: &Identifier, milestone: Option<Milestone>, before_ms: Option<i64>| {
                 let (about, milestone_id) = (Some(about.clone()), id.clone());
-                Body::Track(Track { about, stamp: state.stamp, milestone_id, milestone, erased })
+                Body::Track(Track { about, stamp: state.stamp, milestone_id, milestone, erased, before_ms })
             };
             if let Some(former) = &former {
                 // Where no version is left, the anchor has it as withdrawn: its credit is to be taken back, and nothing else stays of it.
@@ -151,13 +177,15 @@ impl Core {
                     kind: kind.to_owned(),
                     object_id: object_id.to_owned(),
                     currency: self.rules.currency.code().to_owned(),
+                    time_ms: told_ms.unwrap_or_default(),
                     withdrawn: true,
                     ..Milestone::default()
                 };
-                self.tell(cx, former, track(former, anchor.is_none().then_some(nothing)));
+                self.tell(cx, former, track(former, anchor.is_none().then_some(nothing), told_ms));
             }
             if let Some(anchor) = &anchor {
-                self.tell(cx, anchor, track(anchor, now.clone()));
+                let before_ms = told_ms.filter(|_| former.is_none());
+                self.tell(cx, anchor, track(anchor, now.clone(), before_ms));
             }
             (told.told_anchor, told.told) = (anchor, now);
         }
@@ -189,16 +217,13 @@ pub(crate) fn erased_of(state: &mut dyn State, actor: &ActorKey, people: &[Ident
     Ok(latest)
 }
 
-/// The versions kept, with their sub-keys.
-fn versions(state: &mut dyn State, actor: &ActorKey) -> Result<Vec<(Vec<u8>, Event)>, StateError> {
-    scan_messages(state, actor, &[keys::SIGHTING])
-}
-
 /// What a version says of those it names.
-fn mentioned(said: &Statement<'_>, erased_ms: Option<i64>) -> Mentioned {
-    let mut sighting = Sighting { erased_ms, assertion: said.assertion(), ..Sighting::default() };
+fn mentioned(said: &Statement<'_>, erased_ms: Option<i64>, retracted: bool) -> Mentioned {
+    let mut sighting = Sighting { erased_ms, by_day: true, ..Sighting::default() };
     see(&mut sighting, said.time_ms);
     let mut traits = said.trait_facts();
     traits.sort_by(|a, b| trait_name(a).cmp(trait_name(b)));
-    Mentioned { hash: said.mention(), mention: said.to_mention(), sighting, traits }
+    let asserts = said.stated().any(|what| what == Stated::Account);
+    let accounts = asserts.then(|| said.day(retracted)).into_iter().collect();
+    Mentioned { hash: said.mention(), mention: said.to_mention(), sighting, traits, accounts, gone: false }
 }

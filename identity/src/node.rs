@@ -1,17 +1,19 @@
 //! The record of an identifier, while it is worked on.
 
-use std::collections::BTreeMap;
+mod days;
+mod links;
+mod mentions;
 
 use prost::Message;
-use tributary_proto::{
-    Claim, Erasure, Hash128, Identifier, IdentifierState, LinkFact, Mention, Placement, Sighting, Subscribe, TraitFact,
-};
+use tributary_proto::{Claim, Erasure, Hash128, Identifier, IdentifierState, Stamp, Subscribe, TraitFact, kind};
 use tributary_runtime::state::{ActorKey, State, StateError, get_message, put_message, scan_messages};
 
-use crate::facts::{later_trait, merge_claim, merge_link, trait_name};
+use crate::facts::{later_trait, merge_claim, trait_name};
 use crate::keys;
-use crate::mention::{Mentioned, is_void, touches_void_until};
+use crate::mention::touches_void_until;
+use crate::names::lone_placement;
 use crate::settings::Rules;
+use crate::stamp::head_of;
 
 /// An identifier and what it keeps.
 pub struct Node {
@@ -21,14 +23,13 @@ pub struct Node {
     pub hash: Hash128,
     /// Its record.
     pub state: IdentifierState,
-    actor: ActorKey,
+    pub(crate) actor: ActorKey,
     changed: bool,
 }
 
 impl Node {
-    /// Reads the record, or begins one.
-    pub fn load(state: &mut dyn State, identifier: &Identifier) -> Result<Self, StateError> {
-        let hash = identifier.hash();
+    /// Reads the record of the identifier with this hash, or begins one.
+    pub fn load(state: &mut dyn State, identifier: &Identifier, hash: Hash128) -> Result<Self, StateError> {
         let actor = keys::identifier(hash);
         let record: Option<IdentifierState> = get_message(state, &actor, keys::NODE)?;
         if record.is_none() {
@@ -68,95 +69,31 @@ impl Node {
 
     /// Takes its name out of the record: others keep its address, if it is their root.
     pub fn forget_name(&mut self) {
-        self.edit().identifier = None;
+        let account = self.is_account();
+        let record = self.edit();
+        (record.identifier, record.nameless_account) = (None, account);
+    }
+
+    /// Whether it names accounts, not people: of one whose name is forgotten the record knows.
+    pub fn is_account(&self) -> bool {
+        kind::is_account(&self.identifier.kind) || (self.identifier.is_address() && self.state.nameless_account)
     }
 
     /// Writes the record if it was changed.
-    pub fn save(mut self, state: &mut dyn State) {
-        self.flush(state);
-    }
-
-    /// As [`Self::save`], and on it goes.
-    pub fn flush(&mut self, state: &mut dyn State) {
-        if std::mem::take(&mut self.changed) {
+    pub fn save(&self, state: &mut dyn State) {
+        if self.changed {
             put_message(state, &self.actor, keys::NODE, &self.state);
         }
     }
 
-    /// What is kept of the events of a mention; `None` for a mention that is new. `None` is the mention of nobody else.
-    pub fn sighting(&self, state: &mut dyn State, mention: Option<Hash128>) -> Result<Option<Sighting>, StateError> {
-        match mention {
-            Some(mention) => get_message(state, &self.actor, &keys::one(keys::SIGHTING, mention)),
-            None => Ok(self.state.alone.clone()),
-        }
+    /// Whether a trusted event names it.
+    pub fn is_trusted(&self) -> bool {
+        self.state.earliest_ms.is_some()
     }
 
-    /// Writes what is kept of the events of a mention, or that nothing is.
-    pub fn put_sighting(&mut self, state: &mut dyn State, mention: Option<Hash128>, sighting: Option<Sighting>) {
-        let Some(mention) = mention else {
-            self.edit().alone = sighting;
-            return;
-        };
-        let sub = keys::one(keys::SIGHTING, mention);
-        match sighting {
-            Some(sighting) => put_message(state, &self.actor, &sub, &sighting),
-            None => {
-                state.delete(&self.actor, &sub);
-                state.delete(&self.actor, &keys::one(keys::MENTION, mention));
-            }
-        }
-    }
-
-    /// Writes which identifiers a mention is of.
-    pub fn put_mention(&self, state: &mut dyn State, hash: Hash128, mention: &Mention) {
-        put_message(state, &self.actor, &keys::one(keys::MENTION, hash), mention);
-    }
-
-    /// All mentions with what is kept of their events.
-    pub fn mentions(&self, state: &mut dyn State) -> Result<Vec<Mentioned>, StateError> {
-        let mut traits: BTreeMap<Hash128, Vec<TraitFact>> = BTreeMap::new();
-        for (sub, fact) in scan_messages::<TraitFact>(state, &self.actor, &[keys::MENTION_TRAIT])? {
-            traits.entry(hash_in(&sub)).or_default().push(fact);
-        }
-        let mut all = Vec::new();
-        if let Some(sighting) = self.state.alone.clone() {
-            let (own, none) = (vec![self.identifier.clone()], Vec::new());
-            let account = tributary_proto::kind::is_account(&self.identifier.kind);
-            let (identifiers, account_identifiers) = if account { (none, own) } else { (own, none) };
-            let mention = Mention { identifiers, account_identifiers, links_accounts: false, apart: false };
-            let traits = traits.remove(&Hash128::default()).unwrap_or_default();
-            all.push(Mentioned { hash: None, mention, sighting, traits });
-        }
-        for (sub, mention) in scan_messages::<Mention>(state, &self.actor, &[keys::MENTION])? {
-            let hash = hash_in(&sub);
-            let sighting = self.sighting(state, Some(hash))?.unwrap_or_default();
-            all.push(Mentioned { hash: Some(hash), mention, sighting, traits: traits.remove(&hash).unwrap_or_default() });
-        }
-        Ok(all)
-    }
-
-    /// Takes out of a mention what happened up to `until_ms`.
-    pub fn void_mention(&mut self, state: &mut dyn State, mentioned: &mut Mentioned, until_ms: i64) {
-        crate::mention::void(&mut mentioned.sighting, until_ms);
-        let actor = self.actor;
-        mentioned.traits.retain(|fact| {
-            let stands = fact.at.as_ref().is_some_and(|at| at.time_ms > until_ms);
-            if !stands {
-                state.delete(&actor, &keys::mention_trait(mentioned.hash.unwrap_or_default(), trait_name(fact)));
-            }
-            stands
-        });
-        let left = !is_void(&mentioned.sighting) || !mentioned.traits.is_empty();
-        self.put_sighting(state, mentioned.hash, left.then(|| mentioned.sighting.clone()));
-        // What the identifier brought under any mention is void up to its own erasure: no need to say it again.
-        if let Some(mention) = mentioned.hash.filter(|_| self.state.erased_ms.is_none_or(|whole| whole < until_ms)) {
-            let mention = mention.head();
-            let erasures = &mut self.edit().erasures;
-            match erasures.iter_mut().find(|known| known.mention == mention) {
-                Some(known) => known.until_ms = known.until_ms.max(until_ms),
-                None => erasures.push(Erasure { mention, until_ms }),
-            }
-        }
+    /// Whether the event of a stamp was taken back.
+    pub fn has_retracted(&self, at: &Stamp) -> bool {
+        self.state.erasures.iter().any(|known| known.event != 0 && head_of(at) == Some(known.event))
     }
 
     /// Up to when an identifier is erased, as far as this one has heard.
@@ -184,15 +121,19 @@ impl Node {
         } else {
             // The record comes before all else of the actor.
             self.touch(true);
-            put_message(state, &self.actor, &keys::one(keys::ERASURE, of), &Erasure { mention: 0, until_ms });
+            put_message(state, &self.actor, &keys::one(keys::ERASURE, of), &Erasure { until_ms, ..Erasure::default() });
         }
     }
 
     /// All that is void of what it brought, for its unit.
     pub fn erasures(&self) -> Vec<Erasure> {
-        let whole = self.state.erased_ms.map(|until_ms| Erasure { mention: 0, until_ms });
+        let whole = self.state.erased_ms.map(|until_ms| Erasure { until_ms, ..Erasure::default() });
         let all = whole.into_iter().chain(self.state.erasures.iter().copied());
-        all.map(|erasure| Erasure { until_ms: touches_void_until(erasure.until_ms), ..erasure }).collect()
+        let of_touches = |erasure: Erasure| match erasure.event {
+            0 => Erasure { until_ms: touches_void_until(erasure.until_ms), ..erasure },
+            _ => erasure,
+        };
+        all.map(of_touches).collect()
     }
 
     /// Takes a claim over what its speaker said before; returns whether that was news.
@@ -225,55 +166,6 @@ impl Node {
         Ok(scan_messages(state, &self.actor, &[keys::CLAIM])?.into_iter().map(|(_, claim)| claim).collect())
     }
 
-    /// Adds what is said of the link to another identifier; returns whether it was news.
-    pub fn add_link(&mut self, state: &mut dyn State, said: &LinkFact, rules: &Rules) -> Result<bool, StateError> {
-        let Some(other) = self.other_end(said) else { return Ok(false) };
-        let sub = keys::one(keys::LINK, other.hash());
-        let known: Option<LinkFact> = get_message(state, &self.actor, &sub)?;
-        let new = known.is_none();
-        let mut link = known.unwrap_or_else(|| LinkFact { a: said.a.clone(), b: said.b.clone(), ..LinkFact::default() });
-        let news = merge_link(&mut link, said) || new;
-        if news {
-            put_message(state, &self.actor, &sub, &link);
-        }
-        if new {
-            let strong = rules.is_strong(&self.identifier, other);
-            let record = self.edit();
-            record.links += 1;
-            record.strong_links += u32::from(strong);
-        }
-        Ok(news)
-    }
-
-    /// The links to other identifiers, by all claims.
-    pub fn links(&self, state: &mut dyn State) -> Result<Vec<LinkFact>, StateError> {
-        Ok(scan_messages(state, &self.actor, &[keys::LINK])?.into_iter().map(|(_, link)| link).collect())
-    }
-
-    /// The other end of a link of this identifier.
-    pub fn other_end<'a>(&self, link: &'a LinkFact) -> Option<&'a Identifier> {
-        match (&link.a, &link.b) {
-            (Some(a), Some(b)) if *a == self.identifier => Some(b),
-            (Some(a), Some(_)) => Some(a),
-            _ => None,
-        }
-    }
-
-    /// Whether it is for this end to take the link up to the roots: the end with the smaller hash.
-    pub fn speaks_for(&self, link: &LinkFact) -> bool {
-        link.a.as_ref() == Some(&self.identifier)
-    }
-
-    /// Adds a trait stated in the events of a mention; returns whether it was news.
-    pub fn add_mention_trait(
-        &self,
-        state: &mut dyn State,
-        mention: Option<Hash128>,
-        said: &TraitFact,
-    ) -> Result<bool, StateError> {
-        put_later_trait(state, &self.actor, &keys::mention_trait(mention.unwrap_or_default(), trait_name(said)), said)
-    }
-
     /// Adds a trait stated under it; returns whether it was news.
     pub fn add_trait(&self, state: &mut dyn State, said: &TraitFact) -> Result<bool, StateError> {
         put_later_trait(state, &self.actor, &keys::trait_named(trait_name(said)), said)
@@ -292,10 +184,11 @@ impl Node {
             }
         }
         let record = self.edit();
-        record.earliest_ms = all.earliest_ms;
-        record.assertion.clone_from(&all.assertion);
+        (record.earliest_ms, record.public_ms) = (all.earliest_ms, all.public_ms);
+        record.assertion = None;
         record.consent.clone_from(&all.consent);
-        (record.links, record.strong_links) = (0, 0);
+        record.public_consent.clone_from(&all.public_consent);
+        (record.links, record.strong_links, record.public_links, record.public_strong_links) = (0, 0, 0, 0);
         record.generation += 1;
         for link in &all.links {
             self.add_link(state, link, rules)?;
@@ -328,19 +221,13 @@ impl Node {
         Ok(found.into_iter().filter_map(|(_, subscribe)| subscribe.subscriber).collect())
     }
 
-    /// Its placement, or one of the identifier alone while its root has told it none.
-    pub fn placement_or_alone(&mut self) -> Placement {
+    /// Gives it a placement of the identifier alone, while its root has told it none.
+    pub fn place_alone(&mut self) {
         if self.state.placement.is_none() {
-            let alone = crate::view::lone_placement(&self.identifier, self.hash);
+            let alone = lone_placement(&self.identifier, self.hash);
             self.edit().placement = Some(alone);
         }
-        self.state.placement.clone().unwrap_or_default()
     }
-}
-
-/// The hash after the tag of a sub-key.
-fn hash_in(sub: &[u8]) -> Hash128 {
-    sub.get(1..17).and_then(Hash128::from_bytes).unwrap_or_default()
 }
 
 /// Writes a trait if it is later than the one that is there; returns whether it was.

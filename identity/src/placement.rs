@@ -1,39 +1,47 @@
 //! Placements: what an identifier does when its root tells it where it belongs, and how people learn their account's id.
 
-use tributary_proto::attributor_message::Body as ToUnit;
 use tributary_proto::identity_message::Body;
-use tributary_proto::{AccountIs, Arrive, Identifier, Move, Place, Placement, StoredTrack, Subscribe, Track, item};
+use tributary_proto::{AccountIs, Identifier, Place, Placement, StoredTrack, Subscribe, Track, item};
 use tributary_runtime::stage::Context;
 use tributary_runtime::state::StateError;
 
 use crate::component::Component;
-use crate::core::{Core, send_to_unit};
+use crate::core::Core;
 use crate::metrics;
+use crate::names::lone_placement;
 use crate::node::Node;
-use crate::view::lone_placement;
+use crate::units::tell_units;
 
 impl Core {
     /// An identifier is told its placement: the newer wins. Its units are told if it has brought anything.
     pub(crate) fn place(&mut self, cx: &mut Context<'_>, to: &Identifier, place: Place) -> Result<(), StateError> {
-        let mut node = self.meet(cx, to)?;
         let Some(placement) = place.placement else { return Ok(()) };
+        let mut node = self.meet(cx, to)?;
         let known = node.state.placement.as_ref();
         if known.is_none_or(|known| known.epoch < placement.epoch) {
             cx.outbox.observe(&metrics::PLACEMENTS, "", 1);
-            let before = node.edit().placement.replace(placement.clone());
+            let before = node.edit().placement.replace(placement);
             // Compress the path: the root that tells is above every node on it.
-            let above = place.root.filter(|root| root.hash() != node.hash);
-            if !node.is_root()
-                && let Some(above) = above
-            {
-                node.edit().parent = Some(self.address(&above));
+            if let (Some(above), Some(parent)) = (place.root, &node.state.parent) {
+                let hash = above.hash();
+                let known = parent.is_address() && parent.hash() == hash;
+                if hash != node.hash && !known {
+                    node.edit().parent = Some(self.address(&above));
+                }
             }
-            if node.state.brings {
-                tell_units(cx, &node, before.as_ref(), &placement);
+            if !node.state.roles.is_empty() {
+                // Whom a deal names is known to its unit, whether it brings anything or not.
+                node.edit().brings = true;
             }
-            self.tell_subscribers(cx, &node, before, &placement)?;
+            if let Some(placement) = &node.state.placement {
+                if node.state.brings {
+                    tell_units(cx, &node, before.as_ref(), placement);
+                }
+                self.tell_accounts(cx, &node, before.as_ref(), placement);
+                self.tell_subscribers(cx, &node, before, placement)?;
+            }
         }
-        node.save(cx.state);
+        self.nodes.keep(node);
         Ok(())
     }
 
@@ -47,7 +55,7 @@ impl Core {
         {
             self.tell(cx, subscriber, answer(to, subscriber, placement));
         }
-        node.save(cx.state);
+        self.nodes.keep(node);
         Ok(())
     }
 
@@ -63,7 +71,7 @@ impl Core {
             return Ok(());
         }
         let before = before.unwrap_or_else(|| lone_placement(&node.identifier, node.hash));
-        if before.unit == now.unit {
+        if (before.own_unit(), &before.above) == (now.own_unit(), &now.above) {
             return Ok(());
         }
         for subscriber in node.subscribers(cx.state)? {
@@ -84,17 +92,25 @@ impl Core {
                 }
             }
         }
-        node.save(cx.state);
+        self.nodes.keep(node);
         Ok(())
     }
 
-    /// A milestone tells its anchor what to track: it goes on to the anchor's unit like a touch.
+    /// A milestone tells its anchor what to track: it goes on to the anchor's unit at its time, like a touch. What was tracked at another
+    /// time before is void there.
     pub(crate) fn track(&mut self, cx: &mut Context<'_>, to: &Identifier, track: Track) -> Result<(), StateError> {
         let node = self.meet(cx, to)?;
-        let Track { stamp, milestone_id, milestone, erased, .. } = track;
-        let stored = StoredTrack { milestone_id, stamp, milestone, erased };
-        self.bring(cx, node.identifier.clone(), item::What::Track(stored));
-        node.save(cx.state);
+        let Track { stamp, milestone_id, milestone, erased, before_ms, .. } = track;
+        let moved = before_ms.filter(|before_ms| milestone.as_ref().is_none_or(|now| now.time_ms != *before_ms));
+        if let Some(at_ms) = moved {
+            let gone = StoredTrack { milestone_id: milestone_id.clone(), stamp, milestone: None, erased, at_ms };
+            self.bring(cx, node.identifier.clone(), item::What::Track(gone));
+        }
+        if milestone.is_some() {
+            let stored = StoredTrack { milestone_id, stamp, milestone, erased, at_ms: 0 };
+            self.bring(cx, node.identifier.clone(), item::What::Track(stored));
+        }
+        self.nodes.keep(node);
         Ok(())
     }
 }
@@ -103,29 +119,9 @@ fn answer(account: &Identifier, subscriber: &Identifier, placement: &Placement) 
     Body::AccountIs(AccountIs {
         account: Some(account.clone()),
         account_id: placement.account_id.clone(),
-        unit: placement.unit.clone(),
+        unit: placement.own_unit().to_owned(),
         epoch: placement.epoch,
         subscriber: Some(subscriber.clone()),
+        above: placement.above.clone(),
     })
-}
-
-/// Tells the old unit to hand over and the new one whom to expect; or the one unit what has changed.
-fn tell_units(cx: &mut Context<'_>, node: &Node, before: Option<&Placement>, now: &Placement) {
-    if let Some(before) = before.filter(|before| before.unit != now.unit) {
-        let to = now.unit.clone();
-        let moved = Move { identifier_hash: node.hash.to_bytes().to_vec(), to, epoch: now.epoch };
-        send_to_unit(cx, &before.unit, ToUnit::Move(moved));
-    }
-    send_arrive(cx, node, now);
-}
-
-/// Tells a unit that an identifier belongs to it, and what is void of that which it brings.
-pub(crate) fn send_arrive(cx: &mut Context<'_>, node: &Node, placement: &Placement) {
-    let arrive = Arrive {
-        identifier: node.state.identifier.clone(),
-        placement: Some(placement.clone()),
-        identifier_hash: node.hash.to_bytes().to_vec(),
-        erasures: node.erasures(),
-    };
-    send_to_unit(cx, &placement.unit, ToUnit::Arrive(arrive));
 }

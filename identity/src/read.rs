@@ -9,8 +9,8 @@ mod neighbourhood;
 use std::collections::{BTreeMap, BTreeSet};
 
 use tributary_proto::{
-    ConsentFact, Erasure, Event, Hash128, Identifier, IdentifierState, Member, Milestone, MilestoneState, Placement, Reentry,
-    Stamp, TraitFact, kind, occurrence,
+    Account, ConsentFact, Erasure, Event, Hash128, Identifier, IdentifierState, Member, Milestone, MilestoneState, Placement,
+    Reentry, Stamp, TraitFact, kind, occurrence,
 };
 use tributary_runtime::state::{Snapshot, StateError, get_message, scan_messages};
 
@@ -22,6 +22,7 @@ use crate::milestone::told_of;
 use crate::node::Node;
 use crate::settings::Rules;
 use crate::stage::LOG;
+use crate::versions::standing;
 use crate::view::View;
 pub use kept::{Kept, kept};
 use neighbourhood::Neighbourhood;
@@ -42,6 +43,8 @@ pub struct Link {
     pub earliest_ms: Option<i64>,
     /// The latest explicit statement: that they are one, or not, and when.
     pub word: Option<(bool, i64)>,
+    /// Whether only public events have seen both.
+    pub public: bool,
     /// Whether it united two that nothing surer had united already: these links alone hold the profile together.
     pub joins: bool,
 }
@@ -70,9 +73,11 @@ pub struct Refused {
     pub limit: Option<(String, u32)>,
 }
 
-/// The account that a profile names.
+/// An account that a profile names.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AccountNamed {
+    /// From when on, milliseconds since 1970-01-01 UTC.
+    pub from_ms: i64,
     /// The account identifier.
     pub account: Identifier,
     /// The identifier of the profile that names it.
@@ -90,17 +95,19 @@ pub struct Person {
     pub record: IdentifierState,
     /// The placement that follows from the facts at hand; of epoch 0.
     pub placement: Placement,
+    /// Of an account, the row that follows from them.
+    pub row: Option<Account>,
     /// Identifiers with what is known of each. It is called after the first: the oldest; of an account, the oldest of its CRM.
     pub members: Vec<(Identifier, Member)>,
     /// The links between its identifiers, the surest first.
     pub links: Vec<Link>,
     /// The links of its identifiers that join nobody.
     pub refused: Vec<Refused>,
-    /// The account it names; `None` for an account, and where it names none.
-    pub account: Option<AccountNamed>,
+    /// The accounts it names, by time; none for an account. The spans that they make are those of the placement.
+    pub accounts: Vec<AccountNamed>,
     /// Its latest traits.
     pub traits: Vec<TraitFact>,
-    /// Its latest consent.
+    /// The consent that holds for what the identifier brings.
     pub consent: Option<ConsentFact>,
     /// Whether its cluster is over the limit.
     pub quarantined: bool,
@@ -180,8 +187,7 @@ pub fn milestone(snapshot: &mut dyn Snapshot, rules: &Rules, milestone_id: &str)
     let state = snapshot.owner_of(LOG.stage, base.as_bytes())?;
     let known: Option<MilestoneState> = get_message(state, &actor, keys::NODE)?;
     let known = known.and_then(|known| told_of(&known).remove(&number));
-    let stored = scan_messages::<Event>(state, &actor, &[keys::SIGHTING])?;
-    let stored: Vec<Event> = stored.into_iter().map(|(_, event)| event).collect();
+    let stored = standing(state, &actor)?;
     let kind = base.split_once(':').map_or(base, |(kind, _)| kind);
     let said = occurrences(&stored, rules.reentry_ms(kind)).remove(&number).unwrap_or_default();
     let erasures = scan_messages::<Erasure>(state, &actor, &[keys::ERASURE])?;
@@ -235,8 +241,8 @@ pub fn person(snapshot: &mut dyn Snapshot, asked: &Identifier, rules: &Rules) ->
     let root = root_of(snapshot, &node)?;
     let component = Component::of(root.hash());
     let state = snapshot.owner_of(LOG.stage, &root.key())?;
-    let found = component.cluster(state, node.hash, true, rules, &mut BTreeSet::new())?;
-    let mut facts = Neighbourhood::of(found.members, found.links, found.quarantined);
+    let found = component.cluster(state, node.hash, &mut BTreeSet::new())?;
+    let mut facts = Neighbourhood::of(found.members, found.links);
     facts.members.entry(node.hash).or_insert_with(|| alone(&node));
     let own = facts.profile_of(node.hash, rules);
     let sharing = facts.add_neighbours(snapshot, &own)?;
@@ -244,7 +250,7 @@ pub fn person(snapshot: &mut dyn Snapshot, asked: &Identifier, rules: &Rules) ->
 }
 
 fn load(snapshot: &mut dyn Snapshot, identifier: &Identifier) -> Result<Node, StateError> {
-    Node::load(snapshot.owner_of(LOG.stage, &identifier.key())?, identifier)
+    Node::load(snapshot.owner_of(LOG.stage, &identifier.key())?, identifier, identifier.hash())
 }
 
 fn root_of(snapshot: &mut dyn Snapshot, node: &Node) -> Result<Identifier, StateError> {
@@ -262,6 +268,7 @@ fn alone(node: &Node) -> Member {
     Member {
         identifier: Some(node.identifier.clone()),
         earliest_ms: node.state.earliest_ms,
+        public_ms: node.state.public_ms,
         shared: node.state.shared,
         present: node.state.present,
         ..Member::default()

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tributary_proto::identity_message::Body;
-use tributary_proto::{Hash128, Identifier, Member, Place, Placement, Published, Subscribe, kind};
+use tributary_proto::{Hash128, Identifier, Member, Place, Placement, Published, Subscribe};
 use tributary_runtime::stage::Context;
 use tributary_runtime::state::StateError;
 
-use crate::cluster::{Clustering, cluster};
+use crate::cluster::cluster;
 use crate::component::{Cluster, Component};
 use crate::core::{Core, Dirty};
+use crate::group::People;
 use crate::metrics;
 use crate::node::Node;
 use crate::view::{self, Record, Row, View};
@@ -25,33 +26,46 @@ struct Round {
 }
 
 impl Core {
-    /// Computes the clusters of the members that facts have touched.
+    /// Computes the clusters of the members that facts have touched, or puts that off while the root rests.
     pub(crate) fn recompute(&mut self, cx: &mut Context<'_>, dirty: Dirty) -> Result<(), StateError> {
-        let mut root = Node::load(cx.state, &dirty.root)?;
-        if !root.is_root() {
+        let mut root = self.nodes.take(cx.state, &dirty.root)?;
+        if root.is_root() {
+            self.recompute_root(cx, &mut root, dirty)?;
+        }
+        self.nodes.keep(root);
+        Ok(())
+    }
+
+    fn recompute_root(&mut self, cx: &mut Context<'_>, root: &mut Node, dirty: Dirty) -> Result<(), StateError> {
+        let component = Component::of(root.hash);
+        if component.is_resting(cx.state)? {
+            component.put_off(cx.state, &dirty.members, &dirty.ids)?;
+            cx.outbox.observe(&metrics::PUT_OFF, "", dirty.members.len() as u64);
             return Ok(());
         }
-        let component = Component::of(root.hash);
         component.warm(cx.state)?;
         let epoch = root.state.epoch + 1;
         let mut seen = BTreeSet::new();
         let mut round = Round { before: dirty.ids, ..Round::default() };
-        let mut changed = false;
-        // First those that may have fallen apart: of these all is looked at.
-        for whole in [true, false] {
-            for (member, _) in dirty.members.iter().filter(|(_, shrunk)| **shrunk == whole) {
-                if !seen.contains(member) {
-                    let found = component.cluster(cx.state, *member, whole, &self.rules, &mut seen)?;
-                    changed |= self.settle_cluster(cx, &root, component, found, epoch, &mut round)?;
-                }
+        let (mut changed, mut cost) = (false, 0);
+        for member in &dirty.members {
+            if !seen.contains(member) {
+                let found = component.cluster(cx.state, *member, &mut seen)?;
+                cost += (found.members.len() + found.links.len()) as u64;
+                let people = component.people_of(cx.state, &found.members)?;
+                cost += people.values().map(Vec::len).sum::<usize>() as u64;
+                changed |= self.settle_cluster(cx, root, component, (found, &people), epoch, &mut round)?;
             }
         }
         if changed {
             root.edit().epoch = epoch;
         }
-        let topic = view::topic(&root.identifier);
+        let topic = view::topic(root.is_account());
         publish(cx, component, round, topic)?;
-        root.save(cx.state);
+        if cost > self.rules.rest_after {
+            component.rest(cx.state);
+            self.rest(cx, &root.identifier, cost);
+        }
         Ok(())
     }
 
@@ -61,25 +75,23 @@ impl Core {
         cx: &mut Context<'_>,
         root: &Node,
         component: Component,
-        found: Cluster,
+        (found, people): (Cluster, &People),
         epoch: u64,
         round: &mut Round,
     ) -> Result<bool, StateError> {
-        let Cluster { mut members, links, quarantined } = found;
+        let Cluster { mut members, links } = found;
         cx.outbox.observe(&metrics::CLUSTER_MEMBERS, "", members.len() as u64);
-        let clustering = if quarantined {
-            Clustering { profiles: (0..members.len()).map(|at| vec![at]).collect(), ..Clustering::default() }
+        let clustering = cluster(&members, &links, &self.rules);
+        let assertions = component.assertions_of(cx.state, &members)?;
+        let mut answer = |account: Hash128| component.answer(cx.state, account);
+        let view = if root.is_account() {
+            view::companies(&members, &clustering, (&assertions, people), &mut answer, &self.rules)?
         } else {
-            cluster(&members, &links, &self.rules)
-        };
-        let view = if kind::is_account(&root.identifier.kind) {
-            view::companies(&members, &clustering, quarantined)
-        } else {
-            let mut answer = |account: Hash128| component.answer(cx.state, account);
-            view::people(&members, &clustering, quarantined, &mut answer, &self.rules)?
+            view::people(&members, &clustering, &assertions, &mut answer, &self.rules)?
         };
         let mut changed = false;
-        for ((of, member), placement) in members.iter_mut().zip(&view.placements) {
+        for (at, ((of, member), placement)) in members.iter_mut().zip(&view.placements).enumerate() {
+            let quarantined = clustering.quarantined.contains(&at);
             changed |= self.settle_member(cx, root, component, (*of, member), (placement, epoch, quarantined), round)?;
         }
         for (account, subscriber) in &view.subscriptions {
@@ -162,6 +174,10 @@ fn same_place(told: &Placement, now: &Placement) -> bool {
         && told.account_id == now.account_id
         && told.role == now.role
         && told.revoked == now.revoked
+        && told.later == now.later
+        && told.public == now.public
+        && told.account_unit == now.account_unit
+        && told.above == now.above
 }
 
 /// Publishes the profiles (or accounts) that changed, and where those went that are no more.

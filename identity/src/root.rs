@@ -1,32 +1,19 @@
 //! Roots: how news climb to them, and how two become one. What a root then computes: [`crate::recompute`].
 
 use tributary_proto::identity_message::Body;
-use tributary_proto::{Absorb, AccountIs, Facts, Hash128, Identifier, Join, Member};
+use tributary_proto::{Absorb, AccountIs, DayAssertion, Facts, Hash128, Identifier, Join, Member};
 use tributary_runtime::stage::Context;
 use tributary_runtime::state::StateError;
 
-use crate::component::{Added, Component};
+use crate::component::{Added, Asserted, Component};
 use crate::core::Core;
+use crate::days::{midnight_before, stored_earlier};
 use crate::metrics;
+use crate::names::account_of;
 use crate::node::Node;
+use crate::stamp::stamp_key;
 
 impl Core {
-    /// The node of an identifier; one that is met for the first time begins as a root of its own, with itself as member.
-    pub(crate) fn meet(&mut self, cx: &mut Context<'_>, identifier: &Identifier) -> Result<Node, StateError> {
-        let mut node = Node::load(cx.state, identifier)?;
-        if node.state.members == 0 {
-            cx.outbox.observe(&metrics::IDENTIFIERS, "", 1);
-            let record = node.edit();
-            record.members = 1;
-            record.identifier = Some(identifier.clone());
-            let member =
-                Member { identifier: Some(identifier.clone()), generation: node.state.generation, ..Member::default() };
-            Component::of(node.hash).add_member(cx.state, node.hash, &member)?;
-            self.touched(&node, node.hash, false);
-        }
-        Ok(node)
-    }
-
     /// Takes news of a node up to its root, if there are any.
     pub(crate) fn report(&mut self, cx: &mut Context<'_>, node: &mut Node, facts: Facts) -> Result<(), StateError> {
         if facts == Facts::default() { Ok(()) } else { self.report_always(cx, node, facts) }
@@ -51,7 +38,7 @@ impl Core {
             Some(parent) => self.tell(cx, &parent, Body::Facts(facts)),
             None => self.learn(cx, &mut node, facts)?,
         }
-        node.save(cx.state);
+        self.nodes.keep(node);
         Ok(())
     }
 
@@ -59,11 +46,15 @@ impl Core {
     fn learn(&mut self, cx: &mut Context<'_>, root: &mut Node, facts: Facts) -> Result<(), StateError> {
         let Some(about) = facts.about else { return Ok(()) };
         let (hash, generation) = (about.hash(), facts.generation);
+        if let Some(asked) = facts.person {
+            return self.write_down_person(cx, root, &about, asked);
+        }
         let member = Member {
             identifier: Some(about),
             earliest_ms: facts.earliest_ms,
-            assertion: facts.assertion,
+            public_ms: facts.public_ms,
             consent: facts.consent,
+            public_consent: facts.public_consent,
             traits: facts.traits,
             shared: facts.shared,
             present: facts.present,
@@ -72,6 +63,9 @@ impl Core {
         };
         self.add_member(cx, root, hash, &member)?;
         let component = Component::of(root.hash);
+        for assertion in facts.assertions.into_iter().chain(stored_earlier(&facts.assertion)) {
+            self.add_assertion(cx, root, hash, &DayAssertion { generation, ..assertion })?;
+        }
         for link in facts.links {
             let link = tributary_proto::LinkFact { generation, ..link };
             self.add_link(cx, root, &link, true)?;
@@ -98,16 +92,38 @@ impl Core {
         if added.shrunk {
             // A member that is shared now held its neighbours together; one that took something back, the ends of its links.
             for other in component.drop_outdated_links(cx.state, hash, member.generation)? {
-                self.touched(root, other, true);
+                self.touched(root, other);
             }
             for (other, _) in component.links_of(cx.state, hash)? {
-                self.touched(root, other, true);
+                self.touched(root, other);
             }
         }
         if added.news {
-            self.touched(root, hash, added.shrunk);
+            self.touched(root, hash);
         }
         Ok(added)
+    }
+
+    /// Adds what a member asserts, and notes whose timeline it may change.
+    fn add_assertion(
+        &mut self,
+        cx: &mut Context<'_>,
+        root: &Node,
+        hash: Hash128,
+        said: &DayAssertion,
+    ) -> Result<(), StateError> {
+        let component = Component::of(root.hash);
+        let member = component.member(cx.state, hash)?;
+        let changes = match component.add_assertion(cx.state, (hash, member.as_ref()), said)? {
+            Asserted::Nothing => false,
+            // Of two accounts above one the later counts, whatever it was told.
+            Asserted::Later => root.is_account() || !goes_on(cx, component, member, said)?,
+            Asserted::Anew => true,
+        };
+        if changes {
+            self.touched(root, hash);
+        }
+        Ok(())
     }
 
     /// Adds what is said of a link, and notes whose cluster it touches.
@@ -123,8 +139,8 @@ impl Core {
         let ends = (a.hash(), b.hash());
         let added = component.add_link(cx.state, ends, link)?;
         if added.news {
-            self.touched(root, ends.0, added.shrunk);
-            self.touched(root, ends.1, added.shrunk);
+            self.touched(root, ends.0);
+            self.touched(root, ends.1);
         }
         if added.new && ask {
             self.ask_to_join(cx, root, component, a)?;
@@ -141,7 +157,7 @@ impl Core {
         component: Component,
         end: &Identifier,
     ) -> Result<(), StateError> {
-        if component.member(cx.state, end.hash())?.is_none() {
+        if !component.has_member(cx.state, end.hash())? {
             let join = Join { about: Some(end.clone()), root: Some(root.identifier.clone()), rank: root.rank() };
             self.tell(cx, end, Body::Join(join));
         }
@@ -153,8 +169,8 @@ impl Core {
     /// Higher is the greater rank, then the smaller hash. A rank only grows while its node is a root and is frozen once it hangs, so
     /// every parent is higher than its children: no cycles, whatever interleaves; and a path is no longer than the rank of its end.
     pub(crate) fn join(&mut self, cx: &mut Context<'_>, to: &Identifier, join: Join) -> Result<(), StateError> {
-        let mut node = self.meet(cx, to)?;
         let Some(other) = join.root.clone() else { return Ok(()) };
+        let mut node = self.meet(cx, to)?;
         let meant_for_shared = node.state.shared && join.about.as_ref() == Some(to);
         // A root goes by its name or by its address.
         if meant_for_shared || other.hash() == node.hash {
@@ -167,21 +183,14 @@ impl Core {
             let answer = Join { about: None, root: Some(node.identifier.clone()), rank: node.rank() };
             self.tell(cx, &other, Body::Join(answer));
         }
-        node.save(cx.state);
+        self.nodes.keep(node);
         Ok(())
     }
 
     /// A root hangs under another and sends it all it has.
     fn hang(&mut self, cx: &mut Context<'_>, node: &mut Node, above: &Identifier) -> Result<(), StateError> {
         let component = Component::of(node.hash);
-        if let Some(dirty) = self.dirty.remove(&node.hash)
-            && dirty.members.values().any(|shrunk| *shrunk)
-        {
-            // The root above takes quarantined members for what they are: who is to come out comes out here.
-            node.flush(cx.state);
-            self.recompute(cx, dirty)?;
-            *node = Node::load(cx.state, &node.identifier)?;
-        }
+        self.dirty.remove(&node.hash);
         let parts = component.take(cx.state, &node.identifier, node.state.epoch, self.rules.part_bytes_max)?;
         node.edit().parent = Some(self.address(above));
         cx.outbox.observe(&metrics::MERGES, "", 1);
@@ -196,7 +205,7 @@ impl Core {
         let mut node = self.meet(cx, to)?;
         if let Some(parent) = node.state.parent.clone() {
             self.tell(cx, &parent, Body::Absorb(part));
-            node.save(cx.state);
+            self.nodes.keep(node);
             return Ok(());
         }
         let component = Component::of(node.hash);
@@ -213,7 +222,7 @@ impl Core {
         for published in &part.published {
             component.add_published(cx.state, published);
             if let Some(called_after) = Hash128::from_bytes(&published.called_after) {
-                self.touched(&node, called_after, false);
+                self.touched(&node, called_after);
                 self.dirty_of(&node).ids.insert(published.id.clone());
             }
         }
@@ -221,13 +230,21 @@ impl Core {
             let hash = member.identifier.as_ref().map_or_else(|| Hash128::from_bytes(&member.hash), |named| Some(named.hash()));
             if let Some(hash) = hash {
                 self.add_member(cx, &mut node, hash, member)?;
-                self.touched(&node, hash, false);
+                self.touched(&node, hash);
             }
+        }
+        for assertion in &part.assertions {
+            if let Some(hash) = Hash128::from_bytes(&assertion.member) {
+                self.add_assertion(cx, &node, hash, assertion)?;
+            }
+        }
+        for belongs in &part.people {
+            self.add_person(cx, &node, belongs)?;
         }
         for link in &part.links {
             self.add_link(cx, &node, link, false)?;
         }
-        node.save(cx.state);
+        self.nodes.keep(node);
         Ok(())
     }
 
@@ -235,8 +252,24 @@ impl Core {
     pub(crate) fn renamed(&mut self, cx: &mut Context<'_>, root: &Node, answer: &AccountIs) -> Result<(), StateError> {
         let Some(account) = &answer.account else { return Ok(()) };
         for member in Component::of(root.hash).subscribers_of(cx.state, account.hash())? {
-            self.touched(root, member, false);
+            self.touched(root, member);
         }
         Ok(())
     }
+}
+
+/// Whether a member has been told that it is in the account that it asserts, from the midnight before to the last assertion.
+fn goes_on(
+    cx: &mut Context<'_>,
+    component: Component,
+    member: Option<Member>,
+    said: &DayAssertion,
+) -> Result<bool, StateError> {
+    let (Some(account), Some(day)) = (&said.account, &said.day) else { return Ok(false) };
+    let Some(told) = member.and_then(|member| member.told) else { return Ok(false) };
+    let (unit, _) = account_of(account, component.answer(cx.state, account.hash())?);
+    let last_ms = stamp_key(day.last.as_ref()).0;
+    let midnight_ms = midnight_before(last_ms);
+    let mut stays = told.stays().filter(|stay| stay.from_ms <= last_ms && midnight_ms <= stay.to_ms);
+    Ok(stays.all(|stay| stay.account_unit == unit))
 }

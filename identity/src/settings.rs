@@ -4,12 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use iso_currency::Currency;
 use serde::{Deserialize, Serialize};
-use tributary_proto::Identifier;
 use tributary_proto::kind::{self, Kinds};
-use tributary_runtime::config::{Given, OpenMap, Problems, Section, Shape};
+use tributary_proto::{Hash128, Identifier};
+use tributary_runtime::config::{AccountLevel, Given, OpenMap, Problems, Section, Shape};
 
 /// Mail providers anyone may sign up with: their domains name no account.
 const FREE_MAIL: &str = include_str!("../data/free_mail.txt");
+
+/// What computing clusters may cost, in members and links, before their root rests: three times what an ordinary event costs, so that no
+/// shape of links that anybody sends makes events cost much more.
+const REST_AFTER: u64 = 100;
+
+/// Parts of a component are cut below this many bytes: well under the 256 KiB that no message of ours exceeds.
+const PART_BYTES_MAX: usize = 200 * 1024;
 
 /// Section `[identity]` of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,7 +26,7 @@ pub struct Settings {
     pub limits: BTreeMap<String, u32>,
     /// The limit of kinds that `limits` does not name.
     pub default_limit: u32,
-    /// Kinds of records that their system merges: those of such a kind that are stated to be one (explicit links) count once against its
+    /// Kinds of records that their system merges, and of ids that it replaces: those of such a kind that are stated to be one (explicit links) count once against its
     /// limit, and never count towards `shared_after` of each other.
     pub merged_kinds: BTreeSet<String>,
     /// An identifier linked to more than this many distinct identifiers of kinds whose limit is 1 is shared: it joins nobody.
@@ -28,6 +35,16 @@ pub struct Settings {
     pub shared_any: u32,
     /// A cluster of more identifiers than this is quarantined: its links join nobody.
     pub max_cluster: u32,
+    /// The same for a cluster of cookies and devices alone that only public events know, 1 or more.
+    pub anonymous_cluster: u32,
+    /// How many identifiers that only public events know may hang on a profile beside its trusted ones, 1 or more.
+    pub public_leaves: u32,
+    /// What public events may join.
+    pub public_joins: PublicJoins,
+    /// Which account a touch belongs to when its person has changed companies.
+    pub membership: Membership,
+    /// How many entries the list of an account's people in topic `accounts` has at most, 0 to 1,000.
+    pub account_people: u32,
     /// Domains of free-mail providers beside the built-in list: they name no account.
     pub free_mail: Vec<String>,
     /// Kinds of milestones that an object may reach again: a report at least this many days after the one before is a milestone of its
@@ -36,12 +53,37 @@ pub struct Settings {
     /// ISO 4217 code of milestones of which nobody says the currency: `ingest.currency`, and no setting of this section.
     #[serde(skip)]
     pub currency: String,
+    /// What the unit of attribution is: `attribution.account_level`, and no setting of this section.
+    #[serde(skip)]
+    pub account_level: AccountLevel,
+}
+
+/// What public events may join.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PublicJoins {
+    /// All that neither a limit nor trusted evidence keeps apart.
+    #[default]
+    All,
+    /// A cookie or a device may hang on one other identifier, by its first link; nothing else.
+    Anonymous,
+}
+
+/// Which account a touch belongs to when its person has changed companies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Membership {
+    /// That of its time: what was won before a person moved keeps what the person did for it.
+    #[default]
+    AsOf,
+    /// The one that was named last: the whole history follows the person.
+    Latest,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         let single = ["crm_contact", "user_id", kind::CRM_ACCOUNT];
-        let merged = ["crm_contact", "crm_lead", kind::CRM_ACCOUNT];
+        let merged = ["crm_contact", "crm_lead", "user_id", kind::CRM_ACCOUNT];
         Self {
             limits: single.into_iter().map(|kind| (kind.to_owned(), 1)).collect(),
             default_limit: 5,
@@ -49,9 +91,15 @@ impl Default for Settings {
             shared_after: 3,
             shared_any: 50,
             max_cluster: 10_000,
+            anonymous_cluster: 100,
+            public_leaves: 1_000,
+            public_joins: PublicJoins::default(),
+            membership: Membership::default(),
+            account_people: 100,
             free_mail: Vec::new(),
             reentry_after_days: BTreeMap::new(),
             currency: "CNY".to_owned(),
+            account_level: AccountLevel::default(),
         }
     }
 }
@@ -64,6 +112,7 @@ pub struct Rules {
     default_limit: u32,
     merged_kinds: BTreeSet<String>,
     free_mail: BTreeSet<String>,
+    declared_free: BTreeSet<String>,
     reentry_after_days: BTreeMap<String, u32>,
     /// See [`Settings::currency`].
     pub currency: Currency,
@@ -71,8 +120,24 @@ pub struct Rules {
     pub shared_after: u32,
     /// See [`Settings::shared_any`].
     pub shared_any: u32,
-    /// See [`Settings::max_cluster`]. Ask [`Rules::is_too_large`].
+    /// See [`Settings::max_cluster`].
     pub max_cluster: usize,
+    /// See [`Settings::anonymous_cluster`].
+    pub anonymous_cluster: usize,
+    /// See [`Settings::public_leaves`].
+    pub public_leaves: usize,
+    /// See [`Settings::public_joins`].
+    pub public_joins: PublicJoins,
+    /// See [`Settings::membership`].
+    pub membership: Membership,
+    /// See [`Settings::account_people`].
+    pub account_people: usize,
+    /// The first 8 bytes of a hash of all settings. One that differs for no reason costs a pass over the identifiers, and changes nothing.
+    pub digest: u64,
+    /// See [`Settings::account_level`].
+    pub account_level: AccountLevel,
+    /// What computing clusters may cost, in members and links, without their root having to rest. No setting; a test may make it small.
+    pub rest_after: u64,
     /// Most bytes of a part of a component that is sent. No setting; a test may make it small.
     pub part_bytes_max: usize,
 }
@@ -97,6 +162,9 @@ impl Section for Settings {
         // Not which: a value may be a secret that stands in the wrong place.
         problems.unless(self.merged_kinds.iter().all(|kind| given.kinds.rank(kind).is_some()), "merged_kinds", UNKNOWN);
         problems.unless(self.default_limit > 0, "default_limit", AT_LEAST_ONE);
+        problems.unless(self.anonymous_cluster > 0, "anonymous_cluster", AT_LEAST_ONE);
+        problems.unless(self.public_leaves > 0, "public_leaves", AT_LEAST_ONE);
+        problems.unless(self.account_people <= 1_000, "account_people", "expected 0 to 1000");
         let mut reentry_after_days = BTreeMap::new();
         for (name, days) in &self.reentry_after_days {
             let key = format!("reentry_after_days.{name}");
@@ -114,13 +182,30 @@ impl Section for Settings {
             default_limit: self.default_limit,
             merged_kinds: self.merged_kinds.clone(),
             free_mail: built_in.map(str::to_owned).chain(self.free_mail.iter().map(|domain| domain.to_lowercase())).collect(),
+            declared_free: self.free_mail.iter().map(|domain| domain.to_lowercase()).collect(),
             reentry_after_days,
             currency,
             shared_after: self.shared_after,
             shared_any: self.shared_any,
             max_cluster: self.max_cluster as usize,
-            part_bytes_max: crate::component::PART_BYTES_MAX,
+            anonymous_cluster: self.anonymous_cluster as usize,
+            public_leaves: self.public_leaves as usize,
+            public_joins: self.public_joins,
+            membership: self.membership,
+            account_people: self.account_people as usize,
+            digest: self.digest(given.kinds),
+            account_level: self.account_level,
+            rest_after: REST_AFTER,
+            part_bytes_max: PART_BYTES_MAX,
         })
+    }
+}
+
+impl Settings {
+    /// See [`Rules::digest`].
+    fn digest(&self, kinds: &Kinds) -> u64 {
+        let kinds = kinds.custom_identifiers();
+        tributary_runtime::generation::digest(&format!("{self:?};{kinds:?};{}", Hash128::of(FREE_MAIL.as_bytes())))
     }
 }
 
@@ -135,11 +220,11 @@ impl Rules {
         &self.kinds
     }
 
-    /// How many identifiers of this kind (and scope) one profile may have. Domains are not limited: an account may own many.
+    /// How many identifiers of this kind (and scope) one profile may have. Domains and names are not limited: an account may own many.
     pub fn limit(&self, kind: &str) -> u32 {
         match self.limits.get(kind) {
             Some(limit) => *limit,
-            None if kind == kind::DOMAIN => u32::MAX,
+            None if [kind::DOMAIN, kind::COMPANY_NAME].contains(&kind) => u32::MAX,
             None => self.default_limit,
         }
     }
@@ -160,11 +245,6 @@ impl Rules {
         rank(a).max(rank(b))
     }
 
-    /// Whether a cluster of so many identifiers is quarantined.
-    pub fn is_too_large(&self, count: usize) -> bool {
-        count > self.max_cluster
-    }
-
     /// The account that a corporate email address speaks for; `None` for a free-mail address.
     pub fn corporate_domain(&self, identifier: &Identifier) -> Option<Identifier> {
         if identifier.kind != "email" {
@@ -172,6 +252,13 @@ impl Rules {
         }
         let (_, domain) = identifier.value.rsplit_once('@')?;
         (!domain.is_empty() && !self.free_mail.contains(domain)).then(|| Identifier::new(kind::DOMAIN, "", domain))
+    }
+
+    /// The domain of an address that the configuration, and not the built-in list, calls free mail: with other settings it may have spoken
+    /// for an account.
+    pub fn declared_free(&self, identifier: &Identifier) -> Option<Identifier> {
+        let (_, domain) = identifier.value.rsplit_once('@').filter(|_| identifier.kind == "email")?;
+        self.declared_free.contains(domain).then(|| Identifier::new(kind::DOMAIN, "", domain))
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use prost::Message;
 use tributary_proto::event::Body as What;
 use tributary_proto::identity_message::Body;
-use tributary_proto::{Identifier, IdentityMessage};
+use tributary_proto::{Event, Identifier, IdentityMessage};
 use tributary_runtime::log::StageLog;
 use tributary_runtime::reason;
 use tributary_runtime::stage::{Context, Record, Rejection, Share, Stage, StageError};
@@ -29,17 +29,43 @@ impl IdentityStage {
     pub fn new(rules: Arc<Rules>, share: Share) -> Self {
         Self { core: Core::new(rules, share) }
     }
+
+    /// With rules of this generation: 0 where nobody counts them.
+    #[must_use]
+    pub fn of_generation(mut self, generation: u64) -> Self {
+        self.core.own.generation = generation;
+        self
+    }
+}
+
+/// Whether an event goes to a milestone or an object, and not to an identifier.
+fn is_about_an_object(event: &Event) -> bool {
+    match &event.body {
+        Some(What::Milestone(_) | What::ObjectContacts(_)) => true,
+        Some(What::Retract(retract)) => !retract.milestone_id.is_empty() || !retract.object_id.is_empty(),
+        _ => false,
+    }
 }
 
 impl Stage for IdentityStage {
+    fn begin(&mut self, context: &mut Context<'_>) -> Result<(), StateError> {
+        self.core.begin(context)
+    }
+
+    fn remodelled(&self) -> Option<u32> {
+        self.core.remodelled
+    }
+
     fn handle(&mut self, record: &Record<'_>, context: &mut Context<'_>) -> Result<(), StageError> {
         let malformed = |why: String| Rejection::new(reason::PROTOBUF_MALFORMED, "", why);
         let message = IdentityMessage::decode(record.value).map_err(|error| malformed(error.to_string()))?;
         let body =
             message.body.ok_or_else(|| malformed("a message without a body; is a newer version writing here?".into()))?;
         let to = match &body {
-            // The key of what goes to a milestone is the milestone's.
-            Body::Event(event) if matches!(event.body, Some(What::Milestone(_))) => Identifier::default(),
+            // The key of what goes to a milestone or an object is its own.
+            Body::Event(event) if is_about_an_object(event) => Identifier::default(),
+            // Its key only leads to the partition.
+            Body::Remodel(_) => Identifier::default(),
             Body::Erased(erased) if !erased.milestone_id.is_empty() => Identifier::default(),
             _ => Identifier::from_key(record.key).map_err(|error| malformed(error.to_string()))?,
         };

@@ -33,6 +33,7 @@ fn run(events: &[Event], partitions: u32, records_max: usize) -> (BTreeMap<Strin
     if records_max % 2 == 1 {
         // What is sent in parts arrives in many batches.
         rules.part_bytes_max = 200;
+        rules.rest_after = 3;
     }
     let rules = Arc::new(rules);
     let log = MemoryLog::new(partitions);
@@ -115,13 +116,13 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         let body = match what {
             0 | 1 if !accounts.is_empty() => {
                 people.clear();
-                Body::Account(AccountRecord {})
+                Body::Account(AccountRecord::default())
             }
-            2 if !accounts.is_empty() => Body::Account(AccountRecord {}),
+            2 if !accounts.is_empty() => Body::Account(AccountRecord::default()),
             3 => Body::Link(Link {}),
             4 => Body::Unlink(Unlink {}),
             5 => Body::Consent(Consent { granted: time % 2 == 0 }),
-            20 | 21 => Body::Erase(Erase {}),
+            20 | 21 => Body::Erase(Erase::default()),
             22 | 23 => {
                 let object_id = format!("{}", time % 3);
                 let (milestone_id, kind) = (format!("mql:{object_id}"), "mql".to_owned());

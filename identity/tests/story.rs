@@ -2,94 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
+mod world;
+
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use tributary_identity::cluster::Refusal;
-use tributary_identity::{IdentityStage, Rules, Settings, read};
+use tributary_identity::{Settings, read};
 use tributary_proto::event::Body;
-use tributary_proto::kind::Kinds;
-use tributary_proto::{
-    Erase, Event, Identifier, Identify, IdentityMessage, Link, Message, Profile, Touch, Unlink, identity_message,
-};
-use tributary_runtime::config::Section;
-use tributary_runtime::stage::{Context, Outbox, Record, Share, Stage};
-use tributary_runtime::state::{EmptyBase, Overlay, Snapshot, State, StateError};
-use tributary_runtime::topic::Topic;
-
-/// One partition, with what it has published and stored.
-struct World {
-    rules: Arc<Rules>,
-    stage: IdentityStage,
-    state: Overlay<EmptyBase>,
-    outbox: Outbox,
-    stored: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
-    count: usize,
-}
-
-fn named(name: &str) -> Identifier {
-    let (kind, value) = name.split_once(':').unwrap();
-    Identifier::new(kind, "", value)
-}
-
-fn profile_id(name: &str) -> String {
-    format!("p_{}", named(name).hash())
-}
-
-impl Snapshot for World {
-    fn partitions(&self, _: &str) -> u32 {
-        1
-    }
-
-    fn state(&mut self, _: &'static str, _: u32) -> Result<&mut dyn State, StateError> {
-        Ok(&mut self.state)
-    }
-}
-
-impl World {
-    fn new(settings: Settings) -> Self {
-        let rules = Arc::new(settings.compiled(&Kinds::default()).unwrap());
-        let stage = IdentityStage::new(rules.clone(), Share { partition: 0, partitions: 1 });
-        let (state, outbox) = (Overlay::new(EmptyBase), Outbox::default());
-        Self { rules, stage, state, outbox, stored: BTreeMap::new(), count: 0 }
-    }
-
-    /// An event in a batch of its own; returns the profiles published, tombstones as `None`.
-    fn event(&mut self, hour: i64, names: &[&str], body: Body) -> Vec<(String, Option<Profile>)> {
-        self.count += 1;
-        let identifiers: Vec<_> = names.iter().map(|name| named(name)).collect();
-        let key = identifiers[0].key();
-        let event_id = format!("e{}", self.count);
-        let event = Event { event_id, time_ms: hour * 3_600_000, identifiers, body: Some(body), ..Event::default() };
-        let value = IdentityMessage { body: Some(identity_message::Body::Event(event)) }.encode_to_vec();
-        let record = Record { topic: Topic::IdentityInbox, partition: 0, offset: 0, timestamp_ms: 0, key: &key, value: &value };
-        let mut context = Context { state: &mut self.state, outbox: &mut self.outbox };
-        self.stage.handle(&record, &mut context).unwrap();
-        self.stage.end_batch(&mut context).unwrap();
-        for write in self.state.writes() {
-            self.stored.insert(write.key, write.value);
-        }
-        self.state.settle(usize::MAX);
-        let outbox = std::mem::take(&mut self.outbox);
-        let profiles = outbox.outputs.into_iter().filter(|output| output.topic == Topic::Profiles);
-        profiles
-            .map(|output| {
-                let profile = output.value.map(|value| Profile::decode(value.as_slice()).unwrap());
-                (String::from_utf8(output.key).unwrap(), profile)
-            })
-            .collect()
-    }
-
-    fn touch(&mut self, hour: i64, names: &[&str]) -> Vec<(String, Option<Profile>)> {
-        self.event(hour, names, Body::Touch(Touch::default()))
-    }
-
-    /// How many live values of the state hold these bytes.
-    fn holds(&self, bytes: &str) -> usize {
-        let live = self.stored.values().flatten();
-        live.filter(|value| value.windows(bytes.len()).any(|window| window == bytes.as_bytes())).count()
-    }
-}
+use tributary_proto::{Erase, Event, Identify, Link, Profile, Unlink};
+use world::{World, named, profile_id};
 
 #[test]
 fn a_merge_says_where_to_and_an_unlink_where_from() {
@@ -161,7 +82,7 @@ fn of_an_erased_person_nothing_stays_but_the_mark_and_nothing_returns() {
     let mut world = World::new(Settings::default());
     world.touch(1, &["email:secret@qq.com"]);
     world.touch(2, &["email:secret@qq.com", "anonymous_id:hidden"]);
-    let erased = world.event(5, &["email:secret@qq.com", "anonymous_id:hidden"], Body::Erase(Erase {}));
+    let erased = world.event(5, &["email:secret@qq.com", "anonymous_id:hidden"], Body::Erase(Erase::default()));
     let id = profile_id("email:secret@qq.com");
     let of_it: Vec<_> = erased.into_iter().filter(|(of, _)| *of == id).map(|(_, profile)| profile).collect();
     let row = Profile { profile_id: id, erased: true, ..Profile::default() };
@@ -180,4 +101,41 @@ fn of_an_erased_person_nothing_stays_but_the_mark_and_nothing_returns() {
     let profile = back.last().unwrap().1.clone().unwrap();
     assert_eq!(profile.identifiers, [named("email:secret@qq.com")], "who comes back comes without the past");
     assert!(!profile.erased);
+}
+
+/// The person as it was when the request came, though the identifier of the CRM is erased at once.
+#[test]
+fn who_is_to_be_erased_as_a_person_is_written_down_before() {
+    let mut world = World::new(Settings::default());
+    world.touch(1, &["crm_contact:1", "email:a@qq.com"]);
+    world.touch(2, &["email:a@qq.com", "phone:1"]);
+    world.touch(3, &["email:other@qq.com", "phone:2"]);
+    // Public events join a cookie, which nobody else names, and a phone, which somebody with a secret does.
+    for names in [["email:a@qq.com", "anonymous_id:c"], ["email:a@qq.com", "phone:2"]] {
+        let identifiers = names.iter().map(|name| named(name)).collect();
+        let body = Some(Body::Identify(Identify {}));
+        world.say(Event { time_ms: 4 * 3_600_000, identifiers, public: true, body, ..Event::default() });
+    }
+    let joined = world.joined("crm_contact:1");
+    let person = || Body::Erase(Erase { person: true });
+    world.event(5, &["crm_contact:1"], person());
+    assert_eq!(world.requests.len(), 1);
+    let request = &world.requests[0];
+    let names = |identifiers: &[tributary_proto::Identifier]| -> Vec<String> {
+        identifiers.iter().map(|of| format!("{}:{}", of.kind, of.value)).collect()
+    };
+    assert_eq!(names(&request.identifiers), ["anonymous_id:c", "crm_contact:1", "email:a@qq.com", "phone:1"]);
+    let doubtful: &[&str] = if joined.len() > 4 { &["email:other@qq.com", "phone:2"] } else { &[] };
+    assert_eq!(
+        (names(&request.doubtful), request.until),
+        (doubtful.iter().map(|of| (*of).to_owned()).collect(), 5 * 3_600_000)
+    );
+    assert_eq!(world.joined("email:a@qq.com").iter().filter(|name| name.contains("crm_contact")).count(), 0);
+
+    // Told again, and of somebody who is alone, nothing is to be done.
+    world.event(5, &["crm_contact:1"], person());
+    world.event(6, &["crm_contact:9"], person());
+    world.touch(7, &["crm_contact:8"]);
+    world.event(8, &["crm_contact:8"], person());
+    assert_eq!(world.requests.len(), 1);
 }

@@ -3,7 +3,11 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use tributary_proto::event::Body;
-use tributary_proto::{Event, Identifier, MilestoneVersion, Touch, kind};
+use tributary_proto::{AccountRecord, Contact, Event, Identifier, MilestoneVersion, Touch, kind};
+
+use crate::contacts;
+use crate::money;
+use crate::receipt::{TRUST_FIELD, Trust};
 
 /// The native record of an event.
 pub fn as_native(event: &Event) -> Value {
@@ -25,11 +29,35 @@ pub fn as_native(event: &Event) -> Value {
             set("consent", if consent.granted { "granted" } else { "revoked" }.into());
         }
         Some(Body::Identify(_)) => set("kind", "identify".into()),
-        Some(Body::Account(_)) => set("kind", "account".into()),
+        Some(Body::Account(account)) => {
+            set("kind", "account".into());
+            of_account(account, &mut set);
+        }
         Some(Body::Link(_)) => set("kind", "link".into()),
         Some(Body::Unlink(_)) => set("kind", "unlink".into()),
         Some(Body::Erase(_)) => set("kind", "erase".into()),
-        _ => {}
+        Some(Body::Retract(retract)) => {
+            set("kind", "retract".into());
+            match retract.milestone_id.split_once(':') {
+                Some((kind, object_id)) => {
+                    set("milestone", kind.into());
+                    set("object_id", object_id.into());
+                }
+                None if retract.object_id.is_empty() => {}
+                None => set("object_id", retract.object_id.as_str().into()),
+            }
+        }
+        Some(Body::ObjectContacts(of)) => {
+            set("kind", "contacts".into());
+            set("object_id", of.object_id.as_str().into());
+        }
+        None => {}
+    }
+    if event.public {
+        set(TRUST_FIELD, Trust::Public.name().into());
+    }
+    if !event.contacts.is_empty() {
+        set(contacts::FIELD, event.contacts.iter().map(contact).collect());
     }
     if !event.traits.is_empty() {
         set("traits", event.traits.iter().map(|named| (named.name.clone(), Value::from(named.value.clone()))).collect());
@@ -38,6 +66,29 @@ pub fn as_native(event: &Event) -> Value {
         name(&mut record, identifier);
     }
     Value::Object(record)
+}
+
+fn of_account(account: &AccountRecord, set: &mut impl FnMut(&str, Value)) {
+    if account.gone {
+        set("withdrawn", true.into());
+    }
+    match &account.parent {
+        Some(parent) => set("parent", parent.value.as_str().into()),
+        None if account.parent_cleared => set("parent", Value::Null),
+        None => {}
+    }
+}
+
+fn contact(contact: &Contact) -> Value {
+    let mut shown = Map::new();
+    contact.identifier.iter().for_each(|identifier| name(&mut shown, identifier));
+    if !contact.role.is_empty() {
+        shown.insert("role".to_owned(), contact.role.as_str().into());
+    }
+    if contact.removed {
+        shown.insert("removed".to_owned(), true.into());
+    }
+    shown.into()
 }
 
 fn texts(touch: &Touch) -> [(&'static str, &str); 7] {
@@ -60,7 +111,7 @@ fn milestone(version: &MilestoneVersion, set: &mut impl FnMut(&str, Value)) {
     }
     for (field, amount, cleared) in [("value", &version.value, version.value_cleared), ("refund", &version.refund, false)] {
         match amount {
-            Some(amount) => set(field, amount.to_string().into()),
+            Some(amount) => set(field, money::exact(&amount.to_string()).into_owned().into()),
             None if cleared => set(field, Value::Null),
             None => {}
         }
@@ -70,11 +121,14 @@ fn milestone(version: &MilestoneVersion, set: &mut impl FnMut(&str, Value)) {
     } else if !version.currency.is_empty() {
         set("currency", version.currency.as_str().into());
     }
-    if version.withdrawn {
-        set("withdrawn", true.into());
+    if version.withdrawn || version.restored {
+        set("withdrawn", version.withdrawn.into());
     }
     if version.amends {
         set("amends", true.into());
+    }
+    if let Some(account) = &version.former_account {
+        set("former_account", account.value.as_str().into());
     }
     if version.occurrence > 0 {
         set("occurrence", version.occurrence.into());

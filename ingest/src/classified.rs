@@ -1,7 +1,7 @@
 //! Why a visit has the channel it has: for `tributary classify`, from the very code that classifies touches.
 
 use serde::Serialize;
-use tributary_proto::Source;
+use tributary_proto::{Origin, Source, Touch};
 use tributary_runtime::stage::Rejection;
 
 use crate::channel::{Channels, Listing};
@@ -46,6 +46,16 @@ impl Decoder {
         self.rules.touches.channels.list()
     }
 
+    /// Names the rules for channels: the first 4 bytes of a hash of all that decides one.
+    pub fn channel_rules(&self) -> u32 {
+        self.rules.touches.digest
+    }
+
+    /// A touch whose channel other rules have named, as these name it.
+    pub fn reclassified(&self, touch: &Touch, origin: &Origin) -> Touch {
+        self.rules.touches.reclassified(touch, origin)
+    }
+
     /// Classifies a visit as a landing hit is classified.
     ///
     /// # Errors
@@ -53,7 +63,7 @@ impl Decoder {
     pub fn classify(&self, url: &str, referrer: &str) -> Result<Classified, Rejection> {
         let mut fields = TouchFields { url: url.trim().into(), referrer: referrer.trim().into(), ..TouchFields::default() };
         let mut seen = Vec::new();
-        let from = self.rules.touches.fill(&mut fields, Some(&mut seen))?;
+        let from = self.rules.touches.fill(&mut fields, Some(&mut seen))?.from;
         let channels = &self.rules.touches.channels;
         let verdict = channels.explain(evidence(&fields, Source::Utm));
         let (channel, rule) = (verdict.channel.to_owned(), verdict.place.to_owned());
@@ -82,8 +92,9 @@ fn parameter(seen: Seen, channels: &Channels) -> Parameter {
     let field = seen.known.field.map(|(field, _)| field.name().to_owned());
     let id = seen.known.click_id.and_then(|at| channels.click_id(at));
     let network = id.map(|id| {
-        let networks: Vec<_> = [&id.source].into_iter().chain(&id.or_sources).map(String::as_str).collect();
-        if id.source.is_empty() {
+        let of_value = id.by_value.iter().find(|kind| kind.regex.is_found(&seen.value)).map_or(&id.source, |kind| &kind.source);
+        let networks: Vec<_> = [of_value].into_iter().chain(&id.or_sources).map(String::as_str).collect();
+        if of_value.is_empty() {
             "click id of any network".to_owned()
         } else {
             format!("click id of {}", networks.join(" or "))

@@ -1,22 +1,26 @@
 //! From the settings to the rules of decoding, with all that is wrong with them at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use iso_currency::Currency;
 use jiff::tz::TimeZone;
+use tributary_proto::Hash128;
 use tributary_proto::kind::Kinds;
+use tributary_proto::occurrence::is_object_key;
 use tributary_runtime::config::{Given, OpenMap, Problems, Section, Shape};
 
 use crate::bots::Bots;
 use crate::channel::compile::FILE_SETTING;
 use crate::channel::{ChannelFile, Channels};
 use crate::click_ids;
+use crate::company::CompanyNames;
 use crate::decoder::Decoder;
 use crate::money;
 use crate::native::record::is_field;
 use crate::normalise::IdentifierRules;
 use crate::normalise::blocked::BlockedValues;
 use crate::normalise::phone::Region;
+use crate::public::PublicRules;
 use crate::rules::{Meaning, Rules};
 use crate::settings::Settings;
 use crate::time::Times;
@@ -32,6 +36,7 @@ impl Section for Settings {
             OpenMap { path: "wechat_appids", dotted: false },
             OpenMap { path: "webhook.wechat_open_platforms", dotted: false },
             OpenMap { path: "webhook.wecom_scopes", dotted: false },
+            OpenMap { path: "webhook.hubspot.association_labels", dotted: true },
             OpenMap { path: "webhook.hubspot.contacts.stages", dotted: true },
             OpenMap { path: "webhook.hubspot.deals.stages", dotted: true },
             OpenMap { path: "webhook.salesforce.leads.stages", dotted: true },
@@ -57,19 +62,28 @@ fn rules(settings: &Settings, given: &Given<'_>, problems: &mut Problems) -> Opt
         problems.check(money::currency(&settings.currency).ok(), "currency", "not an ISO 4217 code such as CNY");
     check_kinds(kinds, problems);
     let meanings = meanings(settings, kinds, problems);
+    let public = public(settings, &meanings, kinds, problems);
     let identifiers = region.map(|region| IdentifierRules::new(kinds, BlockedValues::new(&settings.blocked_values), region));
     check_scopes("wechat_appids", &settings.wechat_appids, problems);
+    for (at, _) in settings.company_names.iter().enumerate().filter(|(_, name)| name.trim().is_empty()) {
+        problems.at(format!("company_names[{at}]"), "must not be blank");
+    }
     let webhook = identifiers.as_ref().and_then(|identifiers| webhook(settings, identifiers, kinds, problems));
     let channels = channels(settings, given, problems);
-    let own_sites = settings.own_sites.iter().map(|site| site.trim().trim_matches('.').to_lowercase()).collect();
+    let own_sites: Vec<String> = settings.own_sites.iter().map(|site| site.trim().trim_matches('.').to_lowercase()).collect();
     let (identifiers, channels) = (identifiers?, channels?);
+    let digest = format!("{}\u{1f}{}", channels.digest(), own_sites.join("\u{1f}"));
+    let digest = Hash128::of(digest.as_bytes()).head4();
     Some(Rules {
         times: Times { zone: zone?, future_ms_max: i64::from(settings.max_future_skew_hours) * 3_600_000 },
         currency: currency?,
         kinds: kinds.clone(),
         bots: Bots::new(&settings.bot_agents),
+        company_names: CompanyNames::new(&settings.company_names),
+        public,
+        trust: settings.trust,
         meanings,
-        touches: TouchRules { click_ids: click_ids::are_identifiers(&channels, &identifiers), channels, own_sites },
+        touches: TouchRules { click_ids: click_ids::are_identifiers(&channels, &identifiers), channels, own_sites, digest },
         identifiers,
         webhook: webhook?,
     })
@@ -113,6 +127,31 @@ fn check_kinds(kinds: &Kinds, problems: &mut Problems) {
     for (at, _) in kinds.custom_identifiers().iter().enumerate().filter(|(_, name)| is_field(name)) {
         problems.at_whole(format!("kinds.identifiers[{at}]"), "is a field of the native record");
     }
+    // The key of a milestone begins with its kind.
+    let reserved = |name: &&str| is_object_key(&format!("{}:", name.trim()));
+    if kinds.milestones().find(reserved).is_some() {
+        problems.at_whole("kinds.milestones".to_owned(), "`object` is no kind of milestone: objects have keys of that name");
+    }
+}
+
+fn public(settings: &Settings, meanings: &BTreeMap<String, Meaning>, kinds: &Kinds, problems: &mut Problems) -> PublicRules {
+    let mut named = |key: &str, names: &[String]| {
+        let mut known = BTreeSet::new();
+        for (at, name) in names.iter().enumerate() {
+            let kind = problems.check(kinds.milestone(name), &format!("{key}[{at}]"), &kinds.no_milestone());
+            known.extend(kind.map(str::to_owned));
+        }
+        known
+    };
+    let values = named("public_values", &settings.public_values);
+    let mut milestones = named("public_milestones", &settings.public_milestones);
+    // Who maps an event of pages to a milestone wants pages to report it.
+    milestones.extend(meanings.values().filter_map(|meaning| match meaning {
+        Meaning::Milestone(kind) => Some(kind.clone()),
+        Meaning::Touch => None,
+    }));
+    milestones.extend(values.iter().cloned());
+    PublicRules { milestones, values, age_ms_max: i64::from(settings.public_age_hours) * 3_600_000 }
 }
 
 fn meanings(settings: &Settings, kinds: &Kinds, problems: &mut Problems) -> BTreeMap<String, Meaning> {

@@ -24,6 +24,8 @@ pub struct Decoded {
     pub bots: u64,
     /// Messages that are neither touch nor milestone and name nobody.
     pub without_event: u64,
+    /// Whether anybody could have sent the record: what is refused of it is no sign that something of ours broke.
+    pub public: bool,
     /// Stages of a CRM that no rule names: they change nothing.
     pub stages_without_rule: Vec<StageWithoutRule>,
 }
@@ -45,6 +47,7 @@ impl Decoded {
         self.rejections.clear();
         self.ignored.clear();
         self.stages_without_rule.clear();
+        self.public = false;
         (self.blocked, self.undeclared, self.bots, self.without_event) = (0, 0, 0, 0);
     }
 

@@ -6,6 +6,7 @@ use tributary_runtime::config::{Problems, Section};
 use tributary_runtime::stage::Rejection;
 
 use crate::decoded::Decoded;
+use crate::receipt::Receipt;
 use crate::rules::Rules;
 use crate::settings::Settings;
 use crate::{limits, native, reason, repair, sdk, webhook};
@@ -32,27 +33,34 @@ impl Decoder {
     /// Decodes one raw record of `source` and adds its events to `out`.
     ///
     /// `received_ms` is when the record was received, milliseconds since 1970-01-01 UTC; a receive time inside the record goes
-    /// first. Without any, a time in the future cannot be told.
+    /// first, as its trust does before that of the topic. Without any, a time in the future cannot be told.
     ///
     /// # Errors
     /// When the record as a whole is refused; nothing was added then.
     pub fn decode(&self, source: Source, value: &[u8], received_ms: Option<i64>, out: &mut Decoded) -> Result<(), Rejection> {
+        let receipt = Receipt::new(source, received_ms, self.rules.trust.of(source));
+        out.public = receipt.is_public();
         let text = limits::json_object(value)?;
-        match self.decode_text(source, &text, received_ms, out) {
+        let before = out.events.len();
+        let decoded = match self.decode_text(&text, receipt, out) {
             // What JSON libraries cannot hold is written by others.
             Err(rejection) if rejection.reason == reason::JSON_MALFORMED => match repair::numbers(&text) {
-                Some(text) => self.decode_text(source, &text, received_ms, out),
+                Some(text) => self.decode_text(&text, receipt, out),
                 None => Err(rejection),
             },
             decoded => decoded,
+        };
+        for event in out.events.iter_mut().skip(before) {
+            self.rules.company_names.add_to(event, &self.rules.identifiers);
         }
+        decoded
     }
 
-    fn decode_text(&self, source: Source, text: &str, received_ms: Option<i64>, out: &mut Decoded) -> Result<(), Rejection> {
-        match source {
-            Source::Sdk => sdk::decode(&self.rules, text, received_ms, out),
-            Source::Webhook => webhook::decode(&self.rules, text, received_ms, out),
-            Source::Utm | Source::Offline | Source::Unspecified => native::decode(&self.rules, text, source, received_ms, out),
+    fn decode_text(&self, text: &str, receipt: Receipt, out: &mut Decoded) -> Result<(), Rejection> {
+        match receipt.source {
+            Source::Sdk => sdk::decode(&self.rules, text, receipt, out),
+            Source::Webhook => webhook::decode(&self.rules, text, receipt, out),
+            Source::Utm | Source::Offline | Source::Unspecified => native::decode(&self.rules, text, receipt, out),
         }
     }
 }

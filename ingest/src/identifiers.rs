@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use tributary_proto::Identifier;
-use tributary_proto::kind::is_device;
+use tributary_proto::kind::{self, is_device};
 use tributary_runtime::stage::Rejection;
 
 use crate::ignored::Ignored;
@@ -53,6 +53,18 @@ impl Sorted {
 }
 
 impl Identifiers {
+    /// A value that names an account of the CRM; `None` where it is absent or none, which is noted then. `field` is where it stood.
+    pub(crate) fn account(
+        rules: &IdentifierRules,
+        value: &Scalar<'_>,
+        field: &str,
+        ignored: &mut Ignored,
+    ) -> Option<Identifier> {
+        let mut found = Self::default();
+        found.add_field(rules, rules.find(kind::CRM_ACCOUNT)?, [value], field, ignored);
+        found.accounts.pop().map(|(_, account)| account)
+    }
+
     /// Adds the values of a field; those that cannot be identifiers are left out. So is the whole field where the event has too many with it:
     /// a list is not one person.
     pub(crate) fn add_field<'v, 'a: 'v>(
@@ -126,6 +138,11 @@ impl Identifiers {
             return Err(Rejection::new(reason::IDENTIFIERS_TOO_MANY, field, detail));
         }
         Ok(())
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.people.len() + self.accounts.len()
     }
 
     /// Whether a person is named.

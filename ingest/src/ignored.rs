@@ -57,7 +57,8 @@ impl Ignored {
 
     /// Why nobody is named: of the identifiers that were left out the first, else `missing`.
     pub(crate) fn nobody(&self, missing: Rejection) -> Rejection {
-        const OF_IDENTIFIERS: [Reason; 4] = [
+        const OF_IDENTIFIERS: [Reason; 5] = [
+            reason::PUBLIC_REFUSED,
             reason::IDENTIFIER_INVALID,
             reason::IDENTIFIER_SCOPE_MISSING,
             reason::IDENTIFIER_TOO_LONG,

@@ -12,6 +12,7 @@ use tributary_runtime::stage::Rejection;
 
 use crate::channel::{Channels, Field, Known};
 use crate::limits::{URL_BYTES_MAX, URL_PAIRS_MAX};
+use crate::normalise::blocked::says_nothing;
 use crate::normalise::text::{clean, has_no_value};
 use crate::reason;
 use escapes::{NAME_BYTES_MAX, canonical_name, decode};
@@ -26,6 +27,8 @@ pub(crate) struct Landing<'a> {
     pub(crate) term: Found<'a>,
     /// Place of the strongest click id in the rules' list.
     pub(crate) click_id: Option<usize>,
+    /// Which of the click id's kinds of values its value is.
+    pub(crate) by_value: Option<usize>,
 }
 
 /// A value and the place of its parameter in the list of precedence.
@@ -78,6 +81,11 @@ pub(crate) fn read<'a>(
     Ok(reader.landing)
 }
 
+/// What a parameter says, by its name as it stands in the URL; `None` where no rule knows it.
+pub(crate) fn known(name: &str, channels: &Channels) -> Option<Known> {
+    channels.parameter(canonical_name(name, &mut [0u8; NAME_BYTES_MAX])?)
+}
+
 /// What follows the first `?`, or the first `&` of a link to which parameters were hung without one.
 fn query(url: &str) -> &str {
     url.split_once('?').or_else(|| url.split_once('&')).map_or("", |(_, query)| query)
@@ -124,7 +132,7 @@ impl Reader<'_, '_, '_> {
     }
 
     fn known(&self, name: &str) -> Option<Known> {
-        self.channels.parameter(canonical_name(name, &mut [0u8; NAME_BYTES_MAX])?)
+        known(name, self.channels)
     }
 
     fn pair(&mut self, pair: &str, level: usize) {
@@ -149,16 +157,28 @@ impl Reader<'_, '_, '_> {
             found.offer(&value, precedence);
         }
         let value = clean(&value);
-        if value.is_empty() {
+        // A click id that was never filled in proves no click.
+        if value.is_empty() || (known.click_id.is_some() && says_nothing(&value)) {
             return;
         }
         if let Some(at) = known.click_id {
-            self.landing.click_id = Some(self.landing.click_id.map_or(at, |stronger| stronger.min(at)));
+            self.click_id(at, &value);
         }
         if let Some(hear) = &mut self.hear {
             let mut buffer = [0u8; NAME_BYTES_MAX];
             let name = canonical_name(name, &mut buffer).unwrap_or_default().to_owned();
             hear.push(Seen { name, value: value.into_owned(), known });
+        }
+    }
+}
+
+impl Reader<'_, '_, '_> {
+    /// Keeps the stronger of two click ids.
+    fn click_id(&mut self, at: usize, value: &str) {
+        if self.landing.click_id.is_none_or(|known| at < known) {
+            let kinds = self.channels.click_id(at).map_or(&[][..], |id| &id.by_value);
+            self.landing.by_value = kinds.iter().position(|kind| kind.regex.is_found(value));
+            self.landing.click_id = Some(at);
         }
     }
 }
@@ -220,6 +240,12 @@ mod tests {
             ("https://a.example/?utm_source=&utm_medium=%20", "|||| "),
             ("https://a.example/?fbclid=1&gclid=2", "|||| gclid"),
             ("https://a.example/?gclid=", "|||| "),
+            ("https://a.example/?gclid=undefined", "|||| "),
+            ("https://a.example/?bd_vid=undefined&msclkid=null", "|||| "),
+            ("https://a.example/?gclid={gclid}&ttclid=__CLICKID__", "|||| "),
+            ("https://a.example/?gclid=%7B%7Bgclid%7D%7D&fbclid=x", "|||| fbclid"),
+            ("https://a.example/?gclid=%24%7Bgclid%7D&wbraid=%25WBRAID%25&gbraid=0", "|||| "),
+            ("https://a.example/?gclid=(not+set)&gbraid=[GBRAID]&dclid=-", "|||| "),
             ("https://a.example/?utm_source=%FF%FF", "%FF%FF|||| "),
         ] {
             assert_eq!(say(url), expected, "{url}");

@@ -126,6 +126,44 @@ impl<'de: 'a, 'a> Deserialize<'de> for Raw<'a> {
     }
 }
 
+/// A field whose value is a list of texts.
+#[derive(Debug, Default)]
+pub(crate) enum List<'a> {
+    /// Absent or null.
+    #[default]
+    Absent,
+    Read(Vec<Scalar<'a>>),
+    /// Something that is no list.
+    Wrong,
+    /// The field stands twice.
+    Twice,
+}
+
+impl<'a> List<'a> {
+    /// The elements; `None` where there is no list.
+    ///
+    /// # Errors
+    /// [`reason::VALUE_INVALID`] when it is no list, [`reason::KEY_DUPLICATE`] when it stands twice.
+    pub(crate) fn get(self, field: &str) -> Result<Option<Vec<Scalar<'a>>>, Rejection> {
+        match self {
+            Self::Absent => Ok(None),
+            Self::Read(elements) => Ok(Some(elements)),
+            Self::Wrong => Err(Rejection::new(reason::VALUE_INVALID, field, "expected a list")),
+            Self::Twice => Err(twice(field)),
+        }
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for List<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&RawValue>::deserialize(deserializer)?.get();
+        Ok(match raw {
+            "null" => Self::Absent,
+            _ => serde_json::from_str(raw).map_or(Self::Wrong, Self::Read),
+        })
+    }
+}
+
 /// The rejection of a field that stands twice.
 pub(crate) fn twice(field: &str) -> Rejection {
     Rejection::new(reason::KEY_DUPLICATE, field, "the field stands twice in its record")
@@ -162,6 +200,14 @@ impl<'de> Slot<'de> for Raw<'de> {
     }
 }
 
+impl<'de> Slot<'de> for List<'de> {
+    const TWICE: Self = List::Twice;
+
+    fn is_absent(&self) -> bool {
+        matches!(self, List::Absent)
+    }
+}
+
 impl<'de, T: Deserialize<'de>> Slot<'de> for Part<T> {
     const TWICE: Self = Part::Twice;
 
@@ -172,7 +218,7 @@ impl<'de, T: Deserialize<'de>> Slot<'de> for Part<T> {
 
 /// Declares an object of known fields; all others are skipped unread.
 macro_rules! object {
-    ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $key:literal => $field:ident: $kind:ty,)* }) => {
+    ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $($key:literal)|+ => $field:ident: $kind:ty,)* }) => {
         $(#[$about])*
         #[derive(Debug, Default)]
         pub(super) struct $name<'a> {
@@ -193,7 +239,7 @@ macro_rules! object {
                         let mut out = $name::default();
                         while let Some(crate::scalar::Key(key)) = map.next_key()? {
                             match &*key {
-                                $($key => crate::lenient::Slot::fill(&mut out.$field, &mut map)?,)*
+                                $($($key)|+ => crate::lenient::Slot::fill(&mut out.$field, &mut map)?,)*
                                 _ => drop(map.next_value::<serde::de::IgnoredAny>()?),
                             }
                         }

@@ -28,11 +28,13 @@ pub const ID_BYTES_MAX: usize = 256;
 pub const ELEMENTS_MAX: usize = 1000;
 /// Most traits of one event.
 pub const TRAITS_MAX: usize = 256;
+/// Most contacts of one event.
+pub const CONTACTS_MAX: usize = 200;
 /// Most identifiers of one event.
 pub const IDENTIFIERS_MAX: usize = 20;
 
-/// The JSON text of a record's value, without a byte order mark: small enough, not too deep, and an object. What is not UTF-8 in it, and
-/// halves of surrogate pairs, are made a character that every field refuses.
+/// The JSON text of a record's value, without a byte order mark: small enough, and an object. What is nested too deeply in it, what is not
+/// UTF-8, and halves of surrogate pairs are made a character that every field refuses.
 ///
 /// # Errors
 /// [`reason::RECORD_TOO_LARGE`], [`reason::JSON_MALFORMED`].
@@ -43,23 +45,16 @@ pub fn json_object(value: &[u8]) -> Result<Cow<'_, str>, Rejection> {
     if value.len() > JSON_BYTES_MAX {
         return Err(too_large("the JSON text", value.len(), JSON_BYTES_MAX));
     }
-    let text = repair::surrogates(repair::utf8(value.strip_prefix(b"\xef\xbb\xbf").unwrap_or(value)));
-    check_depth(&text)?;
+    let text = cut_depth(repair::surrogates(repair::utf8(value.strip_prefix(b"\xef\xbb\xbf").unwrap_or(value))));
     if !text.trim_ascii_start().starts_with('{') {
         return Err(Rejection::new(reason::JSON_MALFORMED, "", "the record is not a JSON object"));
     }
     Ok(text)
 }
 
-/// Refuses JSON that is nested deeper than [`JSON_DEPTH_MAX`], whether it is well-formed or not.
-///
-/// # Errors
-/// [`reason::JSON_MALFORMED`].
-pub fn check_depth(text: &str) -> Result<(), Rejection> {
-    if is_within_depth(text, JSON_DEPTH_MAX) {
-        return Ok(());
-    }
-    Err(Rejection::new(reason::JSON_MALFORMED, "", format!("the JSON is nested deeper than {JSON_DEPTH_MAX} levels")))
+/// The JSON with each value that is nested deeper than [`JSON_DEPTH_MAX`] made one that every field refuses; whether it is well-formed or not.
+pub(crate) fn cut_depth(json: Cow<'_, str>) -> Cow<'_, str> {
+    if is_within_depth(&json, JSON_DEPTH_MAX) { json } else { Cow::Owned(repair::cut(&json, JSON_DEPTH_MAX)) }
 }
 
 /// Whether JSON is nested no deeper than `max` levels, whether it is well-formed or not.
@@ -122,7 +117,8 @@ mod tests {
     fn depth_counts_brackets_outside_strings_only() {
         let deep = |levels: usize| format!("{{\"a\":{}{}}}", "[".repeat(levels - 1), "]".repeat(levels - 1));
         assert!(json_object(deep(JSON_DEPTH_MAX).as_bytes()).is_ok());
-        assert_eq!(reason_of(deep(JSON_DEPTH_MAX + 1).as_bytes()), reason::JSON_MALFORMED);
+        assert_eq!(json_object(deep(JSON_DEPTH_MAX + 1).as_bytes()).unwrap().matches('[').count(), JSON_DEPTH_MAX - 1);
+        assert!(json_object(deep(JSON_DEPTH_MAX + 9).as_bytes()).unwrap().contains(r#"["\ufdd0"]"#));
         let quoted = format!("{{\"a\":\"\\\"{}\"}}", "[".repeat(100));
         assert!(json_object(quoted.as_bytes()).is_ok());
         let wide = format!("{{\"a\":[{}[]]}}", "[],".repeat(100));

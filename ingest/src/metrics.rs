@@ -27,7 +27,7 @@ pub static FIELDS_IGNORED: Metric = Metric {
 };
 
 /// The fields that [`FIELDS_IGNORED`] names; all others are `other`.
-const FIELDS: [&str; 63] = [
+const FIELDS: [&str; 64] = [
     "account",
     "amends",
     "anonymousId",
@@ -35,6 +35,7 @@ const FIELDS: [&str; 63] = [
     "campaign",
     "channel",
     "consent",
+    "contacts",
     "content",
     "context",
     "crm_account",

@@ -2,14 +2,18 @@
 
 use std::borrow::Cow;
 
+use iso_currency::Currency;
 use serde_json::value::RawValue;
-use tributary_proto::MilestoneVersion;
+use tributary_proto::{Identifier, MilestoneVersion, Retract};
 use tributary_runtime::stage::Rejection;
 
 use crate::ignored::Ignored;
 use crate::lenient::Raw;
 use crate::limits::ID_BYTES_MAX;
+use crate::money::Unit;
 use crate::normalise::salesforce_id::{LEAD, OPPORTUNITY, long_form};
+use crate::public::refused;
+use crate::receipt::Receipt;
 use crate::rules::Rules;
 use crate::scalar::{Scalar, json_rejection};
 use crate::{money, reason};
@@ -36,6 +40,10 @@ impl<T> Given<T> {
         if let Self::Is(value) = self { Some(value) } else { None }
     }
 
+    fn as_value(&self) -> Option<&T> {
+        if let Self::Is(value) = self { Some(value) } else { None }
+    }
+
     fn is_cleared(&self) -> bool {
         matches!(self, Self::Cleared)
     }
@@ -55,6 +63,10 @@ pub(crate) struct MilestoneFields<'a> {
     pub(crate) refund: Option<Cow<'a, str>>,
     pub(crate) withdrawn: bool,
     pub(crate) amends: bool,
+    /// Whether it amends by saying that the milestone is not withdrawn.
+    pub(crate) restored: bool,
+    /// The account that it is no longer about.
+    pub(crate) former_account: Option<Identifier>,
     /// Which time the object reaches it, from 1; 0 where it is not said.
     pub(crate) occurrence: u32,
 }
@@ -76,21 +88,54 @@ impl<'a> MilestoneFields<'a> {
         }
     }
 
-    /// Makes plain what people write: `30万`, `RMB`. A currency that an amount names holds where no other is given.
-    fn make_money_plain(&mut self) {
-        if let Given::Is(code) = &self.currency {
-            self.currency = Given::Is(Cow::Owned(money::written::currency(code).into_owned()));
+    /// Makes plain what people write: `30万`, `RMB`, `万元`. A currency that an amount names holds where no other is given; amounts that
+    /// contradict their currency are left out with it.
+    fn make_money_plain(&mut self, default: Currency, ignored: &mut Ignored) {
+        let mut unit = match &self.currency {
+            Given::Is(text) => {
+                let Unit { code, power } = money::unit(text);
+                Some(Unit { code: Cow::Owned(code.into_owned()), power })
+            }
+            _ => None,
+        };
+        if let Some(unit) = &unit {
+            self.currency = Given::Is(unit.code.clone());
+            if money::currency(&unit.code).is_err() {
+                return;
+            }
         }
-        let Given::Is(text) = &self.value else { return };
-        let Some((plain, named)) = money::written::amount(text) else { return };
-        match (named, &self.currency) {
-            (None, _) => {}
-            (Some(code), Given::Is(given)) if *given == code => {}
-            (Some(code), Given::Nothing) => self.currency = Given::Is(code.into()),
-            // Two currencies: nobody knows which is meant, and the amount is refused as it is.
-            _ => return,
+        for field in ["value", "refund"] {
+            let text = if field == "value" { self.value.as_value() } else { self.refund.as_ref() };
+            let Some(text) = text else { continue };
+            let plain = match money::agreed(text, field, unit.as_ref(), default) {
+                Ok((_, Some(_))) if self.currency.is_cleared() => Err(Rejection::new(
+                    reason::CURRENCY_UNKNOWN,
+                    field,
+                    "the amount names a currency, and the record clears it",
+                )),
+                other => other,
+            };
+            match plain {
+                Ok((plain, named)) => {
+                    if let (None, Some(code)) = (&unit, named) {
+                        self.currency = Given::Is(code.clone().into());
+                        unit = Some(Unit { code: code.into(), power: 0 });
+                    }
+                    self.set_amount(field, Some(plain.into()));
+                }
+                Err(why) => {
+                    self.set_amount(field, None);
+                    if why.reason == reason::CURRENCY_UNKNOWN {
+                        (self.value, self.refund, self.currency) = (Given::Nothing, None, Given::Nothing);
+                    }
+                    ignored.note(why);
+                }
+            }
         }
-        self.value = Given::Is(plain.into());
+    }
+
+    fn set_amount(&mut self, field: &str, amount: Option<Cow<'a, str>>) {
+        if field == "value" { self.value = Given::of(amount) } else { self.refund = amount }
     }
 }
 
@@ -98,21 +143,22 @@ impl Rules {
     /// Builds the version.
     ///
     /// # Errors
-    /// When its kind or object is none.
+    /// When its kind or object is none, or it is one that may not be reported so.
     pub(crate) fn milestone(
         &self,
         fields: MilestoneFields<'_>,
-        received_ms: Option<i64>,
+        receipt: &Receipt,
         ignored: &mut Ignored,
     ) -> Result<MilestoneVersion, Rejection> {
         let mut fields = fields;
-        fields.make_money_plain();
         let (kind, object_id) = self.reached(&fields.kind, std::mem::take(&mut fields.object_id))?;
+        self.check_public(receipt, kind, &mut fields, ignored)?;
+        fields.make_money_plain(self.currency, ignored);
         let occurred_at_cleared = fields.occurred_at.is_cleared();
         let occurred_at_ms = fields
             .occurred_at
             .into_value()
-            .filter(|time_ms| ignored.read(self.times.check_future(*time_ms, received_ms, "occurred_at")).is_some());
+            .filter(|time_ms| ignored.read(self.check_time(*time_ms, receipt, "occurred_at")).is_some());
         let currency_cleared = fields.currency.is_cleared();
         let currency = match std::mem::take(&mut fields.currency).into_value().map(|code| money::currency(&code)) {
             None => String::new(),
@@ -134,6 +180,8 @@ impl Rules {
             currency,
             withdrawn: fields.withdrawn,
             amends: fields.amends,
+            restored: fields.restored,
+            former_account: fields.former_account,
             refund: decimal(fields.refund, "refund"),
             currency_cleared,
             occurred_at_cleared,
@@ -142,24 +190,81 @@ impl Rules {
         })
     }
 
+    /// Refuses a milestone that public events may not report, and leaves out what they may not say of it.
+    fn check_public(
+        &self,
+        receipt: &Receipt,
+        kind: &str,
+        fields: &mut MilestoneFields<'_>,
+        ignored: &mut Ignored,
+    ) -> Result<(), Rejection> {
+        if !receipt.is_public() {
+            return Ok(());
+        }
+        if fields.former_account.take().is_some() {
+            ignored.note(refused("former_account", "accounts are named"));
+        }
+        if self.public.values.contains(kind) {
+            return Ok(());
+        }
+        if !self.public.milestones.contains(kind) {
+            return Err(refused("milestone", "milestones of this kind are reported (but see ingest.public_milestones)"));
+        }
+        if fields.withdrawn {
+            return Err(refused("withdrawn", "milestones are withdrawn (but see ingest.public_values)"));
+        }
+        let value = std::mem::take(&mut fields.value) != Given::Nothing;
+        let currency = std::mem::take(&mut fields.currency) != Given::Nothing;
+        let refund = fields.refund.take().is_some();
+        for (_, field) in [(value, "value"), (currency, "currency"), (refund, "refund")].into_iter().filter(|(said, _)| *said) {
+            ignored.note(refused(field, "values are given (but see ingest.public_values)"));
+        }
+        if std::mem::take(&mut fields.restored) {
+            ignored.note(refused("withdrawn", "withdrawals are called off (but see ingest.public_values)"));
+        }
+        Ok(())
+    }
+
     /// The kind that was reached, and the object that reached it.
     fn reached<'a>(&self, kind: &str, object_id: Cow<'a, str>) -> Result<(&str, Cow<'a, str>), Rejection> {
         let Some(kind) = self.kinds.milestone(kind) else {
             return Err(Rejection::new(reason::MILESTONE_UNKNOWN, "milestone", self.kinds.no_milestone()));
         };
+        Ok((kind, self.object(object_id)?))
+    }
+
+    /// What a retraction takes an event back of; of those whom it names where it says neither.
+    ///
+    /// # Errors
+    /// When there is no such kind, or an object that cannot be one.
+    pub(crate) fn retract(&self, milestone: &str, object_id: Cow<'_, str>) -> Result<Retract, Rejection> {
+        if !milestone.is_empty() {
+            let (kind, object_id) = self.reached(milestone, object_id)?;
+            return Ok(Retract { milestone_id: format!("{kind}:{object_id}"), ..Retract::default() });
+        }
+        if object_id.is_empty() {
+            return Ok(Retract::default());
+        }
+        Ok(Retract { object_id: self.object(object_id)?.into_owned(), ..Retract::default() })
+    }
+
+    /// The id of an object as it is known everywhere.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub(crate) fn object<'a>(&self, object_id: Cow<'a, str>) -> Result<Cow<'a, str>, Rejection> {
         if object_id.is_empty() || self.identifiers.is_blocked(&object_id) {
-            let detail = "a milestone needs the id of the object that reached it";
+            let detail = "the id of the object, a deal or a lead, is needed";
             return Err(Rejection::new(reason::FIELD_MISSING, "object_id", detail));
         }
         if object_id.len() > ID_BYTES_MAX {
             let detail = format!("an object id has at most {ID_BYTES_MAX} bytes");
             return Err(Rejection::new(reason::IDENTIFIER_TOO_LONG, "object_id", detail));
         }
-        let object_id = [OPPORTUNITY, LEAD].iter().fold(object_id, |id, prefix| match long_form(&id, prefix) {
+        Ok([OPPORTUNITY, LEAD].iter().fold(object_id, |id, prefix| match long_form(&id, prefix) {
             Cow::Owned(long) => long.into(),
             Cow::Borrowed(_) => id,
-        });
-        Ok((kind, object_id))
+        }))
     }
 }
 
@@ -168,7 +273,7 @@ pub(crate) fn amount<'a>(raw: &'a RawValue, field: &'static str) -> Result<Given
     let text = raw.get();
     match serde_json::from_str::<Scalar<'_>>(text).map_err(|error| json_rejection(&error))? {
         Scalar::Null => Ok(Given::Cleared),
-        Scalar::Integer(_) | Scalar::Inexact => Ok(Given::Is(Cow::Borrowed(text.trim_ascii()))),
+        Scalar::Integer(_) | Scalar::Inexact => Ok(Given::Is(money::exact(text.trim_ascii()))),
         Scalar::Bool(_) => Err(Rejection::new(reason::VALUE_INVALID, field, "expected a decimal number")),
         other => other.text(field).map(Given::of),
     }

@@ -1,11 +1,18 @@
 //! Amounts: decimal text in major units, and whole minor units by the exponents of ISO 4217. No float comes near them.
 
-pub(crate) mod written;
+mod agreed;
+mod unit;
+mod words;
+mod written;
 
 use iso_currency::Currency;
 use tributary_proto::Decimal;
 use tributary_proto::decimal::minor;
 use tributary_runtime::stage::Rejection;
+
+pub(crate) use agreed::agreed;
+pub(crate) use unit::{Unit, unit};
+pub(crate) use written::exact;
 
 use crate::normalise::text::narrow;
 use crate::reason;
@@ -34,14 +41,15 @@ pub fn decimal(amount: &str, field: &'static str) -> Result<Decimal, Rejection> 
     })
 }
 
-/// The amount in minor units, halves up: `300000.00` in CNY is 30000000.
+/// The amount in minor units, halves away from zero: `300000.00` in CNY is 30000000, and what is given back takes as much away.
 ///
 /// # Errors
-/// [`reason::VALUE_INVALID`] when the text is not a plain, non-negative decimal number below 10^15.
+/// [`reason::VALUE_INVALID`] when the text is not a plain decimal number below 10^15.
 pub fn minor_units(amount: &str, currency: Currency) -> Result<i64, Rejection> {
-    let amount = decimal(amount, "value")?;
-    let minor = if amount.is_negative() { None } else { minor(amount.fixed(), currency.exponent().unwrap_or(0)) };
-    minor.ok_or_else(|| Rejection::new(reason::VALUE_INVALID, "value", "an amount that was spent is not negative"))
+    let fixed = decimal(amount, "value")?.fixed();
+    let minor = i128::try_from(fixed.unsigned_abs()).ok().and_then(|fixed| minor(fixed, currency.exponent().unwrap_or(0)));
+    let signed = minor.map(|minor| if fixed < 0 { -minor } else { minor });
+    signed.ok_or_else(|| Rejection::new(reason::VALUE_INVALID, "value", "the amount has too many digits"))
 }
 
 #[cfg(test)]
@@ -64,12 +72,13 @@ mod tests {
         assert_eq!(minor("1.500000", "CNY"), Some(150));
         assert_eq!(minor("29.990000000000002", "USD"), Some(2_999));
         assert_eq!(minor("1.2E7", "CNY"), Some(1_200_000_000));
+        assert_eq!((minor("-1.005", "CNY"), minor("-0.004", "CNY"), minor("-12", "JPY")), (Some(-101), Some(0), Some(-12)));
         assert_eq!((minor("1.005", "CNY"), minor("1.004999", "CNY"), minor("1.5", "JPY")), (Some(101), Some(100), Some(2)));
     }
 
     #[test]
     fn what_is_not_an_amount_is_refused() {
-        for bad in ["-1", "1,000", ".5", "5.", "", "abc", "NaN", "1 000", "￥5", "99999999999999999999"] {
+        for bad in ["--1", "1,000", ".5", "5.", "", "abc", "NaN", "1 000", "￥5", "99999999999999999999"] {
             assert_eq!(minor(bad, "CNY"), None, "{bad}");
         }
         for unknown in ["RMB", "", "CN", "人民币"] {

@@ -1,4 +1,5 @@
-//! JSON that is well-formed but for a value in it: half an emoji, bytes that are not UTF-8, a number that no machine can hold. The value is
+//! JSON that is well-formed but for a value in it: half an emoji, bytes that are not UTF-8, a number that no machine can hold, or that is nested
+//! too deeply. The value is
 //! made one that every field refuses, so that the rest of the record can be read.
 
 use std::borrow::Cow;
@@ -100,6 +101,40 @@ pub(crate) fn numbers(json: &str) -> Option<String> {
     Some(out)
 }
 
+/// The JSON with each value that is nested deeper than `max` levels made a text that cannot be read. What is never closed stays so.
+pub(crate) fn cut(json: &str, max: usize) -> String {
+    let mut out = String::with_capacity(json.len());
+    let (mut copied, mut at, mut depth) = (0, 0, 0usize);
+    let bytes = json.as_bytes();
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'"' => {
+                at = end_of_string(bytes, at);
+                continue;
+            }
+            b'{' | b'[' => {
+                if depth == max {
+                    out.push_str(json.get(copied..at).unwrap_or_default());
+                    out.push_str("\"\\ufdd0\"");
+                }
+                depth += 1;
+            }
+            b'}' | b']' => {
+                depth = depth.saturating_sub(1);
+                if depth == max {
+                    copied = at + 1;
+                }
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    if depth <= max {
+        out.push_str(json.get(copied..).unwrap_or_default());
+    }
+    out
+}
+
 /// The place behind the string that begins at `at`.
 fn end_of_string(bytes: &[u8], at: usize) -> usize {
     let mut at = at + 1;
@@ -130,6 +165,18 @@ mod tests {
         }
         assert_eq!(utf8(b"\"a\xff\xe5\xb3\"\xe5\xb3\xb0"), "\"a\u{fdd0}\u{fdd0}\"峰");
         assert!(is_unreadable_json(r#"["\ufdd0"]"#) && is_unreadable("a\u{fdd0}") && !is_unreadable("峰"));
+    }
+
+    #[test]
+    fn what_is_nested_too_deeply_cannot_be_read() {
+        for (json, expected) in [
+            (r#"{"a":[[1],{"b":"]["}],"c":1}"#, r#"{"a":["\ufdd0","\ufdd0"],"c":1}"#),
+            (r#"{"a":[1],"b":["]"]}"#, r#"{"a":[1],"b":["]"]}"#),
+            (r#"{"a":[[1"#, r#"{"a":["\ufdd0""#),
+            (r#"]]}{"a":[[]]"#, r#"]]}{"a":["\ufdd0"]"#),
+        ] {
+            assert_eq!(cut(json, 2), expected, "{json}");
+        }
     }
 
     #[test]

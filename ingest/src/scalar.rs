@@ -61,9 +61,37 @@ impl<'a> Scalar<'a> {
     }
 }
 
+/// A flag as JSON or a spreadsheet writes it; absent is false.
+///
+/// # Errors
+/// [`reason::VALUE_INVALID`] when it is no flag.
+pub(crate) fn flag(value: Scalar<'_>, field: &'static str) -> Result<bool, Rejection> {
+    said_flag(value, field).map(|said| said == Some(true))
+}
+
+/// The same where it makes a difference whether it is said: `None` where it is absent or blank.
+///
+/// # Errors
+/// [`reason::VALUE_INVALID`] when it is no flag.
+pub(crate) fn said_flag(value: Scalar<'_>, field: &'static str) -> Result<Option<bool>, Rejection> {
+    let text: Cow<'_, str> = match value.text(field)? {
+        None => return Ok(None),
+        Some(text) => text,
+    };
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "y" | "是" => Ok(Some(true)),
+        "false" | "0" | "no" | "n" | "否" => Ok(Some(false)),
+        _ => Err(Rejection::new(reason::VALUE_INVALID, field, "expected true or false")),
+    }
+}
+
 /// The rejection of a text of which a part could not be read.
 pub(crate) fn half_a_character(reason: Reason, field: &str) -> Rejection {
-    Rejection::new(reason, field, "the text has half a character (a lone surrogate, or bytes that are not UTF-8)")
+    Rejection::new(
+        reason,
+        field,
+        "the value has half a character (a lone surrogate, or bytes that are not UTF-8), or is nested too deeply",
+    )
 }
 
 /// The rejection of a field that is too long.

@@ -7,7 +7,7 @@ mod touched;
 mod who;
 
 use tributary_proto::event::Body;
-use tributary_proto::{AccountRecord, Event, Identify, Link, Source, Trait};
+use tributary_proto::{AccountRecord, Event, Identify, Link, Trait};
 use tributary_runtime::stage::Rejection;
 
 use kind::Kind;
@@ -18,30 +18,33 @@ use crate::decoded::Decoded;
 use crate::identifiers::Sorted;
 use crate::ignored::Ignored;
 use crate::milestone::{Given, MilestoneFields, amount_in};
+use crate::receipt::{Receipt, TRUST_FIELD};
 use crate::rules::{Meaning, Rules};
 use crate::scalar::{Scalar, json_rejection};
 use crate::time::OfDay;
 use crate::touch::TouchFields;
 use crate::traits::RawTraits;
-use crate::{native, reason, tolerant};
+use crate::{native, public, reason, tolerant};
 
 /// Fields that are not part of a message's content: its id, and what changes when it is sent again.
-const NOT_CONTENT: [&str; 3] = ["messageId", "sentAt", "receivedAt"];
+const NOT_CONTENT: [&str; 4] = ["messageId", "sentAt", "receivedAt", TRUST_FIELD];
 
 /// Decodes one message; a record without `type` is a native one.
 ///
 /// # Errors
 /// When it is refused; nothing was added to `out` then.
-pub(crate) fn decode(rules: &Rules, text: &str, received_ms: Option<i64>, out: &mut Decoded) -> Result<(), Rejection> {
+pub(crate) fn decode(rules: &Rules, text: &str, receipt: Receipt, out: &mut Decoded) -> Result<(), Rejection> {
     let mut message: Message<'_> = serde_json::from_str(text).map_err(|error| json_rejection(&error))?;
     let Some(kind) = std::mem::take(&mut message.kind).text("type")? else {
-        return native::decode(rules, text, Source::Sdk, received_ms, out);
+        return native::decode(rules, text, receipt, out);
     };
+    let receipt = receipt.marked(&message.trust);
+    out.public = receipt.is_public();
     let kind = Kind::read(&kind)?;
     let mut ignored = Ignored::default();
     let meaning = meaning(rules, kind, &message);
     let of_day = if matches!(meaning, Some(Meaning::Milestone(_))) { OfDay::End } else { OfDay::Noon };
-    let (time_ms, received_ms) = time::time(rules, &message, of_day, received_ms, &mut ignored)?;
+    let (time_ms, receipt) = time::time(rules, &message, of_day, receipt, &mut ignored)?;
     let event_id = tolerant::event_id(std::mem::take(&mut message.message_id), "messageId", text, &NOT_CONTENT, &mut ignored)?;
     let mut parts = Parts::open(&mut message, &mut ignored);
     let is_touch = matches!(kind, Kind::Page | Kind::Screen) || meaning == Some(&Meaning::Touch);
@@ -50,8 +53,9 @@ pub(crate) fn decode(rules: &Rules, text: &str, received_ms: Option<i64>, out: &
         out.bots += 1;
         return Ok(());
     }
-    let Found { named, blocked, undeclared } = parts.who(rules, kind, meaning.is_some(), &message, &mut ignored);
-    let mut said = Said { rules, received_ms, head: Head { event_id, time_ms, named }, parts, ignored };
+    let Found { mut named, blocked, undeclared } = parts.who(rules, kind, meaning.is_some(), &message, &mut ignored);
+    rules.public.restrict(&receipt, &mut named, &mut ignored);
+    let mut said = Said { rules, head: Head { receipt, event_id, time_ms, named }, parts, ignored };
     let event = match kind {
         Kind::Track => said.track(meaning, message.event)?,
         Kind::Page => said.page("page")?,
@@ -71,7 +75,11 @@ pub(crate) fn decode(rules: &Rules, text: &str, received_ms: Option<i64>, out: &
 /// What the configuration says of a track message's event.
 fn meaning<'r>(rules: &'r Rules, kind: Kind, message: &Message<'_>) -> Option<&'r Meaning> {
     match (kind, &message.event) {
-        (Kind::Track, Scalar::Text(name)) => rules.meanings.get(name.trim()),
+        (Kind::Track, Scalar::Text(name)) => {
+            let name = name.trim();
+            let in_other_case = || rules.meanings.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+            rules.meanings.get(name).or_else(|| in_other_case().map(|(_, meaning)| meaning))
+        }
         _ => None,
     }
 }
@@ -115,6 +123,7 @@ impl<'a> Parts<'a> {
 
 /// What all events of a message have in common.
 struct Head {
+    receipt: Receipt,
     event_id: String,
     time_ms: i64,
     named: Sorted,
@@ -123,13 +132,11 @@ struct Head {
 impl Head {
     fn event(self, traits: Vec<Trait>, body: Body) -> Event {
         Event {
-            event_id: self.event_id,
-            time_ms: self.time_ms,
-            source: Source::Sdk.into(),
             identifiers: self.named.people,
             account_identifiers: self.named.accounts,
             traits,
             body: Some(body),
+            ..self.receipt.event(self.event_id, self.time_ms)
         }
     }
 }
@@ -137,7 +144,6 @@ impl Head {
 /// What a message says, while it becomes an event.
 struct Said<'r, 'a> {
     rules: &'r Rules,
-    received_ms: Option<i64>,
     head: Head,
     parts: Parts<'a>,
     ignored: Ignored,
@@ -147,7 +153,7 @@ impl<'a> Said<'_, 'a> {
     /// Takes what all events of the message have in common.
     fn head(&mut self) -> Head {
         let named = std::mem::take(&mut self.head.named);
-        Head { event_id: self.head.event_id.clone(), time_ms: self.head.time_ms, named }
+        Head { event_id: self.head.event_id.clone(), named, ..self.head }
     }
 
     /// Traits of the person: the message's own, else those of its context.
@@ -210,7 +216,7 @@ impl<'a> Said<'_, 'a> {
             ..MilestoneFields::default()
         };
         fields.set_currency(currency, ignored);
-        let version = self.rules.milestone(fields, self.received_ms, ignored)?;
+        let version = self.rules.milestone(fields, &self.head.receipt, ignored)?;
         let traits = self.person_traits();
         Ok(self.head().event(traits, Body::Milestone(version)))
     }
@@ -226,37 +232,39 @@ impl<'a> Said<'_, 'a> {
 
     /// A touch of whom the message, or a click id in its URL, names.
     fn touch(&mut self, fields: TouchFields<'_>) -> Result<Event, Rejection> {
-        let touch = tolerant::touch(self.rules, fields, Source::Sdk, &mut self.head.named, &mut self.ignored)?;
+        let touch = tolerant::touch(self.rules, fields, &self.head.receipt, &mut self.head.named, &mut self.ignored)?;
         self.about_person(Body::Touch(touch))
     }
 
     /// The person belongs to the account; what is said of the account is an event of its own.
     fn group(&mut self, out: &mut Decoded) -> Result<Event, Rejection> {
         if self.head.named.accounts.is_empty() {
-            let missing = Rejection::new(reason::IDENTIFIER_MISSING, "groupId", "a group message needs groupId");
-            return Err(self.ignored.nobody(missing));
+            let missing = "a group message needs groupId: it says only who is there";
+            let missing = Rejection::new(reason::IDENTIFIER_MISSING, "groupId", missing);
+            if self.head.named.people.is_empty() {
+                return Err(self.ignored.nobody(missing));
+            }
+            self.ignored.note(missing);
         }
         let person = std::mem::take(&mut self.parts.context_traits).into_traits(&mut self.ignored);
         let account = std::mem::take(&mut self.parts.traits).into_traits(&mut self.ignored);
         let head = self.head();
         if head.named.people.is_empty() {
-            return Ok(head.event(account, Body::Account(AccountRecord {})));
+            return Ok(head.event(account, Body::Account(AccountRecord::default())));
         }
-        if !account.is_empty() {
+        if !account.is_empty() && !head.named.accounts.is_empty() {
             out.events.push(Event {
-                event_id: format!("{}:account", head.event_id),
-                time_ms: head.time_ms,
-                source: Source::Sdk.into(),
                 account_identifiers: head.named.accounts.clone(),
                 traits: account,
-                body: Some(Body::Account(AccountRecord {})),
-                ..Event::default()
+                body: Some(Body::Account(AccountRecord::default())),
+                ..head.receipt.event(format!("{}:account", head.event_id), head.time_ms)
             });
         }
         Ok(head.event(person, Body::Identify(Identify {})))
     }
 
     fn alias(&mut self) -> Result<Event, Rejection> {
+        public::check(&self.head.receipt, "type", Some("ids are joined"))?;
         if self.head.named.people.len() < 2 {
             let missing = "an alias message needs userId and previousId";
             return Err(self.ignored.nobody(Rejection::new(reason::IDENTIFIER_MISSING, "previousId", missing)));

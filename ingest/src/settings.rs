@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::channel::{Rule, Site};
+pub use crate::receipt::TrustSettings;
 use crate::webhook::settings::WebhookSettings;
 
 /// Settings of ingest. Compile them with [`Decoder::new`](crate::Decoder::new), which reports all that is wrong with them.
@@ -23,6 +24,8 @@ pub struct Settings {
     pub own_sites: Vec<String>,
     /// Words in user agents of bots, beside the built-in ones; compared without case.
     pub bot_agents: Vec<String>,
+    /// Traits of people that hold the name of their company: an account of last resort, where nothing else names one. None where empty.
+    pub company_names: Vec<String>,
     /// Names of `track` events that are touches.
     pub touch_events: Vec<String>,
     /// Names of `track` events that are milestones, with the kind of milestone.
@@ -31,6 +34,14 @@ pub struct Settings {
     pub wechat_appids: BTreeMap<String, String>,
     /// How far an event's time may lie after its receive time, hours.
     pub max_future_skew_hours: u32,
+    /// The trust of records that carry no mark of their own, by raw topic.
+    pub trust: TrustSettings,
+    /// How far before its receipt a public event may lie, hours.
+    pub public_age_hours: u32,
+    /// Kinds of milestones that public events may report, beside those of `milestone_events`.
+    pub public_milestones: Vec<String>,
+    /// Kinds of milestones of which public events may also tell the value, the currency and a withdrawal.
+    pub public_values: Vec<String>,
     /// A file of channel rules, sites, parameters and click ids that come before the built-in ones; its form is that of
     /// `ingest/rules/channels.toml`. None where empty.
     pub channels_file: String,
@@ -53,10 +64,15 @@ impl Default for Settings {
             blocked_values: Vec::new(),
             own_sites: Vec::new(),
             bot_agents: Vec::new(),
+            company_names: Vec::new(),
             touch_events: touch_events.map(str::to_owned).to_vec(),
             milestone_events: BTreeMap::new(),
             wechat_appids: BTreeMap::new(),
             max_future_skew_hours: 24,
+            trust: TrustSettings::default(),
+            public_age_hours: 48,
+            public_milestones: Vec::new(),
+            public_values: Vec::new(),
             channels_file: String::new(),
             channel_rules: Vec::new(),
             sites: Vec::new(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tributary_proto::event::Body;
 use tributary_proto::identity_message::Body as MessageBody;
-use tributary_proto::{Event, IdentityMessage, Source};
+use tributary_proto::{Event, IdentityMessage, ObjectContacts, Retract, Source, occurrence};
 use tributary_runtime::log::StageLog;
 use tributary_runtime::stage::{Context, Outbox, Record, Rejection, Stage, StageError};
 use tributary_runtime::state::StateError;
@@ -65,10 +65,17 @@ impl IngestStage {
     }
 }
 
-/// The actor that receives an event: a milestone version's milestone, else the primary identifier, else the first account identifier.
+/// The actor that receives an event: a milestone version's milestone, the object whose contacts it tells, else the primary identifier, else the
+/// first account identifier. What is taken back goes where it went.
 fn key(event: &Event) -> Vec<u8> {
     match &event.body {
         Some(Body::Milestone(version)) => version.milestone_id.clone().into_bytes(),
+        Some(Body::Retract(retract)) if !retract.milestone_id.is_empty() => retract.milestone_id.clone().into_bytes(),
+        Some(Body::Retract(Retract { object_id, .. }) | Body::ObjectContacts(ObjectContacts { object_id }))
+            if !object_id.is_empty() =>
+        {
+            occurrence::object_key(object_id).into_bytes()
+        }
         _ => event.identifiers.first().or(event.account_identifiers.first()).map(|first| first.key()).unwrap_or_default(),
     }
 }
@@ -100,7 +107,11 @@ pub fn decode_record(
 impl Stage for IngestStage {
     fn handle(&mut self, record: &Record<'_>, context: &mut Context<'_>) -> Result<(), StageError> {
         self.decoded.clear();
-        let source = decode_record(&self.decoder, record.topic, record.value, record.timestamp_ms, &mut self.decoded)?;
+        let read = decode_record(&self.decoder, record.topic, record.value, record.timestamp_ms, &mut self.decoded);
+        if self.decoded.public {
+            context.outbox.sent_by_anybody();
+        }
+        let source = read?;
         self.send(source, context.outbox);
         Ok(())
     }

@@ -51,7 +51,7 @@ impl Times {
     /// # Errors
     /// [`reason::TIMESTAMP_INVALID`].
     pub(crate) fn read_of_day(&self, text: &str, field: &'static str, of_day: OfDay) -> Result<i64, Rejection> {
-        self.parse_ms(text, of_day).filter(|ms| *ms >= 0).ok_or_else(|| invalid(field))
+        self.parse_ms(text, of_day).filter(|ms| *ms >= 0).ok_or_else(|| unclear(text, field))
     }
 
     /// Reads a field that is a time; `None` when absent or blank.
@@ -108,6 +108,16 @@ impl Times {
     fn in_zone(&self, local: DateTime) -> Option<i64> {
         self.zone.to_ambiguous_timestamp(local).compatible().ok().map(Timestamp::as_millisecond)
     }
+}
+
+/// Why a text is no time.
+fn unclear(text: &str, field: &str) -> Rejection {
+    if written::begins_with_day_or_month(narrow(text).trim()) {
+        let detail =
+            "which of its numbers is the day and which the month is not known: write the year first, such as 2026-03-01";
+        return Rejection::new(reason::TIMESTAMP_INVALID, field, detail);
+    }
+    invalid(field)
 }
 
 fn invalid(field: &str) -> Rejection {
@@ -237,6 +247,16 @@ mod tests {
         ] {
             assert_eq!(times().read(text, "timestamp").unwrap_err().reason, reason::TIMESTAMP_INVALID, "{text}");
         }
+    }
+
+    #[test]
+    fn who_writes_the_year_last_is_told_to_write_it_first() {
+        for text in ["03/01/2026", "3/1/2026 10:00", "03-01-2026", "3.1.26", "13/01/2026", "０３/０１/２０２６"] {
+            let why = times().read(text, "timestamp").unwrap_err();
+            assert_eq!(why.reason, reason::TIMESTAMP_INVALID);
+            assert!(why.detail.contains("2026-03-01"), "{text}: {}", why.detail);
+        }
+        assert!(times().read("yesterday", "timestamp").unwrap_err().detail.contains("RFC 3339"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use tributary_proto::{Hash128, Source, Touch};
+use tributary_proto::{Hash128, Touch};
 use tributary_runtime::stage::Rejection;
 
 use crate::content;
@@ -10,6 +10,7 @@ use crate::identifiers::Sorted;
 use crate::ignored::Ignored;
 use crate::limits::{ID_BYTES_MAX, URL_BYTES_MAX, URL_PAIRS_MAX};
 use crate::reason;
+use crate::receipt::Receipt;
 use crate::rules::Rules;
 use crate::scalar::{Scalar, json_rejection};
 use crate::touch::TouchFields;
@@ -43,7 +44,7 @@ pub(crate) fn event_id(
 pub(crate) fn touch(
     rules: &Rules,
     fields: TouchFields<'_>,
-    source: Source,
+    receipt: &Receipt,
     named: &mut Sorted,
     ignored: &mut Ignored,
 ) -> Result<Touch, Rejection> {
@@ -57,7 +58,7 @@ pub(crate) fn touch(
         let detail = format!("of the URL's query pairs only the first {URL_PAIRS_MAX} are read");
         ignored.note(Rejection::new(reason::URL_PAIRS_TOO_MANY, "url", detail));
     }
-    rules.touches.touch(fields, source, &rules.identifiers, named)
+    rules.touches.touch(fields, receipt, &rules.identifiers, named)
 }
 
 /// Whether a user agent is a bot's; nobody's is not.

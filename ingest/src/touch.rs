@@ -4,15 +4,17 @@
 use std::borrow::Cow;
 
 use tributary_proto::vocabulary::DIRECT;
-use tributary_proto::{Source, Touch};
+use tributary_proto::{Origin, Source, Touch};
 use tributary_runtime::stage::Rejection;
 
-use crate::channel::{Channels, ClickId, Evidence, Site};
+use crate::channel::{Channels, ClickId, Evidence, UNASSIGNED};
 use crate::click_ids;
 use crate::identifiers::Sorted;
 use crate::landing::{self, Landing, Seen};
 use crate::normalise::IdentifierRules;
 use crate::normalise::text::has_no_value;
+use crate::origin;
+use crate::receipt::Receipt;
 
 /// What a sender says of a touch; fields are empty where it says nothing.
 #[derive(Debug, Default)]
@@ -51,6 +53,19 @@ pub(crate) struct TouchRules {
     pub(crate) own_sites: Vec<String>,
     /// Whether click ids of landing URLs are identifiers.
     pub(crate) click_ids: bool,
+    /// Names all that decides a channel: see [`Origin`].
+    pub(crate) digest: u32,
+}
+
+/// The bits of [`Origin::found`], in the order of its documentation.
+const FOUND: [u32; 6] = [1, 2, 4, 8, 16, 32];
+
+/// What was filled in of a touch's fields.
+pub(crate) struct Filled {
+    /// Where the source is from.
+    pub(crate) from: SourceFrom,
+    /// Which fields the sender did not give, as in [`Origin::found`].
+    found: u32,
 }
 
 impl TouchRules {
@@ -61,24 +76,28 @@ impl TouchRules {
     pub(crate) fn touch(
         &self,
         fields: TouchFields<'_>,
-        input: Source,
+        receipt: &Receipt,
         kinds: &IdentifierRules,
         named: &mut Sorted,
     ) -> Result<Touch, Rejection> {
         let (mut fields, mut seen) = (fields, Vec::new());
         // A click id is not more than a cookie: it does not make a visitor identified.
         let identified = named.identified();
-        let said = !fields.channel.is_empty();
-        let from = self.fill(&mut fields, self.click_ids.then_some(&mut seen))?;
-        let parameters = [&fields.source, &fields.medium, &fields.campaign].iter().any(|field| !field.is_empty());
+        let (names_source, found) = self.name_channel(&mut fields, receipt.source, self.click_ids.then_some(&mut seen))?;
         click_ids::name(&seen, kinds, named);
-        if fields.channel.is_empty() {
-            fields.channel = Cow::Owned(self.channels.classify(evidence(&fields, input)).to_owned());
-        }
+        let is_on_a_page = !fields.url.is_empty();
+        let origin = Origin {
+            url: origin::url(fields.url, &self.channels).into_owned(),
+            referrer: origin::referrer(&fields.referrer),
+            found,
+            rules: self.digest,
+            input: receipt.source.into(),
+        };
         Ok(Touch {
-            digital: matches!(input, Source::Sdk | Source::Utm) || !fields.url.is_empty(),
-            names_source: fields.channel != DIRECT && (said || (from != SourceFrom::Referrer && parameters)),
+            digital: matches!(receipt.source, Source::Sdk | Source::Utm) || is_on_a_page,
+            names_source,
             device: 0,
+            public: receipt.is_public(),
             channel: fields.channel.into_owned(),
             source: fields.source.into_owned(),
             medium: fields.medium.into_owned(),
@@ -87,7 +106,47 @@ impl TouchRules {
             term: fields.term.into_owned(),
             touch_type: fields.touch_type.into_owned(),
             identified,
+            origin: Some(origin),
         })
+    }
+
+    /// A touch as these rules name its channel, given what it was found in by others.
+    pub(crate) fn reclassified(&self, touch: &Touch, origin: &Origin) -> Touch {
+        let [channel, source, medium, campaign, content, term] = FOUND.map(|bit| origin.found & bit == 0);
+        let given = |given: bool, value: &'_ str| if given { Cow::Owned(value.to_owned()) } else { Cow::Borrowed("") };
+        let mut fields = TouchFields {
+            channel: given(channel, &touch.channel),
+            source: given(source, &touch.source),
+            medium: given(medium, &touch.medium),
+            campaign: given(campaign, &touch.campaign),
+            content: given(content, &touch.content),
+            term: given(term, &touch.term),
+            touch_type: Cow::Borrowed(&touch.touch_type),
+            url: Cow::Borrowed(&origin.url),
+            referrer: Cow::Borrowed(&origin.referrer),
+        };
+        let input = Source::try_from(origin.input).unwrap_or_default();
+        // No URL is kept that is over the limits.
+        let Ok((names_source, _)) = self.name_channel(&mut fields, input, None) else { return touch.clone() };
+        let [channel, source, medium, campaign, content, term] =
+            [fields.channel, fields.source, fields.medium, fields.campaign, fields.content, fields.term].map(Cow::into_owned);
+        Touch { channel, source, medium, campaign, content, term, names_source, ..touch.clone() }
+    }
+
+    /// Fills what the sender does not say, the channel included; returns whether the touch names its source, and [`Origin::found`].
+    fn name_channel(
+        &self,
+        fields: &mut TouchFields<'_>,
+        input: Source,
+        hear: Option<&mut Vec<Seen>>,
+    ) -> Result<(bool, u32), Rejection> {
+        let said = !fields.channel.is_empty();
+        let Filled { from, found } = self.fill(fields, hear)?;
+        let parameters = [&fields.source, &fields.medium, &fields.campaign].iter().any(|field| !field.is_empty());
+        if !said {
+            fields.channel = Cow::Owned(self.channels.classify(evidence(fields, input)).to_owned());
+        }
+        Ok((fields.channel != DIRECT && (said || (from != SourceFrom::Referrer && parameters)), found))
     }
 
     /// Whether the referrer is the page's own site: the same host or registrable domain, or one that the configuration calls own.
@@ -105,16 +164,19 @@ impl TouchRules {
         from.eq_ignore_ascii_case(to) || same_site(from, to)
     }
 
-    /// Fills what the sender does not say, and tells where the source is from; `hear` is told of the parameters found.
+    /// Fills what the sender does not say but the channel, and tells what that was; `hear` is told of the parameters found.
     ///
     /// # Errors
     /// When a URL breaks a limit.
-    pub(crate) fn fill(&self, fields: &mut TouchFields<'_>, hear: Option<&mut Vec<Seen>>) -> Result<SourceFrom, Rejection> {
+    pub(crate) fn fill(&self, fields: &mut TouchFields<'_>, hear: Option<&mut Vec<Seen>>) -> Result<Filled, Rejection> {
         for said in [&mut fields.source, &mut fields.medium, &mut fields.campaign, &mut fields.content, &mut fields.term] {
             if has_no_value(said) {
                 *said = Cow::Borrowed("");
             }
         }
+        let TouchFields { channel, source, medium, campaign, content, term, .. } = &*fields;
+        let open = FOUND.iter().zip([channel, source, medium, campaign, content, term]).filter(|(_, field)| field.is_empty());
+        let found = open.map(|(bit, _)| bit).sum();
         let mut from = if fields.source.is_empty() { SourceFrom::Nothing } else { SourceFrom::Sender };
         if !fields.url.is_empty() {
             let landing = landing::read(&fields.url, "url", &self.channels, hear)?;
@@ -126,7 +188,7 @@ impl TouchRules {
                 from = SourceFrom::Referrer;
             }
         }
-        Ok(from)
+        Ok(Filled { from, found })
     }
 
     fn fill_from_landing<'a>(&self, fields: &mut TouchFields<'a>, landing: Landing<'a>, from: SourceFrom) -> SourceFrom {
@@ -140,19 +202,39 @@ impl TouchRules {
         fill(&mut fields.content, landing.content.value);
         fill(&mut fields.term, landing.term.value);
         let Some(id) = landing.click_id.and_then(|at| self.channels.click_id(at)) else { return from };
+        let kind = landing.by_value.and_then(|at| id.by_value.get(at));
+        let medium = kind.map(|kind| &kind.medium).filter(|medium| !medium.is_empty()).unwrap_or(&id.medium);
         let network = self.network(id, &fields.referrer);
-        if !self.is_of_network(id, network, fields) {
+        if !self.is_of_network(id, network, fields) || self.is_outvoted(id, medium, network, fields) {
             return from;
         }
         // The network's own medium holds where the link names no other; a source the link names is finer than the network.
         if fields.medium.is_empty() {
-            fields.medium = Cow::Owned(id.medium.clone());
+            fields.medium = Cow::Owned(medium.clone());
         }
+        let network = kind.map(|kind| kind.source.as_str()).filter(|source| !source.is_empty()).unwrap_or(network);
         if fields.source.is_empty() && !network.is_empty() {
             fields.source = Cow::Owned(network.to_owned());
             from = SourceFrom::ClickId;
         }
         from
+    }
+
+    /// Whether a source that is not the network's says by itself how the visit came: `utm_source=newsletter` is a letter, whatever click
+    /// its link was copied from. Names that say nothing so (`spring`), and sites that also advertise, leave it to the id.
+    fn is_outvoted(&self, id: &ClickId, medium: &str, network: &str, fields: &TouchFields<'_>) -> bool {
+        let is_network = |source: &str| self.is_same_site(&fields.source, source);
+        if fields.source.is_empty()
+            || !fields.medium.is_empty()
+            || is_network(network)
+            || id.sisters.iter().any(|s| is_network(s))
+        {
+            return false;
+        }
+        let own = evidence(fields, Source::Unspecified);
+        let channel = self.channels.classify(own);
+        let says_how = !matches!(channel, UNASSIGNED | DIRECT | "referral") && !channel.starts_with("organic");
+        says_how && channel != self.channels.classify(Evidence { medium, ..own })
     }
 
     /// Whether a click id says anything of a visit: not where the link names a site of somebody else, for links are copied with the ids
@@ -192,8 +274,10 @@ impl TouchRules {
             return;
         }
         let Some(host) = landing::host(&fields.referrer) else { return };
+        if self.channels.sites().is_between_pages(host) {
+            return;
+        }
         let (source, medium) = match self.channels.sites().find_host(host) {
-            Some(site) if site.category == Site::NO_REFERRER => return,
             Some(site) if site.category == "search" => (site.name.clone(), "organic"),
             Some(site) if site.category == "social" => (site.name.clone(), "social"),
             Some(site) => (site.name.clone(), "referral"),
@@ -245,80 +329,4 @@ pub(crate) fn input_name(source: Source) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::normalise::blocked::BlockedValues;
-    use crate::normalise::phone::Region;
-
-    fn touch(url: &str, referrer: &str) -> (String, String, String) {
-        let rules = TouchRules {
-            channels: Channels::new(&[], &[], None).unwrap(),
-            own_sites: vec!["a-pay.example".into()],
-            click_ids: false,
-        };
-        let fields = TouchFields { url: url.into(), referrer: referrer.into(), ..TouchFields::default() };
-        let kinds = IdentifierRules::new(
-            &tributary_proto::kind::Kinds::default(),
-            BlockedValues::new(&[]),
-            Region::parse("CN").unwrap(),
-        );
-        let touch = rules.touch(fields, Source::Utm, &kinds, &mut Sorted::default()).unwrap();
-        (touch.channel, touch.source, touch.medium)
-    }
-
-    #[test]
-    fn what_is_not_said_is_found_in_url_and_referrer() {
-        let page = "https://www.a-corp.example/p";
-        for (url, referrer, expected) in [
-            (page, "", ("direct", "", "")),
-            (page, "https://shop.a-corp.example/", ("direct", "", "")),
-            (page, "https://checkout.a-pay.example/", ("direct", "", "")),
-            (page, "https://www.baidu.com/link?url=x", ("organic_search", "baidu", "organic")),
-            (page, "https://www.zhihu.com/q/1", ("organic_social", "zhihu", "social")),
-            (page, "https://mp.weixin.qq.com/s/x", ("wechat", "wechat", "referral")),
-            (page, "https://www.Partner.example/x", ("referral", "partner.example", "referral")),
-            ("https://www.a-corp.example/?bd_vid=1", "https://www.baidu.com/", ("paid_search", "baidu", "cpc")),
-            ("https://www.a-corp.example/?gdt_vid=1", "", ("paid_social", "wechat", "cpc")),
-            ("https://www.a-corp.example/?fbclid=1", "", ("organic_social", "facebook", "")),
-            ("https://www.a-corp.example/?utm_source=baidu&bd_vid=1", "", ("paid_search", "baidu", "cpc")),
-            ("https://www.a-corp.example/?yclid=1", "https://yandex.kz/", ("paid_search", "yandex", "cpc")),
-            ("https://www.a-corp.example/?yclid=1", "https://search.yahoo.co.jp/", ("paid_search", "yahoo", "cpc")),
-            ("https://www.a-corp.example/?clickid=1", "", ("paid_social", "oceanengine", "cpc")),
-            ("https://www.a-corp.example/?clickid=1&utm_source=toutiao", "", ("paid_social", "toutiao", "cpc")),
-            ("https://www.a-corp.example/?clickid=1&utm_source=partner", "", ("unassigned", "partner", "")),
-            // A click id of one network, in a link of another.
-            ("https://www.a-corp.example/?gclid=1&utm_source=linkedin", "", ("organic_social", "linkedin", "")),
-            ("https://www.a-corp.example/?gclid=1&utm_source=youtube", "", ("paid_video", "youtube", "cpc")),
-            ("https://www.a-corp.example/?gclid=1&utm_source=spring", "", ("paid_other", "spring", "cpc")),
-            // A name that anybody may give to something.
-            ("https://www.a-corp.example/?callback=1", "", ("direct", "", "")),
-            ("https://www.a-corp.example/?callback=1&utm_source=partner", "", ("unassigned", "partner", "")),
-            ("https://www.a-corp.example/?callback=1&utm_source=kuaishou", "", ("paid_video", "kuaishou", "cpc")),
-            ("https://www.a-corp.example/?track_id=1", "https://www.bilibili.com/v/1", ("paid_video", "bilibili", "cpc")),
-            // A click that was paid, on whatever network.
-            ("https://www.a-corp.example/?hsa_acc=1&hsa_net=linkedin&hsa_cam=2", "", ("paid_social", "linkedin", "cpc")),
-            ("https://www.a-corp.example/?ef_id=1", "https://www.google.com/", ("paid_other", "", "cpc")),
-            // Between two pages of the same visit.
-            (page, "https://accounts.google.co.jp/o/oauth2", ("direct", "", "")),
-            (page, "https://a-corp.okta.com/login", ("direct", "", "")),
-            (page, "https://excashier.alipay.com/", ("direct", "", "")),
-            // What else a search company runs.
-            (page, "https://docs.google.com/d/1", ("referral", "docs.google.com", "referral")),
-            (page, "https://images.google.de/", ("organic_search", "google", "organic")),
-            (page, "https://pan.baidu.com/s/1", ("referral", "pan.baidu.com", "referral")),
-            (page, "https://m.baidu.com/", ("organic_search", "baidu", "organic")),
-            (page, "https://chatgpt.com/", ("ai_assistant", "chatgpt", "referral")),
-            ("https://www.a-corp.example/?utm_source=chatgpt.com&utm_medium=cpc", "", ("paid_other", "chatgpt.com", "cpc")),
-            (page, "android-app://com.Slack/", ("organic_social", "slack", "social")),
-            ("https://www.a-corp.example/?utm_source=undefined&utm_medium={{ad}}", "", ("direct", "", "")),
-            (
-                "https://www.a-corp.example/?utm_source=x.partner&utm_medium=email",
-                "https://mail.qq.com/",
-                ("email", "x.partner", "email"),
-            ),
-        ] {
-            let (channel, source, medium) = touch(url, referrer);
-            assert_eq!((channel.as_str(), source.as_str(), medium.as_str()), expected, "{url} from {referrer}");
-        }
-    }
-}
+mod tests;

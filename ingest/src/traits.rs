@@ -51,15 +51,23 @@ impl<'a> RawTraits<'a> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, raw)| *raw)
     }
 
-    /// Refuses names that stand twice.
-    ///
-    /// # Errors
-    /// [`reason::KEY_DUPLICATE`].
-    pub(crate) fn check_unique(&self) -> Result<(), Rejection> {
+    /// Names that stand twice.
+    pub(crate) fn repeated(&self) -> Vec<String> {
         let mut names: Vec<&str> = self.0.iter().map(|(name, _)| &**name).collect();
         names.sort_unstable();
-        let repeated = names.windows(2).any(|pair| matches!(pair, [a, b] if a == b));
-        if repeated { Err(duplicate("")) } else { Ok(()) }
+        let pairs = names.windows(2);
+        pairs
+            .filter_map(|pair| matches!(pair, [a, b] if a == b).then(|| pair.first().map(|name| (*name).to_owned()))?)
+            .collect()
+    }
+
+    /// Leaves out names that stand twice: nobody knows which is meant.
+    pub(crate) fn drop_repeated(&mut self, ignored: &mut Ignored) {
+        let repeated = self.repeated();
+        if !repeated.is_empty() {
+            ignored.note(duplicate(""));
+            self.0.retain(|(name, _)| !repeated.iter().any(|known| known == name));
+        }
     }
 
     /// The raw value of a name, taken out.

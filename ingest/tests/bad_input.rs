@@ -139,6 +139,31 @@ fn times_that_are_not_needed() {
     refused(Topic::Sdk, page(r#""timestamp":"SECRET","originalTimestamp":"SECRET""#), reason::TIMESTAMP_INVALID, "timestamp");
 }
 
+/// Without a time of its own a message happened when it came, also where it has one that nobody can read.
+#[test]
+fn times_that_others_stand_in_for() {
+    let page = |fields: &str| format!(r#"{{"type":"page","anonymousId":"c",{fields}}}"#);
+    let (received, sent) = (r#""receivedAt":"2022-02-28T10:00:00Z""#, r#""sentAt":"2022-02-28T10:00:00Z""#);
+    for bad in [r#""SECRET""#, r#""0000-00-00""#, r#"{"$date":"SECRET"}"#, "[]", "true", r#""03/04/2022""#, "-1", "1e400"] {
+        for field in ["timestamp", "originalTimestamp"] {
+            for came in [received, sent] {
+                left_out(Topic::Sdk, page(&format!(r#""{field}":{bad},{came}"#)), reason::TIMESTAMP_INVALID, field);
+            }
+            refused(Topic::Sdk, page(&format!(r#""{field}":{bad}"#)), reason::TIMESTAMP_INVALID, field);
+            refused(Topic::Sdk, page(&format!(r#""{field}":{bad},"receivedAt":{bad}"#)), reason::TIMESTAMP_INVALID, field);
+        }
+    }
+    let (both, _) =
+        handle(Topic::Sdk, page(&format!(r#""timestamp":"SECRET","originalTimestamp":"SECRET",{received}"#)).as_bytes());
+    assert_eq!(both, Ok(()));
+    left_out(
+        Topic::Sdk,
+        page(&format!(r#""timestamp":"SECRET","receivedAt":"SECRET",{sent}"#)),
+        reason::TIMESTAMP_INVALID,
+        "timestamp",
+    );
+}
+
 #[test]
 fn identifiers() {
     left_out(Topic::Offline, native(r#""wechat_openid":"SECRET""#), reason::IDENTIFIER_SCOPE_MISSING, "wechat_openid");
@@ -192,6 +217,12 @@ fn milestones_and_money() {
         left_out(Topic::Offline, with(currency), reason::CURRENCY_UNKNOWN, "currency");
         left_out(Topic::Offline, with(currency), reason::CURRENCY_UNKNOWN, "value");
     }
+    let both = |value: &str, currency: &str| milestone(&format!(r#"{known},"value":"{value}","currency":"{currency}""#));
+    for (value, currency) in [("3,000¥", "USD"), ("$3,000", "EUR"), ("300", "SECRET/万"), ("$3", "人民币（万元）")] {
+        left_out(Topic::Offline, both(value, currency), reason::CURRENCY_UNKNOWN, "value");
+    }
+    left_out(Topic::Offline, both("1.500", "EUR"), reason::VALUE_INVALID, "value");
+    left_out(Topic::Offline, milestone(&format!(r#"{known},"refund":"$5""#)), reason::CURRENCY_UNKNOWN, "refund");
     left_out(Topic::Offline, with("[]"), reason::VALUE_INVALID, "currency");
     left_out(Topic::Offline, with("[]"), reason::CURRENCY_UNKNOWN, "value");
     refused(Topic::Offline, milestone(&format!(r#"{known},"withdrawn":"perhaps""#)), reason::VALUE_INVALID, "withdrawn");
@@ -215,8 +246,12 @@ fn kinds_and_fields() {
     let spend = |fields: &str| format!(r#"{{"kind":"spend","day":"2022-02-28",{fields}}}"#);
     refused(Topic::Offline, spend(r#""value":"1""#), reason::FIELD_MISSING, "channel");
     refused(Topic::Offline, spend(r#""channel":"sms""#), reason::FIELD_MISSING, "value");
-    refused(Topic::Offline, spend(r#""channel":"sms","value":"-1""#), reason::VALUE_INVALID, "value");
+    refused(Topic::Offline, spend(r#""channel":"sms","value":"-many""#), reason::VALUE_INVALID, "value");
     refused(Topic::Offline, spend(r#""channel":"sms","value":"1","currency":"XXY""#), reason::CURRENCY_UNKNOWN, "currency");
+    for money in [r#""value":"$5","currency":"CNY""#, r#""value":"$5""#, r#""value":"5","currency":"每万元""#] {
+        let field = if money.contains('$') { "value" } else { "currency" };
+        refused(Topic::Offline, spend(&format!(r#""channel":"sms",{money}"#)), reason::CURRENCY_UNKNOWN, field);
+    }
     refused(Topic::Offline, r#"{"kind":"spend","channel":"sms","value":"1"}"#, reason::TIMESTAMP_MISSING, "timestamp");
     refused(Topic::Offline, r#"{"kind":"spend","channel":"sms","value":"1","day":"28.2."}"#, reason::TIMESTAMP_INVALID, "day");
     refused(Topic::Sdk, r#"{"type":"SECRET"}"#, reason::KIND_UNKNOWN, "type");

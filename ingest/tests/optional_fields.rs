@@ -49,6 +49,51 @@ fn native() -> Value {
     })
 }
 
+/// What a CRM tells of a contact, a deal and an activity, each with the fields that it needs.
+fn of_crms() -> Vec<(Value, Vec<&'static str>)> {
+    let salesforce = |entity: &str, fields: Value| {
+        let mut body = fields;
+        body["ChangeEventHeader"] = json!({
+            "entityName": entity, "changeType": "CREATE", "recordIds": ["003000000000001AAA"], "transactionKey": "t1",
+            "sequenceNumber": 1, "commitTimestamp": 1_700_000_000_000_i64, "nulledFields": [], "changedFields": ["X"],
+        });
+        json!({"provider": "salesforce", "received_at": "2026-03-01T08:00:01Z", "body": body})
+    };
+    let header = ["", "/entityName", "/changeType", "/recordIds", "/commitTimestamp"];
+    let of_salesforce: Vec<&'static str> = header
+        .iter()
+        .map(|field| &*format!("/body/ChangeEventHeader{field}").leak())
+        .chain(["/body", "/provider", "/received_at"])
+        .collect();
+    let contact = json!({
+        "Email": "li@b.example", "Phone": "+8613800001111", "MobilePhone": "+8613800001112", "AccountId": "001000000000001AAA",
+        "Title": "CTO", "Department": "IT", "LeadSource": "Web", "Name": {"FirstName": "Yi", "LastName": "Li"},
+        "MasterRecordId": "003000000000002AAA",
+    });
+    let deal = json!({
+        "AccountId": "001000000000001AAA", "ContactId": "003000000000002AAA", "StageName": "Closed Won", "Amount": 12.5,
+        "CurrencyIsoCode": "USD", "CloseDate": "2023-11-01",
+    });
+    let task = json!({
+        "WhoId": "003000000000001AAA", "WhatId": "001000000000001AAA", "Status": "Completed", "Subject": "Demo", "Type": "Call",
+        "TaskSubtype": "Call", "CallDisposition": "reached", "ActivityDate": "2023-11-01", "CompletedDateTime": "2023-11-01",
+        "AccountId": "001000000000001AAA",
+    });
+    let mut of_task = of_salesforce.clone();
+    of_task.extend(["/body/WhoId", "/body/Status"]);
+    let notice = json!({"provider": "hubspot", "received_at": "2026-03-01T08:00:01Z", "body": {
+        "eventId": 1, "portalId": 2, "appId": 3, "occurredAt": 1_700_000_000_000_i64, "subscriptionType": "contact.creation",
+        "objectId": 501, "attemptNumber": 0, "changeSource": "CRM", "mergedObjectIds": [7], "propertyName": "x", "propertyValue": "y",
+    }});
+    let of_notice = vec!["/body", "/provider", "/received_at", "/body/occurredAt", "/body/subscriptionType", "/body/objectId"];
+    vec![
+        (salesforce("Contact", contact), of_salesforce.clone()),
+        (salesforce("Opportunity", deal), of_salesforce),
+        (salesforce("Task", task), of_task),
+        (notice, of_notice),
+    ]
+}
+
 /// Where the optional fields are: all but those without which there is no event.
 fn optional(record: &Value, needed: &[&str]) -> Vec<String> {
     fn walk(object: &Map<String, Value>, at: &str, out: &mut Vec<String>) {
@@ -89,6 +134,7 @@ fn any_json() -> impl Strategy<Value = String> {
             .prop_map(str::to_owned),
         ".{0,12}".prop_map(|text| Value::from(text).to_string()),
         Just(Value::from("x".repeat(9000)).to_string()),
+        Just(format!("{}7{}", "[".repeat(40), "]".repeat(40))),
         Just(Value::from(format!("https://a.example/?{}", "a=b&".repeat(70))).to_string()),
     ];
     leaf.prop_recursive(3, 12, 4, |inner| {
@@ -153,6 +199,80 @@ fn the_records_are_whole() {
     }
 }
 
+#[test]
+fn what_crms_tell_is_whole() {
+    for (record, _) in of_crms() {
+        let decoded = decode(Source::Webhook, &record.to_string());
+        assert!(decoded.ignored.is_empty() && !decoded.events.is_empty(), "{record}: {:?}", decoded.ignored);
+    }
+}
+
+/// A field of a mapping costs only itself, too; where the currency cannot be read the amount goes with it.
+#[test]
+fn of_a_mapping() {
+    let settings = r#"
+        [webhook.mappings.shop.order.fields]
+        kind = "milestone"
+        timestamp = { path = "$.time", form = "unix_seconds" }
+        milestone = "closed_won"
+        object_id = "$.id"
+        value = "$.amount"
+        currency = "$.currency"
+        email = "$.buyers[*].email"
+        [webhook.mappings.shop.order.traits]
+        title = "$.title"
+    "#;
+    let decoder = Decoder::new(&toml::from_str(settings).unwrap(), &Kinds::default()).unwrap();
+    let order = |fields: &str| {
+        let record = format!(r#"{{"provider":"shop","body":{{"time":1700000000,"id":"7",{fields}}}}}"#);
+        let mut decoded = Decoded::default();
+        decoder.decode(Source::Webhook, record.as_bytes(), Some(RECEIVED_MS), &mut decoded).unwrap();
+        assert_eq!(decoded.rejections, [], "{record}");
+        let left_out: Vec<String> = decoded.ignored.iter().map(|left| left.why.field.clone()).collect();
+        let event = &decoded.events[0];
+        let Some(Body::Milestone(version)) = &event.body else { panic!("{event:?}") };
+        (event.identifiers.len(), event.traits.len(), version.value.is_some(), version.currency.clone(), left_out)
+    };
+    let buyer = r#""buyers":[{"email":"a@b.example"}],"title":"CTO","amount":5"#;
+    for (fields, expected) in [
+        (format!(r#"{buyer},"currency":"USD""#), (1, 1, true, "USD", vec![])),
+        (format!(r#"{buyer},"currency":{{"code":"USD"}}"#), (1, 1, false, "", vec!["currency", "value"])),
+        (
+            r#""amount":{"a":5},"title":{"x":1},"buyers":[{"email":["a@b.example",["x"]]}]"#.into(),
+            (1, 0, false, "", vec!["email", "value", "traits"]),
+        ),
+    ] {
+        let (people, traits, value, currency, left_out) = order(&fields);
+        let expected = (expected.0, expected.1, expected.2, expected.3.to_owned(), expected.4);
+        let mut left_out: Vec<&str> = left_out.iter().map(String::as_str).collect();
+        let mut wanted = expected.4;
+        left_out.sort_unstable();
+        wanted.sort_unstable();
+        assert_eq!(
+            (people, traits, value, currency, left_out),
+            (expected.0, expected.1, expected.2, expected.3, wanted),
+            "{fields}"
+        );
+    }
+}
+
+/// What cannot be read and is all that an event says refuses it: nothing disappears.
+#[test]
+fn an_event_that_says_nothing_without_the_field_is_refused() {
+    let notice = |name: &str, value: &str| {
+        let record = format!(
+            r#"{{"provider":"hubspot","body":[{{"eventId":1,"portalId":2,"occurredAt":1700000000000,"objectId":3,
+            "subscriptionType":"deal.propertyChange","propertyName":"{name}","propertyValue":{value}}}]}}"#
+        );
+        let mut decoded = Decoded::default();
+        DECODER.with(|decoder| decoder.decode(Source::Webhook, record.as_bytes(), Some(RECEIVED_MS), &mut decoded)).unwrap();
+        (decoded.events.len(), decoded.rejections.len(), decoded.ignored.is_empty())
+    };
+    assert_eq!(notice("amount", "\"many\""), (0, 1, true));
+    assert_eq!(notice("closedate", "\"soon\""), (0, 1, true));
+    assert_eq!(notice("closedate", "{}"), (0, 1, true));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(3_000))]
 
@@ -166,15 +286,32 @@ proptest! {
     }
 
     #[test]
-    fn of_an_sdk_messages_times(value in any_json(), at in 0usize..3) {
-        let path = ["/sentAt", "/receivedAt", "/originalTimestamp"][at];
+    fn of_what_a_crm_tells(value in any_json(), which in 0usize..4, at in any::<prop::sample::Index>()) {
+        let (record, needed) = of_crms().swap_remove(which);
+        let path = at.get(&optional(&record, &needed)).clone();
+        let (with, without) = replaced(&record, &path, &value);
+        let (with_field, without_field) = (decode(Source::Webhook, &with), decode(Source::Webhook, &without));
+        prop_assert!(!with_field.events.is_empty(), "{}", with);
+        let several = value.starts_with(['[', '{']) || value.contains(['@', ';', ',', '/', ' ']);
+        let of_id = ["transactionKey", "sequenceNumber", "eventId", "portalId"].iter().any(|field| path.ends_with(field));
+        // With a currency that is none its amount goes, too.
+        if !with_field.ignored.is_empty() && !several && !of_id && !path.ends_with("CurrencyIsoCode") {
+            prop_assert_eq!(with_field.events, without_field.events, "{}", with);
+        }
+    }
+
+    #[test]
+    fn of_an_sdk_messages_times(value in any_json(), at in 0usize..4) {
+        let path = ["/sentAt", "/receivedAt", "/originalTimestamp", "/timestamp"][at];
         let (with, _) = replaced(&page(), path, &value);
         let mut decoded = Decoded::default();
         let result = DECODER.with(|decoder| decoder.decode(Source::Sdk, with.as_bytes(), Some(RECEIVED_MS), &mut decoded));
         // A time that can be read may say that the event lies in the future.
         prop_assert!(result.is_ok() || decoded.ignored.is_empty(), "{}", with);
         if !decoded.ignored.is_empty() {
-            prop_assert_eq!(decoded.events[0].time_ms, 1_772_352_000_000);
+            // The other time is the sender's: it took a second to arrive.
+            let arrived_ms = if path == "/timestamp" { 1_000 } else { 0 };
+            prop_assert_eq!(decoded.events[0].time_ms, 1_772_352_000_000 + arrived_ms);
         }
     }
 

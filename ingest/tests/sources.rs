@@ -74,6 +74,27 @@ fn sdk_identify_group_and_alias() {
 }
 
 #[test]
+fn a_message_is_used_for_what_it_says() {
+    for (fields, time_ms) in [
+        (
+            r#""type":"Identify","userId":"u","receivedAt":"2022-02-28T10:00:02Z","sentAt":"2022-02-28T10:00:01Z""#,
+            1_646_042_402_000,
+        ),
+        (r#""type":"PAGE","userId":"u","sentAt":"2022-02-28T10:00:01Z""#, 1_646_042_401_000),
+        (r#""type":"page","userId":"u","timestamp":"?","receivedAt":"2022-02-28T10:00:02Z""#, 1_646_042_402_000),
+        (
+            r#""type":"page","userId":"u","timestamp":"?","receivedAt":"2022-02-28T10:00:02Z","sentAt":"2022-02-28T10:00:01Z""#,
+            1_646_042_402_000,
+        ),
+        (r#""type":"group","userId":"u","traits":{"name":"B"},"timestamp":"2022-02-28T10:00:00Z""#, 1_646_042_400_000),
+    ] {
+        let event = one(Source::Sdk, &format!("{{{fields}}}"));
+        assert_eq!((event.time_ms, names(&event)), (time_ms, vec!["user_id||u".to_owned()]), "{fields}");
+        assert!(event.traits.is_empty(), "an account's");
+    }
+}
+
+#[test]
 fn an_alias_joins_a_cookie_or_an_old_user_id() {
     let uuid = "f3e5a2c4-8f0e-4f8e-9d61-0c2c8a3a1d11";
     for (ids, expected) in [
@@ -202,7 +223,7 @@ fn native_kinds() {
     let consent = native(r#""kind":"consent","email":"a@b.example","consent":"revoked""#);
     assert_eq!(consent.body, Some(Body::Consent(tributary_proto::Consent { granted: false })));
     let erase = native(r#""kind":"erase","email":"a@b.example""#);
-    assert_eq!((erase.body, erase.identifiers.len()), (Some(Body::Erase(tributary_proto::Erase {})), 1));
+    assert_eq!((erase.body, erase.identifiers.len()), (Some(Body::Erase(tributary_proto::Erase::default())), 1));
     let milestone = native(
         r#""kind":"milestone","milestone":"mql","object_id":"Q","value":10,"withdrawn":"TRUE","occurred_at":"2022-02-27 08:00""#,
     );

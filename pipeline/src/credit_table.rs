@@ -30,6 +30,12 @@ pub struct Row<'a> {
     pub value_minor: i64,
     /// ISO 4217.
     pub currency: &'a str,
+    /// The reporting currency; empty, and not in the file, where there is none or no rate is known.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub reporting_currency: &'a str,
+    /// Minor units of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reporting_value_minor: Option<i64>,
     /// The milestone's kind. Not in the file: the id begins with it.
     #[serde(skip)]
     pub milestone_kind: &'a str,
@@ -55,11 +61,16 @@ pub struct Imbalance {
 /// The latest row of a key, and the sum of the deltas that were given under its face.
 struct Folded {
     face: FaceId,
-    weight_nano: i64,
-    value_minor: i64,
+    share: Amounts,
     revision: u64,
-    weight_sum: i64,
-    value_sum: i64,
+    sum: Amounts,
+}
+
+/// Billionths, minor units, and minor units of the reporting currency.
+type Amounts = (i64, i64, i64);
+
+fn sum_of(a: Amounts, b: Amounts) -> Amounts {
+    (a.0 + b.0, a.1 + b.1, a.2 + b.2)
 }
 
 /// By model and touch.
@@ -71,40 +82,34 @@ struct Milestone {
     /// The latest revision of each model.
     revisions: BTreeMap<TextId, u64>,
     /// Sums of deltas under faces that rows have no more; what was taken back is gone from here, so that nothing stays.
-    left_behind: BTreeMap<((TextId, TextId), FaceId), (i64, i64)>,
+    left_behind: BTreeMap<((TextId, TextId), FaceId), Amounts>,
 }
 
 impl Milestone {
     /// Folds an update into its row; false where the row has that revision already.
     fn fold(&mut self, key: (TextId, TextId), face: FaceId, update: &CreditUpdate) -> bool {
-        let row = self.rows.entry(key).or_insert(Folded {
-            face,
-            weight_nano: 0,
-            value_minor: 0,
-            revision: 0,
-            weight_sum: 0,
-            value_sum: 0,
-        });
+        let nothing = Amounts::default();
+        let row = self.rows.entry(key).or_insert(Folded { face, share: nothing, revision: 0, sum: nothing });
         let follows = update.revision != row.revision;
         let is_latest = update.revision >= row.revision;
         if is_latest && row.face != face {
-            let left = (row.weight_sum, row.value_sum);
-            (row.weight_sum, row.value_sum) = self.left_behind.remove(&(key, face)).unwrap_or_default();
-            if left != (0, 0) {
+            let left = row.sum;
+            row.sum = self.left_behind.remove(&(key, face)).unwrap_or_default();
+            if left != nothing {
                 self.left_behind.insert((key, row.face), left);
             }
             row.face = face;
         }
-        let (weight, value) = (update.delta_weight_nano, update.delta_value_minor);
+        let delta = (update.delta_weight_nano, update.delta_value_minor, update.delta_reporting_value_minor);
         if row.face == face {
-            row.weight_sum += weight;
-            row.value_sum += value;
+            row.sum = sum_of(row.sum, delta);
         } else {
             let sum = self.left_behind.entry((key, face)).or_default();
-            *sum = (sum.0 + weight, sum.1 + value);
+            *sum = sum_of(*sum, delta);
         }
         if is_latest {
-            (row.weight_nano, row.value_minor, row.revision) = (update.weight_nano, update.value_minor, update.revision);
+            row.share = (update.weight_nano, update.value_minor, update.reporting_value_minor);
+            row.revision = update.revision;
         }
         follows
     }
@@ -167,7 +172,7 @@ impl CreditTable {
     /// The rows that have credit, by key.
     pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
         self.milestones().into_iter().flat_map(|(milestone_id, milestone)| {
-            let with_credit = milestone.rows.iter().filter(|(_, row)| row.weight_nano != 0);
+            let with_credit = milestone.rows.iter().filter(|(_, row)| row.share.0 != 0);
             let mut rows: Vec<_> = with_credit.filter_map(|(key, row)| self.row(milestone_id, *key, row)).collect();
             rows.sort_unstable_by_key(|row| (row.model, row.touch_id));
             rows
@@ -184,9 +189,11 @@ impl CreditTable {
             channel: text(face.channel),
             profile_id: text(face.profile_id),
             account_id: text(face.account_id),
-            weight_nano: row.weight_nano,
-            value_minor: row.value_minor,
+            weight_nano: row.share.0,
+            value_minor: row.share.1,
             currency: text(face.currency),
+            reporting_currency: text(face.reporting_currency),
+            reporting_value_minor: (!text(face.reporting_currency).is_empty()).then_some(row.share.2),
             milestone_kind: text(face.milestone_kind),
             source: text(face.source),
             touch_time_ms: face.touch_time_ms,
@@ -211,22 +218,21 @@ impl CreditTable {
     pub fn imbalances(&self) -> Vec<Imbalance> {
         let mut found = self.faults.clone();
         for (milestone_id, milestone) in self.milestones() {
-            let mut sums: BTreeMap<TextId, (i64, i64)> = BTreeMap::new();
+            let mut sums: BTreeMap<TextId, Amounts> = BTreeMap::new();
             let mut add = |model: TextId, what| {
                 let model = self.texts.text(model).to_owned();
                 found.push(Imbalance { milestone_id: milestone_id.to_owned(), model, what });
             };
             for ((model, touch), row) in &milestone.rows {
                 let sum = sums.entry(*model).or_default();
-                sum.0 += row.weight_nano;
-                sum.1 += row.value_minor;
-                if (row.weight_sum, row.value_sum) != (row.weight_nano, row.value_minor) {
+                *sum = sum_of(*sum, row.share);
+                if row.sum != row.share {
                     let touch = self.texts.text(*touch);
                     add(*model, format!("the deltas of touch {touch} do not sum to its latest row"));
                 }
             }
-            let stay = milestone.left_behind.iter().filter(|(_, sum)| **sum != (0, 0));
-            for (((model, touch), face), (weight, value)) in stay {
+            let stay = milestone.left_behind.iter().filter(|(_, sum)| **sum != Amounts::default());
+            for (((model, touch), face), (weight, value, _)) in stay {
                 let (touch, shown) = (self.texts.text(*touch), self.shown(*face));
                 add(
                     *model,
@@ -234,11 +240,11 @@ impl CreditTable {
                 );
             }
             let mut value = None;
-            for (model, (weight_sum, value_sum)) in sums {
+            for (model, (weight_sum, value_sum, reporting_sum)) in sums {
                 if weight_sum != 0 && weight_sum.unsigned_abs() != WHOLE_NANO {
                     add(model, format!("the weights sum to {weight_sum} billionths"));
-                } else if weight_sum != 0 && *value.get_or_insert(value_sum) != value_sum {
-                    add(model, format!("the values sum to {value_sum}, those of another model do not"));
+                } else if weight_sum != 0 && *value.get_or_insert((value_sum, reporting_sum)) != (value_sum, reporting_sum) {
+                    add(model, format!("the values sum to {value_sum} and {reporting_sum}, those of another model do not"));
                 }
             }
         }

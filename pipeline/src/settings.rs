@@ -5,12 +5,8 @@ use tributary_proto::Hash128;
 use tributary_runtime::config::admin::AdminSettings;
 use tributary_runtime::config::kafka::KafkaSettings;
 use tributary_runtime::config::kinds::KindsSettings;
-use tributary_runtime::config::memory::Shares;
 use tributary_runtime::config::settings::{HttpSettings, LogSettings, StateSettings, TopicsSettings, WorkerSettings};
-use tributary_runtime::config::{self, Given, Problems, Section, Shapes};
 use tributary_runtime::topic::Topic;
-
-use crate::stages::Pipeline;
 
 /// The whole configuration. `deploy/config/reference.toml` names every key with its default.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -40,6 +36,8 @@ pub struct Settings {
     pub identity: tributary_identity::Settings,
     /// Which touches earn credit for a milestone, and how much.
     pub attribution: tributary_attributor::settings::Settings,
+    /// In which currency all credit is told once more.
+    pub currency: tributary_attributor::settings::CurrencySettings,
 }
 
 impl Settings {
@@ -66,41 +64,5 @@ impl Settings {
         let (state, instance) = (state.display().to_string(), self.kafka.instance_name());
         let parts = [&state, brokers, group_prefix, &instance, &self.topics.prefix].map(String::as_str);
         Hash128::of(parts.join("\u{1f}").as_bytes()).to_string()
-    }
-}
-
-impl config::Settings for Settings {
-    fn shapes() -> Shapes {
-        Shapes::default()
-            .with::<KindsSettings>()
-            .with::<KafkaSettings>()
-            .with::<TopicsSettings>()
-            .with::<HttpSettings>()
-            .with::<AdminSettings>()
-            .with::<tributary_collect::Settings>()
-            .with::<WorkerSettings>()
-            .with::<tributary_ingest::Settings>()
-            .with::<tributary_identity::Settings>()
-            .with::<tributary_attributor::settings::Settings>()
-    }
-
-    fn check(&self, problems: &mut Problems) {
-        let kinds = self.kinds.kinds();
-        let given = Given::new(&kinds);
-        self.kafka.compile_in(&given, problems);
-        self.topics.compile_in(&given, problems);
-        self.worker.compile_in(&given, problems);
-        self.http.compile_in(&given, problems);
-        self.admin.compile_in(&given, problems);
-        self.collector.compile_in(&given, problems);
-        let queue_mb_max = Shares::collector_mb_max(self.worker.memory_mb);
-        let fits = !self.collects() || self.collector.queue_mb <= queue_mb_max;
-        let expected = format!(
-            "expected at most {queue_mb_max}: half of what worker.memory_mb, of which it is a part, leaves to be shared out"
-        );
-        problems.unless(fits, "collector.queue_mb", &expected);
-        if let Err(found) = Pipeline::compile(self) {
-            problems.0.extend(found.0);
-        }
     }
 }

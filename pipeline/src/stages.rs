@@ -1,12 +1,15 @@
 //! The three stages, from settings: the same for `run`, `replay`, `demo` and tests.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use tributary_attributor::classifier::Classifier;
 use tributary_attributor::plan::Plan;
 use tributary_attributor::stage::AttributorStage;
 use tributary_identity::{IdentityStage, Rules};
 use tributary_ingest::{Decoder, IngestStage};
 use tributary_proto::kind::Kinds;
+use tributary_proto::{Origin, Touch};
 use tributary_runtime::config::memory::Shares;
 use tributary_runtime::config::{Given, Problems, Section};
 use tributary_runtime::log::{BatchLimits, StageLog};
@@ -68,6 +71,23 @@ impl StageName {
     }
 }
 
+/// The generation of the settings of each stage, told to stages that are made once it is known; 0 where nobody counts, as in a replay.
+/// Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct LiveGenerations(Arc<Mutex<BTreeMap<StageName, u64>>>);
+
+impl LiveGenerations {
+    /// That of a stage.
+    pub fn of(&self, stage: StageName) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&stage).copied().unwrap_or_default()
+    }
+
+    /// Sets that of a stage.
+    pub fn set(&self, stage: StageName, generation: u64) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(stage, generation);
+    }
+}
+
 /// The stages' settings, compiled. Clones share them.
 #[derive(Clone)]
 pub struct Pipeline {
@@ -75,6 +95,7 @@ pub struct Pipeline {
     rules: Arc<Rules>,
     plan: Arc<Plan>,
     limits: LiveLimits,
+    generations: LiveGenerations,
 }
 
 impl Pipeline {
@@ -88,9 +109,17 @@ impl Pipeline {
         let kinds = settings.kinds.compile_in(&Given::new(&built_in), &mut problems).unwrap_or_default();
         let given = Given::new(&kinds);
         let decoder = settings.ingest.compile_in(&given, &mut problems);
-        let identity = tributary_identity::Settings { currency: settings.ingest.currency.clone(), ..settings.identity.clone() };
+        let mut identity = settings.identity.clone();
+        // One that is none is told of where it stands, as ingest's.
+        if let Ok(currency) = tributary_ingest::money::currency(&settings.ingest.currency) {
+            currency.code().clone_into(&mut identity.currency);
+        }
+        identity.account_level = settings.attribution.account_level;
         let rules = identity.compile_in(&given, &mut problems);
-        let plan = settings.attribution.compile_in(&given, &mut problems);
+        let zoned = Given { time_zone: &settings.ingest.time_zone, ..given };
+        let mut attribution = settings.attribution.clone();
+        attribution.currency.clone_from(&settings.currency);
+        let plan = attribution.compile_in(&zoned, &mut problems);
         match (decoder, rules, plan) {
             (Some(decoder), Some(rules), Some(plan)) if problems.is_empty() => {
                 let limits = LiveLimits::new(settings.worker.dead_letters);
@@ -102,7 +131,9 @@ impl Pipeline {
 
     /// Of what was compiled already, with the usual limits of what may be refused.
     pub fn of(decoder: Arc<Decoder>, rules: Rules, plan: Plan) -> Self {
-        Self { decoder, rules: Arc::new(rules), plan: Arc::new(plan), limits: LiveLimits::default() }
+        let (limits, generations) = (LiveLimits::default(), LiveGenerations::default());
+        let plan = plan.with_classifier(Arc::new(ByDecoder(decoder.clone())));
+        Self { decoder, rules: Arc::new(rules), plan: Arc::new(plan), limits, generations }
     }
 
     /// The decoder of raw records.
@@ -125,16 +156,37 @@ impl Pipeline {
         &self.limits
     }
 
+    /// The generations of the settings: whoever counts them sets them before stages are made.
+    pub fn generations(&self) -> &LiveGenerations {
+        &self.generations
+    }
+
     /// What makes the stage of a partition.
     pub fn build(&self, stage: StageName) -> BuildStage {
-        let Self { decoder, rules, plan, .. } = self.clone();
+        let Self { decoder, rules, plan, generations, .. } = self.clone();
         Box::new(move |share: Share| -> Box<dyn Stage> {
             match stage {
                 StageName::Ingest => Box::new(IngestStage::new(decoder.clone())),
-                StageName::Identity => Box::new(IdentityStage::new(rules.clone(), share)),
-                StageName::Attributor => Box::new(AttributorStage::new(plan.clone(), share)),
+                StageName::Identity => Box::new(IdentityStage::new(rules.clone(), share).of_generation(generations.of(stage))),
+                StageName::Attributor => {
+                    Box::new(AttributorStage::new(plan.clone(), share).of_generation(generations.of(stage)))
+                }
             }
         })
+    }
+}
+
+/// The channel rules of ingest, for the attributor.
+#[derive(Debug)]
+struct ByDecoder(Arc<Decoder>);
+
+impl Classifier for ByDecoder {
+    fn rules(&self) -> u32 {
+        self.0.channel_rules()
+    }
+
+    fn reclassified(&self, touch: &Touch, origin: &Origin) -> Touch {
+        self.0.reclassified(touch, origin)
     }
 }
 

@@ -31,6 +31,11 @@ impl Hash128 {
         (self.0 >> 64) as u64
     }
 
+    /// Its first 4 bytes.
+    pub fn head4(self) -> u32 {
+        (self.0 >> 96) as u32
+    }
+
     /// Reads what [`Self::to_bytes`] wrote; `None` when there are not 16 bytes.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(|array| Self(u128::from_be_bytes(array)))
@@ -95,8 +100,13 @@ impl Identifier {
     /// send messages there keeps no personal data. The scope is the smallest number with which its key belongs to that partition.
     #[must_use]
     pub fn address(&self, partitions: u32) -> Self {
-        let wanted = partition::of(&self.key(), partitions);
-        let mut address = Self::new(ADDRESS, "", self.hash().to_string());
+        Self::address_of(self.hash(), partition::of(&self.key(), partitions), partitions)
+    }
+
+    /// The [address](Self::address) of the identifier with this hash in a partition.
+    #[must_use]
+    pub fn address_of(hash: Hash128, wanted: u32, partitions: u32) -> Self {
+        let mut address = Self::new(ADDRESS, "", hash.to_string());
         for number in 0u64.. {
             address.scope = number.to_string();
             if partition::of(&address.key(), partitions) == wanted {

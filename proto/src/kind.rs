@@ -28,7 +28,10 @@ pub const CRM_ACCOUNT: &str = "crm_account";
 /// An account's internet domain.
 pub const DOMAIN: &str = "domain";
 
-/// Kinds of account identifiers, strongest first.
+/// The name of an account's company: weaker than all else, and made of what people and records are called, never named by a sender.
+pub const COMPANY_NAME: &str = "company_name";
+
+/// Kinds of account identifiers that senders name, strongest first.
 pub const ACCOUNT: [&str; 2] = [CRM_ACCOUNT, DOMAIN];
 
 /// Kinds whose values are unique only inside a scope, which must be given.
@@ -36,7 +39,7 @@ pub const SCOPED: [&str; 3] = ["wechat_openid", "wechat_unionid", "wecom_externa
 
 /// Whether the kind names accounts, not people.
 pub fn is_account(kind: &str) -> bool {
-    ACCOUNT.contains(&kind)
+    ACCOUNT.contains(&kind) || kind == COMPANY_NAME
 }
 
 /// Whether the kind names a browser or a device, not a person.
@@ -71,7 +74,7 @@ impl Kinds {
         } else if let Some(at) = WEAK.iter().position(|known| *known == kind) {
             STRONG.len() + self.identifiers.len() + at
         } else {
-            ACCOUNT.iter().position(|known| *known == kind)?
+            ACCOUNT.into_iter().chain([COMPANY_NAME]).position(|known| known == kind)?
         };
         u32::try_from(position).ok()
     }
@@ -81,10 +84,11 @@ impl Kinds {
         MILESTONES.iter().map(|term| term.name).chain(self.milestones.iter().map(String::as_str))
     }
 
-    /// The kind of milestone of this name, whatever its case.
+    /// The kind of milestone of this name, whatever its case, or that people call so.
     pub fn milestone(&self, name: &str) -> Option<&str> {
         let name = name.trim();
-        self.milestones().find(|known| known.eq_ignore_ascii_case(name))
+        let called = |name| MILESTONES.iter().find(|term| term.is_called(name)).map(|term| term.name);
+        self.milestones().find(|known| known.eq_ignore_ascii_case(name)).or_else(|| called(name))
     }
 
     /// What to say of a name that is no kind of milestone.
@@ -109,7 +113,7 @@ mod tests {
         assert!(kinds.rank("phone") < kinds.rank("badge"));
         assert!(kinds.rank("badge") < kinds.rank(ANONYMOUS_ID));
         assert_eq!(kinds.rank("crm_contact"), Some(0));
-        assert_eq!(kinds.rank(DOMAIN), Some(1));
+        assert_eq!((kinds.rank(DOMAIN), kinds.rank(COMPANY_NAME)), (Some(1), Some(2)));
         assert_eq!(kinds.rank("badg"), None);
         assert_eq!(kinds.people().count(), 12);
     }
@@ -118,6 +122,7 @@ mod tests {
     fn milestones_are_known_in_any_case() {
         let kinds = Kinds::new(Vec::new(), vec!["poc_passed".into()]);
         assert_eq!((kinds.milestone(" MQL"), kinds.milestone("PoC_Passed")), (Some("mql"), Some("poc_passed")));
+        assert_eq!((kinds.milestone("赢单"), kinds.milestone("Closed Won")), (Some("closed_won"), Some("closed_won")));
         assert_eq!(kinds.milestone("qml"), None);
         assert!(kinds.no_milestone().contains("expansion, poc_passed,"));
     }

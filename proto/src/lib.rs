@@ -2,8 +2,8 @@
 //!
 //! The types are generated from the `.proto` files of this crate, which are BI's data dictionary: every field is documented there.
 //! What a schema cannot say stands here: the canonical bytes and the hash of an identifier ([`identifier`]), the rank of
-//! identifier kinds ([`kind`]), the words that all share ([`vocabulary`]), the partition of a key ([`partition`]), and the JSON form of
-//! the outputs ([`json`]).
+//! identifier kinds ([`kind`]), the words that all share ([`vocabulary`]), the partition of a key ([`partition`]), the spans of a
+//! [`placement`], and the JSON form of the outputs ([`json`]).
 //!
 //! ```
 //! use tributary_proto::{Identifier, partition};
@@ -20,6 +20,7 @@ pub mod json;
 pub mod kind;
 pub mod occurrence;
 pub mod partition;
+pub mod placement;
 pub mod vocabulary;
 
 #[allow(missing_docs, clippy::all, clippy::indexing_slicing, clippy::panic)]

@@ -12,6 +12,16 @@ pub fn parts(id: &str) -> (&str, u32) {
     suffix(id).unwrap_or((id, 1))
 }
 
+/// The key of the actor that keeps the contacts of an object.
+pub fn object_key(object_id: &str) -> String {
+    format!("object:{object_id}")
+}
+
+/// Whether a key is that of such an actor.
+pub fn is_object_key(key: &str) -> bool {
+    key.starts_with("object:")
+}
+
 fn suffix(id: &str) -> Option<(&str, u32)> {
     let (base, number) = id.rsplit_once('#')?;
     let is_number = number.bytes().all(|byte| byte.is_ascii_digit()) && !number.starts_with('0');

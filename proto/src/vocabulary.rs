@@ -56,9 +56,9 @@ pub const MILESTONES: [Term; 12] = [
     Term::new("expansion", "Expansion", "增购", &["扩展销售"]),
 ];
 
-/// The types of models, each with the names that people search for. The last five are presets: `position` or `staged` with parameters of
-/// their own.
-pub const MODELS: [Term; 15] = [
+/// The types of models, each with the names that people search for. Six learn from paths. The last five are presets: `position` or `staged`
+/// with parameters of their own.
+pub const MODELS: [Term; 21] = [
     Term::new("first_touch", "First touch", "首次互动", &["FTA", "first click", "首次触点"]),
     Term::new("last_touch", "Last touch", "末次互动", &["LTA", "last click", "末次触点"]),
     Term::new("last_non_direct", "Last non-direct touch", "末次非直接", &["LNTA", "LNDA", "last non-direct click"]),
@@ -69,6 +69,22 @@ pub const MODELS: [Term; 15] = [
     Term::new("staged", "Stage-based", "基于阶段", &[]),
     Term::new("custom", "Custom", "自定义", &[]),
     Term::new("time_weighted", "Time-weighted (bathtub)", "时间加权", &["TWA", "bathtub"]),
+    Term::new(
+        "markov",
+        "Markov chain",
+        "马尔可夫链",
+        &["Markov model", "removal effect", "马尔科夫链", "马尔可夫", "移除效应"],
+    ),
+    Term::new("shapley", "Shapley value", "沙普利值", &["夏普利值", "Shapley sum game"]),
+    Term::new("shapley_rate", "Shapley value of conversion rates", "转化率沙普利值", &["Shapley rate game"]),
+    Term::new("spm", "Simple probabilistic model", "简单概率模型", &["probabilistic"]),
+    Term::new(
+        "blr",
+        "Bagged logistic regression",
+        "装袋逻辑回归",
+        &["bagging logistic regression", "logistic regression", "逻辑回归"],
+    ),
+    Term::new("apriori", "Association rules", "关联规则", &["Apriori rules"]),
     Term::new("u_shaped", "U-shaped", "U型", &["U", "U shape", "U 型归因"]),
     Term::new("j_shaped", "J-shaped", "J型", &["J", "J shape"]),
     Term::new("inverse_j", "Inverse J", "反J型", &["inverse J-shaped", "reverse J", "倒J型"]),
@@ -184,6 +200,13 @@ mod tests {
             ("W型", "w_shaped"),
             ("Full Path", "full_path"),
             ("TWA", "time_weighted"),
+            ("Markov", "markov"),
+            ("马尔可夫链", "markov"),
+            ("Shapley", "shapley"),
+            ("SPM", "spm"),
+            ("BLR", "blr"),
+            ("逻辑回归", "blr"),
+            ("Apriori", "apriori"),
         ];
         for (name, model) in asked {
             assert_eq!(find(&MODELS, name).map(|term| term.name), Some(model), "{name}");

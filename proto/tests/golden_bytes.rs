@@ -6,8 +6,8 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use tributary_proto::{
-    Account, AttributorMessage, Consent, CreditUpdate, DeadLetter, Event, Hash128, Identifier, IdentityMessage, Message, Move,
-    Profile, Reason, Source, Spend, Touch, Trait, attributor_message, event, identity_message,
+    Account, AttributorMessage, Consent, CreditUpdate, DeadLetter, Event, Hash128, Identifier, IdentityMessage, Membership,
+    Message, Move, Profile, Reason, Source, Spend, Touch, Trait, attributor_message, event, identity_message,
 };
 
 fn email() -> Identifier {
@@ -84,20 +84,28 @@ fn credit_update() {
         delta_value_minor: 5,
         revision: 6,
         reason: Reason::Amended.into(),
+        reporting_currency: "USD".into(),
+        reporting_value_minor: 7,
+        delta_reporting_value_minor: 8,
     };
     let texts = b"\x0a\x05mql:1\x12\x03mql\x1a\x06linear\x22\x011\x2a\x01E\x32\x01A\x3a\x03p_1\x42\x05sales\x4a\x01s\x52\x01m\x5a\x01c\x62\x01o\x6a\x01t";
     let numbers = b"\x70\x01\x78\x02\x80\x01\x03\x88\x01\x04\x92\x01\x03CNY";
     // A negative int64 takes ten bytes.
     let deltas = b"\x98\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\xa0\x01\x05\xa8\x01\x06\xb0\x01\x04";
-    assert_eq!(update.encode_to_vec(), [&texts[..], numbers, deltas].concat());
+    let reporting = b"\xba\x01\x03USD\xc0\x01\x07\xc8\x01\x08";
+    assert_eq!(update.encode_to_vec(), [&texts[..], numbers, deltas, reporting].concat());
     let json = serde_json::to_string(&update).unwrap();
     assert_eq!(
         json,
         "{\"milestone_id\":\"mql:1\",\"milestone_kind\":\"mql\",\"model\":\"linear\",\"model_version\":\"1\",\"touch_id\":\"E\",\
          \"account_id\":\"A\",\"profile_id\":\"p_1\",\"channel\":\"sales\",\"source\":\"s\",\"medium\":\"m\",\"campaign\":\"c\",\
          \"content\":\"o\",\"term\":\"t\",\"touch_time\":1,\"milestone_time\":2,\"weight_nano\":3,\"value_minor\":4,\"currency\":\"CNY\",\
-         \"delta_weight_nano\":-1,\"delta_value_minor\":5,\"revision\":6,\"reason\":\"amended\"}"
+         \"delta_weight_nano\":-1,\"delta_value_minor\":5,\"revision\":6,\"reason\":\"amended\",\"reporting_currency\":\"USD\",\
+         \"reporting_value_minor\":7,\"delta_reporting_value_minor\":8}"
     );
+    let earlier = json.split(",\"reporting_currency").next().unwrap().to_owned() + "}";
+    let read: CreditUpdate = serde_json::from_str(&earlier).unwrap();
+    assert_eq!((read.reason, read.reporting_value_minor), (update.reason, 0), "rows of earlier versions are read");
 }
 
 #[test]
@@ -112,10 +120,15 @@ fn profile() {
         split_from: "p_3".into(),
         quarantined: true,
         erased: true,
+        memberships: vec![Membership { account_id: "B".into(), from_ms: 0 }, Membership { account_id: "A".into(), from_ms: 5 }],
     };
-    let expected =
-        [b"\x0a\x03p_1\x12\x01A\x1a\x14", EMAIL, b"\x22\x06\x0a\x01n\x12\x01v\x28\x01\x32\x03p_2\x3a\x03p_3\x40\x01\x48\x01"]
-            .concat();
+    let expected = [
+        b"\x0a\x03p_1\x12\x01A\x1a\x14",
+        EMAIL,
+        b"\x22\x06\x0a\x01n\x12\x01v\x28\x01\x32\x03p_2\x3a\x03p_3\x40\x01\x48\x01",
+        b"\x52\x03\x0a\x01B\x52\x05\x0a\x01A\x10\x05",
+    ]
+    .concat();
     assert_eq!(profile.encode_to_vec(), expected);
 }
 

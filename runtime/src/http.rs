@@ -113,19 +113,20 @@ pub fn serve_on_thread(
 fn probes(health: Health) -> Router {
     let ready = health.clone();
     Router::new()
-        .route("/livez", get(move || async move { answer("live", stuck(&health)) }))
-        .route("/readyz", get(move || async move { answer("ready", ready.obstacles()) }))
+        .route("/livez", get(move || async move { answer("live", stuck(&health), Vec::new()) }))
+        .route("/readyz", get(move || async move { answer("ready", ready.obstacles(), ready.mentions()) }))
 }
 
 fn stuck(health: &Health) -> Vec<String> {
     if health.is_live() { Vec::new() } else { vec!["a worker is stuck".to_owned()] }
 }
 
-/// 200 where all is well, else 503 and why, a line for each reason.
-fn answer(well: &'static str, reasons: Vec<String>) -> (StatusCode, String) {
+/// 200 where all is well, else 503 and why, a line for each reason; and what else there is to say.
+fn answer(well: &'static str, mut reasons: Vec<String>, more: Vec<String>) -> (StatusCode, String) {
+    let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     if reasons.is_empty() {
-        (StatusCode::OK, format!("{well}\n"))
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n")
+        reasons.push(well.to_owned());
     }
+    reasons.extend(more);
+    (status, reasons.join("\n") + "\n")
 }

@@ -8,9 +8,9 @@ pub mod descriptors;
 #[cfg(feature = "native")]
 pub mod embedded;
 pub mod exactly_once;
-pub mod format;
 pub mod fresh;
 pub mod gate;
+pub mod generation;
 #[cfg(feature = "native")]
 pub mod http;
 #[cfg(feature = "native")]
@@ -28,6 +28,8 @@ pub mod page;
 pub mod reason;
 pub mod refusal_lines;
 pub mod refusals;
+pub mod remodel;
+pub mod rest;
 #[cfg(feature = "native")]
 mod rocks_failure;
 pub mod service;

@@ -11,6 +11,17 @@ pub enum MetricKind {
     Histogram,
 }
 
+impl MetricKind {
+    /// Its name, as Prometheus has it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
 /// A metric: one constant each, with its unit in the name and a sentence for whoever reads it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Metric {
@@ -24,6 +35,21 @@ pub struct Metric {
     pub values: &'static [&'static str],
     /// What it says, and which value means that somebody should look.
     pub help: &'static str,
+}
+
+impl Metric {
+    /// What one of its values is measured in: the last word of the name that is a unit.
+    pub fn unit(&self) -> &'static str {
+        let name = self.name.strip_suffix("_total").unwrap_or(self.name);
+        match name {
+            _ if name.ends_with("_timestamp_seconds") || name.ends_with("_start_time_seconds") => "Unix time, s",
+            _ if name.ends_with("_seconds") => "s",
+            _ if name.ends_with("_bytes") => "bytes",
+            _ if name.ends_with("_nano") => "billionths",
+            _ if name.ends_with("_minor") => "minor units",
+            _ => "1",
+        }
+    }
 }
 
 /// The values of a counter's labels, in the order of [`Metric::label`], each from a bounded set. Such counters have too many series to begin

@@ -1,4 +1,4 @@
-//! The runtime's metrics, and how a batch's observations are published.
+//! How a batch's observations are published.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,197 +12,11 @@ use crate::metric::{Metric, MetricKind, Observations};
 use crate::reason::Reason;
 use crate::topic::Topic;
 
-/// Open connections.
-pub static HTTP_CONNECTIONS: Metric = Metric {
-    name: "tributary_http_connections",
-    kind: MetricKind::Gauge,
-    label: "listener",
-    values: &[],
-    help: "Open connections to the listeners of metrics, probes and questions, by the setting that names the address.",
-};
-/// Connections cut.
-pub static CONNECTIONS_CUT: Metric = Metric {
-    name: "tributary_connections_cut_total",
-    kind: MetricKind::Counter,
-    label: "reason",
-    values: &[],
-    help: "Connections that a listener has ended by itself. silent, slow_head, idle: they had their time. displaced: all places were \
-           taken, and this one was the idlest; address_full: all of one address. no_place: it was told to come again. Look at a growth of \
-           the last three.",
-};
-/// Records read.
-pub static RECORDS_IN: Metric = Metric {
-    name: "tributary_records_in_total",
-    kind: MetricKind::Counter,
-    label: "topic",
-    values: &[],
-    help: "Records read and committed, by stage and topic.",
-};
-/// Records written.
-pub static RECORDS_OUT: Metric = Metric {
-    name: "tributary_records_out_total",
-    kind: MetricKind::Counter,
-    label: "topic",
-    values: &[],
-    help: "Records written and committed, by stage and topic.",
-};
-/// Records refused.
-pub static DEAD_LETTERS: Metric = Metric {
-    name: "tributary_dead_letters_total",
-    kind: MetricKind::Counter,
-    label: "reason",
-    values: &[],
-    help: "Events that could not be processed, by stage and reason. Look at any steady growth.",
-};
-/// Changes of the state.
-pub static STATE_WRITES: Metric = Metric {
-    name: "tributary_state_writes_total",
-    kind: MetricKind::Counter,
-    label: "",
-    values: &[],
-    help: "Values of the state that were changed and committed, by stage.",
-};
-/// Duration of commits.
-pub static COMMIT_SECONDS: Metric = Metric {
-    name: "tributary_commit_seconds",
-    kind: MetricKind::Histogram,
-    label: "",
-    values: &[],
-    help: "Duration of a commit, from the end of the batch to its acknowledgement, by stage.",
-};
-/// Size of batches.
-pub static BATCH_RECORDS: Metric = Metric {
-    name: "tributary_batch_records",
-    kind: MetricKind::Histogram,
-    label: "",
-    values: &[],
-    help: "Records a batch, by stage. Small while idle, large under load.",
-};
-/// End-to-end latency.
-pub static CREDIT_LATENCY_SECONDS: Metric = Metric {
-    name: "tributary_credit_latency_seconds",
-    kind: MetricKind::Histogram,
-    label: "",
-    values: &[],
-    help: "From the receipt of an event to the commit of the credit it caused; the oldest of each batch.",
-};
-/// Recoveries.
-pub static RECOVERIES: Metric = Metric {
-    name: "tributary_recoveries_total",
-    kind: MetricKind::Counter,
-    label: "",
-    values: &[],
-    help: "Transactions aborted and begun again from the committed offsets, by stage.",
-};
-/// Partitions owned.
-pub static PARTITIONS_OWNED: Metric = Metric {
-    name: "tributary_partitions_owned",
-    kind: MetricKind::Gauge,
-    label: "",
-    values: &[],
-    help: "Partitions this process works on, by stage. 0 for long: the group has more members than partitions.",
-};
-/// Consumer lag.
-pub static CONSUMER_LAG_RECORDS: Metric = Metric {
-    name: "tributary_consumer_lag_records",
-    kind: MetricKind::Gauge,
-    label: "",
-    values: &[],
-    help: "Committed records of an input that are not processed yet, by stage, topic and partition; absent while it is not known, and \
-           where another process has the partition. Look when it grows for minutes, or is absent for minutes in all processes.",
-};
-/// Open transactions.
-pub static HELD_UP_SECONDS: Metric = Metric {
-    name: "tributary_held_up_seconds",
-    kind: MetricKind::Gauge,
-    label: "",
-    values: &[],
-    help: "How long the first open transaction in an input has kept its readers from what follows, by stage, topic and partition; 0 when \
-           there is none, absent like the lag. Alert above 60: a hanging transaction; the log names its offset and the command that ends it.",
-};
-/// Last commit.
-pub static LAST_COMMIT_SECONDS: Metric = Metric {
-    name: "tributary_last_commit_timestamp_seconds",
-    kind: MetricKind::Gauge,
-    label: "",
-    values: &[],
-    help: "When a batch was last committed, seconds since 1970-01-01 UTC, by stage; absent before the first. Look if it is old while there is lag.",
-};
-/// Last poll.
-pub static LAST_POLL_SECONDS: Metric = Metric {
-    name: "tributary_last_poll_timestamp_seconds",
-    kind: MetricKind::Gauge,
-    label: "",
-    values: &[],
-    help: "When a stage was last ready to take records, seconds since 1970-01-01 UTC, by stage. Alert if it is older than a minute.",
-};
-/// Partitions that stand still.
-pub static STOPPED_PARTITIONS: Metric = Metric {
-    name: "tributary_stopped_partitions",
-    kind: MetricKind::Gauge,
-    label: "",
-    values: &[],
-    help: "1 while a partition of an input stands still because too much of it was refused, else 0, by stage, topic and partition. \
-           The log and /readyz say what to do; alert on any that is 1.",
-};
-/// State on disk.
-pub const STATE_BYTES: Metric = Metric {
-    name: "tributary_state_bytes",
-    kind: MetricKind::Gauge,
-    label: "",
-    values: &[],
-    help: "Bytes of committed state of the partitions a worker owns, by stage; `all` on the embedded log, which keeps all in one.",
-};
-/// Memory of RocksDB.
-pub const ROCKSDB_MEMORY_BYTES: Metric = Metric {
-    name: "tributary_rocksdb_memory_bytes",
-    kind: MetricKind::Gauge,
-    label: "",
-    values: &[],
-    help: "Bytes of blocks, indexes, filters and write buffers of all stores of the process; bounded by the state budget.",
-};
+/// What the log on Kafka tells, too.
+pub mod kafka;
+mod table;
 
-/// What runs.
-pub static BUILD_INFO: Metric = Metric {
-    name: "tributary_build_info",
-    kind: MetricKind::Gauge,
-    label: "",
-    values: &[],
-    help: "Always 1, with the version of the program and of the compiler that built it.",
-};
-/// Room on the disk.
-pub static DISK_FREE_BYTES: Metric = Metric {
-    name: "tributary_disk_free_bytes",
-    kind: MetricKind::Gauge,
-    label: "",
-    values: &[],
-    help: "Bytes that may still be written to the file system of state.path. Alert below a few times the write buffers, or 1 GB: a full \
-           disk makes the workers wait.",
-};
-
-/// All metrics of this file.
-pub static ALL: [&Metric; 20] = [
-    &HTTP_CONNECTIONS,
-    &CONNECTIONS_CUT,
-    &RECORDS_IN,
-    &RECORDS_OUT,
-    &DEAD_LETTERS,
-    &STATE_WRITES,
-    &COMMIT_SECONDS,
-    &BATCH_RECORDS,
-    &CREDIT_LATENCY_SECONDS,
-    &RECOVERIES,
-    &PARTITIONS_OWNED,
-    &CONSUMER_LAG_RECORDS,
-    &HELD_UP_SECONDS,
-    &LAST_COMMIT_SECONDS,
-    &LAST_POLL_SECONDS,
-    &STOPPED_PARTITIONS,
-    &STATE_BYTES,
-    &ROCKSDB_MEMORY_BYTES,
-    &BUILD_INFO,
-    &DISK_FREE_BYTES,
-];
+pub use table::*;
 
 /// What a stage may count: every value of every label, so that counters begin at 0 and the first one counts as a rise.
 #[derive(Debug, Clone, Copy)]
@@ -327,6 +141,10 @@ pub(crate) fn count_recovery(stage: &'static str) {
     counter!(RECOVERIES.name, "stage" => stage).increment(1);
 }
 
+pub(crate) fn count_rebalance(stage: &'static str) {
+    counter!(REBALANCES.name, "stage" => stage).increment(1);
+}
+
 pub(crate) fn polled(stage: &'static str, now_ms: i64) {
     gauge!(LAST_POLL_SECONDS.name, "stage" => stage).set(now_ms as f64 / 1000.0);
 }
@@ -335,9 +153,25 @@ pub(crate) fn partitions_owned(stage: &'static str, count: usize) {
     gauge!(PARTITIONS_OWNED.name, "stage" => stage).set(count as f64);
 }
 
+pub(crate) fn remodelling(stage: &'static str, more: f64) {
+    gauge!(REMODELLING_PARTITIONS.name, "stage" => stage).increment(more);
+}
+
 pub(crate) fn stopped(stage: &'static str, topic: Topic, partition: u32, stopped: bool) {
     let labels = [("stage", stage.to_owned()), ("topic", topic.name().to_owned()), ("partition", partition.to_string())];
     gauge!(STOPPED_PARTITIONS.name, &labels).set(if stopped { 1.0 } else { 0.0 });
+}
+
+/// What is measured of the state.
+#[cfg(feature = "native")]
+#[derive(Debug)]
+pub(crate) struct Sizes {
+    /// On disk and in write buffers.
+    pub state_bytes: u64,
+    /// Memory that RocksDB uses.
+    pub memory_bytes: usize,
+    /// Stores whose writes are slowed or stopped.
+    pub stalled: usize,
 }
 
 /// Publishes how large the state is, every few seconds: asking for it is not free.
@@ -357,14 +191,15 @@ impl StateSizes {
         Self { stage, published: Instant::now() }
     }
 
-    /// Publishes what `measure` says, if it is time: bytes of the state on disk, and bytes of memory that RocksDB uses.
-    pub fn publish(&mut self, measure: impl FnOnce() -> (u64, usize)) {
+    /// Publishes what `measure` says, if it is time.
+    pub fn publish(&mut self, measure: impl FnOnce() -> Sizes) {
         if self.published.elapsed() < Self::EVERY {
             return;
         }
         self.published = Instant::now();
-        let (bytes, memory) = measure();
-        gauge!(STATE_BYTES.name, "stage" => self.stage).set(bytes as f64);
-        gauge!(ROCKSDB_MEMORY_BYTES.name).set(memory as f64);
+        let sizes = measure();
+        gauge!(STATE_BYTES.name, "stage" => self.stage).set(sizes.state_bytes as f64);
+        gauge!(ROCKSDB_MEMORY_BYTES.name).set(sizes.memory_bytes as f64);
+        gauge!(STALLED_STORES.name, "stage" => self.stage).set(sizes.stalled as f64);
     }
 }

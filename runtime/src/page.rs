@@ -34,7 +34,7 @@ impl Page {
     ///
     /// # Errors
     /// When there is one already.
-    pub fn install(known: &[&'static Metric], state: PathBuf) -> Result<Self, PageError> {
+    pub fn install(known: impl Iterator<Item = &'static Metric>, state: PathBuf) -> Result<Self, PageError> {
         let recorder = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)
             .and_then(|builder| builder.set_buckets(&COUNTS))

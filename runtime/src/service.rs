@@ -26,6 +26,8 @@ pub struct Pulse {
     stop: Arc<AtomicBool>,
     /// What keeps it from its work, as far as it knows.
     obstacles: Mutex<Vec<Obstacle>>,
+    /// What it does beside its work, a line each.
+    mentions: Mutex<Vec<String>>,
     started: Instant,
     /// Milliseconds from the start to the last turn of the loop; 0 before the first.
     turned_ms: AtomicU64,
@@ -43,6 +45,7 @@ impl Pulse {
             works,
             stop,
             obstacles: Mutex::new(vec![Obstacle::Starting]),
+            mentions: Mutex::new(Vec::new()),
             started: Instant::now(),
             turned_ms: AtomicU64::new(0),
             began_ms: AtomicU64::new(0),
@@ -67,6 +70,14 @@ impl Pulse {
     /// Says what keeps the worker from its work: nothing, if it can do it. Until it says so it is starting.
     pub fn report(&self, obstacles: Vec<Obstacle>) {
         *self.obstacles.lock().unwrap_or_else(PoisonError::into_inner) = obstacles;
+    }
+
+    /// Says what the worker does beside its work, which keeps it from nothing.
+    pub fn mention(&self, lines: impl FnOnce() -> Vec<String>, none: bool) {
+        let mut mentions = self.mentions.lock().unwrap_or_else(PoisonError::into_inner);
+        if !(none && mentions.is_empty()) {
+            *mentions = lines();
+        }
     }
 
     fn obstacles(&self) -> Vec<Obstacle> {
@@ -138,6 +149,15 @@ impl Health {
         found.into_iter().map(|(obstacle, workers)| format!("{}: {obstacle}", workers.join(", "))).collect()
     }
 
+    /// What workers do beside their work, a line each.
+    pub fn mentions(&self) -> Vec<String> {
+        let of = |pulse: &Arc<Pulse>| -> Vec<String> {
+            let mentions = pulse.mentions.lock().unwrap_or_else(PoisonError::into_inner);
+            mentions.iter().map(|line| format!("{}: {line}", pulse.worker)).collect()
+        };
+        self.pulses.iter().flat_map(of).collect()
+    }
+
     /// Whether no worker is stuck.
     pub fn is_live(&self) -> bool {
         self.pulses.iter().all(|pulse| pulse.since(&pulse.turned_ms) < STUCK_AFTER)
@@ -185,11 +205,22 @@ impl Service {
     /// # Errors
     /// When the system refuses the thread.
     pub fn watch(&mut self, name: String, watch: impl FnOnce(&Pulse) + Send + 'static) -> io::Result<()> {
-        let pulse = Pulse::new(name, false, self.stop.clone());
-        self.start_pulse(pulse, move |pulse| {
+        self.guard(name, move |pulse| {
             watch(pulse);
             Ok(())
         })
+    }
+
+    /// Starts what watches something for the workers and may have to stop them, on a thread of its own.
+    ///
+    /// # Errors
+    /// When the system refuses the thread.
+    pub fn guard(
+        &mut self,
+        name: String,
+        guard: impl FnOnce(&Pulse) -> Result<(), WorkerError> + Send + 'static,
+    ) -> io::Result<()> {
+        self.start_pulse(Pulse::new(name, false, self.stop.clone()), guard)
     }
 
     fn start_pulse(
@@ -280,6 +311,11 @@ mod tests {
         pulses[0].report(vec![Obstacle::Stopped { topic: Topic::Offline, partition: 3, why: "too much was refused".into() }]);
         assert_eq!(health.stopped_alone(), Some([(Topic::Offline, 3)].into()));
         pulses[0].report(Vec::new());
+        pulses[1].mention(|| vec!["partition 3: 40 %".into()], false);
+        assert_eq!(health.mentions(), ["identity-0: partition 3: 40 %"]);
+        assert!(health.is_ready(), "what is done beside the work keeps nobody from it");
+        pulses[1].mention(Vec::new, true);
+        assert_eq!(health.mentions(), Vec::<String>::new());
         assert_eq!(health.stopped_alone(), Some(BTreeSet::new()));
         assert!(health.is_ready() && health.obstacles().is_empty());
         stop.store(true, Ordering::Relaxed);

@@ -7,13 +7,13 @@
 use std::collections::BTreeSet;
 
 use prost::Message;
-use tributary_proto::{Identifier, partition};
+use tributary_proto::{DeadLetter, Identifier, partition};
 
-use crate::format::Row;
 use crate::metric::{Detail, Metric, Observations};
 use crate::reason::Reason;
 use crate::state::{State, StateError};
 use crate::topic::Topic;
+use crate::topic::format::Row;
 
 /// A record as it was read from the log.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +42,13 @@ pub struct Output {
     pub key: Vec<u8>,
     /// Its value; `None` is a tombstone.
     pub value: Option<Vec<u8>>,
+}
+
+impl Output {
+    /// The record of a dead letter: its key is that of the record that was refused.
+    pub fn dead_letter(letter: &DeadLetter, json: bool) -> Self {
+        Self { topic: DeadLetter::TOPIC, key: letter.key().to_vec(), value: Some(letter.bytes(json)) }
+    }
 }
 
 /// Why a record (or one event of it) cannot be processed: it becomes a dead letter.
@@ -94,6 +101,8 @@ pub struct Outbox {
     pub rejections: Vec<Rejection>,
     /// Nothing of the current record was used, though the stage did not refuse it whole.
     unused: bool,
+    /// Anybody could have sent the current record.
+    by_anybody: bool,
     /// What is to be counted once this is committed.
     pub observations: Observations,
     /// Who was erased: a log that can do so forgets the records that name them.
@@ -164,13 +173,20 @@ impl Outbox {
         self.unused = true;
     }
 
-    /// Takes what was rejected of the current record, and says whether the record as a whole is refused. `whole`: the stage said so.
+    /// Anybody could have sent the current record: it is no sign that something broke upstream, whatever is refused of it.
+    pub fn sent_by_anybody(&mut self) {
+        self.by_anybody = true;
+    }
+
+    /// Takes what was rejected of the current record, and says whether the record as a whole is refused and that counts. `whole`: the stage
+    /// said so.
     pub(crate) fn take_rejections(&mut self, whole: Option<Rejection>) -> (Vec<Rejection>, bool) {
         let unused = std::mem::take(&mut self.unused) || whole.is_some();
+        let counts = !std::mem::take(&mut self.by_anybody);
         let mut rejections = std::mem::take(&mut self.rejections);
         rejections.extend(whole);
         let refused = unused && !rejections.is_empty();
-        (rejections, refused)
+        (rejections, refused && counts)
     }
 
     /// What happened to this identifier up to a time is void, and is to be forgotten where it is still kept.
@@ -211,10 +227,29 @@ impl Share {
     pub fn owns(&self, key: &[u8]) -> bool {
         partition::of(key, self.partitions) == self.partition
     }
+
+    /// A key that belongs to this partition.
+    pub fn some_key(&self, prefix: &str) -> Vec<u8> {
+        (0u32..).map(|number| format!("{prefix}{number}").into_bytes()).find(|key| self.owns(key)).unwrap_or_default()
+    }
 }
 
 /// A stage, of one partition.
 pub trait Stage: Send {
+    /// The partition was taken over, and no record handled yet. What is said here is written at once; the state must not be changed. It may
+    /// be said again, by whoever takes the partition over next.
+    ///
+    /// # Errors
+    /// When the state is at fault.
+    fn begin(&mut self, _context: &mut Context<'_>) -> Result<(), StateError> {
+        Ok(())
+    }
+
+    /// How much of the partition it has computed anew because settings have changed, in thousandths; `None` while nothing of that is under way.
+    fn remodelled(&self) -> Option<u32> {
+        None
+    }
+
     /// Handles one record.
     ///
     /// # Errors

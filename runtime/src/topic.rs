@@ -1,10 +1,14 @@
 //! The topics by their role, each in one row of a table. Their names are configurable; their roles are not.
 
+pub mod format;
+
 use std::collections::BTreeMap;
 
-use tributary_proto::{Account, AttributorMessage, CreditUpdate, DeadLetter, IdentityMessage, Profile, Spend};
+use tributary_proto::{
+    Account, AttributorMessage, CreditUpdate, DeadLetter, ErasureRequest, Generation, IdentityMessage, Profile, Spend,
+};
 
-use crate::format::{FormatError, Row, Rows, shown};
+use format::{FormatError, Row, Rows, shown};
 
 /// All that is to be known about a topic, but its messages' fields.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +41,8 @@ pub enum Role {
     Output,
     /// What could not be processed.
     DeadLetters,
+    /// Which settings the stages work by.
+    Plans,
     /// The state of a stage.
     Changelog {
         /// The stage.
@@ -163,6 +169,14 @@ topics! {
     /// What was spent on channels and campaigns.
     Spend { name: "spend", number: 13, role: Role::Output, cleanup: Cleanup::Compacted, written_by: &["ingest"] }
         holds [Spend by spend_id];
+    /// Who is to be erased as a person, by those who were joined then.
+    ErasureRequests {
+        name: "erasure-requests",
+        number: 14,
+        role: Role::Output,
+        cleanup: Cleanup::Compacted,
+        written_by: &["identity"]
+    } holds [ErasureRequest by request_id];
     /// Records that could not be processed.
     DeadLetters {
         name: "dead-letters",
@@ -171,6 +185,9 @@ topics! {
         cleanup: Cleanup::Kept(Retention::DeadLetters),
         written_by: &["ingest", "identity", "attributor"]
     } holds [DeadLetter by key];
+    /// Which settings have taken hold, by stage.
+    Plans { name: "plans", number: 20, role: Role::Plans, cleanup: Cleanup::Compacted, written_by: &[] }
+        holds [messages Generation];
     /// State of the identity stage.
     IdentityChangelog {
         name: "identity-changelog",
@@ -294,6 +311,7 @@ mod tests {
                 Role::Output | Role::DeadLetters => {
                     assert!(matches!(content, Content::Rows(_)) && !written_by.is_empty(), "{topic:?}");
                 }
+                Role::Plans => assert!(topic.compacted() && matches!(content, Content::Messages(_)), "{topic:?}"),
                 Role::Changelog { .. } => {
                     assert!(matches!(content, Content::State) && topic.compacted() && written_by.is_empty(), "{topic:?}");
                 }

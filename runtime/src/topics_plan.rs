@@ -93,7 +93,8 @@ pub fn wanted(settings: &TopicsSettings) -> Vec<TopicSpec> {
     let spec = |topic| TopicSpec {
         topic,
         name: settings.name(topic),
-        partitions: settings.partitions,
+        // Of plans the order counts, and only the first partition.
+        partitions: if topic.spec().role == Role::Plans { 1 } else { settings.partitions },
         replication_factor: settings.replication_factor,
         config: config_of(settings, topic),
     };
@@ -105,7 +106,7 @@ fn config_of(settings: &TopicsSettings, topic: Topic) -> BTreeMap<&'static str, 
     let record_bytes_max = match topic.spec().role {
         Role::Raw => u64::from(settings.record_bytes_max),
         Role::DeadLetters => settings.dead_letter_bytes_max(),
-        Role::Inbox { .. } | Role::Output | Role::Changelog { .. } => INTERNAL_RECORD_BYTES_MAX,
+        Role::Inbox { .. } | Role::Output | Role::Plans | Role::Changelog { .. } => INTERNAL_RECORD_BYTES_MAX,
     };
     let mut config = BTreeMap::from([
         ("max.message.bytes", record_bytes_max.max(INTERNAL_RECORD_BYTES_MAX).to_string()),
@@ -156,7 +157,7 @@ pub fn needed(topic: Topic, found: impl Fn(Topic) -> Option<u32>, spread: impl F
             let (inbox, _) = Topic::inboxes().find(|(_, reader)| *reader == of)?;
             spread(inbox).or_else(|| found(inbox)).map(Needed::AtLeast)
         }
-        Role::Raw | Role::Output | Role::DeadLetters => None,
+        Role::Raw | Role::Output | Role::Plans | Role::DeadLetters => None,
     }
 }
 
@@ -230,6 +231,8 @@ fn differences(spec: &TopicSpec, found: &FoundTopic, needed: Option<Needed>) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use Topic::{Credits, DeadLetters, IdentityChangelog, IdentityInbox, Offline, Sdk, Utm, Webhook};
+    use Verdict::{Differs, Missing, Wrong};
 
     fn as_wanted(settings: &TopicsSettings) -> BTreeMap<String, FoundTopic> {
         let found = |spec: TopicSpec| {
@@ -275,71 +278,71 @@ mod tests {
         not_fine: &'a [(Topic, Verdict, u32)],
     }
 
+    const WORKED: &[(Topic, u32)] = &[(IdentityInbox, 4), (Topic::AttributorInbox, 4)];
+
+    const SITUATIONS: &[Situation<'_>] = &[
+        Situation { what: "as created", found: &[], spread: WORKED, not_fine: &[] },
+        Situation { what: "one raw topic grown", found: &[(Sdk, 12)], spread: WORKED, not_fine: &[(Sdk, Differs, 4)] },
+        Situation {
+            what: "all raw topics grown",
+            found: &[(Sdk, 8), (Utm, 8), (Webhook, 8), (Offline, 8)],
+            spread: WORKED,
+            not_fine: &[(Sdk, Differs, 4), (Utm, Differs, 4), (Webhook, Differs, 4), (Offline, Differs, 4)],
+        },
+        Situation {
+            what: "an inbox grown",
+            found: &[(IdentityInbox, 8)],
+            spread: WORKED,
+            not_fine: &[(IdentityInbox, Wrong, 4)],
+        },
+        Situation {
+            what: "an inbox and its changelog grown",
+            found: &[(IdentityInbox, 8), (IdentityChangelog, 8)],
+            spread: WORKED,
+            not_fine: &[(IdentityInbox, Wrong, 4), (IdentityChangelog, Differs, 4)],
+        },
+        Situation {
+            what: "an inbox grown before anything was read",
+            found: &[(IdentityInbox, 8)],
+            spread: &[],
+            not_fine: &[(IdentityInbox, Differs, 4), (IdentityChangelog, Wrong, 8)],
+        },
+        Situation {
+            what: "a changelog grown",
+            found: &[(IdentityChangelog, 6)],
+            spread: WORKED,
+            not_fine: &[(IdentityChangelog, Differs, 4)],
+        },
+        Situation {
+            what: "a changelog too small",
+            found: &[(IdentityChangelog, 2)],
+            spread: WORKED,
+            not_fine: &[(IdentityChangelog, Wrong, 4)],
+        },
+        Situation {
+            what: "a changelog missing",
+            found: &[(IdentityChangelog, 0)],
+            spread: WORKED,
+            not_fine: &[(IdentityChangelog, Missing, 4)],
+        },
+        Situation {
+            what: "a raw topic missing",
+            found: &[(Utm, 0), (Sdk, 9)],
+            spread: WORKED,
+            not_fine: &[(Sdk, Differs, 4), (Utm, Missing, 4)],
+        },
+        Situation {
+            what: "outputs grown",
+            found: &[(Credits, 5), (DeadLetters, 5)],
+            spread: WORKED,
+            not_fine: &[(Credits, Differs, 4), (DeadLetters, Differs, 4)],
+        },
+    ];
+
     #[test]
     fn what_grew_is_usable_where_nothing_is_at_stake() {
-        use Topic::{Credits, DeadLetters, IdentityChangelog, IdentityInbox, Offline, Sdk, Utm, Webhook};
-        use Verdict::{Differs, Missing, Wrong};
-        let worked: &[(Topic, u32)] = &[(IdentityInbox, 4), (Topic::AttributorInbox, 4)];
-        let situations = [
-            Situation { what: "as created", found: &[], spread: worked, not_fine: &[] },
-            Situation { what: "one raw topic grown", found: &[(Sdk, 12)], spread: worked, not_fine: &[(Sdk, Differs, 4)] },
-            Situation {
-                what: "all raw topics grown",
-                found: &[(Sdk, 8), (Utm, 8), (Webhook, 8), (Offline, 8)],
-                spread: worked,
-                not_fine: &[(Sdk, Differs, 4), (Utm, Differs, 4), (Webhook, Differs, 4), (Offline, Differs, 4)],
-            },
-            Situation {
-                what: "an inbox grown",
-                found: &[(IdentityInbox, 8)],
-                spread: worked,
-                not_fine: &[(IdentityInbox, Wrong, 4)],
-            },
-            Situation {
-                what: "an inbox and its changelog grown",
-                found: &[(IdentityInbox, 8), (IdentityChangelog, 8)],
-                spread: worked,
-                not_fine: &[(IdentityInbox, Wrong, 4), (IdentityChangelog, Differs, 4)],
-            },
-            Situation {
-                what: "an inbox grown before anything was read",
-                found: &[(IdentityInbox, 8)],
-                spread: &[],
-                not_fine: &[(IdentityInbox, Differs, 4), (IdentityChangelog, Wrong, 8)],
-            },
-            Situation {
-                what: "a changelog grown",
-                found: &[(IdentityChangelog, 6)],
-                spread: worked,
-                not_fine: &[(IdentityChangelog, Differs, 4)],
-            },
-            Situation {
-                what: "a changelog too small",
-                found: &[(IdentityChangelog, 2)],
-                spread: worked,
-                not_fine: &[(IdentityChangelog, Wrong, 4)],
-            },
-            Situation {
-                what: "a changelog missing",
-                found: &[(IdentityChangelog, 0)],
-                spread: worked,
-                not_fine: &[(IdentityChangelog, Missing, 4)],
-            },
-            Situation {
-                what: "a raw topic missing",
-                found: &[(Utm, 0), (Sdk, 9)],
-                spread: worked,
-                not_fine: &[(Sdk, Differs, 4), (Utm, Missing, 4)],
-            },
-            Situation {
-                what: "outputs grown",
-                found: &[(Credits, 5), (DeadLetters, 5)],
-                spread: worked,
-                not_fine: &[(Credits, Differs, 4), (DeadLetters, Differs, 4)],
-            },
-        ];
         let settings = TopicsSettings::default();
-        for Situation { what, found, spread, not_fine } in situations {
+        for &Situation { what, found, spread, not_fine } in SITUATIONS {
             let mut topics = as_wanted(&settings);
             for (topic, partitions) in found {
                 match partitions {

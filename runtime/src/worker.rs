@@ -3,27 +3,30 @@
 //! One [`Worker`] owns one [`Session`] and, for every partition the session owns, a stage with the overlay of its state. It runs on a
 //! thread of its own ([`Worker::run`]), or step by step where somebody else decides when ([`Worker::step`]).
 
+mod batch;
+mod dead_letter;
 mod options;
+mod remodelling;
 mod stopping;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use tributary_proto::{DeadLetter, partition};
-
-use crate::log::{Assignment, Batch, BatchLimits, LogError, Routed, Session, StageLog, Transaction};
+use crate::log::{Assignment, Batch, BatchLimits, LogError, Session, StageLog};
 use crate::metrics;
 use crate::obstacle::Obstacle;
 use crate::pace::Pace;
-use crate::refusal_lines::{RefusalLines, Refused};
-use crate::refusals::{Excess, RefusalLimits, Refusals};
+use crate::refusal_lines::RefusalLines;
+use crate::refusals::{RefusalLimits, Refusals};
 use crate::service::Pulse;
-use crate::stage::{Context, Outbox, Record, Rejection, Share, Stage, StageError};
+use crate::stage::{Context, Outbox, Share, Stage};
 use crate::state::{Base, Overlay, State};
-use crate::stopped::{Place, Stop, Stops};
+use crate::stopped::Stops;
 use crate::topic::Topic;
 
 pub use options::{WorkerError, WorkerOptions};
+
+use remodelling::Remodelling;
 
 /// Makes the stage of a partition.
 pub type BuildStage = Box<dyn Fn(Share) -> Box<dyn Stage> + Send>;
@@ -42,13 +45,6 @@ impl Slot {
     fn refusals(&mut self, topic: Topic) -> Option<&mut Refusals> {
         self.refusals.iter_mut().find(|(known, _)| *known == topic).map(|(_, refusals)| refusals)
     }
-}
-
-/// What is to be done with a batch.
-enum Outcome {
-    Commit(Transaction),
-    /// Too much of this partition was refused.
-    Stop(Place, Stop),
 }
 
 /// See the module.
@@ -70,6 +66,7 @@ pub struct Worker<S> {
     limits: RefusalLimits,
     stops: Stops,
     refusal_lines: RefusalLines,
+    remodelling: Remodelling,
 }
 
 /// What came of a turn of the loop.
@@ -111,6 +108,7 @@ impl<S: Session> Worker<S> {
             limits: RefusalLimits::NONE,
             stops: Stops::default(),
             refusal_lines: RefusalLines::default(),
+            remodelling: Remodelling::default(),
         }
     }
 
@@ -120,9 +118,12 @@ impl<S: Session> Worker<S> {
     /// What cannot be recovered from.
     pub fn run(&mut self, pulse: &Pulse) -> Result<(), WorkerError> {
         let mut pause = Duration::ZERO;
+        metrics::remodelling(self.log.stage, 0.0);
         while !pulse.stopping() {
             let turn = self.turn()?;
             pulse.report(self.obstacles());
+            self.remodelling.note(self.log.stage, self.slots.iter().map(|(at, slot)| (*at, slot.stage.remodelled())));
+            pulse.mention(|| self.remodelling.lines(), self.remodelling.is_empty());
             match turn {
                 Turn::Worked(records) => {
                     pulse.turn(records);
@@ -209,17 +210,18 @@ impl<S: Session> Worker<S> {
         self.batch.clear();
         self.review_stopped().map_err(|source| self.log_error(source))?;
         let limits = BatchLimits { records_max: self.pace.records(self.options.limits.records_max), ..self.options.limits };
-        let polled = self.session.poll(&mut self.batch, &limits).and_then(|changes| self.apply(changes));
+        let polled = self.session.poll(&mut self.batch, &limits);
+        let polled = polled.map_err(|source| self.log_error(source)).and_then(|changes| self.apply(changes));
         if polled.is_ok() {
             metrics::polled(self.log.stage, now_ms());
         }
         let done = match polled {
-            Ok(()) if self.batch.is_empty() => {
+            Ok(()) if self.batch.is_empty() && self.outbox.outputs.is_empty() => {
                 self.refusal_lines.due(Instant::now()).iter().for_each(|line| line.log(self.log.stage));
                 Ok(0)
             }
             Ok(()) => self.work(),
-            Err(source) => Err(self.log_error(source)),
+            Err(error) => Err(error),
         };
         if done.is_err() {
             self.discard();
@@ -232,7 +234,10 @@ impl<S: Session> Worker<S> {
         self.slots.get_mut(&partition).map(|slot| &mut slot.state as &mut dyn State)
     }
 
-    fn apply(&mut self, changes: Vec<Assignment>) -> Result<(), LogError> {
+    fn apply(&mut self, changes: Vec<Assignment>) -> Result<(), WorkerError> {
+        if !changes.is_empty() {
+            metrics::count_rebalance(self.log.stage);
+        }
         for change in changes {
             match change {
                 Assignment::Revoked { partition } => {
@@ -245,151 +250,25 @@ impl<S: Session> Worker<S> {
         Ok(())
     }
 
-    fn assign(&mut self, partition: u32, base: Box<dyn Base + Send>) -> Result<(), LogError> {
+    fn assign(&mut self, partition: u32, base: Box<dyn Base + Send>) -> Result<(), WorkerError> {
         let partitions = match self.log.inputs.first() {
-            Some(inbox) => self.session.partitions(*inbox)?,
+            Some(inbox) => self.session.partitions(*inbox).map_err(|source| self.log_error(source))?,
             None => 0,
         };
-        let stage = (self.build)(Share { partition, partitions });
+        let mut stage = (self.build)(Share { partition, partitions });
+        let mut state = Overlay::new(base);
+        // No record has caused it.
+        self.outbox.caused_at(now_ms());
+        let begun = stage.begin(&mut Context { state: &mut state, outbox: &mut self.outbox });
+        begun.map_err(|source| WorkerError::State { stage: self.log.stage, partition, source })?;
         let limited = self.log.inputs.iter().filter(|topic| !self.options.unlimited.contains(topic));
         let refusals = limited.map(|topic| (*topic, Refusals::default())).collect();
-        self.slots.insert(partition, Slot { stage, state: Overlay::new(base), newest_ms: None, refusals });
+        self.slots.insert(partition, Slot { stage, state, newest_ms: None, refusals });
         Ok(())
-    }
-
-    /// Runs the stage over the batch and commits.
-    fn work(&mut self) -> Result<usize, WorkerError> {
-        let batch = std::mem::take(&mut self.batch);
-        let outcome = self.transact(&batch);
-        let records = batch.len();
-        self.batch = batch;
-        let transaction = match outcome? {
-            Outcome::Commit(transaction) => transaction,
-            Outcome::Stop(place, stop) => {
-                self.stop_partition(place, stop)?;
-                return Ok(0);
-            }
-        };
-        self.pace.note(records, transaction.bytes());
-        let refused = Refused::of(&transaction.dead_letters);
-        let published = metrics::BatchSummary::of(self.log.stage, &self.batch, &transaction);
-        let begun = Instant::now();
-        self.session.commit(transaction).map_err(|source| self.log_error(source))?;
-        published.publish(&self.outbox.observations, begun.elapsed(), now_ms());
-        self.outbox.observations.clear();
-        if self.options.logs_refusals {
-            self.refusal_lines.note(refused, Instant::now()).iter().for_each(|line| line.log(self.log.stage));
-        }
-        let budget = if self.session.keeps_state() { self.options.cache_bytes / self.slots.len().max(1) } else { usize::MAX };
-        for slot in self.slots.values_mut() {
-            if slot.newest_ms.take().is_some() {
-                slot.state.settle(budget);
-            }
-        }
-        Ok(records)
-    }
-
-    fn transact(&mut self, batch: &Batch) -> Result<Outcome, WorkerError> {
-        let mut transaction = Transaction::default();
-        let mut offsets: BTreeMap<(Topic, u32), u64> = BTreeMap::new();
-        for record in batch.records() {
-            offsets.insert((record.topic, record.partition), record.offset + 1);
-            if let Some(excess) = self.handle(&record, &mut transaction)? {
-                let place = (record.topic, record.partition);
-                return Ok(Outcome::Stop(place, self.stop(&record, excess, batch, &transaction)));
-            }
-        }
-        self.end_batch(&mut transaction)?;
-        transaction.erasures = std::mem::take(&mut self.outbox.erasures);
-        self.route(&mut transaction)?;
-        transaction.offsets = offsets.into_iter().map(|((topic, partition), next)| (topic, partition, next)).collect();
-        Ok(Outcome::Commit(transaction))
-    }
-
-    /// Runs the stage over a record; says when it was one refusal too many.
-    fn handle(&mut self, record: &Record<'_>, transaction: &mut Transaction) -> Result<Option<Excess>, WorkerError> {
-        let (stage, partition) = (self.log.stage, record.partition);
-        let Some(slot) = self.slots.get_mut(&partition) else { return Err(WorkerError::Unassigned { stage, partition }) };
-        slot.newest_ms = slot.newest_ms.max(Some(record.timestamp_ms));
-        self.outbox.caused_at(record.timestamp_ms);
-        let mut context = Context { state: &mut slot.state, outbox: &mut self.outbox };
-        let whole = match slot.stage.handle(record, &mut context) {
-            Ok(()) => None,
-            Err(StageError::Rejected(rejection)) => Some(rejection),
-            Err(StageError::State(source)) => return Err(WorkerError::State { stage, partition, source }),
-        };
-        let (rejections, refused) = self.outbox.take_rejections(whole);
-        for rejection in rejections {
-            transaction.dead_letters.push(dead_letter(stage, record, rejection));
-        }
-        let counts = refused && !self.stops.is_accepted((record.topic, partition), record.offset);
-        Ok(slot.refusals(record.topic).and_then(|refusals| refusals.note(counts, &self.limits)))
-    }
-
-    fn end_batch(&mut self, transaction: &mut Transaction) -> Result<(), WorkerError> {
-        let stage = self.log.stage;
-        let owned: Vec<(u32, i64)> = self.slots.iter().filter_map(|(at, slot)| Some((*at, slot.newest_ms?))).collect();
-        for (partition, newest_ms) in owned {
-            let Some(slot) = self.slots.get_mut(&partition) else { continue };
-            self.outbox.caused_at(newest_ms);
-            let mut context = Context { state: &mut slot.state, outbox: &mut self.outbox };
-            slot.stage.end_batch(&mut context).map_err(|source| WorkerError::State { stage, partition, source })?;
-            if self.session.keeps_state() {
-                transaction.state.push((partition, slot.state.writes()));
-            }
-        }
-        Ok(())
-    }
-
-    /// Moves what the stage wrote into the transaction, with its partition.
-    fn route(&mut self, transaction: &mut Transaction) -> Result<(), WorkerError> {
-        transaction.outputs.reserve_exact(self.outbox.outputs.len());
-        for (output, timestamp_ms) in self.outbox.take_outputs() {
-            let count = match self.partition_counts.get(&output.topic) {
-                Some(count) => *count,
-                None => {
-                    let asked = self.session.partitions(output.topic);
-                    let count = asked.map_err(|source| WorkerError::Log { stage: self.log.stage, source })?;
-                    self.partition_counts.insert(output.topic, count);
-                    count
-                }
-            };
-            let partition = partition::of(&output.key, count);
-            transaction.outputs.push(Routed { output, partition, timestamp_ms });
-        }
-        Ok(())
-    }
-
-    /// Forgets a batch that was not committed.
-    fn discard(&mut self) {
-        self.batch.clear();
-        self.outbox = Outbox::with_json(self.options.json.clone());
-        for slot in self.slots.values_mut() {
-            slot.stage.discard_batch();
-            slot.state.discard();
-            slot.newest_ms = None;
-            slot.refusals.iter_mut().for_each(|(_, refusals)| *refusals = Refusals::default());
-        }
     }
 
     fn log_error(&self, source: LogError) -> WorkerError {
         WorkerError::Log { stage: self.log.stage, source }
-    }
-}
-
-fn dead_letter(stage: &str, record: &Record<'_>, rejection: Rejection) -> DeadLetter {
-    DeadLetter {
-        reason: rejection.reason.code().to_owned(),
-        detail: rejection.detail,
-        field: rejection.field,
-        stage: stage.to_owned(),
-        topic: record.topic.name().to_owned(),
-        partition: i32::try_from(record.partition).unwrap_or(i32::MAX),
-        offset: i64::try_from(record.offset).unwrap_or(i64::MAX),
-        index: rejection.index,
-        key: record.key.to_vec(),
-        payload: record.value.to_vec(),
-        timestamp: record.timestamp_ms,
     }
 }
 

@@ -15,9 +15,46 @@ use crate::check::{Outputs, check, fold_credits};
 use crate::cluster::{Cluster, Said};
 use crate::erasures;
 use crate::oracle::{self, Rules, Verdict};
-use crate::run::Sent;
 use crate::sums::{Coverage, Reader};
 use crate::world::World;
+
+/// What was sent from outside, and what must be made of it.
+#[derive(Debug, Default)]
+pub struct Sent {
+    /// Raw records.
+    pub records: usize,
+    /// How often each event was sent, by [`as_said`], and what ingest makes of it by the settings in force at the end.
+    pub events: BTreeMap<Vec<u8>, (u64, Event)>,
+    /// Dead letters of ingest.
+    pub dead: u64,
+    /// Records of no message in the two inboxes.
+    pub garbage: u64,
+}
+
+/// The bytes of an event without what channel rules have made of it: the same whichever were in force.
+pub fn as_said(event: &Event) -> Vec<u8> {
+    let mut event = event.clone();
+    if let Some(EventBody::Touch(touch)) = &mut event.body
+        && let Some(origin) = &mut touch.origin
+    {
+        origin.rules = 0;
+        touch.names_source = false;
+        let fields = [
+            &mut touch.channel,
+            &mut touch.source,
+            &mut touch.medium,
+            &mut touch.campaign,
+            &mut touch.content,
+            &mut touch.term,
+        ];
+        for (at, field) in fields.into_iter().enumerate() {
+            if origin.found >> at & 1 == 1 {
+                field.clear();
+            }
+        }
+    }
+    event.encode_to_vec()
+}
 
 /// What an audit has counted.
 #[derive(Debug, Clone, Default)]
@@ -33,7 +70,7 @@ pub struct Counted {
 /// # Errors
 /// What does not hold.
 pub fn audit(world: &World, sent: &Sent, verdict: &Verdict) -> Result<Counted, String> {
-    let cluster = world.cluster.borrow();
+    let cluster = world.around.cluster.borrow();
     each_record_once(&cluster)?;
     nothing_lost_on_the_way_in(&cluster, sent)?;
     let coverage = deltas_are_the_latest_rows(&cluster)?;
@@ -52,15 +89,17 @@ pub fn audit(world: &World, sent: &Sent, verdict: &Verdict) -> Result<Counted, S
 ///
 /// # Errors
 /// What does not hold.
-pub fn beside_stopped(world: &World, stopped: &BTreeSet<(Topic, u32)>, rules: &Rules) -> Result<(), String> {
+pub fn beside_stopped(world: &World, stopped: &BTreeSet<(Topic, u32)>, sent: &Sent, rules: &Rules) -> Result<(), String> {
     if !stopped.iter().all(|(topic, _)| Topic::RAW.contains(topic)) {
         return Ok(());
     }
-    let cluster = world.cluster.borrow();
+    let cluster = world.around.cluster.borrow();
     let mut events: BTreeMap<Vec<u8>, Event> = BTreeMap::new();
     for value in values(&cluster, Topic::IdentityInbox) {
         if let Ok(IdentityMessage { body: Some(Body::Event(event)) }) = IdentityMessage::decode(value) {
-            events.insert(event.encode_to_vec(), event);
+            let said = as_said(&event);
+            let now = sent.events.get(&said).map_or(event, |(_, event)| event.clone());
+            events.insert(said, now);
         }
     }
     let events: Vec<Event> = events.into_values().collect();
@@ -183,18 +222,18 @@ fn nothing_lost_on_the_way_in(cluster: &Cluster, sent: &Sent) -> Result<(), Stri
         if let Ok(IdentityMessage { body: Some(Body::Event(event)) }) = IdentityMessage::decode(value) {
             // A milestone's version is an event of ingest like any other.
             let _is_version = matches!(event.body, Some(EventBody::Milestone(_)));
-            *applied.entry(event.encode_to_vec()).or_default() += 1;
+            *applied.entry(as_said(&event)).or_default() += 1;
         }
     }
-    if applied != sent.events {
-        let differ = |bytes: &&Vec<u8>| applied.get(*bytes) != sent.events.get(*bytes);
-        let first = applied.keys().chain(sent.events.keys()).find(differ);
-        let times = |of: &BTreeMap<Vec<u8>, u64>| first.and_then(|bytes| of.get(bytes)).copied().unwrap_or(0);
-        let event = first.and_then(|bytes| tributary_proto::Event::decode(bytes.as_slice()).ok());
+    let sent_times = |bytes: &Vec<u8>| sent.events.get(bytes).map_or(0, |(times, _)| *times);
+    let applied_times = |bytes: &Vec<u8>| applied.get(bytes).copied().unwrap_or(0);
+    let mut all = applied.keys().chain(sent.events.keys());
+    if let Some(said) = all.find(|said| sent_times(said) != applied_times(said)) {
+        let event = Event::decode(said.as_slice());
         return Err(format!(
             "an event was sent {} times and is applied {} times: {event:?}",
-            times(&sent.events),
-            times(&applied)
+            sent_times(said),
+            applied_times(said)
         ));
     }
     let mut dead: BTreeMap<String, u64> = BTreeMap::new();
@@ -222,7 +261,7 @@ fn nothing_lost_on_the_way_in(cluster: &Cluster, sent: &Sent) -> Result<(), Stri
 fn stores_are_what_the_changelogs_say(world: &World) -> Result<(), String> {
     for (log, partition, store) in world.stores() {
         let Some(changelog) = log.changelog else { continue };
-        let cluster = world.cluster.borrow();
+        let cluster = world.around.cluster.borrow();
         let mut values: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
         for (_, entry) in cluster.committed(changelog, partition, 0) {
             match &entry.value {

@@ -6,12 +6,15 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::faults::Fault;
+use crate::history::Features;
 use crate::run::{Case, Report, run};
 use crate::sums::Coverage;
 
 /// Which seeds, and how.
 #[derive(Debug, Clone, Copy)]
 pub struct Campaign {
+    /// What their histories are made of.
+    pub features: Features,
     /// The first seed.
     pub from: u64,
     /// How many.
@@ -83,7 +86,7 @@ impl Campaign {
                 if seed >= self.from.saturating_add(self.seeds) || stop.load(Ordering::Relaxed) {
                     break;
                 }
-                let report = run(&Case::of(seed), false);
+                let report = run(&Case::with(seed, self.features), false);
                 if report.failure.is_some() && self.stop_at_first {
                     stop.store(true, Ordering::Relaxed);
                 }

@@ -104,17 +104,18 @@ fn within_horizon(table: &CreditTable, verdict: &Verdict) -> CreditTable {
 /// The latest rows; each update must follow from the one before it.
 pub fn fold_credits(updates: &[CreditUpdate]) -> Result<CreditTable, String> {
     let mut table = CreditTable::new();
-    let mut sums: BTreeMap<RowKey, (i64, i64)> = BTreeMap::new();
+    let mut sums: BTreeMap<RowKey, (i64, i64, i64)> = BTreeMap::new();
     let mut revisions: BTreeMap<(&str, &str), u64> = BTreeMap::new();
     let mut versions: BTreeMap<RowKey, &str> = BTreeMap::new();
     for update in updates {
         let key = (update.milestone_id.clone(), update.model.clone(), update.touch_id.clone());
         let sum = sums.entry(key.clone()).or_default();
-        *sum = (sum.0 + update.delta_weight_nano, sum.1 + update.delta_value_minor);
-        if *sum != (update.weight_nano, update.value_minor) {
+        let reported = sum.2 + update.delta_reporting_value_minor;
+        *sum = (sum.0 + update.delta_weight_nano, sum.1 + update.delta_value_minor, reported);
+        if *sum != (update.weight_nano, update.value_minor, update.reporting_value_minor) {
             return Err(format!(
-                "the deltas of row {key:?} sum to {sum:?}, the row says ({}, {})",
-                update.weight_nano, update.value_minor
+                "the deltas of row {key:?} sum to {sum:?}, the row says ({}, {}, {})",
+                update.weight_nano, update.value_minor, update.reporting_value_minor
             ));
         }
         let revision = revisions.entry((&update.milestone_id, &update.model)).or_default();
@@ -135,23 +136,29 @@ pub fn fold_credits(updates: &[CreditUpdate]) -> Result<CreditTable, String> {
     Ok(table)
 }
 
+/// In the milestone's currency and in the one of reports.
+type Values = (i128, i128);
+
 /// Weights sum to exactly one, values to the milestone's, of every milestone under every model.
 fn check_sums(table: &CreditTable, verdict: &Verdict) -> Result<(), String> {
-    let mut sums: BTreeMap<(&str, &str), (i128, i128)> = BTreeMap::new();
-    let mut expected: BTreeMap<(&str, &str), i128> = BTreeMap::new();
+    let mut sums: BTreeMap<(&str, &str), (i128, Values)> = BTreeMap::new();
+    let mut expected: BTreeMap<(&str, &str), Values> = BTreeMap::new();
+    let values =
+        |sum: Values, row: &CreditUpdate| (sum.0 + i128::from(row.value_minor), sum.1 + i128::from(row.reporting_value_minor));
     for ((milestone, model, _), row) in table {
         let sum = sums.entry((milestone, model)).or_default();
-        *sum = (sum.0 + i128::from(row.weight_nano), sum.1 + i128::from(row.value_minor));
+        *sum = (sum.0 + i128::from(row.weight_nano), values(sum.1, row));
     }
     for ((milestone, model, _), row) in &verdict.credits {
-        *expected.entry((milestone, model)).or_default() += i128::from(row.value_minor);
+        let sum = expected.entry((milestone, model)).or_default();
+        *sum = values(*sum, row);
     }
     if let Some(missing) = expected.keys().find(|key| !sums.contains_key(*key)) {
         return Err(format!("there are no rows of {missing:?}"));
     }
     for (key, (weight, value)) in sums {
         if weight != i128::from(WHOLE_NANO) || expected.get(&key) != Some(&value) {
-            return Err(format!("the rows of {key:?} sum to weight {weight}, value {value}"));
+            return Err(format!("the rows of {key:?} sum to weight {weight}, values {value:?}"));
         }
     }
     Ok(())

@@ -69,6 +69,7 @@ faults! {
     WentBack "went_back" "A client hands out records again.",
     Compacted "compacted" "Old values are removed from the changelogs.",
     RestoreStalled "restore_stalled" "A restore stands still for about as long as tombstones are kept.",
+    SettingsChanged "settings_changed" "Settings change on the way, and processes are restarted with the new ones, one by one.",
 }
 
 /// How often each kind strikes in one seed: some not at all, some all the time.

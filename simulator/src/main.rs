@@ -14,6 +14,7 @@ use serde_json::json;
 use tributary_proto::{Named, Reason};
 use tributary_simulator::campaign::{Campaign, Tally};
 use tributary_simulator::faults::Fault;
+use tributary_simulator::history::{Features, History};
 use tributary_simulator::planted::Bug;
 use tributary_simulator::planted::report::report;
 use tributary_simulator::planted::trial::{Finding, Trial};
@@ -54,6 +55,9 @@ struct Args {
     /// With --seed: how many faults may strike.
     #[arg(long, requires = "seed")]
     faults: Option<usize>,
+    /// What histories are made of beside records: trust, time, roles, hierarchy, separated by commas; all or none.
+    #[arg(long, default_value_t = Features::DEFAULT)]
+    features: Features,
     /// Ends with the first seed that fails, and makes no smaller one of it.
     #[arg(long)]
     stop_at_first: bool,
@@ -101,7 +105,13 @@ fn progress(length: u64) -> ProgressBar {
 }
 
 fn campaign(args: &Args) -> bool {
-    let campaign = Campaign { from: args.from, seeds: args.seeds, jobs: args.jobs, stop_at_first: args.stop_at_first };
+    let campaign = Campaign {
+        features: args.features,
+        from: args.from,
+        seeds: args.seeds,
+        jobs: args.jobs,
+        stop_at_first: args.stop_at_first,
+    };
     let bar = progress(args.seeds);
     let begun = Instant::now();
     let tally = campaign.run(|| bar.inc(1));
@@ -115,10 +125,10 @@ fn campaign(args: &Args) -> bool {
     for (seed, why) in tally.failures.iter().take(if args.stop_at_first { 0 } else { SHRUNK_MAX }) {
         eprintln!("seed {seed} fails: {why}");
         let bar = progress(0);
-        let records = tributary_simulator::history::History::of(*seed).records.len();
-        let small = shrink(&Case::of(*seed), records, || bar.inc(1));
+        let records = History::with(*seed, args.features).records.len();
+        let small = shrink(&Case::with(*seed, args.features), records, || bar.inc(1));
         bar.finish_and_clear();
-        eprintln!("replay it:    {}", command(&Case::of(*seed)));
+        eprintln!("replay it:    {}", command(&Case::with(*seed, args.features)));
         eprintln!("made smaller: {}", command(&small));
     }
     let not_covered = tally.not_covered();
@@ -224,7 +234,7 @@ fn replay(args: &Args, seed: u64) -> anyhow::Result<bool> {
             .with_context(|| format!("--without: no fault is named {name:?}"))?;
         without.insert(*fault);
     }
-    let case = Case { seed, keep, without, faults_max: args.faults.unwrap_or(usize::MAX) };
+    let case = Case { seed, features: args.features, keep, without, faults_max: args.faults.unwrap_or(usize::MAX) };
     let report = run(&case, true);
     if args.json {
         println!(
@@ -233,11 +243,11 @@ fn replay(args: &Args, seed: u64) -> anyhow::Result<bool> {
         );
         return Ok(report.failure.is_none());
     }
-    let history = tributary_simulator::history::History::of(seed);
+    let history = History::with(seed, args.features);
     for (at, raw) in
         history.records.iter().enumerate().filter(|(at, _)| case.keep.as_ref().is_none_or(|keep| keep.contains(at)))
     {
-        println!("record {at} {}: {}", raw.topic.name(), raw.value);
+        println!("record {at} {}: {}", raw.topic.name(), raw.said);
     }
     report.trace.iter().for_each(|line| println!("{line}"));
     match &report.failure {

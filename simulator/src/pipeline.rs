@@ -1,6 +1,6 @@
 //! The real pipeline, with what only a simulation changes.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tributary_ingest::{Decoder, Settings as IngestSettings};
 use tributary_pipeline::stages::Pipeline;
@@ -9,8 +9,14 @@ use tributary_runtime::config::Section;
 
 use crate::oracle;
 
-/// Compiles settings. What is sent in parts is cut below `part_bytes_max`, where that is given, and units rest after what costs more than
-/// `rest_after`.
+/// A decoder with its settings.
+type Known = (IngestSettings, Kinds, Arc<Decoder>);
+
+/// Most decoders that are kept.
+const DECODERS_MAX: usize = 16;
+
+/// Compiles settings. What is sent in parts is cut below `part_bytes_max`, where that is given, and units and roots rest after what costs
+/// more than `rest_after`.
 ///
 /// # Errors
 /// What is wrong with them.
@@ -27,17 +33,19 @@ pub fn compile(
         plan.message_bytes_max = bytes_max;
     }
     plan.rest_after = rest_after.unwrap_or(plan.rest_after);
+    identity.rest_after = rest_after.unwrap_or(identity.rest_after);
     Ok(Pipeline::of(decoder(ingest, &rules.kinds)?, identity, plan))
 }
 
 /// Compiling the channel rules takes longer than many a seed: equal settings share a decoder.
 fn decoder(settings: &IngestSettings, kinds: &Kinds) -> Result<Arc<Decoder>, String> {
-    static KNOWN: OnceLock<(IngestSettings, Kinds, Arc<Decoder>)> = OnceLock::new();
-    if let Some((of, with, decoder)) = KNOWN.get()
-        && (of, with) == (settings, kinds)
-    {
+    static KNOWN: Mutex<Vec<Known>> = Mutex::new(Vec::new());
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, _, decoder)) = known.iter().find(|(of, with, _)| (of, with) == (settings, kinds)) {
         return Ok(Arc::clone(decoder));
     }
     let decoder = Arc::new(Decoder::new(settings, kinds).map_err(|problems| problems.to_string())?);
-    Ok(Arc::clone(&KNOWN.get_or_init(|| (settings.clone(), kinds.clone(), decoder.clone())).2))
+    known.truncate(DECODERS_MAX - 1);
+    known.insert(0, (settings.clone(), kinds.clone(), Arc::clone(&decoder)));
+    Ok(decoder)
 }

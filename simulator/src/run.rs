@@ -9,11 +9,11 @@ use tributary_runtime::refusals::{LiveLimits, RefusalLimits};
 use tributary_runtime::topic::{Role, Topic};
 use tributary_runtime::worker::WorkerOptions;
 
-use crate::audit::{self, Counted};
+use crate::audit::{self, Counted, Sent};
 use crate::cluster::Cluster;
 use crate::draw::Draw;
 use crate::faults::{Fault, Faults};
-use crate::history::{History, Outcome};
+use crate::history::{Features, History, Outcome, Raw};
 use crate::oracle;
 use crate::pipeline;
 use crate::sums::Coverage;
@@ -22,11 +22,16 @@ use crate::world::{Delivery, World};
 /// How long draining may take, in rounds in which every process has a turn.
 const ROUNDS_MAX: usize = 6_000;
 
+/// How often it is tried whether a seed has other settings at first.
+const FORMER_CHANCES: usize = 6;
+
 /// What is to be run. Everything but the seed is there to make a failing one smaller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Case {
     /// The seed.
     pub seed: u64,
+    /// What its history is made of.
+    pub features: Features,
     /// The records that are kept, by position; `None` is all.
     pub keep: Option<Vec<usize>>,
     /// Faults that do not strike.
@@ -38,12 +43,20 @@ pub struct Case {
 impl Case {
     /// A seed as it is.
     pub fn of(seed: u64) -> Self {
-        Self { seed, keep: None, without: BTreeSet::new(), faults_max: usize::MAX }
+        Self::with(seed, Features::DEFAULT)
+    }
+
+    /// The same with a history of these features.
+    pub fn with(seed: u64, features: Features) -> Self {
+        Self { seed, features, keep: None, without: BTreeSet::new(), faults_max: usize::MAX }
     }
 
     /// The arguments that run it.
     pub fn arguments(&self) -> String {
         let mut text = format!("--seed {}", self.seed);
+        if self.features != Features::DEFAULT {
+            text += &format!(" --features {}", self.features);
+        }
         if let Some(keep) = &self.keep {
             let list: Vec<String> = keep.iter().map(usize::to_string).collect();
             text += &format!(" --keep {}", if list.is_empty() { "none".to_owned() } else { list.join(",") });
@@ -97,7 +110,7 @@ pub fn run(case: &Case, trace: bool) -> Report {
 }
 
 fn attempt(case: &Case, trace: bool) -> Result<Report, String> {
-    let mut history = History::of(case.seed);
+    let mut history = History::with(case.seed, case.features);
     if let Some(keep) = &case.keep {
         let kept = history.records.iter().enumerate().filter(|(at, _)| keep.contains(at));
         history.records = kept.map(|(_, raw)| raw.clone()).collect();
@@ -107,13 +120,17 @@ fn attempt(case: &Case, trace: bool) -> Result<Report, String> {
     let rest_after = draw.percent(40).then(|| draw.below(30) as u64);
     let pipeline = pipeline::compile(&history.ingest, &history.rules, part_bytes_max, rest_after)?;
     let outcomes = history.outcomes(pipeline.decoder());
-    let faults = Faults::of(case.seed, &case.without, case.faults_max);
+    let mut faults = Faults::of(case.seed, &case.without, case.faults_max);
     let (cluster, partitions) = cluster(&mut draw);
-    let world = World::new(cluster, faults, Draw::new(case.seed, 3), pipeline, trace);
-    let poisoned = world.attempts(Fault::PoisonedPartition);
+    let former = (0..FORMER_CHANCES).any(|_| faults.attempt(Fault::SettingsChanged));
+    let former = former.then(|| history.former(case.seed, case.features));
+    let compiled = |(ingest, rules)| pipeline::compile(&ingest, &rules, part_bytes_max, rest_after);
+    let former = former.map(compiled).transpose()?;
+    let world = World::new(cluster, faults, Draw::new(case.seed, 3), (former, pipeline), trace);
+    let poisoned = world.around.attempts(Fault::PoisonedPartition);
     let limits = if poisoned { limits(&mut draw) } else { RefusalLimits::NONE };
     for (stage, count) in StageName::ALL.into_iter().zip(partitions) {
-        world.cluster.borrow_mut().add_group(stage.name(), count);
+        world.around.cluster.borrow_mut().add_group(stage.name(), count);
         for number in 0..draw.between(1, 3) {
             world.start(stage, &number.to_string(), options(&mut draw, &world, limits));
         }
@@ -130,7 +147,7 @@ fn attempt(case: &Case, trace: bool) -> Result<Report, String> {
     let drained = world
         .failure()
         .map_or(Ok(()), Err)
-        .and_then(|()| world.drain(ROUNDS_MAX, &|stopped| audit::beside_stopped(&world, stopped, &history.rules)));
+        .and_then(|()| world.drain(ROUNDS_MAX, &|stopped| audit::beside_stopped(&world, stopped, &sent, &history.rules)));
     let audited = drained.and_then(|()| {
         let events: Vec<_> = outcomes.iter().flat_map(|outcome| outcome.events.clone()).collect();
         audit::audit(&world, &sent, &oracle::judge(&events, &history.rules))
@@ -139,17 +156,17 @@ fn attempt(case: &Case, trace: bool) -> Result<Report, String> {
         Ok(counted) => (counted, None),
         Err(why) => (Counted::default(), Some(why)),
     };
-    let credits = audit::credits(&world.cluster.borrow()).unwrap_or_default();
+    let credits = audit::credits(&world.around.cluster.borrow()).unwrap_or_default();
     let report = Report {
         dropped: counted.dropped,
         coverage: counted.coverage,
         credits,
         failure,
-        struck: world.faults.borrow().struck.clone(),
+        struck: world.around.faults.borrow().struck.clone(),
         records: sent.records,
         events: sent.events.len(),
         turns: world.turns(),
-        trace: world.take_trace(),
+        trace: world.around.take_trace(),
     };
     world.end();
     Ok(report)
@@ -163,7 +180,7 @@ fn cluster(draw: &mut Draw) -> (Cluster, [u32; 3]) {
     let topics = Topic::ALL.map(|topic| match topic.spec().role {
         Role::Raw => (topic, raw),
         Role::Inbox { of } | Role::Changelog { of } => (topic, if of == "identity" { identity } else { attributor }),
-        Role::Output | Role::DeadLetters => (topic, outputs),
+        Role::Output | Role::Plans | Role::DeadLetters => (topic, outputs),
     });
     (Cluster::new(&topics), [raw, identity, attributor])
 }
@@ -175,8 +192,8 @@ fn limits(draw: &mut Draw) -> RefusalLimits {
 }
 
 fn options(draw: &mut Draw, world: &World, limits: RefusalLimits) -> WorkerOptions {
-    let small = world.strikes(Fault::SmallBatches);
-    let cache_bytes = if world.strikes(Fault::CacheEvicted) { 0 } else { draw.pick(&[2_000, 1 << 20]) };
+    let small = world.around.strikes(Fault::SmallBatches);
+    let cache_bytes = if world.around.strikes(Fault::CacheEvicted) { 0 } else { draw.pick(&[2_000, 1 << 20]) };
     let records_max = if small { draw.between(1, 3) } else { draw.between(4, 60) };
     WorkerOptions {
         limits: BatchLimits { records_max, bytes_max: usize::MAX, wait_ms: 0, gather_ms: 0 },
@@ -189,25 +206,11 @@ fn options(draw: &mut Draw, world: &World, limits: RefusalLimits) -> WorkerOptio
     }
 }
 
-/// What was sent from outside, and what must be made of it.
-#[derive(Debug, Default)]
-pub struct Sent {
-    /// Raw records.
-    pub records: usize,
-    /// How often each event was sent, by its bytes.
-    pub events: BTreeMap<Vec<u8>, u64>,
-    /// Dead letters of ingest.
-    pub dead: u64,
-    /// Records of no message in the two inboxes.
-    pub garbage: u64,
-}
-
 /// Puts the history on its way: out of order, with repetitions, with garbage in between.
 fn send(draw: &mut Draw, world: &World, history: &History, outcomes: &[Outcome], partitions: [u32; 3]) -> Sent {
-    use tributary_proto::Message;
     let mut sent = Sent::default();
     let mut list: Vec<usize> = (0..history.records.len()).collect();
-    let faults = &world.faults;
+    let faults = &world.around.faults;
     list.extend((0..history.records.len()).filter(|_| faults.borrow_mut().strikes(Fault::DuplicateInput)));
     if faults.borrow_mut().attempt(Fault::ReorderedInput) || draw.percent(50) {
         let reach = draw.pick(&[3, 20, 1_000]);
@@ -225,11 +228,10 @@ fn send(draw: &mut Draw, world: &World, history: &History, outcomes: &[Outcome],
             faults.borrow_mut().count(Fault::PoisonInput);
         }
         for event in &outcome.events {
-            *sent.events.entry(event.encode_to_vec()).or_default() += 1;
+            sent.events.entry(audit::as_said(event)).or_insert_with(|| (0, event.clone())).0 += 1;
         }
-        let partition = draw.below(raw_partitions as usize) as u32;
-        let (topic, value) = (raw.topic, raw.value.clone().into_bytes());
-        world.deliver_later([Delivery { topic, partition, timestamp_ms: raw.received_ms, key: Vec::new(), value }]);
+        let anywhere = draw.below(raw_partitions as usize) as u32;
+        world.deliver_later([delivery(raw, anywhere, identity)]);
         if faults.borrow_mut().strikes(Fault::PoisonInbox) {
             let (topic, count) = draw
                 .pick(&[Some((Topic::IdentityInbox, identity)), Some((Topic::AttributorInbox, attributor))])
@@ -242,6 +244,13 @@ fn send(draw: &mut Draw, world: &World, history: &History, outcomes: &[Outcome],
         }
     }
     sent
+}
+
+/// A record on its way: to any partition of a raw topic, or to whom it is for.
+fn delivery(raw: &Raw, anywhere: u32, identity: u32) -> Delivery {
+    let key = raw.key();
+    let partition = if raw.topic == Topic::IdentityInbox { partition::of(&key, identity) } else { anywhere };
+    Delivery { topic: raw.topic, partition, timestamp_ms: raw.received_ms, key, value: raw.value() }
 }
 
 /// Puts a burst of records that must be refused among those of one partition.

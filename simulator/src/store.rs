@@ -108,6 +108,21 @@ impl Base for LocalStore {
         }
         Ok(())
     }
+
+    fn actors(&self, tag: u8, after: Option<&ActorKey>, max: usize) -> Result<Vec<ActorKey>, StateError> {
+        let inner = self.lock();
+        let keys = inner.now.values.range(ActorKey::behind(tag, after)..).map(|(key, _)| key);
+        let mut found: Vec<ActorKey> = Vec::new();
+        for actor in keys.map_while(|key| ActorKey::of(key).filter(|actor| actor.tag() == tag)) {
+            if found.last() != Some(&actor) {
+                if found.len() == max {
+                    break;
+                }
+                found.push(actor);
+            }
+        }
+        Ok(found)
+    }
 }
 
 impl Store for LocalStore {

@@ -16,10 +16,11 @@ use crate::oracle::credit::{RowKey, as_row};
 type Column = fn(&CreditUpdate) -> String;
 
 /// What a row shows beside its key and its share.
-pub static COLUMNS: [(&str, Column); 12] = [
+pub static COLUMNS: [(&str, Column); 13] = [
     ("milestone_kind", |row| row.milestone_kind.clone()),
     ("milestone_time", |row| row.milestone_time.to_string()),
     ("currency", |row| row.currency.clone()),
+    ("reporting_currency", |row| row.reporting_currency.clone()),
     ("account_id", |row| row.account_id.clone()),
     ("profile_id", |row| row.profile_id.clone()),
     ("touch_time", |row| row.touch_time.to_string()),
@@ -56,10 +57,10 @@ pub fn changes() -> impl Iterator<Item = &'static str> {
 /// Why something cannot happen for a reason; `None` where it can. That it never does is checked.
 pub fn cannot(change: &str, reason: Reason) -> Option<&'static str> {
     match (change, reason) {
-        (_, Reason::Remodelled) => Some("a seed has one configuration; attributor/tests/protocol.rs changes it"),
         ("milestone_kind", _) => Some("a milestone's id begins with its kind"),
         (APPEARS, _) => None,
         (_, Reason::Milestone) => Some("the first rows of a milestone: nothing was there that could change"),
+        // The reporting currency is a setting: a changed one holds from the next time that a milestone is computed, whyever that is.
         ("milestone_time" | "currency", Reason::LateTouch | Reason::Identity | Reason::Withdrawn) => {
             Some("another time or currency is another version of the milestone: amended, or erased")
         }
@@ -118,7 +119,7 @@ impl Coverage {
 pub struct Reader {
     latest: BTreeMap<RowKey, CreditUpdate>,
     /// Sums of weights and values by face; those of nothing are left out.
-    sums: BTreeMap<Vec<u8>, (i128, i128)>,
+    sums: BTreeMap<Vec<u8>, (i128, i128, i128)>,
     /// How rows changed.
     pub coverage: Coverage,
 }
@@ -137,7 +138,11 @@ impl Reader {
             }
             let face = face(update);
             let sum = self.sums.entry(face.clone()).or_default();
-            *sum = (sum.0 + i128::from(update.delta_weight_nano), sum.1 + i128::from(update.delta_value_minor));
+            *sum = (
+                sum.0 + i128::from(update.delta_weight_nano),
+                sum.1 + i128::from(update.delta_value_minor),
+                sum.2 + i128::from(update.delta_reporting_value_minor),
+            );
             touched.insert(face, update.clone());
             self.keep_latest(update, &mut taken)?;
         }
@@ -194,9 +199,9 @@ impl Reader {
         let sum = self.sums.get(of).copied().unwrap_or_default();
         let row = self.latest.get(&key(update));
         let shows_it = |row: &&CreditUpdate| face(row) == of;
-        let expected: (i128, i128) =
-            row.filter(shows_it).map_or((0, 0), |row| (row.weight_nano.into(), row.value_minor.into()));
-        if sum == (0, 0) {
+        let share = |row: &CreditUpdate| (row.weight_nano.into(), row.value_minor.into(), row.reporting_value_minor.into());
+        let expected: (i128, i128, i128) = row.filter(shows_it).map_or((0, 0, 0), share);
+        if sum == (0, 0, 0) {
             self.sums.remove(of);
         }
         if sum == expected {
@@ -223,7 +228,7 @@ fn key(update: &CreditUpdate) -> RowKey {
 
 /// All that a row shows but its share, as bytes.
 fn face(update: &CreditUpdate) -> Vec<u8> {
-    CreditUpdate { weight_nano: 0, value_minor: 0, ..as_row(update) }.encode_to_vec()
+    CreditUpdate { weight_nano: 0, value_minor: 0, reporting_value_minor: 0, ..as_row(update) }.encode_to_vec()
 }
 
 #[cfg(test)]
@@ -261,7 +266,7 @@ mod tests {
         let mut reader = Reader::default();
         reader.commit(&[row("a", 5, 5, 1)]).unwrap();
         let why = reader.commit(&[row("b", 5, 0, 2)]).unwrap_err();
-        assert!(why.contains("sum to (5, 0), the latest rows to (0, 0), where campaign \"a\", now \"b\""), "{why}");
+        assert!(why.contains("sum to (5, 0, 0), the latest rows to (0, 0, 0), where campaign \"a\", now \"b\""), "{why}");
     }
 
     #[test]
@@ -269,7 +274,7 @@ mod tests {
         let mut reader = Reader::default();
         reader.commit(&[row("a", 5, 5, 1)]).unwrap();
         let why = reader.commit(&[row("b", 0, -5, 2), row("b", 5, 5, 3)]).unwrap_err();
-        assert!(why.contains("sum to (5, 0), the latest rows to (0, 0), where campaign \"a\", now \"b\""), "{why}");
+        assert!(why.contains("sum to (5, 0, 0), the latest rows to (0, 0, 0), where campaign \"a\", now \"b\""), "{why}");
     }
 
     #[test]
@@ -277,7 +282,7 @@ mod tests {
         let mut reader = Reader::default();
         reader.commit(&[row("a", 5, 5, 1)]).unwrap();
         let why = reader.commit(&[row("b", 5, 5, 2)]).unwrap_err();
-        assert!(why.contains("sum to (5, 0), the latest rows to (0, 0), where campaign \"a\", now \"b\""), "{why}");
+        assert!(why.contains("sum to (5, 0, 0), the latest rows to (0, 0, 0), where campaign \"a\", now \"b\""), "{why}");
     }
 
     #[test]

@@ -16,7 +16,11 @@ fn run(history: &History, pipeline: &Pipeline, partitions: u32, records_max: usi
     let limits = BatchLimits { records_max, bytes_max: usize::MAX, wait_ms: 0, gather_ms: 0 };
     let options = WorkerOptions::in_memory(limits);
     for (at, raw) in history.records.iter().enumerate() {
-        log.append_raw(raw.topic, at as u32 % partitions, raw.received_ms, raw.value.clone().into_bytes());
+        if raw.topic == Topic::IdentityInbox {
+            log.append(raw.topic, raw.received_ms, raw.key(), raw.value());
+        } else {
+            log.append_raw(raw.topic, at as u32 % partitions, raw.received_ms, raw.value());
+        }
     }
     for stage in StageName::ALL {
         let mut worker = Worker::new(log.session(stage.log()), stage.log(), pipeline.build(stage), options.clone());

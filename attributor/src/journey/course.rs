@@ -1,7 +1,7 @@
 //! The touches of a unit in their order, with what it takes to tell of each whether it counts by itself: without it every milestone would
 //! have to look at its whole window.
 //!
-//! Two rules fold touches. *Of one event that came more than once the smallest copy counts.* *Hits of one visit are one touch*: digital
+//! Two rules fold touches. *Of one event that came more than once the smallest copy counts, a trusted one before a public one.* *Hits of one visit are one touch*: digital
 //! touches of one profile on one device, each within the session gap of the one before, as long as none of them names another source than
 //! the visit has. The first hit that names a source gives it to the visit: what only has a referrer (a stale one of a single-page
 //! application, a sign-in or payment page) or has none goes on with the visit. A visit is in a window if its first hit is.
@@ -26,10 +26,12 @@ pub struct Course<'t> {
     heads: Vec<usize>,
     /// Of each touch: the next hit of its visit.
     next: Vec<usize>,
-    /// Of each touch: whether a smaller copy of its event counts.
+    /// Of each touch: whether another copy of its event counts.
     repeated: Vec<bool>,
     /// How many chains of hits and of copies have begun before each position and go on at it or behind it.
     across: Vec<i32>,
+    /// How many copies before each position do not count because of one at it or behind it.
+    awaiting: Vec<i32>,
 }
 
 /// A visit that may go on.
@@ -40,6 +42,11 @@ struct Open<'t> {
 }
 
 impl<'t> Course<'t> {
+    /// Those of its touches that are so.
+    pub fn those(&self, so: impl Fn(&Touchpoint<'t>) -> bool) -> Vec<Touchpoint<'t>> {
+        self.touches.iter().filter(|touch| so(touch)).copied().collect()
+    }
+
     /// Of the consented touches of a unit, sorted by [`Touchpoint::order`].
     pub fn of(touches: &'t [Touchpoint<'t>], rules: &'t VisitRules) -> Self {
         let count = touches.len();
@@ -50,13 +57,16 @@ impl<'t> Course<'t> {
             next: vec![NONE; count],
             repeated: vec![false; count],
             across: vec![0; count + 1],
+            awaiting: vec![0; count + 1],
         };
         course.fold_copies();
         course.fold_hits();
-        let mut open = 0;
-        for change in &mut course.across {
-            open += *change;
-            *change = open;
+        for changes in [&mut course.across, &mut course.awaiting] {
+            let mut open = 0;
+            for change in changes {
+                open += *change;
+                *change = open;
+            }
         }
         course
     }
@@ -66,11 +76,16 @@ impl<'t> Course<'t> {
             self.touches.iter().zip(0..).map(|(touch, at)| (touch.event_hash, at)).collect();
         events.sort_unstable();
         for same in events.chunk_by(|(a, _), (b, _)| a == b) {
-            let [(_, first), others @ ..] = same else { continue };
-            for (_, at) in others {
-                put(&mut self.heads, *at, *first);
+            let [(_, first), _, ..] = same else { continue };
+            let is_public = |at: &usize| self.touches.get(*at).is_some_and(|touch| touch.view.public);
+            let counts = same.iter().map(|(_, at)| *at).find(|at| !is_public(at)).unwrap_or(*first);
+            for (_, at) in same.iter().filter(|(_, at)| *at != counts) {
+                put(&mut self.heads, *at, counts);
                 put(&mut self.repeated, *at, true);
-                self.spans(*first, *at);
+                if *at < counts {
+                    note(&mut self.awaiting, *at, counts);
+                }
+                note(&mut self.across, (*at).min(counts), (*at).max(counts));
             }
         }
     }
@@ -96,7 +111,7 @@ impl<'t> Course<'t> {
                 *open = fresh;
                 continue;
             }
-            self.spans(open.last, at);
+            note(&mut self.across, open.last, at);
             if source.is_some() && open.source.is_some() && source != open.source {
                 *open = fresh;
             } else {
@@ -108,20 +123,12 @@ impl<'t> Course<'t> {
         }
     }
 
-    /// Notes that what is at `at` depends on what is at `from`.
-    fn spans(&mut self, from: usize, at: usize) {
-        for (place, change) in [(from + 1, 1), (at + 1, -1)] {
-            if let Some(across) = self.across.get_mut(place) {
-                *across += change;
-            }
-        }
-    }
-
-    /// The touches from `from_ms` on, as if there were no others.
-    pub(super) fn since(&self, from_ms: i64) -> Option<Self> {
-        let start = self.touches.partition_point(|touch| touch.view.time_ms < from_ms);
-        let depends = self.across.get(start).is_some_and(|across| *across > 0);
-        depends.then(|| Self::of(self.touches.get(start..).unwrap_or_default(), self.rules))
+    /// The touches from `from_ms` to `until_ms`, as if there were no others.
+    pub(super) fn between(&self, from_ms: i64, until_ms: i64) -> Option<Self> {
+        let Range { start, end } = self.window(from_ms, until_ms);
+        let depends = |changes: &Vec<i32>, at: usize| changes.get(at).is_some_and(|open| *open > 0);
+        let cut = depends(&self.across, start) || depends(&self.awaiting, end);
+        cut.then(|| Self::of(self.touches.get(start..end).unwrap_or_default(), self.rules))
     }
 
     /// The touch at a position.
@@ -133,6 +140,13 @@ impl<'t> Course<'t> {
     pub(super) fn window(&self, from_ms: i64, until_ms: i64) -> Range<usize> {
         let from = self.touches.partition_point(|touch| touch.view.time_ms < from_ms);
         from..self.end(until_ms).max(from)
+    }
+
+    /// The touches that count by themselves from `from_ms` to `until_ms`, both included, in their order.
+    pub fn visits(&self, from_ms: i64, until_ms: i64) -> impl Iterator<Item = Visit<'t>> + '_ {
+        let window = self.window(from_ms, until_ms);
+        let end = window.end;
+        window.filter(|at| self.fold(*at).is_none()).filter_map(move |at| self.visit(at, end))
     }
 
     /// Behind the last touch at or before this time.
@@ -173,6 +187,15 @@ impl<'t> Course<'t> {
             }
         }
         Some(Visit { view, profile: first.profile, role: first.role, first, hits })
+    }
+}
+
+/// Notes that one of the touches at `from` and `at` depends on the other: whoever cuts between them has to look again.
+fn note(open: &mut [i32], from: usize, at: usize) {
+    for (place, change) in [(from + 1, 1), (at + 1, -1)] {
+        if let Some(open) = open.get_mut(place) {
+            *open += change;
+        }
     }
 }
 

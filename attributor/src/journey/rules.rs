@@ -1,8 +1,9 @@
 //! By which rules a journey is found.
 
-use tributary_proto::Milestone;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
-use crate::moments;
+use crate::settings::Period;
 
 /// Position of `lead` among [`JourneyRules::stages`].
 pub(super) const LEAD_STAGE: usize = 0;
@@ -14,6 +15,8 @@ pub struct JourneyRules<'p> {
     pub window: WindowMs,
     /// How far back from the milestone touches may matter, milliseconds: no less than any window.
     pub look_back_ms: i64,
+    /// Where months begin.
+    pub zone: &'p TimeZone,
     /// Milestone kinds that a model looks at, `lead` first.
     pub stages: &'p [String],
     /// Most touches of it.
@@ -27,25 +30,48 @@ pub enum WindowMs {
     Lookback(i64),
     /// After the deal the unit won before, and at most this many milliseconds before the milestone.
     Lifecycle(i64),
+    /// Since the month, quarter or year of the milestone began.
+    Calendar(Period),
 }
 
+const DAY_MS: i64 = 86_400_000;
+
 impl WindowMs {
-    /// The earliest time of a touch in the journey to `of`, given the unit's milestones that are not withdrawn.
-    pub fn start_ms(self, of: &Milestone, live: &[&Milestone]) -> i64 {
+    /// The earliest time of a touch in the journey to a milestone at `time_ms`, given when the unit last won a deal before it, and where
+    /// months begin.
+    pub fn start_ms(self, time_ms: i64, won_before_ms: Option<i64>, zone: &TimeZone) -> i64 {
         match self {
-            Self::Lookback(length_ms) => of.time_ms.saturating_sub(length_ms),
+            Self::Lookback(length_ms) => time_ms.saturating_sub(length_ms),
             Self::Lifecycle(longest_ms) => {
-                let after_ms = moments::last_won_before(of, live).map_or(i64::MIN, |won_ms| won_ms.saturating_add(1));
-                after_ms.max(of.time_ms.saturating_sub(longest_ms))
+                let after_ms = won_before_ms.map_or(i64::MIN, |won_ms| won_ms.saturating_add(1));
+                after_ms.max(time_ms.saturating_sub(longest_ms))
             }
+            Self::Calendar(period) => began_ms(period, time_ms, zone).unwrap_or(time_ms.saturating_sub(self.longest_ms())),
         }
     }
 
     /// The most it reaches back, milliseconds.
     pub fn longest_ms(self) -> i64 {
-        let (Self::Lookback(longest_ms) | Self::Lifecycle(longest_ms)) = self;
-        longest_ms
+        match self {
+            Self::Lookback(longest_ms) | Self::Lifecycle(longest_ms) => longest_ms,
+            // A day more than the longest of them has, for clocks that are set back.
+            Self::Calendar(Period::Month) => 32 * DAY_MS,
+            Self::Calendar(Period::Quarter) => 93 * DAY_MS,
+            Self::Calendar(Period::Year) => 367 * DAY_MS,
+        }
     }
+}
+
+/// When the month, quarter or year began in which a time lies; `None` for times that no calendar has.
+fn began_ms(period: Period, time_ms: i64, zone: &TimeZone) -> Option<i64> {
+    let date = zone.to_datetime(Timestamp::from_millisecond(time_ms).ok()?).date();
+    let month = match period {
+        Period::Month => date.month(),
+        Period::Quarter => (date.month() - 1) / 3 * 3 + 1,
+        Period::Year => 1,
+    };
+    let first = jiff::civil::Date::new(date.year(), month, 1).ok()?;
+    Some(first.to_zoned(zone.clone()).ok()?.timestamp().as_millisecond())
 }
 
 /// What makes hits one visit.
@@ -73,6 +99,24 @@ impl VisitRules {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_period_begins_at_midnight_of_its_zone() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap().as_millisecond();
+        let start =
+            |period, time: &str, zone: &str| WindowMs::Calendar(period).start_ms(at(time), None, &TimeZone::get(zone).unwrap());
+        let shanghai = "Asia/Shanghai";
+        // In Shanghai it is the first of April already.
+        assert_eq!(start(Period::Month, "2026-03-31T16:00:00Z", shanghai), at("2026-03-31T16:00:00Z"));
+        assert_eq!(start(Period::Month, "2026-03-31T15:59:59.999Z", shanghai), at("2026-02-28T16:00:00Z"));
+        assert_eq!(start(Period::Quarter, "2026-03-31T15:59:59.999Z", shanghai), at("2025-12-31T16:00:00Z"));
+        assert_eq!(start(Period::Quarter, "2026-12-31T15:59:59Z", shanghai), at("2026-09-30T16:00:00Z"));
+        assert_eq!(start(Period::Year, "2026-06-01T00:00:00Z", "America/New_York"), at("2026-01-01T05:00:00Z"));
+        // Clocks go forward within the month.
+        assert_eq!(start(Period::Month, "2026-03-30T00:00:00Z", "Europe/Berlin"), at("2026-02-28T23:00:00Z"));
+        let far = WindowMs::Calendar(Period::Month).start_ms(i64::MAX, None, &TimeZone::UTC);
+        assert_eq!(far, i64::MAX - 32 * DAY_MS);
+    }
 
     #[test]
     fn types_are_compared_without_case_in_any_script() {

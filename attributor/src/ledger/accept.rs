@@ -6,8 +6,8 @@
 //! the latest rows say. The old face needs no place of its own: it is the milestone in the ledger's head and the touch in its row.
 
 use tributary_proto::{
-    CreditUpdate, Desired, DesiredRow, LedgerRow, LedgerState, Milestone, ModelRef, ModelRevision, Named, Reason, Share,
-    WHOLE_NANO,
+    CreditUpdate, Desired, DesiredRow, LedgerRow, LedgerState, Milestone, ModelRef, ModelRevision, Named, Reason, Reporting,
+    Share, WHOLE_NANO,
 };
 use tributary_runtime::state::{self, StateError};
 
@@ -29,6 +29,7 @@ struct Slot {
     raised: bool,
     weight_nano: u64,
     value_minor: i128,
+    reporting_minor: i128,
 }
 
 /// The acceptance of one set of rows.
@@ -51,15 +52,15 @@ struct Change {
 }
 
 /// A share of nothing: what a row has under a model that gives it no credit.
-fn share_of(row: Option<&LedgerRow>, model: u32) -> (u64, i64) {
+fn share_of(row: Option<&LedgerRow>, model: u32) -> (u64, i64, i64) {
     row.and_then(|row| row.shares.iter().find(|share| share.model == model))
-        .map_or((0, 0), |share| (share.weight_nano, share.value_minor))
+        .map_or((0, 0, 0), |share| (share.weight_nano, share.value_minor, share.reporting_minor))
 }
 
-/// Whether rows of the milestone show something else under `to` and `account_id` than under what the ledger has.
-fn milestone_moved(head: &LedgerState, to: &Milestone, account_id: &str) -> bool {
+/// Whether rows of the milestone show something else under `to`, `account_id` and the currency `reporting` than under what the ledger has.
+fn milestone_moved(head: &LedgerState, to: &Milestone, account_id: &str, reporting: &str) -> bool {
     let differs = |from: &Milestone| from.time_ms != to.time_ms || from.currency != to.currency || from.kind != to.kind;
-    head.milestone.as_ref().is_some_and(differs) || head.account_id != account_id
+    head.milestone.as_ref().is_some_and(differs) || head.account_id != account_id || head.reporting_currency != reporting
 }
 
 /// Whether two rows of one touch differ in what they show. What is not shown (the touch's type, whom its event names) does not count.
@@ -82,10 +83,11 @@ fn shown(touch: &[u8]) -> Result<(i64, [&str; 6]), Malformed> {
 impl Ledger<'_> {
     /// Takes over a whole set of rows, and emits what changes: first what is taken back under an old face, then everything else.
     pub(super) fn accept(&mut self, head: LedgerState, desired: Desired) -> Result<(), StateError> {
-        let Desired { milestone, stamp, epoch, reason, account_id, models, rows, .. } = desired;
+        let Desired { milestone, stamp, epoch, reason, account_id, models, rows, reporting, .. } = desired;
+        let Reporting { currency: reporting_currency, value_minor: reporting_minor } = reporting.unwrap_or_default();
         let milestone = milestone.unwrap_or_default();
         let reason = Reason::try_from(reason).unwrap_or_default();
-        let moved = milestone_moved(&head, &milestone, &account_id);
+        let moved = milestone_moved(&head, &milestone, &account_id, &reporting_currency);
         let mut acceptance = Acceptance::begin(head, &milestone, stamp, reason, &models);
         let changes = self.changes(&acceptance, rows, moved)?;
 
@@ -95,7 +97,7 @@ impl Ledger<'_> {
             self.show(&mut acceptance, before.as_ref(), sub)?;
             updates += self.emit(&mut acceptance, before.as_ref(), None);
         }
-        acceptance.show_milestone(&milestone, &account_id);
+        acceptance.show_milestone(&milestone, &account_id, &reporting_currency);
         for Change { sub, before, after, moved } in &changes {
             self.show(&mut acceptance, after.as_ref().or(before.as_ref()), sub)?;
             let before = before.as_ref().filter(|_| !*moved);
@@ -108,9 +110,9 @@ impl Ledger<'_> {
                 None => self.state.delete(&self.actor, &sub),
             }
         }
-        self.outbox.observe(&metrics::LEDGER_IMBALANCE, "", acceptance.imbalances(&milestone));
+        self.outbox.observe(&metrics::LEDGER_IMBALANCE, "", acceptance.imbalances(&milestone, reporting_minor));
         self.outbox.observe(&metrics::DESIRED, if updates > 0 { "changed" } else { "unchanged" }, 1);
-        let head = LedgerState { milestone: Some(milestone), stamp, epoch, account_id, ..acceptance.head };
+        let head = LedgerState { milestone: Some(milestone), stamp, epoch, account_id, reporting_currency, ..acceptance.head };
         state::put_message(self.state, &self.actor, &HEAD, &head);
         Ok(())
     }
@@ -156,12 +158,14 @@ impl Ledger<'_> {
         let mut updates = 0;
         let Acceptance { head, slots, update, .. } = acceptance;
         for ((position, slot), revision) in (0u32..).zip(slots).zip(&mut head.revisions) {
-            let (old_weight, old_value) = share_of(before, position);
-            let (new_weight, new_value) = share_of(after, position);
+            let (old_weight, old_value, old_reporting) = share_of(before, position);
+            let (new_weight, new_value, new_reporting) = share_of(after, position);
             slot.weight_nano += new_weight;
             slot.value_minor += i128::from(new_value);
+            slot.reporting_minor += i128::from(new_reporting);
             let there = old_weight > 0 || new_weight > 0;
-            let same = (old_weight, old_value) == (new_weight, new_value) && !slot.remodelled;
+            let shares_same = (old_weight, old_value, old_reporting) == (new_weight, new_value, new_reporting);
+            let same = shares_same && !slot.remodelled;
             if !there || same {
                 continue;
             }
@@ -177,6 +181,8 @@ impl Ledger<'_> {
             update.delta_weight_nano = new_weight.cast_signed() - old_weight.cast_signed();
             // Values are never negative, so that the difference of two always fits.
             update.delta_value_minor = new_value.saturating_sub(old_value);
+            update.reporting_value_minor = new_reporting;
+            update.delta_reporting_value_minor = new_reporting.saturating_sub(old_reporting);
             update.reason = slot.reason.into();
             self.outbox.publish(update);
             self.outbox.observe(&metrics::CREDIT_UPDATES, slot.reason.name(), 1);
@@ -204,6 +210,7 @@ impl Acceptance {
             raised: false,
             weight_nano: 0,
             value_minor: 0,
+            reporting_minor: 0,
         };
         let mut slots = vec![gone; head.revisions.len()];
         let mut positions = Vec::with_capacity(models.len());
@@ -228,18 +235,19 @@ impl Acceptance {
     /// The next updates show the milestone as the rows before did.
     fn show_milestone_as_it_was(&mut self) {
         if let Some(from) = self.head.milestone.take() {
-            let account_id = self.head.account_id.clone();
-            self.show_milestone(&from, &account_id);
+            let (account_id, reporting) = (self.head.account_id.clone(), self.head.reporting_currency.clone());
+            self.show_milestone(&from, &account_id, &reporting);
         }
     }
 
     /// The next updates show the milestone so, with a revision of their own.
-    fn show_milestone(&mut self, milestone: &Milestone, account_id: &str) {
+    fn show_milestone(&mut self, milestone: &Milestone, account_id: &str, reporting: &str) {
         let update = &mut self.update;
         update.milestone_kind.clone_from(&milestone.kind);
         update.milestone_time = milestone.time_ms;
         update.currency.clone_from(&milestone.currency);
         account_id.clone_into(&mut update.account_id);
+        reporting.clone_into(&mut update.reporting_currency);
         self.slots.iter_mut().for_each(|slot| slot.raised = false);
     }
 
@@ -272,9 +280,10 @@ impl Acceptance {
     }
 
     /// How many models do not add up.
-    fn imbalances(&self, to: &Milestone) -> u64 {
-        let nothing = |slot: &Slot| slot.weight_nano == 0 && slot.value_minor == 0;
-        let whole = |slot: &Slot| slot.weight_nano == WHOLE_NANO && slot.value_minor == i128::from(to.value_minor);
+    fn imbalances(&self, to: &Milestone, reporting_minor: i64) -> u64 {
+        let sums = |slot: &Slot| (slot.weight_nano, slot.value_minor, slot.reporting_minor);
+        let all = (WHOLE_NANO, i128::from(to.value_minor), i128::from(reporting_minor));
+        let (nothing, whole) = (|slot: &Slot| sums(slot) == (0, 0, 0), |slot: &Slot| sums(slot) == all);
         let balanced = |slot: &&Slot| if to.withdrawn || !slot.wanted { nothing(slot) } else { whole(slot) };
         (self.slots.len() - self.slots.iter().filter(balanced).count()) as u64
     }

@@ -2,11 +2,14 @@
 //!
 //! A model is a pure function of the journey and its parameters. Weights are integers, so that billionths and their ties come out the
 //! same on every platform; where a definition needs a transcendental function it comes from `libm`, whose bits do not depend on the
-//! platform, and goes through `scaled`.
+//! platform, and goes through `scaled`. What models that learn have learnt, and how they weigh by it, is in `tributary_learn`.
 
+mod learnt;
 mod multipliers;
+mod pattern;
 mod plain;
 mod position;
+mod split;
 mod staged;
 mod time_decay;
 mod time_weighted;
@@ -15,9 +18,12 @@ use std::fmt::Debug;
 
 use crate::journey::Journey;
 
-pub use multipliers::{MULTIPLIER_MAX, Multipliers};
+pub use learnt::Learnt;
+pub use multipliers::{Band, By, Factors, MULTIPLIER_MAX, Multipliers};
+pub use pattern::{ByName, Pattern};
 pub use plain::{FirstTouch, LastNonDirect, LastTouch, LeadConversion, Linear};
 pub use position::Position;
+pub use split::Split;
 pub use staged::{Anchor, Staged};
 pub use time_decay::TimeDecay;
 pub use time_weighted::TimeWeighted;

@@ -1,10 +1,10 @@
-//! Multipliers by role, channel and touch type, on any model.
+//! Multipliers on any model: by who brought a touch, by what it is, by when it was, and by the size of the deal.
 
-use std::collections::BTreeMap;
+use tributary_proto::{Milestone, vocabulary};
 
-use tributary_proto::vocabulary;
-
-use crate::journey::Visit;
+use super::pattern::ByName;
+use crate::journey::{Journey, Visit};
+use crate::value::in_major_units;
 
 /// One, in millionths.
 const ONE_MICRO: u64 = 1_000_000;
@@ -12,73 +12,198 @@ const ONE_MICRO: u64 = 1_000_000;
 /// The largest multiplier there may be.
 pub const MULTIPLIER_MAX: f64 = 1_000.0;
 
-/// Factors on a model's weights, which are then shared out anew. A role, channel or touch type that is not named has the factor 1.
-/// Factors and their products are exact to the millionth. Where they leave no weight at all, the model's own weights stand.
+/// What a factor may go by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum By {
+    /// The role of the touch's person, as [`vocabulary::role`] writes it.
+    Role,
+    /// Channel.
+    Channel,
+    /// Touch type.
+    TouchType,
+    /// Source.
+    Source,
+    /// Campaign.
+    Campaign,
+}
+
+impl By {
+    /// All, in the order in which factors are multiplied.
+    pub const ALL: [Self; 5] = [Self::Role, Self::Channel, Self::TouchType, Self::Source, Self::Campaign];
+
+    /// As the settings name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Role => "role",
+            Self::Channel => "channel",
+            Self::TouchType => "touch_type",
+            Self::Source => "source",
+            Self::Campaign => "campaign",
+        }
+    }
+
+    fn words(self) -> &'static str {
+        if self == Self::TouchType { "touch type" } else { self.name() }
+    }
+
+    /// What a touch has there.
+    fn of(self, touch: &Visit<'_>) -> String {
+        match self {
+            Self::Role => vocabulary::role(touch.role),
+            Self::Channel => touch.view.channel.to_owned(),
+            Self::TouchType => touch.view.touch_type.to_owned(),
+            Self::Source => touch.view.source.to_owned(),
+            Self::Campaign => touch.view.campaign.to_owned(),
+        }
+    }
+}
+
+/// Factors in millionths. What is not named has the factor 1.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Factors {
+    /// By what touches have.
+    pub by: Vec<(By, ByName<u64>)>,
+    /// By the stage reached last before the touch, of those named here: its position among the plan's stages and its kind.
+    pub stages: Vec<(usize, String, u64)>,
+    /// For touches before all of these.
+    pub before_stages: Option<u64>,
+}
+
+/// Factors for deals from a size on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Band {
+    /// The least value, in millionths of the major unit.
+    pub from_micro: u128,
+    /// The currency; any where it is empty.
+    pub currency: String,
+    /// In force in it, beside the others.
+    pub factors: Factors,
+}
+
+/// Factors on a model's weights, which are then shared out anew. Factors and their products are exact to the millionth. Where they leave no
+/// weight at all, the model's own weights stand.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Multipliers {
-    /// By the role of the touch's person, as [`vocabulary::role`] writes it, in millionths.
-    pub role_micro: BTreeMap<String, u64>,
-    /// By channel, in millionths.
-    pub channel_micro: BTreeMap<String, u64>,
-    /// By touch type, in millionths.
-    pub touch_type_micro: BTreeMap<String, u64>,
+    /// For all deals.
+    pub factors: Factors,
+    /// Of these the one with the highest beginning that the deal's value reaches is in force.
+    pub bands: Vec<Band>,
+}
+
+/// A factor and why: `the role champion`.
+type Reason = (u64, String);
+
+impl Factors {
+    fn is_empty(&self) -> bool {
+        self.by.is_empty() && self.stages.is_empty() && self.before_stages.is_none()
+    }
+
+    /// Those on the touch at a position of a journey, in the order in which they are multiplied.
+    fn on(&self, journey: &Journey<'_>, touch: &Visit<'_>) -> Vec<Reason> {
+        let mut all = Vec::new();
+        for (by, names) in &self.by {
+            let name = by.of(touch);
+            if let Some((_, factor)) = names.get(&name) {
+                all.push((*factor, format!("the {} {name}", by.words())));
+            }
+        }
+        all.extend(self.by_stage(journey, touch.view.time_ms));
+        all
+    }
+
+    fn by_stage(&self, journey: &Journey<'_>, time_ms: i64) -> Option<Reason> {
+        let moments = self.stages.iter().filter_map(|stage| Some((journey.stage_moment(stage.0)?, stage)));
+        // Of stages reached at one time the one that is named last.
+        match moments.filter(|(moment_ms, _)| *moment_ms < time_ms).max_by_key(|(moment_ms, _)| *moment_ms) {
+            Some((_, (_, kind, factor))) => Some((*factor, format!("the stage {kind}"))),
+            None => self.before_stages.map(|factor| (factor, "the time before these stages".to_owned())),
+        }
+    }
+
+    fn uses(&self, by: By) -> bool {
+        self.by.iter().any(|(used, _)| *used == by)
+    }
+
+    fn parameters(&self) -> String {
+        let mut text = String::new();
+        for (by, names) in &self.by {
+            for (name, factor) in names.sorted() {
+                text.push_str(&format!("{}.{name:?}={factor},", by.name()));
+            }
+        }
+        for (_, kind, factor) in &self.stages {
+            text.push_str(&format!("stage.{kind:?}={factor},"));
+        }
+        if let Some(factor) = self.before_stages {
+            text.push_str(&format!("stage.before={factor},"));
+        }
+        text
+    }
 }
 
 impl Multipliers {
     /// Whether nothing is multiplied.
     pub fn is_empty(&self) -> bool {
-        self.role_micro.is_empty() && self.channel_micro.is_empty() && self.touch_type_micro.is_empty()
+        self.factors.is_empty() && self.bands.is_empty()
     }
 
-    /// Multiplies the weights of `touches`.
-    pub fn apply(&self, touches: &[Visit<'_>], weights: Vec<u128>) -> Vec<u128> {
+    /// Whether a factor goes by this.
+    pub fn uses(&self, by: By) -> bool {
+        self.factors.uses(by) || self.bands.iter().any(|band| band.factors.uses(by))
+    }
+
+    /// Multiplies the weights of a journey's touches.
+    pub fn apply(&self, journey: &Journey<'_>, of: &Milestone, weights: Vec<u128>) -> Vec<u128> {
         if self.is_empty() {
             return weights;
         }
         // A model may leave it at all zero for equal weights.
         let own: Vec<u128> = if weights.iter().all(|weight| *weight == 0) { vec![1; weights.len()] } else { weights };
+        let band = self.band(of);
+        let factor = |touch| product(&self.on(journey, touch, band));
         let multiplied: Vec<u128> =
-            own.iter().zip(touches).map(|(weight, touch)| weight.saturating_mul(self.factor_micro(touch))).collect();
+            own.iter().zip(&journey.touches).map(|(weight, touch)| weight.saturating_mul(factor(touch))).collect();
         if multiplied.iter().all(|weight| *weight == 0) { own } else { multiplied }
     }
 
-    fn factor_micro(&self, touch: &Visit<'_>) -> u128 {
-        let factor = |map: &BTreeMap<String, u64>, key: &str| u128::from(map.get(key).copied().unwrap_or(ONE_MICRO));
-        let one = u128::from(ONE_MICRO);
-        let by_channel = factor(&self.role_micro, &self.role(touch)) * factor(&self.channel_micro, touch.view.channel) / one;
-        by_channel * factor(&self.touch_type_micro, touch.view.touch_type) / one
+    fn band(&self, of: &Milestone) -> Option<&Band> {
+        let mut value = None;
+        let reached = |band: &&Band| {
+            let value = *value.get_or_insert_with(|| in_major_units(of));
+            (band.currency.is_empty() || band.currency == of.currency) && band.from_micro <= value
+        };
+        self.bands.iter().filter(reached).collect::<Vec<_>>().into_iter().max_by_key(|band| band.from_micro)
     }
 
-    /// The role of the touch's person, as roles are compared; empty where none matters.
-    fn role(&self, touch: &Visit<'_>) -> String {
-        if self.role_micro.is_empty() { String::new() } else { vocabulary::role(touch.role) }
+    fn on(&self, journey: &Journey<'_>, touch: &Visit<'_>, band: Option<&Band>) -> Vec<Reason> {
+        let mut all = self.factors.on(journey, touch);
+        if let Some(band) = band {
+            let size = band.from_micro as f64 / ONE_MICRO as f64;
+            let of_band = band.factors.on(journey, touch).into_iter();
+            all.extend(of_band.map(|(factor, why)| (factor, format!("{why} in deals from {size}"))));
+        }
+        all
     }
 
     /// The factors on a touch that has credit, in words; empty where there are none.
-    pub fn words(&self, touch: &Visit<'_>) -> String {
-        if self.factor_micro(touch) == 0 {
+    pub fn words(&self, journey: &Journey<'_>, of: &Milestone, touch: &Visit<'_>) -> String {
+        let all = self.on(journey, touch, self.band(of));
+        if product(&all) == 0 {
             return "; the multipliers would leave no weight at all, and are left out".to_owned();
         }
-        let role = self.role(touch);
-        let factors = [
-            ("role", &self.role_micro, role.as_str()),
-            ("channel", &self.channel_micro, touch.view.channel),
-            ("touch type", &self.touch_type_micro, touch.view.touch_type),
-        ];
-        let named = factors.into_iter().filter_map(|(name, map, key)| Some((name, map.get(key)?, key)));
-        named.map(|(name, factor, key)| format!("; times {} for the {name} {key}", *factor as f64 / ONE_MICRO as f64)).collect()
+        all.iter().map(|(factor, why)| format!("; times {} for {why}", *factor as f64 / ONE_MICRO as f64)).collect()
     }
 
     /// The factors as text, for the model's version. Part of the published format: do not change.
     pub fn parameters(&self) -> String {
-        let mut text = String::new();
-        for (name, map) in
-            [("role", &self.role_micro), ("channel", &self.channel_micro), ("touch_type", &self.touch_type_micro)]
-        {
-            for (key, factor) in map {
-                text.push_str(&format!("{name}.{key:?}={factor},"));
-            }
+        let mut text = self.factors.parameters();
+        for band in &self.bands {
+            text.push_str(&format!("from {} {}({}),", band.from_micro, band.currency, band.factors.parameters()));
         }
         text
     }
+}
+
+fn product(factors: &[Reason]) -> u128 {
+    factors.iter().fold(u128::from(ONE_MICRO), |product, (factor, _)| product * u128::from(*factor) / u128::from(ONE_MICRO))
 }

@@ -2,69 +2,63 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::tz::TimeZone;
 use tributary_proto::Hash128;
 use tributary_proto::kind::Kinds;
 use tributary_runtime::config::{Given, OpenMap, Problems, Section, Shape};
 
 use super::model::{self, milestone};
-use super::{DAY_MS, KindPlan, Plan, PlannedModel, WindowMs};
+use super::sets::Sets;
+use super::{DAY_MS, DAYS_MAX, KindPlan, Plan, PlannedModel, WindowMs};
 use crate::journey::VisitRules;
-use crate::models::{Model, Multipliers};
+use crate::models::{By, Model, Multipliers};
 use crate::moments;
-use crate::settings::{Settings, Window};
+use crate::rates::Rates;
+use crate::settings::{Contacts, ModelSettings, Settings, Window};
 
 const MINUTE_MS: i64 = 60_000;
 /// Steps of the horizon.
 const HORIZON_STEPS: i64 = 24;
-pub(super) const DAYS_MAX: u32 = 36_500;
 const SESSION_GAP_MINUTES_MAX: u32 = 1_440;
 const NAME_LENGTH_MAX: usize = 64;
 
 impl Section for Settings {
     const NAME: &'static str = "attribution";
     const SHAPE: Shape = Shape {
-        open: &[OpenMap { path: "milestones", dotted: false }],
+        open: &[OpenMap { path: "milestones", dotted: false }, OpenMap { path: "parameters", dotted: false }],
         whole: &["window", "milestones.*.window"],
         moved: &[("custom_kinds", "kinds.milestones"), ("default_currency", "ingest.currency")],
     };
     type Compiled = Plan;
 
     fn compile(&self, given: &Given<'_>, problems: &mut Problems) -> Option<Plan> {
-        plan(self, given.kinds, problems)
+        // A zone that there is not is told where it is set.
+        let zone = TimeZone::get(given.time_zone).unwrap_or(TimeZone::UTC);
+        plan(self, given, &zone, problems)
     }
 }
 
-fn plan(settings: &Settings, kinds: &Kinds, problems: &mut Problems) -> Option<Plan> {
+fn plan(settings: &Settings, given: &Given<'_>, zone: &TimeZone, problems: &mut Problems) -> Option<Plan> {
+    let kinds = given.kinds;
+    let sets = Sets::read(settings, given, problems);
+    let mut of_currency = Problems::default();
+    let rates = settings.currency.compile_in(given, &mut of_currency).flatten();
+    of_currency.0.into_iter().for_each(|(key, problem)| problems.at_whole(key, problem));
     let horizon_ms = i64::from(problems.whole("horizon_days", settings.horizon_days, 1, DAYS_MAX)) * DAY_MS;
     let window = window("window", settings.window, horizon_ms, problems);
     let gap = problems.whole("session_gap_minutes", settings.session_gap_minutes, 0, SESSION_GAP_MINUTES_MAX);
     let max_journey = problems.whole("max_journey", settings.max_journey, 10, 100_000);
 
-    let mut stages = vec![moments::LEAD.to_owned()];
-    let reach = match window {
-        WindowMs::Lookback(length_ms) => length_ms.to_string(),
-        WindowMs::Lifecycle(longest_ms) => format!("lifecycle,{longest_ms}"),
-    };
     let visits = visit_rules(settings, gap, problems);
     let telling = visits.touch_types.join(",");
-    let journey = format!("window={reach},session_gap_minutes={gap},touch_types={telling},max_journey={max_journey}");
-    let mut models = Vec::new();
-    let mut names = BTreeSet::new();
-    for (at, model) in settings.models.iter().enumerate() {
-        let field = format!("models[{at}]");
-        check_name(&format!("{field}.name"), &model.name, problems);
-        if !names.insert(model.name.as_str()) {
-            problems
-                .at(format!("{field}.name"), format!("{:?} is the name of another model too; names are unique", model.name));
-        }
-        if let Some((of, rule, multipliers)) = model::compile(&field, model, kinds, &mut stages, problems) {
-            let version = version(&of, rule.as_ref(), &multipliers, &journey);
-            models.push(PlannedModel { name: model.name.clone(), version, rule, multipliers });
-        }
+    let reach = reach(window, zone);
+    let mut journey = format!("window={reach},session_gap_minutes={gap},touch_types={telling},max_journey={max_journey}");
+    let named_only = settings.contacts == Contacts::Named;
+    if named_only {
+        journey.push_str(",contacts=named");
     }
-    if settings.models.is_empty() {
-        problems.at("models", "name at least one model, or leave the list out for the default ones");
-    }
+    let common = Common { kinds, sets: &sets, horizon_ms, zone, journey };
+    let (models, stages) = common.models(settings, problems);
     let kind_plans = kind_plans(settings, kinds, horizon_ms, problems);
     let windows = || kind_plans.values().filter_map(|kind| kind.window).chain([window]);
     let longest_ms = windows().map(WindowMs::longest_ms).max().unwrap_or_default();
@@ -72,22 +66,100 @@ fn plan(settings: &Settings, kinds: &Kinds, problems: &mut Problems) -> Option<P
         let days = longest_ms / DAY_MS;
         problems.at("horizon_days", format!("must be at least the longest look-back, {days}: shorten that, or look further"));
     }
-    let lifecycles = windows().any(|window| matches!(window, WindowMs::Lifecycle(_)));
+    let own = models.iter().filter_map(|model| model.window);
+    let lifecycles = windows().chain(own).any(|window| matches!(window, WindowMs::Lifecycle(_)));
     Some(Plan {
         longest_ms: if visits.gap_ms > 0 { longest_ms + DAY_MS + visits.gap_ms } else { longest_ms },
         visits,
         max_journey: usize::try_from(max_journey).unwrap_or(usize::MAX),
         step_ms: (horizon_ms / HORIZON_STEPS / DAY_MS).max(1) * DAY_MS,
         message_bytes_max: tributary_runtime::mailbox::MESSAGE_BYTES_MAX,
+        digest: digest(settings, kinds, zone, (&models, rates.as_ref())),
+        rates,
+        classifier: None,
+        named_only,
+        uses_roles: named_only || models.iter().any(|model: &PlannedModel| model.multipliers.uses(By::Role)),
         rest_after: crate::unit::REST_AFTER,
         stages,
         window,
+        zone: zone.clone(),
         lifecycles,
         horizon_ms,
+        window_max_ms: longest_ms,
         models,
         kinds: kind_plans,
         milestone_kinds: kinds.clone(),
     })
+}
+
+/// How far back a window reaches, as it is a part of versions.
+fn reach(window: WindowMs, zone: &TimeZone) -> String {
+    match window {
+        WindowMs::Lookback(length_ms) => length_ms.to_string(),
+        WindowMs::Lifecycle(longest_ms) => format!("lifecycle,{longest_ms}"),
+        WindowMs::Calendar(period) => format!("{period:?},{}", zone.iana_name().unwrap_or_default()),
+    }
+}
+
+/// What all models have in common.
+struct Common<'a> {
+    kinds: &'a Kinds,
+    sets: &'a Sets,
+    horizon_ms: i64,
+    zone: &'a TimeZone,
+    /// The rules of journeys, as they are a part of versions.
+    journey: String,
+}
+
+impl Common<'_> {
+    /// The models, and the stages that they look at.
+    fn models(&self, settings: &Settings, problems: &mut Problems) -> (Vec<PlannedModel>, Vec<String>) {
+        let (mut models, mut names, mut stages) = (Vec::new(), BTreeSet::new(), vec![moments::LEAD.to_owned()]);
+        for (at, model) in settings.models.iter().enumerate() {
+            let field = format!("models[{at}]");
+            check_name(&format!("{field}.name"), &model.name, problems);
+            if !names.insert(model.name.as_str()) {
+                let problem = format!("{:?} is the name of another model too; names are unique", model.name);
+                problems.at(format!("{field}.name"), problem);
+            }
+            models.extend(self.model(&field, model, &mut stages, problems));
+        }
+        if settings.models.is_empty() {
+            problems.at("models", "name at least one model, or leave the list out for the default ones");
+        }
+        (models, stages)
+    }
+
+    fn model(
+        &self,
+        field: &str,
+        model: &ModelSettings,
+        stages: &mut Vec<String>,
+        problems: &mut Problems,
+    ) -> Option<PlannedModel> {
+        let own = model.window.map(|own| window(&format!("{field}.window"), own, self.horizon_ms, problems));
+        let split = model::split(field, model, problems);
+        let (of, rule, multipliers) = model::compile(field, model, self.kinds, self.sets, stages, problems)?;
+        let mut journey = self.journey.clone();
+        if let Some(own) = own {
+            journey.push_str(&format!(";window={}", reach(own, self.zone)));
+        }
+        if let Some(split) = &split {
+            journey.push_str(&format!(";split={}", split.parameters()));
+        }
+        let version = version(&of, rule.as_ref(), &multipliers, &journey);
+        let (name, zone) = (model.name.clone(), self.zone.clone());
+        Some(PlannedModel { name, version, rule, multipliers, split, window: own, zone })
+    }
+}
+
+/// See [`Plan::digest`]. The versions tell of parameter sets, whose files may change, as that of rates may.
+fn digest(settings: &Settings, kinds: &Kinds, zone: &TimeZone, (models, rates): (&[PlannedModel], Option<&Rates>)) -> u64 {
+    let kinds: Vec<&str> = kinds.milestones().collect();
+    let versions: Vec<&str> = models.iter().map(|model| model.version.as_str()).collect();
+    let mut text = format!("{settings:?};{kinds:?};{};{versions:?}", zone.iana_name().unwrap_or_default());
+    text.extend(rates.map(|rates| format!(";{}", rates.digest())));
+    tributary_runtime::generation::digest(&text)
 }
 
 fn visit_rules(settings: &Settings, gap_minutes: u32, problems: &mut Problems) -> VisitRules {
@@ -109,6 +181,7 @@ fn window(field: &str, window: Window, horizon_ms: i64, problems: &mut Problems)
             WindowMs::Lookback(i64::from(days) * DAY_MS)
         }
         Window::Lifecycle => WindowMs::Lifecycle(horizon_ms),
+        Window::Calendar(period) => WindowMs::Calendar(period),
     }
 }
 
@@ -154,7 +227,6 @@ fn version(rule: &str, model: &dyn Model, multipliers: &Multipliers, journey: &s
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::ModelSettings;
 
     fn compiled(settings: &Settings) -> Result<Plan, Problems> {
         settings.compiled(&Kinds::default())

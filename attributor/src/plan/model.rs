@@ -1,17 +1,17 @@
 //! The models of a plan, from their settings.
 
-use std::collections::BTreeMap;
-
+use tributary_learn::parameters::ModelKind;
 use tributary_proto::WHOLE_NANO;
 use tributary_proto::kind::Kinds;
-use tributary_proto::vocabulary::{self, ANCHORS, MODELS, find};
+use tributary_proto::vocabulary::{ANCHORS, MODELS, find};
 use tributary_runtime::config::Problems;
 
-use super::DAY_MS;
-use super::compile::DAYS_MAX;
+use super::factors::{known_channels, multipliers, stage_position};
+use super::sets::Sets;
+use super::{DAY_MS, DAYS_MAX};
 use crate::models::{
-    Anchor, FirstTouch, LastNonDirect, LastTouch, LeadConversion, Linear, MULTIPLIER_MAX, Model, Multipliers, Position, Staged,
-    TimeDecay, TimeWeighted,
+    Anchor, ByName, FirstTouch, LastNonDirect, LastTouch, LeadConversion, Learnt, Linear, Model, Multipliers, Pattern,
+    Position, Split, Staged, TimeDecay, TimeWeighted,
 };
 use crate::settings::{AnchorSettings, ModelSettings};
 
@@ -74,10 +74,11 @@ pub(super) fn compile(
     field: &str,
     model: &ModelSettings,
     kinds: &Kinds,
+    sets: &Sets,
     stages: &mut Vec<String>,
     problems: &mut Problems,
 ) -> Option<(String, Box<dyn Model>, Multipliers)> {
-    let multipliers = multipliers(field, model, problems);
+    let multipliers = multipliers(&format!("{field}.multipliers"), &model.multipliers, kinds, stages, problems);
     if find(&MODELS, &model.rule).is_none() {
         problems.known(&format!("{field}.type"), &model.rule, MODELS.iter().map(|term| term.name));
         return None;
@@ -103,6 +104,8 @@ pub(super) fn compile(
             let alpha_micro = shape("alpha", model.alpha.unwrap_or(0.5));
             Box::new(TimeWeighted { alpha_micro, beta_micro: shape("beta", model.beta.unwrap_or(0.4)) })
         }
+        "shapley" => Box::new(Learnt::sum_game(model.label.unwrap_or_default())),
+        fitted if ModelKind::FITTED.contains(&fitted) => Box::new(sets.of(field, model, problems)?),
         _ => Box::new(staged(field, model, kinds, stages, problems)),
     };
     Some((model.rule.clone(), rule, multipliers))
@@ -111,7 +114,7 @@ pub(super) fn compile(
 /// Refuses parameters that belong to another type of model: they would do nothing.
 fn refuse_foreign(field: &str, model: &ModelSettings, problems: &mut Problems) {
     let staged = ["staged"].as_slice();
-    let parameters: [(&str, bool, &[&str]); 7] = [
+    let parameters: [(&str, bool, &[&str]); 9] = [
         ("half_life_days", model.half_life_days.is_some(), &["time_decay"]),
         ("first", model.first.is_some(), &["position"]),
         ("middle", model.middle.is_some(), &["position", "staged"]),
@@ -119,6 +122,8 @@ fn refuse_foreign(field: &str, model: &ModelSettings, problems: &mut Problems) {
         ("anchors", !model.anchors.is_empty(), staged),
         ("alpha", model.alpha.is_some(), &["time_weighted"]),
         ("beta", model.beta.is_some(), &["time_weighted"]),
+        ("parameters", model.parameters.is_some(), &ModelKind::FITTED),
+        ("label", model.label.is_some(), &["shapley"]),
     ];
     for (name, given, types) in parameters {
         if given && !types.contains(&model.rule.as_str()) {
@@ -163,27 +168,17 @@ fn staged(field: &str, model: &ModelSettings, kinds: &Kinds, stages: &mut Vec<St
     Staged { anchors, middle_nano }
 }
 
-fn stage_position(stages: &mut Vec<String>, kind: &str) -> usize {
-    stages.iter().position(|stage| stage == kind).unwrap_or_else(|| {
-        stages.push(kind.to_owned());
-        stages.len() - 1
-    })
-}
-
-fn multipliers(field: &str, model: &ModelSettings, problems: &mut Problems) -> Multipliers {
-    let as_is = |key: &str| key.to_owned();
-    let mut micro = |name: &str, factors: &BTreeMap<String, f64>, known_as: &dyn Fn(&str) -> String| {
-        let mut checked = BTreeMap::new();
-        for (key, factor) in factors {
-            let factor = problems.number(&format!("{field}.multipliers.{name}.{key}"), *factor, 0.0, MULTIPLIER_MAX);
-            let known = checked.insert(known_as(key), libm::round(factor * 1e6) as u64);
-            problems.unless(known.is_none(), &format!("{field}.multipliers.{name}.{key}"), "is named twice, in two writings");
-        }
-        checked
-    };
-    Multipliers {
-        role_micro: micro("role", &model.multipliers.role, &vocabulary::role),
-        channel_micro: micro("channel", &model.multipliers.channel, &as_is),
-        touch_type_micro: micro("touch_type", &model.multipliers.touch_type, &as_is),
+/// The sides of a journey that get parts of their own; `None` where there are none.
+pub(super) fn split(field: &str, model: &ModelSettings, problems: &mut Problems) -> Option<Split> {
+    let (mut sides, mut parts) = (Vec::new(), Vec::new());
+    for (name, share) in &model.split {
+        let key = format!("{field}.split.{name}");
+        let pattern = Pattern::new(name.as_str());
+        pattern.check(&key, known_channels(), problems);
+        sides.push((pattern, parts.len()));
+        parts.push((name.clone(), percent(problems, &key, *share)));
     }
+    let sum: u64 = parts.iter().map(|(_, part)| part).sum();
+    problems.unless(sum <= WHOLE_NANO, &format!("{field}.split"), "the parts sum to more than 100 percent");
+    (!parts.is_empty()).then(|| Split::new(ByName::new(sides), parts))
 }

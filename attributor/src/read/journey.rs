@@ -8,12 +8,12 @@ use tributary_runtime::state::{ActorKey, StateError};
 
 use super::{Explained, Portion, Stage, Standing, UnitTouch};
 use crate::credit;
-use crate::journey::{Course, Fold, Journey, Touchpoint, Visit};
+use crate::journey::{Cast, Course, Fold, Journey, Touchpoint, Visit};
 use crate::models::Basis;
 use crate::moments;
 use crate::plan::{Plan, PlannedModel};
 use crate::unit::keys;
-use crate::unit::{Resident, Tracked, corrupt};
+use crate::unit::{Resident, Tracked, cast, corrupt};
 
 /// A unit and the milestone asked for.
 pub(super) struct UnitJourney<'a> {
@@ -36,25 +36,33 @@ impl UnitJourney<'_> {
         let (of, plan) = (&self.one.milestone, self.plan);
         let tracked = self.tracked.iter().map(|one| &one.milestone);
         let live: Vec<&Milestone> = tracked.filter(|milestone| !milestone.withdrawn).collect();
-        let start_ms = plan.window(&of.kind).start_ms(of, &live);
+        let start_ms = plan.window_start_ms(of, &live);
         let all = self.read(stored)?;
-        let consented = || all.iter().enumerate().filter(|(_, (_, by))| !by.placement.revoked);
+        let cast = cast(&of.object_id, self.residents, plan.named_only);
+        let counts = |(touch, by): &Owned<'_>| !by.placement.revoked && cast.includes(touch.profile);
+        let consented = || all.iter().enumerate().filter(|(_, owned)| counts(owned));
         let sorted: Vec<Touchpoint<'_>> = consented().map(|(_, (touch, _))| *touch).collect();
         let places: BTreeMap<*const Touchpoint<'_>, usize> =
             sorted.iter().map(std::ptr::from_ref).zip(consented().map(|(at, _)| at)).collect();
         let place = |touch: &Touchpoint<'_>| places.get(&std::ptr::from_ref(touch).cast()).copied();
 
-        let mut standings: Vec<Standing> = all.iter().map(|owned| outside(owned, start_ms, of.time_ms)).collect();
+        let mut standings: Vec<Standing> = all.iter().map(|owned| outside(owned, &cast, start_ms, of.time_ms)).collect();
         let mut folds: Vec<(Option<usize>, Option<Standing>)> = Vec::new();
-        let journey =
-            Journey::trace(&Course::of(&sorted, &plan.visits), of, &live, &plan.journey(&of.kind), &mut |touch, fold| {
+        let journey = Journey::trace(
+            &Course::of(&sorted, &plan.visits),
+            of,
+            &live,
+            &cast,
+            &plan.journey(&of.kind),
+            &mut |touch, fold| {
                 let standing = match fold {
                     Fold::Duplicate(first) => place(first).map(Standing::Duplicate),
                     Fold::Visit(first) => place(first).map(Standing::Visit),
                     Fold::Overlong => Some(Standing::Overlong),
                 };
                 folds.push((place(touch), standing));
-            });
+            },
+        );
         apply(folds, &mut standings);
         let in_all = |position: usize| journey.touches.get(position).and_then(|visit| place(visit.first));
         let visits: BTreeMap<usize, &Visit<'_>> =
@@ -65,7 +73,7 @@ impl UnitJourney<'_> {
         Ok(Explained {
             milestone: of.clone(),
             stamp: self.one.stamp,
-            account_id: self.one.anchor.account_id.clone(),
+            account_id: self.one.account_id.clone(),
             window_start_ms: start_ms,
             beyond_horizon: of.time_ms < newest_ms.map_or(i64::MIN, |newest_ms| plan.horizon_ms(newest_ms)),
             touches: touches.collect::<Result<_, _>>()?,
@@ -94,7 +102,8 @@ impl UnitJourney<'_> {
     ) -> Result<UnitTouch, StateError> {
         let (raw, hits) = visit.map_or((Cow::Borrowed(touch.raw), 1), |visit| (visit.encoded(), visit.hits));
         let stored = StoredTouch::decode(raw.as_ref()).map_err(|_| corrupt(&self.actor, &[keys::TOUCH]))?;
-        let (profile_id, role) = (touch.profile.to_owned(), touch.role.to_owned());
+        let role = visit.map_or(touch.role, |visit| visit.role).to_owned();
+        let profile_id = touch.profile.to_owned();
         Ok(UnitTouch { touch: stored, hits, profile_id, role, by: by.identifier.clone(), standing })
     }
 }
@@ -109,13 +118,15 @@ fn apply(folds: Vec<(Option<usize>, Option<Standing>)>, standings: &mut [Standin
 }
 
 /// Where a touch stands by its time and its person alone.
-fn outside((touch, by): &Owned<'_>, start_ms: i64, milestone_ms: i64) -> Standing {
+fn outside((touch, by): &Owned<'_>, cast: &Cast<'_>, start_ms: i64, milestone_ms: i64) -> Standing {
     if by.placement.revoked {
         Standing::Revoked
     } else if touch.view.time_ms < start_ms {
         Standing::BeforeWindow
     } else if touch.view.time_ms > milestone_ms {
         Standing::AfterMilestone
+    } else if !cast.includes(touch.profile) {
+        Standing::Unnamed
     } else {
         Standing::InJourney
     }
@@ -143,7 +154,7 @@ fn portions(journey: &Journey<'_>, of: &Milestone, plan: &Plan, place: &Place<'_
         for row in &rows {
             let at = positions.get(row.touch.as_slice()).copied();
             let basis = match at {
-                Some(at) => model.basis(journey, at),
+                Some(at) => model.basis(journey, of, at),
                 None => Basis { anchors: Vec::new(), words: "no touch in the journey".to_owned() },
             };
             portions.extend(row.shares.iter().filter(|share| share.model == number).map(|share| Portion {

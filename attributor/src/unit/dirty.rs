@@ -40,8 +40,8 @@ impl Span {
 /// A milestone that may be a stage of others has come, changed or gone.
 #[derive(Debug)]
 pub struct StageChange {
-    /// The earlier of its times before and after: milestones reached before do not look at it. No bound for a `lead`: whether
-    /// there is one at any time decides whether an `mql` stands in.
+    /// The earlier of its times before and after: milestones reached before do not look at it. No bound for a `lead` and an
+    /// `mql`: whether there is one at any time decides whether another one stands in.
     from_ms: i64,
     kind: String,
     /// Milestones of the same object look at it whenever it was.
@@ -56,12 +56,16 @@ pub struct Dirty {
     pub key: Vec<u8>,
     /// Touches that came.
     pub late: Span,
-    /// Touches that were handed over, to or from here.
+    /// Touches that were handed over, from or to here.
     pub moved: Span,
     /// Touches that were erased.
     pub erased: Span,
+    /// Touches that were taken back.
+    pub retracted: Span,
     /// Residents that came, or whose profile, role, consent or account changed.
     pub residents: BTreeSet<IdentifierHash>,
+    /// Objects in which somebody has another role.
+    pub objects: BTreeSet<String>,
     /// When the newest event behind all this was received, milliseconds since 1970-01-01 UTC.
     pub received_ms: i64,
     milestones: BTreeMap<String, Reason>,
@@ -84,7 +88,7 @@ impl Dirty {
     pub fn stage(&mut self, before: Option<&Milestone>, after: Option<&Milestone>, reason: Reason) {
         let times = before.iter().chain(&after).map(|milestone| milestone.time_ms);
         if let (Some(earliest_ms), Some(any)) = (times.min(), after.or(before)) {
-            let from_ms = if any.kind == moments::LEAD { i64::MIN } else { earliest_ms };
+            let from_ms = if [moments::LEAD, moments::MQL].contains(&any.kind.as_str()) { i64::MIN } else { earliest_ms };
             self.stages.push(StageChange { from_ms, kind: any.kind.clone(), object_id: any.object_id.clone(), reason });
         }
     }
@@ -104,7 +108,10 @@ impl Dirty {
         if self.erased.meets(from_ms, milestone.time_ms) {
             because(Reason::Erased);
         }
-        if self.moved.meets(from_ms, milestone.time_ms) {
+        if self.retracted.meets(from_ms, milestone.time_ms) {
+            because(Reason::Amended);
+        }
+        if self.objects.contains(&milestone.object_id) || self.moved.meets(from_ms, milestone.time_ms) {
             because(Reason::Identity);
         }
         if self.late.meets(from_ms, milestone.time_ms) {

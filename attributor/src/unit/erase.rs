@@ -1,10 +1,10 @@
-//! What an identifier brought and has been erased is dropped, and refused for ever.
+//! What an identifier brought and has been erased or taken back is dropped, and refused for ever.
 
 use tributary_proto::Erasure;
 use tributary_runtime::state::StateError;
 
-use super::keys::{self, IdentifierHash};
-use super::{Span, Unit, corrupt};
+use super::keys::IdentifierHash;
+use super::{Span, Unit};
 use crate::metrics;
 use crate::wire::{TouchView, voids};
 
@@ -18,41 +18,34 @@ impl Unit<'_, '_> {
     ) -> Result<Vec<Erasure>, StateError> {
         let mut all = known.to_vec();
         for erasure in told {
-            match all.iter_mut().find(|known| known.mention == erasure.mention) {
+            match all.iter_mut().find(|known| (known.mention, known.event) == (erasure.mention, erasure.event)) {
                 Some(known) => known.until_ms = known.until_ms.max(erasure.until_ms),
                 None => all.push(*erasure),
             }
         }
-        let Some(until_ms) = all.iter().map(|erasure| erasure.until_ms).max().filter(|_| all != known) else { return Ok(all) };
-        let (mut gone, mut unreadable, mut span) = (Vec::new(), false, Span::default());
-        self.scan_touches(hash, i64::MIN, until_ms, &mut |sub, raw| match TouchView::parse(raw) {
-            Ok(touch) => {
-                if all.iter().any(|erasure| voids(erasure, touch.mention, touch.time_ms)) {
-                    gone.push(sub.to_vec());
-                    span.add(touch.time_ms);
-                }
-                true
+        let new: Vec<&Erasure> = all.iter().filter(|erasure| !known.contains(erasure)).collect();
+        let untils = new.iter().map(|erasure| if erasure.event == 0 { erasure.until_ms } else { i64::MAX });
+        let Some(until_ms) = untils.max() else { return Ok(all) };
+        let mut gone = Vec::new();
+        let (mut erased, mut retracted) = (Span::default(), Span::default());
+        self.read_touches(hash, i64::MIN, until_ms, &mut |sub, raw| {
+            let touch = TouchView::parse(raw)?;
+            let mut by = new.iter().filter(|erasure| voids(erasure, &touch)).peekable();
+            if by.peek().is_some() {
+                gone.push(sub.to_vec());
+                let span = if by.all(|erasure| erasure.event != 0) { &mut retracted } else { &mut erased };
+                span.add(touch.time_ms);
             }
-            Err(_) => {
-                unreadable = true;
-                false
-            }
+            Ok(())
         })?;
-        if unreadable {
-            return Err(corrupt(&self.actor, &keys::of_identifier(keys::TOUCH, hash)));
-        }
         if !gone.is_empty() {
-            self.dirty().erased.join(span);
+            self.dirty().erased.join(erased);
+            self.dirty().retracted.join(retracted);
         }
         self.post.outbox.observe(&metrics::TOUCHES_ERASED, "dropped", gone.len() as u64);
         for sub in gone {
             self.state.delete(&self.actor, &sub);
         }
         Ok(all)
-    }
-
-    /// Whether a touch that an identifier brought is void, by what is known here of its erasures.
-    pub(super) fn is_void(erasures: &[Erasure], touch: &TouchView<'_>) -> bool {
-        erasures.iter().any(|erasure| voids(erasure, touch.mention, touch.time_ms))
     }
 }

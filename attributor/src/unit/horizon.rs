@@ -9,9 +9,11 @@
 //! its unit by more than the horizon. To one beyond it the journey has the touches that are there: all that the unit had when the
 //! milestone became known; what comes to the unit later may have been dropped before.
 //!
+//! Where an identifier is in a unit for a time only, the newest of its touches *there* counts.
+//!
 //! Each touch is looked at once for this: an [`Extent`] says from which time on touches have not been, and moves by whole steps.
 
-use tributary_proto::{Extent, ResidentState, StoredTrack};
+use tributary_proto::{Extent, StoredTrack};
 use tributary_runtime::state::{self, StateError};
 
 use super::Unit;
@@ -63,7 +65,7 @@ impl Unit<'_, '_> {
             extent.oldest_ms = until_ms;
         }
         let sub = keys::of_identifier(keys::RESIDENT, hash);
-        let mut resident: ResidentState = state::get_message(self.state, &self.actor, &sub)?.unwrap_or_default();
+        let mut resident = self.known(hash)?;
         resident.extent = Some(extent);
         state::put_message(self.state, &self.actor, &sub, &resident);
         Ok(())

@@ -5,6 +5,7 @@
 //! | `r`, identifier (16) | `ResidentState` |
 //! | `t`, identifier (16), time (8), content (16) | `StoredTouch` |
 //! | `m`, identifier (16), milestone (16) | `StoredTrack` |
+//! | `g`, identifier (16), milestone (16), time (8) | `StoredTrack` without milestone: it is no longer tracked at that time |
 //! | `s` | `UnitSummary` |
 //! | `w` | the byte 1, while the unit rests |
 //! | `d`, milestone (16) | `DueState` |
@@ -27,6 +28,8 @@ pub const RESIDENT: u8 = b'r';
 pub const TOUCH: u8 = b't';
 /// Begins the key of a tracked milestone.
 pub const TRACK: u8 = b'm';
+/// Begins the key of a mark that says where a milestone is no longer tracked.
+pub const GONE: u8 = b'g';
 /// The key of the unit's summary.
 pub const SUMMARY: [u8; 1] = [b's'];
 
@@ -55,6 +58,21 @@ pub fn track(identifier: &IdentifierHash, milestone_id: &str) -> [u8; 33] {
     key
 }
 
+/// The prefix of the marks that say where an identifier no longer tracks a milestone.
+pub fn gone_of(identifier: &IdentifierHash, milestone_id: &str) -> [u8; 33] {
+    let mut key = track(identifier, milestone_id);
+    key[0] = GONE;
+    key
+}
+
+/// The key of the mark that says that an identifier no longer tracks a milestone at `at_ms`.
+pub fn gone(identifier: &IdentifierHash, milestone_id: &str, at_ms: i64) -> [u8; 41] {
+    let mut key = [GONE; 41];
+    key[..33].copy_from_slice(&gone_of(identifier, milestone_id));
+    key[33..].copy_from_slice(&ordered(at_ms));
+    key
+}
+
 /// The key of a milestone that was put off.
 pub fn due(milestone_id: &str) -> [u8; 17] {
     of_identifier(DUE, &Hash128::of(milestone_id.as_bytes()).to_bytes())
@@ -77,7 +95,7 @@ pub fn touch(identifier: &IdentifierHash, time_ms: i64, raw: &[u8]) -> [u8; 41] 
     key
 }
 
-/// The identifier of a key of [`RESIDENT`], [`TOUCH`] or [`TRACK`].
+/// The identifier of a key of [`RESIDENT`], [`TOUCH`], [`TRACK`] or [`GONE`].
 pub fn identifier(sub: &[u8]) -> Option<IdentifierHash> {
     sub.get(1..17)?.try_into().ok()
 }

@@ -1,12 +1,27 @@
 //! A unit: one account, or one person while no account is known.
 //!
-//! Everything it holds stands under the identifier that brought it, so that a changed placement is one hand-over. The rules of the
-//! protocol, each of which a lost race depends on:
+//! An identifier belongs to units by time: its placement is a row of spans, each with a unit. What happened at a time sits in the unit of
+//! that time, under the identifier that brought it, so that a changed placement is a hand-over of what lies in the spans that changed.
 //!
-//! - identity sends `Arrive`, `Move` and `Item` for one identifier from one place, so they arrive here in order; hand-overs and
-//!   forwarded items come from other units, and may overtake or be overtaken;
-//! - a `Move` leaves a forwarding mark with its epoch, and what was sent under a lower epoch follows the identifier;
-//! - an `Arrive` with a higher epoch than the mark clears it; what is stored for an identifier that has not arrived yet waits.
+//! The rules of the protocol:
+//!
+//! - Identity tells a placement (`Arrive`) to every unit of it, and to every unit of the one before. A unit keeps the newest it was told,
+//!   also where that has no span here any more: then it says where things have gone.
+//! - Something sent under an epoch that is no newer than the placement known here belongs where that placement says: here, or it is
+//!   forwarded under the epoch of that placement. What is sent under a newer epoch waits here for the placement of that epoch.
+//! - A newer placement hands over all that is elsewhere by it.
+//! - A milestone is computed here only where it belongs here by the placement known: else two units could speak of it under one epoch.
+//!
+//! Why everything ends in its one right unit: identity's messages about one identifier arrive here in order; hand-overs and what is
+//! forwarded come from other units, and may overtake or be overtaken. But whatever is in a unit or on its way to one was sent there because
+//! of a placement that has a span there, and so this unit is told that placement, and the one after it. It moves on unless that says the
+//! same unit; so nothing rests but where the last placement says. Each placement moves a thing at most once from each unit, and there are
+//! finitely many.
+//!
+//! *Milestones whose time or anchor changes.* The newer version goes to the unit of the new time, and a mark to that of the former time:
+//! what was tracked at that time under a lower stamp is void. Marks are kept, and move by the time they are about. So a version that is
+//! superseded and the mark that voids it end in one unit: whichever comes second meets the other. Where a version meets a newer one it is
+//! dropped, and nothing is missed by that: what is still to be voided has marks of its own.
 //!
 //! What is old is forgotten: see `horizon.rs`. State: see [`keys`].
 
@@ -16,9 +31,13 @@ mod horizon;
 pub mod keys;
 mod moves;
 mod recompute;
+mod remodel;
 mod rest;
+mod roles;
+mod touches;
+mod tracks;
 
-use tributary_proto::{Arrive, Extent, Item, Message, Milestone, Reason, ResidentState, StoredTouch, StoredTrack, UnitSummary};
+use tributary_proto::{Arrive, Extent, Item, Message, Placement, ResidentState, StoredTouch, StoredTrack};
 use tributary_proto::{attributor_message::Body, item};
 use tributary_runtime::mailbox::Mailbox;
 use tributary_runtime::reason;
@@ -31,9 +50,9 @@ use crate::wire::{ItemBody, ItemView, Malformed, ResidentView, TouchView};
 
 pub use dirty::{Dirty, Span};
 use keys::IdentifierHash;
-pub(crate) use recompute::{Resident, Tracked};
+pub(crate) use recompute::{Resident, Tracked, cast};
+pub(crate) use remodel::name_of;
 pub use rest::REST_AFTER;
-pub(crate) use rest::still_to_wait;
 
 /// How a unit reaches the other actors, and the world.
 pub struct Post<'a> {
@@ -105,7 +124,7 @@ impl Unit<'_, '_> {
     /// The steady state: two look-ups, one write, and no decoding but of what decides.
     fn touch(&mut self, item: &ItemView<'_>, raw: &[u8], touch: &TouchView<'_>) -> Result<(), StageError> {
         let time_ms = touch.time_ms;
-        let Some(Standing { resident, extent }) = self.follow(item, Some(touch))? else { return Ok(()) };
+        let Some(Standing { resident, extent }) = self.follow(item, time_ms, Some(touch))? else { return Ok(()) };
         let out_of_reach = self.is_out_of_reach(extent, time_ms);
         if out_of_reach && !self.is_seen(time_ms)? {
             self.post.outbox.observe(&metrics::TOUCHES_DROPPED, "refused", 1);
@@ -123,148 +142,86 @@ impl Unit<'_, '_> {
     }
 
     fn track(&mut self, item: &ItemView<'_>, track: StoredTrack) -> Result<(), StageError> {
-        let Some(Standing { resident, .. }) = self.follow(item, None)? else { return Ok(()) };
-        if self.store_track(&item.identifier, track, resident, None)? {
+        if self.follow(item, tracks::time_ms(&track), None)?.is_none() {
+            return Ok(());
+        }
+        let known = self.known(&item.identifier)?;
+        if self.store_track(&item.identifier, track, known.placement.as_ref(), None)? {
             self.refresh_summary()?;
         }
         Ok(())
     }
 
-    /// Where an item's identifier stands; forwards the item where it has moved on, and refuses a touch that is void: then `None`.
-    fn follow(&mut self, item: &ItemView<'_>, touch: Option<&TouchView<'_>>) -> Result<Option<Standing>, StageError> {
+    /// Where the identifier of an item stands; forwards the item where its time is another unit's, and refuses a touch that is void: then
+    /// `None`.
+    fn follow(
+        &mut self,
+        item: &ItemView<'_>,
+        time_ms: i64,
+        touch: Option<&TouchView<'_>>,
+    ) -> Result<Option<Standing>, StageError> {
         let sub = keys::of_identifier(keys::RESIDENT, &item.identifier);
         let Some(bytes) = self.state.get(&self.actor, &sub)? else { return Ok(Some(Standing::default())) };
-        let standing = ResidentView::parse(bytes).map_err(|_| corrupt(&self.actor, &sub))?;
-        if let Some(to) = standing.forwards(item.epoch) {
+        let unreadable = |_| corrupt(&self.actor, &sub);
+        let known = ResidentView::parse(bytes).map_err(unreadable)?;
+        if let Some((to, epoch)) = known.forwards(self.key, item.epoch, time_ms).map_err(unreadable)? {
             let what = match item.body {
                 ItemBody::Touch(raw) => item::What::Touch(StoredTouch::decode(raw).map_err(|_| malformed())?),
                 ItemBody::Track(raw) => item::What::Track(StoredTrack::decode(raw).map_err(|_| malformed())?),
             };
-            let epoch = item.epoch.max(standing.moved_epoch);
             let forwarded = Item { identifier_hash: item.identifier.to_vec(), epoch, what: Some(what) };
             self.post.outbox.observe(&metrics::FORWARDED, "item", 1);
-            self.post.send(to.as_bytes().to_vec(), Body::Item(forwarded));
+            self.post.send(to.to_vec(), Body::Item(forwarded));
             return Ok(None);
         }
         if let Some(touch) = touch
-            && standing.voids(touch).map_err(|_| corrupt(&self.actor, &sub))?
+            && known.voids(touch).map_err(unreadable)?
         {
             self.post.outbox.observe(&metrics::TOUCHES_ERASED, "refused", 1);
             return Ok(None);
         }
-        Ok(Some(Standing { resident: standing.resident, extent: standing.extent }))
+        Ok(Some(Standing { resident: known.is_in(self.key).map_err(unreadable)?, extent: known.extent }))
     }
 
-    /// An identifier is resident here, or its placement has changed.
+    /// What is known here of an identifier.
+    fn known(&mut self, hash: &IdentifierHash) -> Result<ResidentState, StateError> {
+        let sub = keys::of_identifier(keys::RESIDENT, hash);
+        let mut known: ResidentState = state::get_message(self.state, &self.actor, &sub)?.unwrap_or_default();
+        if !known.moved_to.is_empty() {
+            // As earlier versions kept where an identifier went.
+            let (unit, epoch) = (std::mem::take(&mut known.moved_to), known.moved_epoch);
+            known.placement = Some(Placement { unit, epoch, ..Placement::default() });
+        }
+        known.moved_epoch = 0;
+        Ok(known)
+    }
+
+    /// Where an identifier belongs, and what is void of that which it brings.
     ///
     /// # Errors
     /// [`StageError::Rejected`] when the message lacks a part.
     pub fn arrive(&mut self, arrive: Arrive) -> Result<(), StageError> {
-        let Some(placement) = arrive.placement else { return Err(malformed().into()) };
-        let hash: IdentifierHash = arrive.identifier_hash.as_slice().try_into().map_err(|_| malformed())?;
-        let sub = keys::of_identifier(keys::RESIDENT, &hash);
-        let mut known: ResidentState = state::get_message(self.state, &self.actor, &sub)?.unwrap_or_default();
-        if arrive.erasures != known.erasures {
-            known.erasures = self.void_touches(&hash, &known.erasures, &arrive.erasures)?;
-            state::put_message(self.state, &self.actor, &sub, &known);
+        let Arrive { identifier, placement: Some(placement), identifier_hash, erasures, roles } = arrive else {
+            return Err(malformed().into());
+        };
+        let hash: IdentifierHash = identifier_hash.as_slice().try_into().map_err(|_| malformed())?;
+        let mut known = self.known(&hash)?;
+        if erasures != known.erasures {
+            known.erasures = self.void_touches(&hash, &known.erasures, &erasures)?;
+            state::put_message(self.state, &self.actor, &keys::of_identifier(keys::RESIDENT, &hash), &known);
         }
-        let left_later = !known.moved_to.is_empty() && known.moved_epoch >= placement.epoch;
-        if left_later || known.placement.as_ref().is_some_and(|current| current.epoch > placement.epoch) {
+        let is_known = known.placement.as_ref() == Some(&placement) && known.identifier == identifier && known.roles == roles;
+        if is_known || known.placement.as_ref().is_some_and(|known| known.epoch > placement.epoch) {
             return Ok(());
         }
-        let same = known.placement.as_ref().is_some_and(|current| {
-            current.profile_id == placement.profile_id
-                && current.role == placement.role
-                && current.revoked == placement.revoked
-                && current.account_id == placement.account_id
-        });
-        if !same {
-            self.dirty().residents.insert(hash);
-        }
-        let arrived = ResidentState {
-            identifier: arrive.identifier,
-            placement: Some(placement),
-            moved_to: String::new(),
-            moved_epoch: known.moved_epoch,
-            erasures: known.erasures,
-            extent: known.extent,
-        };
-        state::put_message(self.state, &self.actor, &sub, &arrived);
-        Ok(())
-    }
-
-    /// Stores a track unless a newer one is there; says whether it did. `reason` is known where it was handed over.
-    fn store_track(
-        &mut self,
-        identifier: &IdentifierHash,
-        track: StoredTrack,
-        resident: bool,
-        reason: Option<Reason>,
-    ) -> Result<bool, StateError> {
-        let sub = keys::track(identifier, &track.milestone_id);
-        let known: Option<StoredTrack> = state::get_message(self.state, &self.actor, &sub)?;
-        if known.as_ref().is_some_and(|known| known.stamp >= track.stamp) {
-            self.post.outbox.observe(&metrics::TRACKS, "stale", 1);
-            return Ok(false);
-        }
-        self.post.outbox.observe(&metrics::TRACKS, "stored", 1);
-        state::put_message(self.state, &self.actor, &sub, &track);
-        if resident {
-            let withdrawn = track.milestone.as_ref().is_some_and(|milestone| milestone.withdrawn);
-            let own = match (track.erased, withdrawn) {
-                (true, _) => Reason::Erased,
-                (false, true) => Reason::Withdrawn,
-                (false, false) => Reason::Amended,
-            };
-            let reason = reason.filter(|_| !track.erased).unwrap_or(own);
-            let before = known.and_then(|known| known.milestone);
-            self.track_changed(&track.milestone_id, before.as_ref(), track.milestone.as_ref(), reason);
-        }
-        Ok(true)
-    }
-
-    /// A milestone of a resident has come, changed or gone: it is to be computed, and so are those that look at it.
-    fn track_changed(&mut self, milestone_id: &str, before: Option<&Milestone>, after: Option<&Milestone>, reason: Reason) {
-        let is_stage = after.or(before).is_some_and(|milestone| self.plan.is_stage(&milestone.kind));
-        let dirty = self.dirty();
-        dirty.milestone(milestone_id, reason);
-        if is_stage {
-            dirty.stage(before, after, reason);
-        }
-    }
-
-    /// Whether a touch at `time_ms` may be part of the journey to a milestone tracked here.
-    fn may_affect(&mut self, time_ms: i64) -> Result<bool, StateError> {
-        let summary: Option<UnitSummary> = state::get_message(self.state, &self.actor, &keys::SUMMARY)?;
-        Ok(summary.is_some_and(|summary| {
-            self.plan.reach_ms(summary.earliest_ms) <= time_ms && time_ms < summary.latest_ms.saturating_add(1)
-        }))
-    }
-
-    /// Writes anew between which times the tracked milestones lie that are not withdrawn.
-    fn refresh_summary(&mut self) -> Result<(), StateError> {
-        let mut summary: Option<UnitSummary> = None;
-        for (_, track) in state::scan_messages::<StoredTrack>(self.state, &self.actor, &[keys::TRACK])? {
-            if let Some(Milestone { time_ms, withdrawn, .. }) = track.milestone {
-                let known = summary.get_or_insert(UnitSummary { earliest_ms: i64::MAX, latest_ms: i64::MIN });
-                if !withdrawn {
-                    known.earliest_ms = known.earliest_ms.min(time_ms);
-                    known.latest_ms = known.latest_ms.max(time_ms);
-                }
-            }
-        }
-        match summary {
-            Some(summary) => state::put_message(self.state, &self.actor, &keys::SUMMARY, &summary),
-            None => self.state.delete(&self.actor, &keys::SUMMARY),
-        }
-        Ok(())
+        Ok(self.placed(&hash, known, identifier, placement, roles)?)
     }
 }
 
-/// Where an identifier stands in a unit that it has not left.
+/// Where an identifier stands in a unit that something of it belongs to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Standing {
-    /// It lives here; else it has not arrived, and what it brought overtook it.
+    /// It lives here at some time; else it has not arrived, and what it brought overtook it.
     resident: bool,
     /// Between which times its touches lie.
     extent: Option<Extent>,

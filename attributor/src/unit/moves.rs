@@ -1,17 +1,50 @@
-//! An identifier leaves for another unit, and what it brought follows.
+//! An identifier's placement changes: what it brought follows it.
+//!
+//! A placement says of every time which unit an identifier belongs to then. The unit that holds something of a time at which the newest
+//! placement known here says another unit hands it over to that one.
 
-use tributary_proto::{HandOver, Message, Move, Reason, ResidentState, StoredTrack, attributor_message::Body};
+use std::collections::BTreeMap;
+
+use tributary_proto::{
+    Extent, HandOver, Identifier, Message, Move, Placement, Reason, ResidentState, Role, Span as Later, StoredTrack,
+    attributor_message::Body,
+};
 use tributary_runtime::mailbox::Parts;
 use tributary_runtime::stage::StageError;
 use tributary_runtime::state::{self, StateError};
 
 use super::keys::{self, IdentifierHash};
-use super::{Span, Unit, corrupt, malformed};
+use super::tracks::time_ms;
+use super::{Span, Unit, malformed};
 use crate::metrics;
-use crate::wire::TouchView;
+use crate::wire::{Malformed, TouchView, voids};
+
+/// What is to be handed over, by where it goes.
+struct Packing<'d> {
+    empty: HandOver,
+    bytes_max: usize,
+    parts: BTreeMap<&'d str, Parts<HandOver>>,
+    touches: u64,
+}
+
+impl<'d> Packing<'d> {
+    fn to(&mut self, unit: &'d str) -> &mut Parts<HandOver> {
+        let Self { empty, bytes_max, parts, .. } = self;
+        parts.entry(unit).or_insert_with(|| Parts::new(empty.clone(), *bytes_max))
+    }
+
+    fn track(&mut self, unit: &'d str, track: StoredTrack) {
+        self.to(unit).room(track.encoded_len()).tracks.push(track);
+    }
+
+    fn touch(&mut self, unit: &'d str, raw: Vec<u8>) {
+        self.touches += 1;
+        self.to(unit).room(raw.len()).touches.push(raw);
+    }
+}
 
 impl Unit<'_, '_> {
-    /// An identifier leaves: hands over what it brought, and leaves a forwarding mark.
+    /// An identifier has moved on with all it brought: how earlier versions told of a placement elsewhere.
     ///
     /// # Errors
     /// [`StageError::Rejected`] when the message cannot be read.
@@ -20,107 +53,185 @@ impl Unit<'_, '_> {
         if message.to.is_empty() {
             return Err(malformed().into());
         }
-        let sub = keys::of_identifier(keys::RESIDENT, &hash);
-        let known: ResidentState = state::get_message(self.state, &self.actor, &sub)?.unwrap_or_default();
+        let known = self.known(&hash)?;
         let newer_here = known.placement.as_ref().is_some_and(|placement| placement.epoch >= message.epoch);
-        let left_later = !known.moved_to.is_empty() && known.moved_epoch >= message.epoch;
-        if newer_here || left_later || message.to.as_bytes() == self.key {
+        if newer_here || message.to.as_bytes() == self.key {
             return Ok(());
         }
-        self.hand_over_all(&hash, known.placement.is_some(), message)?;
-        let mark = ResidentState {
-            identifier: None,
-            placement: None,
-            moved_to: message.to.clone(),
-            moved_epoch: message.epoch,
-            erasures: known.erasures,
-            extent: None,
+        let placement = Placement { unit: message.to.clone(), epoch: message.epoch, ..Placement::default() };
+        Ok(self.placed(&hash, known, None, placement, Vec::new())?)
+    }
+
+    /// A placement is the newest: takes it over, hands over what is elsewhere by it, and notes what changes by that.
+    pub(super) fn placed(
+        &mut self,
+        hash: &IdentifierHash,
+        known: ResidentState,
+        identifier: Option<Identifier>,
+        placement: Placement,
+        roles: Vec<Role>,
+    ) -> Result<(), StateError> {
+        let before = known.placement.filter(|before| before.is_in(self.key));
+        let left = self.hand_over_elsewhere(hash, before.as_ref(), &placement)?;
+        let is_here = placement.is_in(self.key);
+        let same_person = before.as_ref().is_some_and(|before| is_same_person(before, &placement));
+        match &before {
+            Some(before) if is_here && same_person => self.spans_changed(hash, before, &placement)?,
+            _ if is_here => drop(self.dirty().residents.insert(*hash)),
+            _ => {}
+        }
+        if before.is_some() {
+            self.dirty_if_moved(left);
+        }
+        self.roles_changed(&known.roles, if is_here { &roles } else { &[] }, !same_person);
+        let state = if is_here {
+            let extent = known.extent.map(|extent| without_newest(extent, left));
+            ResidentState {
+                identifier,
+                placement: Some(placement),
+                erasures: known.erasures,
+                extent,
+                roles,
+                ..Default::default()
+            }
+        } else {
+            ResidentState { placement: Some(mark(placement)), erasures: known.erasures, ..Default::default() }
         };
-        state::put_message(self.state, &self.actor, &sub, &mark);
+        state::put_message(self.state, &self.actor, &keys::of_identifier(keys::RESIDENT, hash), &state);
         Ok(())
     }
 
-    /// Sends everything stored under the identifier to where it moves, and removes it here.
-    fn hand_over_all(&mut self, hash: &IdentifierHash, was_resident: bool, message: &Move) -> Result<(), StateError> {
-        let (touch_prefix, track_prefix) = (keys::of_identifier(keys::TOUCH, hash), keys::of_identifier(keys::TRACK, hash));
-        let empty = HandOver { identifier_hash: hash.to_vec(), epoch: message.epoch, ..HandOver::default() };
-        let mut parts = Parts::new(empty, self.plan.message_bytes_max);
-        let mut gone = Vec::new();
+    /// Milestones of a resident that are here now and were not, or for another account, or that stay and are elsewhere by its spans.
+    fn spans_changed(&mut self, hash: &IdentifierHash, before: &Placement, now: &Placement) -> Result<(), StateError> {
+        if (&before.unit, &before.account_id, &before.later) == (&now.unit, &now.account_id, &now.later) {
+            return Ok(());
+        }
+        for (_, track) in self.tracks_of(hash)? {
+            if let Some(milestone) = &track.milestone
+                && before.at(milestone.time_ms) != now.at(milestone.time_ms)
+            {
+                self.track_changed(&track.milestone_id, None, Some(milestone), Reason::Identity);
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands over everything that is elsewhere by a placement, and removes it here; returns the span of the touches. `before` is the
+    /// placement by which the identifier was resident.
+    fn hand_over_elsewhere(
+        &mut self,
+        hash: &IdentifierHash,
+        before: Option<&Placement>,
+        placement: &Placement,
+    ) -> Result<Span, StateError> {
+        let elsewhere: Vec<_> = placement.stays().filter(|stay| stay.unit.as_bytes() != self.key).collect();
         let mut span = Span::default();
+        if elsewhere.is_empty() {
+            return Ok(span);
+        }
+        let mut packing = self.packing(hash, placement.epoch);
+        let (mut gone, mut tracks_left) = (Vec::new(), false);
         // Milestones go first: their new unit keeps what they see.
-        let tracks = state::scan_messages::<StoredTrack>(self.state, &self.actor, &track_prefix)?;
-        let had_tracks = !tracks.is_empty();
-        for (sub, track) in tracks {
-            if was_resident && let Some(milestone) = &track.milestone {
+        for (sub, track) in self.tracks_of(hash)? {
+            let at_ms = time_ms(&track);
+            let (unit, _) = placement.at(at_ms);
+            if unit.as_bytes() == self.key {
+                continue;
+            }
+            let was_here = before.is_some_and(|before| before.at(at_ms).0.as_bytes() == self.key);
+            if let Some(milestone) = track.milestone.as_ref().filter(|_| was_here) {
                 self.track_changed(&track.milestone_id, Some(milestone), None, Reason::Identity);
             }
+            tracks_left |= track.milestone.is_some();
             gone.push(sub);
-            parts.room(track.encoded_len()).tracks.push(track);
+            packing.track(unit, track);
         }
-        let tracked = gone.len();
-        self.state.scan(&self.actor, &touch_prefix, &state::prefix_end(&touch_prefix), &mut |sub, raw| {
-            if let Some(time_ms) = keys::time_ms(sub) {
-                span.add(time_ms);
-            }
-            gone.push(sub.to_vec());
-            parts.room(raw.len()).touches.push(raw.to_vec());
-            true
-        })?;
-        self.post.outbox.observe(&metrics::HAND_OVER_TOUCHES, "", gone.len().saturating_sub(tracked) as u64);
+        for stay in elsewhere {
+            self.scan_touches(hash, stay.from_ms, stay.to_ms, &mut |sub, raw| {
+                if let Some(time_ms) = keys::time_ms(sub) {
+                    span.add(time_ms);
+                }
+                gone.push(sub.to_vec());
+                packing.touch(stay.unit, raw.to_vec());
+                true
+            })?;
+        }
         for sub in &gone {
             self.state.delete(&self.actor, sub);
         }
-        if had_tracks {
+        if tracks_left {
             self.refresh_summary()?;
         }
-        if was_resident && span != Span::default() {
-            self.dirty().moved.join(span);
+        self.post.outbox.observe(&metrics::HAND_OVER_TOUCHES, "", packing.touches);
+        let parts = self.send_off(packing);
+        if parts > 0 {
+            self.post.outbox.observe(&metrics::HAND_OVERS, "", parts);
         }
-        if parts.is_empty() {
-            return Ok(());
-        }
-        for part in parts.finish(|_, _, _| {}) {
-            self.post.outbox.observe(&metrics::HAND_OVERS, "", 1);
-            self.post.send(message.to.as_bytes().to_vec(), Body::HandOver(part));
-        }
-        Ok(())
+        Ok(span)
     }
 
-    /// Something an identifier brought to its former unit.
+    fn packing<'d>(&self, hash: &IdentifierHash, epoch: u64) -> Packing<'d> {
+        let empty = HandOver { identifier_hash: hash.to_vec(), epoch, ..HandOver::default() };
+        Packing { empty, bytes_max: self.plan.message_bytes_max, parts: BTreeMap::new(), touches: 0 }
+    }
+
+    /// Sends what was packed; returns in how many messages.
+    fn send_off(&mut self, packing: Packing<'_>) -> u64 {
+        let mut sent = 0;
+        for (unit, parts) in packing.parts {
+            for part in parts.finish(|_, _, _| {}) {
+                sent += 1;
+                self.post.send(unit.as_bytes().to_vec(), Body::HandOver(part));
+            }
+        }
+        sent
+    }
+
+    /// Something an identifier brought to another unit, and that belongs here as that one knew.
     ///
     /// # Errors
     /// [`StageError::Rejected`] when the message cannot be read.
-    pub fn hand_over(&mut self, mut message: HandOver) -> Result<(), StageError> {
+    pub fn hand_over(&mut self, message: HandOver) -> Result<(), StageError> {
         let hash: IdentifierHash = message.identifier_hash.as_slice().try_into().map_err(|_| malformed())?;
-        let sub = keys::of_identifier(keys::RESIDENT, &hash);
-        let known: ResidentState = state::get_message(self.state, &self.actor, &sub)?.unwrap_or_default();
-        let mut span = Span::default();
-        let mut kept = Vec::with_capacity(message.touches.len());
-        for raw in &message.touches {
+        let HandOver { touches, tracks, epoch, .. } = message;
+        let mut timed = Vec::with_capacity(touches.len());
+        for raw in &touches {
             let touch = TouchView::parse(raw).map_err(|_| malformed())?;
-            let void = Self::is_void(&known.erasures, &touch);
-            if !void {
-                span.add(touch.time_ms);
+            timed.push((touch, raw));
+        }
+        let known = self.known(&hash)?;
+        // By a placement that is older than the sender's it waits here.
+        let settled = known.placement.as_ref().filter(|known| known.epoch >= epoch);
+        let elsewhere = |at_ms: i64| settled.map(|known| known.at(at_ms).0).filter(|unit| unit.as_bytes() != self.key);
+        let mut packing = self.packing(&hash, settled.map_or(epoch, |known| known.epoch));
+        let mut own = Vec::with_capacity(tracks.len());
+        for track in tracks {
+            match elsewhere(time_ms(&track)) {
+                Some(unit) => packing.track(unit, track),
+                None => own.push(track),
             }
-            kept.push((!void).then_some(touch.time_ms));
         }
-        if !known.moved_to.is_empty() && known.moved_epoch > message.epoch {
-            message.epoch = known.moved_epoch;
-            self.post.outbox.observe(&metrics::FORWARDED, "hand_over", 1);
-            self.post.send(known.moved_to.into_bytes(), Body::HandOver(message));
-            return Ok(());
+        let (mut span, mut refused) = (Span::default(), 0);
+        let mut kept = Vec::with_capacity(timed.len());
+        for (touch, raw) in timed {
+            if known.erasures.iter().any(|erasure| voids(erasure, &touch)) {
+                refused += 1;
+            } else if let Some(unit) = elsewhere(touch.time_ms) {
+                packing.touch(unit, raw.clone());
+            } else {
+                span.add(touch.time_ms);
+                kept.push((touch.time_ms, raw));
+            }
         }
-        let resident = known.placement.is_some();
-        for (raw, time_ms) in message.touches.into_iter().zip(kept) {
-            let Some(time_ms) = time_ms else {
-                self.post.outbox.observe(&metrics::TOUCHES_ERASED, "refused", 1);
-                continue;
-            };
-            self.state.put(&self.actor, &keys::touch(&hash, time_ms, &raw), &raw);
+        for (time_ms, raw) in kept {
+            self.state.put(&self.actor, &keys::touch(&hash, time_ms, raw), raw);
         }
+        self.post.outbox.observe(&metrics::TOUCHES_ERASED, "refused", refused);
+        let forwarded = self.send_off(packing);
+        self.post.outbox.observe(&metrics::FORWARDED, "hand_over", forwarded);
         let mut stored = false;
-        for track in message.tracks {
-            stored |= self.store_track(&hash, track, resident, Some(Reason::Identity))?;
+        for track in own {
+            stored |= self.store_track(&hash, track, known.placement.as_ref(), Some(Reason::Identity))?;
         }
         if stored {
             self.refresh_summary()?;
@@ -128,42 +239,47 @@ impl Unit<'_, '_> {
         if let Some((from_ms, to_ms)) = span.ends() {
             self.extend(&hash, known.extent, from_ms, to_ms)?;
         }
-        if resident && span != Span::default() {
-            self.dirty().moved.join(span);
+        if known.placement.as_ref().is_some_and(|placement| placement.is_in(self.key)) {
+            self.dirty_if_moved(span);
         }
         Ok(())
     }
 
-    /// The span of the touches that an identifier has here between two times, both included.
-    pub(super) fn span_of(&mut self, hash: &IdentifierHash, from_ms: i64, to_ms: i64) -> Result<Span, StateError> {
-        let mut span = Span::default();
-        let mut unreadable = None;
-        self.scan_touches(hash, from_ms, to_ms, &mut |sub, _| match keys::time_ms(sub) {
-            Some(time_ms) => {
-                span.add(time_ms);
-                true
-            }
-            None => {
-                unreadable = Some(sub.to_vec());
-                false
-            }
-        })?;
-        unreadable.map_or(Ok(span), |sub| Err(corrupt(&self.actor, &sub)))
+    fn dirty_if_moved(&mut self, span: Span) {
+        if span != Span::default() {
+            self.dirty().moved.join(span);
+        }
     }
 
-    /// Visits the touches that an identifier has here between two times, both included.
-    pub(crate) fn scan_touches(
-        &mut self,
-        hash: &IdentifierHash,
-        from_ms: i64,
-        to_ms: i64,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
-    ) -> Result<(), StateError> {
-        let from = keys::touches_from(hash, from_ms);
-        let to = match to_ms.checked_add(1) {
-            Some(after) => keys::touches_from(hash, after).to_vec(),
-            None => state::prefix_end(&keys::of_identifier(keys::TOUCH, hash)),
-        };
-        self.state.scan(&self.actor, &from, &to, visit)
+    /// The span of the touches that an identifier has here between two times, both included.
+    pub(crate) fn span_of(&mut self, hash: &IdentifierHash, from_ms: i64, to_ms: i64) -> Result<Span, StateError> {
+        let mut span = Span::default();
+        self.read_touches(hash, from_ms, to_ms, &mut |sub, _| {
+            span.add(keys::time_ms(sub).ok_or(Malformed)?);
+            Ok(())
+        })?;
+        Ok(span)
     }
+}
+
+/// Whether all that rows show or weigh of a person is the same.
+fn is_same_person(before: &Placement, now: &Placement) -> bool {
+    (&before.profile_id, &before.role, before.revoked) == (&now.profile_id, &now.role, now.revoked)
+}
+
+/// What is kept of a placement where the identifier is not resident: no more than where things go.
+fn mark(placement: Placement) -> Placement {
+    let later = placement
+        .later
+        .into_iter()
+        .map(|span| Later { account_id: String::new(), account_unit: String::new(), ..span })
+        .collect();
+    Placement { unit: placement.unit, epoch: placement.epoch, later, ..Placement::default() }
+}
+
+/// The extent of what is left when the touches of a span have gone: which of those that stay is the newest is not known, and nothing is
+/// dropped until the next one comes.
+fn without_newest(extent: Extent, gone: Span) -> Extent {
+    let newest_gone = gone.ends().is_some_and(|(_, to_ms)| to_ms >= extent.newest_ms);
+    if newest_gone { Extent { newest_ms: extent.oldest_ms, ..extent } } else { extent }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use tributary_proto::{
-    Desired, Extent, Identifier, Message, Milestone, ModelRef, Placement, Reason, ResidentState, StoredTrack,
+    Desired, Extent, Identifier, Message, Milestone, ModelRef, Placement, Reason, ResidentState, Role, StoredTrack,
     attributor_message::Body,
 };
 use tributary_runtime::mailbox::Parts;
@@ -13,7 +13,7 @@ use tributary_runtime::state::{self, StateError};
 use super::keys::{self, IdentifierHash};
 use super::{Dirty, Unit, corrupt};
 use crate::credit;
-use crate::journey::{Course, Journey, Touchpoint};
+use crate::journey::{Cast, Course, Journey, Touchpoint};
 use crate::metrics;
 
 /// An identifier that lives in the unit.
@@ -22,14 +22,24 @@ pub(crate) struct Resident {
     pub identifier: Option<Identifier>,
     pub placement: Placement,
     pub extent: Option<Extent>,
+    /// Its roles in deals.
+    pub roles: Vec<Role>,
+}
+
+/// Who takes part in an object, of these residents.
+pub(crate) fn cast<'a>(object_id: &str, residents: &'a [Resident], named_only: bool) -> Cast<'a> {
+    let people = residents.iter().filter(|resident| !resident.roles.is_empty());
+    Cast::of(object_id, people.map(|one| (one.placement.profile_id.as_str(), one.roles.as_slice())), named_only)
 }
 
 /// A milestone with the resident that anchors it.
 pub(crate) struct Tracked {
     /// Who anchors it.
     pub by: IdentifierHash,
-    /// Where that one is placed.
-    pub anchor: Placement,
+    /// The account at its time; empty for a profile's unit.
+    pub account_id: String,
+    /// The epoch of the anchor's placement.
+    pub epoch: u64,
     pub stamp: u64,
     pub milestone: Milestone,
 }
@@ -104,7 +114,7 @@ impl Unit<'_, '_> {
         touches.sort_unstable_by(Touchpoint::order);
         self.count_beyond_horizon(tasks, &residents);
         let course = Course::of(&touches, &self.plan.visits);
-        let shares: u64 = tasks.iter().map(|task| self.compute(task, &course, live)).sum();
+        let shares: u64 = tasks.iter().map(|task| self.compute(task, &course, live, &residents)).sum();
         Ok(touches.len() as u64 / 2 + shares / 2)
     }
 
@@ -121,16 +131,18 @@ impl Unit<'_, '_> {
     pub(crate) fn residents(&mut self) -> Result<Vec<Resident>, StateError> {
         let states = state::scan_messages::<ResidentState>(self.state, &self.actor, &[keys::RESIDENT])?;
         let mut residents = Vec::with_capacity(states.len());
-        for (sub, state) in states {
-            if let Some(placement) = state.placement {
+        for (sub, mut state) in states {
+            // What earlier versions left where an identifier went has no placement.
+            if let Some(placement) = state.placement.take_if(|placement| placement.is_in(self.key)) {
                 let hash = keys::identifier(&sub).ok_or_else(|| corrupt(&self.actor, &sub))?;
-                residents.push(Resident { hash, identifier: state.identifier, placement, extent: state.extent });
+                let ResidentState { identifier, extent, roles, .. } = state;
+                residents.push(Resident { hash, identifier, placement, extent, roles });
             }
         }
         Ok(residents)
     }
 
-    /// The milestones anchored by residents. Where a milestone is on its way from one to another, the newer stamp counts.
+    /// The milestones anchored by residents, that belong here. Where a milestone is on its way from one to another, the newer stamp counts.
     pub(crate) fn tracked(&mut self) -> Result<Vec<Tracked>, StateError> {
         let mut newest: BTreeMap<String, Tracked> = BTreeMap::new();
         for (sub, track) in state::scan_messages::<StoredTrack>(self.state, &self.actor, &[keys::TRACK])? {
@@ -139,18 +151,14 @@ impl Unit<'_, '_> {
             if newest.get(&track.milestone_id).is_some_and(|known| known.stamp >= track.stamp) {
                 continue;
             }
-            if let Some(anchor) = self.placement_of(&by)? {
-                newest.insert(track.milestone_id, Tracked { by, anchor, stamp: track.stamp, milestone });
+            let Some(placement) = self.known(&by)?.placement else { continue };
+            let (unit, account_id) = placement.at(milestone.time_ms);
+            if unit.as_bytes() == self.key {
+                let (account_id, epoch) = (account_id.to_owned(), placement.epoch);
+                newest.insert(track.milestone_id, Tracked { by, account_id, epoch, stamp: track.stamp, milestone });
             }
         }
         Ok(newest.into_values().collect())
-    }
-
-    /// Where an identifier is placed that lives here.
-    fn placement_of(&mut self, hash: &IdentifierHash) -> Result<Option<Placement>, StateError> {
-        let sub = keys::of_identifier(keys::RESIDENT, hash);
-        let known: Option<ResidentState> = state::get_message(self.state, &self.actor, &sub)?;
-        Ok(known.and_then(|known| known.placement))
     }
 
     /// What follows from residents that came or changed: the milestones they anchor, and those in reach of their touches.
@@ -158,7 +166,7 @@ impl Unit<'_, '_> {
         let times = tracked.iter().map(|one| one.milestone.time_ms);
         let (Some(earliest_ms), Some(latest_ms)) = (times.clone().min(), times.max()) else { return Ok(()) };
         for hash in std::mem::take(&mut dirty.residents) {
-            if self.placement_of(&hash)?.is_none() {
+            if !self.known(&hash)?.placement.is_some_and(|placement| placement.is_in(self.key)) {
                 continue;
             }
             let span = self.span_of(&hash, self.plan.reach_ms(earliest_ms), latest_ms)?;
@@ -182,23 +190,26 @@ impl Unit<'_, '_> {
             return Ok(stored);
         };
         for (owner, resident) in residents.iter().enumerate().filter(|(_, resident)| !resident.placement.revoked) {
-            self.scan_touches(&resident.hash, from_ms, to_ms, &mut |_, raw| {
+            self.scan_faces(&resident.hash, from_ms, to_ms, &mut |face| {
                 let start = stored.bytes.len();
-                stored.bytes.extend_from_slice(raw);
+                stored.bytes.extend_from_slice(face);
                 stored.places.push((start..stored.bytes.len(), owner));
-                true
             })?;
         }
         Ok(stored)
     }
 
     /// Computes one milestone and tells its ledger; returns how many shares it gave.
-    fn compute(&mut self, task: &Task<'_>, course: &Course<'_>, live: &[&Milestone]) -> u64 {
-        let (of, anchor) = (&task.tracked.milestone, &task.tracked.anchor);
+    fn compute(&mut self, task: &Task<'_>, course: &Course<'_>, live: &[&Milestone], residents: &[Resident]) -> u64 {
+        let Tracked { milestone: of, stamp, epoch, account_id, .. } = task.tracked;
         let rows = if of.withdrawn {
             Vec::new()
         } else {
-            let journey = Journey::build(course, of, live, &self.plan.journey(&of.kind));
+            let cast = cast(&of.object_id, residents, self.plan.named_only);
+            // Whom the deal does not name is left out first: a copy of an event that somebody else brought hides none.
+            let some = if cast.is_of_some() { course.those(|touch| cast.includes(touch.profile)) } else { Vec::new() };
+            let of_some = cast.is_of_some().then(|| Course::of(&some, &self.plan.visits));
+            let journey = Journey::build(of_some.as_ref().unwrap_or(course), of, live, &cast, &self.plan.journey(&of.kind));
             let outbox = &mut *self.post.outbox;
             outbox.observe(&metrics::JOURNEYS, "", 1);
             outbox.observe(&metrics::JOURNEY_TOUCHES, "", journey.touches.len() as u64);
@@ -211,12 +222,17 @@ impl Unit<'_, '_> {
             credit::rows(&journey, of, self.plan)
         };
         let models = self.plan.models_of(&of.kind);
+        let reporting = credit::reporting(of, self.plan);
+        if self.plan.rates.is_some() && reporting.is_none() && !of.withdrawn {
+            self.post.outbox.observe(&metrics::RATES_MISSING, "", 1);
+        }
         let header = Desired {
+            reporting,
             milestone: Some(of.clone()),
-            stamp: task.tracked.stamp,
-            epoch: anchor.epoch,
+            stamp: *stamp,
+            epoch: *epoch,
             reason: task.reason.into(),
-            account_id: anchor.account_id.clone(),
+            account_id: account_id.clone(),
             models: models.map(|model| ModelRef { model: model.name.clone(), version: model.version.clone() }).collect(),
             ..Desired::default()
         };

@@ -18,18 +18,6 @@ use crate::metrics;
 
 /// What a computation may cost, in records handled, without the unit having to rest: some milliseconds.
 pub const REST_AFTER: u64 = 1_000;
-/// Records of a batch that is so small that nobody can be waiting behind it.
-const QUIET: u64 = 100;
-
-/// What a unit still has to wait after a batch of `handled` records, of which the `resting` units of the partition each count their part.
-pub(crate) fn still_to_wait(wait: u64, handled: u64, resting: u64) -> u64 {
-    let served = match handled {
-        0 => wait,
-        1..QUIET => wait / 4 + QUIET,
-        _ => handled / resting.max(1),
-    };
-    wait.saturating_sub(served)
-}
 
 impl Unit<'_, '_> {
     pub(super) fn is_resting(&mut self) -> Result<bool, StateError> {
@@ -96,21 +84,5 @@ impl Unit<'_, '_> {
         let cost = self.compute_all(&tasks, &live)?;
         self.rest_after(cost);
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_rest_ends_at_once_where_nobody_waits_and_soon_where_few_do() {
-        assert_eq!(still_to_wait(1_000_000, 0, 1), 0);
-        let (mut wait, mut batches) = (1_000_000, 0);
-        while wait > 0 {
-            (wait, batches) = (still_to_wait(wait, 1, 3), batches + 1);
-        }
-        assert!(batches < 40, "{batches}");
-        assert_eq!((still_to_wait(9_000, 5_000, 1), still_to_wait(9_000, 5_000, 5)), (4_000, 8_000));
     }
 }

@@ -4,10 +4,13 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "test code")]
 
+mod identity;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use tributary_attributor::plan::Plan;
+use tributary_attributor::read::{self, Brought};
 use tributary_attributor::settings::Settings;
 use tributary_attributor::stage::AttributorStage;
 use tributary_proto::attributor_message::Body;
@@ -16,6 +19,8 @@ use tributary_proto::*;
 use tributary_runtime::stage::{Context, Outbox, Record, Share as Part, Stage};
 use tributary_runtime::state::{ActorKey, Base, Overlay, StateError};
 use tributary_runtime::topic::Topic;
+
+pub use identity::Identity;
 
 /// A row of the credit table with everything it says, less revision and reason.
 pub type Row = CreditUpdate;
@@ -42,7 +47,7 @@ pub struct Partition {
 }
 
 /// Who sends: an identity partition or an attributor partition.
-type Lane = (bool, u32, u32);
+pub type Lane = (bool, u32, u32);
 /// Key and value.
 type Keyed = (Vec<u8>, Vec<u8>);
 
@@ -89,12 +94,46 @@ impl World {
 
     /// A restart with other settings, over the same state.
     pub fn replan(&mut self, settings: Settings) {
-        self.plan = Arc::new(Plan::compile(&settings, &Kinds::default()).unwrap());
+        self.replan_as(settings, 0).unwrap();
+    }
+
+    /// The same, with settings of a generation.
+    pub fn replan_as(&mut self, settings: Settings, generation: u64) -> Result<(), StateError> {
+        let mut plan = Plan::compile(&settings, &Kinds::default()).unwrap();
+        plan.rest_after = self.plan.rest_after;
+        self.plan = Arc::new(plan);
         self.settings = settings;
         let partitions = self.count();
-        for (partition, at) in self.partitions.iter_mut().zip(0..) {
-            partition.stage = AttributorStage::new(Arc::clone(&self.plan), Part { partition: at, partitions });
+        for at in 0..partitions {
+            let plan = Arc::clone(&self.plan);
+            let stage = AttributorStage::new(plan, Part { partition: at, partitions }).of_generation(generation);
+            self.partitions[at as usize].stage = stage;
+            self.begin(at)?;
         }
+        Ok(())
+    }
+
+    /// How far a partition is with changed settings.
+    pub fn remodelled(&self, at: u32) -> Option<u32> {
+        self.partitions[at as usize].stage.remodelled()
+    }
+
+    /// Somebody takes a partition over, who begins.
+    pub fn take_over(&mut self, at: u32) {
+        self.begin(at).unwrap();
+    }
+
+    fn begin(&mut self, at: u32) -> Result<(), StateError> {
+        let Partition { stage, state, outbox } = &mut self.partitions[at as usize];
+        let begun = stage.begin(&mut Context { state, outbox });
+        assert!(!state.is_dirty(), "the state must not be changed then");
+        self.collect(at);
+        begun
+    }
+
+    /// Another order of what comes.
+    pub fn reseed(&mut self, seed: u64) {
+        self.random = seed;
     }
 
     /// splitmix64.
@@ -121,9 +160,21 @@ impl World {
         }
     }
 
+    /// The lanes on which something waits.
+    pub fn waiting(&self) -> Vec<Lane> {
+        self.lanes.iter().filter(|(_, queue)| !queue.is_empty()).map(|(lane, _)| *lane).collect()
+    }
+
+    /// What an identifier has brought to a unit.
+    pub fn brought(&mut self, unit: &str, name: &str) -> Brought {
+        let at = partition::of(unit.as_bytes(), self.count()) as usize;
+        let hash: [u8; 16] = hash(name).try_into().unwrap();
+        read::brought(&mut self.partitions[at].state, unit, &hash).unwrap()
+    }
+
     /// Delivers one record from a random lane; false when there is none.
     pub fn step(&mut self) -> bool {
-        let waiting: Vec<Lane> = self.lanes.iter().filter(|(_, queue)| !queue.is_empty()).map(|(lane, _)| *lane).collect();
+        let waiting = self.waiting();
         if waiting.is_empty() {
             return false;
         }
@@ -139,7 +190,8 @@ impl World {
         self.deliver(lane);
     }
 
-    fn deliver(&mut self, lane: Lane) {
+    /// Delivers the next record of a lane.
+    pub fn deliver(&mut self, lane: Lane) {
         let (key, value) = self.lanes.get_mut(&lane).unwrap().pop_front().unwrap();
         assert!(value.len() <= 256 * 1024, "a message of {} bytes", value.len());
         let partition = &mut self.partitions[lane.2 as usize];
@@ -174,13 +226,18 @@ impl World {
                     assert_eq!(update.milestone_id.as_bytes(), output.key);
                     self.updates.push(update);
                 }
-                _ => {
+                Topic::AttributorInbox => {
                     let to = partition::of(&output.key, self.count());
                     let value = output.value.unwrap();
                     let body = AttributorMessage::decode(value.as_slice()).unwrap().body;
-                    assert!(to != from || matches!(body, Some(Body::Wake(_))), "mail to the own partition needs no log");
+                    assert!(
+                        to != from || matches!(body, Some(Body::Wake(_) | Body::Remodel(_))),
+                        "mail to the own partition needs no log"
+                    );
                     self.lanes.entry((false, from, to)).or_default().push_back((output.key, value));
                 }
+                // Whatever else it says is for others.
+                _ => {}
             }
         }
     }
@@ -259,18 +316,6 @@ fn faces<'a>(rows: impl IntoIterator<Item = &'a Row>, deltas: bool) -> BTreeMap<
     sums
 }
 
-/// What identity knows, and how it says it.
-#[derive(Default)]
-pub struct Identity {
-    pub placements: BTreeMap<String, Placement>,
-    /// Encoded `StoredTouch`es by identifier.
-    pub touches: BTreeMap<String, Vec<StoredTouch>>,
-    pub erasures: BTreeMap<String, Vec<Erasure>>,
-    /// Anchor, stamp, milestone.
-    pub milestones: BTreeMap<String, (String, u64, Milestone)>,
-    said: Vec<(String, String, Body)>,
-}
-
 pub fn identifier(name: &str) -> Identifier {
     Identifier::new("user_id", "", name)
 }
@@ -279,97 +324,9 @@ pub fn hash(name: &str) -> Vec<u8> {
     identifier(name).hash().to_bytes().to_vec()
 }
 
-impl Identity {
-    fn say(&mut self, name: &str, unit: &str, body: Body) {
-        self.said.push((name.to_owned(), unit.to_owned(), body));
-    }
-
-    /// The identifier's placement becomes this one, under the next epoch.
-    pub fn place(&mut self, name: &str, unit: &str, profile: &str, role: &str, revoked: bool) {
-        let before = self.placements.get(name).cloned();
-        let placement = Placement {
-            profile_id: profile.into(),
-            unit: unit.into(),
-            account_id: unit.strip_prefix("a:crm_account:").unwrap_or_default().into(),
-            role: role.into(),
-            revoked,
-            epoch: before.as_ref().map_or(0, |before| before.epoch + 1),
-        };
-        if let Some(before) = before.filter(|before| before.unit != unit) {
-            let message = Move { identifier_hash: hash(name), to: unit.into(), epoch: placement.epoch };
-            self.say(name, &before.unit, Body::Move(message));
-        }
-        self.placements.insert(name.to_owned(), placement);
-        self.arrive(name);
-    }
-
-    /// Tells the identifier's unit its placement and its erasures.
-    fn arrive(&mut self, name: &str) {
-        let placement = self.placements[name].clone();
-        let unit = placement.unit.clone();
-        let erasures = self.erasures.get(name).cloned().unwrap_or_default();
-        let (identifier, placement) = (Some(identifier(name)), Some(placement));
-        let arrive = Arrive { identifier, placement, identifier_hash: hash(name), erasures };
-        self.say(name, &unit, Body::Arrive(arrive));
-    }
-
-    /// What the identifier brought under a mention (0: under any) up to a time is void.
-    pub fn erase(&mut self, name: &str, mention: u64, until_ms: i64) {
-        let all = self.erasures.entry(name.to_owned()).or_default();
-        match all.iter_mut().find(|known| known.mention == mention) {
-            Some(known) => known.until_ms = known.until_ms.max(until_ms),
-            None => all.push(Erasure { mention, until_ms }),
-        }
-        let touches = self.touches.entry(name.to_owned()).or_default();
-        touches.retain(|touch| !((mention == 0 || touch.mention == mention) && touch.time_ms <= until_ms));
-        self.arrive(name);
-    }
-
-    fn item(&mut self, name: &str, what: item::What) {
-        let Placement { unit, epoch, .. } = self.placements[name].clone();
-        self.say(name, &unit, Body::Item(Item { identifier_hash: hash(name), epoch, what: Some(what) }));
-    }
-
-    pub fn touch(&mut self, name: &str, touch: StoredTouch) {
-        // Identity itself refuses what is void when it comes.
-        let void =
-            |erasure: &Erasure| (erasure.mention == 0 || erasure.mention == touch.mention) && touch.time_ms <= erasure.until_ms;
-        if self.erasures.get(name).is_some_and(|all| all.iter().any(void)) {
-            return;
-        }
-        self.item(name, item::What::Touch(touch.clone()));
-        self.touches.entry(name.to_owned()).or_default().push(touch);
-    }
-
-    /// The milestone is as given, anchored by this identifier.
-    pub fn milestone(&mut self, name: &str, milestone: Milestone) {
-        let milestone_id = milestone.milestone_id.clone();
-        let before = self.milestones.get(&milestone_id).cloned();
-        let stamp = before.as_ref().map_or(1, |(_, stamp, _)| stamp + 1);
-        if let Some((anchor, ..)) = before.filter(|(anchor, ..)| anchor != name) {
-            let stop = StoredTrack { milestone_id: milestone_id.clone(), stamp, milestone: None, erased: false };
-            self.item(&anchor, item::What::Track(stop));
-        }
-        let track =
-            StoredTrack { milestone_id: milestone_id.clone(), stamp, milestone: Some(milestone.clone()), erased: false };
-        self.item(name, item::What::Track(track));
-        self.milestones.insert(milestone_id, (name.to_owned(), stamp, milestone));
-    }
-}
-
-impl Identity {
-    /// All versions of the milestone are void.
-    pub fn erase_milestone(&mut self, milestone_id: &str) {
-        let (anchor, stamp, milestone) = self.milestones.remove(milestone_id).unwrap();
-        let nothing = Milestone { withdrawn: true, time_ms: 0, value_minor: 0, currency: String::new(), ..milestone };
-        let (milestone_id, milestone) = (milestone_id.to_owned(), Some(nothing));
-        self.item(&anchor, item::What::Track(StoredTrack { milestone_id, stamp: stamp + 1, milestone, erased: true }));
-    }
-}
-
 pub fn touch(event_id: &str, time_ms: i64, channel: &str) -> StoredTouch {
     let touch = Touch { channel: channel.into(), source: "s".into(), identified: true, ..Touch::default() };
-    StoredTouch { event_id: event_id.into(), time_ms, touch: Some(touch), mention: 0 }
+    StoredTouch { event_id: event_id.into(), time_ms, touch: Some(touch), ..StoredTouch::default() }
 }
 
 pub fn milestone(kind: &str, object_id: &str, time_ms: i64, value_minor: i64) -> Milestone {
@@ -381,5 +338,6 @@ pub fn milestone(kind: &str, object_id: &str, time_ms: i64, value_minor: i64) ->
         value_minor,
         currency: "EUR".into(),
         withdrawn: false,
+        public: false,
     }
 }

@@ -12,14 +12,12 @@ use std::path::Path;
 
 use metrics::{describe_gauge, gauge, with_local_recorder};
 use metrics_exporter_prometheus::PrometheusBuilder;
+use tributary_pipeline::catalogue::{
+    AUDIT, AUDIT_CREDIT_VALUE, AUDIT_CREDIT_WEIGHT, AUDIT_IMBALANCES, AUDIT_OUTCOMES, AUDIT_PRODUCED, AUDIT_TIME,
+};
 use tributary_runtime::topic::Topic;
 
 use super::{Account, Credits, Records};
-
-const PRODUCED: &str = "tributary_audit_produced";
-const OUTCOMES: &str = "tributary_audit_outcomes";
-const IMBALANCES: &str = "tributary_audit_credit_imbalances";
-const TIME: &str = "tributary_audit_timestamp_seconds";
 
 /// Writes what an audit has found at `now_ms`, milliseconds since 1970-01-01 UTC. A reader never finds half a file.
 ///
@@ -38,28 +36,32 @@ pub fn write_metrics(file: &Path, records: Option<&Records>, credits: &Credits, 
 fn render(records: Option<&Records>, credits: &Credits, now_ms: i64) -> String {
     let recorder = PrometheusBuilder::new().build_recorder();
     with_local_recorder(&recorder, || {
-        describe_gauge!(PRODUCED, "What the raw records of a partition hold: events, and what was refused.");
-        describe_gauge!(
-            OUTCOMES,
-            "What became of what was produced. All but surplus sum to what was produced. Look at any missing or surplus."
-        );
-        describe_gauge!(IMBALANCES, "Milestones and models whose credit updates do not add up. Look at any.");
-        describe_gauge!(TIME, "When the audit ended, seconds since 1970-01-01 UTC. Look if it grows old.");
+        AUDIT.iter().for_each(|metric| describe_gauge!(metric.name, metric.help));
         for ((topic, partition), account) in records.iter().flat_map(|records| &records.accounts) {
             publish(*topic, *partition, account);
         }
-        gauge!(IMBALANCES).set(credits.imbalances.len() as f64);
-        gauge!(TIME).set(now_ms as f64 / 1000.0);
+        for ((kind, model, channel, currency), sum) in credits.earned.iter() {
+            let labels = [
+                ("kind", kind.clone()),
+                ("model", model.clone()),
+                ("channel", channel.clone()),
+                ("currency", currency.clone()),
+            ];
+            gauge!(AUDIT_CREDIT_WEIGHT.name, &labels).set(sum.weight_nano as f64);
+            gauge!(AUDIT_CREDIT_VALUE.name, &labels).set(sum.value_minor as f64);
+        }
+        gauge!(AUDIT_IMBALANCES.name).set(credits.imbalances.len() as f64);
+        gauge!(AUDIT_TIME.name).set(now_ms as f64 / 1000.0);
     });
     recorder.handle().render()
 }
 
 fn publish(topic: Topic, partition: u32, account: &Account) {
     let place = [("topic", topic.name().to_owned()), ("partition", partition.to_string())];
-    gauge!(PRODUCED, &place).set(account.produced as f64);
+    gauge!(AUDIT_PRODUCED.name, &place).set(account.produced as f64);
     for (outcome, count) in account.outcomes() {
         let [topic, partition] = place.clone();
-        gauge!(OUTCOMES, &[topic, partition, ("outcome", outcome.to_owned())]).set(count as f64);
+        gauge!(AUDIT_OUTCOMES.name, &[topic, partition, ("outcome", outcome.to_owned())]).set(count as f64);
     }
 }
 
@@ -73,7 +75,7 @@ mod tests {
     fn every_partition_has_what_was_produced_and_what_became_of_it() {
         let account = Account { records: 9, produced: 10, applied: 6, duplicate: 3, missing: 1, ..Account::default() };
         let records = Records { accounts: BTreeMap::from([((Topic::Utm, 3), account)]), wrong: Vec::new() };
-        let credits = Credits { updates: 0, milestones: 0, rows: 0, imbalances: Vec::new() };
+        let credits = Credits { updates: 0, milestones: 0, rows: 0, imbalances: Vec::new(), earned: Default::default() };
 
         let text = render(Some(&records), &credits, 1_500);
         let mut lines: Vec<_> = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();

@@ -8,8 +8,10 @@
 //! | every raw record, and what became of it | `records` |
 //! | the states, in running processes or on the disk | [`crate::ask`], `lookup` |
 //! | what is on its way to them | `tail` |
+//! | what channels have earned | [`Earned`] |
 //! | what is said in the end | [`Verdict`] |
 
+mod earned;
 mod lookup;
 mod metrics;
 mod records;
@@ -20,12 +22,13 @@ use serde::Serialize;
 use tributary_pipeline::credit_table::{CreditTable, Imbalance};
 use tributary_pipeline::settings::Settings;
 use tributary_proto::CreditUpdate;
-use tributary_runtime::format;
 use tributary_runtime::topic::Topic;
+use tributary_runtime::topic::format;
 
 use crate::progress::Progress;
 use crate::source;
 
+pub use earned::Earned;
 pub use metrics::write_metrics;
 pub use records::{Account, Place, Records, records};
 pub use verdict::Verdict;
@@ -41,6 +44,9 @@ pub struct Credits {
     pub rows: usize,
     /// What does not add up.
     pub imbalances: Vec<Imbalance>,
+    /// What channels have earned, for the metrics.
+    #[serde(skip)]
+    pub earned: Earned,
 }
 
 /// Reads all credit updates and checks that they add up: of every milestone and model the revisions follow one another, the deltas sum to
@@ -62,5 +68,6 @@ pub fn credits(settings: &Settings) -> anyhow::Result<Credits> {
         milestones: table.milestone_count(),
         rows: table.rows().count(),
         imbalances: table.imbalances(),
+        earned: Earned::of(table.rows()),
     })
 }

@@ -62,7 +62,8 @@ mod tests {
 
     fn verdict(account: Account, imbalances: usize) -> (bool, String) {
         let fault = Imbalance { milestone_id: "m".into(), model: "linear".into(), what: "x".into() };
-        let credits = Credits { updates: 0, milestones: 0, rows: 0, imbalances: vec![fault; imbalances] };
+        let credits =
+            Credits { updates: 0, milestones: 0, rows: 0, imbalances: vec![fault; imbalances], earned: Default::default() };
         let records = Records { accounts: BTreeMap::from([((Topic::Utm, 0), account)]), wrong: Vec::new() };
         let Verdict { adds_up, text, .. } = Verdict::of(Some(&records), &credits);
         (adds_up, text)

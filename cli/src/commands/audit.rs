@@ -8,8 +8,8 @@ use serde_json::json;
 use tributary_pipeline::stages::Pipeline;
 use tributary_pipeline::time::now_ms;
 
-use crate::args::Global;
 use crate::audit::{self, Account, Credits, Records, Verdict};
+use crate::global::Global;
 use crate::outcome::{Usage, verdict};
 use crate::stdout::outln;
 use crate::table::{align_right, table};
@@ -100,7 +100,7 @@ fn print_records(records: &Records) -> anyhow::Result<()> {
 }
 
 fn print_credits(credits: &Credits) -> anyhow::Result<()> {
-    let Credits { updates, milestones, rows, imbalances } = credits;
+    let Credits { updates, milestones, rows, imbalances, .. } = credits;
     outln!("{updates} credit updates of {milestones} milestones make {rows} rows")?;
     for found in imbalances.iter().take(20) {
         outln!("{} {}: {}", found.milestone_id, found.model, found.what)?;

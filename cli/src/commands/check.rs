@@ -1,5 +1,6 @@
 //! `tributary check`: would it run here?
 
+mod plans;
 mod ports;
 mod stages;
 
@@ -12,13 +13,14 @@ use clap::Args;
 use console::{Style, pad_str};
 use serde::Serialize;
 use tributary_pipeline::settings::Settings;
+use tributary_pipeline::stages::Pipeline;
 use tributary_runtime::embedded::{EmbeddedError, EmbeddedLog};
 use tributary_runtime::kafka_admin::{AdminError, Cluster, KafkaAdmin};
 use tributary_runtime::topics_plan::{PlannedTopic, Verdict};
 
 use self::ports::Port;
 use super::topics;
-use crate::args::Global;
+use crate::global::Global;
 use crate::modes::open_to_others;
 use crate::outcome::verdict;
 use crate::visible::Visible;
@@ -27,10 +29,13 @@ use crate::{descriptors, logging, stdout, table};
 const AFTER_HELP: &str = "\
 Checks the configuration first (exit code 2 when it is at fault), then whether brokers answer, topics are as they should be, the
 state folder can be written, the limit of open files suffices and the addresses can be listened on (exit code 1). What a running service of
-the same configuration uses is as it should be; of one, it also tells the stages of CRMs that no rule names.
+the same configuration uses is as it should be; of one, it also tells the stages of CRMs that no rule names. Of settings that have not taken
+hold yet it tells what they would compute anew: which models are new, changed or gone, how many units and milestones, and which settings
+differ from those that hold; and whether they would be refused, because they were left or look further back than what is stored.
 
-Example:
-  tributary check --config tributary.toml";
+Example, and what a changed configuration would do before it is started:
+  tributary check --config tributary.toml
+  tributary check --config next.toml --json";
 
 /// The arguments of `check`.
 #[derive(Debug, Args)]
@@ -47,12 +52,15 @@ struct Checked {
     what: &'static str,
     ok: bool,
     detail: String,
+    /// What would be computed anew.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    plan: Option<plans::Verdict>,
 }
 
 impl Checked {
     fn new(what: &'static str, result: Result<String, String>) -> Self {
         let ok = result.is_ok();
-        Self { what, ok, detail: result.unwrap_or_else(|problem| problem) }
+        Self { what, ok, detail: result.unwrap_or_else(|problem| problem), plan: None }
     }
 }
 
@@ -71,12 +79,17 @@ pub fn run(args: &CheckArgs, global: &Global) -> anyhow::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         checked.extend(runtime.block_on(check_kafka(&settings, Duration::from_secs(args.timeout.into()))));
     }
+    if checked.iter().all(|checked| checked.ok) {
+        checked.extend(plans::check(&settings));
+    }
     checked.push(Checked::new("state folder", check_folder(&settings.state.folder_of_process())));
     checked.push(Checked::new("open files", descriptors::tell(&settings)));
     checked.extend(ports.check(&settings));
-    if let Port::Own(_) = ports.metrics {
-        checked.push(Checked::new("stages", Ok(stages::tell(&ports::metrics(settings.http.listen)))));
+    let running = matches!(ports.metrics, Port::Own(_)).then(|| ports::metrics(settings.http.listen));
+    if let Some(metrics) = &running {
+        checked.push(Checked::new("stages", Ok(stages::tell(metrics))));
     }
+    checked.extend(check_currency(&settings, running.as_deref()).map(|told| Checked::new("currency", told)));
     verdict(checked.iter().all(|checked| checked.ok), print(&checked, global).map_err(Into::into))
 }
 
@@ -126,6 +139,24 @@ impl Ports {
         checked.push(Checked::new("collector", collects));
         checked
     }
+}
+
+/// Which rates there are to the reporting currency, and whether the running service misses any; `None` where there is no such currency.
+fn check_currency(settings: &Settings, metrics: Option<&str>) -> Option<Result<String, String>> {
+    let pipeline = Pipeline::compile(settings).ok()?;
+    let rates = pipeline.plan().rates.as_ref()?;
+    let known: Vec<String> = rates.known().map(|(of, from, to)| format!("{of} {from} to {to}")).collect();
+    let name = tributary_attributor::metrics::RATES_MISSING.name;
+    let lines = metrics.into_iter().flat_map(str::lines).filter(|line| line.starts_with(name));
+    let missed: f64 = lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum();
+    let told = format!("all credit is told in {} too; rates: {}", rates.reporting(), known.join(", "));
+    if missed > 0.0 {
+        return Some(Err(format!(
+            "{told}; {missed} times a milestone had no rate of its day: add it to {}",
+            settings.currency.rates
+        )));
+    }
+    Some(Ok(told))
 }
 
 /// Whether the embedded log can be opened: nobody else has it, and it was made with these settings.
@@ -207,10 +238,13 @@ fn print(checked: &[Checked], global: &Global) -> io::Result<()> {
     // The colours are ours.
     let mut out = Visible::styled(stdout::out());
     let coloured = stdout::is_terminal();
-    for Checked { what, ok, detail } in checked {
+    for Checked { what, ok, detail, .. } in checked {
         let (mark, style) = if *ok { ("ok", Style::new().green()) } else { ("FAILED", Style::new().red().bold()) };
         let mark = style.force_styling(coloured).apply_to(pad_str(mark, 6, console::Alignment::Left, None));
         writeln!(out, "{mark}  {}  {detail}", pad_str(what, 13, console::Alignment::Left, None))?;
+    }
+    for table in checked.iter().filter_map(|checked| checked.plan.as_ref()?.table()) {
+        writeln!(out, "{table}")?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use clap::Args;
 use tributary_ingest::channel::Listing;
 use tributary_ingest::{Classified, Decoder};
 
-use crate::args::Global;
+use crate::global::Global;
 use crate::outcome::Usage;
 use crate::stdout::outln;
 use crate::table;

@@ -3,18 +3,17 @@
 use std::sync::atomic::Ordering;
 
 use clap::Args;
-use tributary_collect::Rate;
-use tributary_pipeline::settings::Settings;
-use tributary_pipeline::stages::StageName;
+use tributary_pipeline::catalogue;
 use tributary_runtime::http;
 use tributary_runtime::page::Page;
 use tributary_runtime::service::Service;
 
-use super::run::{LOOK, end, serve_probes};
-use crate::args::Global;
 use crate::engine::Target;
+use crate::global::Global;
+use crate::manager::Manager;
 use crate::outcome::Usage;
 use crate::reload::{Live, Reload};
+use crate::serving::{LOOK, end, serve_probes, start_collector};
 use crate::signals::Signals;
 use crate::{engine, logging};
 
@@ -49,36 +48,21 @@ pub fn run(_: &CollectArgs, global: &Global) -> anyhow::Result<()> {
         let why = "kafka.brokers is empty, and the embedded log belongs to one process: use `tributary run --collect`";
         return Err(Usage(why.to_owned()).into());
     }
-    let page = Page::install(&engine::metrics(), settings.state.folder_of_process())?;
+    let page = Page::install(catalogue::metrics(), settings.state.folder_of_process())?;
     let watched = engine::watch_brokers(&mut service, settings, page.gauges())?;
-    let rate = Some(start(&mut service, settings, &[], Target::Kafka(&watched))?);
+    let rate = Some(start_collector(&mut service, settings, &[], Target::Kafka(&watched))?);
     let address = http::serve(settings.http.listen, page, service.health(), &settings.service_name())?;
     serve_probes(settings, &service)?;
     tracing::info!(http = %address, version = env!("CARGO_PKG_VERSION"), "started");
+    let mut manager = Manager::of_process();
+    manager.ready();
     let mut reload = reload.of(Live { rate, limits: None });
     signals.on_hangup(move || reload.again());
-    let stop = service.stop_flag();
+    let (stop, health) = (service.stop_flag(), service.health());
     while !stop.load(Ordering::Relaxed) {
+        manager.look(&health);
         std::thread::sleep(LOOK);
     }
+    manager.stopping();
     end(service, global)
-}
-
-/// Starts the collector beside the stages that the service runs. Returns how much each sender may send.
-///
-/// # Errors
-/// See [`run`].
-pub(super) fn start(
-    service: &mut Service,
-    settings: &Settings,
-    stages: &[StageName],
-    target: Target<'_>,
-) -> anyhow::Result<Rate> {
-    if !settings.collects() {
-        let why = "nobody could send: name a write key in [collector.write_keys] or a webhook in [collector.webhooks]";
-        return Err(Usage(why.to_owned()).into());
-    }
-    let (address, rate) = engine::start_collector(service, settings, stages, target)?;
-    tracing::info!(%address, "the collector listens");
-    Ok(rate)
 }

@@ -11,11 +11,12 @@ use tributary_pipeline::settings::Settings;
 use tributary_pipeline::time::minute;
 use tributary_pipeline::time::now_ms;
 use tributary_proto::DeadLetter;
-use tributary_runtime::format;
+use tributary_runtime::reason::Reason;
+use tributary_runtime::stage::Output;
 use tributary_runtime::topic::Topic;
 
-use crate::args::Global;
 use crate::dead_letters::{Fate, Letter, Letters, Place, mark, raw_topic, visit};
+use crate::global::Global;
 use crate::outcome::{Usage, verdict};
 use crate::progress::Progress;
 use crate::stdout::outln;
@@ -213,8 +214,12 @@ fn show(letters: &Letters, settings: &Settings, place: Place, json: bool) -> any
     }
     let mut rows = table::table(&["", ""]);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace('\u{1f}', "|");
+    // Another version may know other reasons.
+    let known_reason = Reason::find(&letter.reason);
     for (name, value) in [
         ("reason", letter.reason.clone()),
+        ("meaning", known_reason.map_or("", Reason::meaning).to_owned()),
+        ("what to do", known_reason.map_or("", Reason::remedy).to_owned()),
         ("detail", letter.detail.clone()),
         ("field", letter.field.clone()),
         ("refused by", letter.stage.clone()),
@@ -286,7 +291,7 @@ fn resend(letters: &Letters, settings: &Settings, resends: &BTreeMap<Place, Vec<
     let as_json = settings.worker.formats.is_json(Topic::DeadLetters);
     for place in resends.values().flatten() {
         let Some(letter) = letters.get(*place) else { continue };
-        let marked = format::dead_letter(&mark(*place, &letter.header), as_json);
+        let marked = Output::dead_letter(&mark(*place, &letter.header), as_json);
         sink.send(Topic::DeadLetters, &marked.key, marked.value.as_deref().unwrap_or_default(), now_ms())?;
     }
     sink.flush()?;

@@ -15,15 +15,15 @@ use tributary_runtime::config::settings::LogLevel;
 use tributary_runtime::service::Service;
 use tributary_runtime::topic::Topic;
 
-use crate::args::Global;
 use crate::generate::{History, Item, Spec};
+use crate::global::Global;
 use crate::outcome::{Usage, verdict};
 use crate::progress::Progress;
 use crate::rows::Rows;
 use crate::sink::{EmbeddedSink, RawSink};
 use crate::source::{EmbeddedReader, Next, TopicReader};
 use crate::stdout::outln;
-use crate::{backlog, engine, generate, logging, table};
+use crate::{backlog, engine, generate, logging, state, table};
 
 mod show;
 
@@ -119,7 +119,7 @@ fn print(outcome: &Outcome, table: &CreditTable, models: &[String]) -> std::io::
 /// Sends everything while the stages run, and waits until they have nothing left to do.
 fn feed_and_drain(settings: &Settings, args: &DemoArgs) -> anyhow::Result<u64> {
     let pipeline = Pipeline::compile(settings).map_err(Usage::from)?;
-    let log = engine::open_embedded(settings)?;
+    let log = state::open_embedded(settings)?;
     let mut service = Service::default();
     engine::start_embedded(&mut service, &log, settings, &pipeline, &StageName::ALL)?;
     let mut sink = EmbeddedSink::new(log.clone());
@@ -162,7 +162,7 @@ fn send_sample(sink: &mut EmbeddedSink, pipeline: &Pipeline, progress: &mut Prog
 }
 
 fn read_credits(settings: &Settings) -> anyhow::Result<CreditTable> {
-    let log = engine::open_embedded(settings)?;
+    let log = state::open_embedded(settings)?;
     let mut reader = EmbeddedReader::new(log, Topic::Credits, true);
     let mut table = CreditTable::default();
     while let Next::Record(found) = reader.next(Duration::ZERO)? {

@@ -1,16 +1,24 @@
 //! `tributary erase`: makes void what events say of somebody, and shows what is still kept.
 
+use std::collections::BTreeSet;
+
 use clap::Args;
+use serde::Serialize;
 use serde_json::json;
+use tributary_pipeline::explain::profile;
 use tributary_pipeline::settings::Settings;
 use tributary_pipeline::stages::Pipeline;
 use tributary_pipeline::time::minute;
 use tributary_runtime::stage::Erasure;
 
-use crate::args::Global;
+use super::explain::as_far_as;
+use crate::ask;
 use crate::forget::{self, Held};
+use crate::global::Global;
 use crate::outcome::{Usage, verdict};
-use crate::statement::{Statement, statement};
+use crate::requests::{self, Who};
+use crate::sink;
+use crate::statement::{Statement, erasures};
 use crate::stdout::outln;
 use crate::table::{align_right, grouped, table};
 use crate::{logging, table};
@@ -18,27 +26,42 @@ use crate::{logging, table};
 const AFTER_HELP: &str = "\
 Every event that names one of the identifiers and happened at or before the time becomes void, wherever it is and whenever it comes; credit
 is given anew without it. ARCHITECTURE.md says what stays. This cannot be undone, and other identifiers of the same person are not erased by
-it: `tributary profile IDENTIFIER` shows them. On the embedded log the service must be stopped meanwhile; once it has run again, its records
+it, unless --person is given: then all identifiers are named that are joined with these now, as `tributary profile IDENTIFIER` has them. Look
+at the list before --yes: what public events alone have joined is marked, and may be somebody else's. On the embedded log the service must be stopped meanwhile; once it has run again, its records
 are dropped and its files hold nothing of the person within a minute. On Kafka topics are their operator's: they keep what they have for their
 retention (docs/erasure.md).
+
+--requests is for what HubSpot's contact.privacyDeletion asks: its contact is erased at once, and the rest of the person by `tributary run`
+within a minute, but for those whom public events alone have joined; those, and all where worker.expand_erasures is false, wait for it.
 
 --verify looks for the identifiers in all topics, of Kafka also in what is not committed or was aborted, in changelogs and dead letters; on
 the embedded log also in the states and the files. It says until when what it finds may stay. Exit code 1: something is still held.
 
 Example:
   tributary erase email:zhang@b-corp.example phone:+8613800001111 --yes
+  tributary erase --person email:zhang@b-corp.example
+  tributary erase --requests
   tributary erase --verify email:zhang@b-corp.example phone:+8613800001111";
+
+/// How an identifier is marked that nobody with a secret has joined.
+const BY_PUBLIC_EVENTS: &str = "  (joined by public events alone: is it the same person?)";
 
 /// The arguments of `erase`.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct EraseArgs {
     /// Identifiers of the person, kind:value or kind|scope|value
-    #[arg(value_name = "IDENTIFIER", required = true)]
+    #[arg(value_name = "IDENTIFIER", required_unless_present = "requests")]
     identifiers: Vec<String>,
     /// Up to when events become void (default: now)
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
+    /// Erase the person: all identifiers that are joined with these now
+    #[arg(long)]
+    person: bool,
+    /// Erase the persons that a CRM has asked for and that are not erased yet, as topic erasure-requests has them
+    #[arg(long, conflicts_with_all = ["identifiers", "until", "person", "verify"])]
+    requests: bool,
     /// Do it; without, only say what would be done
     #[arg(long)]
     yes: bool,
@@ -55,16 +78,31 @@ pub fn run(args: &EraseArgs, global: &Global) -> anyhow::Result<()> {
     let settings = global.settings()?;
     logging::start(&settings.log);
     let pipeline = Pipeline::compile(&settings).map_err(Usage::from)?;
-    let erase = statement("erase", &args.identifiers, args.until.as_deref(), &pipeline)?;
+    if args.requests {
+        return requested(args.yes, &settings, &pipeline, global);
+    }
+    let joined = if args.person { joined_with(&args.identifiers, &settings, &pipeline)? } else { Vec::new() };
+    let named: BTreeSet<&str> = joined.iter().map(|of| of.identifier.as_str()).collect();
+    let about: Vec<String> =
+        if args.person { named.into_iter().map(str::to_owned).collect() } else { args.identifiers.clone() };
+    let erasures = erasures(&about, args.until.as_deref(), &pipeline)?;
     if args.verify {
-        return verify(&erase, &settings, &pipeline, global);
+        return verify(&erasures, &settings, &pipeline, global);
     }
     if args.yes {
-        erase.send(&settings)?;
+        let mut sink = sink::open(&settings)?;
+        erasures.iter().try_for_each(|erasure| erasure.send_to(&mut *sink))?;
+        sink.flush()?;
     }
-    let (count, until_ms) = (erase.event.identifiers.len(), erase.event.time_ms);
+    let count: usize = erasures.iter().map(|erasure| erasure.event.identifiers.len()).sum();
+    let until_ms = erasures.first().map_or(0, |erasure| erasure.event.time_ms);
     if global.json {
-        return Ok(table::print_json(&json!({"identifiers": count, "until_ms": until_ms, "sent": args.yes}))?);
+        let shown = json!({"identifiers": count, "until_ms": until_ms, "sent": args.yes, "person": joined});
+        return Ok(table::print_json(&shown)?);
+    }
+    for of in &joined {
+        let mark = if of.by_public_events { BY_PUBLIC_EVENTS } else { "" };
+        outln!("  {}{mark}", of.identifier)?;
     }
     let what = format!("an erasure of {count} identifiers, of all up to {}", minute(until_ms));
     if args.yes {
@@ -75,9 +113,70 @@ pub fn run(args: &EraseArgs, global: &Global) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn verify(erase: &Statement, settings: &Settings, pipeline: &Pipeline, global: &Global) -> anyhow::Result<()> {
-    let until_ms = erase.event.time_ms;
-    let erased: Vec<Erasure> = erase.event.identifiers.iter().map(|of| Erasure { of: of.clone(), until_ms }).collect();
+/// An identifier of the person who is to be erased.
+#[derive(Debug, Serialize)]
+struct Joined {
+    /// As `kind|scope|value`.
+    identifier: String,
+    /// Whether public events alone join it.
+    by_public_events: bool,
+}
+
+/// All identifiers that are joined with these now.
+fn joined_with(identifiers: &[String], settings: &Settings, pipeline: &Pipeline) -> anyhow::Result<Vec<Joined>> {
+    let mut states = ask::open(settings)?;
+    let mut all: Vec<Joined> = Vec::new();
+    for asked in identifiers {
+        let found = profile(&mut states, pipeline, asked);
+        let freshness = states.freshness(settings);
+        let found = found.map_err(|error| as_far_as(&freshness, error))?;
+        for known in &found.identifiers {
+            let mut links = found.links.iter().filter(|link| [&link.a, &link.b].contains(&&known.identifier)).peekable();
+            let by_public_events = links.peek().is_some() && links.all(|link| link.public);
+            if all.iter().all(|of| of.identifier != known.identifier) {
+                all.push(Joined { identifier: known.identifier.clone(), by_public_events });
+            }
+        }
+        if all.iter().all(|of| of.identifier != found.asked) {
+            all.push(Joined { identifier: found.asked, by_public_events: false });
+        }
+    }
+    Ok(all)
+}
+
+/// Erases the persons that a CRM has asked for, with whom public events alone have joined: who says --yes has seen the list.
+fn requested(yes: bool, settings: &Settings, pipeline: &Pipeline, global: &Global) -> anyhow::Result<()> {
+    let open = requests::open(&mut *requests::reader(settings)?)?;
+    if yes && !open.is_empty() {
+        let mut sink = sink::open(settings)?;
+        for request in &open {
+            requests::fulfil(request, Who::All, &mut *sink, pipeline)?;
+        }
+    }
+    if global.json {
+        return Ok(table::print_json(&json!({"requests": open, "sent": yes}))?);
+    }
+    for request in &open {
+        outln!("{}, of all up to {}", request.request_id, minute(request.until))?;
+        for (identifiers, mark) in [(&request.identifiers, ""), (&request.doubtful, BY_PUBLIC_EVENTS)] {
+            for identifier in identifiers {
+                outln!("  {}{mark}", identifier.display())?;
+            }
+        }
+    }
+    match (open.len(), yes) {
+        (0, _) => outln!("No request is open.")?,
+        (count, true) => outln!("sent: the erasures of {count} requests")?,
+        (count, false) => outln!("would send: the erasures of {count} requests; --yes does it, and cannot be undone")?,
+    }
+    Ok(())
+}
+
+fn verify(erasures: &[Statement], settings: &Settings, pipeline: &Pipeline, global: &Global) -> anyhow::Result<()> {
+    let named = erasures.iter().map(|erasure| &erasure.event);
+    let erased: Vec<Erasure> = named
+        .flat_map(|event| event.identifiers.iter().map(|of| Erasure { of: of.clone(), until_ms: event.time_ms }))
+        .collect();
     let found = forget::search(settings, pipeline, &erased)?;
     let held: u64 = found.iter().map(|held| held.held).sum();
     verdict(held == 0, print(&found, held, global))

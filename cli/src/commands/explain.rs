@@ -6,8 +6,8 @@ use tributary_pipeline::stages::Pipeline;
 use tributary_runtime::state::Snapshot;
 
 use crate::answers::print_explanation;
-use crate::args::Global;
 use crate::ask;
+use crate::global::Global;
 use crate::outcome::Usage;
 use crate::{logging, stdout, table};
 

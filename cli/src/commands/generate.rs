@@ -9,9 +9,10 @@ use clap::Args;
 use serde::Serialize;
 use tributary_runtime::topic::Topic;
 
-use crate::args::Global;
 use crate::cell::inert;
+use crate::generate::effects::{Effects, invent};
 use crate::generate::{CONFIGURATION, DAYS_MIN, EVENTS_PER_PERSON, History, Item, Spec, header, row};
+use crate::global::Global;
 use crate::outcome::Usage;
 use crate::progress::Progress;
 use crate::stdout::outln;
@@ -21,8 +22,12 @@ const AFTER_HELP: &str = "\
 Writes sdk.ndjson, utm.ndjson, webhook.ndjson, offline.ndjson, offline.csv (trade-show lists) and truth.ndjson (who is who; the
 pipeline never reads it), and market.toml, the configuration that goes with them (--config). The same arguments give the same bytes on every machine.
 
-Example: a million events of 50,000 people:
-  tributary generate --out history --people 50000 --events 1000000 --seed 7";
+With --effects it writes offline.ndjson alone, half a year of touches and conversions, and effects.json, what each channel has really done: see
+`tributary quality --models`.
+
+Examples: a million events of 50,000 people; then 20,000 people whose touches have known effects:
+  tributary generate --out history --people 50000 --events 1000000 --seed 7
+  tributary generate --out history --people 20000 --effects additive";
 
 /// The arguments of `generate`.
 #[derive(Debug, Args)]
@@ -46,6 +51,9 @@ pub struct GenerateArgs {
     /// Let senders make mistakes: odd URLs, misspelt and shared identifiers, records that must be refused
     #[arg(long)]
     messy: bool,
+    /// Let touches of each channel raise the chance to convert by a known amount, which go together in this way
+    #[arg(long, value_enum, value_name = "KIND", conflicts_with_all = ["days", "events", "messy"])]
+    effects: Option<Effects>,
 }
 
 #[derive(Serialize)]
@@ -74,6 +82,9 @@ pub fn run(args: &GenerateArgs, global: &Global) -> anyhow::Result<()> {
     if args.people > 1 << 32 {
         return Err(Usage(format!("--people: at most {}", 1_u64 << 32)).into());
     }
+    if let Some(effects) = args.effects {
+        return with_effects(effects, args, global);
+    }
     let spec = Spec { people: args.people, seed: args.seed, days: args.days, events, messy: args.messy };
     fs::create_dir_all(&args.out).with_context(|| format!("{}: cannot be made", args.out.display()))?;
     let configuration = args.out.join("market.toml");
@@ -101,6 +112,24 @@ pub fn run(args: &GenerateArgs, global: &Global) -> anyhow::Result<()> {
     let bytes = files.iter().map(|file| file.bytes).sum();
     let summary = Summary { people, records: progress.done(), bytes, records_per_second: progress.per_second(), files };
     report(&summary, global)
+}
+
+/// Writes a history in which it is known what each channel has done.
+fn with_effects(effects: Effects, args: &GenerateArgs, global: &Global) -> anyhow::Result<()> {
+    fs::create_dir_all(&args.out).with_context(|| format!("{}: cannot be made", args.out.display()))?;
+    let mut offline = LineFile::create(&args.out, "offline.ndjson")?;
+    let mut progress = Progress::new("generate", None);
+    let planted = invent(effects, args.people, args.seed, &mut |record| {
+        progress.add(1);
+        offline.line(&serde_json::to_vec(record)?)
+    })?;
+    progress.finish();
+    let mut truth = LineFile::create(&args.out, "effects.json")?;
+    truth.line(&serde_json::to_vec(&planted)?)?;
+    let files = vec![offline.finish()?, truth.finish()?];
+    let bytes = files.iter().map(|file| file.bytes).sum();
+    let (records, records_per_second) = (progress.done(), progress.per_second());
+    report(&Summary { people: args.people, records, bytes, records_per_second, files }, global)
 }
 
 fn report(summary: &Summary, global: &Global) -> anyhow::Result<()> {

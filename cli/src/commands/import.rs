@@ -7,7 +7,7 @@ use encoding_rs::Encoding;
 use tributary_ingest::Decoder;
 use tributary_runtime::topic::Topic;
 
-use crate::args::Global;
+use crate::global::Global;
 use crate::import::{Import, Input, Report};
 use crate::lines::LineError;
 use crate::outcome::{Usage, verdict};

@@ -4,7 +4,7 @@ use clap::Args;
 use serde::Serialize;
 use tributary_proto::vocabulary::{CHANNELS, MILESTONES, MODELS, ROLES, Term};
 
-use crate::args::Global;
+use crate::global::Global;
 use crate::stdout::outln;
 use crate::table;
 

@@ -7,8 +7,8 @@ use tributary_runtime::state::Snapshot;
 
 use super::explain::{as_far_as, failure};
 use crate::answers::print_profile;
-use crate::args::Global;
 use crate::ask;
+use crate::global::Global;
 use crate::outcome::Usage;
 use crate::{logging, stdout, table};
 

@@ -7,19 +7,15 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
 use clap::Args;
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
 use serde::Serialize;
 use tributary_pipeline::replay::{Replay, Results};
 use tributary_pipeline::stages::Pipeline;
 use tributary_pipeline::time::now_ms;
-use tributary_runtime::topic::Topic;
 
-use super::send::each_record;
 use super::{explain, profile};
-use crate::args::Global;
+use crate::global::Global;
 use crate::outcome::Usage;
-use crate::progress::Progress;
+use crate::raw_files::{RawFiles, feed};
 use crate::stdout::outln;
 use crate::{logging, table};
 
@@ -58,47 +54,6 @@ pub struct ReplayArgs {
     /// Shows, instead of the summary, what is known of an identifier (see `tributary profile`); may be given several times
     #[arg(long, value_name = "IDENTIFIER")]
     profile: Vec<String>,
-}
-
-/// Files of raw records, by source.
-#[derive(Debug, Clone, Default, Args)]
-pub struct RawFiles {
-    /// NDJSON of Segment-spec messages
-    #[arg(long, value_name = "FILE")]
-    pub sdk: Vec<PathBuf>,
-    /// NDJSON of landing hits
-    #[arg(long, value_name = "FILE")]
-    pub utm: Vec<PathBuf>,
-    /// NDJSON of provider pushes
-    #[arg(long, value_name = "FILE")]
-    pub webhook: Vec<PathBuf>,
-    /// NDJSON of native records, or a table of them (CSV, XLSX)
-    #[arg(long, value_name = "FILE")]
-    pub offline: Vec<PathBuf>,
-}
-
-impl RawFiles {
-    /// Every file with its topic.
-    ///
-    /// # Errors
-    /// When there is none.
-    pub fn list(&self) -> Result<Vec<(Topic, PathBuf)>, Usage> {
-        let sources = [&self.sdk, &self.utm, &self.webhook, &self.offline];
-        let all: Vec<(Topic, PathBuf)> = Topic::RAW
-            .into_iter()
-            .zip(sources)
-            .flat_map(|(topic, files)| files.iter().map(move |file| (topic, readable(file))))
-            .collect();
-        if all.is_empty() {
-            return Err(Usage("no input: give --sdk, --utm, --webhook or --offline".into()));
-        }
-        Ok(all)
-    }
-}
-
-/// The file that is meant: `-` is standard input.
-fn readable(file: &Path) -> PathBuf {
-    if file == Path::new("-") { PathBuf::from("/dev/stdin") } else { file.to_owned() }
 }
 
 #[derive(Serialize)]
@@ -184,49 +139,6 @@ fn answer(
         profile::answer(replay.snapshot(), &pipeline, asked, global)?;
     }
     Ok(())
-}
-
-fn feed(
-    replay: &mut Replay,
-    files: &[(Topic, PathBuf)],
-    shuffle: Option<u64>,
-    received_ms: i64,
-    settings: &tributary_pipeline::settings::Settings,
-) -> anyhow::Result<()> {
-    let mut progress = Progress::new("replay", None);
-    let mut held = Vec::new();
-    for (topic, file) in files {
-        each_record(*topic, file, settings, &mut |record| {
-            let Some(record) = record else { return Ok(()) };
-            progress.add(1);
-            if shuffle.is_some() {
-                held.push((*topic, record.to_vec()));
-                return Ok(());
-            }
-            replay.append(*topic, received_ms, record);
-            if replay.is_full() { Ok(replay.run()?) } else { Ok(()) }
-        })?;
-    }
-    if let Some(seed) = shuffle {
-        shuffle_records(&mut held, seed);
-        for (topic, record) in held {
-            replay.append(topic, received_ms, &record);
-            if replay.is_full() {
-                replay.run()?;
-            }
-        }
-    }
-    progress.finish();
-    Ok(())
-}
-
-/// Fisher and Yates, with a generator that is the same on every platform.
-pub fn shuffle_records<T>(records: &mut [T], seed: u64) {
-    let mut random = ChaCha8Rng::seed_from_u64(seed);
-    for at in (1..records.len()).rev() {
-        let other = random.next_u64() % (at as u64 + 1);
-        records.swap(at, usize::try_from(other).unwrap_or(0));
-    }
 }
 
 fn summary(results: &Results, imbalances: usize, seconds: f64) -> Summary {

@@ -6,21 +6,22 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use tributary_pipeline::settings::Settings;
+use tributary_pipeline::catalogue;
 use tributary_pipeline::stages::{Pipeline, StageName};
 use tributary_runtime::gate::Gate;
 use tributary_runtime::http;
 use tributary_runtime::page::Page;
 use tributary_runtime::service::{Health, Service};
 
-use super::collect;
-use crate::args::Global;
 use crate::backlog::{self, Left, Places};
 use crate::engine::Target;
+use crate::global::Global;
+use crate::manager::Manager;
 use crate::outcome::Usage;
 use crate::reload::{Live, Reload};
+use crate::serving::{LOOK, end, serve_probes, start_collector};
 use crate::signals::Signals;
-use crate::{engine, forget, logging, table};
+use crate::{engine, forget, logging, requests, state};
 
 const AFTER_HELP: &str = "\
 Runs on Kafka where kafka.brokers is set, else on the embedded log in state.path. SIGINT and SIGTERM finish the open transaction
@@ -32,9 +33,6 @@ Example, all stages in one process, then one stage of three, then the embedded l
   tributary run --set kafka.brokers=localhost:9092
   tributary run --set kafka.brokers=localhost:9092 --stages identity --set http.listen=127.0.0.1:9465
   tributary run --collect --set 'collector.write_keys.web=${env:WEB_WRITE_KEY}'";
-
-/// How often the workers are looked at.
-pub(super) const LOOK: Duration = Duration::from_millis(50);
 
 /// The arguments of `run`.
 #[derive(Debug, Args)]
@@ -71,21 +69,21 @@ pub fn run(args: &RunArgs, global: &Global) -> anyhow::Result<()> {
     let settings = &loaded.settings;
     logging::start(&settings.log);
     let pipeline = Pipeline::compile(settings).map_err(Usage::from)?;
-    let page = Page::install(&engine::metrics(), settings.state.folder_of_process())?;
+    let page = Page::install(catalogue::metrics(), settings.state.folder_of_process())?;
     let mut stages = args.stages.clone();
     stages.sort_unstable();
     stages.dedup();
 
-    let of_log: &[_] = if settings.kafka.is_embedded() { &[] } else { &tributary_runtime::kafka::metrics::ALL };
+    let of_log: &[_] = if settings.kafka.is_embedded() { &[] } else { &tributary_runtime::metrics::kafka::ALL };
     stages.iter().for_each(|stage| stage.counted().begin_at_zero(of_log));
 
     let gate = Gate::default();
     let mut live = Live { rate: None, limits: Some(pipeline.limits().clone()) };
     let log = if settings.kafka.is_embedded() {
-        let log = engine::open_embedded(settings)?.telling(page.gauges());
+        let log = state::open_embedded(settings)?.telling(page.gauges());
         engine::start_embedded(&mut service, &log, settings, &pipeline, &stages)?;
         if args.collect {
-            live.rate = Some(collect::start(&mut service, settings, &stages, Target::Embedded(&log))?);
+            live.rate = Some(start_collector(&mut service, settings, &stages, Target::Embedded(&log))?);
         }
         Some(log)
     } else {
@@ -94,16 +92,21 @@ pub fn run(args: &RunArgs, global: &Global) -> anyhow::Result<()> {
         let watched = engine::watch_brokers(&mut service, settings, page.gauges())?;
         engine::start_kafka(&mut service, settings, &pipeline, &stages, (&watched, &gate), admin)?;
         if args.collect {
-            live.rate = Some(collect::start(&mut service, settings, &stages, Target::Kafka(&watched))?);
+            live.rate = Some(start_collector(&mut service, settings, &stages, Target::Kafka(&watched))?);
         }
         None
     };
+    if stages.contains(&StageName::Identity) {
+        requests::start(&mut service, settings, &pipeline, log.as_ref())?;
+    }
     let address = http::serve(settings.http.listen, page, service.health(), &settings.service_name())?;
     serve_probes(settings, &service)?;
     // All that can fail here has not: workers may take partitions now.
     gate.ready();
     let names: Vec<&str> = stages.iter().map(|stage| stage.log().stage).collect();
     tracing::info!(stages = names.join(","), http = %address, version = env!("CARGO_PKG_VERSION"), "started");
+    let mut manager = Manager::of_process();
+    manager.ready();
     let mut reload = reload.of(live);
     signals.on_hangup(move || reload.again());
     let left = |stopped: &Places| match &log {
@@ -111,12 +114,18 @@ pub fn run(args: &RunArgs, global: &Global) -> anyhow::Result<()> {
         None => backlog::left_kafka(settings, &stages, stopped),
     };
     let until_idle = args.until_idle.map(Duration::from_secs_f64);
-    let stopped = wait(&service.health(), &service.stop_flag(), until_idle, &left);
+    let stopped = wait(&service.health(), &service.stop_flag(), &mut manager, until_idle, &left);
+    manager.stopping();
     end(service, global)?;
     if let Some(log) = &log {
         forget::at_stop(log, settings, &pipeline);
         log.close()?;
     }
+    say_left(&stopped)
+}
+
+/// An error where partitions stand still.
+fn say_left(stopped: &Places) -> anyhow::Result<()> {
     if stopped.is_empty() {
         return Ok(());
     }
@@ -124,30 +133,11 @@ pub fn run(args: &RunArgs, global: &Global) -> anyhow::Result<()> {
     bail!("left: the records of {}, which stand still because too much was refused; all others were read", names.join(", "))
 }
 
-/// Serves health alone, where that is wanted.
-pub(super) fn serve_probes(settings: &Settings, service: &Service) -> anyhow::Result<()> {
-    if let Some(address) = settings.http.probes {
-        let address = http::serve_probes(address, service.health(), &settings.service_name())?;
-        tracing::info!(%address, "tells health alone");
-    }
-    Ok(())
-}
-
-/// Stops what runs, and prints what each worker has done where that was asked for.
-pub(super) fn end(service: Service, global: &Global) -> anyhow::Result<()> {
-    let health = service.health();
-    service.stop()?;
-    tracing::info!("stopped, with nothing open");
-    if global.json {
-        table::print_json(&health.work())?;
-    }
-    Ok(())
-}
-
 /// Waits for a signal, the end of a worker, or idleness with nothing left but for partitions that stand still: returns those.
 fn wait(
     health: &Health,
     stop: &AtomicBool,
+    manager: &mut Manager,
     until_idle: Option<Duration>,
     left: &dyn Fn(&Places) -> anyhow::Result<Option<Left>>,
 ) -> Places {
@@ -164,6 +154,7 @@ fn wait(
             }
             asked = Instant::now();
         }
+        manager.look(health);
         std::thread::sleep(LOOK);
     }
     Places::new()

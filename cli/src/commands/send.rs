@@ -5,17 +5,15 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde::Serialize;
-use tributary_ingest::{Decoder, limits};
 use tributary_pipeline::settings::Settings;
 use tributary_pipeline::time::now_ms;
 use tributary_runtime::topic::Topic;
 
-use crate::args::Global;
-use crate::commands::replay::RawFiles;
-use crate::lines::{Line, LineError, Lines};
+use crate::global::Global;
+use crate::lines::LineError;
 use crate::progress::Progress;
+use crate::raw_files::{RawFiles, each_record};
 use crate::resume::{Sending, Work};
-use crate::rows::{Rows, is_table};
 use crate::sink::SinkError;
 use crate::stdout::outln;
 use crate::{logging, table};
@@ -153,84 +151,5 @@ impl Pace {
             std::thread::sleep(due.saturating_sub(self.started.elapsed()));
         }
         Ok(())
-    }
-}
-
-/// Reads the records of a file: NDJSON, or a table for the offline topic. Rows that are not records come as `None`; each is logged.
-///
-/// # Errors
-/// When the file cannot be read, or `take` fails.
-pub(super) fn each_record(
-    topic: Topic,
-    file: &Path,
-    settings: &Settings,
-    take: &mut dyn FnMut(Option<&[u8]>) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    if topic == Topic::Offline && is_table(file) {
-        return Rows::open(file, &Decoder::new(&settings.ingest, &settings.kinds.kinds())?)?.each(&mut |row| match row {
-            Ok((_, record)) => take(Some(record.as_bytes())),
-            Err(problem) => {
-                tracing::warn!(file = %file.display(), line = problem.line, column = problem.column, "{}", problem.reason);
-                take(None)
-            }
-        });
-    }
-    let mut lines = Lines::open(file, settings.topics.record_bytes_max as usize)?;
-    let mut cut = Vec::new();
-    loop {
-        let bytes = match lines.next_line()? {
-            None => return Ok(()),
-            Some(Line::Whole(line)) => {
-                take(Some(line))?;
-                continue;
-            }
-            Some(Line::TooLong { beginning, bytes }) => {
-                stand_in(beginning, &mut cut);
-                bytes
-            }
-        };
-        let line = lines.line();
-        tracing::warn!(file = %file.display(), line, bytes, "the line is too long for a record: its beginning goes to the dead letters");
-        take(Some(&cut))?;
-    }
-}
-
-/// What is sent for a line that is longer than a record may be: so much of it that it is refused for its size, whatever it holds.
-fn stand_in(beginning: &[u8], record: &mut Vec<u8>) {
-    record.clear();
-    record.extend(beginning.iter().take(limits::RECORD_BYTES_MAX + 1));
-    // Where records are to be smaller than that, the beginning may look like all of a record: it ends in what is no text.
-    if let (true, Some(last)) = (record.len() <= limits::RECORD_BYTES_MAX, record.last_mut()) {
-        *last = 0xff;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use tributary_ingest::Decoded;
-    use tributary_proto::Source;
-    use tributary_proto::kind::Kinds;
-
-    use super::*;
-
-    #[test]
-    fn what_stands_in_for_a_line_is_refused_whatever_it_begins_with() {
-        let decoder = Decoder::new(&tributary_ingest::Settings::default(), &Kinds::default()).unwrap();
-        let mut record = Vec::new();
-        let good = br#"{"timestamp":"2022-04-13","user_id":"u"}"#;
-        for (length, reason) in [
-            (4 << 20, "record_too_large"),
-            ((1 << 20) + 1, "record_too_large"),
-            (1 << 20, "record_too_large"),
-            (2_000, "json_malformed"),
-        ] {
-            let mut line = good.to_vec();
-            line.resize(length, b' ');
-            stand_in(&line, &mut record);
-            for source in [Source::Sdk, Source::Utm, Source::Webhook, Source::Offline] {
-                let refused = decoder.decode(source, &record, Some(0), &mut Decoded::default()).unwrap_err();
-                assert!(refused.reason.to_string().starts_with(reason), "{length} {source:?} {}", refused.reason);
-            }
-        }
     }
 }

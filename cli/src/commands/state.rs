@@ -10,7 +10,7 @@ use serde::Serialize;
 use tributary_pipeline::settings::Settings;
 use tributary_pipeline::time::minute;
 
-use crate::args::Global;
+use crate::global::Global;
 use crate::outcome::verdict;
 use crate::progress::Progress;
 use crate::state::{Backup, PutBack, back_up, info, put_back, settle, verify};

@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use tributary_runtime::topic::{Content, Topic};
 
-use crate::args::Global;
+use crate::global::Global;
 use crate::source::{self, Found, Next};
 use crate::{logging, outcome, stdout};
 

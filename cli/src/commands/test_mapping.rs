@@ -14,7 +14,7 @@ use tributary_proto::{Event, Source};
 use tributary_runtime::reason::Reason;
 use tributary_runtime::stage::Rejection;
 
-use crate::args::Global;
+use crate::global::Global;
 use crate::outcome::{Usage, verdict};
 use crate::stdout::outln;
 use crate::{logging, table};

@@ -11,7 +11,7 @@ use tributary_runtime::kafka_admin::{AdminError, KafkaAdmin};
 use tributary_runtime::topic::Topic;
 use tributary_runtime::topics_plan::{PlannedTopic, Verdict, plan, wanted};
 
-use crate::args::Global;
+use crate::global::Global;
 use crate::outcome::{Usage, verdict};
 use crate::source::METADATA_TIMEOUT;
 use crate::{logging, table};

@@ -5,7 +5,7 @@ use serde_json::json;
 use tributary_pipeline::stages::Pipeline;
 use tributary_pipeline::time::minute;
 
-use crate::args::Global;
+use crate::global::Global;
 use crate::outcome::Usage;
 use crate::statement::statement;
 use crate::stdout::outln;

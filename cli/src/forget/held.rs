@@ -9,9 +9,9 @@ use tributary_pipeline::settings::Settings;
 use tributary_pipeline::stages::Pipeline;
 use tributary_proto::DeadLetter;
 use tributary_runtime::embedded::{EmbeddedLog, Recognise, Sought};
-use tributary_runtime::format;
 use tributary_runtime::kafka_admin::KafkaAdmin;
 use tributary_runtime::stage::Erasure;
+use tributary_runtime::topic::format;
 use tributary_runtime::topic::{Cleanup, Retention, Topic};
 use tributary_runtime::topics_plan::FoundTopic;
 

@@ -3,7 +3,7 @@
 use serde_json::json;
 use tributary_runtime::topic::Topic;
 
-use super::render::{Moment, Scene};
+use super::scene::{Moment, Scene};
 use super::webhook::Push;
 
 /// A record that must be refused, and where it goes.

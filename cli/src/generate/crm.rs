@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use super::render::{EventId, Moment, Scene};
+use super::scene::{EventId, Moment, Scene};
 use super::webhook::Push;
 
 #[derive(Serialize)]

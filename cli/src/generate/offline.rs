@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::draw::pick;
-use super::render::{EventId, Moment, Scene};
+use super::scene::{EventId, Moment, Scene};
 use super::words::SHOWS;
 
 /// The columns of the spreadsheet, as fields of the native record.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::draw::pick;
-use super::render::{EventId, Moment, Scene};
+use super::scene::{EventId, Moment, Scene};
 use super::words::{CAMPAIGNS, FORMS, OFFICIAL_ACCOUNT, PAGES, SITE};
 
 #[derive(Serialize)]

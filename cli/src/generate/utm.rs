@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::company::names;
 use super::draw::pick;
-use super::render::{EventId, Moment, Scene};
+use super::scene::{EventId, Moment, Scene};
 use super::words::{ARRIVALS, CAMPAIGNS, CAMPAIGNS_ZH, PAGES, SITE};
 
 /// What browsers leave as it is in a query value.

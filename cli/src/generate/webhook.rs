@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::draw::pick;
-use super::render::{EventId, Moment, Scene};
+use super::scene::{EventId, Moment, Scene};
 use super::words::{CAMPAIGNS, OFFICIAL_ACCOUNT, OPEN_PLATFORM};
 
 /// What the receiver of a webhook writes to the topic.

@@ -12,6 +12,7 @@ use tributary_proto::Source;
 use tributary_runtime::topic::Topic;
 
 use crate::lines::{Line, Lines};
+use crate::outcome::Usage;
 use crate::progress::Progress;
 use crate::resume::Sending;
 use crate::rows::{Declared, Row, RowProblem, Rows};
@@ -38,11 +39,20 @@ impl Input {
     /// Opens a file: NDJSON by its name, else a table.
     ///
     /// # Errors
-    /// When it cannot be read or is no table.
+    /// When it cannot be read or is no table, or something is declared that such a file does not have.
     pub fn open(file: &Path, decoder: &Decoder, declared: Declared, record_bytes_max: usize) -> anyhow::Result<Self> {
         let extension = file.extension().and_then(|extension| extension.to_str()).unwrap_or_default().to_lowercase();
         if ["ndjson", "jsonl", "json"].contains(&extension.as_str()) {
+            if declared != Declared::default() {
+                anyhow::bail!(Usage(format!(
+                    "{}: a record a line is read as it is: nothing is declared of it",
+                    file.display()
+                )));
+            }
             return Ok(Self::Lines { lines: Lines::open(file, record_bytes_max)? });
+        }
+        if let Some(unused) = declared.unused(file) {
+            anyhow::bail!(Usage(format!("{}: {unused}", file.display())));
         }
         Ok(Self::Table(Box::new(Rows::open_as(file, decoder, declared)?)))
     }
@@ -55,10 +65,10 @@ impl Input {
         }
     }
 
-    /// What was found and not declared, in words.
+    /// What was found and not declared, in words; and which sheets are not read.
     pub fn found(&self) -> Vec<String> {
         match self {
-            Self::Table(rows) => rows.told().to_vec(),
+            Self::Table(rows) => [rows.told(), rows.unread()].concat(),
             Self::Lines { .. } => Vec::new(),
         }
     }
@@ -119,7 +129,7 @@ pub struct Report {
     pub resumed_after: u64,
     /// What this run's rows are, by kind.
     pub kinds: BTreeMap<&'static str, u64>,
-    /// What was found of the file and not declared, in words: its encoding, its sheet, the header's line.
+    /// What was found of the file and not declared, in words: its encoding, its sheet and those that are not read, the header's line.
     pub found: Vec<String>,
     /// Columns that have no effect.
     pub unknown_columns: Vec<String>,

@@ -6,8 +6,8 @@ use tributary_runtime::stage::Output;
 use tributary_runtime::topic::Topic;
 
 use super::{MarkedSink, Work};
-use crate::engine;
 use crate::sink::{EMBEDDED_BATCH, EMBEDDED_BATCH_BYTES, SinkError};
+use crate::state;
 
 /// The raw topics of the embedded log, with a mark.
 pub struct EmbeddedMarked {
@@ -25,7 +25,7 @@ impl EmbeddedMarked {
     /// # Errors
     /// When it cannot be opened.
     pub fn open(settings: &Settings, work: &Work) -> Result<Self, SinkError> {
-        let log = engine::open_embedded(settings).map_err(|error| SinkError::Embedded(error.to_string()))?;
+        let log = state::open_embedded(settings).map_err(|error| SinkError::Embedded(error.to_string()))?;
         Ok(Self { log, work: work.id.clone(), waiting: Vec::with_capacity(EMBEDDED_BATCH), waiting_bytes: 0, writes: 0 })
     }
 }

@@ -114,7 +114,7 @@ impl MarkedSink for KafkaMarked {
 
     fn send(&mut self, topic: Topic, value: &[u8], timestamp_ms: i64) -> Result<(), SinkError> {
         self.begin()?;
-        sink::produce(&self.producer, self.name(topic), &[], value, timestamp_ms)?;
+        sink::produce(&self.producer, self.name(topic), &[], Some(value), timestamp_ms)?;
         self.records += 1;
         self.bytes += value.len();
         Ok(())

@@ -4,8 +4,12 @@ use std::io::{self, Read};
 
 use chardetng::EncodingDetector;
 use encoding_rs::{
-    BIG5, CoderResult, DecoderResult, EUC_KR, Encoding, GB18030, GBK, SHIFT_JIS, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252,
+    BIG5, CoderResult, DecoderResult, EUC_JP, EUC_KR, Encoding, GB18030, SHIFT_JIS, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1250,
+    WINDOWS_1252, WINDOWS_1254,
 };
+
+use super::chance::is_utf8_by_chance;
+use super::likely;
 
 /// How much is read at a time, bytes.
 const CHUNK: usize = 64 << 10;
@@ -14,8 +18,13 @@ const LOOKED_AT: u64 = 4 << 20;
 /// How much tells whether every other byte is a zero, bytes.
 const SAMPLE: usize = 4 << 10;
 
-/// The encoding of a text: by its byte order mark, by the zeros of UTF-16, UTF-8 where all of it is, else Big5, Shift JIS, EUC-KR or
-/// Windows-1252 where its bytes look like that, else GBK (as GB18030, which contains it). `None` where some of it is of none of these.
+/// Encodings of one or two bytes a character that are told apart. GB18030 contains GBK.
+const OLD: [&Encoding; 6] = [GB18030, BIG5, SHIFT_JIS, EUC_JP, EUC_KR, WINDOWS_1252];
+/// How many letters outside ASCII tell Western Europe from others with the same bytes.
+const LATIN_LETTERS_MIN: usize = 32;
+
+/// The encoding of a text: by its byte order mark, by the zeros of UTF-16, UTF-8 where all of it is (and not by chance), else the old one that its bytes fit by far
+/// best. `None` where they fit none or several: a wrong encoding makes other names of names, and nobody would see it.
 ///
 /// # Errors
 /// When it cannot be read.
@@ -29,14 +38,18 @@ pub fn detect(open: &dyn Fn() -> io::Result<Box<dyn Read>>) -> io::Result<Option
         return Ok(Some(encoding));
     }
     if is_all(UTF_8, open()?)? {
-        return Ok(Some(UTF_8));
+        return Ok(if is_utf8_by_chance(open()?)? { None } else { Some(UTF_8) });
     }
-    for encoding in [looks_like(open()?)?, GB18030] {
+    let mut valid = Vec::new();
+    for encoding in OLD {
         if is_all(encoding, open()?)? {
-            return Ok(Some(encoding));
+            valid.push(encoding);
         }
     }
-    Ok(None)
+    match likely::decide(&valid, open()?)? {
+        Some(found) if found == WINDOWS_1252 && !is_western(open()?)? => Ok(None),
+        found => Ok(found),
+    }
 }
 
 /// UTF-16 without a byte order mark: half of what a header's ASCII has are zeros, on one side.
@@ -51,20 +64,30 @@ fn utf16(sample: &[u8]) -> Option<&'static Encoding> {
     }
 }
 
-/// What the bytes look like. A few characters of GBK look like encodings that nobody uses here: they are not asked for.
-fn looks_like(reader: Box<dyn Read>) -> io::Result<&'static Encoding> {
+/// Whether a text of Latin letters is one of Western Europe, and not of Central Europe, Turkey or Russia, whose encodings have the same bytes:
+/// its letters are the same in those, or they are many and look like it.
+fn is_western(reader: Box<dyn Read>) -> io::Result<bool> {
     let (mut detector, mut raw) = (EncodingDetector::new(), vec![0; CHUNK]);
-    let mut reader = reader.take(LOOKED_AT);
+    let (mut reader, mut letters, mut same) = (reader.take(LOOKED_AT), 0, true);
     loop {
         let length = reader.read(&mut raw)?;
-        detector.feed(raw.get(..length).unwrap_or_default(), length == 0);
+        let read = raw.get(..length).unwrap_or_default();
+        detector.feed(read, length == 0);
+        for byte in read.iter().filter(|byte| !byte.is_ascii()) {
+            letters += usize::from(*byte >= 0xc0);
+            same &= is_everywhere(*byte);
+        }
         if length == 0 {
-            break;
+            return Ok(same || (letters >= LATIN_LETTERS_MIN && detector.guess(None, false) == WINDOWS_1252));
         }
     }
-    let found = detector.guess(None, false);
-    let known = [BIG5, SHIFT_JIS, EUC_KR, WINDOWS_1252].contains(&found);
-    Ok(if found != GBK && known { found } else { GB18030 })
+}
+
+/// Whether a byte is the same letter or sign in the encodings of Western and Central Europe and of Turkey.
+fn is_everywhere(byte: u8) -> bool {
+    let text = [byte];
+    let read = |encoding: &'static Encoding| encoding.decode_without_bom_handling(&text).0.into_owned();
+    read(WINDOWS_1252) == read(WINDOWS_1250) && read(WINDOWS_1252) == read(WINDOWS_1254)
 }
 
 fn is_all(encoding: &'static Encoding, mut reader: Box<dyn Read>) -> io::Result<bool> {
@@ -181,14 +204,34 @@ mod tests {
             (BIG5, "展會,陳先生"),
             (BIG5, "姓名,電話,公司"),
             (SHIFT_JIS, "東京展示会,田中さん"),
-            (EUC_KR, "서울 전시회 방문"),
+            (EUC_JP, "東京展示会,田中さん"),
+            (EUC_JP, "氏名,会社名,電話番号,株式会社サンプル"),
+            (EUC_JP, "ﾔﾏﾀﾞ,資料請求のお問い合わせ"),
+            (EUC_KR, "서울 전시회 방문, 김철수, 삼성전자 마케팅부"),
             (WINDOWS_1252, "Jürgen Groß, München"),
-            (GB18030, "峰会"),
-            (GB18030, "百度,竞价"),
-            (GB18030, "李雷,上海展览"),
+            (GB18030, "百度竞价,上海展览会"),
+            (GB18030, "李雷,上海某某科技有限公司"),
         ] {
             let text = format!("timestamp,campaign\n2026-03-01,{text}\n");
             assert_eq!(found(&encoding.encode(&text).0), Some((encoding.name(), text.clone())), "{text}");
+        }
+        // Of these the bytes are words of several encodings, or of one that is none of ours.
+        let (cyrillic, polish, latin2) = (encoding_rs::WINDOWS_1251, encoding_rs::WINDOWS_1250, encoding_rs::ISO_8859_2);
+        for (encoding, text) in [
+            (GB18030, "峰会"),
+            (GB18030, "欧元"),
+            (EUC_KR, "치타"),
+            (EUC_KR, "서울"),
+            (BIG5, "展"),
+            (EUC_JP, "東京"),
+            (EUC_JP, "田中"),
+            (WINDOWS_1252, "à"),
+            (cyrillic, "Москва, выставка"),
+            (polish, "Łódź, żółć"),
+            (latin2, "Dvořák, Plzeň"),
+        ] {
+            let text = format!("timestamp,campaign\n2026-03-01,{text}\n");
+            assert_eq!(found(&encoding.encode(&text).0), None, "{text}");
         }
         assert_eq!(found(b"a,b\n\xff\xff\n"), None);
         assert_eq!(found(b"").unwrap().1, "");

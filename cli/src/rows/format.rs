@@ -1,10 +1,11 @@
 //! Cost exports of advertising networks: which of their columns are which fields of a `spend` record. A format is a file of `formats/` and a
 //! row below.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use tributary_ingest::money;
+use tributary_proto::{Decimal, Hash128};
 
 /// The built-in formats: name and text.
 const BUILT_IN: [(&str, &str); 6] = [
@@ -41,6 +42,10 @@ pub struct Format {
     columns: BTreeMap<String, Vec<String>>,
     /// Columns that tell rows of a day and campaign apart: ad groups, accounts.
     apart: Vec<String>,
+    /// Columns of what was given back, to be taken from a cost that is none of `net`.
+    less: Vec<String>,
+    /// Columns of the cost from which that was taken already.
+    net: Vec<String>,
     /// How rows of sums begin, in any cell.
     totals: Vec<String>,
     date_order: DateOrder,
@@ -53,6 +58,7 @@ pub struct Opened {
     /// Fields and the places of their columns.
     fields: Vec<(String, usize)>,
     apart: Vec<usize>,
+    less: Option<usize>,
     constants: Vec<(String, String)>,
 }
 
@@ -97,7 +103,9 @@ impl Format {
             constants.insert("currency".to_owned(), code);
         }
         let apart = self.apart.iter().filter_map(|name| place(std::slice::from_ref(name))).collect();
-        Some(Opened { format: self.clone(), fields, apart, constants: constants.into_iter().collect() })
+        let is_net = header.get(value).is_some_and(|name| self.net.iter().any(|net| self::plain(net) == self::plain(name)));
+        let less = place(&self.less).filter(|_| !is_net);
+        Some(Opened { format: self.clone(), fields, apart, less, constants: constants.into_iter().collect() })
     }
 }
 
@@ -116,12 +124,7 @@ impl Opened {
     /// The cells of a row; `None` of one that holds sums, or nothing of a day.
     pub fn row(&self, cells: &[String]) -> Option<Vec<String>> {
         let cell = |at: usize| cells.get(at).map(|cell| cell.trim()).unwrap_or_default();
-        let is_total = |cell: &String| {
-            let cell = cell.trim().to_lowercase();
-            self.format.totals.iter().any(|total| cell.starts_with(total))
-        };
-        let day = self.place("day").map(cell).unwrap_or_default();
-        if day.is_empty() || cells.iter().any(is_total) {
+        if self.is_sum(cells) {
             return None;
         }
         let mut out = Vec::new();
@@ -129,7 +132,9 @@ impl Opened {
         for (field, at) in &self.fields {
             let text = match field.as_str() {
                 "day" => self.day(cell(*at)),
-                "value" => amount(cell(*at)),
+                "value" => net(amount(cell(*at)), self.less.map(cell)),
+                // A dash stands for nothing, such as the campaign of what an account as a whole was given back.
+                _ if is_dash(cell(*at)) => String::new(),
                 _ => cell(*at).to_owned(),
             };
             if field != "value" {
@@ -144,6 +149,17 @@ impl Opened {
         Some(out)
     }
 
+    /// Whether a row holds sums: it says so where the day belongs, or anywhere without a day. A campaign may be called like a sum.
+    fn is_sum(&self, cells: &[String]) -> bool {
+        let is_total = |cell: &str| {
+            let cell = cell.trim().to_lowercase();
+            self.format.totals.iter().any(|total| cell.starts_with(total))
+        };
+        let day = self.place("day").and_then(|at| cells.get(at)).map(|cell| cell.trim()).unwrap_or_default();
+        let has_day = day.chars().any(char::is_numeric);
+        day.is_empty() || is_total(day) || (!has_day && cells.iter().any(|cell| is_total(cell)))
+    }
+
     fn day(&self, text: &str) -> String {
         // Some say the hour of the day, too.
         let date = text.split_whitespace().next().unwrap_or(text);
@@ -154,6 +170,40 @@ impl Opened {
             _ if !text.starts_with(|c: char| c.is_ascii_digit()) => text.to_owned(),
             _ => date.to_owned(),
         }
+    }
+}
+
+/// What was seen of the rows of an export.
+#[derive(Debug, Default)]
+pub struct Survey {
+    /// Rows of a day.
+    pub rows: u64,
+    sums: u64,
+    /// Rows with the id of an earlier one.
+    again: u64,
+    ids: BTreeSet<u64>,
+}
+
+impl Survey {
+    /// Looks at a row.
+    pub fn see(&mut self, opened: &Opened, cells: &[String]) {
+        let Some(row) = opened.row(cells) else {
+            self.sums += 1;
+            return;
+        };
+        self.rows += 1;
+        let id = row.last().map(|id| Hash128::of(id.as_bytes()).head());
+        self.again += u64::from(id.is_some_and(|id| !self.ids.insert(id)));
+    }
+
+    /// What of it is to be known, in words.
+    pub fn told(&self) -> Vec<String> {
+        let sums = (self.sums > 0).then(|| format!("{} rows of sums or without a day are left out", self.sums));
+        let again = (self.again > 0).then(|| {
+            let what = "rows have the day and the campaign of an earlier one, and take its place";
+            format!("{} {what}: leave out of the export what divides them, or name it (ad group, network)", self.again)
+        });
+        sums.into_iter().chain(again).collect()
     }
 }
 
@@ -181,11 +231,31 @@ fn currency_of(name: &str) -> Option<String> {
     (is_code && money::currency(code).is_ok()).then(|| code.to_owned())
 }
 
-/// An amount without a currency's sign and the commas between thousands; a dash is nothing.
+fn is_dash(text: &str) -> bool {
+    matches!(text, "-" | "--")
+}
+
+/// A cost without what was given back of it; what cannot be read is left for whoever refuses it.
+fn net(cost: String, given_back: Option<&str>) -> String {
+    let Some(given_back) = given_back.map(amount).filter(|text| text != "0") else { return cost };
+    let less = || {
+        let (cost, back) = (Decimal::parse(&cost)?, Decimal::parse(&given_back)?);
+        let scale = cost.scale.max(back.scale);
+        let digits = |of: Decimal| of.digits.checked_mul(10_i64.checked_pow(scale - of.scale)?);
+        Some(Decimal { digits: digits(cost)?.checked_sub(digits(back)?)?, scale })
+    };
+    less().map_or_else(|| format!("{cost} - {given_back}"), |left| left.to_string())
+}
+
+/// An amount without a currency's sign and the commas between thousands; a dash is nothing. What is below zero was given back.
 fn amount(text: &str) -> String {
     let bare = text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '¥' | '￥' | '$' | '€' | '£' | '元'));
-    if matches!(bare, "" | "-" | "--") {
+    if bare.is_empty() || is_dash(bare) {
         return "0".to_owned();
+    }
+    let in_parentheses = bare.strip_prefix('(').and_then(|bare| bare.strip_suffix(')'));
+    if let Some(unsigned) = bare.strip_prefix(['-', '\u{2212}']).or(in_parentheses) {
+        return format!("-{}", amount(unsigned));
     }
     let (whole, decimals) = bare.split_once('.').unwrap_or((bare, ""));
     let groups: Vec<&str> = whole.split(',').collect();
@@ -216,16 +286,62 @@ mod tests {
     }
 
     #[test]
+    fn a_sum_is_told_from_a_campaign_that_is_called_so() {
+        let header: Vec<String> = ["Campaign", "Day", "Cost"].map(str::to_owned).to_vec();
+        let opened = Format::find("google_ads").unwrap().open(&header).unwrap();
+        for (cells, is_row) in [
+            (["Total recall", "2026-03-01", "5"], true),
+            (["Total: Campaigns", "--", "5"], false),
+            (["Total: Account", "", "5"], false),
+            (["", "Total: Account", "5"], false),
+            (["总计", " --", "5"], false),
+            (["Brand", "Mar 1, 2026", "5"], true),
+            (["Brand", "--", "5"], true),
+        ] {
+            assert_eq!(opened.row(&cells.map(str::to_owned)).is_some(), is_row, "{cells:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_given_back_is_taken_from_the_cost_once() {
+        let value = |header: &[&str], cells: &[&str]| {
+            let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+            let opened = Format::find("google_ads").unwrap().open(&owned(header)).unwrap();
+            let at = opened.header().iter().position(|field| field == "value").unwrap();
+            opened.row(&owned(cells)).unwrap()[at].clone()
+        };
+        let row = ["2026-03-01", "Brand", "10.00", "2.50", "7.50"];
+        assert_eq!(value(&["Day", "Campaign", "Cost"], &row), "10.00");
+        assert_eq!(value(&["Day", "Campaign", "Cost", "Credited amount"], &row), "7.5");
+        assert_eq!(value(&["Day", "Campaign", "Cost", "Credited amount", "Adjusted cost"], &row), "7.50");
+        assert_eq!(value(&["Day", "Campaign", "Cost", "Clicks", "Adjusted cost"], &row), "7.50");
+    }
+
+    #[test]
     fn amounts_names_and_currencies() {
         for (text, expected) in [
             ("1,234.56", "1234.56"),
             ("¥1,234", "1234"),
             ("12.50", "12.50"),
             ("--", "0"),
+            ("-1,234.56", "-1234.56"),
+            ("-$5", "-5"),
+            ("(1,200.00)", "-1200.00"),
             ("1,23", "1,23"),
             ("1.234,50", "1.234,50"),
         ] {
             assert_eq!(amount(text), expected, "{text}");
+        }
+        for (cost, back, expected) in [
+            ("12.50", None, "12.50"),
+            ("12.50", Some("0.00"), "12.5"),
+            ("12.50", Some("--"), "12.50"),
+            ("1234.56", Some("1,200.06"), "34.50"),
+            ("5", Some("7.5"), "-2.5"),
+            ("0", Some("$3"), "-3"),
+            ("5", Some("n/a"), "5 - n/a"),
+        ] {
+            assert_eq!(net(cost.to_owned(), back), expected, "{cost} {back:?}");
         }
         assert_eq!(plain("消费（元）"), "消费");
         assert_eq!(plain("Start Date (in UTC)"), "startdate");

@@ -22,6 +22,17 @@ pub(super) struct Look {
     pub before: usize,
     /// What was found and not declared, in words.
     pub told: Vec<String>,
+    /// Which sheets of a workbook have rows and are not read, in words.
+    pub unread: Vec<String>,
+}
+
+/// What was seen of a text or a sheet.
+struct Seen {
+    content: Content,
+    /// The header's place among its rows that are not blank, and its line.
+    header: Option<(usize, u64)>,
+    /// Whether it has no row.
+    blank: bool,
 }
 
 /// Looks for the header, in a workbook on every sheet.
@@ -35,39 +46,71 @@ pub(super) fn look(
     decoder: &Decoder,
     declared: &Declared,
 ) -> anyhow::Result<Look> {
-    let known = |cells: &[String]| known(cells, decoder, declared);
     let mut told = Vec::new();
-    let contents = match content {
-        Content::Text { encoding, preamble } => {
-            told.push(format!("read as {}", encoding.name()));
-            vec![Content::Text { encoding, preamble }]
-        }
-        Content::Sheet { name: Some(name) } => vec![Content::Sheet { name: Some(name) }],
-        Content::Sheet { name: None } => {
-            let sheets = xlsx::sheets(path)?;
-            sheets.into_iter().map(|name| Content::Sheet { name: Some(name) }).collect()
-        }
-    };
-    let mut first = None;
-    for content in contents {
-        let rows = first_rows(path, given, &content)?;
-        let cells: Vec<Vec<String>> = rows.iter().map(|(_, cells)| cells.clone()).collect();
-        let place = header::find(&cells, known);
-        let line = place.and_then(|place| rows.get(place)).map(|(line, _)| *line);
-        if let (Some(place), Some(line)) = (place, line) {
-            if let Content::Sheet { name: Some(name) } = &content {
-                told.push(format!("the sheet is {name}"));
-            }
-            if place > 0 {
-                told.push(format!("the header is on line {line}"));
-            }
-            return Ok(Look { content, before: place, told });
-        }
-        first = first.or(Some(content));
+    if let Content::Text { encoding, .. } = &content {
+        told.push(format!("read as {}", encoding.name()));
     }
-    let content =
-        first.ok_or_else(|| RowsError::Header { path: path.to_owned(), line: 1, problem: "it has no sheet".into() })?;
-    Ok(Look { content, before: 0, told })
+    let (taken, unread) = match content {
+        Content::Sheet { name: None } => {
+            let (taken, unread) = sheet(path, decoder, declared)?;
+            told.extend(taken.content.sheet().map(|name| format!("the sheet is {name}")));
+            (taken, unread)
+        }
+        content => (see(path, given, content, decoder, declared)?, Vec::new()),
+    };
+    let before = match taken.header {
+        Some((place @ 1.., line)) => {
+            told.push(format!("the header is on line {line}"));
+            place
+        }
+        _ => 0,
+    };
+    Ok(Look { content: taken.content, before, told, unread })
+}
+
+/// The sheet whose rows are read: the first with a header that is known, else the first with rows. With it, what is said of the others.
+fn sheet(path: &Path, decoder: &Decoder, declared: &Declared) -> anyhow::Result<(Seen, Vec<String>)> {
+    let (mut sheets, mut broken) = (Vec::new(), Vec::new());
+    for name in xlsx::sheets(path)? {
+        match see(path, None, Content::Sheet { name: Some(name.clone()) }, decoder, declared) {
+            Ok(seen) => sheets.push(seen),
+            Err(error) => broken.push(format!("the sheet {name} cannot be read: {error}")),
+        }
+    }
+    let with_header = sheets.iter().position(|seen| seen.header.is_some());
+    let at = with_header.or_else(|| sheets.iter().position(|seen| !seen.blank)).unwrap_or_default();
+    if sheets.is_empty() {
+        let problem = broken.into_iter().next().unwrap_or_else(|| "it has no sheet".into());
+        anyhow::bail!(RowsError::Header { path: path.to_owned(), line: 1, problem });
+    }
+    let taken = sheets.remove(at);
+    let unread = unread(&sheets).chain(broken).collect();
+    Ok((taken, unread))
+}
+
+/// Says which sheets are not read, and how one of them is.
+fn unread(others: &[Seen]) -> impl Iterator<Item = String> {
+    let names = |with_header: bool| {
+        let such = others.iter().filter(|seen| !seen.blank && seen.header.is_some() == with_header);
+        such.filter_map(|seen| seen.content.sheet()).collect::<Vec<_>>().join(", ")
+    };
+    [("not read, though the header is known: the sheets ", names(true)), ("not read: the sheets ", names(false))]
+        .into_iter()
+        .filter(|(_, names)| !names.is_empty())
+        .map(|(what, names)| format!("{what}{names} (--sheet NAME reads one)"))
+}
+
+fn see(
+    path: &Path,
+    given: Option<&Arc<[u8]>>,
+    content: Content,
+    decoder: &Decoder,
+    declared: &Declared,
+) -> anyhow::Result<Seen> {
+    let (lines, rows): (Vec<u64>, Vec<Vec<String>>) = first_rows(path, given, &content)?.into_iter().unzip();
+    let place = header::find(&rows, |cells| known(cells, decoder, declared));
+    let header = place.and_then(|place| Some((place, *lines.get(place)?)));
+    Ok(Seen { content, header, blank: rows.is_empty() })
 }
 
 /// How many names of a row are known.

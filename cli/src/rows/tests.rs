@@ -22,8 +22,9 @@ fn rows(bytes: &[u8]) -> anyhow::Result<Vec<Row>> {
 
 #[test]
 fn encodings_and_delimiters_make_no_difference() {
-    let text = "timestamp,campaign\n1,峰会";
-    let utf16: Vec<u8> = "\u{feff}timestamp\tcampaign\n1\t峰会".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let text = "timestamp,campaign\n1,上海春季峰会展台邀请名单";
+    let utf16: Vec<u8> =
+        "\u{feff}timestamp\tcampaign\n1\t上海春季峰会展台邀请名单".encode_utf16().flat_map(u16::to_le_bytes).collect();
     for bytes in [
         [b"\xef\xbb\xbf", text.as_bytes()].concat(),
         GB18030.encode(text).0.into_owned(),
@@ -31,7 +32,7 @@ fn encodings_and_delimiters_make_no_difference() {
         text.replace(',', ";").into_bytes(),
     ] {
         let [Ok((2, record))] = &rows(&bytes).unwrap()[..] else { panic!("one row") };
-        assert_eq!(record, r#"{"timestamp":"1","campaign":"峰会"}"#);
+        assert_eq!(record, r#"{"timestamp":"1","campaign":"上海春季峰会展台邀请名单"}"#);
     }
 }
 
@@ -75,6 +76,67 @@ fn a_mapping_names_columns_and_constants() {
     assert!(error.contains("columns that the header does not have: 备注, 手机"), "{error}");
     fs::write(file.path(), "\n[colums]\n").unwrap();
     assert!(Mapping::open(file.path()).unwrap_err().contains(":2: unknown field `colums`"));
+}
+
+/// What is said of a workbook of these sheets, and how many rows are read of it.
+fn of_sheets(sheets: &[(&str, &str, &str)], sheet: Option<&str>) -> (Vec<String>, Vec<String>, u64) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("list.xlsx");
+    workbook::write(&path, sheets);
+    let decoder = Decoder::new(&tributary_ingest::Settings::default(), &Kinds::default()).unwrap();
+    let declared = Declared { sheet: sheet.map(str::to_owned), ..Declared::default() };
+    let rows = Rows::open_as(&path, &decoder, declared).unwrap();
+    (rows.told().to_vec(), rows.unread().to_vec(), rows.count())
+}
+
+#[test]
+fn sheets_that_are_not_read_are_named() {
+    let list = |count: usize| {
+        let rows: Vec<&[&str]> =
+            [&["timestamp", "phone"][..]].into_iter().chain(vec![&["2026-03-01", "13800001111"][..]; count]).collect();
+        workbook::rows(&rows)
+    };
+    let (one, two, notes) = (list(1), list(2), workbook::rows(&[&["How to fill this in"]]));
+    let march = ("March", "visible", one.as_str());
+    let april = ("April", "visible", two.as_str());
+    let (help, blank) = (("Help", "visible", notes.as_str()), ("Sheet3", "visible", ""));
+    let both = "not read, though the header is known: the sheets April (--sheet NAME reads one)".to_owned();
+    let other = "not read: the sheets Help (--sheet NAME reads one)".to_owned();
+    for (sheets, told, unread, count) in [
+        (vec![march], "March", vec![], 1),
+        (vec![march, blank], "March", vec![], 1),
+        (vec![march, april], "March", vec![both.clone()], 1),
+        (vec![help, march, april], "March", vec![both.clone(), other.clone()], 1),
+        (vec![help, april], "April", vec![other.clone()], 2),
+        (vec![blank, help], "Help", vec![], 0),
+        (vec![("April", "hidden", two.as_str()), march], "March", vec![both.clone()], 1),
+        (vec![("Chart", "chart", ""), march], "March", vec![], 1),
+    ] {
+        assert_eq!(of_sheets(&sheets, None), (vec![format!("the sheet is {told}")], unread, count), "{sheets:?}");
+    }
+    // Who names a sheet knows that there are others.
+    assert_eq!(of_sheets(&[march, april], Some("April")), (vec![], vec![], 2));
+}
+
+#[test]
+fn what_a_file_does_not_have_is_not_declared_of_it() {
+    let sheet = Declared { sheet: Some("March".into()), ..Declared::default() };
+    let encoding = Declared { encoding: Some(encoding_rs::GBK), ..Declared::default() };
+    let delimiter = Declared { delimiter: Some(b';'), ..Declared::default() };
+    let (csv, xlsx) = (Path::new("list.csv"), Path::new("list.XLSX"));
+    assert!(sheet.unused(csv).is_some() && sheet.unused(xlsx).is_none());
+    assert!(encoding.unused(csv).is_none() && encoding.unused(xlsx).is_some());
+    assert!(delimiter.unused(csv).is_none() && delimiter.unused(xlsx).is_some());
+}
+
+#[test]
+fn a_few_characters_that_fit_several_encodings_are_not_guessed() {
+    let bytes = GB18030.encode("timestamp,campaign\n1,峰会").0.into_owned();
+    let refused = rows(&bytes).unwrap_err().downcast::<RowsError>().unwrap();
+    assert!(matches!(refused, RowsError::Encoding(_)) && refused.to_string().contains("--encoding"), "{refused}");
+    let declared = Declared { encoding: Some(GB18030), ..Declared::default() };
+    let (_, found) = open(&bytes, declared).unwrap();
+    assert!(found[0].as_ref().unwrap().1.contains("峰会"));
 }
 
 #[test]

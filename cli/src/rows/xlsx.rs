@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 
-use calamine::{DataRef, Reader, Xlsx, XlsxError, open_workbook};
+use calamine::{DataRef, Reader, SheetType, SheetVisible, Xlsx, XlsxError, open_workbook};
 
 /// The most bytes that a workbook may unpack to: its texts are held in memory.
 pub const UNPACKED_BYTES_MAX: u64 = 512 << 20;
@@ -32,13 +32,15 @@ pub fn check_size(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The names of a workbook's sheets.
+/// The names of a workbook's sheets that have cells, those that people see before hidden ones.
 ///
 /// # Errors
 /// When it cannot be read.
 pub fn sheets(path: &Path) -> anyhow::Result<Vec<String>> {
     let workbook: Xlsx<_> = open_workbook(path).map_err(|error: XlsxError| anyhow::anyhow!("{}: {error}", path.display()))?;
-    Ok(workbook.sheet_names())
+    let sheets = workbook.sheets_metadata().iter().filter(|sheet| sheet.typ == SheetType::WorkSheet);
+    let (seen, hidden): (Vec<_>, Vec<_>) = sheets.partition(|sheet| sheet.visible == SheetVisible::Visible);
+    Ok(seen.into_iter().chain(hidden).map(|sheet| sheet.name.clone()).collect())
 }
 
 /// Calls `take` with the line and the cells of every row of a sheet (the first, if none is named) that is not blank.
@@ -99,6 +101,10 @@ fn text(value: &DataRef<'_>) -> String {
         DataRef::Bool(flag) => flag.to_string(),
         DataRef::DateTime(time) => {
             let (year, month, day, hour, minute, second, milli) = time.to_ymd_hms_milli();
+            // A cell has no day without a time: one at midnight is a day.
+            if (hour, minute, second, milli) == (0, 0, 0, 0) {
+                return format!("{year:04}-{month:02}-{day:02}");
+            }
             format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{milli:03}")
         }
         DataRef::Error(error) => error.to_string(),
@@ -107,9 +113,8 @@ fn text(value: &DataRef<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
     use super::*;
+    use crate::rows::workbook;
 
     #[test]
     fn cells_are_written_as_people_see_them() {
@@ -125,42 +130,16 @@ mod tests {
         }
     }
 
-    /// A workbook of one sheet with these rows.
-    fn workbook(path: &Path, rows: &str) {
-        const MAIN: &str = "http://schemas.openxmlformats.org/spreadsheetml/2006/main";
-        const OFFICE: &str = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
-        const PACKAGE: &str = "http://schemas.openxmlformats.org/package/2006/relationships";
-        let relation = |kind: &str, target: &str| {
-            format!(
-                r#"<Relationships xmlns="{PACKAGE}"><Relationship Id="r1" Type="{OFFICE}/{kind}" Target="{target}"/></Relationships>"#
-            )
-        };
-        let sheets = r#"<sheets><sheet name="List" sheetId="1" r:id="r1"/></sheets>"#;
-        let parts = [
-            ("_rels/.rels", relation("officeDocument", "xl/workbook.xml")),
-            ("xl/workbook.xml", format!(r#"<workbook xmlns="{MAIN}" xmlns:r="{OFFICE}">{sheets}</workbook>"#)),
-            ("xl/_rels/workbook.xml.rels", relation("worksheet", "worksheets/sheet1.xml")),
-            ("xl/worksheets/sheet1.xml", format!(r#"<worksheet xmlns="{MAIN}"><sheetData>{rows}</sheetData></worksheet>"#)),
-        ];
-        let mut out = zip::ZipWriter::new(File::create(path).unwrap());
-        for (name, text) in parts {
-            out.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
-            out.write_all(text.as_bytes()).unwrap();
-        }
-        out.finish().unwrap();
-    }
-
     #[test]
     fn rows_of_a_sheet_have_their_lines() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("list.xlsx");
-        let text = |at: &str, text: &str| format!(r#"<c r="{at}" t="inlineStr"><is><t>{text}</t></is></c>"#);
         let rows = [
-            format!(r#"<row r="1">{}{}</row>"#, text("A1", "phone"), text("B1", "campaign")),
-            format!(r#"<row r="4"><c r="A4"><v>13800001111</v></c>{}</row>"#, text("B4", "峰会")),
+            format!(r#"<row r="1">{}{}</row>"#, workbook::text("A1", "phone"), workbook::text("B1", "campaign")),
+            format!(r#"<row r="4"><c r="A4"><v>13800001111</v></c>{}</row>"#, workbook::text("B4", "峰会")),
             r#"<row r="5"><c r="A5"><v>1.38E+16</v></c></row>"#.to_owned(),
         ];
-        workbook(&path, &rows.concat());
+        workbook::write(&path, &[("List", "visible", &rows.concat())]);
         check_size(&path).unwrap();
         let mut found = Vec::new();
         let mut take = |line, cells: &[String]| {

@@ -13,12 +13,13 @@ use tributary_runtime::exactly_once::{Inputs, Position};
 use tributary_runtime::state::{RocksStore, StoreBudget, store_folder};
 use tributary_runtime::topic::Topic;
 
+use super::embedded::open_embedded;
 use super::hold::{self, Hold};
 use super::manifest::{BackedUp, Backup, VERSION};
 use super::swap::{Left, Swap};
 use super::{KEEPERS, READ_CACHE_BYTES, StorePlace, stores};
 use crate::progress::Progress;
-use crate::{engine, source};
+use crate::source;
 
 /// What was accepted of refusals, in the embedded log's folder: the store does not know of it.
 const ACCEPTED: &str = "accepted";
@@ -132,7 +133,7 @@ fn copy_stores(settings: &Settings, to: &Path) -> anyhow::Result<Vec<BackedUp>> 
         let from = settings.state.folder_of_log();
         anyhow::ensure!(from.is_dir(), "there is no state in {}", from.display());
         fs::create_dir_all(to)?;
-        engine::open_embedded(settings)?.checkpoint(&to.join("log"))?;
+        open_embedded(settings)?.checkpoint(&to.join("log"))?;
         copy_accepted(&from.join(ACCEPTED), &to.join("log").join(ACCEPTED))?;
         return Ok(Vec::new());
     }

@@ -1,6 +1,7 @@
 //! What a service keeps on this machine: looked at, checked, copied and put back.
 
 mod backup;
+mod embedded;
 pub mod hold;
 mod leftovers;
 mod manifest;
@@ -17,6 +18,7 @@ use tributary_runtime::exactly_once::Inputs;
 use tributary_runtime::state::{RocksStore, StoreBudget, store_folder};
 
 pub use backup::{PutBack, Refusal, back_up, put_back};
+pub use embedded::{make_ours, open_embedded};
 pub use leftovers::{Interrupted, settle};
 pub use manifest::{Backup, Damage};
 

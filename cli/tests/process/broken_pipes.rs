@@ -11,11 +11,12 @@ use crate::support::{golden, write_files};
 
 /// Every command that there is, with arguments that make it print something, and the exit code of a run that nobody reads. `DIR` is a
 /// folder with a history, its replay and a backup; `NEW` one that does not exist yet.
-const COMMANDS: [(&str, &str, i32); 32] = [
+const COMMANDS: [(&str, &str, i32); 41] = [
     ("audit", "", 0),
     ("check", "", 0),
     ("classify", "https://a.example/?utm_source=x", 0),
     ("collect", "", 2),
+    ("completions", "bash", 0),
     ("dead-letters accept", "offline/0", 0),
     ("dead-letters list", "", 0),
     ("dead-letters list", "--json", 0),
@@ -24,11 +25,20 @@ const COMMANDS: [(&str, &str, i32); 32] = [
     ("demo", "--people 5", 0),
     ("erase", "email:a@b.example", 0),
     ("explain", "closed_won:006X", 0),
+    ("fit", "--paths DIR/paths.ndjson --resamples 0", 0),
     ("generate", "--out NEW --people 5", 0),
     ("import", "DIR/sheet.csv --dry-run", 0),
+    ("man", "", 0),
+    ("metrics", "", 0),
     ("names", "", 0),
+    ("plan accept", "", 0),
+    ("plan show", "", 0),
     ("profile", "email:zhang@b-corp.example", 0),
+    // The history has too little for it.
+    ("propose-window", "", 1),
     ("quality", "--truth DIR/history/truth.ndjson --profiles DIR/replayed/profiles.ndjson", 0),
+    ("reclassify", "", 0),
+    ("report public-evidence", "", 0),
     ("replay", "--offline DIR/history/offline.ndjson --out NEW", 0),
     ("run", "--until-idle 0.1 --json", 0),
     ("send", "--offline DIR/history/offline.ndjson", 0),
@@ -56,6 +66,7 @@ fn prepare(folder: &Path) -> Service {
     let bad = path("bad.ndjson");
     fs::write(&bad, "not json\n{\"phone\": \"13800001111\"}\n").unwrap();
     fs::write(path("sheet.csv"), "timestamp,phone,colour\n2023-01-01 10:00,13800001111,red\n").unwrap();
+    fs::write(path("paths.ndjson"), "{\"path\": [\"a\", \"b\"], \"converting\": 1, \"null\": 2}\n").unwrap();
     let push = r#"{"email": "a@b.example", "timestamp": "2024-05-01T10:00:00Z"}"#;
     fs::write(path("pushes.ndjson"), format!("{}\n", serde_json::json!({"provider": "native", "body": push}))).unwrap();
     service.ok(&["generate", "--out", &path("history"), "--people", "5"]);

@@ -7,8 +7,8 @@ use http::HeaderName;
 use tributary_runtime::config::Secret;
 
 use super::replay::Mark;
+use super::settings::{Encoding, WebhookSettings};
 use super::{Doubt, Genuine, Once, Problem, Push, Scheme, check_age, decode, header_name, is_hmac};
-use crate::settings::{Encoding, WebhookSettings};
 
 pub(super) struct HmacHeader {
     header: HeaderName,

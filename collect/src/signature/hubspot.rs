@@ -9,8 +9,8 @@ use http::HeaderName;
 use tributary_runtime::config::Secret;
 
 use super::replay::Mark;
+use super::settings::{Encoding, WebhookSettings};
 use super::{Doubt, Genuine, Once, Problem, Push, Scheme, check_age, decode, is_hmac, problem};
-use crate::settings::{Encoding, WebhookSettings};
 
 const SIGNATURE: HeaderName = HeaderName::from_static("x-hubspot-signature-v3");
 const TIMESTAMP: HeaderName = HeaderName::from_static("x-hubspot-request-timestamp");

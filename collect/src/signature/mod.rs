@@ -13,6 +13,7 @@ mod hmac_header;
 mod hubspot;
 pub mod replay;
 mod secret_header;
+pub mod settings;
 mod wechat;
 mod wechat_crypt;
 
@@ -22,28 +23,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderMap, HeaderName};
-use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use tributary_runtime::config::Secret;
 
-use crate::settings::{Encoding, WebhookSettings};
+use settings::{Encoding, Format, WebhookSettings};
 
 /// The most secrets of one webhook: the one in use, and the one before or after it.
 const SECRETS_MAX: usize = 2;
-
-/// A scheme's name in the settings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Format {
-    /// WeChat's, of official accounts and of WeCom.
-    Wechat,
-    /// HubSpot's signature v3.
-    Hubspot,
-    /// HMAC-SHA256 of the body in a header.
-    Hmac,
-    /// A shared secret in a header.
-    Secret,
-}
 
 /// A push as it came in.
 #[derive(Debug, Clone, Copy)]

@@ -6,8 +6,8 @@ use http::HeaderName;
 use subtle::ConstantTimeEq;
 use tributary_runtime::config::Secret;
 
+use super::settings::WebhookSettings;
 use super::{Doubt, Genuine, Problem, Push, Scheme, header_name};
-use crate::settings::WebhookSettings;
 
 pub(super) struct SecretHeader {
     header: HeaderName,

@@ -14,9 +14,9 @@ use tributary_ingest::limits::{XML_BYTES_MAX, XML_DEPTH_MAX};
 use tributary_runtime::config::Secret;
 
 use super::replay::Mark;
+use super::settings::{Encoding, WebhookSettings};
 use super::wechat_crypt::Crypt;
 use super::{Doubt, Genuine, Once, Problem, Push, SECRETS_MAX, Scheme, check_age, decode, problem};
-use crate::settings::{Encoding, WebhookSettings};
 
 /// The longest text that is sent back to show that the token is known, bytes.
 const ECHO_BYTES_MAX: usize = 1_024;

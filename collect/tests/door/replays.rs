@@ -5,8 +5,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use sha1::{Digest, Sha1};
 use tributary_collect::Settings;
+use tributary_collect::settings::Format;
 use tributary_collect::settings::WebhookSettings;
-use tributary_collect::signature::Format;
 use tributary_runtime::config::Secret;
 use tributary_runtime::topic::Topic;
 

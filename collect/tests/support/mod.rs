@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 use tributary_collect::log::Log;
+use tributary_collect::settings::WriteKey;
 use tributary_collect::{Collector, Server, Settings};
-use tributary_runtime::config::Secret;
 use tributary_runtime::embedded::{EmbeddedLog, EmbeddedOptions};
 use tributary_runtime::http::Limits;
 use tributary_runtime::service::{Health, Service};
@@ -26,7 +26,7 @@ use tributary_runtime::topic::Topic;
 pub const KEY: &str = "a-write-key";
 
 pub fn settings() -> Settings {
-    let write_keys = [("web".to_owned(), Secret::new(KEY))].into();
+    let write_keys = [("web".to_owned(), WriteKey::public(KEY))].into();
     Settings { listen: ([127, 0, 0, 1], 0).into(), write_keys, ..Settings::default() }
 }
 

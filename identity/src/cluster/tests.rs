@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 use tributary_proto::kind::Kinds;
 use tributary_proto::{Stamp, Word};
@@ -20,7 +22,15 @@ fn members(names: &[&str], shared: &[&str]) -> Vec<(Hash128, Member)> {
         .iter()
         .map(|name| {
             let identifier = identifier(name);
-            (identifier.hash(), Member { identifier: Some(identifier), shared: shared.contains(name), ..Member::default() })
+            (
+                identifier.hash(),
+                Member {
+                    identifier: Some(identifier),
+                    shared: shared.contains(name),
+                    earliest_ms: Some(0),
+                    ..Member::default()
+                },
+            )
         })
         .collect();
     all.sort_by_key(|(hash, _)| *hash);
@@ -95,7 +105,18 @@ fn merged_records_count_once() {
 fn two_of_a_kind_that_is_never_merged_count_as_two() {
     let all = members(&["user_id:1", "user_id:2"], &[]);
     let links = [said(link("user_id:1", "user_id:2", 1), true)];
-    assert_eq!(cluster(&all, &links, &rules()).refused, [(0, Refusal::Limit)]);
+    let never = Settings { merged_kinds: BTreeSet::new(), ..Settings::default() }.compiled(&Kinds::default()).unwrap();
+    assert_eq!(cluster(&all, &links, &never).refused, [(0, Refusal::Limit)]);
+}
+
+/// An `alias` says so, and only trusted events link.
+#[test]
+fn an_old_user_id_and_the_new_one_are_one_person() {
+    let all = members(&["user_id:1", "user_id:2"], &[]);
+    let links = [said(link("user_id:1", "user_id:2", 1), true)];
+    assert_eq!(profiles(&all, &links), [vec!["1", "2"]]);
+    let seen = [link("user_id:1", "user_id:2", 1)];
+    assert_eq!(cluster(&all, &seen, &rules()).refused, [(0, Refusal::Limit)]);
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! What a milestone is, decided from the set of its versions, and which of an object's several times each version belongs to.
 //!
 //! Versions are taken in the order of (version time, event-id hash); of two under one event id and time the greater encoding is the later.
-//! Of every field the latest version that gives it wins: an amount without a currency keeps the deal's, a currency alone changes it. A
-//! *reaching* is a version that neither amends nor withdraws.
+//! Of every field the latest version that gives it wins: an amount without a currency keeps the deal's, a currency alone changes it. Where a
+//! trusted event reports that the milestone was reached, what public ones say of it counts for nothing; elsewhere trusted versions come after
+//! public ones, whatever their times. A *reaching* is a version that neither amends nor withdraws.
+//! An amendment that says `withdrawn: false` calls off the withdrawals since the last reaching: they were none.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +16,7 @@ use tributary_proto::{Decimal, Event, Hash128, Identifier, Message, Milestone, M
 /// A version and its event.
 pub(crate) type Said<'a> = (&'a Event, &'a MilestoneVersion);
 
-/// The versions in their order.
+/// The versions that count, in their order.
 fn sorted(versions: &[Event]) -> Vec<Said<'_>> {
     let mut sorted: Vec<Said<'_>> = versions
         .iter()
@@ -23,6 +25,9 @@ fn sorted(versions: &[Event]) -> Vec<Said<'_>> {
             _ => None,
         })
         .collect();
+    if sorted.iter().any(|(event, version)| is_reaching(version) && !event.public) {
+        sorted.retain(|(event, _)| !event.public);
+    }
     sorted.sort_by_cached_key(|(event, _)| (event.time_ms, Hash128::of(event.event_id.as_bytes()), event.encode_to_vec()));
     sorted
 }
@@ -73,15 +78,19 @@ pub(crate) struct Standing<'a> {
     first_reached_ms: Option<i64>,
     /// The first reaching since the latest withdrawal.
     reached_ms: Option<i64>,
+    reached_by_trusted: bool,
     withdrawn_ms: Option<i64>,
     withdrawn: bool,
+    /// The latest withdrawal and the first reaching since it, as they were before the withdrawals that may yet be called off.
+    before: (Option<i64>, Option<i64>),
     occurred_at_ms: Option<i64>,
     /// The latest of those that are not older than the latest withdrawal.
     occurred_again_ms: Option<i64>,
     /// In units of 10^-18.
     value: i128,
     currency: &'a str,
-    account: Option<&'a Identifier>,
+    /// The accounts named, each where it was named last; without those that it is no longer about.
+    accounts: Vec<&'a Identifier>,
     person: Option<&'a Identifier>,
     kind: &'a str,
     object_id: &'a str,
@@ -91,13 +100,15 @@ impl<'a> Standing<'a> {
     /// Of all versions, in their order. Amounts without a currency are in `default`.
     pub(crate) fn of(versions: &[Said<'a>], default: Currency) -> Self {
         let mut standing = Self::default();
-        for (event, version) in versions {
-            standing.reach(event.time_ms, version);
+        let (public, trusted): (Vec<Said<'a>>, Vec<Said<'a>>) = versions.iter().partition(|(event, _)| event.public);
+        let versions: Vec<Said<'a>> = public.into_iter().chain(trusted).collect();
+        for (event, version) in &versions {
+            standing.reach(event, version);
             standing.pay(version, default);
             standing.name(event, version);
         }
         // Only now is it known which withdrawal is the latest.
-        for (_, version) in versions {
+        for (_, version) in &versions {
             if version.occurred_at_cleared {
                 standing.occurred_again_ms = None;
             }
@@ -107,9 +118,17 @@ impl<'a> Standing<'a> {
         standing
     }
 
-    fn reach(&mut self, time_ms: i64, version: &MilestoneVersion) {
+    fn reach(&mut self, event: &Event, version: &MilestoneVersion) {
+        let time_ms = event.time_ms;
+        self.reached_by_trusted |= is_reaching(version) && !event.public;
         if version.withdrawn {
+            if !self.withdrawn {
+                self.before = (self.withdrawn_ms, self.reached_ms);
+            }
             (self.withdrawn, self.withdrawn_ms, self.reached_ms) = (true, Some(time_ms), None);
+        } else if version.amends && version.restored && self.withdrawn {
+            self.withdrawn = false;
+            (self.withdrawn_ms, self.reached_ms) = self.before;
         } else if !version.amends {
             self.withdrawn = false;
             self.first_reached_ms = self.first_reached_ms.or(Some(time_ms));
@@ -145,14 +164,17 @@ impl<'a> Standing<'a> {
 
     fn name(&mut self, event: &'a Event, version: &'a MilestoneVersion) {
         (self.kind, self.object_id) = (&version.kind, &version.object_id);
-        self.account = event.account_identifiers.first().or(self.account);
+        for account in event.account_identifiers.first().into_iter().chain(&version.former_account) {
+            self.accounts.retain(|known| *known != account);
+        }
+        self.accounts.extend(event.account_identifiers.first().filter(|named| version.former_account.as_ref() != Some(named)));
         self.person = event.identifiers.first().or(self.person);
     }
 
     /// Whom it belongs to: the account named last; the person named last where none ever is; nobody while no version reports that it was
     /// reached.
     pub(crate) fn anchor(&self) -> Option<&'a Identifier> {
-        self.account.or(self.person).filter(|_| self.first_reached_ms.is_some())
+        self.accounts.last().copied().or(self.person).filter(|_| self.first_reached_ms.is_some())
     }
 
     /// The milestone as its versions have it.
@@ -166,6 +188,7 @@ impl<'a> Standing<'a> {
             value_minor: minor(self.value, currency.exponent().unwrap_or(0)).unwrap_or(i64::MAX),
             currency: currency.code().to_owned(),
             withdrawn: self.withdrawn,
+            public: !self.reached_by_trusted,
         }
     }
 
@@ -231,6 +254,36 @@ mod tests {
     }
 
     #[test]
+    fn an_account_that_was_left_counts_no_more_and_the_one_before_it_does() {
+        let account = |value: &str| Identifier::new("crm_account", "", value);
+        let names = |value: &str| (Some(account(value)), None);
+        let leaves = |value: &str| (None, Some(account(value)));
+        let anchor = |said: &[(Option<Identifier>, Option<Identifier>)]| {
+            let events: Vec<Event> = (1..)
+                .zip(said)
+                .map(|(time_ms, (named, former_account))| Event {
+                    event_id: format!("e{time_ms}"),
+                    time_ms,
+                    identifiers: vec![Identifier::new("email", "", "li@b-corp.example")],
+                    account_identifiers: named.iter().cloned().collect(),
+                    body: Some(Body::Milestone(MilestoneVersion {
+                        former_account: former_account.clone(),
+                        ..Default::default()
+                    })),
+                    ..Event::default()
+                })
+                .collect();
+            let versions = sorted(&events);
+            Standing::of(&versions, Currency::CNY).anchor().map(|anchor| anchor.value.clone())
+        };
+        assert_eq!(anchor(&[names("A"), names("B"), leaves("B")]).as_deref(), Some("A"));
+        assert_eq!(anchor(&[names("A"), leaves("A")]).as_deref(), Some("li@b-corp.example"));
+        assert_eq!(anchor(&[leaves("A"), names("A")]).as_deref(), Some("A"));
+        assert_eq!(anchor(&[names("A"), names("B"), leaves("A")]).as_deref(), Some("B"));
+        assert_eq!(anchor(&[(Some(account("A")), Some(account("A")))]).as_deref(), Some("li@b-corp.example"));
+    }
+
+    #[test]
     fn each_field_is_that_of_the_latest_version_that_gives_it() {
         let usd = MilestoneVersion { value: amount("1000"), currency: "USD".into(), ..won() };
         let more = MilestoneVersion { value: amount("2000"), ..amends() };
@@ -284,6 +337,28 @@ mod tests {
         assert_eq!(decided(&[at(7), at(5)]).0, 5);
         let cleared = MilestoneVersion { occurred_at_cleared: true, ..amends() };
         assert_eq!(decided(&[at(7), cleared]).0, 1);
+    }
+
+    #[test]
+    fn a_withdrawal_that_is_called_off_was_none() {
+        let back = || MilestoneVersion { restored: true, ..amends() };
+        let at = |time_ms, version| MilestoneVersion { occurred_at_ms: Some(time_ms), ..version };
+        let stands = |time_ms: i64| (time_ms, 0, "CNY".to_owned(), false);
+        assert_eq!(decided(&[won(), lost(), back()]), stands(1));
+        assert!(decided(&[won(), lost(), amends()]).3, "an amendment that says nothing of it");
+        assert_eq!(decided(&[won(), lost(), lost(), back()]), stands(1));
+        assert_eq!(
+            decided(&[won(), lost(), won(), lost(), back()]),
+            stands(3),
+            "it stands as it did before the last withdrawals"
+        );
+        assert_eq!(decided(&[won(), lost(), won(), back()]), stands(3), "there was nothing to call off");
+        assert!(decided(&[won(), back(), lost()]).3);
+        assert!(decided(&[won(), lost(), back(), lost()]).3);
+        assert_eq!(decided(&[won(), lost(), back(), won()]), stands(1));
+        assert_eq!(decided(&[lost(), back(), won()]), stands(3));
+        assert_eq!(decided(&[at(-5, won()), lost(), back()]), stands(-5), "its time is heeded again");
+        assert_eq!(decided(&[won(), lost(), at(-7, back())]), stands(-7));
     }
 
     #[test]

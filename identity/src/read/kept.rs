@@ -1,16 +1,17 @@
 //! What became of an event: whoever counts what came in and what was made of it asks for each.
 
 use tributary_proto::event::Body;
-use tributary_proto::{Event, Hash128, Message, Sighting, TraitFact};
+use tributary_proto::{Event, Hash128, Message, Retract, Sighting, TraitFact, occurrence};
 use tributary_runtime::state::{State, StateError, get_message};
 
 use super::{LOG, Snapshot, load};
-use crate::event::Statement;
 use crate::facts::{later_trait, trait_name};
 use crate::keys;
-use crate::mention::counts;
+use crate::mention::{counts, see};
 use crate::milestone::erased_of;
 use crate::node::Node;
+use crate::statement::Statement;
+use crate::versions::is_marked;
 
 /// What became of an event in identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +25,7 @@ pub enum Kept {
         /// The identifier that brought it.
         by: [u8; 16],
     },
-    /// An erasure of somebody it names has made it void.
+    /// An erasure of somebody it names has made it void, or it was taken back.
     Erased,
     /// It is not known.
     Missing,
@@ -53,6 +54,15 @@ pub fn kept(snapshot: &mut dyn Snapshot, event: &Event) -> Result<Kept, StateErr
         }
         return Ok(Kept::Here);
     }
+    if let Some(Body::ObjectContacts(of)) = &event.body {
+        let key = occurrence::object_key(&of.object_id);
+        let state = snapshot.owner_of(LOG.stage, key.as_bytes())?;
+        let sub = keys::one(keys::SIGHTING, Hash128::of(&event.encode_to_vec()));
+        return Ok(if state.get(&keys::object(&key), &sub)?.is_some() { Kept::Here } else { Kept::Missing });
+    }
+    if let Some(Body::Retract(of)) = &event.body {
+        return is_taken_back(snapshot, of, &said);
+    }
     let Some(primary) = said.primary() else { return Ok(Kept::Here) };
     let node = load(snapshot, primary)?;
     heard(snapshot.owner_of(LOG.stage, &primary.key())?, &node, event, &said)
@@ -70,20 +80,28 @@ fn heard(state: &mut dyn State, node: &Node, event: &Event, said: &Statement<'_>
         return Ok(Kept::Erased);
     }
     let mut again = known.clone();
-    said.teach(&mut again);
-    if again != known || !traits_are_known(state, node, said)? {
+    let unseen = said.is_sighting() && see(&mut again, said.time_ms);
+    let retracted = node.has_retracted(&said.stamp);
+    for what in said.stated() {
+        if node.would_note(state, mention, what, &said.day(retracted), erased_ms)?.1.is_some() {
+            return Ok(Kept::Missing);
+        }
+    }
+    if unseen || !traits_are_known(state, node, said)? {
         return Ok(Kept::Missing);
     }
     Ok(match (&event.body, &node.state.placement) {
-        (Some(Body::Touch(_)), _) if !counts(said.time_ms, erased_ms) => Kept::Erased,
-        (Some(Body::Touch(_)), Some(placement)) => Kept::Touch { unit: placement.unit.clone(), by: node.hash.to_bytes() },
+        (Some(Body::Touch(_)), _) if retracted || !counts(said.time_ms, erased_ms) => Kept::Erased,
+        (Some(Body::Touch(_)), Some(placement)) => {
+            Kept::Touch { unit: placement.at(said.time_ms).0.to_owned(), by: node.hash.to_bytes() }
+        }
         (Some(Body::Touch(_)), None) => Kept::Missing,
         _ => Kept::Here,
     })
 }
 
 fn traits_are_known(state: &mut dyn State, node: &Node, said: &Statement<'_>) -> Result<bool, StateError> {
-    let mention = said.mention().unwrap_or_default();
+    let mention = said.mention();
     for fact in said.trait_facts() {
         let sub = keys::mention_trait(mention, trait_name(&fact));
         let known: Option<TraitFact> = get_message(state, &keys::identifier(node.hash), &sub)?;
@@ -92,4 +110,24 @@ fn traits_are_known(state: &mut dyn State, node: &Node, said: &Statement<'_>) ->
         }
     }
     Ok(true)
+}
+
+/// Whether a retraction is known where the event that it takes back is.
+fn is_taken_back(snapshot: &mut dyn Snapshot, of: &Retract, said: &Statement<'_>) -> Result<Kept, StateError> {
+    let (key, actor) = if of.milestone_id.is_empty() {
+        let key = occurrence::object_key(&of.object_id);
+        let actor = keys::object(&key);
+        (key, actor)
+    } else {
+        (of.milestone_id.clone(), keys::milestone(&of.milestone_id))
+    };
+    let known = if of.milestone_id.is_empty() && of.object_id.is_empty() {
+        match said.primary() {
+            Some(primary) => load(snapshot, primary)?.has_retracted(&said.stamp),
+            None => true,
+        }
+    } else {
+        is_marked(snapshot.owner_of(LOG.stage, key.as_bytes())?, &actor, &said.stamp)?
+    };
+    Ok(if known { Kept::Here } else { Kept::Missing })
 }

@@ -9,24 +9,26 @@ use tributary_runtime::state::{Snapshot, StateError};
 use super::{AccountNamed, Link, Person, Refused, Shared, alone, load};
 use crate::cluster::{Clustering, Refusal, cluster, evidence};
 use crate::component::Component;
-use crate::facts::{is_active, is_forbidden, stamp_key};
+use crate::facts::{is_active, is_forbidden, seen_ms};
+use crate::group;
 use crate::node::Node;
 use crate::settings::Rules;
 use crate::stage::LOG;
-use crate::view;
+use crate::stamp::stamp_key;
+use crate::timeline;
+use crate::view::{self, Row};
 
 /// Members by hash, and links by the hashes of their ends: what a clustering takes.
 pub(super) struct Neighbourhood {
     pub(super) members: BTreeMap<Hash128, Member>,
     links: BTreeMap<(Hash128, Hash128), LinkFact>,
-    quarantined: bool,
 }
 
 impl Neighbourhood {
-    pub(super) fn of(members: Vec<(Hash128, Member)>, links: Vec<LinkFact>, quarantined: bool) -> Self {
+    pub(super) fn of(members: Vec<(Hash128, Member)>, links: Vec<LinkFact>) -> Self {
         let hash = |end: &Option<Identifier>| end.as_ref().map(Identifier::hash).unwrap_or_default();
         let links = links.into_iter().map(|link| ((hash(&link.a), hash(&link.b)), link)).collect();
-        Self { members: members.into_iter().collect(), links, quarantined }
+        Self { members: members.into_iter().collect(), links }
     }
 
     fn cluster(&self, rules: &Rules) -> (Vec<(Hash128, Member)>, Vec<LinkFact>, Clustering) {
@@ -82,38 +84,51 @@ impl Neighbourhood {
         rules: &Rules,
     ) -> Result<Person, StateError> {
         let (members, links, clustering) = self.cluster(rules);
-        let quarantined = self.quarantined;
+        let component = Component::of(root.hash());
+        let state = snapshot.owner_of(LOG.stage, &root.key())?;
+        let assertions = component.assertions_of(state, &members)?;
+        let people = component.people_of(state, &members)?;
+        let mut answer = |account| component.answer(state, account);
         let view = if kind::is_account(&root.kind) {
-            view::companies(&members, &clustering, quarantined)
+            view::companies(&members, &clustering, (&assertions, &people), &mut answer, rules)?
         } else {
-            let component = Component::of(root.hash());
-            let state = snapshot.owner_of(LOG.stage, &root.key())?;
-            view::people(&members, &clustering, quarantined, &mut |account| component.answer(state, account), rules)?
+            view::people(&members, &clustering, &assertions, &mut answer, rules)?
         };
         let own = positions_of(&members, &clustering, node.hash);
         let position = members.binary_search_by_key(&node.hash, |(hash, _)| *hash).unwrap_or_default();
-        let mut group = view::pick(&members, &own);
+        let mut group = group::pick(&members, &own);
         if kind::is_account(&root.kind) {
-            group.sort_by_key(|(hash, member)| view::account_age(*hash, member));
+            group.sort_by_key(|(hash, member)| group::account_age(*hash, member));
         } else {
-            group.sort_by_key(|(hash, member)| view::age(*hash, member));
+            group.sort_by_key(|(hash, member)| group::age(*hash, member));
         }
-        let account = view::account_named(&group, rules).filter(|_| !kind::is_account(&root.kind));
+        let named = if kind::is_account(&root.kind) { Vec::new() } else { timeline::entries(&group, &assertions, rules) };
+        let quarantined = own.iter().any(|at| clustering.quarantined.contains(at));
         let joined = clustering.joined.iter().copied().collect();
         let refusals =
             Refusals { members: &members, links: &links, clustering: &clustering, joined, own: &own, sharing, rules };
+        let placement = view.placements.get(position).cloned().unwrap_or_default();
+        let row = view.records.into_iter().find_map(|record| match record.row {
+            Row::Account(row) if record.id == placement.account_id => Some(row),
+            _ => None,
+        });
         Ok(Person {
-            placement: view.placements.get(position).cloned().unwrap_or_default(),
+            placement,
+            row,
             members: group.iter().filter_map(|(_, member)| Some((member.identifier.clone()?, (*member).clone()))).collect(),
             links: refusals.used(),
             refused: refusals.refused(),
-            account: account.map(|named| AccountNamed {
-                account: named.account,
-                by: named.by.clone(),
-                asserted: named.asserted,
-            }),
-            traits: view::trait_facts(&group),
-            consent: view::consent(&group),
+            accounts: named
+                .into_iter()
+                .map(|entry| AccountNamed {
+                    from_ms: entry.from_ms,
+                    account: entry.account,
+                    by: entry.by.clone(),
+                    asserted: entry.asserted,
+                })
+                .collect(),
+            traits: group::trait_facts(&group),
+            consent: group::trusted_consent(&group).or_else(|| self.members.get(&node.hash)?.public_consent.clone()),
             quarantined,
             asked: node.identifier,
             record: node.state,
@@ -123,7 +138,7 @@ impl Neighbourhood {
 
 fn note_shared(node: &Node, sharing: &mut BTreeMap<Hash128, Shared>) {
     if node.state.shared {
-        let (identifier, links, strong_links) = (node.identifier.clone(), node.state.links, node.state.strong_links);
+        let (identifier, (links, strong_links)) = (node.identifier.clone(), node.claimed_by());
         sharing.insert(node.hash, Shared { identifier, links, strong_links });
     }
 }
@@ -164,7 +179,8 @@ impl Refusals<'_> {
             a: a.clone(),
             b: b.clone(),
             class: evidence(fact, self.rules).0,
-            earliest_ms: fact.earliest_ms,
+            earliest_ms: seen_ms(fact),
+            public: fact.earliest_ms.is_none(),
             word,
             joins: self.joined.contains(&at),
         };

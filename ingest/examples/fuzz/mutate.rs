@@ -126,13 +126,7 @@ impl<'a> Mutator<'a> {
                 let inner = other.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(other);
                 drop(input.splice(at..at, inner.iter().copied()));
             }
-            9 => {
-                // The same key, value or event twice.
-                let group = group();
-                let copy = input.get(group.clone()).unwrap_or_default().to_vec();
-                let comma: &[u8] = if below(random, 2) == 0 { b"," } else { b"" };
-                drop(input.splice(group.end..group.end, comma.iter().copied().chain(copy)));
-            }
+            9 => twice(random, input, &group()),
             10 => {
                 let other = all.get(below(random, all.len())).cloned().unwrap_or(0..0);
                 let copy = input.get(other).unwrap_or_default().to_vec();
@@ -204,4 +198,11 @@ fn closing(text: &[u8], all: &[Range<usize>], token: &Range<usize>) -> Option<Ra
         }
     }
     None
+}
+
+/// The same key, value or event twice.
+fn twice(random: &mut impl RngCore, input: &mut Vec<u8>, group: &Range<usize>) {
+    let copy = input.get(group.clone()).unwrap_or_default().to_vec();
+    let comma: &[u8] = if below(random, 2) == 0 { b"," } else { b"" };
+    drop(input.splice(group.end..group.end, comma.iter().copied().chain(copy)));
 }

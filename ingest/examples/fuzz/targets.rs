@@ -8,7 +8,7 @@ use serde_json::Value;
 use tributary_ingest::{CsvRows, Decoded, Decoder, PROVIDERS, as_native, limits, reason};
 use tributary_proto::event::Body;
 use tributary_proto::kind::Kinds;
-use tributary_proto::{Event, Source};
+use tributary_proto::{Event, Identifier, Source};
 use tributary_runtime::stage::Rejection;
 
 /// 2022-05-01T00:00:00Z.
@@ -266,10 +266,20 @@ fn check_event(event: &Event) -> Result<(), String> {
             return Err(format!("an identifier of kind {} has characters that nobody sees", name.kind));
         }
     }
+    let contacts = event.contacts.iter().map(|contact| contact.identifier.as_ref().map(Identifier::key));
+    if contacts.clone().any(|name| name.is_none()) || !contacts.is_sorted() || event.contacts.len() > limits::CONTACTS_MAX {
+        return Err("contacts are nobody, not sorted, or too many".into());
+    }
     if !event.traits.is_sorted_by(|a, b| a.name < b.name) || event.traits.len() > limits::TRAITS_MAX {
         return Err("traits are not sorted, or too many".into());
     }
-    if !matches!(event.body, Some(Body::Milestone(_))) && names().next().is_none() {
+    let of_object = match &event.body {
+        Some(Body::Milestone(_)) => true,
+        Some(Body::ObjectContacts(of)) => !of.object_id.is_empty() && !event.contacts.is_empty(),
+        Some(Body::Retract(of)) => !of.milestone_id.is_empty() || !of.object_id.is_empty(),
+        _ => false,
+    };
+    if !of_object && names().next().is_none() {
         return Err("an event names nobody".into());
     }
     if let Some(Body::Milestone(version)) = &event.body

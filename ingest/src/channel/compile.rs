@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use tributary_proto::Hash128;
+
 use super::data::{self, ChannelData, Rule, Site};
 use super::file::ChannelFile;
 use super::matcher::FieldMatcher;
@@ -49,6 +51,7 @@ impl Channels {
     /// # Errors
     /// All that is wrong with them, each with its setting.
     pub fn new(rules: &[Rule], sites: &[Site], file: Option<&ChannelFile>) -> Result<Self, Problems> {
+        let digest = digest(rules, sites, file);
         let built_in: Result<Vec<ChannelFile>, String> =
             BUILT_IN.iter().map(|(name, text)| ChannelFile::parse(name, (*text).to_owned())).collect();
         let built_in = built_in.map_err(|why| vec![(FILE_SETTING.to_owned(), why)])?;
@@ -73,8 +76,17 @@ impl Channels {
         if !problems.is_empty() {
             return Err(problems);
         }
-        Ok(Self { sites, parameters: parameters(&data), click_ids: data.click_id, fields, rules: compiled })
+        Ok(Self { sites, parameters: parameters(&data), click_ids: data.click_id, fields, rules: compiled, digest })
     }
+}
+
+/// A hash of all that channels are compiled from.
+fn digest(rules: &[Rule], sites: &[Site], file: Option<&ChannelFile>) -> Hash128 {
+    let built_in = BUILT_IN.iter().map(|(_, text)| (*text).to_owned());
+    // What stands in settings can always be written as JSON.
+    let own = [serde_json::to_string(rules).unwrap_or_default(), serde_json::to_string(sites).unwrap_or_default()];
+    let texts: Vec<String> = built_in.chain(own).chain(file.map(|file| file.text().to_owned())).collect();
+    Hash128::of(texts.join("\u{1f}").as_bytes())
 }
 
 fn rules_of(file: &ChannelFile) -> impl Iterator<Item = (Place, &Rule)> {

@@ -50,6 +50,39 @@ impl Site {
     pub(crate) const NO_REFERRER: &'static str = "no_referrer";
 }
 
+/// A regular expression as the text that it was written as.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ValuePattern(regex::Regex);
+
+impl ValuePattern {
+    pub(crate) fn is_found(&self, value: &str) -> bool {
+        self.0.is_match(value)
+    }
+}
+
+impl TryFrom<String> for ValuePattern {
+    type Error = regex::Error;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        regex::Regex::new(&text).map(Self)
+    }
+}
+
+impl From<ValuePattern> for String {
+    fn from(pattern: ValuePattern) -> Self {
+        pattern.0.as_str().to_owned()
+    }
+}
+
+impl PartialEq for ValuePattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_str() == other.0.as_str()
+    }
+}
+
+impl Eq for ValuePattern {}
+
 /// A parameter that an advertising network or a mailer adds to the landing URL.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -71,9 +104,26 @@ pub struct ClickId {
     /// Whether it counts only where the source or the referrer is the network's: a name that anybody gives to something.
     #[serde(default)]
     pub needs_network: bool,
+    /// What its value tells of the network, where several share the parameter; the first that is found holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_value: Vec<ByValue>,
     /// Whether anybody else may use the name for something of his own: it then proves nothing of a link that names another source.
     #[serde(default)]
     pub common_name: bool,
+}
+
+/// What a click id proves whose value has this in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ByValue {
+    /// A regular expression to be found in the value.
+    pub regex: ValuePattern,
+    /// The source it proves, where the link names none.
+    #[serde(default)]
+    pub source: String,
+    /// The medium it proves; empty: the parameter's.
+    #[serde(default)]
+    pub medium: String,
 }
 
 /// The query parameters of each field, in order of precedence, lower case.

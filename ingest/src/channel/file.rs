@@ -32,6 +32,11 @@ impl ChannelFile {
         format!("{}:{}", self.name, line_of(&self.text, span))
     }
 
+    /// All of it.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The file's name.
     pub(super) fn name(&self) -> &str {
         &self.name

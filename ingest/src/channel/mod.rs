@@ -14,9 +14,10 @@ mod site;
 use std::collections::BTreeMap;
 
 use regex::Regex;
+use tributary_proto::Hash128;
 
 pub(crate) use data::Field;
-pub use data::{ChannelData, ClickId, Rule, Site};
+pub use data::{ByValue, ChannelData, ClickId, Rule, Site, ValuePattern};
 pub use file::ChannelFile;
 pub use listing::{ListedRule, ListedSite, Listing};
 use matcher::FieldMatcher;
@@ -45,6 +46,7 @@ pub struct Channels {
     parameters: BTreeMap<String, Known>,
     fields: [FieldMatcher; FIELDS],
     rules: Vec<Compiled>,
+    digest: Hash128,
 }
 
 /// The fields of [`Evidence`], in its order.
@@ -113,6 +115,11 @@ impl Channels {
                 && rule.campaign_regex.as_ref().is_none_or(|regex| !campaign.is_empty() && regex.is_match(campaign))
         };
         self.rules.iter().find(matches)
+    }
+
+    /// A hash of all data that they were compiled from.
+    pub(crate) fn digest(&self) -> Hash128 {
+        self.digest
     }
 
     /// The sites.

@@ -8,6 +8,12 @@ use super::matcher::lower;
 /// Most categories of sites: each is a bit.
 const CATEGORIES_MAX: usize = 64;
 
+/// What hosts of sign-in pages begin with: `login.huawei.com`, `auth.openai.com`. (`id.` is also Indonesia's.)
+const SIGN_IN: [&str; 19] = [
+    "login", "logon", "log-in", "signin", "sign-in", "auth", "auth0", "authn", "oauth", "oauth2", "sso", "passport", "account",
+    "accounts", "idp", "adfs", "sts", "cas", "openid",
+];
+
 /// Sites by name and by domain. The first that claims a name or domain has it.
 #[derive(Debug, Default)]
 pub(crate) struct Sites {
@@ -33,7 +39,12 @@ impl KnownSite {
     /// Whether a host is the site, before one of whose domains this stands.
     fn has_subdomain(&self, before: &str) -> bool {
         let before = before.trim_matches('.');
-        self.subdomains.is_empty() || before.is_empty() || self.subdomains.iter().any(|own| own == before)
+        self.subdomains.is_empty()
+            || before.is_empty()
+            || self.subdomains.iter().any(|own| {
+                // uk.search.yahoo.com, where `search` is one.
+                before.strip_suffix(own.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+            })
     }
 }
 
@@ -90,15 +101,23 @@ impl Sites {
             return None;
         }
         let source = lower(source);
-        match self.by_name.get(&*source) {
-            Some(at) => self.known.get(*at),
-            None => self.find_lower_host(&source),
-        }
+        let named = |name: &str| self.by_name.get(name).and_then(|at| self.known.get(*at));
+        named(&source).or_else(|| self.find_lower_host(&source)).or_else(|| named(without_advertising(&source)?))
     }
 
     /// The site of a host in any case.
     pub(crate) fn find_host(&self, host: &str) -> Option<&KnownSite> {
         self.find_lower_host(&lower(host))
+    }
+
+    /// Whether a host is between two pages of a visit: it is known as such, or begins with a word for signing in.
+    pub(crate) fn is_between_pages(&self, host: &str) -> bool {
+        let begins = host
+            .split_once('.')
+            .filter(|(first, rest)| rest.contains('.') && SIGN_IN.iter().any(|word| first.eq_ignore_ascii_case(word)));
+        // A site of its own, as login.example.com may be for an operator.
+        let is_own = |host: &str| self.by_domain.contains_key(&*lower(host));
+        self.find_host(host).is_some_and(|site| site.category == Site::NO_REFERRER) || (begins.is_some() && !is_own(host))
     }
 
     fn find_lower_host(&self, host: &str) -> Option<&KnownSite> {
@@ -119,6 +138,12 @@ impl Sites {
         }
         None
     }
+}
+
+/// The site whose advertising a source is: `linkedin ads`, `facebook_ads`, `bingads`.
+fn without_advertising(source: &str) -> Option<&str> {
+    let site = ["ads", "广告", "推广"].iter().find_map(|word| source.strip_suffix(word))?;
+    Some(site.trim_end_matches([' ', '_', '-', '.', '+']))
 }
 
 /// What stands before a host's public suffix; `None` where anybody may register beside it (blogspot.com), and of unknown suffixes.

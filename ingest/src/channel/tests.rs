@@ -94,6 +94,11 @@ fn china_offline_and_sales() {
         ("partner", "edm", "email"),
         ("booth", "二维码", "offline"),
         ("partner", "podcast", "audio"),
+        ("partner", "电子邮件", "email"),
+        ("partner", "newsletters", "email"),
+        ("partner", "小程序", "wechat"),
+        ("partner", "企微", "wecom"),
+        ("booth", "qr-code", "offline"),
         ("docs.google.com", "", "unassigned"),
     ] {
         assert_eq!(channel(source, medium, ""), expected, "{source} / {medium}");

@@ -1,96 +1,101 @@
-//! Amounts and currencies as people write them: `¥1,234.50`, `30.5万元`, `(500)`, `RMB`. What can mean two things (`1234,5`) is left as it is.
+//! Amounts as people write them: `¥1,234.50`, `30.5万元`, `(500)`, `$3k`. What can mean two things (`1234,5`) is left as it is, or said to.
 
 use std::borrow::Cow;
 
+use super::words::{without_code, without_currency, without_multiple};
 use crate::normalise::text::narrow;
 
-/// What stands for a currency, upper case, the longest first. `¥` and `$` alone are several countries'.
-const CURRENCIES: [(&str, &str); 20] = [
-    ("人民币元", "CNY"),
-    ("人民币", "CNY"),
-    ("美元", "USD"),
-    ("美金", "USD"),
-    ("港币", "HKD"),
-    ("港元", "HKD"),
-    ("日元", "JPY"),
-    ("欧元", "EUR"),
-    ("英镑", "GBP"),
-    ("RMB", "CNY"),
-    ("US$", "USD"),
-    ("HK$", "HKD"),
-    ("NT$", "TWD"),
-    ("CN¥", "CNY"),
-    ("元", "CNY"),
-    ("块", "CNY"),
-    ("€", "EUR"),
-    ("£", "GBP"),
-    ("¥", ""),
-    ("$", ""),
-];
-/// Multipliers, as powers of ten.
-const MULTIPLES: [(&str, usize); 4] = [("万", 4), ("萬", 4), ("亿", 8), ("億", 8)];
-
-/// The ISO 4217 code that a text stands for; the text itself where it stands for none that is known.
-pub(crate) fn currency(text: &str) -> Cow<'_, str> {
-    let narrowed = narrow(text).replace('￥', "¥").to_uppercase();
-    // CNY (元)
-    let bare = narrowed.split('(').next().unwrap_or(&narrowed).trim();
-    match CURRENCIES.iter().find(|(word, _)| *word == bare) {
-        // Of a Chinese sender.
-        Some(("¥", _)) => Cow::Borrowed("CNY"),
-        Some((_, code)) if !code.is_empty() => Cow::Borrowed(*code),
-        _ if bare.len() == 3 && bare.bytes().all(|byte| byte.is_ascii_uppercase()) => Cow::Owned(bare.to_owned()),
-        _ => Cow::Borrowed(text),
-    }
+/// An amount as it was understood.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Amount {
+    /// The plain decimal number.
+    pub(crate) plain: String,
+    /// The currency that it names.
+    pub(crate) code: Option<String>,
+    /// A sign of several currencies that it has: `¥`, `$`.
+    pub(super) sign: Option<&'static str>,
+    /// Whether it has a multiplier of its own: `30万`.
+    pub(super) multiplied: bool,
+    /// Whether its point may as well stand between thousands: `1.500`.
+    pub(super) ambiguous: bool,
 }
 
-/// The plain decimal number that a text stands for, and the currency that it names; `None` where that is not clear.
-pub(crate) fn amount(text: &str) -> Option<(String, Option<String>)> {
+/// What a text stands for; `None` where that is not clear, as where it names two currencies.
+pub(crate) fn amount(text: &str) -> Option<Amount> {
     let narrowed = narrow(text).replace('￥', "¥").to_uppercase();
+    let narrowed: String = narrowed.chars().map(plain_mark).collect();
     let mut rest = narrowed.trim();
     let mut negative = false;
     if let Some(inside) = rest.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')) {
         (rest, negative) = (inside.trim(), true);
     }
-    let mut named = None;
-    let mut power = 0;
+    let (mut found, mut power, mut in_chinese) = (Amount::default(), 0, false);
     loop {
-        let before = rest;
-        for (word, code) in CURRENCIES {
-            let bare = rest.strip_prefix(word).or_else(|| rest.strip_suffix(word));
-            if let Some(bare) = bare.map(str::trim) {
-                rest = bare;
-                named = named.or((!code.is_empty()).then(|| code.to_owned()));
-            }
-        }
-        for (word, of) in MULTIPLES {
-            if let Some(bare) = rest.strip_suffix(word) {
-                (rest, power) = (bare.trim(), power + of);
-            }
-        }
-        if let Some((code, bare)) = code(rest) {
+        if let Some((bare, word, code)) = without_currency(rest) {
+            found.name(word, code)?;
             rest = bare;
-            named = named.or(Some(code.to_owned()));
-        }
-        if let Some(bare) = rest.strip_prefix('-') {
+        } else if let Some((code, bare)) = code(rest, true) {
+            found.name("", code)?;
+            rest = bare;
+        } else if let Some((bare, of)) = without_multiple(rest) {
+            in_chinese |= !rest.is_ascii();
+            (rest, power) = (bare, power + of);
+        } else if let Some((code, bare)) = code(rest, false) {
+            found.name("", code)?;
+            rest = bare;
+        } else if let Some(bare) = rest.strip_prefix('-') {
             (rest, negative) = (bare.trim(), !negative);
-        }
-        if rest == before {
+        } else {
             break;
         }
     }
     let plain = shifted(&ungrouped(rest)?, power);
-    Some((if negative { format!("-{plain}") } else { plain }, named))
+    found.plain = if negative { format!("-{plain}") } else { plain };
+    (found.multiplied, found.ambiguous) = (power > 0, !in_chinese && is_three_and_three(rest));
+    Some(found)
 }
 
-/// A code of three letters before or behind an amount.
-fn code(text: &str) -> Option<(&str, &str)> {
-    let is_code = |code: &str| code.bytes().all(|byte| byte.is_ascii_uppercase());
-    let front = text.split_at_checked(3).filter(|(code, _)| is_code(code));
-    let back = text.len().checked_sub(3).and_then(|at| text.split_at_checked(at)).map(|(rest, code)| (code, rest));
-    let (code, rest) = front.or(back.filter(|(code, _)| is_code(code)))?;
-    let rest = rest.trim();
-    rest.bytes().any(|byte| byte.is_ascii_digit()).then_some((code, rest))
+impl Amount {
+    /// Notes a currency or a sign that it has; `None` where it has another already.
+    fn name(&mut self, word: &str, code: &str) -> Option<()> {
+        match (word, code) {
+            ("¥", _) if self.sign != Some("$") => self.sign = Some("¥"),
+            ("$", _) if self.sign != Some("¥") => self.sign = Some("$"),
+            (_, "") => return None,
+            (_, code) if self.code.as_deref().is_none_or(|known| known == code) => self.code = Some(code.to_owned()),
+            _ => return None,
+        }
+        Some(())
+    }
+}
+
+/// Whether a number has up to three digits, which are no 0, a point and three more.
+fn is_three_and_three(text: &str) -> bool {
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    text.split_once('.').is_some_and(|(whole, decimals)| {
+        (1..=3).contains(&whole.len()) && decimals.len() == 3 && !whole.starts_with('0') && digits(whole) && digits(decimals)
+    })
+}
+
+/// A number that a program wrote, in a form that nobody takes for thousands: `1.125` is `1.1250`.
+pub(crate) fn exact(number: &str) -> Cow<'_, str> {
+    let is_risky = is_three_and_three(number.strip_prefix('-').unwrap_or(number));
+    if is_risky { Cow::Owned(format!("{number}0")) } else { Cow::Borrowed(number) }
+}
+
+/// A mark by the one that stands for it on a keyboard.
+fn plain_mark(c: char) -> char {
+    match c {
+        '\u{2019}' => '\'',
+        '\u{a0}' | '\u{2009}' | '\u{202f}' => ' ',
+        '\u{2212}' | '\u{2013}' => '-',
+        other => other,
+    }
+}
+
+/// A code of three letters before or behind a number.
+fn code(text: &str, real: bool) -> Option<(&str, &str)> {
+    without_code(text, real).filter(|(_, rest)| rest.bytes().any(|byte| byte.is_ascii_digit()))
 }
 
 /// The number without what stands between thousands.
@@ -107,6 +112,12 @@ fn ungrouped(text: &str) -> Option<String> {
         (Some(point), Some(comma)) if comma > point => {
             let (whole, decimals) = (text.get(..comma)?, text.get(comma + 1..)?);
             (grouped(whole, '.')?, decimals, true)
+        }
+        // 1.234.567
+        (Some(_), None) if text.matches('.').count() > 1 => (grouped(text, '.')?, "", false),
+        // 1 234,50
+        (None, Some(comma)) if text.get(..comma)?.contains([' ', '\'']) && text.len() - comma != 4 => {
+            (plain_or_grouped(text.get(..comma)?, &grouped)?, text.get(comma + 1..)?, true)
         }
         (Some(point), _) => {
             let (whole, decimals) = (text.get(..point)?, text.get(point + 1..)?);
@@ -129,7 +140,7 @@ fn plain_or_grouped(whole: &str, grouped: &dyn Fn(&str, char) -> Option<String>)
 }
 
 /// A decimal number times a power of ten.
-fn shifted(plain: &str, power: usize) -> String {
+pub(super) fn shifted(plain: &str, power: usize) -> String {
     let (whole, decimals) = plain.split_once('.').unwrap_or((plain, ""));
     if power == 0 {
         return plain.to_owned();
@@ -143,54 +154,96 @@ fn shifted(plain: &str, power: usize) -> String {
 mod tests {
     use super::*;
 
+    const AMOUNTS: &[(&str, &str, Option<&str>)] = &[
+        ("1,234.50", "1234.50", None),
+        ("¥300000", "300000", None),
+        ("￥300,000", "300000", None),
+        ("30万", "300000", None),
+        ("30.5万元", "305000", Some("CNY")),
+        ("1.23456万", "12345.6", None),
+        ("1.2亿", "120000000", None),
+        ("300000元", "300000", Some("CNY")),
+        ("(500)", "-500", None),
+        ("-500", "-500", None),
+        ("1.234,50", "1234.50", None),
+        ("300000.", "300000", None),
+        (".5", "0.5", None),
+        ("1 234.50", "1234.50", None),
+        ("US$1000", "1000", Some("USD")),
+        ("1000 USD", "1000", Some("USD")),
+        ("USD 1,000", "1000", Some("USD")),
+        ("RMB 20", "20", Some("CNY")),
+        ("300，000", "300000", None),
+        ("３０００００", "300000", None),
+        ("12.50", "12.50", None),
+        ("1’234.50", "1234.50", None),
+        ("1\u{202f}234,50", "1234.50", None),
+        ("1.234.567", "1234567", None),
+        ("−500", "-500", None),
+        ("S$1000", "1000", Some("SGD")),
+        ("R$ 1.000,50", "1000.50", Some("BRL")),
+        ("1000円", "1000", Some("JPY")),
+        ("30k", "30000", None),
+        ("$1.5 million", "1500000", None),
+        ("EUR 3 mio", "3000000", Some("EUR")),
+        ("300 MMK", "300", Some("MMK")),
+        ("300 SEK", "300", Some("SEK")),
+        ("C$5", "5", Some("CAD")),
+        ("3百万元", "3000000", Some("CNY")),
+        ("¥5 CNY", "5", Some("CNY")),
+        ("US$1000", "1000", Some("USD")),
+    ];
+
     #[test]
     fn amounts_as_people_write_them() {
-        for (text, plain, code) in [
-            ("1,234.50", "1234.50", None),
-            ("¥300000", "300000", None),
-            ("￥300,000", "300000", None),
-            ("30万", "300000", None),
-            ("30.5万元", "305000", Some("CNY")),
-            ("1.23456万", "12345.6", None),
-            ("1.2亿", "120000000", None),
-            ("300000元", "300000", Some("CNY")),
-            ("(500)", "-500", None),
-            ("-500", "-500", None),
-            ("1.234,50", "1234.50", None),
-            ("300000.", "300000", None),
-            (".5", "0.5", None),
-            ("1 234.50", "1234.50", None),
-            ("US$1000", "1000", Some("USD")),
-            ("1000 USD", "1000", Some("USD")),
-            ("USD 1,000", "1000", Some("USD")),
-            ("RMB 20", "20", Some("CNY")),
-            ("300，000", "300000", None),
-            ("３０００００", "300000", None),
-            ("12.50", "12.50", None),
-        ] {
-            assert_eq!(amount(text), Some((plain.to_owned(), code.map(str::to_owned))), "{text}");
+        for (text, plain, code) in AMOUNTS.iter().copied() {
+            let found = amount(text).unwrap();
+            assert_eq!((found.plain.as_str(), found.code.as_deref()), (plain, code), "{text}");
         }
-        for text in ["1234,5", "1,23", "TBD", "", "-", "1,2345.00", "12 34", "3E+05", "1.2.3", "约30万", "10-20万", "USD"] {
+    }
+
+    #[test]
+    fn what_is_not_clear_is_no_amount() {
+        for text in [
+            "1234,5",
+            "1,23",
+            "TBD",
+            "",
+            "-",
+            "1,2345.00",
+            "12 34",
+            "1 234,500",
+            "1.23.456",
+            "3E+05",
+            "1.2.3",
+            "约30万",
+            "10-20万",
+            "USD",
+            "3M",
+            "€5 USD",
+            "¥$5",
+        ] {
             assert_eq!(amount(text), None, "{text}");
         }
     }
 
     #[test]
-    fn currencies_as_people_write_them() {
-        for (text, code) in [
-            ("RMB", "CNY"),
-            ("人民币", "CNY"),
-            ("￥", "CNY"),
-            ("¥", "CNY"),
-            ("元", "CNY"),
-            ("CNY（元）", "CNY"),
-            ("usd", "USD"),
-            ("美元", "USD"),
-            ("€", "EUR"),
-            ("$", "$"),
-            ("dollars", "dollars"),
+    fn a_point_before_three_digits_may_be_one_between_thousands() {
+        for (text, ambiguous) in [
+            ("1.500", true),
+            ("-12.500 €", true),
+            ("1.500k", true),
+            ("123.456", true),
+            ("0.500", false),
+            ("1.50", false),
+            ("1234.567", false),
+            ("1.500万", false),
+            ("1.500.000", false),
+            ("1,500", false),
         ] {
-            assert_eq!(currency(text), code, "{text}");
+            assert_eq!(amount(text).unwrap().ambiguous, ambiguous, "{text}");
+            let number = exact(text);
+            assert!(amount(&number).is_none_or(|found| text.contains([' ', 'k']) || !found.ambiguous), "{number}");
         }
     }
 }

@@ -17,10 +17,12 @@ pub(crate) enum Kind {
     Consent,
     Erase,
     Spend,
+    Retract,
+    Contacts,
 }
 
 /// Every kind, by its name in a record.
-pub(crate) const KINDS: [(&str, Kind); 9] = [
+pub(crate) const KINDS: [(&str, Kind); 11] = [
     ("touch", Kind::Touch),
     ("milestone", Kind::Milestone),
     ("identify", Kind::Identify),
@@ -30,6 +32,8 @@ pub(crate) const KINDS: [(&str, Kind); 9] = [
     ("consent", Kind::Consent),
     ("erase", Kind::Erase),
     ("spend", Kind::Spend),
+    ("retract", Kind::Retract),
+    ("contacts", Kind::Contacts),
 ];
 
 impl Kind {

@@ -5,9 +5,7 @@ pub(crate) mod record;
 mod spend;
 pub(crate) mod statement;
 
-use std::borrow::Cow;
-
-use tributary_proto::Source;
+use tributary_proto::Identifier;
 use tributary_runtime::stage::Rejection;
 
 use kind::Kind;
@@ -20,40 +18,42 @@ use crate::ignored::Ignored;
 use crate::lenient::Raw;
 use crate::limits::ID_BYTES_MAX;
 use crate::milestone::{Given, MilestoneFields, amount_in};
+use crate::receipt::{Receipt, TRUST_FIELD};
 use crate::rules::Rules;
-use crate::scalar::{Scalar, json_rejection};
+use crate::scalar::{Scalar, flag, json_rejection, said_flag};
 use crate::time::OfDay;
 use crate::touch::TouchFields;
-use crate::{reason, tolerant};
+use crate::{contacts, public, reason, tolerant};
 
 /// Fields that are not part of a record's content: its id, and what the transport adds.
-const NOT_CONTENT: [&str; 3] = ["event_id", "received_at", "user_agent"];
+const NOT_CONTENT: [&str; 4] = ["event_id", "received_at", "user_agent", TRUST_FIELD];
 
 /// Decodes one native record.
 ///
 /// # Errors
 /// When it is refused; nothing was added to `out` then.
-pub(crate) fn decode(
-    rules: &Rules,
-    text: &str,
-    source: Source,
-    received_ms: Option<i64>,
-    out: &mut Decoded,
-) -> Result<(), Rejection> {
+pub(crate) fn decode(rules: &Rules, text: &str, receipt: Receipt, out: &mut Decoded) -> Result<(), Rejection> {
     let mut record = record::read(text, &rules.identifiers).map_err(|error| json_rejection(&error))?;
+    let receipt = receipt.marked(&record.trust);
+    out.public |= receipt.is_public();
     let kind = Kind::read(std::mem::take(&mut record.kind))?;
     let mut ignored = Ignored::default();
     let received_at = rules.times.of_json(record.received_at, "received_at", OfDay::Begin);
-    let received_ms = ignored.read(received_at).flatten().or(received_ms);
+    let receipt = receipt.at(ignored.read(received_at).flatten());
     let (time, field) = match (kind, record.day) {
         (Kind::Spend, Raw::Value(_)) => (record.day, "day"),
         _ => (record.timestamp, "timestamp"),
     };
     let missing = || Rejection::new(reason::TIMESTAMP_MISSING, field, "every event needs its time");
     let time_ms = rules.times.of_json(time, field, kind.of_day())?.ok_or_else(missing)?;
-    rules.times.check_future(time_ms, received_ms, field)?;
+    rules.check_time(time_ms, &receipt, field)?;
+    if kind == Kind::Retract && record.event_id.clone().text("event_id")?.is_none() {
+        let detail = "a retraction has the id of the event that it takes back";
+        return Err(Rejection::new(reason::FIELD_MISSING, "event_id", detail));
+    }
     let event_id = tolerant::event_id(std::mem::take(&mut record.event_id), "event_id", text, &NOT_CONTENT, &mut ignored)?;
     if kind == Kind::Spend {
+        public::check(&receipt, "kind", Some("costs are told"))?;
         out.spends.push(spend::read(rules, record, event_id, time_ms, &mut ignored)?);
         out.ignored.merge(ignored);
         return Ok(());
@@ -67,8 +67,9 @@ pub(crate) fn decode(
         ignored.note(Rejection::new(reason::VALUE_INVALID, "traits", "expected an object"));
     }
     let traits = std::mem::take(&mut record.traits).into_traits(&mut ignored);
+    let contacts = contacts::read(&rules.identifiers, record.contacts, &mut ignored);
     let says = says(rules, kind, record, &mut ignored)?;
-    Statement { event_id, time_ms, identifiers, traits, says, ignored }.add(rules, source, received_ms, out)
+    Statement { event_id, time_ms, identifiers, traits, contacts, says, ignored }.add(rules, receipt, out)
 }
 
 /// Whom a record names.
@@ -99,14 +100,30 @@ fn says<'a>(rules: &Rules, kind: Kind, record: Record<'a, '_>, ignored: &mut Ign
         Kind::Touch => Says::Touch(touch_fields(record, ignored)),
         Kind::Milestone => Says::Milestone(milestone(rules, record, ignored)?),
         Kind::Identify => Says::Identify,
-        Kind::Account => Says::Account,
+        Kind::Account => {
+            let above = parent(rules, &record, ignored);
+            if flag(record.withdrawn, "withdrawn")? { Says::AccountGone } else { Says::Account(above) }
+        }
         Kind::Link => Says::Link,
         Kind::Unlink => Says::Unlink,
         Kind::Consent => Says::Consent { granted: granted(record.consent)? },
-        Kind::Erase => Says::Erase,
+        Kind::Erase => Says::Erase { person: false },
+        Kind::Retract => Says::Retract {
+            milestone: record.milestone.text("milestone")?.unwrap_or_default(),
+            object_id: record.object_id.text("object_id")?.unwrap_or_default(),
+        },
+        Kind::Contacts => Says::Contacts { object_id: record.object_id.text("object_id")?.unwrap_or_default() },
         // No event: see `decode`.
         Kind::Spend => return Err(Rejection::new(reason::KIND_UNKNOWN, "kind", "a spend record is no event")),
     })
+}
+
+/// The account above the one that a record is about.
+fn parent(rules: &Rules, record: &Record<'_, '_>, ignored: &mut Ignored) -> Given<Identifier> {
+    if record.cleared.parent {
+        return Given::Cleared;
+    }
+    Given::of(Identifiers::account(&rules.identifiers, &record.parent, "parent", ignored))
 }
 
 fn touch_fields<'a>(record: Record<'a, '_>, ignored: &mut Ignored) -> TouchFields<'a> {
@@ -135,6 +152,7 @@ fn milestone<'a>(rules: &Rules, record: Record<'a, '_>, ignored: &mut Ignored) -
         said => Given::of(said),
     });
     let occurred_at = ignored.read(occurred_at.transpose()).flatten();
+    let (withdrawn, amends) = (said_flag(record.withdrawn, "withdrawn")?, flag(record.amends, "amends")?);
     let mut fields = MilestoneFields {
         kind,
         object_id: record.object_id.text("object_id")?.unwrap_or_default(),
@@ -146,26 +164,15 @@ fn milestone<'a>(rules: &Rules, record: Record<'a, '_>, ignored: &mut Ignored) -
         value: amount_in(record.value, "value", ignored),
         refund: amount_in(record.refund, "refund", ignored).into_value(),
         // What these say decides whether there is a milestone: they are not left out.
-        withdrawn: flag(record.withdrawn, "withdrawn")?,
-        amends: flag(record.amends, "amends")?,
-        occurrence: number(record.occurrence, "occurrence")?,
+        withdrawn: withdrawn == Some(true),
+        amends,
+        restored: amends && withdrawn == Some(false),
+        former_account: Identifiers::account(&rules.identifiers, &record.former_account, "former_account", ignored),
+        occurrence: ignored.read(number(record.occurrence, "occurrence")).unwrap_or_default(),
         currency: Given::Nothing,
     };
     fields.set_currency(currency, ignored);
     Ok(fields)
-}
-
-/// A flag as JSON or a spreadsheet writes it; absent is false.
-fn flag(value: Scalar<'_>, field: &'static str) -> Result<bool, Rejection> {
-    let text: Cow<'_, str> = match value.text(field)? {
-        None => return Ok(false),
-        Some(text) => text,
-    };
-    match text.to_ascii_lowercase().as_str() {
-        "true" | "1" | "yes" | "y" | "是" => Ok(true),
-        "false" | "0" | "no" | "n" | "否" => Ok(false),
-        _ => Err(Rejection::new(reason::VALUE_INVALID, field, "expected true or false")),
-    }
 }
 
 /// A number from 1; 0 where there is none.

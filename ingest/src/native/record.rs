@@ -7,6 +7,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 
 use crate::lenient::{Part, Raw, Slot};
 use crate::normalise::{IdentifierRules, KindRule};
+use crate::receipt::TRUST_FIELD;
 use crate::scalar::{Key, Scalar, ScalarVisitor};
 use crate::traits::RawTraits;
 
@@ -15,6 +16,8 @@ use crate::traits::RawTraits;
 pub(super) struct Record<'a, 'r> {
     pub(super) kind: Scalar<'a>,
     pub(super) event_id: Scalar<'a>,
+    /// See [`TRUST_FIELD`].
+    pub(super) trust: Scalar<'a>,
     pub(super) timestamp: Raw<'a>,
     pub(super) day: Raw<'a>,
     pub(super) received_at: Raw<'a>,
@@ -36,9 +39,12 @@ pub(super) struct Record<'a, 'r> {
     pub(super) amends: Scalar<'a>,
     pub(super) occurrence: Scalar<'a>,
     pub(super) consent: Scalar<'a>,
+    pub(super) parent: Scalar<'a>,
+    pub(super) former_account: Scalar<'a>,
     /// Raw, because an amount must not pass through a float.
     pub(super) value: Raw<'a>,
     pub(super) refund: Raw<'a>,
+    pub(super) contacts: Raw<'a>,
     pub(super) cleared: Cleared,
     pub(super) traits: RawTraits<'a>,
     /// The field `traits` is no object.
@@ -52,6 +58,7 @@ impl<'a, 'r> Record<'a, 'r> {
         Some(match name {
             "kind" => &mut self.kind,
             "event_id" => &mut self.event_id,
+            TRUST_FIELD => &mut self.trust,
             "channel" => &mut self.channel,
             "source" => &mut self.source,
             "medium" => &mut self.medium,
@@ -70,6 +77,8 @@ impl<'a, 'r> Record<'a, 'r> {
             "amends" => &mut self.amends,
             "occurrence" => &mut self.occurrence,
             "consent" => &mut self.consent,
+            "parent" => &mut self.parent,
+            "former_account" => &mut self.former_account,
             _ => return None,
         })
     }
@@ -82,6 +91,7 @@ impl<'a, 'r> Record<'a, 'r> {
             "received_at" => &mut self.received_at,
             "value" => &mut self.value,
             "refund" => &mut self.refund,
+            "contacts" => &mut self.contacts,
             _ => return None,
         })
     }
@@ -100,6 +110,7 @@ impl<'a, 'r> Record<'a, 'r> {
 pub(super) struct Cleared {
     pub(super) occurred_at: bool,
     pub(super) currency: bool,
+    pub(super) parent: bool,
 }
 
 /// Prefix of the flat form of a trait: `traits.name`.
@@ -145,6 +156,7 @@ impl<'de, 'r> Visitor<'de> for RecordVisitor<'r> {
                 match &*name {
                     "occurred_at" => record.cleared.occurred_at = null,
                     "currency" => record.cleared.currency = null,
+                    "parent" => record.cleared.parent = null,
                     _ => {}
                 }
             } else if let Some(slot) = record.raw(&name) {

@@ -35,15 +35,14 @@ pub(super) fn read<'a>(
     let Some(amount) = amount.and_then(Given::into_value) else {
         return Err(Rejection::new(reason::FIELD_MISSING, "value", "a spend record needs an amount"));
     };
-    let (amount, named) = money::written::amount(&amount).unwrap_or_else(|| (amount.into_owned(), None));
-    let given = record.currency.text("currency")?.map(|code| money::written::currency(&code).into_owned());
-    if let (Some(given), Some(named)) = (&given, &named)
-        && given != named
-    {
-        let detail = "the amount names another currency than the record";
-        return Err(Rejection::new(reason::CURRENCY_UNKNOWN, "currency", detail));
+    let given = record.currency.text("currency")?;
+    let given = given.as_deref().map(money::unit);
+    if let Some(unit) = &given {
+        money::currency(&unit.code)?;
     }
-    let currency = match given.or(named) {
+    let (amount, named) = money::agreed(&amount, "value", given.as_ref(), rules.currency)?;
+    let code = given.map(|unit| unit.code.into_owned()).or(named);
+    let currency = match code {
         Some(code) => money::currency(&code)?,
         None => rules.currency,
     };

@@ -1,41 +1,6 @@
 //! Values that broken senders write where they know no identifier. One of them taken for an id would join strangers.
 
-/// Written as text by a language or a library that had no value, or by a form nobody filled in. Lower case.
-/// Sources: the block lists of PostHog and RudderStack for `distinct_id`, and their Chinese counterparts.
-const BUILT_IN: [&str; 32] = [
-    "null",
-    "(null)",
-    "<null>",
-    "nil",
-    "none",
-    "nan",
-    "n/a",
-    "na",
-    "undefined",
-    "unknown",
-    "anonymous",
-    "anonymous_id",
-    "anonymousid",
-    "guest",
-    "distinct_id",
-    "distinctid",
-    "user_id",
-    "userid",
-    "id",
-    "email",
-    "phone",
-    "not_authenticated",
-    "not set",
-    "(not set)",
-    "true",
-    "false",
-    "[object object]",
-    "[object undefined]",
-    "{}",
-    "[]",
-    "无",
-    "匿名",
-];
+use super::placeholders::{BUILT_IN, is_word, names_nobody};
 
 /// The blocked values: the built-in ones and those of the configuration.
 #[derive(Debug)]
@@ -62,10 +27,15 @@ impl BlockedValues {
         Self { by_length }
     }
 
-    /// Whether the value, quoted or not and in any case, names nobody: blank, blocked, or nothing but zeros.
+    /// Whether the value, quoted or not and in any case, names nobody: blank, blocked, nothing but zeros, or never filled in.
     pub fn contains(&self, value: &str) -> bool {
         let value = unquote(value);
-        if value.bytes().all(|byte| matches!(byte, b'0' | b'-' | b' ' | b'+' | b':' | b'.')) {
+        if names_nobody(value) {
+            return true;
+        }
+        // `:user_id`, `(blank)`, `@id`.
+        let bare = value.trim_matches(|c: char| c.is_ascii_punctuation());
+        if bare.len() < value.len() && is_word(&BUILT_IN, bare) {
             return true;
         }
         if value.is_ascii() {
@@ -74,6 +44,12 @@ impl BlockedValues {
         let lower = value.to_lowercase();
         self.by_length.get(lower.len()).is_some_and(|list| list.contains(&lower))
     }
+}
+
+/// Whether a parameter's value, of which an id is expected, is none, whatever the configuration blocks besides.
+pub(crate) fn says_nothing(value: &str) -> bool {
+    let value = unquote(value);
+    names_nobody(value) || BUILT_IN.iter().any(|word| word.eq_ignore_ascii_case(value))
 }
 
 /// The value without white space, quotes and the backslashes of escaped quotes around it.
@@ -114,8 +90,70 @@ mod tests {
         ] {
             assert!(blocked.contains(value), "{value}");
         }
-        for value in ["cookie-7f3a", "nullable", "01", "oZhang", "张", "null@b-corp.example"] {
+        for value in [
+            "cookie-7f3a",
+            "nullable",
+            "01",
+            "oZhang",
+            "张",
+            "null@b-corp.example",
+            "-6938423423",
+            "null-7f3a",
+            "88888888",
+            "nono",
+            "user-7",
+            "a@b.example",
+            "no-1",
+            "003000000000001",
+            "@7",
+            "no",
+        ] {
             assert!(!blocked.contains(value), "{value}");
+        }
+    }
+
+    #[test]
+    fn placeholders_of_any_form_name_nobody() {
+        let blocked = BlockedValues::new(&[]);
+        for value in [
+            "***",
+            "${userId}",
+            "{{user_id}}",
+            "%USER_ID%",
+            "<user_id>",
+            "\"$user_id\"",
+            "未知",
+            "undefined|undefined",
+            "null-null",
+            "None:None",
+            "-1",
+            "-2",
+            "nullnull",
+            "unknown-device",
+            "no_user",
+            ":user_id",
+            "(空白)",
+            "003000000000000AAA",
+            "003000000000000",
+            "a@a.com",
+            "123@123.com",
+            "User@Example.com",
+            "无@无.com",
+            "None@None",
+            "000000000000000AAA",
+            "00000000-0000-0000-0000-000000000000",
+            "00:00:00:00:00:00",
+            "02:00:00:00:00:00",
+            "FF:FF:FF:FF:FF:FF",
+            "ffffffff-ffff-ffff-ffff-ffffffffffff",
+            "9774D56D682E549C",
+            "#N/A",
+            "null@null.com",
+            "Undefined@undefined.com",
+            "test@test.com",
+            "noemail@b-corp.example",
+        ] {
+            assert!(blocked.contains(value), "{value}");
         }
     }
 }

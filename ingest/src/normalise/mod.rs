@@ -3,8 +3,10 @@
 pub mod blocked;
 pub mod email;
 pub mod phone;
+mod placeholders;
 pub(crate) mod salesforce_id;
 pub mod text;
+pub(crate) mod unfilled;
 
 use std::borrow::Cow;
 
@@ -139,6 +141,12 @@ impl IdentifierRules {
             Form::Phone => Cow::Owned(self.region.e164(value).map_err(no_number)?),
             Form::Domain => Cow::Owned(email::normalise_domain(value).ok_or(DOMAIN_INVALID)?),
         };
+        // What was hidden in what people write around it: `Li <null@null.com>`.
+        if let Cow::Owned(value) = &value
+            && self.blocked.contains(value)
+        {
+            return Ok(Normalised::Blocked);
+        }
         if matches!(rule.form, Form::Id | Form::Record(_)) && looks_mangled(&value) {
             return Err(MANGLED);
         }
@@ -226,6 +234,20 @@ mod tests {
 
     #[test]
     fn blocked_values_are_dropped_and_bad_ones_refused() {
+        for (kind, raw) in [
+            ("user_id", "${userId}"),
+            ("user_id", "-1"),
+            ("crm_contact", "000000000000000AAA"),
+            ("device_id", "02:00:00:00:00:00"),
+            ("email", "Nobody <null@null.com>"),
+            ("user_id", "null@null.com"),
+            ("phone", "{{phone}}"),
+            ("account", "%ACCOUNT%"),
+            ("domain", "<domain>"),
+            ("email_sha256", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+        ] {
+            assert_eq!(value(kind, raw), Ok(None), "{kind} {raw}");
+        }
         for blocked in ["null", "NULL", " \"null\" ", "wx1:undefined", "", "000-000"] {
             assert_eq!(value("wechat_openid", blocked), Ok(None), "{blocked}");
         }

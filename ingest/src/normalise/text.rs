@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::unfilled::is_macro;
+
 /// The text without surrounding white space and without control, zero-width and bidirectional characters: with those, two values
 /// that look equal would be two.
 pub fn clean(text: &str) -> Cow<'_, str> {
@@ -51,13 +53,7 @@ const NO_VALUE: [&str; 8] = ["undefined", "null", "(null)", "nan", "none", "nil"
 /// Whether a campaign parameter has no value: a program's word for that, or a network's macro that was never replaced
 /// (`{{campaign.name}}`, `{keyword}`, `__CAMPAIGN__`, `%%site%%`).
 pub(crate) fn has_no_value(text: &str) -> bool {
-    let enclosed = |before: &str, behind: &str| {
-        text.len() > before.len() + behind.len() && text.starts_with(before) && text.ends_with(behind)
-    };
-    enclosed("{", "}")
-        || enclosed("__", "__")
-        || enclosed("%%", "%%")
-        || NO_VALUE.iter().any(|none| text.eq_ignore_ascii_case(none))
+    is_macro(text) || NO_VALUE.iter().any(|none| text.eq_ignore_ascii_case(none))
 }
 
 #[cfg(test)]

@@ -15,12 +15,12 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// The kind of a message's `type`.
+    /// The kind of a message's `type`, in any case.
     ///
     /// # Errors
     /// [`reason::KIND_UNKNOWN`].
     pub(super) fn read(kind: &str) -> Result<Self, Rejection> {
-        Ok(match kind {
+        Ok(match kind.to_ascii_lowercase().as_str() {
             "track" => Self::Track,
             "page" => Self::Page,
             "screen" => Self::Screen,

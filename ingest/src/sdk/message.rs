@@ -10,6 +10,8 @@ object! {
     Message {
         "type" => kind: Scalar<'a>,
         "event" => event: Scalar<'a>,
+        /// See [`TRUST_FIELD`](crate::TRUST_FIELD).
+        "_trust" => trust: Scalar<'a>,
         "messageId" => message_id: Scalar<'a>,
         "userId" => user_id: Scalar<'a>,
         "anonymousId" => anonymous_id: Scalar<'a>,
@@ -72,8 +74,8 @@ object! {
     Properties {
         "url" => url: Scalar<'a>,
         "referrer" => referrer: Scalar<'a>,
-        "email" => email: Scalar<'a>,
-        "phone" => phone: Scalar<'a>,
+        "email" | "Email" => email: Scalar<'a>,
+        "phone" | "Phone" | "mobile" | "Mobile" => phone: Scalar<'a>,
         "object_id" => object_id: Scalar<'a>,
         "value" => value: Raw<'a>,
         "revenue" => revenue: Raw<'a>,

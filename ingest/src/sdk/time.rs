@@ -5,34 +5,36 @@ use tributary_runtime::stage::Rejection;
 use super::message::Message;
 use crate::ignored::Ignored;
 use crate::reason;
+use crate::receipt::Receipt;
 use crate::rules::Rules;
 use crate::time::{CLOCK_SKEW_MS_MAX, OfDay};
 
 /// The event's time, and when the message was received: `timestamp`, else `originalTimestamp` corrected by how far the sender's clock was off
-/// when it sent the message. Of several times one that cannot be read is left out.
+/// when it sent the message; without either when it was received, else sent. A time that cannot be read is left out where there is another.
 ///
 /// A library writes its own clock to `timestamp`; whoever receives the message corrects it and keeps that as `originalTimestamp`. So a
 /// `timestamp` with `sentAt` and `receivedAt`, and without `originalTimestamp`, has not been corrected yet. It is where the clock is off
 /// by more than [`CLOCK_SKEW_MS_MAX`].
 ///
 /// # Errors
-/// When no time can be read, or it lies in the future.
+/// When no time can be read, or it lies in the future, or of a public message too far back.
 pub(super) fn time(
     rules: &Rules,
     message: &Message<'_>,
     of_day: OfDay,
-    received_ms: Option<i64>,
+    receipt: Receipt,
     ignored: &mut Ignored,
-) -> Result<(i64, Option<i64>), Rejection> {
+) -> Result<(i64, Receipt), Rejection> {
     let received_at_ms = ignored.read(rules.times.of_json(message.received_at, "receivedAt", OfDay::Begin)).flatten();
-    let received_ms = received_at_ms.or(received_ms);
+    let receipt = receipt.at(received_at_ms);
     let sent_at_ms = ignored.read(rules.times.of_json(message.sent_at, "sentAt", OfDay::Begin)).flatten();
     let (own, original) = (
         rules.times.of_json(message.timestamp, "timestamp", of_day),
         rules.times.of_json(message.original_timestamp, "originalTimestamp", of_day),
     );
+    let came_ms = received_at_ms.or(sent_at_ms);
     let (own, original) = match (own, original) {
-        (Err(wrong), Err(_)) | (Err(wrong), Ok(None)) | (Ok(None), Err(wrong)) => return Err(wrong),
+        (Err(wrong), Err(_) | Ok(None)) | (Ok(None), Err(wrong)) if came_ms.is_none() => return Err(wrong),
         (own, original) => (ignored.read(own).flatten(), ignored.read(original).flatten()),
     };
     let skew_ms = received_at_ms.zip(sent_at_ms).map(|(received, sent)| received.abs_diff(sent));
@@ -41,12 +43,16 @@ pub(super) fn time(
         (Some(own), _) if right => (own, "timestamp"),
         (Some(own), _) => (corrected(own, received_at_ms, sent_at_ms), "timestamp"),
         (None, Some(original)) => (corrected(original, received_at_ms, sent_at_ms), "originalTimestamp"),
-        (None, None) => {
-            return Err(Rejection::new(reason::TIMESTAMP_MISSING, "timestamp", "send timestamp, or originalTimestamp"));
-        }
+        // What was sent at once happened when it came.
+        (None, None) => match came_ms {
+            Some(came_ms) => (came_ms, if received_at_ms.is_some() { "receivedAt" } else { "sentAt" }),
+            None => {
+                return Err(Rejection::new(reason::TIMESTAMP_MISSING, "timestamp", "send timestamp, or originalTimestamp"));
+            }
+        },
     };
-    rules.times.check_future(time_ms, received_ms, field)?;
-    Ok((time_ms, received_ms))
+    rules.check_time(time_ms, &receipt, field)?;
+    Ok((time_ms, receipt))
 }
 
 /// A time of the sender's clock by the receiver's.

@@ -49,8 +49,11 @@ impl Collector<'_, '_> {
     }
 
     fn contact(&mut self, kind: &'static str, traits: &mut RawTraits<'_>, field: &str) {
-        if let Some(value) = self.ignored.read(traits.take(kind)) {
-            self.add(kind, &value, field);
+        let capital = if kind == "email" { "Email" } else { "Phone" };
+        for name in [kind, capital] {
+            if let Some(value) = self.ignored.read(traits.take(name)) {
+                self.add(kind, &value, field);
+            }
         }
     }
 

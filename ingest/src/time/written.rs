@@ -198,6 +198,14 @@ fn date(tokens: &[&str]) -> Option<Date> {
     Date::new(year, month, day).ok()
 }
 
+/// Whether a text begins with a date of which nobody knows what comes first: `03/01/2026`, `3.1.26 10:00`.
+pub(super) fn begins_with_day_or_month(text: &str) -> bool {
+    let date = text.split([' ', 'T', ',']).next().unwrap_or(text);
+    let parts: Vec<&str> = date.split(['/', '-', '.']).collect();
+    let [a, b, c] = parts.as_slice() else { return false };
+    two(a).is_some() && two(b).is_some() && (two(c).is_some() || (c.len() == 4 && year(c).is_some()))
+}
+
 /// `1st`, `2nd`, `3rd`, `4th`.
 const ORDINAL: [char; 6] = ['s', 't', 'n', 'd', 'r', 'h'];
 

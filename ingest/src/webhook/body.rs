@@ -7,26 +7,27 @@ use serde::de::{Deserializer as _, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use tributary_runtime::stage::Rejection;
 
-use crate::limits::{ELEMENTS_MAX, check_depth};
+use crate::limits::{ELEMENTS_MAX, cut_depth};
 use crate::normalise::text::clean;
-use crate::reason;
 use crate::scalar::{Scalar, json_rejection};
+use crate::{reason, repair};
 
 /// The body's JSON, which receivers also pass on as the text that they got; not nested too deeply.
 ///
 /// # Errors
 /// [`reason::VALUE_INVALID`], [`reason::JSON_MALFORMED`].
 pub(super) fn json(body: &RawValue) -> Result<Cow<'_, str>, Rejection> {
-    if !body.get().starts_with('"') {
-        return Ok(Cow::Borrowed(body.get()));
-    }
-    let text = text(body)?;
-    // What was a string was not looked into before.
-    check_depth(&text)?;
-    Ok(match text {
-        Cow::Borrowed(text) => Cow::Borrowed(text.trim_ascii()),
-        Cow::Owned(text) => Cow::Owned(text.trim_ascii().to_owned()),
-    })
+    let json = if body.get().starts_with('"') {
+        // What was a string was not looked into before.
+        match cut_depth(text(body)?) {
+            Cow::Borrowed(text) => Cow::Borrowed(text.trim_ascii()),
+            Cow::Owned(text) => Cow::Owned(text.trim_ascii().to_owned()),
+        }
+    } else {
+        Cow::Borrowed(body.get())
+    };
+    // Elements stand and fall alone: a number in one of them must not cost it, nor the body be read anew for it.
+    Ok(repair::numbers(&json).map_or(json, Cow::Owned))
 }
 
 /// The body as the text that the provider sent.

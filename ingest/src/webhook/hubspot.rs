@@ -3,14 +3,16 @@
 //!
 //! Field names and meaning: <https://developers.hubspot.com/docs/api-reference/webhooks-webhooks-v3/guide>.
 
+mod association;
 mod notice;
 
 use serde_json::value::RawValue;
+use tributary_proto::Identifier;
 use tributary_runtime::stage::Rejection;
 
+use association::association;
 use notice::Notice;
 
-use super::activity::touch;
 use super::body::{self, elements, field, millis};
 use super::records::{Record, Records};
 use super::stages::{Change, incomplete};
@@ -18,8 +20,12 @@ use crate::decoded::Decoded;
 use crate::milestone::Given;
 use crate::native::statement::Says;
 use crate::reason;
+use crate::receipt::Receipt;
 use crate::rules::Rules;
 use crate::scalar::{Scalar, json_rejection};
+
+/// The property of a company that names the company above it.
+const PARENT: &str = "hs_parent_company_id";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Object {
@@ -51,13 +57,12 @@ impl Object {
 ///
 /// # Errors
 /// When the body is no array of at most [`crate::limits::ELEMENTS_MAX`] notices.
-pub(super) fn decode(rules: &Rules, raw: &RawValue, received_ms: Option<i64>, out: &mut Decoded) -> Result<(), Rejection> {
+pub(super) fn decode(rules: &Rules, raw: &RawValue, receipt: Receipt, out: &mut Decoded) -> Result<(), Rejection> {
     for (index, element) in (0u32..).zip(elements(&body::json(raw)?)?) {
-        let mut records = Records::new(rules, received_ms, out, index, format!("body[{index}]"));
+        let mut records = Records::new(rules, receipt, out, index, format!("body[{index}]"));
         let read = serde_json::from_str(element.get()).map_err(|error| json_rejection(&error));
-        if let Err(rejection) = read.and_then(|notice| notice_of(notice, &mut records)) {
-            records.refuse(rejection);
-        }
+        let result = read.and_then(|notice| notice_of(notice, &mut records));
+        records.end(result);
     }
     Ok(())
 }
@@ -86,12 +91,17 @@ fn notice_of(mut notice: Notice<'_>, records: &mut Records<'_>) -> Result<(), Re
     let time_ms = millis(std::mem::take(&mut notice.occurred_at), "occurredAt")?;
     let object_id = take(&mut notice.object_id, "objectId")?;
     // HubSpot does not promise that an event id is unique; what it is about and when makes it so. A retry has all of them again.
-    let portal = take(&mut notice.portal_id, "portalId")?;
-    let event_id = [&*portal, &*take(&mut notice.event_id, "eventId")?].join(":");
+    let portal = records.read(take(&mut notice.portal_id, "portalId")).unwrap_or_default();
+    let event_id = records.read(take(&mut notice.event_id, "eventId")).unwrap_or_default();
+    let event_id = [&*portal, &*event_id].join(":");
     let about = if object_id.is_empty() { take(&mut notice.from_object_id, "fromObjectId")? } else { object_id.clone() };
     notice.from_object_id = Scalar::Text(about.clone().into());
     let event_id = format!("hubspot:{event_id}:{kind}:{about}:{time_ms}");
-    let head = Head { event_id, portal, time_ms, object_id };
+    told(object, what, notice, Head { event_id, portal, time_ms, object_id }, records)
+}
+
+/// What happened to what.
+fn told(object: Object, what: &str, notice: Notice<'_>, head: Head, records: &mut Records<'_>) -> Result<(), Rejection> {
     match (object, what) {
         (_, "associationChange") => return association(notice, &head, records),
         (_, "merge") => return merge(object, notice, &head, records),
@@ -107,8 +117,13 @@ fn notice_of(mut notice: Notice<'_>, records: &mut Records<'_>) -> Result<(), Re
             if object == Object::Contact && !ladder.stages.created.is_empty() {
                 let subject = Some(("crm_contact", head.object_id.clone()));
                 let change = Change { created: true, subject, ..Change::default() };
-                change.write(ladder, &head.object_id, &head.event_id, time_ms, records);
+                change.write(ladder, &head.object_id, &head.event_id, head.time_ms, records);
             }
+        }
+        (Object::Company, "deletion") => {
+            let mut gone = Record::new(head.event_id, head.time_ms);
+            gone.name("crm_account", &head.object_id, records);
+            records.add(gone, Says::AccountGone);
         }
         (Object::Deal, "creation") => deal(Change { created: true, ..Change::default() }, &head, records),
         (Object::Deal, "deletion") => deal(Change { gone: true, ..Change::default() }, &head, records),
@@ -120,9 +135,9 @@ fn notice_of(mut notice: Notice<'_>, records: &mut Records<'_>) -> Result<(), Re
         }
         (_, "propertyChange") => return property(object, notice, &head, records),
         (Object::Contact, "privacyDeletion") => {
-            let mut erase = Record::new(head.event_id, time_ms);
+            let mut erase = Record::new(head.event_id, head.time_ms);
             erase.name("crm_contact", &head.object_id, records);
-            records.add(erase, Says::Erase);
+            records.add(erase, Says::Erase { person: true });
         }
         // The deletion of a contact is no erasure; other objects are none of ours.
         _ => records.nothing(),
@@ -136,7 +151,11 @@ fn deal(change: Change, head: &Head, records: &mut Records<'_>) {
 
 /// States that a contact or a company exists, and what `add` adds.
 fn identity(object: Object, head: &Head, records: &mut Records<'_>, add: impl FnOnce(&mut Record, &mut Records<'_>)) {
-    let (says, name) = if object == Object::Contact { (Says::Identify, "crm_contact") } else { (Says::Account, "crm_account") };
+    let (says, name) = if object == Object::Contact {
+        (Says::Identify, "crm_contact")
+    } else {
+        (Says::Account(Given::Nothing), "crm_account")
+    };
     let mut record = Record::new(head.event_id.clone(), head.time_ms);
     record.name(name, &head.object_id, records);
     add(&mut record, records);
@@ -147,8 +166,13 @@ fn property(object: Object, notice: Notice<'_>, head: &Head, records: &mut Recor
     let Some(name) = notice.property_name.text("propertyName")? else {
         return Err(Rejection::new(reason::FIELD_MISSING, "propertyName", "the notice does not say which property changed"));
     };
-    let value = notice.property_value.map(|raw| field(raw, "propertyValue")).transpose()?.flatten().unwrap_or_default();
-    let clears = object == Object::Deal && matches!(&*name, "amount" | "deal_currency_code" | "closedate");
+    let value = notice.property_value.get("propertyValue")?;
+    let value = value.map(|raw| field(raw, "propertyValue")).transpose()?.flatten().unwrap_or_default();
+    let clears = match object {
+        Object::Deal => matches!(&*name, "amount" | "deal_currency_code" | "closedate"),
+        Object::Company => &*name == PARENT,
+        _ => false,
+    };
     if value.is_empty() && !clears {
         records.nothing();
         return Ok(());
@@ -174,15 +198,34 @@ fn property(object: Object, notice: Notice<'_>, head: &Head, records: &mut Recor
             let ladder = records.rules.webhook.settings.hubspot.of_contacts();
             change.write(ladder, &head.object_id, &head.event_id, head.time_ms, records);
         }
+        (Object::Company, PARENT) => {
+            let above = match given {
+                Given::Is(id) => Given::of(records.account("propertyValue", &id)),
+                _ => Given::Cleared,
+            };
+            parent(&head.object_id, above, head.event_id.clone(), head, records);
+        }
         (Object::Contact | Object::Company, name) => identity(object, head, records, |record, records| match (object, name) {
             (Object::Contact, "email") => record.name("email", &value, records),
             (Object::Contact, "phone" | "mobilephone") => record.name("phone", &value, records),
             (Object::Company, "domain") => record.name("domain", &value, records),
+            // One of several: a person has one role in the CRM, and its own in a deal by the label of the association.
+            (Object::Contact, "hs_buying_role") => record.set_trait("role", value.split(';').next().unwrap_or_default().trim()),
             _ => record.set_trait(name, &value),
         }),
         _ => records.nothing(),
     }
     Ok(())
+}
+
+/// States which company is above another, or that none is.
+fn parent(company: &str, above: Given<Identifier>, event_id: String, head: &Head, records: &mut Records<'_>) {
+    if above == Given::Nothing {
+        return records.nothing();
+    }
+    let mut record = Record::new(event_id, head.time_ms);
+    record.name("crm_account", company, records);
+    records.add(record, Says::Account(above));
 }
 
 /// Two objects became one: of contacts or companies a link, and of deals the end of all but one.
@@ -191,8 +234,8 @@ fn merge(object: Object, notice: Notice<'_>, head: &Head, records: &mut Records<
     let primary = text(notice.primary_object_id, "primaryObjectId")?;
     let new = text(notice.new_object_id, "newObjectId")?;
     let mut merged = Vec::new();
-    for id in notice.merged_object_ids.into_iter().flatten() {
-        merged.extend(text(id, "mergedObjectIds")?);
+    for id in notice.merged_object_ids.get("mergedObjectIds")?.into_iter().flatten() {
+        merged.extend(records.read(text(id, "mergedObjectIds")).flatten());
     }
     let stays = new.or(primary.clone());
     let Some(stays) = stays.filter(|_| !merged.is_empty()) else {
@@ -209,7 +252,7 @@ fn merge(object: Object, notice: Notice<'_>, head: &Head, records: &mut Records<
                 let mut link = Record::new(format!("{event_id}:{at}"), head.time_ms);
                 link.name(name, &stays, records);
                 link.name(name, id, records);
-                records.add(link, Says::Link);
+                records.add_link(link);
             }
         }
         Object::Deal => {
@@ -227,52 +270,6 @@ fn merge(object: Object, notice: Notice<'_>, head: &Head, records: &mut Records<
             }
         }
         Object::Activity(_) | Object::Other => records.nothing(),
-    }
-    Ok(())
-}
-
-/// A contact belongs to a company, or a deal is about one of them.
-fn association(notice: Notice<'_>, head: &Head, records: &mut Records<'_>) -> Result<(), Rejection> {
-    let text =
-        |value: Scalar<'_>, name| value.text(name).map(|text| text.map(std::borrow::Cow::into_owned).unwrap_or_default());
-    let (from, to) = (text(notice.from_object_id, "fromObjectId")?, text(notice.to_object_id, "toObjectId")?);
-    let kind = text(notice.association_type, "associationType")?;
-    let (from_kind, to_kind) = match kind.split_once("_TO_") {
-        Some((from, to)) => (Object::read(from), Object::read(to)),
-        None => (
-            Object::read(&text(notice.from_object_type_id, "fromObjectTypeId")?),
-            Object::read(&text(notice.to_object_type_id, "toObjectTypeId")?),
-        ),
-    };
-    if from.is_empty() || to.is_empty() {
-        return Err(Rejection::new(reason::FIELD_MISSING, "toObjectId", "the notice does not say what belongs to what"));
-    }
-    let removed = notice.association_removed == Scalar::Bool(true);
-    // A contact can belong to several companies; the primary one is its account.
-    let secondary = notice.is_primary_association == Scalar::Bool(false);
-    let event_id = format!("{}:{to}", head.event_id);
-    let (from, to) = ((from_kind, from), (to_kind, to));
-    let ((one, one_id), (other, other_id)) =
-        if from_kind == Object::Deal || to_kind == Object::Contact { (to, from) } else { (from, to) };
-    match (one, other) {
-        _ if removed => records.nothing(),
-        (Object::Contact, Object::Activity(kind)) | (Object::Activity(kind), Object::Contact) => {
-            let (contact, activity) = if one == Object::Contact { (one_id, other_id) } else { (other_id, one_id) };
-            // Either side tells, and each with an id of its own; the activity is one.
-            let mut record = Record::new(format!("hubspot:{}:{kind}:{activity}", head.portal), head.time_ms);
-            record.name("crm_contact", &contact, records);
-            records.add(record, Says::Touch(touch("hubspot", kind, "")));
-        }
-        (Object::Contact, Object::Company) if !secondary => {
-            let head = Head { event_id, portal: head.portal.clone(), time_ms: head.time_ms, object_id: one_id };
-            identity(Object::Contact, &head, records, |record, records| record.name("crm_account", &other_id, records));
-        }
-        (Object::Contact | Object::Company, Object::Deal) => {
-            let name = if one == Object::Contact { "crm_contact" } else { "crm_account" };
-            let head = Head { event_id, portal: head.portal.clone(), time_ms: head.time_ms, object_id: other_id };
-            deal(Change { names: vec![(name, one_id)], ..Change::default() }, &head, records);
-        }
-        _ => records.nothing(),
     }
     Ok(())
 }

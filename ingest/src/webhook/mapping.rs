@@ -10,7 +10,6 @@ use jiff::Timestamp;
 use jsonpath_rust::parser::model::JpQuery;
 use jsonpath_rust::query::js_path_process;
 use serde_json::{Map, Value};
-use tributary_proto::Source;
 use tributary_runtime::stage::Rejection;
 
 use compiled::{Event, Field, From};
@@ -19,23 +18,19 @@ use settings::TextForm;
 
 use super::records::placed;
 use crate::decoded::Decoded;
+use crate::ignored::Ignored;
 use crate::limits::ELEMENTS_MAX;
 use crate::native;
 use crate::normalise::text::clean;
-use crate::reason;
+use crate::receipt::Receipt;
 use crate::rules::Rules;
+use crate::{money, reason};
 
 /// Decodes a body by its provider's mapping; each event stands or falls alone.
 ///
 /// # Errors
 /// When the body is not JSON, or holds more than [`ELEMENTS_MAX`] events.
-pub(super) fn decode(
-    rules: &Rules,
-    provider: &str,
-    json: &str,
-    received_ms: Option<i64>,
-    out: &mut Decoded,
-) -> Result<(), Rejection> {
+pub(super) fn decode(rules: &Rules, provider: &str, json: &str, receipt: Receipt, out: &mut Decoded) -> Result<(), Rejection> {
     let body = exact(json)?;
     let mut found = Vec::new();
     for event in rules.webhook.mappings.0.get(provider).into_iter().flatten() {
@@ -49,8 +44,15 @@ pub(super) fn decode(
         out.without_event += 1;
     }
     for (index, (event, node)) in (0u32..).zip(found) {
-        let refused = match event.record(node, &body) {
-            Ok(Some(record)) => native::decode(rules, &record.to_string(), Source::Webhook, received_ms, out).err(),
+        let mut ignored = Ignored::default();
+        let refused = match event.record(node, &body, &mut ignored) {
+            Ok(Some(record)) => {
+                let decoded = native::decode(rules, &record.to_string(), receipt, out);
+                if decoded.is_ok() {
+                    out.ignored.merge(ignored);
+                }
+                decoded.err()
+            }
             Ok(None) => {
                 out.without_event += 1;
                 None
@@ -63,18 +65,37 @@ pub(super) fn decode(
 }
 
 impl Event {
-    /// The native record of an event; `None` where its kind or milestone becomes nothing.
-    fn record(&self, event: &Value, body: &Value) -> Result<Option<Value>, Rejection> {
+    /// The native record of an event; `None` where its kind or milestone becomes nothing. A field that cannot be read stands there as
+    /// [`unreadable`]: whether the event can be without it the native record knows.
+    fn record(&self, event: &Value, body: &Value, ignored: &mut Ignored) -> Result<Option<Value>, Rejection> {
         let (mut record, mut traits) = (Map::new(), Map::new());
         for field in &self.fields {
-            let texts = field.texts(event, body)?;
-            match (texts.as_slice(), field.is_list) {
-                ([], _) if matches!(field.name.as_str(), "kind" | "milestone") => return Ok(None),
-                ([], _) => {}
-                (_, true) => drop(record.insert(field.name.clone(), texts.into())),
-                ([text], _) if field.is_trait => drop(traits.insert(field.name.clone(), text.as_str().into())),
-                ([text], _) => drop(record.insert(field.name.clone(), text.as_str().into())),
-                _ => return Err(field.refuse("the path finds several values, and the field has one")),
+            let mut texts = field.texts(event, body);
+            if texts.len() > 1 && !field.is_list {
+                texts = vec![Err(field.refuse("the path finds several values, and the field has one"))];
+            }
+            if field.is_list {
+                let values: Vec<Value> =
+                    texts.into_iter().map(|text| text.map_or_else(|_| unreadable(), Value::from)).collect();
+                if !values.is_empty() {
+                    record.insert(field.name.clone(), values.into());
+                }
+                continue;
+            }
+            match texts.pop() {
+                None if field.decides() => return Ok(None),
+                None => {}
+                Some(Ok(text)) if field.is_trait => drop(traits.insert(field.name.clone(), text.into())),
+                // A program's number: numbers of JSON are texts here.
+                Some(Ok(text)) if matches!(field.name.as_str(), "value" | "refund") => {
+                    drop(record.insert(field.name.clone(), money::exact(&text).into_owned().into()));
+                }
+                Some(Ok(text)) => drop(record.insert(field.name.clone(), text.into())),
+                Some(Err(why)) if field.is_trait => {
+                    ignored.note(Rejection::new(why.reason, "traits", why.detail));
+                }
+                Some(Err(why)) if field.decides() || field.name == "timestamp" => return Err(why),
+                Some(Err(_)) => drop(record.insert(field.name.clone(), unreadable())),
             }
         }
         if !traits.is_empty() {
@@ -85,24 +106,30 @@ impl Event {
 }
 
 impl Field {
-    fn texts(&self, event: &Value, body: &Value) -> Result<Vec<String>, Rejection> {
+    /// Whether there is an event at all where the field is nothing.
+    fn decides(&self) -> bool {
+        !self.is_trait && matches!(self.name.as_str(), "kind" | "milestone")
+    }
+
+    /// What the field is, value by value.
+    fn texts(&self, event: &Value, body: &Value) -> Vec<Result<String, Rejection>> {
         let found = match &self.from {
             From::Event(path) => nodes(path, event),
             From::Root(path) => nodes(path, body),
-            From::Constant => return Ok(vec![self.source.value.clone()]),
+            From::Constant => return vec![Ok(self.source.value.clone())],
         };
         let mut texts = Vec::new();
         for node in found {
             // A list is its elements.
             let several = node.as_array().map(Vec::as_slice).unwrap_or(std::slice::from_ref(node));
             for value in several {
-                texts.extend(self.text(value)?);
+                texts.extend(self.text(value).transpose());
             }
         }
         if texts.is_empty() && !self.source.default.is_empty() {
-            texts.push(self.source.default.clone());
+            texts.push(Ok(self.source.default.clone()));
         }
-        Ok(texts)
+        texts
     }
 
     fn text(&self, value: &Value) -> Result<Option<String>, Rejection> {
@@ -137,6 +164,11 @@ impl Field {
     fn refuse(&self, detail: &str) -> Rejection {
         Rejection::new(reason::VALUE_INVALID, self.name.clone(), detail)
     }
+}
+
+/// A value that no field can be.
+fn unreadable() -> Value {
+    Value::Object(Map::new())
 }
 
 /// What a path finds. A query that was compiled cannot fail.

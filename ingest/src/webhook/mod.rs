@@ -20,10 +20,11 @@ mod xml;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tributary_proto::Source;
 use tributary_runtime::stage::Rejection;
 
 use crate::decoded::Decoded;
+use crate::ignored::Ignored;
+use crate::receipt::Receipt;
 use crate::rules::Rules;
 use crate::scalar::{Scalar, json_rejection};
 use crate::{native, reason};
@@ -38,7 +39,7 @@ pub struct Provider {
 }
 
 /// Decodes the body of an envelope; when it is refused as a whole, nothing was added.
-type Decode = fn(&Rules, &RawValue, Option<i64>, &mut Decoded) -> Result<(), Rejection>;
+type Decode = fn(&Rules, &RawValue, Receipt, &mut Decoded) -> Result<(), Rejection>;
 
 /// Every provider that is built in. A new one is a file and a row; its payloads in `tests/payloads` are its tests and feed the fuzzer.
 pub const PROVIDERS: &[Provider] = &[
@@ -76,6 +77,9 @@ struct Envelope<'a> {
     provider: Scalar<'a>,
     #[serde(borrow)]
     received_at: Scalar<'a>,
+    /// See [`crate::TRUST_FIELD`].
+    #[serde(borrow, rename = "_trust")]
+    trust: Scalar<'a>,
     #[serde(borrow)]
     body: Option<&'a RawValue>,
 }
@@ -84,25 +88,34 @@ struct Envelope<'a> {
 ///
 /// # Errors
 /// When it is refused as a whole; nothing was added to `out` then.
-pub(crate) fn decode(rules: &Rules, text: &str, received_ms: Option<i64>, out: &mut Decoded) -> Result<(), Rejection> {
-    let Envelope { provider, received_at, body }: Envelope<'_> =
+pub(crate) fn decode(rules: &Rules, text: &str, receipt: Receipt, out: &mut Decoded) -> Result<(), Rejection> {
+    let Envelope { provider, received_at, trust, body }: Envelope<'_> =
         serde_json::from_str(text).map_err(|error| json_rejection(&error))?;
     let provider = match (provider.text("provider")?, body) {
         (Some(provider), _) => provider,
-        (None, None) => return native::decode(rules, text, Source::Webhook, received_ms, out),
+        (None, None) => return native::decode(rules, text, receipt, out),
         (None, Some(_)) => return Err(Rejection::new(reason::FIELD_MISSING, "provider", "the envelope names its provider")),
     };
-    let received_ms = rules.received_ms(received_at, "received_at")?.or(received_ms);
+    let mut ignored = Ignored::default();
+    let received_ms = ignored.read(rules.received_ms(received_at, "received_at")).flatten();
+    let receipt = receipt.at(received_ms).marked(&trust).inside();
+    out.public = receipt.is_public();
     let Some(body) = body else {
         return Err(Rejection::new(reason::FIELD_MISSING, "body", "the envelope has no body"));
     };
     if let Some(provider) = PROVIDERS.iter().find(|known| known.name == provider) {
-        return (provider.decode)(rules, body, received_ms, out);
+        (provider.decode)(rules, body, receipt, out)?;
+    } else if rules.webhook.mappings.has(&provider) {
+        mapping::decode(rules, &provider, &body::json(body)?, receipt, out)?;
+    } else {
+        return Err(unknown());
     }
-    if rules.webhook.mappings.has(&provider) {
-        return mapping::decode(rules, &provider, &body::json(body)?, received_ms, out);
-    }
+    out.ignored.merge(ignored);
+    Ok(())
+}
+
+fn unknown() -> Rejection {
     let names: Vec<&str> = PROVIDERS.iter().map(|known| known.name).collect();
     let detail = format!("expected one of {}, or of ingest.webhook.mappings", names.join(", "));
-    Err(Rejection::new(reason::PROVIDER_UNKNOWN, "provider", detail))
+    Rejection::new(reason::PROVIDER_UNKNOWN, "provider", detail)
 }

@@ -1,6 +1,5 @@
 //! What pushes of WeChat and of WeCom have in common once they are read: one person, who did something, left or came back.
 
-use tributary_proto::Source;
 use tributary_runtime::stage::Rejection;
 
 use super::settings::Leaving;
@@ -10,6 +9,7 @@ use crate::ignored::Ignored;
 use crate::native;
 use crate::native::statement::{Says, Statement};
 use crate::reason;
+use crate::receipt::Receipt;
 use crate::rules::Rules;
 use crate::scalar::Scalar;
 use crate::touch::TouchFields;
@@ -31,13 +31,14 @@ impl Push<'_> {
     ///
     /// # Errors
     /// When the event is refused; nothing was added then.
-    pub(super) fn add(self, rules: &Rules, received_ms: Option<i64>, out: &mut Decoded) -> Result<(), Rejection> {
+    pub(super) fn add(self, rules: &Rules, receipt: Receipt, out: &mut Decoded) -> Result<(), Rejection> {
         let Self { event_id, time_ms, identifiers, says, returns, ignored } = self;
         let statement = |event_id, identifiers, says, ignored| Statement {
             event_id,
             time_ms,
             identifiers,
             traits: Vec::new(),
+            contacts: Vec::new(),
             says,
             ignored,
         };
@@ -47,8 +48,8 @@ impl Push<'_> {
             identifiers.blocked = 0;
             statement(format!("{event_id}:consent"), identifiers, Says::Consent { granted: true }, Ignored::default())
         });
-        statement(event_id, identifiers, says, ignored).add(rules, Source::Webhook, received_ms, out)?;
-        consent.map_or(Ok(()), |consent| consent.add(rules, Source::Webhook, received_ms, out))
+        statement(event_id, identifiers, says, ignored).add(rules, receipt, out)?;
+        consent.map_or(Ok(()), |consent| consent.add(rules, receipt, out))
     }
 }
 
@@ -57,7 +58,7 @@ pub(super) fn says(touched: Option<TouchFields<'_>>, left: Option<Leaving>) -> S
     match (touched, left) {
         (Some(fields), _) => Says::Touch(fields),
         (None, Some(Leaving::Revoke)) => Says::Consent { granted: false },
-        (None, Some(Leaving::Erase)) => Says::Erase,
+        (None, Some(Leaving::Erase)) => Says::Erase { person: false },
         (None, Some(Leaving::Ignore) | None) => Says::Identify,
     }
 }

@@ -1,6 +1,6 @@
 //! What a provider's event says, written as statements of the native record: there is one set of rules for values, times and money.
 
-use tributary_proto::{Source, Trait};
+use tributary_proto::{Contact, Hash128, Identifier, Trait};
 use tributary_runtime::stage::Rejection;
 
 use crate::decoded::{Decoded, StageWithoutRule};
@@ -8,61 +8,106 @@ use crate::identifiers::Identifiers;
 use crate::ignored::Ignored;
 use crate::limits::ID_BYTES_MAX;
 use crate::native::statement::{Says, Statement};
-use crate::reason;
+use crate::receipt::Receipt;
 use crate::rules::Rules;
 use crate::scalar::Scalar;
+use crate::{contacts, reason};
 
 /// Takes the statements of one element of a body.
 pub(super) struct Records<'a> {
     pub(super) rules: &'a Rules,
-    received_ms: Option<i64>,
+    receipt: Receipt,
     out: &'a mut Decoded,
     /// The element's place in the body.
     index: u32,
     place: String,
+    /// What was left out of the element.
+    left_out: Ignored,
+    /// Whether something of it was used or refused.
+    heard: bool,
+    nothings: u64,
 }
 
 impl<'a> Records<'a> {
     /// Of the element at `index`, which messages call `place`.
-    pub(super) fn new(rules: &'a Rules, received_ms: Option<i64>, out: &'a mut Decoded, index: u32, place: String) -> Self {
-        Self { rules, received_ms, out, index, place }
+    pub(super) fn new(rules: &'a Rules, receipt: Receipt, out: &'a mut Decoded, index: u32, place: String) -> Self {
+        Self { rules, receipt, out, index, place, left_out: Ignored::default(), heard: false, nothings: 0 }
+    }
+
+    /// Ends the element. What was left out costs only itself, unless without it the element says nothing at all: then it is refused.
+    pub(super) fn end(mut self, result: Result<(), Rejection>) {
+        if let Err(rejection) = result {
+            self.refuse(rejection);
+        }
+        let meaningless = if self.heard { None } else { self.left_out.iter().next().map(|left| left.why.clone()) };
+        match meaningless {
+            Some(why) => self.refuse(why),
+            None => {
+                self.out.ignored.merge(self.left_out);
+                self.out.without_event += self.nothings;
+            }
+        }
     }
 
     /// Adds what is said of those whom the record names; what is refused becomes a rejection of this element.
     pub(super) fn add(&mut self, record: Record, says: Says<'_>) {
-        let Record { event_id, time_ms, identifiers, mut traits, ignored } = record;
+        let Record { event_id, time_ms, identifiers, mut traits, contacts, ignored } = record;
         traits.sort_by(|a, b| a.name.cmp(&b.name));
         traits.dedup_by(|later, first| later.name == first.name);
-        let checked = if event_id.len() > ID_BYTES_MAX {
-            Err(Rejection::new(reason::VALUE_INVALID, "event_id", format!("an event id has at most {ID_BYTES_MAX} bytes")))
+        let event_id = if event_id.len() > ID_BYTES_MAX {
+            let detail = format!("an event id has at most {ID_BYTES_MAX} bytes: its hash stands for it");
+            self.leave_out(Rejection::new(reason::VALUE_INVALID, "event_id", detail));
+            Hash128::of(event_id.as_bytes()).to_string()
         } else {
-            self.rules.times.check_future(time_ms, self.received_ms, "timestamp")
+            event_id
         };
-        let statement = Statement { event_id, time_ms, identifiers, traits, says, ignored };
-        let added = checked.and_then(|()| statement.add(self.rules, Source::Webhook, self.received_ms, self.out));
-        if let Err(rejection) = added {
-            self.refuse(rejection);
+        let checked = self.rules.check_time(time_ms, &self.receipt, "timestamp");
+        let statement = Statement { event_id, time_ms, identifiers, traits, contacts, says, ignored };
+        match checked.and_then(|()| statement.add(self.rules, self.receipt, self.out)) {
+            Ok(()) => self.heard = true,
+            Err(rejection) => self.refuse(rejection),
+        }
+    }
+
+    /// Adds that those whom the record names are one; where one of two is no identifier, that is left out, and nothing is said.
+    pub(super) fn add_link(&mut self, record: Record) {
+        if record.identifiers.count() < 2 {
+            self.out.ignored.merge(record.ignored);
+        } else {
+            self.add(record, Says::Link);
         }
     }
 
     /// Refuses something of this element; the rest of it stands.
     pub(super) fn refuse(&mut self, rejection: Rejection) {
+        self.heard = true;
         self.out.rejections.push(placed(rejection, self.index, &self.place));
     }
 
     /// Leaves something of this element out: it counts without.
     pub(super) fn leave_out(&mut self, why: Rejection) {
-        self.out.ignored.note(why);
+        self.left_out.note(why);
+    }
+
+    /// The account of the CRM with this id; nothing where it is no id, and then it is left out.
+    pub(super) fn account(&mut self, field: &'static str, id: &str) -> Option<Identifier> {
+        Identifiers::account(&self.rules.identifiers, &Scalar::Text(id.into()), field, &mut self.left_out)
+    }
+
+    /// The value; nothing where it cannot be read, and then it is left out.
+    pub(super) fn read<T>(&mut self, found: Result<T, Rejection>) -> Option<T> {
+        self.left_out.read(found)
     }
 
     /// No rule of this setting names a stage: it changes nothing.
     pub(super) fn without_rule(&mut self, setting: &'static str, stage: &str) {
+        self.heard = true;
         self.out.stages_without_rule.push(StageWithoutRule { setting, stage: stage.to_owned() });
     }
 
     /// The element says nothing that matters here.
     pub(super) fn nothing(&mut self) {
-        self.out.without_event += 1;
+        self.nothings += 1;
     }
 }
 
@@ -84,6 +129,7 @@ pub(super) struct Record {
     time_ms: i64,
     identifiers: Identifiers,
     traits: Vec<Trait>,
+    contacts: Vec<Contact>,
     ignored: Ignored,
 }
 
@@ -95,6 +141,7 @@ impl Record {
             time_ms,
             identifiers: Identifiers::default(),
             traits: Vec::new(),
+            contacts: Vec::new(),
             ignored: Ignored::default(),
         }
     }
@@ -106,6 +153,12 @@ impl Record {
         if let Err(refused) = self.identifiers.add(kinds, rule, &Scalar::Text(text.into()), kind) {
             self.ignored.note(refused);
         }
+    }
+
+    /// Adds a person who has, or no longer has, a role in the object that the record is about.
+    pub(super) fn contact(&mut self, kind: &'static str, text: &str, role: (&str, bool), records: &Records<'_>) {
+        let value = Scalar::Text(text.into());
+        self.contacts.extend(contacts::of(&records.rules.identifiers, kind, &value, role, &mut self.ignored));
     }
 
     /// Sets a trait; one without name or text is none.

@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 use tributary_runtime::stage::Rejection;
 
 use event::ChangeEvent;
-use head::{Head, text};
+use head::{Head, day, plain, text};
 use merges::Merges;
 use who::{account, merged, person};
 
@@ -25,9 +25,11 @@ use super::records::{Record, Records};
 use super::stages::{Change, incomplete};
 use crate::decoded::Decoded;
 use crate::limits::ELEMENTS_MAX;
+use crate::milestone::Given;
 use crate::native::statement::Says;
 use crate::normalise::salesforce_id::{CAMPAIGN, long_form};
 use crate::reason;
+use crate::receipt::Receipt;
 use crate::rules::Rules;
 use crate::touch::TouchFields;
 use crate::traits::RawTraits;
@@ -40,18 +42,16 @@ const ENTITIES: [&str; 8] =
 ///
 /// # Errors
 /// When the body is neither.
-pub(super) fn decode(rules: &Rules, raw: &RawValue, received_ms: Option<i64>, out: &mut Decoded) -> Result<(), Rejection> {
+pub(super) fn decode(rules: &Rules, raw: &RawValue, receipt: Receipt, out: &mut Decoded) -> Result<(), Rejection> {
     let json = body::json(raw)?;
     let single = !json.starts_with('[');
     let read: Vec<_> = elements(&json)?.into_iter().map(ChangeEvent::read).collect();
     let merges = Merges::of(read.iter().flatten());
     for (index, event) in (0u32..).zip(&read) {
         let place = if single { "body".to_owned() } else { format!("body[{index}]") };
-        let mut records = Records::new(rules, received_ms, out, index, place);
+        let mut records = Records::new(rules, receipt, out, index, place);
         let result = event.as_ref().map_err(Rejection::clone).and_then(|event| changes(event, &merges, &mut records));
-        if let Err(rejection) = result {
-            records.refuse(rejection);
-        }
+        records.end(result);
     }
     Ok(())
 }
@@ -72,8 +72,9 @@ fn changes(event: &ChangeEvent<'_>, merges: &Merges, records: &mut Records<'_>) 
         return Err(Rejection::new(reason::RECORD_TOO_LARGE, "recordIds", detail));
     }
     let (time_ms, key) = (event.time_ms()?, event.key()?);
+    event.ignored.iter().for_each(|left| records.leave_out(left.why.clone()));
     for id in ids {
-        let Some(id) = id.clone().text("recordIds")? else { continue };
+        let Some(id) = records.read(id.clone().text("recordIds")).flatten() else { continue };
         if id.ends_with('*') {
             records.refuse(incomplete("recordIds", "every record of the object may have changed: fetch them"));
             continue;
@@ -91,41 +92,43 @@ fn record(entity: &str, head: &Head<'_>, fields: &RawTraits<'_>, records: &mut R
         "Contact" | "Lead" if !head.deleted() => person(entity, head, fields, records),
         "Account" if !head.deleted() => account(head, fields, records),
         "Opportunity" => opportunity(head, fields, records),
-        "Task" if !head.deleted() => activity::task(head, fields, records),
-        "Event" if !head.deleted() => activity::event(head, fields, records),
-        "CampaignMember" if !head.deleted() => member(head, fields, records),
-        "OpportunityContactRole" if !head.deleted() => role(head, fields, records),
-        "Contact" | "Lead" | "Account" if head.merged_into.is_some() => {
-            merged(entity, head, records);
-            Ok(())
-        }
+        "Task" => return activity::task(head, fields, records),
+        "Event" => return activity::event(head, fields, records),
+        "CampaignMember" if !head.deleted() => return member(head, fields, records),
+        "OpportunityContactRole" => return role(head, fields, records),
+        "Contact" | "Lead" | "Account" if head.merged_into.is_some() => merged(entity, head, records),
+        "Account" => who::gone(head, records),
         // The deletion of a contact is no erasure.
-        _ => {
-            records.nothing();
-            Ok(())
-        }
+        _ => records.nothing(),
     }
+    Ok(())
 }
 
-fn opportunity(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>) -> Result<(), Rejection> {
-    let owned = |name| text(fields, name).map(|text| text.map(Cow::into_owned));
+fn opportunity(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>) {
+    let mut owned = |name| text(fields, name, records).map(Cow::into_owned);
     let mut names = Vec::new();
     for (name, kind) in [("AccountId", "crm_account"), ("ContactId", "crm_contact")] {
-        names.extend(owned(name)?.map(|id| (kind, id)));
+        names.extend(owned(name).map(|id| (kind, id)));
     }
-    let close_ms = text(fields, "CloseDate")?.map(|date| closing(&date, head.time_ms, records)).transpose()?;
+    let (stage, amount, currency) = (owned("StageName"), owned("Amount"), owned("CurrencyIsoCode"));
+    // An amount in a currency that cannot be read is not guessed.
+    let unreadable = currency.is_none() && plain(fields, "CurrencyIsoCode").is_err();
+    let amount = if unreadable { Given::Nothing } else { head.given("Amount", amount) };
+    let close_ms = text(fields, "CloseDate", records).and_then(|date| {
+        let closing = closing(&day(date), head.time_ms, records);
+        records.read(closing)
+    });
     let change = Change {
         created: head.created(),
-        stage: owned("StageName")?,
-        amount: head.given("Amount", owned("Amount")?),
-        currency: head.given("CurrencyIsoCode", owned("CurrencyIsoCode")?),
+        stage,
+        amount,
+        currency: head.given("CurrencyIsoCode", currency),
         close_ms: head.given("CloseDate", close_ms),
         gone: head.deleted(),
         names,
         ..Change::default()
     };
     change.write(records.rules.webhook.settings.salesforce.of_opportunities(), head.id, &head.event_id, head.time_ms, records);
-    Ok(())
 }
 
 /// A closing date is a day: of the day of the event the closing is the event, of an earlier one it is the day's end, so that what
@@ -139,7 +142,7 @@ fn closing(date: &str, time_ms: i64, records: &Records<'_>) -> Result<i64, Rejec
 
 /// A campaign reached somebody, or somebody answered it.
 fn member(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>) -> Result<(), Rejection> {
-    let status = text(fields, "Status")?;
+    let status = text(fields, "Status", records);
     if status.is_none() && !head.created() {
         records.nothing();
         return Ok(());
@@ -147,7 +150,7 @@ fn member(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>) ->
     let mut touch = Record::new(head.event_id.clone(), head.time_ms);
     let mut named = false;
     for (name, kind) in [("ContactId", "crm_contact"), ("LeadId", "crm_lead")] {
-        if let Some(id) = text(fields, name)? {
+        if let Some(id) = text(fields, name, records) {
             touch.name(kind, &id, records);
             named = true;
         }
@@ -160,7 +163,7 @@ fn member(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>) ->
     let says = TouchFields {
         source: "salesforce".into(),
         medium: "campaign_member".into(),
-        campaign: long_form(&text(fields, "CampaignId")?.unwrap_or_default(), CAMPAIGN).into_owned().into(),
+        campaign: long_form(&text(fields, "CampaignId", records).unwrap_or_default(), CAMPAIGN).into_owned().into(),
         touch_type: status.unwrap_or_default(),
         ..TouchFields::default()
     };
@@ -170,17 +173,22 @@ fn member(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>) ->
 
 /// A contact has a part in an opportunity.
 fn role(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>) -> Result<(), Rejection> {
-    let Some(contact) = text(fields, "ContactId")? else {
+    let Some(contact) = text(fields, "ContactId", records) else {
         let detail = "the event does not say whose role it is: fetch it, or add ContactId to the channel's enriched fields";
         return Err(incomplete("ContactId", detail));
     };
-    if let Some(role) = text(fields, "Role")? {
-        let mut identify = Record::new(head.event_id.clone(), head.time_ms);
-        identify.name("crm_contact", &contact, records);
-        identify.set_trait("role", &role);
-        records.add(identify, Says::Identify);
+    let Some(opportunity) = text(fields, "OpportunityId", records) else {
+        let detail = "the event does not say in which deal: fetch it, or add OpportunityId to the channel's enriched fields";
+        return Err(incomplete("OpportunityId", detail));
+    };
+    let role = text(fields, "Role", records);
+    // A change of something else says nothing of the role.
+    if role.is_some() || head.created() || head.deleted() || head.clears("Role") {
+        let mut contacts = Record::new(head.event_id.clone(), head.time_ms);
+        contacts.contact("crm_contact", &contact, (role.as_deref().unwrap_or_default(), head.deleted()), records);
+        records.add(contacts, Says::Contacts { object_id: opportunity.clone() });
     }
-    if let Some(opportunity) = text(fields, "OpportunityId")? {
+    if !head.deleted() {
         let change = Change { names: vec![("crm_contact", contact.into_owned())], ..Change::default() };
         let ladder = records.rules.webhook.settings.salesforce.of_opportunities();
         change.write(ladder, &opportunity, &head.event_id, head.time_ms, records);

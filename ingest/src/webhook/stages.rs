@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use tributary_proto::Identifier;
 use tributary_runtime::stage::Rejection;
 
 use super::records::{Record, Records};
@@ -37,6 +38,8 @@ pub(super) struct Change {
     pub(super) subject: Option<(&'static str, String)>,
     /// Identifiers of the people and the account that it is now known to be about.
     pub(super) names: Vec<(&'static str, String)>,
+    /// The account that it is no longer about.
+    pub(super) former_account: Option<Identifier>,
 }
 
 impl Change {
@@ -68,7 +71,8 @@ impl Change {
                 other => other,
             };
             let money = self.amount != Given::Nothing || self.currency != Given::Nothing;
-            let amended = money || closed_at != Given::Nothing || !self.names.is_empty();
+            let named = !self.names.is_empty() || self.former_account.is_some();
+            let amended = money || closed_at != Given::Nothing || named;
             if !reached && !withdrawn && !amended {
                 continue;
             }
@@ -82,6 +86,7 @@ impl Change {
                 value: borrowed(&self.amount),
                 currency: borrowed(&self.currency),
                 occurred_at: closed_at,
+                former_account: self.former_account.clone(),
                 ..MilestoneFields::default()
             };
             records.add(version, Says::Milestone(says));
@@ -92,21 +97,22 @@ impl Change {
         }
     }
 
-    /// What cannot be used is left out once, or refused where the change says nothing else; an amount in a currency that is none is not
-    /// guessed.
+    /// What cannot be used is left out, once and not for every version; an amount in a currency that is none is not guessed.
     fn check_money(&mut self, records: &mut Records<'_>) {
-        let says_more = self.created || self.gone || self.stage.is_some() || !self.names.is_empty();
-        let mut leave_out = |why| if says_more { records.leave_out(why) } else { records.refuse(why) };
         if let Given::Is(amount) = &self.amount
             && let Err(rejection) = money::decimal(amount, "value")
         {
-            leave_out(rejection);
+            records.leave_out(rejection);
             self.amount = Given::Nothing;
+        }
+        // What a CRM tells is a program's number.
+        if let Given::Is(amount) = &mut self.amount {
+            *amount = money::exact(amount).into_owned();
         }
         if let Given::Is(currency) = &self.currency
             && let Err(rejection) = money::currency(currency)
         {
-            leave_out(rejection);
+            records.leave_out(rejection);
             (self.amount, self.currency) = (Given::Nothing, Given::Nothing);
         }
     }

@@ -4,10 +4,10 @@ use serde_json::value::RawValue;
 use tributary_runtime::stage::Rejection;
 
 use super::{body, xml};
-use crate::limits::{FIELD_BYTES_MAX, check_depth};
-use crate::normalise::text::clean;
+use crate::ignored::Ignored;
+use crate::limits::cut_depth;
 use crate::reason;
-use crate::scalar::{Scalar, field_too_large, json_rejection};
+use crate::scalar::{Scalar, json_rejection};
 use crate::traits::RawTraits;
 
 /// What pushes of a provider look like.
@@ -19,28 +19,30 @@ pub(super) struct Form {
     pub(super) expected: &'static str,
 }
 
-/// The tags of a push that are read, each with its text; absent and blank ones are empty.
+/// The tags of a push that are read, each with its text, or why it cannot be read; absent and blank ones are empty.
 #[derive(Debug)]
 pub(super) struct Tags {
     form: &'static Form,
-    texts: Vec<Option<String>>,
+    texts: Vec<Option<Result<String, Rejection>>>,
 }
 
 impl Tags {
     /// Reads a push: XML, or a JSON object, which may also stand in a string.
     ///
     /// # Errors
-    /// When it is neither, breaks a limit, or has a tag twice.
+    /// When it is neither, or breaks a limit.
     pub(super) fn read(raw: &RawValue, form: &'static Form) -> Result<Self, Rejection> {
         let mut tags = Self { form, texts: vec![None; form.tags.len()] };
         let is_text = raw.get().starts_with('"');
         let text = if is_text { body::text(raw)? } else { raw.get().into() };
         let text = text.trim_start_matches('\u{feff}').trim_ascii();
         if text.starts_with('{') {
-            check_depth(text)?;
-            tags.read_json(text)?;
+            tags.read_json(&cut_depth(text.into()))?;
         } else if is_text {
-            xml::read(text, |tag, text| tags.set(tag, text))?;
+            xml::read(text, |tag, text| {
+                tags.set(tag, Scalar::Text(text.into()));
+                Ok(())
+            })?;
         } else {
             return Err(Rejection::new(reason::VALUE_INVALID, "body", format!("expected {}", form.expected)));
         }
@@ -50,31 +52,38 @@ impl Tags {
     fn read_json(&mut self, json: &str) -> Result<(), Rejection> {
         let fields: RawTraits<'_> = serde_json::from_str(json).map_err(|error| json_rejection(&error))?;
         for (name, value) in fields.0.iter().filter(|(name, _)| self.form.tags.contains(&&**name)) {
-            match serde_json::from_str(value.get()).map_err(|error| json_rejection(&error))? {
-                Scalar::Text(text) => self.set(name, &text)?,
-                Scalar::Integer(number) => self.set(name, &number.to_string())?,
-                // No tag that is read has parts.
-                Scalar::Null | Scalar::Bool(_) | Scalar::Inexact | Scalar::Nested | Scalar::Twice => {}
-            }
+            self.set(name, serde_json::from_str(value.get()).map_err(|error| json_rejection(&error))?);
         }
         Ok(())
     }
 
-    /// The text of a tag; empty where it is absent.
+    /// The text of a tag; empty where it is absent, or cannot be read.
     pub(super) fn get(&self, tag: &str) -> &str {
-        let at = self.form.tags.iter().position(|wanted| *wanted == tag);
-        at.and_then(|at| self.texts.get(at)?.as_deref()).unwrap_or_default()
+        self.found(tag).and_then(|found| found.as_deref().ok()).unwrap_or_default()
     }
 
     /// The text of a tag that a push must have.
     ///
     /// # Errors
-    /// [`reason::FIELD_MISSING`].
+    /// [`reason::FIELD_MISSING`], and why it cannot be read.
     pub(super) fn need(&self, tag: &'static str) -> Result<&str, Rejection> {
-        match self.get(tag) {
-            "" => Err(Rejection::new(reason::FIELD_MISSING, tag, format!("expected {}", self.form.expected))),
-            text => Ok(text),
+        match self.found(tag) {
+            Some(Ok(text)) if !text.is_empty() => Ok(text),
+            Some(Err(why)) => Err(why.clone()),
+            _ => Err(Rejection::new(reason::FIELD_MISSING, tag, format!("expected {}", self.form.expected))),
         }
+    }
+
+    /// The tags that cannot be read: the push counts without them, where it does not need them.
+    pub(super) fn left_out(&self) -> Ignored {
+        let mut ignored = Ignored::default();
+        self.texts.iter().flatten().filter_map(|found| found.as_ref().err()).for_each(|why| ignored.note(why.clone()));
+        ignored
+    }
+
+    fn found(&self, tag: &str) -> Option<&Result<String, Rejection>> {
+        let at = self.form.tags.iter().position(|wanted| *wanted == tag)?;
+        self.texts.get(at)?.as_ref()
     }
 
     /// Whether a tag is there, even if it is blank.
@@ -82,17 +91,13 @@ impl Tags {
         self.form.tags.iter().zip(&self.texts).any(|(wanted, text)| *wanted == tag && text.is_some())
     }
 
-    fn set(&mut self, tag: &str, text: &str) -> Result<(), Rejection> {
-        let Some(at) = self.form.tags.iter().position(|wanted| *wanted == tag) else { return Ok(()) };
-        let (Some(field), Some(slot)) = (self.form.tags.get(at), self.texts.get_mut(at)) else { return Ok(()) };
-        if text.len() > FIELD_BYTES_MAX {
-            return Err(field_too_large(field, text.len()));
-        }
-        if slot.is_some() {
-            return Err(Rejection::new(reason::KEY_DUPLICATE, *field, "the tag stands twice"));
-        }
-        *slot = Some(clean(text).into_owned());
-        Ok(())
+    fn set(&mut self, tag: &str, value: Scalar<'_>) {
+        let Some(at) = self.form.tags.iter().position(|wanted| *wanted == tag) else { return };
+        let (Some(field), Some(slot)) = (self.form.tags.get(at), self.texts.get_mut(at)) else { return };
+        *slot = Some(match slot {
+            None => value.text(field).map(|text| text.unwrap_or_default().into_owned()),
+            Some(_) => Err(Rejection::new(reason::KEY_DUPLICATE, *field, "the tag stands twice")),
+        });
     }
 }
 

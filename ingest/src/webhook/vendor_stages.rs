@@ -68,11 +68,14 @@ pub struct HubSpotSettings {
     pub contacts: Stages,
     /// Stages of deals.
     pub deals: Stages,
+    /// The role that each label of an association of a contact with a deal means, by the label's type id.
+    pub association_labels: BTreeMap<String, String>,
 }
 
 impl Default for HubSpotSettings {
     fn default() -> Self {
         Self {
+            association_labels: BTreeMap::new(),
             contacts: Stages::of(
                 "",
                 [

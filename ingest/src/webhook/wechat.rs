@@ -13,6 +13,7 @@ use crate::decoded::Decoded;
 use crate::identifiers::Identifiers;
 use crate::ignored::Ignored;
 use crate::reason;
+use crate::receipt::Receipt;
 use crate::rules::Rules;
 use crate::scalar::Scalar;
 use crate::touch::TouchFields;
@@ -74,7 +75,7 @@ enum Kind {
 ///
 /// # Errors
 /// When it is refused; nothing was added to `out` then.
-pub(super) fn decode(rules: &Rules, raw: &RawValue, received_ms: Option<i64>, out: &mut Decoded) -> Result<(), Rejection> {
+pub(super) fn decode(rules: &Rules, raw: &RawValue, receipt: Receipt, out: &mut Decoded) -> Result<(), Rejection> {
     let push = Tags::read(raw, &FORM)?;
     if names_nobody(&push) {
         out.without_event += 1;
@@ -92,9 +93,9 @@ pub(super) fn decode(rules: &Rules, raw: &RawValue, received_ms: Option<i64>, ou
     let kind = kind(&push);
     let event_id = event_id(format!("wechat:{to}:{from}:{created}:{what}"))?;
     let time_ms = seconds(created, "CreateTime")?;
-    rules.times.check_future(time_ms, received_ms, "CreateTime")?;
+    rules.check_time(time_ms, &receipt, "CreateTime")?;
 
-    let mut ignored = Ignored::default();
+    let mut ignored = push.left_out();
     let (mut identifiers, undeclared) = identifiers(rules, &push, &mut ignored)?;
     let fields = match kind {
         Kind::Scanned(medium) => Some(scanned(rules, &push, medium, &mut identifiers, &mut ignored)),
@@ -104,7 +105,7 @@ pub(super) fn decode(rules: &Rules, raw: &RawValue, received_ms: Option<i64>, ou
     need_somebody(&identifiers, "FromUserName", "the push names no OpenID that is not blocked")?;
     let left = (kind == Kind::Unsubscribed).then_some(rules.webhook.settings.wechat_unsubscribe);
     let returns = push.get("Event") == "subscribe" && rules.webhook.settings.wechat_unsubscribe == Leaving::Revoke;
-    Push { event_id, time_ms, identifiers, says: says(fields, left), returns, ignored }.add(rules, received_ms, out)?;
+    Push { event_id, time_ms, identifiers, says: says(fields, left), returns, ignored }.add(rules, receipt, out)?;
     out.undeclared += undeclared;
     Ok(())
 }

@@ -12,6 +12,7 @@ use crate::decoded::Decoded;
 use crate::identifiers::Identifiers;
 use crate::ignored::Ignored;
 use crate::reason;
+use crate::receipt::Receipt;
 use crate::rules::Rules;
 use crate::scalar::Scalar;
 use crate::touch::TouchFields;
@@ -39,7 +40,7 @@ const FORM: Form = Form {
 ///
 /// # Errors
 /// When it is refused; nothing was added to `out` then.
-pub(super) fn decode(rules: &Rules, raw: &RawValue, received_ms: Option<i64>, out: &mut Decoded) -> Result<(), Rejection> {
+pub(super) fn decode(rules: &Rules, raw: &RawValue, receipt: Receipt, out: &mut Decoded) -> Result<(), Rejection> {
     let push = Tags::read(raw, &FORM)?;
     // A suite names the corporation, the time and the event in tags of its own.
     let of_suite = push.has("InfoType");
@@ -59,17 +60,17 @@ pub(super) fn decode(rules: &Rules, raw: &RawValue, received_ms: Option<i64>, ou
     }
     let (corp, created) = (push.need(corp)?, push.need(time)?);
     let time_ms = seconds(created, time)?;
-    rules.times.check_future(time_ms, received_ms, time)?;
+    rules.check_time(time_ms, &receipt, time)?;
     let change = push.need("ChangeType")?;
     let mut identifiers = identifiers(rules, corp, push.get("SuiteId"), external)?;
     let added = matches!(change, "add_external_contact" | "add_half_external_contact");
-    let mut ignored = Ignored::default();
+    let mut ignored = push.left_out();
     let touched = added.then(|| touch(rules, &push, &mut identifiers, &mut ignored));
     need_somebody(&identifiers, "ExternalUserID", "the event names no contact that is not blocked")?;
     let left = (change == "del_follow_user").then_some(rules.webhook.settings.wecom_unfollow);
     let event_id = event_id(format!("wecom:{corp}:{}:{external}:{created}:{change}", push.get("UserID")))?;
     let returns = added && rules.webhook.settings.wecom_unfollow == Leaving::Revoke;
-    Push { event_id, time_ms, identifiers, says: says(touched, left), returns, ignored }.add(rules, received_ms, out)
+    Push { event_id, time_ms, identifiers, says: says(touched, left), returns, ignored }.add(rules, receipt, out)
 }
 
 /// An external user id is unique inside the corporation; a suite has ids of its own.

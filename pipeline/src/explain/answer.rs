@@ -2,6 +2,7 @@
 //! weights billionths, identifiers `kind|scope|value`.
 
 use serde::Serialize;
+use tributary_proto::AccountPerson;
 
 use super::freshness::Freshness;
 
@@ -77,6 +78,8 @@ pub struct Version {
     pub withdrawn: bool,
     /// Whether it only changes a milestone that another version reports.
     pub amends: bool,
+    /// Whether the event is public: it counts only where no trusted one reports the milestone.
+    pub public: bool,
     /// The identifiers it names.
     pub identifiers: Vec<String>,
 }
@@ -102,6 +105,8 @@ pub struct TouchRow {
     pub profile_id: String,
     /// The identifier that brought it.
     pub identifier: String,
+    /// Whether its event is public: anybody could have sent it.
+    pub public: bool,
     /// Whether it is in the journey.
     pub in_journey: bool,
     /// `in_journey`, `before_window`, `after_milestone`, `revoked`, `duplicate`, `visit` or `overlong`.
@@ -153,12 +158,14 @@ pub struct Credit {
 pub struct Owner {
     /// The profile; empty for an account itself.
     pub profile_id: String,
-    /// Its account; empty while none is known.
+    /// Its account when the milestone was reached; empty while none is known.
     pub account_id: String,
     /// The person's role.
     pub role: String,
     /// Why that account.
     pub account_why: Option<AccountWhy>,
+    /// The accounts it has belonged to, by time, where these are several: what it did while it belonged to another one counts there.
+    pub memberships: Vec<MembershipWhy>,
     /// Whether the latest consent is a revocation.
     pub revoked: bool,
     /// Whether the cluster is over the limit, so that no link joins anybody.
@@ -193,6 +200,17 @@ pub struct AccountWhy {
     pub path: Vec<LinkUsed>,
 }
 
+/// A span of time in which a person belongs to an account.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct MembershipWhy {
+    /// Since when; `null` for the first: since ever.
+    pub from_ms: Option<i64>,
+    /// The account.
+    pub account_id: String,
+    /// Why.
+    pub why: Option<AccountWhy>,
+}
+
 /// A link that holds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct LinkUsed {
@@ -208,6 +226,8 @@ pub struct LinkUsed {
     pub earliest_ms: Option<i64>,
     /// When it was stated last that they are one, or not.
     pub stated_ms: Option<i64>,
+    /// Whether only public events have seen both.
+    pub public: bool,
     /// Whether it was needed: nothing surer had united the two.
     pub joins: bool,
 }
@@ -218,7 +238,7 @@ pub struct RefusedLink {
     /// The link.
     #[serde(flatten)]
     pub link: LinkUsed,
-    /// `limit`, `never_join`, `shared` or `quarantined`.
+    /// `limit`, `never_join`, `shared`, `quarantined`, `crowded` or `public`.
     pub rule: &'static str,
     /// The same in words.
     pub why: String,
@@ -237,6 +257,16 @@ pub struct Profile {
     pub unit: String,
     /// Why that account; `null` for an account.
     pub account_why: Option<AccountWhy>,
+    /// The accounts it has belonged to, by time, where these are several.
+    pub memberships: Vec<MembershipWhy>,
+    /// Of an account, the account right above it; empty where none is.
+    pub parent_id: String,
+    /// And the one at the top.
+    pub root_id: String,
+    /// Of an account, the people who belong or belonged to it, as topic `accounts` has them.
+    pub people: Vec<AccountPerson>,
+    /// How many people these are in all, listed or not.
+    pub people_count: u32,
     /// Its identifiers; it is called after the first: the oldest, of an account the oldest of its CRM.
     pub identifiers: Vec<Identified>,
     /// The links between them, the surest first.

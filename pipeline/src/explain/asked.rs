@@ -68,12 +68,17 @@ fn check_kind(of: &str, pipeline: &Pipeline) -> Result<(), ExplainError> {
     if kinds.rank(of).is_some() {
         return Ok(());
     }
-    let known: Vec<&str> = kinds.people().chain(kind::ACCOUNT).collect();
+    let known: Vec<&str> = kinds.people().chain(kind::ACCOUNT).chain([kind::COMPANY_NAME]).collect();
     Err(ExplainError::Usage(format!("there is no such kind of identifier; {FORMS}. Kinds are {}", known.join(", "))))
 }
 
 /// The value as ingest writes it: a native record with this one identifier is decoded.
 fn normalised(of: &str, value: &str, pipeline: &Pipeline) -> Result<Identifier, ExplainError> {
+    if of == kind::COMPANY_NAME {
+        let name = tributary_ingest::company_name(value);
+        let none = || ExplainError::Usage("such a value names no company".to_owned());
+        return Ok(Identifier::new(of, "", name.ok_or_else(none)?));
+    }
     let field = if of == kind::CRM_ACCOUNT { "account" } else { of };
     let mut record = Map::new();
     record.insert("timestamp".into(), "2000-01-01T00:00:00Z".into());

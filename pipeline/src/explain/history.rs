@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use tributary_identity::names::profile_id;
 use tributary_identity::read::Person;
-use tributary_identity::view::profile_id;
 use tributary_proto::{Hash128, Member};
 
 use super::answer::Former;

@@ -115,13 +115,14 @@ fn version(event: &Event) -> Version {
         refund: body.refund.map(|amount| amount.to_string()),
         withdrawn: body.withdrawn,
         amends: body.amends,
+        public: event.public,
         identifiers: event.identifiers.iter().chain(&event.account_identifiers).map(Identifier::display).collect(),
     }
 }
 
 fn touch_rows(explained: &Explained) -> Vec<TouchRow> {
     let row = |(at, of): (usize, &UnitTouch)| {
-        let Touch { channel, source, medium, campaign, .. } = of.touch.touch.clone().unwrap_or_default();
+        let Touch { channel, source, medium, campaign, public, .. } = of.touch.touch.clone().unwrap_or_default();
         let (standing, why) = standing(of.standing, of.hits, explained);
         TouchRow {
             number: at + 1,
@@ -133,6 +134,7 @@ fn touch_rows(explained: &Explained) -> Vec<TouchRow> {
             campaign,
             profile_id: of.profile_id.clone(),
             identifier: of.by.as_ref().map(Identifier::display).unwrap_or_default(),
+            public,
             in_journey: of.standing == Standing::InJourney,
             standing,
             why,
@@ -153,6 +155,7 @@ fn standing(of: Standing, hits: usize, explained: &Explained) -> (&'static str, 
         Standing::AfterMilestone => ("after_milestone", "out: after the milestone".to_owned()),
         Standing::Duplicate(first) => ("duplicate", format!("out: the same event as #{}", first + 1)),
         Standing::Visit(first) => ("visit", format!("a hit of the visit that began with #{}", first + 1)),
+        Standing::Unnamed => ("unnamed", "out: of somebody whom the deal does not name (attribution.contacts)".to_owned()),
         Standing::Overlong => ("overlong", "out: beyond attribution.max_journey".to_owned()),
     }
 }
@@ -253,16 +256,19 @@ fn owners(
         let Some(person) = people.of(snapshot, &identifier)?.cloned() else { continue };
         let via = Via { identifier: identifier.display(), path: words::path(&person, &identifier, rules) };
         let placement = &person.placement;
-        let same = |owner: &&mut Owner| owner.profile_id == placement.profile_id && owner.account_id == placement.account_id;
+        let reached_ms = facts.decided.time_ms;
+        let account_id = placement.at(reached_ms).1;
+        let same = |owner: &&mut Owner| owner.profile_id == placement.profile_id && owner.account_id == account_id;
         if let Some(owner) = owners.iter_mut().find(same) {
             owner.identifiers.push(via);
             continue;
         }
         owners.push(Owner {
             profile_id: placement.profile_id.clone(),
-            account_id: placement.account_id.clone(),
+            account_id: account_id.to_owned(),
             role: placement.role.clone(),
-            account_why: people.account_why(snapshot, &person)?,
+            account_why: people.account_why(snapshot, &person, reached_ms)?,
+            memberships: people.memberships(snapshot, &person)?,
             revoked: placement.revoked,
             quarantined: person.quarantined,
             identifiers: vec![via],

@@ -19,8 +19,8 @@ mod words;
 use tributary_runtime::state::StateError;
 
 pub use answer::{
-    AccountWhy, Anchor, Brought, Consent, Credit, Explanation, Former, Identified, LinkUsed, MilestoneAnswer, Owner, Profile,
-    RefusedLink, StageReached, TouchRow, TraitAnswer, Version, Via,
+    AccountWhy, Anchor, Brought, Consent, Credit, Explanation, Former, Identified, LinkUsed, MembershipWhy, MilestoneAnswer,
+    Owner, Profile, RefusedLink, StageReached, TouchRow, TraitAnswer, Version, Via,
 };
 pub use asked::parse_identifier;
 pub use freshness::{Freshness, StageFreshness};

@@ -7,7 +7,7 @@ use tributary_identity::read::{Person, person};
 use tributary_proto::{Hash128, Identifier};
 use tributary_runtime::state::{Snapshot, StateError};
 
-use super::answer::AccountWhy;
+use super::answer::{AccountWhy, MembershipWhy};
 use super::words;
 
 /// Persons by the identifiers they were looked up by.
@@ -36,11 +36,35 @@ impl<'a> People<'a> {
         Ok(self.known.get(&hash).and_then(Option::as_ref))
     }
 
-    /// Why a person is of its account; `None` where it has none, or is one.
-    pub fn account_why(&mut self, snapshot: &mut dyn Snapshot, of: &Person) -> Result<Option<AccountWhy>, StateError> {
-        let Some(named) = &of.account else { return Ok(None) };
+    /// Why a person was of its account at a time; `None` where it had none, or is one.
+    pub fn account_why(
+        &mut self,
+        snapshot: &mut dyn Snapshot,
+        of: &Person,
+        time_ms: i64,
+    ) -> Result<Option<AccountWhy>, StateError> {
+        let account_id = of.placement.at(time_ms).1;
         let rules = self.rules;
-        let account = self.of(snapshot, &named.account)?;
-        Ok(Some(words::account(named, of, account, rules)))
+        let mut found = None;
+        for named in &of.accounts {
+            let account = self.of(snapshot, &named.account)?;
+            let is_it = account.map_or(named.account.value.as_str(), Person::id) == account_id;
+            // The latest up to then; before the first that names it, it reaches back.
+            if is_it && (named.from_ms <= time_ms || found.is_none()) {
+                found = Some(words::account(named, of, account, rules));
+            }
+        }
+        Ok(found)
+    }
+
+    /// The accounts that a person has belonged to, by time; none where it is one, or these are not several.
+    pub fn memberships(&mut self, snapshot: &mut dyn Snapshot, of: &Person) -> Result<Vec<MembershipWhy>, StateError> {
+        let mut all = Vec::new();
+        for stay in of.placement.stays().filter(|_| !of.placement.later.is_empty()) {
+            let why = self.account_why(snapshot, of, stay.from_ms)?;
+            let from_ms = (stay.from_ms != i64::MIN).then_some(stay.from_ms);
+            all.push(MembershipWhy { from_ms, account_id: stay.account_id.to_owned(), why });
+        }
+        Ok(all)
     }
 }

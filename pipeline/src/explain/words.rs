@@ -2,8 +2,9 @@
 
 use tributary_identity::Rules;
 use tributary_identity::cluster::Refusal;
-use tributary_identity::facts::stamp_key;
+use tributary_identity::group::seen_first_ms;
 use tributary_identity::read::{AccountNamed, Link, Person, Refused, Shared};
+use tributary_identity::stamp::stamp_key;
 use tributary_proto::Identifier;
 
 use super::answer::{AccountWhy, LinkUsed, RefusedLink};
@@ -18,6 +19,7 @@ pub(super) fn link(of: &Link, rules: &Rules) -> LinkUsed {
         class_name: class_name(of, rules),
         earliest_ms: of.earliest_ms,
         stated_ms: of.word.map(|(_, at_ms)| at_ms),
+        public: of.public,
         joins: of.joins,
     }
 }
@@ -33,10 +35,25 @@ pub(super) fn refused(of: &Refused, rules: &Rules) -> RefusedLink {
     let (rule, why) = match of.rule {
         Refusal::Shared => ("shared", of.shared.as_ref().map_or_else(String::new, |shared| shared_why(shared, rules))),
         Refusal::Quarantined => {
-            ("quarantined", format!("the cluster has more than identity.max_cluster = {} identifiers", rules.max_cluster))
+            let (most, anonymous) = (rules.max_cluster, rules.anonymous_cluster);
+            let why = format!(
+                "the cluster has more than identity.max_cluster = {most} identifiers, or of cookies and devices alone that only public events know more than identity.anonymous_cluster = {anonymous}"
+            );
+            ("quarantined", why)
         }
         Refusal::Limit => ("limit", limit_why(of.limit.as_ref())),
         Refusal::NeverJoin => ("never_join", never_join_why(of.link.word)),
+        Refusal::Crowded => (
+            "crowded",
+            format!(
+                "only public events know it, and the profile has identity.public_leaves = {} such identifiers already",
+                rules.public_leaves
+            ),
+        ),
+        Refusal::Public => (
+            "public",
+            "a public event may only hang a cookie or a device on one other identifier (identity.public_joins)".into(),
+        ),
     };
     RefusedLink { link: link(&of.link, rules), rule, why }
 }
@@ -87,7 +104,7 @@ pub(super) fn path(person: &Person, from: &Identifier, rules: &Rules) -> Vec<Lin
 /// Why a profile is of its account. `account` is what is known of the account identifier it names.
 pub(super) fn account(named: &AccountNamed, person: &Person, account: Option<&Person>, rules: &Rules) -> AccountWhy {
     let seen =
-        || person.members.iter().find(|(identifier, _)| *identifier == named.by).and_then(|(_, member)| member.earliest_ms);
+        || person.members.iter().find(|(identifier, _)| *identifier == named.by).and_then(|(_, member)| seen_first_ms(member));
     AccountWhy {
         how: if named.asserted.is_some() { "asserted" } else { "email_domain" },
         by: named.by.display(),

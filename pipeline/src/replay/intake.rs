@@ -5,10 +5,10 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use tributary_proto::{Account, CreditUpdate, DeadLetter, Message, Profile};
-use tributary_runtime::format::Row;
 use tributary_runtime::log::MemoryLog;
 use tributary_runtime::stage::Output;
 use tributary_runtime::topic::Topic;
+use tributary_runtime::topic::format::Row;
 use tributary_runtime::worker::WorkerError;
 
 use super::{ReplayError, Results};

@@ -135,8 +135,16 @@ impl Replay {
     /// # Errors
     /// When a stage fails.
     pub fn finish(mut self) -> Result<Results, ReplayError> {
+        self.results()
+    }
+
+    /// Runs to the end and gives the results, once; the states are still there to be read.
+    ///
+    /// # Errors
+    /// When a stage fails.
+    pub fn results(&mut self) -> Result<Results, ReplayError> {
         self.run()?;
-        let mut results = self.intake.map_or_else(|| Ok(Results::default()), Intake::finish)?;
+        let mut results = self.intake.take().map_or_else(|| Ok(Results::default()), Intake::finish)?;
         results.raw_records = self.raw_records;
         Ok(results)
     }

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use tributary_proto::{Account, DeadLetter, Identifier, Profile, Trait};
-use tributary_runtime::format::Rows;
 use tributary_runtime::stage::Output;
 use tributary_runtime::topic::Topic;
+use tributary_runtime::topic::format::Rows;
 
 use crate::credit_table::CreditTable;
 

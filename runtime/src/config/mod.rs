@@ -38,6 +38,7 @@
 //! assert_eq!(load::<Example>(&wrong).err().unwrap().0.len(), 2);
 //! ```
 
+mod account_level;
 pub mod admin;
 mod formats;
 mod interpolate;
@@ -62,11 +63,12 @@ use serde_json::Value;
 
 use layers::Layers;
 
+pub use account_level::AccountLevel;
 pub use layers::Sources;
 pub use origin::{ConfigError, ConfigErrors, Origin};
 pub use secret::Secret;
-pub use section::{Given, Problems, Section};
-pub use shape::{OpenMap, Shape, Shapes};
+pub use section::{Given, OpenMap, Problems, Section, Shape};
+pub use shape::Shapes;
 pub use values::Values;
 
 /// A type of settings: its default value is the first layer.

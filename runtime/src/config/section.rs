@@ -6,26 +6,26 @@ use std::io::{self, Read};
 
 use tributary_proto::kind::Kinds;
 
-use super::shape::Shape;
-
 /// What a section is compiled with, beside its own values.
 #[derive(Debug, Clone, Copy)]
 pub struct Given<'a> {
     /// The kinds of identifiers and milestones that all sections share.
     pub kinds: &'a Kinds,
+    /// The zone in which days begin, by its IANA name.
+    pub time_zone: &'a str,
     /// Reads a file that a setting names: sections read none themselves.
     pub read: fn(&str) -> io::Result<String>,
 }
 
 impl<'a> Given<'a> {
-    /// These kinds, and the files of this machine.
+    /// These kinds, the files of this machine, and days in UTC.
     pub fn new(kinds: &'a Kinds) -> Self {
-        Self { kinds, read: read_small }
+        Self { kinds, time_zone: "UTC", read: read_small }
     }
 }
 
 /// The largest file that a setting names, bytes.
-const FILE_BYTES_MAX: u64 = 1 << 20;
+const FILE_BYTES_MAX: u64 = 16 << 20;
 
 fn read_small(path: &str) -> io::Result<String> {
     let mut text = String::new();
@@ -34,6 +34,31 @@ fn read_small(path: &str) -> io::Result<String> {
         return Err(io::Error::other(format!("it is larger than {FILE_BYTES_MAX} bytes")));
     }
     Ok(text)
+}
+
+/// A table whose keys the user chooses.
+#[derive(Debug, Clone, Copy)]
+pub struct OpenMap {
+    /// Its dotted path below the section; empty for the section itself.
+    pub path: &'static str,
+    /// Whether its keys contain dots themselves, as the settings of a Kafka client do.
+    pub dotted: bool,
+}
+
+/// What the defaults alone do not say about the keys of a section.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    /// Tables whose keys the user chooses. Their entries are added to the default ones.
+    pub open: &'static [OpenMap],
+    /// Paths (a `*` matches one key) whose value replaces the default as a whole, because its form can vary.
+    pub whole: &'static [&'static str],
+    /// Keys that there were, each with the key, of any section, that has taken its place.
+    pub moved: &'static [(&'static str, &'static str)],
+}
+
+impl Shape {
+    /// All keys are in the defaults.
+    pub const CLOSED: Self = Self { open: &[], whole: &[], moved: &[] };
 }
 
 /// A section of the configuration.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub use super::formats::{Format, FormatSettings};
 use super::kafka::is_topic_text;
 use super::section::{Given, Problems, Section};
-use super::shape::{OpenMap, Shape};
+use super::section::{OpenMap, Shape};
 use crate::refusals::RefusalLimits;
 use crate::topic::{Retention, Topic};
 
@@ -266,10 +266,14 @@ pub struct WorkerSettings {
     /// What the process may take in all, in MiB; how it is shared out: [`Shares`](super::memory::Shares). What a collector may hold is taken off
     /// first.
     pub memory_mb: u32,
+    /// So much of the limit of the control group, or else of the machine's memory, instead; 0: `memory_mb` counts.
+    pub memory_percent: u32,
     /// The most records in one transaction. Few mean low latency under load, many mean speed.
     pub batch_records: u32,
     /// How long records are gathered for one transaction while more keep coming, in milliseconds. Short means low latency.
     pub batch_ms: u32,
+    /// Whether a process with the stage identity makes erasures of the requests to erase a person. If not, `tributary erase --requests` does.
+    pub expand_erasures: bool,
     /// Threads of each stage.
     pub threads: ThreadSettings,
     /// Encoding of each output topic.
@@ -282,12 +286,22 @@ impl Default for WorkerSettings {
     fn default() -> Self {
         Self {
             memory_mb: 1024,
+            memory_percent: 0,
             batch_records: 10_000,
             batch_ms: 30,
+            expand_erasures: true,
             threads: ThreadSettings::default(),
             formats: FormatSettings::default(),
             dead_letters: RefusalLimits::default(),
         }
+    }
+}
+
+impl WorkerSettings {
+    /// What the process may take in all, in MiB.
+    pub fn process_mb(&self) -> u32 {
+        let percent = Some(self.memory_percent).filter(|percent| *percent > 0);
+        percent.and_then(super::memory::percent_mb).unwrap_or(self.memory_mb)
     }
 }
 
@@ -297,6 +311,10 @@ impl Section for WorkerSettings {
 
     fn compile(&self, _: &Given<'_>, problems: &mut Problems) -> Option<()> {
         problems.unless(self.memory_mb >= MEMORY_MB_MIN, "memory_mb", &format!("expected {MEMORY_MB_MIN} or more"));
+        let enough = self.memory_percent == 0 || self.process_mb() >= MEMORY_MB_MIN;
+        let expected = format!("{} MiB are not enough: expected {MEMORY_MB_MIN} or more", self.process_mb());
+        problems.unless(enough, "memory_percent", &expected);
+        problems.unless(self.memory_percent <= 100, "memory_percent", "expected 1 to 100, or 0 for memory_mb");
         problems.unless((1..=1_000_000).contains(&self.batch_records), "batch_records", "expected 1 to 1000000");
         problems.unless((1..=60_000).contains(&self.batch_ms), "batch_ms", "expected 1 to 60000 milliseconds");
         let ThreadSettings { ingest, identity, attributor } = self.threads;

@@ -4,31 +4,6 @@ use serde_json::Value;
 
 use super::section::Section;
 
-/// A table whose keys the user chooses.
-#[derive(Debug, Clone, Copy)]
-pub struct OpenMap {
-    /// Its dotted path below the section; empty for the section itself.
-    pub path: &'static str,
-    /// Whether its keys contain dots themselves, as the settings of a Kafka client do.
-    pub dotted: bool,
-}
-
-/// What the defaults alone do not say about the keys of a section.
-#[derive(Debug, Clone, Copy)]
-pub struct Shape {
-    /// Tables whose keys the user chooses. Their entries are added to the default ones.
-    pub open: &'static [OpenMap],
-    /// Paths (a `*` matches one key) whose value replaces the default as a whole, because its form can vary.
-    pub whole: &'static [&'static str],
-    /// Keys that there were, each with the key, of any section, that has taken its place.
-    pub moved: &'static [(&'static str, &'static str)],
-}
-
-impl Shape {
-    /// All keys are in the defaults.
-    pub const CLOSED: Self = Self { open: &[], whole: &[], moved: &[] };
-}
-
 /// What the defaults alone do not say about the keys of all sections, which are whole here.
 #[derive(Debug, Clone, Default)]
 pub struct Shapes {

@@ -12,9 +12,9 @@ use tributary_proto::{CreditUpdate, DeadLetter, Hash128, Message};
 use super::notes::{Cause, Pending};
 use super::retention::letter_of;
 use super::{EmbeddedError, FAMILIES, Inner, META, RECORDS, STATE, keys, store_error};
-use crate::format;
 use crate::stage::{Erasure, Output};
 use crate::topic::Topic;
+use crate::topic::format;
 
 /// Somebody who is to be forgotten.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -220,6 +220,8 @@ impl Faces {
             value_minor: 0,
             delta_weight_nano: 0,
             delta_value_minor: 0,
+            reporting_value_minor: 0,
+            delta_reporting_value_minor: 0,
             revision: 0,
             reason: 0,
             ..update.clone()

@@ -150,6 +150,8 @@ mod tests {
             ("identity-changelog", 11),
             ("attributor-changelog", 12),
             ("spend", 13),
+            ("erasure-requests", 14),
+            ("plans", 20),
         ];
         stored.iter().for_each(|topic| assert!(numbers.contains(topic), "{topic:?}"));
     }

@@ -22,7 +22,6 @@ use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use super::keys;
 use crate::topic::Topic;
 
 /// The file's name. Part of the stored format: do not change.
@@ -122,7 +121,7 @@ impl HighWater {
         into.extend_from_slice(&self.sequence.to_be_bytes());
         into.extend_from_slice(&(self.ends.len() as u32).to_be_bytes());
         for ((topic, partition), end) in &self.ends {
-            into.push(keys::number(*topic));
+            into.push(topic.spec().number);
             into.extend_from_slice(&partition.to_be_bytes());
             into.extend_from_slice(&end.offset.to_be_bytes());
             into.extend_from_slice(&end.hash.to_be_bytes());
@@ -148,7 +147,7 @@ impl HighWater {
             let (partition, rest) = rest.split_first_chunk::<4>()?;
             let (offset, rest) = rest.split_first_chunk::<8>()?;
             let hash = rest.first_chunk::<8>()?;
-            let topic = Topic::ALL.into_iter().find(|topic| keys::number(*topic) == *number)?;
+            let topic = Topic::ALL.into_iter().find(|topic| topic.spec().number == *number)?;
             let end = End { offset: u64::from_be_bytes(*offset), hash: u64::from_be_bytes(*hash) };
             ends.insert((topic, u32::from_be_bytes(*partition)), end);
         }

@@ -6,8 +6,8 @@ use tributary_proto::DeadLetter;
 use super::inner::Inner;
 use super::notes::Cause;
 use super::{EmbeddedError, RECORDS, keys};
-use crate::format;
 use crate::topic::Topic;
+use crate::topic::format;
 
 /// How long records are kept, in milliseconds; `None` for ever.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

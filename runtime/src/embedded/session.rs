@@ -9,11 +9,10 @@ use rocksdb::{ReadOptions, WriteBatch};
 use super::inner::Inner;
 use super::upkeep::now_ms;
 use super::{EmbeddedError, OFFSETS, RECORDS, STATE, accepted, keys};
-use crate::format;
 use crate::fresh::{FreshGauges, Place};
 use crate::log::{Assignment, Batch, BatchLimits, LogError, Session, StageLog, Transaction};
 use crate::metrics::{CONSUMER_LAG_RECORDS, StateSizes};
-use crate::stage::Record;
+use crate::stage::{Output, Record};
 use crate::state::{ActorKey, Base, StateError, prefix_end};
 use crate::topic::Topic;
 
@@ -141,7 +140,7 @@ impl EmbeddedSession {
             inner.put_record(&mut batch, &mut ends, &routed.output, routed.partition, routed.timestamp_ms)?;
         }
         for letter in transaction.dead_letters {
-            let output = format::dead_letter(&letter, inner.json_dead_letters);
+            let output = Output::dead_letter(&letter, inner.json_dead_letters);
             let at = tributary_proto::partition::of(&output.key, inner.partitions);
             inner.put_record(&mut batch, &mut ends, &output, at, now_ms())?;
         }
@@ -173,7 +172,7 @@ impl Session for EmbeddedSession {
     }
 
     fn poll(&mut self, batch: &mut Batch, limits: &BatchLimits) -> Result<Vec<Assignment>, LogError> {
-        self.sizes.publish(|| (self.inner.state_bytes(), self.inner.memory_bytes()));
+        self.sizes.publish(|| self.inner.sizes());
         self.tell_lag()?;
         let changes = if self.assigned { Vec::new() } else { self.assign()? };
         self.gather(batch, limits)?;
@@ -267,5 +266,23 @@ impl Base for EmbeddedState {
             iterator.next();
         }
         iterator.status().map_err(unreadable)
+    }
+
+    fn actors(&self, tag: u8, after: Option<&ActorKey>, max: usize) -> Result<Vec<ActorKey>, StateError> {
+        let family = self.inner.family(STATE).map_err(unreadable)?;
+        let place = |after: Option<&ActorKey>| [self.prefix.as_slice(), &ActorKey::behind(tag, after)].concat();
+        let mut options = ReadOptions::default();
+        options.set_total_order_seek(true);
+        let mut iterator = self.inner.db.raw_iterator_cf_opt(family, options);
+        let mut found = Vec::new();
+        iterator.seek(place(after));
+        loop {
+            let own = iterator.key().and_then(|key| key.strip_prefix(self.prefix.as_slice()));
+            let Some(actor) = own.and_then(ActorKey::of).filter(|actor| actor.tag() == tag && found.len() < max) else { break };
+            found.push(actor);
+            iterator.seek(place(Some(&actor)));
+        }
+        iterator.status().map_err(unreadable)?;
+        Ok(found)
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tributary_proto::DeadLetter;
 
-use super::{INPUTS_KEY, Inputs, Ownership, Position, Store, store_failed};
+use super::{INPUTS_KEY, Inputs, Ownership, Position, Store};
 use crate::log::{LogError, Routed, Transaction};
 
 /// What a commit asks of the log, in the order in which [`commit`] asks it.
@@ -176,7 +176,7 @@ fn write_stores<S: Store>(
             .map(|write| (write.key.as_slice(), write.value.as_deref()))
             .chain(std::iter::once((INPUTS_KEY, Some(encoded.as_slice()))));
         let position = Position { changelog_next: *changelog_next, as_of_ms };
-        store.write(changes, position).map_err(|error| store_failed(OPERATION, error))?;
+        store.write(changes, position).map_err(|error| LogError::of_store(OPERATION, error))?;
     }
     Ok(())
 }

@@ -23,4 +23,4 @@ pub use go_back::{Anew, go_back};
 pub use inputs::{Inputs, VERSION, VERSION_HEADER};
 pub use ownership::{Admission, Owned, Ownership, Phase};
 pub use restore::{Change, Progress, Restore};
-pub use store::{INPUTS_KEY, Position, Store, StoreFailure, store_failed};
+pub use store::{INPUTS_KEY, Position, Store, StoreFailure};

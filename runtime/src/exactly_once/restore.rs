@@ -10,7 +10,7 @@
 //!
 //! [KIP-534]: https://cwiki.apache.org/confluence/display/KAFKA/KIP-534%3A+Retain+tombstones+and+transaction+markers+for+approximately+delete.retention.ms+milliseconds
 
-use super::{INPUTS_KEY, Inputs, Position, Store, StoreFailure, VERSION, store_failed};
+use super::{INPUTS_KEY, Inputs, Position, Store, StoreFailure, VERSION};
 use crate::log::LogError;
 use crate::state::Load;
 
@@ -258,5 +258,5 @@ fn inputs_of<S: Store>(store: &S) -> Result<Inputs, LogError> {
 }
 
 fn failed(error: impl StoreFailure) -> LogError {
-    store_failed(OPERATION, error)
+    LogError::of_store(OPERATION, error)
 }

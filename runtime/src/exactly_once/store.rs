@@ -2,7 +2,6 @@
 
 use std::fmt::Display;
 
-use crate::log::LogError;
 use crate::state::{Base, Load};
 
 /// Key of the input offsets a state stands for. Part of the stored format: do not change.
@@ -21,16 +20,6 @@ pub struct Position {
 pub trait StoreFailure: Display {
     /// Whether there was no room: then it may succeed later.
     fn is_full(&self) -> bool;
-}
-
-/// What follows for the session. Where there is no room it goes back to the committed offsets and tries again until there is some: what
-/// the store has missed is in the changelog.
-pub fn store_failed(operation: &'static str, error: impl StoreFailure) -> LogError {
-    if error.is_full() {
-        LogError::recover(operation, format!("{error}; waiting for room"))
-    } else {
-        LogError::stop(operation, error)
-    }
 }
 
 /// The committed state of one partition. Clones share it.

@@ -1,6 +1,6 @@
 //! One transaction a batch, as [`commit`] orders it.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::Consumer;
@@ -11,11 +11,12 @@ use rdkafka::topic_partition_list::Offset;
 use tributary_proto::{DeadLetter, partition};
 
 use super::context::{Delivered, Tag};
+use super::message::{has_version, now_ms};
 use super::options::KafkaOptions;
-use super::session::{Consumed, KafkaSession, Produced, has_version};
+use super::session::{Consumed, KafkaSession, Produced};
 use crate::exactly_once::{Ended, Failed as Unsure, INPUTS_KEY, Inputs, VERSION, VERSION_HEADER, Wire, commit};
-use crate::format;
 use crate::log::{LogError, Routed, Session, Transaction};
+use crate::stage::Output;
 use crate::topic::Topic;
 
 const OPERATION: &str = "committing";
@@ -124,7 +125,7 @@ impl Wire for KafkaWire<'_> {
     }
 
     fn dead_letter(&mut self, producer: &Produced, letter: &DeadLetter) -> Result<(), Failed> {
-        let output = format::dead_letter(letter, self.options.json_dead_letters);
+        let output = Output::dead_letter(letter, self.options.json_dead_letters);
         let outgoing = Outgoing {
             topic: self.options.topics.of(output.topic),
             partition: partition::of(&output.key, self.letters),
@@ -242,12 +243,6 @@ fn serve(producer: &Produced) {
     if producer.in_flight_count() == before {
         std::thread::sleep(WAIT_SLICE);
     }
-}
-
-/// For the age of a position only: no decision about data reads it.
-pub(super) fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// What a dead letter says without being decoded: `reason`, `topic`, `partition` and `offset`, as texts. Part of the contract.

@@ -11,7 +11,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::{ClientConfig, ClientContext};
 
 use super::certificate::why_refused;
-use super::context::{CONNECTION_LOST, log};
+use super::client_log::{CONNECTION_LOST, log};
 
 /// How long a look for lines of the log takes, and how many looks there are.
 const POLL: Duration = Duration::from_millis(20);

@@ -8,8 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::producer::{DeliveryResult, ProducerContext};
 use rdkafka::statistics::Statistics;
@@ -17,9 +17,7 @@ use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, TopicPartitionList};
 
 use super::Complaints;
-
-/// How many complaints of clients are written a second, at most: each of many connections complains every second while it cannot be made.
-const COMPLAINTS_MAX: u32 = 10;
+use super::client_log::{CONNECTION_LOST, log};
 
 /// What a rebalance asks for.
 #[derive(Debug, Clone)]
@@ -33,6 +31,8 @@ pub(super) enum Rebalance {
 /// Of the consumer of the inputs.
 pub(super) struct ConsumerEvents {
     stage: &'static str,
+    /// Whether partitions change hands one by one: see [`KafkaOptions::is_cooperative`](super::options::KafkaOptions::is_cooperative).
+    cooperative: bool,
     pending: Mutex<VecDeque<Rebalance>>,
     /// When this was made, and the client right after.
     made: Instant,
@@ -43,9 +43,9 @@ pub(super) struct ConsumerEvents {
 }
 
 impl ConsumerEvents {
-    pub(super) fn new(stage: &'static str, complaints: Complaints) -> Self {
+    pub(super) fn new(stage: &'static str, cooperative: bool, complaints: Complaints) -> Self {
         let (pending, statistics, closing) = (Mutex::default(), Mutex::default(), AtomicBool::new(false));
-        Self { stage, pending, made: Instant::now(), statistics, closing, complaints }
+        Self { stage, cooperative, pending, made: Instant::now(), statistics, closing, complaints }
     }
 
     /// The oldest rebalance that was not done yet.
@@ -57,9 +57,42 @@ impl ConsumerEvents {
         lock(&self.pending).pop_front();
     }
 
-    /// From now on partitions are given back at once: nobody polls for rebalances any more.
-    pub(super) fn close(&self) {
+    /// From now on rebalances are answered at once, those that were noted before them: nobody does what they ask for any more.
+    pub(super) fn close(&self, consumer: &BaseConsumer<Self>) {
         self.closing.store(true, Ordering::Relaxed);
+        for noted in std::mem::take(&mut *lock(&self.pending)) {
+            let (assign, places) = match noted {
+                Rebalance::Assign(places) => (true, places),
+                Rebalance::Revoke(places) => (false, places),
+            };
+            let mut list = TopicPartitionList::new();
+            for (name, number) in &places {
+                list.add_partition(name, *number);
+            }
+            self.answer(consumer, assign, &list);
+        }
+    }
+
+    /// Tells the client that what a rebalance asks for is done. A client whose part in the group has ended answers no more, and whoever
+    /// asks it then waits for ever: the last rebalance of a client that is closed may come behind that.
+    fn answer(&self, consumer: &BaseConsumer<Self>, assign: bool, partitions: &TopicPartitionList) {
+        if consumer.closed() {
+            return;
+        }
+        let answered = if assign { self.assign(consumer, partitions) } else { self.unassign(consumer, partitions) };
+        if let Err(error) = answered {
+            tracing::debug!(stage = self.stage, %error, "the client is about to be gone: nothing else can be done about it");
+        }
+    }
+
+    /// Takes partitions over that the group gives.
+    pub(super) fn assign(&self, consumer: &BaseConsumer<Self>, partitions: &TopicPartitionList) -> KafkaResult<()> {
+        if self.cooperative { consumer.incremental_assign(partitions) } else { consumer.assign(partitions) }
+    }
+
+    /// Gives partitions back that the group takes.
+    pub(super) fn unassign(&self, consumer: &BaseConsumer<Self>, partitions: &TopicPartitionList) -> KafkaResult<()> {
+        if self.cooperative { consumer.incremental_unassign(partitions) } else { consumer.unassign() }
     }
 
     /// Takes the latest statistics.
@@ -94,12 +127,7 @@ impl ConsumerContext for ConsumerEvents {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, what: RDKafkaRespErr, partitions: &mut TopicPartitionList) {
         let assign = what == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
         if self.closing.load(Ordering::Relaxed) {
-            // The client waits for its answer, and is about to be gone: nothing else can be done about an error.
-            let _gone = match consumer.rebalance_protocol() {
-                RebalanceProtocol::Cooperative if !assign => consumer.incremental_unassign(partitions),
-                _ => consumer.unassign(),
-            };
-            return;
+            return self.answer(consumer, assign, partitions);
         }
         let list: Vec<(String, i32)> =
             partitions.elements().iter().map(|element| (element.topic().to_owned(), element.partition())).collect();
@@ -133,9 +161,6 @@ pub(super) struct Delivered {
     /// Whether a connection was lost.
     pub connection_lost: bool,
 }
-
-/// Facility of the line that librdkafka logs whenever it gives a connection up, whatever the reason.
-pub(super) const CONNECTION_LOST: &str = "FAIL";
 
 /// What a record's delivery report carries: 0, or the partition of a changelog record plus 1.
 pub(super) type Tag = usize;
@@ -199,60 +224,7 @@ fn is_purge(failed: Option<&(String, KafkaError)>) -> bool {
         .is_some_and(|code| matches!(code, RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight))
 }
 
-/// librdkafka's log holds no records and no credentials unless `debug` is set, which is refused. What it complains of is told by us where
-/// it matters, once and in our words: [`Reach`](super::Reach) and the errors of what fails because of it.
-pub(super) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
-    match level {
-        RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => tracing::warn!(facility, "{message}"),
-        RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning => match lock(&SPARING).admit(Instant::now()) {
-            Some(0) => tracing::debug!(facility, "{message}"),
-            Some(left_out) => tracing::debug!(facility, left_out, "{message}"),
-            None => {}
-        },
-        RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => tracing::debug!(facility, "{message}"),
-    }
-}
-
-static SPARING: Mutex<Sparing> = Mutex::new(Sparing { second: None, written: 0, left_out: 0 });
-
-/// Bounds how many lines are written a second.
-struct Sparing {
-    second: Option<Instant>,
-    written: u32,
-    left_out: u32,
-}
-
-impl Sparing {
-    /// Whether a line may be written; then how many were left out before it.
-    fn admit(&mut self, now: Instant) -> Option<u32> {
-        if self.second.is_none_or(|second| now.saturating_duration_since(second) >= Duration::from_secs(1)) {
-            (self.second, self.written) = (Some(now), 0);
-        }
-        if self.written == COMPLAINTS_MAX {
-            self.left_out = self.left_out.saturating_add(1);
-            return None;
-        }
-        self.written += 1;
-        Some(std::mem::take(&mut self.left_out))
-    }
-}
-
 /// A panic of another holder leaves nothing half-done in what is locked here.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn complaints_are_bounded_and_those_left_out_are_counted() {
-        let mut sparing = Sparing { second: None, written: 0, left_out: 0 };
-        let now = Instant::now();
-        let written = (0..576).filter(|_| sparing.admit(now).is_some()).count();
-        assert_eq!(written, COMPLAINTS_MAX as usize);
-        assert_eq!(sparing.admit(now + Duration::from_secs(1)), Some(576 - COMPLAINTS_MAX));
-        assert_eq!(sparing.admit(now + Duration::from_secs(1)), Some(0));
-    }
 }

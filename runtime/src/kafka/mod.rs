@@ -6,14 +6,15 @@
 //! | what | where |
 //! |---|---|
 //! | settings, and which of the client's settings are refused | `options` |
-//! | polling, and what changes hands in a rebalance | `session`, `rebalance`, `share` |
+//! | polling, and what changes hands in a rebalance | `session`, `message`, `rebalance`, `session/share` |
 //! | one transaction a batch | `commit` |
 //! | reading the changelog | `restore` |
-//! | how far behind the inputs are, and what holds them up | `lag` |
+//! | how far behind the inputs are, and what holds them up | `session/lag` |
 //! | what is decided without a client, and in which order things are done | [`crate::exactly_once`] |
 //! | whether the brokers can be reached, and why a connection cannot be made | `reach`, `complaints`, `certificate` |
+//! | what the clients call back, and what they write into their log | `context`, `client_log` |
 //! | which processes there are, and who holds what | `presence` |
-//! | partitions that stand still | `stopped` |
+//! | partitions that stand still | `session/stopped` |
 //! | which errors are gone back from, and which stop the worker | `failure`, `recover` |
 //!
 //! What holds it together:
@@ -29,11 +30,12 @@
 //!   that comes late would be taken for a part of the next transaction, were the epoch the same.
 
 mod certificate;
+mod client_log;
 mod commit;
 mod complaints;
 mod context;
 mod failure;
-mod lag;
+mod message;
 pub mod metrics;
 mod options;
 mod partitions;
@@ -43,8 +45,6 @@ mod rebalance;
 mod recover;
 mod restore;
 mod session;
-mod share;
-mod stopped;
 
 pub use complaints::{Complaints, explain};
 pub use options::{KafkaOptions, RefusedSetting, accepted_group, group_name, refused_setting};
@@ -52,3 +52,8 @@ pub use partitions::spread_of;
 pub use presence::{Owners, PresenceError, Process, announce, owners, processes};
 pub use reach::{Lookout, Reach};
 pub use session::KafkaSession;
+
+use std::time::Duration;
+
+/// Longest wait for an answer about topics and offsets.
+const ASK: Duration = Duration::from_secs(5);

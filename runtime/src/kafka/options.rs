@@ -126,10 +126,15 @@ impl KafkaOptions {
             .set("group.instance.id", self.member(log.stage))
             .set("session.timeout.ms", self.session_timeout_ms.to_string())
             .set("heartbeat.interval.ms", (self.session_timeout_ms / 4).max(1).to_string())
-            // Sticky assignment moves single partitions and does not keep the same partition of several topics together; range does.
-            .set("partition.assignment.strategy", if log.inputs.len() > 1 { "range" } else { "cooperative-sticky" })
+            .set("partition.assignment.strategy", if Self::is_cooperative(log) { "cooperative-sticky" } else { "range" })
             .set("statistics.interval.ms", "5000");
         Ok(config)
+    }
+
+    /// Whether partitions change hands one by one, and not all at once. Sticky assignment, which does that, does not keep the same
+    /// partition of several topics together; range does.
+    pub(super) fn is_cooperative(log: &StageLog) -> bool {
+        log.inputs.len() <= 1
     }
 
     /// Settings of the consumer of the changelog, which takes its partitions itself.

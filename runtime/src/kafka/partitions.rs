@@ -9,10 +9,11 @@ use rdkafka::error::KafkaError;
 use rdkafka::metadata::MetadataTopic;
 use rdkafka::types::RDKafkaRespErr;
 
+use super::ASK;
 use super::complaints::explain;
 use super::context::RestorerEvents;
 use super::failure::{Remedy, remedy};
-use super::session::{ASK, KafkaSession};
+use super::session::KafkaSession;
 use crate::log::LogError;
 use crate::topic::{Role, Topic};
 use crate::topics_plan::{Needed, needed, wrong_number};

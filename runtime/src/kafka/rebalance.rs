@@ -4,16 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
-use rdkafka::consumer::{Consumer, RebalanceProtocol};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::Offset;
 
+use super::ASK;
 use super::context::Rebalance;
 use super::failure::{Remedy, remedy};
 use super::metrics;
 use super::restore::{Restorer, Step};
-use super::session::{ASK, KafkaSession};
-use crate::exactly_once::{Inputs, Phase, store_failed};
+use super::session::KafkaSession;
+use crate::exactly_once::{Inputs, Phase};
 use crate::log::{Batch, LogError};
 use crate::state::{RocksStore, StoreError, store_folder};
 use crate::topic::Topic;
@@ -51,10 +52,7 @@ impl KafkaSession {
         let Some(committed) = self.committed(&partitions)? else { return Ok(false) };
         let list = self.start_of(&committed)?;
         let consumer = self.consumer()?;
-        let assigned = match consumer.rebalance_protocol() {
-            RebalanceProtocol::Cooperative => consumer.incremental_assign(&list),
-            _ => consumer.assign(&list),
-        };
+        let assigned = consumer.context().assign(consumer, &list);
         assigned.map_err(|error| LogError::recover("taking over partitions", error))?;
         self.prepare(&committed, &list)?;
         self.show_begun(committed.keys().copied());
@@ -147,10 +145,7 @@ impl KafkaSession {
         self.note_places(places, false);
         let consumer = self.consumer()?;
         let lost = consumer.assignment_lost();
-        let revoked = match consumer.rebalance_protocol() {
-            RebalanceProtocol::Cooperative => consumer.incremental_unassign(&list),
-            _ => consumer.unassign(),
-        };
+        let revoked = consumer.context().unassign(consumer, &list);
         revoked.map_err(|error| LogError::recover("giving partitions back", error))?;
         self.share.taken(lost);
         self.count_restoring();
@@ -242,7 +237,7 @@ impl KafkaSession {
             Err(StoreError::Locked { .. }) if since.elapsed().as_millis() < u128::from(self.options.restore_timeout_ms) => {
                 Ok(None)
             }
-            Err(error) => match store_failed("opening the state", error) {
+            Err(error) => match LogError::of_store("opening the state", error) {
                 LogError::Stop { why, .. } => {
                     self.hold_unopened(partition, why);
                     Ok(None)

@@ -7,11 +7,12 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::Producer;
 
+use super::ASK;
 use super::context::ProducerEvents;
 use super::failure::{Remedy, SAME_INSTANCE, remedy};
 use super::metrics;
 use super::reach::AWAY;
-use super::session::{ASK, KafkaSession, Produced};
+use super::session::{KafkaSession, Produced};
 use crate::exactly_once::{Anew, Inputs, go_back};
 use crate::log::LogError;
 
@@ -61,8 +62,9 @@ impl KafkaSession {
             self.drop_owned(partition);
         }
         self.places.clear();
-        self.consumer()?.context().close();
-        self.consumer = Some(self.new_consumer()?);
+        let fresh = self.new_consumer()?;
+        self.close_consumer();
+        self.consumer = Some(fresh);
         self.share.taken(true);
         self.subscribe()
     }

@@ -12,13 +12,13 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::Offset;
 
-use super::commit::now_ms;
+use super::ASK;
 use super::context::RestorerEvents;
 use super::failure::{Remedy, remedy};
+use super::message::{now_ms, version_of};
 use super::metrics;
 use super::options::KafkaOptions;
 use super::reach::Reach;
-use super::session::{ASK, version_of};
 use crate::exactly_once::{Change, INPUTS_KEY, Inputs, Progress, Restore};
 use crate::log::{LogError, StageLog};
 use crate::state::RocksStore;

@@ -1,36 +1,42 @@
 //! The session: opening, polling, closing.
 
+mod lag;
+mod share;
+mod stopped;
+
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::producer::BaseProducer;
 use rdkafka::topic_partition_list::Offset;
 
+use super::ASK;
 use super::complaints::Complaints;
 use super::context::{ConsumerEvents, ProducerEvents};
 use super::failure::{Remedy, remedy};
-use super::lag::HeldUps;
+use super::message;
 use super::options::KafkaOptions;
 use super::restore::Restorer;
-use super::share::Share;
-use super::stopped::Accepted;
-use crate::exactly_once::{Admission, Ownership, VERSION, VERSION_HEADER};
+use crate::exactly_once::Ownership;
 use crate::log::{Assignment, Batch, BatchLimits, LogError, Session, StageLog, Transaction};
-use crate::metrics::StateSizes;
+use crate::metrics::{Sizes, StateSizes};
 use crate::obstacle::Obstacle;
 use crate::service::Pulse;
-use crate::stage::Record;
 use crate::state::RocksStore;
 use crate::topic::Topic;
+use lag::HeldUps;
+use share::Share;
+use stopped::Accepted;
 
-/// Longest wait for an answer about topics and offsets.
-pub(super) const ASK: Duration = Duration::from_secs(5);
 /// The wait between two attempts to open.
 const OPEN_AGAIN: Duration = Duration::from_millis(500);
+/// Longest wait for a consumer to end.
+const CLOSE_MAX: Duration = Duration::from_secs(30);
 /// How long to wait for records while partitions wait for their state.
 const RESTORING_WAIT: Duration = Duration::from_millis(1);
 
@@ -157,8 +163,26 @@ impl KafkaSession {
 
     pub(super) fn new_consumer(&self) -> Result<Consumed, LogError> {
         let config = self.options.consumer(&self.log).map_err(|error| LogError::stop("opening the log", error))?;
-        let events = ConsumerEvents::new(self.log.stage, Complaints::of(&config));
+        let cooperative = KafkaOptions::is_cooperative(&self.log);
+        let events = ConsumerEvents::new(self.log.stage, cooperative, Complaints::of(&config));
         config.create_with_context(events).map_err(|error: KafkaError| LogError::stop("opening the log", error))
+    }
+
+    /// Ends the consumer of the inputs. The client may take its time to leave, and has been seen never to end: it is waited for in a thread
+    /// of its own, and left behind after a while.
+    pub(super) fn close_consumer(&mut self) {
+        let Some(consumer) = self.consumer.take() else { return };
+        consumer.context().close(&consumer);
+        let (ends, ended) = mpsc::channel();
+        let closing = thread::Builder::new().name("kafka-close".to_owned()).spawn(move || {
+            drop(consumer);
+            // Nobody waits any more.
+            let _late = ends.send(());
+        });
+        if closing.is_ok() && ended.recv_timeout(CLOSE_MAX) == Err(RecvTimeoutError::Timeout) {
+            let seconds = CLOSE_MAX.as_secs();
+            tracing::warn!(stage = self.log.stage, seconds, "the Kafka consumer does not end, and is left behind");
+        }
     }
 
     pub(super) fn subscribe(&mut self) -> Result<(), LogError> {
@@ -204,7 +228,7 @@ impl KafkaSession {
             match consumer.poll(wait) {
                 // Nothing more, or a rebalance: both end the batch.
                 None => break,
-                Some(Ok(message)) => take(&mut self.owned, &self.inputs, &message, batch)?,
+                Some(Ok(message)) => message::take(&mut self.owned, &self.inputs, &message, batch)?,
                 Some(Err(error)) => {
                     self.consumer_failed(&error)?;
                     break;
@@ -264,66 +288,14 @@ impl KafkaSession {
     fn publish_sizes(&mut self) {
         let (owned, budget) = (&self.owned, &self.options.budget);
         self.sizes.publish(|| {
-            let stores = owned.iter().filter_map(|(_, owned)| owned.store.as_ref());
-            (stores.map(RocksStore::size_bytes).sum(), budget.used_bytes())
+            let stores = || owned.iter().filter_map(|(_, owned)| owned.store.as_ref());
+            Sizes {
+                state_bytes: stores().map(RocksStore::size_bytes).sum(),
+                memory_bytes: budget.used_bytes(),
+                stalled: stores().filter(|store| store.is_stalled()).count(),
+            }
         });
     }
-}
-
-/// Copies a message into the batch, if it may come now.
-fn take(
-    owned: &mut Ownership<RocksStore>,
-    inputs: &[(Topic, String)],
-    message: &BorrowedMessage<'_>,
-    batch: &mut Batch,
-) -> Result<(), LogError> {
-    const OPERATION: &str = "reading";
-    let name = message.topic();
-    let (Ok(partition), Ok(offset)) = (u32::try_from(message.partition()), u64::try_from(message.offset())) else {
-        return Ok(());
-    };
-    let Some((topic, _)) = inputs.iter().find(|(_, known)| known == name) else { return Ok(()) };
-    match owned.admit(*topic, partition, offset) {
-        Admission::Take => {}
-        Admission::Pass => return Ok(()),
-        Admission::Back(next) => {
-            return Err(LogError::recover(OPERATION, format!("{name}/{partition} went back from offset {next} to {offset}")));
-        }
-    }
-    check_version(*topic, message)?;
-    let timestamp_ms = message.timestamp().to_millis().unwrap_or(0);
-    let (key, value) = (message.key().unwrap_or_default(), message.payload().unwrap_or_default());
-    batch.push(&Record { topic: *topic, partition, offset, timestamp_ms, key, value });
-    Ok(())
-}
-
-/// Records between stages say which version wrote them.
-fn check_version(topic: Topic, message: &BorrowedMessage<'_>) -> Result<(), LogError> {
-    if !has_version(topic) {
-        return Ok(());
-    }
-    match version_of(message) {
-        Some(version) if version != VERSION => Err(LogError::stop(
-            "reading",
-            format!(
-                "the record at offset {} of {}/{} was written by a version this one does not know; update this process",
-                message.offset(),
-                message.topic(),
-                message.partition()
-            ),
-        )),
-        _ => Ok(()),
-    }
-}
-
-/// The version that wrote a record, where it says.
-pub(super) fn version_of<'a>(message: &'a BorrowedMessage<'_>) -> Option<&'a [u8]> {
-    message.headers()?.iter().find(|header| header.key == VERSION_HEADER)?.value
-}
-
-/// Whether the records of a topic carry the format's version.
-pub(super) fn has_version(topic: Topic) -> bool {
-    matches!(topic, Topic::IdentityInbox | Topic::AttributorInbox)
 }
 
 impl Session for KafkaSession {
@@ -389,9 +361,7 @@ impl Session for KafkaSession {
     fn close(&mut self) -> Result<(), LogError> {
         self.producer = None;
         self.restorer = None;
-        if let Some(consumer) = self.consumer.take() {
-            consumer.context().close();
-        }
+        self.close_consumer();
         self.owned.partitions().for_each(|partition| self.options.holdings.gone(self.worker(), partition));
         let stores: Vec<RocksStore> = self.owned.clear().into_values().filter_map(|owned| owned.store).collect();
         stores.iter().try_for_each(RocksStore::flush).map_err(|error| LogError::stop("closing the state", error))
@@ -400,8 +370,6 @@ impl Session for KafkaSession {
 
 impl Drop for KafkaSession {
     fn drop(&mut self) {
-        if let Some(consumer) = &self.consumer {
-            consumer.context().close();
-        }
+        self.close_consumer();
     }
 }

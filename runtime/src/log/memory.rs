@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tributary_proto::partition;
 
 use super::{Assignment, Batch, BatchLimits, LogError, Routed, Session, StageLog, Transaction};
-use crate::format;
 use crate::stage::{Output, Record};
 use crate::state::EmptyBase;
 use crate::topic::Topic;
@@ -129,7 +128,7 @@ impl Session for MemorySession {
             append(&mut topics, output.topic, Some(partition), timestamp_ms, output);
         }
         for letter in transaction.dead_letters {
-            append(&mut topics, Topic::DeadLetters, None, 0, format::dead_letter(&letter, false));
+            append(&mut topics, Topic::DeadLetters, None, 0, Output::dead_letter(&letter, false));
         }
         for (topic, at, next) in transaction.offsets {
             let queue = topics.get_mut(&topic).and_then(|queues| queues.get_mut(at as usize));

@@ -8,6 +8,7 @@ mod memory;
 
 use tributary_proto::DeadLetter;
 
+use crate::exactly_once::StoreFailure;
 use crate::obstacle::Obstacle;
 use crate::stage::{Erasure, Output};
 use crate::state::{Base, Write};
@@ -133,6 +134,16 @@ impl LogError {
     /// An error after which to stop.
     pub fn stop(operation: &'static str, why: impl ToString) -> Self {
         Self::Stop { operation, why: why.to_string() }
+    }
+
+    /// What follows for a session whose store failed. Where there is no room it goes back to the committed offsets and tries again until
+    /// there is some: what the store has missed is in the changelog.
+    pub fn of_store(operation: &'static str, error: impl StoreFailure) -> Self {
+        if error.is_full() {
+            Self::recover(operation, format!("{error}; waiting for room"))
+        } else {
+            Self::stop(operation, error)
+        }
     }
 }
 

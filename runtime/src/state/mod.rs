@@ -1,7 +1,8 @@
 //! The state of a partition as the pure cores see it: the values of actors, under keys of two levels.
 //!
 //! An *actor* is an identifier, a milestone, a unit or a ledger. Its [`ActorKey`] is a tag and a hash; what it keeps stands under
-//! sub-keys in byte order, so that a part of it can be scanned. No core ever scans across actors.
+//! sub-keys in byte order, so that a part of it can be scanned. No core scans across actors; who has to come to all of a kind in the
+//! end walks over their keys, some at a time ([`State::actors`]).
 
 mod actor;
 mod folder;
@@ -15,9 +16,13 @@ mod snapshot;
 use prost::Message;
 use tributary_proto::Hash128;
 
+use crate::generation::RefusedGeneration;
+
 pub use folder::{UnusableFolder, prepare_folder, store_folder};
 pub use load::Load;
 pub use overlay::{Base, EmptyBase, Overlay, Write};
+#[cfg(feature = "native")]
+pub(crate) use rocks::STALLS;
 #[cfg(feature = "native")]
 pub use rocks::{RocksStore, StoreBudget, StoreError, StoreView};
 pub use snapshot::{Committed, OpenBase, Snapshot};
@@ -37,6 +42,26 @@ impl ActorKey {
             *to = from;
         }
         Self(key)
+    }
+
+    /// The actor to which a key of the store belongs: its first bytes.
+    pub fn of(key: &[u8]) -> Option<Self> {
+        key.first_chunk().map(|first| Self(*first))
+    }
+
+    /// The hash of the actor.
+    pub fn hash(&self) -> Option<Hash128> {
+        Hash128::from_bytes(self.0.get(1..)?)
+    }
+
+    /// What kind of actor it is.
+    pub fn tag(&self) -> u8 {
+        self.0.first().copied().unwrap_or_default()
+    }
+
+    /// Where in a store the keys of actors of a kind begin that come behind one.
+    pub fn behind(tag: u8, after: Option<&Self>) -> Vec<u8> {
+        after.map_or_else(|| vec![tag], |after| prefix_end(&after.0))
     }
 }
 
@@ -58,6 +83,9 @@ pub enum StateError {
         /// What the decoder said.
         why: String,
     },
+    /// It was computed by settings that are newer than those of this process.
+    #[error(transparent)]
+    Newer(#[from] RefusedGeneration),
 }
 
 /// The state of one partition, with the changes of the current batch.
@@ -70,6 +98,9 @@ pub trait State {
 
     /// Sets the value under `sub` of `actor`. Sub-keys are short: at most 65,535 bytes.
     fn put(&mut self, actor: &ActorKey, sub: &[u8], value: &[u8]);
+
+    /// As [`Self::put`], of a sub-key of this length and its value in one: nothing is copied.
+    fn put_joined(&mut self, actor: &ActorKey, sub_len: usize, sub_and_value: Vec<u8>);
 
     /// Removes the value under `sub` of `actor`.
     fn delete(&mut self, actor: &ActorKey, sub: &[u8]);
@@ -90,6 +121,13 @@ pub trait State {
         to: &[u8],
         visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
     ) -> Result<(), StateError>;
+
+    /// The next actors of a kind behind `after`, at most `max`, in the order of their keys. One that has no value any more may be among
+    /// them; none that has been there since the last commit is missing.
+    ///
+    /// # Errors
+    /// When the store below cannot be read.
+    fn actors(&mut self, tag: u8, after: Option<&ActorKey>, max: usize) -> Result<Vec<ActorKey>, StateError>;
 }
 
 /// Reads the message under `sub` of `actor`.
@@ -105,7 +143,10 @@ pub fn get_message<M: Message + Default>(state: &mut dyn State, actor: &ActorKey
 
 /// Writes a message under `sub` of `actor`.
 pub fn put_message<M: Message>(state: &mut dyn State, actor: &ActorKey, sub: &[u8], message: &M) {
-    state.put(actor, sub, &message.encode_to_vec());
+    let mut joined = Vec::with_capacity(sub.len() + message.encoded_len());
+    joined.extend_from_slice(sub);
+    message.encode_raw(&mut joined);
+    state.put_joined(actor, sub.len(), joined);
 }
 
 /// All messages of `actor` whose sub-keys begin with `prefix`, with the sub-keys, in byte order.
@@ -118,18 +159,29 @@ pub fn scan_messages<M: Message + Default>(
     prefix: &[u8],
 ) -> Result<Vec<(Vec<u8>, M)>, StateError> {
     let mut found = Vec::new();
-    let mut failure = None;
-    state.scan(actor, prefix, &prefix_end(prefix), &mut |sub, value| match decode(actor, sub, value) {
-        Ok(message) => {
-            found.push((sub.to_vec(), message));
-            true
-        }
-        Err(error) => {
-            failure = Some(error);
-            false
-        }
+    visit(state, actor, prefix, |sub, value| {
+        found.push((sub.to_vec(), decode(actor, sub, value)?));
+        Ok(())
     })?;
-    failure.map_or(Ok(found), Err)
+    Ok(found)
+}
+
+/// Looks at all values of `actor` whose sub-keys begin with `prefix`, in byte order, until one is at fault.
+///
+/// # Errors
+/// When the store cannot be read, and those of `look`.
+pub fn visit(
+    state: &mut dyn State,
+    actor: &ActorKey,
+    prefix: &[u8],
+    mut look: impl FnMut(&[u8], &[u8]) -> Result<(), StateError>,
+) -> Result<(), StateError> {
+    let mut looked = Ok(());
+    state.scan(actor, prefix, &prefix_end(prefix), &mut |sub, value| {
+        looked = look(sub, value);
+        looked.is_ok()
+    })?;
+    looked
 }
 
 /// Decodes a stored message.

@@ -24,6 +24,14 @@ pub trait Base {
     /// When the store cannot be read.
     fn scan(&self, actor: &ActorKey, from: &[u8], to: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StateError>;
 
+    /// The next actors of a kind behind `after`, at most `max`, in the order of their keys. A base that is only looked into knows none.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn actors(&self, _tag: u8, _after: Option<&ActorKey>, _max: usize) -> Result<Vec<ActorKey>, StateError> {
+        Ok(Vec::new())
+    }
+
     /// Whether it holds nothing and never will: then the overlay is all the state there is, with nothing to be written anywhere.
     fn is_empty(&self) -> bool {
         false
@@ -37,6 +45,10 @@ impl<B: Base + ?Sized> Base for Box<B> {
 
     fn scan(&self, actor: &ActorKey, from: &[u8], to: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StateError> {
         (**self).scan(actor, from, to, visit)
+    }
+
+    fn actors(&self, tag: u8, after: Option<&ActorKey>, max: usize) -> Result<Vec<ActorKey>, StateError> {
+        (**self).actors(tag, after, max)
     }
 
     fn is_empty(&self) -> bool {
@@ -112,6 +124,12 @@ impl Changed {
     fn push(&mut self, actor: &ActorKey, sub: &[u8]) {
         self.subs.extend_from_slice(sub);
         self.ends.push((*actor, self.subs.len()));
+    }
+
+    /// Takes the last one out, of which this is the length of the sub-key: it was there.
+    fn take_back(&mut self, sub_len: usize) {
+        self.ends.pop();
+        self.subs.truncate(self.subs.len().saturating_sub(sub_len));
     }
 
     fn iter(&self) -> impl Iterator<Item = (&ActorKey, &[u8])> {
@@ -209,13 +227,20 @@ impl<B: Base> Overlay<B> {
         if value.is_none() && self.base.is_empty() {
             return self.forget(key, sub);
         }
+        self.set_slot(key, Slot::new(sub, value, self.generation));
+    }
+
+    fn set_slot(&mut self, key: &ActorKey, slot: Slot) {
         let actor = held(&mut self.actors, &mut self.bytes, key, self.generation);
-        let slot = Slot::new(sub, value, self.generation);
         self.bytes += slot.cost();
-        let before = actor.slots.put(slot);
-        self.bytes = self.bytes.saturating_sub(before.as_ref().map_or(0, Slot::cost));
-        if !self.base.is_empty() && before.is_none_or(|before| before.changed_in() != self.generation) {
-            self.changed.push(key, sub);
+        let noted = !self.base.is_empty();
+        if noted {
+            self.changed.push(key, slot.sub());
+        }
+        let Some(before) = actor.slots.put(slot) else { return };
+        self.bytes = self.bytes.saturating_sub(before.cost());
+        if noted && before.changed_in() == self.generation {
+            self.changed.take_back(before.sub().len());
         }
     }
 
@@ -245,8 +270,22 @@ impl<B: Base> State for Overlay<B> {
         Ok(actor.slots.get(sub).and_then(Slot::value))
     }
 
+    fn actors(&mut self, tag: u8, after: Option<&ActorKey>, max: usize) -> Result<Vec<ActorKey>, StateError> {
+        let mut found = self.base.actors(tag, after, max)?;
+        let behind = |key: &&ActorKey| key.tag() == tag && after.is_none_or(|after| *key > after);
+        found.extend(self.actors.keys().filter(behind));
+        found.sort_unstable();
+        found.dedup();
+        found.truncate(max);
+        Ok(found)
+    }
+
     fn put(&mut self, actor: &ActorKey, sub: &[u8], value: &[u8]) {
         self.set(actor, sub, Some(value));
+    }
+
+    fn put_joined(&mut self, actor: &ActorKey, sub_len: usize, sub_and_value: Vec<u8>) {
+        self.set_slot(actor, Slot::joined(sub_len, sub_and_value, self.generation));
     }
 
     fn delete(&mut self, actor: &ActorKey, sub: &[u8]) {

@@ -30,8 +30,14 @@ impl Slot {
         let mut bytes = Vec::with_capacity(sub.len() + value.map_or(0, <[u8]>::len));
         bytes.extend_from_slice(sub);
         bytes.extend_from_slice(value.unwrap_or_default());
-        let sub_len = u16::try_from(sub.len()).unwrap_or(u16::MAX);
-        Self { bytes: bytes.into_boxed_slice(), prefix: prefix(sub), changed_in, sub_len, present: value.is_some() }
+        Self { present: value.is_some(), ..Self::joined(sub.len(), bytes, changed_in) }
+    }
+
+    /// The same, of a sub-key of this length and its value in one.
+    pub fn joined(sub_len: usize, sub_and_value: Vec<u8>, changed_in: u32) -> Self {
+        let prefix = prefix(sub_and_value.get(..sub_len).unwrap_or_default());
+        let sub_len = u16::try_from(sub_len).unwrap_or(u16::MAX);
+        Self { bytes: sub_and_value.into_boxed_slice(), prefix, changed_in, sub_len, present: true }
     }
 
     /// The sub-key.

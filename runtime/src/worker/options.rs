@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::generation::RefusedGeneration;
 use crate::log::{BatchLimits, LogError};
 use crate::refusals::{LiveLimits, RefusalLimits};
 use crate::state::StateError;
@@ -63,6 +64,9 @@ pub enum WorkerError {
         /// What the state said.
         source: StateError,
     },
+    /// These settings must not go on.
+    #[error(transparent)]
+    Settings(#[from] RefusedGeneration),
     /// A worker's thread ended without a result.
     #[error("{worker} has panicked; this is a defect")]
     Panicked {

@@ -118,10 +118,11 @@ fn second_version(draw: &mut Draw, mood: &Mood, of: &Draft) -> Draft {
     second
 }
 
-fn draft(draw: &mut Draw, mood: &Mood, used: &mut usize) -> Draft {
-    let mut said = Said::default();
+/// What an event says.
+fn said(draw: &mut Draw, mood: &Mood) -> Said {
     let total: usize = mood.kinds.iter().map(|(_, weight)| weight).sum();
     let mut at = draw.below(total);
+    let mut said = Said::default();
     for (kind, weight) in &mood.kinds {
         said = *kind;
         if at < *weight {
@@ -129,6 +130,11 @@ fn draft(draw: &mut Draw, mood: &Mood, used: &mut usize) -> Draft {
         }
         at -= weight;
     }
+    said
+}
+
+fn draft(draw: &mut Draw, mood: &Mood, used: &mut usize) -> Draft {
+    let said = said(draw, mood);
     let id = if *used > 0 && draw.percent(mood.reuse) { draw.below(*used) } else { *used };
     *used += 1;
     let time = Moment(draw.below(mood.steps) as i64 * mood.step_ms);
@@ -163,18 +169,7 @@ fn draft(draw: &mut Draw, mood: &Mood, used: &mut usize) -> Draft {
         }
         Said::Link | Said::Unlink => {
             draft.set("kind", if said == Said::Link { "link" } else { "unlink" });
-            if draw.percent(15) {
-                account(draw, mood, &mut draft);
-                draft.add("domain", domain(draw.below(mood.accounts + 1)));
-                draft.add("domain", domain(draw.below(mood.accounts)));
-            } else if draw.percent(25) {
-                merge(draw, mood, &mut draft);
-            } else {
-                people(draw, mood, &mut draft, 2, 3);
-                if draw.percent(10) {
-                    name_account(draw, mood, &mut draft);
-                }
-            }
+            linked(draw, mood, &mut draft);
         }
         Said::Erase => {
             draft.set("kind", "erase");
@@ -187,6 +182,22 @@ fn draft(draw: &mut Draw, mood: &Mood, used: &mut usize) -> Draft {
         }
     }
     draft
+}
+
+/// Whom a link or an unlink names.
+fn linked(draw: &mut Draw, mood: &Mood, draft: &mut Draft) {
+    if draw.percent(15) {
+        account(draw, mood, draft);
+        draft.add("domain", domain(draw.below(mood.accounts + 1)));
+        draft.add("domain", domain(draw.below(mood.accounts)));
+    } else if draw.percent(25) {
+        merge(draw, mood, draft);
+    } else {
+        people(draw, mood, draft, 2, 3);
+        if draw.percent(10) {
+            name_account(draw, mood, draft);
+        }
+    }
 }
 
 fn touch(draw: &mut Draw, draft: &mut Draft) {
@@ -258,8 +269,8 @@ fn milestone(draw: &mut Draw, mood: &Mood, draft: &mut Draft) {
     if draw.percent(12) {
         draft.set("occurrence", draw.pick(&["1", "2", "2", "3"]));
     }
-    if draw.percent(15) {
-        draft.set("withdrawn", "true");
+    if draw.percent(20) {
+        draft.set("withdrawn", draw.pick(&["true", "true", "true", "false"]));
     }
     if draw.percent(15) {
         draft.set("amends", "true");

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use tributary_runtime::topic::Topic;
 
-use super::Raw;
+use super::{Raw, Said};
 use crate::draw::Draw;
 
 /// 2023-01-02T00:00:00Z.
 const START_MS: i64 = 1_672_617_600_000;
 /// Everything is received after the last event of any history.
-const RECEIVED_MS: i64 = START_MS + 4_000 * 86_400_000;
+pub(super) const RECEIVED_MS: i64 = START_MS + 4_000 * 86_400_000;
 
 /// Milliseconds since the beginning of the history.
 #[derive(Debug, Clone, Copy)]
@@ -143,7 +143,7 @@ pub(super) fn poison(draw: &mut Draw) -> Raw {
 }
 
 fn raw(topic: Topic, value: String) -> Raw {
-    Raw { topic, received_ms: RECEIVED_MS, value }
+    Raw { topic, received_ms: RECEIVED_MS, said: Said::Text(value) }
 }
 
 #[cfg(test)]

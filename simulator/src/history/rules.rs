@@ -2,14 +2,25 @@
 
 use std::collections::BTreeMap;
 
-use tributary_attributor::settings::{AnchorSettings, KindSettings, ModelSettings, MultiplierSettings, Settings, Window};
+use tributary_attributor::settings::{
+    AnchorSettings, BandSettings, Contacts, CurrencySettings, KindSettings, Label, ModelSettings, MultiplierSettings, Period,
+    Settings, Window,
+};
 use tributary_identity::Settings as IdentitySettings;
+use tributary_identity::settings::{Membership, PublicJoins};
 use tributary_ingest::Settings as IngestSettings;
+use tributary_ingest::channel::{Rule, Site};
 use tributary_proto::kind::Kinds;
+use tributary_runtime::config::AccountLevel;
 
+use super::Features;
 use super::events::{CUSTOM_KIND, CUSTOM_MILESTONE};
 use crate::draw::Draw;
-use crate::oracle::Rules;
+use crate::oracle::{Rules, rates};
+
+/// A parameter set of `markov`: of the channels of histories it knows three, one of which it gives nothing.
+const FIXED_SET: &str = "fixed";
+const FIXED_SET_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/oracle/fixed_set.json");
 
 pub(super) fn draw(draw: &mut Draw) -> (IngestSettings, Rules) {
     let kinds = Kinds::new(vec![CUSTOM_KIND.to_owned()], vec![CUSTOM_MILESTONE.to_owned()]);
@@ -17,6 +28,81 @@ pub(super) fn draw(draw: &mut Draw) -> (IngestSettings, Rules) {
     let mut rules = Rules { kinds, identity: identity(draw), attribution: attribution(draw) };
     rules.identity.currency = ingest.currency.clone();
     (ingest, rules)
+}
+
+/// Settings of what features add. All are drawn, so that none depends on which features there are.
+pub(super) fn draw_more(draw: &mut Draw, features: Features, rules: &mut Rules) {
+    let mut some = |percent, low, high| {
+        let drawn = number(draw.between(low, high));
+        draw.percent(percent).then_some(drawn)
+    };
+    let (cluster, leaves) = (some(50, 2, 4), some(40, 1, 3));
+    let (first, latest, named) = (draw.percent(25), draw.percent(15), draw.percent(30));
+    let listed = draw.pick(&[100, 100, 3, 2, 1, 0]);
+    if draw.percent(50) {
+        rules.attribution.currency = CurrencySettings { reporting: "CNY".to_owned(), rates: rates::FILE.to_owned() };
+    }
+    let at_root = draw.percent(50);
+    let Rules { identity, attribution, .. } = rules;
+    identity.account_people = listed;
+    if features.hierarchy && at_root {
+        (identity.account_level, attribution.account_level) = (AccountLevel::Root, AccountLevel::Root);
+    }
+    if features.trust {
+        identity.anonymous_cluster = cluster.unwrap_or(identity.anonymous_cluster);
+        identity.public_leaves = leaves.unwrap_or(identity.public_leaves);
+        identity.public_joins = if first { PublicJoins::Anonymous } else { PublicJoins::All };
+    }
+    if features.roles && named {
+        attribution.contacts = Contacts::Named;
+    }
+    // Without people who move it is as it was before anybody could.
+    if !features.time || latest {
+        identity.membership = Membership::Latest;
+    }
+}
+
+/// Settings that there may have been before: others, but for what decides which touches are kept.
+pub(super) fn former(draw: &mut Draw, features: Features, now: &Rules) -> Rules {
+    let mut former = Rules { kinds: now.kinds.clone(), identity: identity(draw), attribution: attribution(draw) };
+    draw_more(draw, features, &mut former);
+    former.identity.currency.clone_from(&now.identity.currency);
+    if draw.percent(30) {
+        former.identity.free_mail.clear();
+    }
+    if draw.percent(30) {
+        former.identity.free_mail.push("b-corp.example".to_owned());
+    }
+    // One of the two alone, at times.
+    match draw.below(4) {
+        0 => former.identity = now.identity.clone(),
+        1 => former.attribution = now.attribution.clone(),
+        _ => {}
+    }
+    let (before, after) = (&mut former.attribution, &now.attribution);
+    (before.window, before.horizon_days) = (after.window, after.horizon_days);
+    before.session_gap_minutes = after.session_gap_minutes;
+    let window = |kind: &KindSettings| KindSettings { models: None, window: kind.window };
+    before.milestones = after.milestones.iter().map(|(name, kind)| (name.clone(), window(kind))).collect();
+    former
+}
+
+/// Settings of ingest that were in force before: at times with other rules for channels.
+pub(super) fn former_ingest(draw: &mut Draw, now: &IngestSettings) -> IngestSettings {
+    let mut former = now.clone();
+    let rule = Rule { channel: "referral".to_owned(), ..Rule::default() };
+    match draw.below(5) {
+        0 => former.channel_rules.push(Rule { source: Some(vec!["a".to_owned()]), ..rule }),
+        1 => former.channel_rules.push(Rule { touch_type: Some(vec!["form".to_owned()]), ..rule }),
+        2 => {
+            let (name, domains) = ("news".to_owned(), vec!["news.example".to_owned()]);
+            former.sites.push(Site { name, domains, category: "search".to_owned(), ..Site::default() });
+        }
+        // What is direct names no source.
+        3 => former.channel_rules.push(Rule { channel: "direct".to_owned(), source: Some(vec!["b".to_owned()]), ..rule }),
+        _ => {}
+    }
+    former
 }
 
 fn identity(draw: &mut Draw) -> IdentitySettings {
@@ -60,6 +146,14 @@ fn attribution(draw: &mut Draw) -> Settings {
             model.multipliers = multipliers(draw);
         }
     }
+    for model in &mut models {
+        if draw.percent(8) {
+            model.split = split(draw);
+        }
+        if draw.percent(8) {
+            model.window = Some(narrower(draw, horizon_days));
+        }
+    }
     let mut milestones = BTreeMap::new();
     for kind in ["mql", "closed_won", CUSTOM_MILESTONE] {
         if draw.percent(20) {
@@ -83,6 +177,8 @@ fn attribution(draw: &mut Draw) -> Settings {
         max_journey: if draw.percent(50) { number(draw.between(10, 14)) } else { defaults.max_journey },
         models,
         milestones,
+        parameters: BTreeMap::from([(FIXED_SET.to_owned(), FIXED_SET_FILE.to_owned())]),
+        ..Settings::default()
     }
 }
 
@@ -103,7 +199,35 @@ fn window(draw: &mut Draw, horizon_days: u32) -> Window {
     }
 }
 
+/// A window of a model's own.
+fn narrower(draw: &mut Draw, horizon_days: u32) -> Window {
+    let yearly = horizon_days >= 366;
+    match draw.below(6) {
+        0 => Window::Lifecycle,
+        1 if yearly => Window::Calendar(Period::Month),
+        2 if yearly => Window::Calendar(Period::Quarter),
+        3 if yearly => Window::Calendar(Period::Year),
+        _ => Window::LookbackDays(1),
+    }
+}
+
+/// What sides of a journey get.
+fn split(draw: &mut Draw) -> BTreeMap<String, f64> {
+    let sides = draw.pick(&[&[("email", 30.0), ("d*", 20.0)][..], &[("events", 100.0)], &[("sales", 30.0)]]);
+    sides.iter().map(|(side, percent)| ((*side).to_owned(), *percent)).collect()
+}
+
 fn multipliers(draw: &mut Draw) -> MultiplierSettings {
+    let mut factors = factors(draw);
+    if draw.percent(30) {
+        let band = |from: f64, factors: MultiplierSettings| BandSettings { from, factors, ..BandSettings::default() };
+        let inner = MultiplierSettings { stage: BTreeMap::new(), ..self::factors(draw) };
+        factors.deal_size = vec![band(10.0, inner), band(5_000.0, MultiplierSettings::default())];
+    }
+    factors
+}
+
+fn factors(draw: &mut Draw) -> MultiplierSettings {
     let mut some = |keys: &[&str]| {
         let mut factors = BTreeMap::new();
         for key in keys {
@@ -113,7 +237,15 @@ fn multipliers(draw: &mut Draw) -> MultiplierSettings {
         }
         factors
     };
-    MultiplierSettings { role: some(&["boss", "user"]), channel: some(&["direct", "email"]), touch_type: some(&["form"]) }
+    MultiplierSettings {
+        role: some(&["boss", "user"]),
+        channel: some(&["direct", "email"]),
+        touch_type: some(&["form"]),
+        source: some(&["a", "g*"]),
+        campaign: some(&["b"]),
+        stage: some(&["before", "lead", "opportunity"]),
+        ..MultiplierSettings::default()
+    }
 }
 
 fn extra_models() -> Vec<ModelSettings> {
@@ -133,6 +265,9 @@ fn extra_models() -> Vec<ModelSettings> {
         ModelSettings { half_life_days: Some(0.0), ..model("no_half_life", "time_decay") },
         ModelSettings { half_life_days: Some(0.01), ..model("steep", "time_decay") },
         ModelSettings { alpha: Some(3.0), beta: Some(2.0), ..model("hump", "time_weighted") },
+        model("sum_game", "shapley"),
+        ModelSettings { label: Some(Label::Campaign), ..model("of_campaigns", "shapley") },
+        ModelSettings { parameters: Some(FIXED_SET.to_owned()), ..model("removal", "markov") },
     ]
 }
 

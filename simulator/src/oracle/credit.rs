@@ -2,32 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use tributary_attributor::settings::{ModelSettings, Settings};
-use tributary_proto::{CreditUpdate, Milestone, StoredTouch, UNATTRIBUTED};
+use tributary_attributor::settings::{Contacts as Whose, ModelSettings, Settings};
+use tributary_proto::{CreditUpdate, Milestone, UNATTRIBUTED};
 
+use super::contacts::Contacts;
 use super::journey::{Journey, body};
 use super::models;
 use super::people::Home;
-
-/// A touch and where its identifier belongs.
-#[derive(Debug, Clone)]
-pub struct Brought {
-    /// The touch.
-    pub touch: StoredTouch,
-    /// Where it belongs.
-    pub home: Home,
-    /// The browser or device it came from, else the identifier that brought it.
-    pub device: u64,
-}
-
-/// A milestone and where its anchor belongs.
-#[derive(Debug, Clone)]
-pub struct Reached {
-    /// The milestone.
-    pub milestone: Milestone,
-    /// Where it belongs.
-    pub home: Home,
-}
+use super::placed::{Brought, Reached};
+use super::rates;
 
 /// Milestone, model, touch.
 pub type RowKey = (String, String, String);
@@ -42,14 +25,20 @@ pub fn as_row(update: &CreditUpdate) -> CreditUpdate {
         model_version: String::new(),
         delta_weight_nano: 0,
         delta_value_minor: 0,
+        delta_reporting_value_minor: 0,
         revision: 0,
         reason: 0,
         ..update.clone()
     }
 }
 
-/// The credit table of all milestones.
+/// The credit table of all milestones of which nobody says who is in their deals.
 pub fn table(touches: &[Brought], milestones: &[Reached], settings: &Settings) -> CreditTable {
+    table_with(touches, milestones, &Contacts::default(), settings)
+}
+
+/// The credit table of all milestones.
+pub fn table_with(touches: &[Brought], milestones: &[Reached], contacts: &Contacts, settings: &Settings) -> CreditTable {
     let mut table = CreditTable::new();
     for Reached { milestone: of, home } in milestones.iter().filter(|reached| !reached.milestone.withdrawn) {
         let live: Vec<&Milestone> = milestones
@@ -57,9 +46,9 @@ pub fn table(touches: &[Brought], milestones: &[Reached], settings: &Settings) -
             .filter(|other| other.home.unit == home.unit && !other.milestone.withdrawn)
             .map(|other| &other.milestone)
             .collect();
-        let consented: Vec<&Brought> =
-            touches.iter().filter(|touch| touch.home.unit == home.unit && !touch.home.revoked).collect();
-        let journey = Journey::to(of, &consented, &live, settings);
+        let consented = touches.iter().filter(|touch| touch.home.unit == home.unit && !touch.home.revoked);
+        let known: Vec<Brought> = consented.filter_map(|touch| as_in_deal(touch, of, contacts, settings)).collect();
+        let journey = Journey::to(of, &known.iter().collect::<Vec<_>>(), &live, settings);
         for model in models_of(&of.kind, settings) {
             let milestone = CreditUpdate {
                 milestone_id: of.milestone_id.clone(),
@@ -70,7 +59,14 @@ pub fn table(touches: &[Brought], milestones: &[Reached], settings: &Settings) -
                 currency: of.currency.clone(),
                 ..CreditUpdate::default()
             };
-            for row in rows(model, &journey, of.value_minor, &milestone) {
+            let worth = rates::worth(of, &settings.currency.reporting);
+            let milestone = CreditUpdate {
+                reporting_currency: worth.map(|_| settings.currency.reporting.clone()).unwrap_or_default(),
+                reporting_value_minor: worth.unwrap_or(0),
+                ..milestone
+            };
+            let nanos = models::nanos(model, (of, &live), &journey, settings);
+            for row in rows(nanos, &journey, of.value_minor, &milestone) {
                 table.insert((row.milestone_id.clone(), row.model.clone(), row.touch_id.clone()), row);
             }
         }
@@ -78,13 +74,22 @@ pub fn table(touches: &[Brought], milestones: &[Reached], settings: &Settings) -
     table
 }
 
+/// A touch with the role that its profile has in the milestone's object; none where only those that the object names count.
+fn as_in_deal(touch: &Brought, of: &Milestone, contacts: &Contacts, settings: &Settings) -> Option<Brought> {
+    let Home { unit, profile_id, .. } = &touch.home;
+    let is_named = contacts.names(profile_id, &of.object_id) || !contacts.names_any(unit, &of.object_id);
+    let role = contacts.role(profile_id, &of.object_id).unwrap_or(&touch.home.role).clone();
+    let counts = settings.contacts == Whose::Account || is_named;
+    counts.then(|| Brought { home: Home { role, ..touch.home.clone() }, ..touch.clone() })
+}
+
 fn models_of<'s>(kind: &str, settings: &'s Settings) -> Vec<&'s ModelSettings> {
     let chosen = settings.milestones.get(kind).and_then(|kind| kind.models.as_ref());
     settings.models.iter().filter(|model| chosen.is_none_or(|names| names.contains(&model.name))).collect()
 }
 
-fn rows(model: &ModelSettings, journey: &Journey, value_minor: i64, milestone: &CreditUpdate) -> Vec<CreditUpdate> {
-    if journey.touches.is_empty() {
+fn rows(nanos: Option<Vec<u128>>, journey: &Journey, value_minor: i64, milestone: &CreditUpdate) -> Vec<CreditUpdate> {
+    let Some(nanos) = nanos else {
         return vec![CreditUpdate {
             touch_id: UNATTRIBUTED.to_owned(),
             channel: UNATTRIBUTED.to_owned(),
@@ -92,10 +97,10 @@ fn rows(model: &ModelSettings, journey: &Journey, value_minor: i64, milestone: &
             value_minor,
             ..milestone.clone()
         }];
-    }
-    let nanos = models::shares(&models::weights(model, journey), WHOLE);
+    };
     let values = models::shares(&nanos, u128::from(value_minor.unsigned_abs()));
-    let row = |((touch, nano), value): ((&Brought, &u128), u128)| {
+    let reported = models::shares(&nanos, u128::from(milestone.reporting_value_minor.unsigned_abs()));
+    let row = |(((touch, nano), value), reported): (((&Brought, &u128), u128), u128)| {
         let of = body(touch);
         CreditUpdate {
             touch_id: touch.touch.event_id.clone(),
@@ -109,10 +114,11 @@ fn rows(model: &ModelSettings, journey: &Journey, value_minor: i64, milestone: &
             touch_time: touch.touch.time_ms,
             weight_nano: number(*nano),
             value_minor: number(value),
+            reporting_value_minor: number(reported),
             ..milestone.clone()
         }
     };
-    let rows = journey.touches.iter().zip(&nanos).zip(values).map(row);
+    let rows = journey.touches.iter().zip(&nanos).zip(values).zip(reported).map(row);
     rows.filter(|row| row.weight_nano > 0).collect()
 }
 

@@ -5,112 +5,53 @@ use std::collections::{BTreeMap, BTreeSet};
 use tributary_identity::Settings;
 use tributary_proto::event::Body;
 use tributary_proto::{Event, Identifier};
-use xxhash_rust::xxh3::xxh3_128;
+
+use super::existence::{self, Existence};
+use super::hierarchy;
+pub use super::name::Name;
+use super::statements::{self, Asserted, When, when};
+use super::void::Void;
 
 /// Mail providers anyone may sign up with: a part of the configuration that comes with the program.
 const FREE_MAIL: &str = include_str!("../../../identity/data/free_mail.txt");
 
-/// Sightings are told apart by the hour where somebody was erased.
-const HOUR_MS: i64 = 3_600_000;
-
-/// Until when each identifier was erased.
-pub fn erasures(events: &[Event]) -> BTreeMap<Name, i64> {
-    let mut erased = BTreeMap::new();
-    for event in events.iter().filter(|event| is_erasure(event)) {
-        for name in event.identifiers.iter().map(Name::of) {
-            keep_greater(&mut erased, name, event.time_ms);
-        }
-    }
-    erased
+/// When something was first seen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// By trusted events.
+    pub trusted_ms: Option<i64>,
+    /// By public ones.
+    pub public_ms: Option<i64>,
 }
 
-fn is_erasure(event: &Event) -> bool {
-    matches!(event.body, Some(Body::Erase(_)))
-}
-
-/// The latest erasure of anybody the event names.
-fn erased_until(event: &Event, erased: &BTreeMap<Name, i64>) -> Option<i64> {
-    event.identifiers.iter().filter_map(|identifier| erased.get(&Name::of(identifier))).max().copied()
-}
-
-/// Whether an event counts for nothing: it asks for an erasure, or somebody it names was erased since. A milestone's version counts for
-/// nothing in the hour of the erasure either.
-pub fn is_void(event: &Event, erased: &BTreeMap<Name, i64>) -> bool {
-    let version = matches!(event.body, Some(Body::Milestone(_)));
-    let voids = |until| event.time_ms <= until || (version && !is_of_a_later_hour(event, until));
-    is_erasure(event) || erased_until(event, erased).is_some_and(voids)
-}
-
-/// Whether the event's touch counts for nothing: of somebody who was erased, those of the same hour do not count either.
-pub fn is_void_touch(event: &Event, erased: &BTreeMap<Name, i64>) -> bool {
-    is_void(event, erased) || erased_until(event, erased).is_some_and(|until| !is_of_a_later_hour(event, until))
-}
-
-fn is_of_a_later_hour(event: &Event, until: i64) -> bool {
-    event.time_ms.div_euclid(HOUR_MS) * HOUR_MS > until
-}
-
-/// An identifier. Sorted by its hash.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Name {
-    /// xxh3-128 of kind, scope and value.
-    pub hash: u128,
-    /// The kind.
-    pub kind: String,
-    /// What the value is unique in.
-    pub scope: String,
-    /// The value.
-    pub value: String,
-}
-
-impl Name {
-    /// The name of an identifier.
-    pub fn of(identifier: &Identifier) -> Self {
-        let Identifier { kind, scope, value } = identifier;
-        Self {
-            hash: xxh3_128(format!("{kind}\u{1f}{scope}\u{1f}{value}").as_bytes()),
-            kind: kind.clone(),
-            scope: scope.clone(),
-            value: value.clone(),
-        }
+impl Seen {
+    fn add(&mut self, time_ms: i64, public: bool) {
+        let earliest = if public { &mut self.public_ms } else { &mut self.trusted_ms };
+        *earliest = Some(earliest.map_or(time_ms, |known| known.min(time_ms)));
     }
 
-    /// The first eight bytes of the hash.
-    pub fn short(&self) -> u64 {
-        u64::try_from(self.hash >> 64).unwrap_or_default()
-    }
-
-    /// The domain with this value.
-    fn domain(value: &str) -> Self {
-        Self::of(&Identifier { kind: "domain".into(), scope: String::new(), value: value.into() })
-    }
-
-    /// The identifier it is the name of.
-    pub fn identifier(&self) -> Identifier {
-        Identifier { kind: self.kind.clone(), scope: self.scope.clone(), value: self.value.clone() }
-    }
-
-    /// Whether it names accounts, not people.
-    pub fn is_account(&self) -> bool {
-        self.kind == "crm_account" || self.kind == "domain"
-    }
-
-    /// What it is sorted by where published lists are.
-    pub fn text(&self) -> (&str, &str, &str) {
-        (&self.kind, &self.scope, &self.value)
+    /// The earliest trusted sighting if there is one, else the earliest public one.
+    pub fn time_ms(self) -> Option<i64> {
+        self.trusted_ms.or(self.public_ms)
     }
 }
-
-/// When something was said, and by which event: the later of two statements is the greater.
-pub type When = (i64, u128);
 
 /// What is known of two identifiers.
 #[derive(Debug, Clone, Default)]
 pub struct Pair {
     /// When they were first seen together.
-    pub seen_ms: Option<i64>,
+    pub seen: Seen,
     /// The latest word on them, and whether it forbids to join them.
     pub word: Option<(When, bool)>,
+}
+
+/// The latest consents that an identifier states, and whether each is a revocation.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Consents {
+    /// By trusted events.
+    pub trusted: Option<(When, bool)>,
+    /// By public ones.
+    pub public: Option<(When, bool)>,
 }
 
 /// All facts.
@@ -119,29 +60,56 @@ pub struct Facts {
     /// Everything that was named, seen or not.
     pub mentioned: BTreeSet<Name>,
     /// When each was first seen.
-    pub earliest: BTreeMap<Name, i64>,
+    pub seen: BTreeMap<Name, Seen>,
     /// Pairs, the smaller first.
     pub pairs: BTreeMap<(Name, Name), Pair>,
-    /// The latest account that each asserts.
-    pub asserted: BTreeMap<Name, (When, Vec<u8>, Name)>,
-    /// The latest consent of each, and whether it is a revocation.
-    pub consent: BTreeMap<Name, (When, bool)>,
-    /// The latest value of each trait.
-    pub traits: BTreeMap<(Name, String), (When, String)>,
+    /// The accounts that each asserts.
+    pub asserted: BTreeMap<Name, BTreeSet<Asserted>>,
+    /// The latest consents of each.
+    pub consents: BTreeMap<Name, Consents>,
+    /// The weightiest value of each trait, by whether it is trusted and its time.
+    pub traits: BTreeMap<(Name, String), (bool, When, String)>,
+    /// The accounts above each, as its records say.
+    pub parents: BTreeMap<Name, BTreeSet<hierarchy::Said>>,
     free_mail: BTreeSet<String>,
 }
 
 impl Facts {
     /// The facts of a set of events.
-    pub fn of(events: &[Event], settings: &Settings) -> Self {
+    pub fn of(events: &[Event], void: &Void, settings: &Settings) -> Self {
         let built_in = FREE_MAIL.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
         let own = settings.free_mail.iter().map(|domain| domain.to_lowercase());
+        let events: Vec<&Event> = events.iter().filter(|event| !void.is_void(event)).collect();
         let mut facts = Self { free_mail: built_in.map(str::to_owned).chain(own).collect(), ..Self::default() };
-        let erased = erasures(events);
-        for event in events.iter().filter(|event| !is_void(event, &erased)) {
-            facts.hear(event, erased_until(event, &erased));
+        let asserting = statements::asserting(&events, void);
+        let said = statements::words_and_consents(&events, void);
+        facts.asserted = statements::assertions(&asserting, void);
+        facts.parents = hierarchy::parents(&events, void);
+        let existence = Existence::of(&events, &said, void);
+        for event in &events {
+            // That they are not one is no sighting; an account that is named beside people was seen.
+            let beside = !event.identifiers.is_empty() && !event.account_identifiers.is_empty();
+            let sighting_ms = void.sighting_ms(event).filter(|_| beside || statements::word(event) != Some(true));
+            // That an account was deleted is none either.
+            let sighting_ms = sighting_ms.filter(|_| existence::says(event) != Some(false));
+            facts.see(event, existence.named(event), sighting_ms);
         }
+        // What counts of somebody who was erased in the same hour is no sighting, but names whom it names.
+        let asserting = asserting.iter().filter(|event| !void.is_retracted(event));
+        let naming = events.iter().filter(|event| !event.traits.is_empty()).chain(asserting).chain(&said);
+        naming.for_each(|event| facts.name_all(event, existence.named(event)));
+        said.iter().for_each(|event| facts.heed(event));
         facts
+    }
+
+    /// When it was first seen, by T2 of the rules.
+    pub fn time_ms(&self, name: &Name) -> Option<i64> {
+        self.seen.get(name).and_then(|seen| seen.time_ms())
+    }
+
+    /// Whether a trusted event has seen it.
+    pub fn is_trusted(&self, name: &Name) -> bool {
+        self.seen.get(name).is_some_and(|seen| seen.trusted_ms.is_some())
     }
 
     /// The corporate domain of an address.
@@ -150,83 +118,69 @@ impl Facts {
         (!domain.is_empty() && !self.free_mail.contains(domain)).then(|| Name::domain(domain))
     }
 
-    /// Hears an event that is not void. Where somebody it names was erased, it is a sighting only if its whole hour is later, and counts
-    /// as seen right after the erasure.
-    fn hear(&mut self, event: &Event, erased_until: Option<i64>) {
-        let at: When = (event.time_ms, xxh3_128(event.event_id.as_bytes()));
+    /// Sees an event that is not void, if it is a sighting, and its traits. It names these accounts.
+    fn see(&mut self, event: &Event, accounts: &[Identifier], sighting_ms: Option<i64>) {
         let people: Vec<Name> = event.identifiers.iter().map(Name::of).collect();
-        let accounts: Vec<Name> = event.account_identifiers.iter().map(Name::of).collect();
-        let word = match &event.body {
-            Some(Body::Link(_)) => Some(false),
-            Some(Body::Unlink(_)) => Some(true),
-            _ => None,
-        };
-        let later = erased_until.is_none_or(|until| is_of_a_later_hour(event, until));
-        let sighting_ms = later.then(|| erased_until.map_or(event.time_ms, |until| until + 1));
-        // What is said not to be one was not seen; an account that is named beside people was.
-        let seen_ms = sighting_ms.filter(|_| word != Some(true));
-        let accounts_seen_ms = if people.is_empty() { seen_ms } else { sighting_ms };
-        let says = word.is_some() || matches!(event.body, Some(Body::Consent(_)));
-        let asserts = !people.is_empty() && !accounts.is_empty();
-        if seen_ms.is_none() && !says && !asserts && event.traits.is_empty() {
-            return;
-        }
-        people.iter().for_each(|name| self.mention(name, seen_ms));
-        accounts.iter().for_each(|name| self.mention(name, accounts_seen_ms));
-        self.pair_up(&people, at, word, seen_ms);
-        let record = matches!(event.body, Some(Body::Account(_)));
-        let about_accounts = record || (word.is_some() && people.is_empty());
-        if about_accounts {
-            self.pair_up(&accounts, at, word, seen_ms);
-        }
-        if let (Some(primary), Some(account)) = (people.first(), accounts.first()) {
-            let (kind, scope, value) = account.text();
-            let said = (at, format!("{kind}\u{1f}{scope}\u{1f}{value}").into_bytes(), account.clone());
-            keep_greater(&mut self.asserted, primary.clone(), said);
-        }
-        if let (Some(primary), Some(Body::Consent(consent))) = (people.first(), &event.body) {
-            keep_greater(&mut self.consent, primary.clone(), (at, !consent.granted));
+        let named = accounts;
+        let accounts: Vec<Name> = named.iter().map(Name::of).collect();
+        let about_accounts = statements::is_about_accounts(event);
+        if let Some(seen_ms) = sighting_ms {
+            self.name_all(event, named);
+            // What is said not to be one was not seen; an account that is named beside people was.
+            let apart = statements::word(event) == Some(true);
+            for (names, seen) in [(&people, !apart), (&accounts, !apart || !people.is_empty())] {
+                names.iter().filter(|_| seen).for_each(|name| self.sight(name, seen_ms, event.public));
+            }
+            let groups = [Some(&people), Some(&accounts).filter(|_| about_accounts)];
+            for pair in groups.into_iter().flatten().filter(|_| !apart).flat_map(|group| pairs(group)) {
+                self.pairs.entry(pair).or_default().seen.add(seen_ms, event.public);
+            }
         }
         let bearer = if about_accounts { accounts.first() } else { people.first().or(accounts.first()) };
         for (bearer, stated) in event.traits.iter().filter_map(|stated| Some((bearer?, stated))) {
-            keep_greater(&mut self.traits, (bearer.clone(), stated.name.clone()), (at, stated.value.clone()));
+            let said = (!event.public, when(event), stated.value.clone());
+            let known = self.traits.entry((bearer.clone(), stated.name.clone())).or_insert_with(|| said.clone());
+            if said > *known {
+                *known = said;
+            }
         }
     }
 
-    /// An identifier was named; a corporate address names its domain too.
-    fn mention(&mut self, name: &Name, seen_ms: Option<i64>) {
+    /// An identifier was seen; a corporate address shows its domain too.
+    fn sight(&mut self, name: &Name, seen_ms: i64, public: bool) {
         let domain = self.corporate_domain(name);
         for name in domain.iter().chain([name]) {
             self.mentioned.insert(name.clone());
-            if let Some(seen_ms) = seen_ms {
-                let known = self.earliest.entry(name.clone()).or_insert(seen_ms);
-                *known = seen_ms.min(*known);
-            }
+            self.seen.entry(name.clone()).or_default().add(seen_ms, public);
         }
     }
 
-    fn pair_up(&mut self, group: &[Name], at: When, word: Option<bool>, seen_ms: Option<i64>) {
-        if word.is_none() && seen_ms.is_none() {
-            return;
+    fn name_all(&mut self, event: &Event, accounts: &[Identifier]) {
+        for name in event.identifiers.iter().chain(accounts).map(Name::of) {
+            self.mentioned.extend(self.corporate_domain(&name));
+            self.mentioned.insert(name);
         }
-        for a in group {
-            for b in group.iter().filter(|b| a < *b) {
-                let pair = self.pairs.entry((a.clone(), b.clone())).or_default();
-                pair.seen_ms = pair.seen_ms.into_iter().chain(seen_ms).min();
-                if let Some(forbids) = word {
-                    pair.word = pair.word.max(Some((at, forbids)));
-                }
+    }
+
+    /// Heeds a word or a consent that counts.
+    fn heed(&mut self, event: &Event) {
+        if let Some(forbids) = statements::word(event) {
+            let of = if event.identifiers.is_empty() { &event.account_identifiers } else { &event.identifiers };
+            for pair in pairs(&of.iter().map(Name::of).collect::<Vec<_>>()) {
+                let word = &mut self.pairs.entry(pair).or_default().word;
+                *word = (*word).max(Some((when(event), forbids)));
             }
+        }
+        if let (Some(primary), Some(Body::Consent(consent))) = (event.identifiers.first(), &event.body) {
+            let known = self.consents.entry(Name::of(primary)).or_default();
+            let known = if event.public { &mut known.public } else { &mut known.trusted };
+            *known = (*known).max(Some((when(event), !consent.granted)));
         }
     }
 }
 
-fn keep_greater<K: Ord, V: Ord>(map: &mut BTreeMap<K, V>, key: K, said: V) {
-    match map.get_mut(&key) {
-        Some(known) if *known >= said => {}
-        Some(known) => *known = said,
-        None => {
-            map.insert(key, said);
-        }
-    }
+/// All pairs of a group, the smaller first.
+fn pairs(group: &[Name]) -> Vec<(Name, Name)> {
+    let with = |a: &Name| group.iter().filter(|b| a < *b).map(|b| (a.clone(), b.clone())).collect::<Vec<_>>();
+    group.iter().flat_map(with).collect()
 }

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use tributary_attributor::settings::{Settings, Window};
+use tributary_attributor::settings::{Period, Settings, Window};
 use tributary_proto::Event;
 use tributary_proto::event::Body;
 
-use super::credit::Reached;
 use super::facts::Name;
+use super::people::People;
+use super::placed::Reached;
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -32,6 +33,18 @@ pub fn newest(events: &[Event]) -> Newest {
     newest
 }
 
+/// The newest touch, wherever it belongs, of anybody who has ever brought a touch to the unit: what it brought may have belonged elsewhere
+/// until somebody said when it moved.
+pub fn newest_of_units(events: &[Event], newest: &Newest, people: &People<'_>) -> BTreeMap<String, i64> {
+    let mut of_units: BTreeMap<String, i64> = BTreeMap::new();
+    for event in events {
+        let Some((name, newest_ms)) = bringer(event).and_then(|name| newest.get_key_value(&name)) else { continue };
+        let known = of_units.entry(people.home(name, event.time_ms).unit).or_insert(*newest_ms);
+        *known = (*newest_ms).max(*known);
+    }
+    of_units
+}
+
 /// Whether a milestone lies further back than the horizon, seen from the newest touch of its unit: it may miss touches.
 pub fn is_beyond(of: &Reached, newest_of_unit_ms: Option<i64>, settings: &Settings) -> bool {
     newest_of_unit_ms.is_some_and(|newest_ms| of.milestone.time_ms < newest_ms - i64::from(settings.horizon_days) * DAY_MS)
@@ -43,6 +56,9 @@ pub fn look_back_ms(settings: &Settings) -> i64 {
     let days = windows.map(|window| match window {
         Window::LookbackDays(days) => days,
         Window::Lifecycle => settings.horizon_days,
+        Window::Calendar(Period::Month) => 32,
+        Window::Calendar(Period::Quarter) => 93,
+        Window::Calendar(Period::Year) => 367,
     });
     let gap_ms = i64::from(settings.session_gap_minutes) * 60_000;
     i64::from(days.max().unwrap_or(0)) * DAY_MS + if gap_ms > 0 { DAY_MS + gap_ms } else { 0 }

@@ -2,16 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tributary_attributor::settings::{Settings, Window};
+use tributary_attributor::settings::{MultiplierSettings, Period, Settings, Window};
 use tributary_proto::{Message, Milestone, StoredTouch, Touch};
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::credit::Brought;
+use super::placed::Brought;
 
 const DAY_MS: i64 = 86_400_000;
 const MINUTE_MS: i64 = 60_000;
 
 /// A journey.
+#[derive(Clone)]
 pub struct Journey {
     /// Its touches, in order: of a visit one.
     pub touches: Vec<Brought>,
@@ -19,6 +20,8 @@ pub struct Journey {
     pub time_ms: i64,
     /// The position of the touch that brought about each stage that some model looks at.
     stages: BTreeMap<String, Option<usize>>,
+    /// When each of these stages was reached.
+    pub moments: BTreeMap<String, Option<i64>>,
     /// The position of the touch that brought about the close.
     pub close: Option<usize>,
     /// The position of the first touch since the deal was won that an expansion follows; 0 where there is none.
@@ -28,29 +31,44 @@ pub struct Journey {
 impl Journey {
     /// The journey to `of`, given the consented touches of its unit and the unit's milestones that are not withdrawn.
     pub fn to(of: &Milestone, touches: &[&Brought], live: &[&Milestone], settings: &Settings) -> Self {
-        let from_ms = window_start(of, live, settings);
+        let own = settings.milestones.get(&of.kind).and_then(|kind| kind.window);
+        let from_ms = window_start(own.unwrap_or(settings.window), of, live, settings);
         let known_ms = of.time_ms.saturating_sub(super::horizon::look_back_ms(settings));
         let mut known: Vec<&Brought> =
             touches.iter().copied().filter(|touch| (known_ms..=of.time_ms).contains(&touch.touch.time_ms)).collect();
-        known.sort_by_cached_key(|touch| order(touch));
+        known.sort_by_cached_key(|touch| (body(touch).public, order(touch)));
         let mut seen = BTreeSet::new();
         known.retain(|touch| seen.insert(touch.touch.event_id.clone()));
+        known.sort_by_cached_key(|touch| order(touch));
         let mut touches = visits(&known, settings);
         touches.retain(|visit| visit.touch.time_ms >= from_ms);
 
         let last_until = |moment: i64| touches.iter().rposition(|touch| touch.touch.time_ms <= moment);
-        let stages = stages_looked_at(settings)
-            .into_iter()
-            .map(|kind| (kind.clone(), moment_of_stage(&kind, of, live).and_then(last_until)))
-            .collect();
+        let moments: BTreeMap<String, Option<i64>> =
+            stages_looked_at(settings).into_iter().map(|kind| (kind.clone(), moment_of_stage(&kind, of, live))).collect();
+        let stages = moments.iter().map(|(kind, moment)| (kind.clone(), moment.and_then(last_until))).collect();
         let closing = of.kind == "closed_won" || of.kind == "closed_lost";
         let close = if closing { last_until(of.time_ms) } else { None };
         let follows = of.kind == "expansion" || of.kind == "implemented";
         let won_ms = if follows { moment_of_stage("closed_won", of, live) } else { None };
         let since_win = won_ms.and_then(|won_ms| touches.iter().position(|touch| touch.touch.time_ms > won_ms));
-        let mut journey = Self { touches, time_ms: of.time_ms, stages, close, begins: since_win.unwrap_or(0) };
+        let mut journey = Self { touches, time_ms: of.time_ms, stages, moments, close, begins: since_win.unwrap_or(0) };
         journey.shorten(usize::try_from(settings.max_journey).unwrap_or(usize::MAX));
         journey
+    }
+
+    /// The journey of those touches alone that are so, and their positions in this one.
+    pub fn of_those(&self, so: impl Fn(&Brought) -> bool) -> (Self, Vec<usize>) {
+        let mut part = self.clone();
+        let kept: Vec<usize> = self.touches.iter().zip(0..).filter(|(touch, _)| so(touch)).map(|(_, at)| at).collect();
+        let last_up_to = |at: usize| kept.iter().rposition(|one| *one <= at);
+        part.touches.retain(|touch| so(touch));
+        part.close = self.close.and_then(last_up_to);
+        part.begins = kept.iter().position(|at| *at >= self.begins).unwrap_or(0);
+        for stage in part.stages.values_mut() {
+            *stage = stage.and_then(last_up_to);
+        }
+        (part, kept)
     }
 
     /// The touch that brought about a stage.
@@ -77,7 +95,9 @@ impl Journey {
         if count <= max {
             return;
         }
-        kept.extend((0..count).rev().filter(|at| !kept.contains(at)).take(max.saturating_sub(kept.len())).collect::<Vec<_>>());
+        let mut others: Vec<usize> = (0..count).rev().filter(|at| !kept.contains(at)).collect();
+        others.sort_by_key(|at| self.touches.get(*at).is_some_and(|touch| body(touch).public));
+        kept.extend(others.into_iter().take(max.saturating_sub(kept.len())));
         let place = |old: usize| kept.iter().position(|at| *at == old);
         self.close = self.close.and_then(place);
         self.begins = place(self.begins).unwrap_or(0);
@@ -102,6 +122,8 @@ pub fn body(touch: &Brought) -> &Touch {
         digital: false,
         names_source: false,
         device: 0,
+        public: false,
+        origin: None,
     };
     touch.touch.touch.as_ref().unwrap_or(&NOTHING)
 }
@@ -115,17 +137,50 @@ fn order(touch: &Brought) -> (i64, u128, u128, String, String, u64) {
     (stored.time_ms, event, content, touch.home.profile_id.clone(), touch.home.role.clone(), touch.device)
 }
 
-fn window_start(of: &Milestone, live: &[&Milestone], settings: &Settings) -> i64 {
-    let own = settings.milestones.get(&of.kind).and_then(|kind| kind.window);
-    match own.unwrap_or(settings.window) {
+/// When a window begins.
+pub fn window_start(window: Window, of: &Milestone, live: &[&Milestone], settings: &Settings) -> i64 {
+    match window {
+        Window::Calendar(period) => period_start(of.time_ms, period),
         Window::LookbackDays(days) => of.time_ms.saturating_sub(i64::from(days) * DAY_MS),
         Window::Lifecycle => {
-            let won = live.iter().filter(|other| other.kind == "closed_won" && other.milestone_id != of.milestone_id);
-            let last_ms = won.map(|won| won.time_ms).filter(|time_ms| *time_ms < of.time_ms).max();
+            let won = |other: &&&Milestone| other.kind == "closed_won" && other.milestone_id != of.milestone_id;
+            let before = live.iter().filter(won).filter(|other| other.time_ms < of.time_ms);
+            // What trusted events report comes before what only public ones do.
+            let last_ms = before.map(|other| (!other.public, other.time_ms)).max().map(|(_, time_ms)| time_ms);
             let limit_ms = of.time_ms.saturating_sub(i64::from(settings.horizon_days) * DAY_MS);
             last_ms.map_or(limit_ms, |last_ms| limit_ms.max(last_ms + 1))
         }
     }
+}
+
+/// When the month, quarter or year (UTC) of a time began, day by day.
+fn period_start(time_ms: i64, period: Period) -> i64 {
+    let target = time_ms.div_euclid(DAY_MS);
+    let leap = |year: i64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days_of = |year: i64| if leap(year) { 366 } else { 365 };
+    let (mut year, mut first) = (1970, 0);
+    while target < first {
+        year -= 1;
+        first -= days_of(year);
+    }
+    while target >= first + days_of(year) {
+        first += days_of(year);
+        year += 1;
+    }
+    let lengths = [31, if leap(year) { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let months = match period {
+        Period::Month => 1,
+        Period::Quarter => 3,
+        Period::Year => 12,
+    };
+    for part in lengths.chunks(months) {
+        let length: i64 = part.iter().sum();
+        if target < first + length {
+            break;
+        }
+        first += length;
+    }
+    first * DAY_MS
 }
 
 /// Hits of one person on one device are one visit: each soon enough after the one before, and none naming another source than one before
@@ -169,6 +224,7 @@ fn as_one(hits: &[&Brought], settings: &Settings) -> Option<Brought> {
         touch_type: body(telling).touch_type.clone(),
         content: body(telling).content.clone(),
         identified: hits.iter().any(|hit| body(hit).identified),
+        public: body(first).public,
         ..body(from).clone()
     };
     Some(Brought { touch: StoredTouch { touch: Some(touch), ..first.touch.clone() }, ..first.clone() })
@@ -177,19 +233,34 @@ fn as_one(hits: &[&Brought], settings: &Settings) -> Option<Brought> {
 /// The kinds that some model has an anchor for; `lead` is always looked at.
 fn stages_looked_at(settings: &Settings) -> BTreeSet<String> {
     let anchors = settings.models.iter().flat_map(|model| &model.anchors).map(|anchor| anchor.at.clone());
-    let mut kinds: BTreeSet<String> = anchors.filter(|at| !["first", "last", "close"].contains(&at.as_str())).collect();
+    let of_factors = |factors: &MultiplierSettings| factors.stage.keys().cloned().collect::<Vec<_>>();
+    let factors = settings.models.iter().flat_map(|model| {
+        let sizes = model.multipliers.deal_size.iter().flat_map(|size| of_factors(&size.factors));
+        of_factors(&model.multipliers).into_iter().chain(sizes).collect::<Vec<_>>()
+    });
+    let places = ["first", "last", "close", "before"];
+    let mut kinds: BTreeSet<String> = anchors.chain(factors).filter(|at| !places.contains(&at.as_str())).collect();
     kinds.insert("lead".to_owned());
     kinds
 }
 
 fn moment_of_stage(kind: &str, of: &Milestone, live: &[&Milestone]) -> Option<i64> {
-    let all = |kind: &str| live.iter().filter(|other| other.kind == kind).map(|other| other.time_ms).collect::<Vec<_>>();
-    let same: Vec<i64> =
-        live.iter().filter(|other| other.kind == kind && other.object_id == of.object_id).map(|same| same.time_ms).collect();
-    let moment = match (same.is_empty(), kind) {
-        (false, _) => same.into_iter().filter(|time_ms| *time_ms <= of.time_ms).max(),
-        (true, "lead") => all("lead").into_iter().min().or_else(|| all("mql").into_iter().min()),
-        (true, kind) => all(kind).into_iter().filter(|time_ms| *time_ms <= of.time_ms).max(),
+    let same = |public| times(live, |other| other.kind == kind && other.object_id == of.object_id && other.public == public);
+    let all = |kind: &str, public| times(live, |other| other.kind == kind && other.public == public);
+    let own = [false, true].map(same).into_iter().find(|times| !times.is_empty());
+    // What trusted events report comes before what only public ones do.
+    let moment = match (own, kind) {
+        (Some(own), _) => own.into_iter().filter(|time_ms| *time_ms <= of.time_ms).max(),
+        (None, "lead") => [(false, "lead"), (false, "mql"), (true, "lead"), (true, "mql")]
+            .into_iter()
+            .find_map(|(public, kind)| all(kind, public).into_iter().min()),
+        (None, kind) => [false, true]
+            .into_iter()
+            .find_map(|public| all(kind, public).into_iter().filter(|time_ms| *time_ms <= of.time_ms).max()),
     };
     moment.filter(|moment| *moment <= of.time_ms)
+}
+
+fn times(live: &[&Milestone], these: impl Fn(&Milestone) -> bool) -> Vec<i64> {
+    live.iter().filter(|other| these(other)).map(|other| other.time_ms).collect()
 }

@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use tributary_identity::Settings;
 use tributary_proto::event::Body;
 use tributary_proto::{Decimal, Event, Message, Milestone, MilestoneVersion};
-use xxhash_rust::xxh3::xxh3_128;
 
-use super::facts::{Name, When};
+use super::facts::Name;
+use super::statements::{When, when};
+use super::void::Void;
 
 struct Version<'a> {
+    public: bool,
     at: When,
     said: &'a MilestoneVersion,
     account: Option<Name>,
@@ -19,13 +21,13 @@ struct Version<'a> {
 }
 
 /// The milestones that the events report, each with the identifier that anchors it.
-pub fn of(events: &[&Event], rules: &Settings) -> Vec<(Option<Name>, Milestone)> {
+pub fn of(events: &[Event], void: &Void, rules: &Settings) -> Vec<(Option<Name>, Milestone)> {
     let mut versions: BTreeMap<&str, Vec<Version<'_>>> = BTreeMap::new();
-    for event in events {
+    for event in events.iter().filter(|event| !void.is_void(event) && !void.is_retracted(event)) {
         if let Some(Body::Milestone(said)) = &event.body {
-            let at = (event.time_ms, xxh3_128(event.event_id.as_bytes()));
             versions.entry(&said.milestone_id).or_default().push(Version {
-                at,
+                public: event.public,
+                at: when(event),
                 said,
                 account: event.account_identifiers.first().map(Name::of),
                 person: event.identifiers.first().map(Name::of),
@@ -36,12 +38,18 @@ pub fn of(events: &[&Event], rules: &Settings) -> Vec<(Option<Name>, Milestone)>
     let mut milestones = Vec::new();
     for (id, mut versions) in versions {
         versions.sort_by_key(|version| (version.at, version.bytes.clone()));
+        // Where trusted events report that it was reached, public ones count for nothing.
+        if versions.iter().any(|version| reaches(version) && !version.public) {
+            versions.retain(|version| !version.public);
+        }
         let days = versions.first().and_then(|version| rules.reentry_after_days.get(&version.said.kind));
         let numbers = numbers(&versions, days.map(|days| i64::from(*days) * 86_400_000));
         let different: BTreeSet<u32> = numbers.iter().copied().collect();
         for number in different {
-            let own: Vec<&Version<'_>> =
+            let mut own: Vec<&Version<'_>> =
                 versions.iter().zip(&numbers).filter(|(_, of)| **of == number).map(|(own, _)| own).collect();
+            // What trusted events say of it is the last word.
+            own.sort_by_key(|version| !version.public);
             let id = if number == 1 { id.to_owned() } else { format!("{id}#{number}") };
             milestones.extend(decide(&id, &rules.currency, &own));
         }
@@ -49,9 +57,12 @@ pub fn of(events: &[&Event], rules: &Settings) -> Vec<(Option<Name>, Milestone)>
     milestones
 }
 
+fn reaches(version: &Version<'_>) -> bool {
+    !version.said.amends && !version.said.withdrawn
+}
+
 /// Which time it is that each version speaks of.
 fn numbers(versions: &[Version<'_>], again_ms: Option<i64>) -> Vec<u32> {
-    let reaches = |version: &Version<'_>| !version.said.amends && !version.said.withdrawn;
     let taken: BTreeSet<u32> = versions.iter().map(|version| version.said.occurrence).collect();
     // Position and number of each beginning.
     let mut begins: BTreeMap<usize, u32> = BTreeMap::new();
@@ -86,19 +97,26 @@ fn numbers(versions: &[Version<'_>], again_ms: Option<i64>) -> Vec<u32> {
 /// By the rules, one after the other, over the versions in their order.
 fn decide(milestone_id: &str, default: &str, versions: &[&Version<'_>]) -> Option<(Option<Name>, Milestone)> {
     let first = versions.first()?;
-    let is_reaching = |version: &&&Version<'_>| !version.said.amends && !version.said.withdrawn;
+    let mut words: Vec<&Version<'_>> = Vec::new();
+    for version in versions {
+        if version.said.withdrawn || !version.said.amends {
+            words.push(version);
+        } else if version.said.restored {
+            // What was withdrawn since it was reached last was not.
+            while words.pop_if(|before| before.said.withdrawn).is_some() {}
+        }
+    }
     // Amendments and withdrawals alone make no milestone.
-    let reached_ms = versions.iter().find(is_reaching)?.at.0;
-    let is_word = |version: &Version<'_>| version.said.withdrawn || !version.said.amends;
-    let withdrawn = versions.iter().rev().find(|version| is_word(version)).is_some_and(|version| version.said.withdrawn);
-    let last_withdrawal = versions.iter().rposition(|version| version.said.withdrawn).filter(|_| !withdrawn);
-    let not_before_ms = last_withdrawal.and_then(|at| versions.get(at)).map_or(i64::MIN, |version| version.at.0);
-    let since = versions.get(last_withdrawal.map_or(0, |at| at + 1)..).unwrap_or_default();
+    let reached_ms = words.iter().find(|version| reaches(version))?.at.0;
+    let withdrawn = words.last().is_some_and(|version| version.said.withdrawn);
+    let last_withdrawal = words.iter().rposition(|version| version.said.withdrawn).filter(|_| !withdrawn);
+    let not_before_ms = last_withdrawal.and_then(|at| words.get(at)).map_or(i64::MIN, |version| version.at.0);
+    let since = words.get(last_withdrawal.map_or(0, |at| at + 1)..).unwrap_or_default();
     let mut occurred =
         versions.iter().filter(|version| version.said.occurred_at_cleared || version.said.occurred_at_ms.is_some());
     let heeded = |version: &&&Version<'_>| version.said.occurred_at_ms.is_none_or(|time_ms| time_ms >= not_before_ms);
     let occurred_ms = occurred.rfind(heeded).and_then(|version| version.said.occurred_at_ms);
-    let began_ms = since.iter().find(is_reaching).map_or(reached_ms, |version| version.at.0);
+    let began_ms = since.first().map_or(reached_ms, |version| version.at.0);
 
     let (mut value, mut currency) = (0, String::new());
     for Version { said, .. } in versions {
@@ -119,7 +137,13 @@ fn decide(milestone_id: &str, default: &str, versions: &[&Version<'_>]) -> Optio
         currency = default.to_owned();
     }
     let latest = |of: fn(&Version<'_>) -> Option<Name>| versions.iter().rev().find_map(|version| of(version));
-    let anchor = latest(|version| version.account.clone()).or(latest(|version| version.person.clone()));
+    let account = versions.iter().enumerate().rev().find_map(|(at, version)| {
+        // A version that names an account counts until one says that it is about it no more.
+        let left = |later: &&Version<'_>| later.said.former_account.as_ref().map(Name::of) == version.account;
+        let rest = versions.get(at..).unwrap_or_default();
+        version.account.clone().filter(|_| !rest.iter().any(left))
+    });
+    let anchor = account.or(latest(|version| version.person.clone()));
     let milestone = Milestone {
         milestone_id: milestone_id.to_owned(),
         kind: first.said.kind.clone(),
@@ -128,6 +152,7 @@ fn decide(milestone_id: &str, default: &str, versions: &[&Version<'_>]) -> Optio
         value_minor: in_minor_units(value, &currency),
         currency,
         withdrawn,
+        public: !versions.iter().any(|version| reaches(version) && !version.public),
     };
     Some((anchor, milestone))
 }

@@ -5,20 +5,34 @@
 //!
 //! | what | where |
 //! |---|---|
-//! | what the events say, as sets | [`facts`] |
-//! | people and accounts | [`people`] |
+//! | what counts for nothing | [`void`] |
+//! | what the events say, as sets | [`facts`], [`statements`] |
+//! | people and accounts | [`cluster`], [`people`] |
+//! | which accounts are above others | [`hierarchy`] |
+//! | whose account a person's touch is | [`timeline`] |
 //! | milestones, from all their versions | [`milestones`] |
+//! | who is in which deal | [`contacts`] |
 //! | journeys and models | [`journey`], [`models`] |
 //! | the credit table | [`credit`] |
 //! | what may be forgotten | [`horizon`] |
 
+pub mod cluster;
+pub mod contacts;
 pub mod credit;
+pub mod existence;
 pub mod facts;
+pub mod hierarchy;
 pub mod horizon;
 pub mod journey;
 pub mod milestones;
 pub mod models;
+pub mod name;
 pub mod people;
+pub mod placed;
+pub mod rates;
+pub mod statements;
+pub mod timeline;
+pub mod void;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,9 +40,12 @@ use tributary_proto::event::Body;
 use tributary_proto::kind::Kinds;
 use tributary_proto::{Account, Event, Profile, StoredTouch, Touch};
 
-use credit::{Brought, CreditTable, Reached};
+use contacts::Contacts;
+use credit::CreditTable;
 use facts::{Facts, Name};
 use people::People;
+use placed::{Brought, Reached};
+use void::Void;
 
 /// What the settings of the two stages say.
 #[derive(Debug, Clone, Default)]
@@ -60,44 +77,45 @@ pub struct Verdict {
 
 /// Judges a set of events. Their order and their repetitions do not matter.
 pub fn judge(events: &[Event], rules: &Rules) -> Verdict {
-    let facts = Facts::of(events, &rules.identity);
-    let erased = facts::erasures(events);
+    let void = Void::of(events);
+    let facts = Facts::of(events, &void, &rules.identity);
     let newest = horizon::newest(events);
-    let events: Vec<&Event> = events.iter().filter(|event| !facts::is_void(event, &erased)).collect();
     let people = People::of(&facts, &rules.identity, rules.kinds.custom_identifiers());
     let mut verdict = Verdict { profiles: people.profiles(), accounts: people.accounts(), ..Verdict::default() };
     let mut touches = Vec::new();
-    for event in events.iter().filter(|event| !facts::is_void_touch(event, &erased)) {
+    for event in events.iter().filter(|event| !void.is_void_touch(event)) {
         if let (Some(Body::Touch(touch)), Some(primary)) = (&event.body, horizon::bringer(event)) {
             let newest_ms = newest.get(&primary).copied().unwrap_or(event.time_ms);
             let droppable = horizon::may_be_dropped(event.time_ms, newest_ms, &rules.attribution);
             let ids = if droppable { &mut verdict.droppable } else { &mut verdict.kept };
             ids.insert(event.event_id.clone());
-            let named = |kind: &str| event.identifiers.iter().find(|identifier| identifier.kind == kind).map(Name::of);
-            let device = named("anonymous_id").or(named("device_id"));
-            let noted = device.as_ref().filter(|_| touch.digital).map_or(0, Name::short);
-            let touch = StoredTouch {
-                event_id: event.event_id.clone(),
-                time_ms: event.time_ms,
-                touch: Some(Touch { device: noted, ..touch.clone() }),
-                mention: 0,
-            };
-            let device = if noted == 0 { primary.short() } else { noted };
-            touches.push(Brought { touch, home: people.home(&facts, &primary), device });
+            touches.push(brought(event, touch, &primary, &people));
         }
     }
-    let mut newest_of_units: BTreeMap<String, i64> = BTreeMap::new();
-    for (name, newest_ms) in newest {
-        let known = newest_of_units.entry(people.home(&facts, &name).unit).or_insert(newest_ms);
-        *known = newest_ms.max(*known);
-    }
-    let reached: Vec<Reached> = milestones::of(&events, &rules.identity)
+    let reached: Vec<Reached> = milestones::of(events, &void, &rules.identity)
         .into_iter()
-        .filter_map(|(anchor, milestone)| Some(Reached { home: people.home(&facts, &anchor?), milestone }))
+        .filter_map(|(anchor, milestone)| Some(Reached { home: people.home(&anchor?, milestone.time_ms), milestone }))
         .collect();
+    let newest_of_units = horizon::newest_of_units(events, &newest, &people);
     let newest_of = |of: &Reached| newest_of_units.get(&of.home.unit).copied();
     let beyond = reached.iter().filter(|of| horizon::is_beyond(of, newest_of(of), &rules.attribution));
     verdict.beyond = beyond.map(|of| of.milestone.milestone_id.clone()).collect();
-    verdict.credits = credit::table(&touches, &reached, &rules.attribution);
+    let contacts = Contacts::of(events, &void, &people);
+    verdict.credits = credit::table_with(&touches, &reached, &contacts, &rules.attribution);
     verdict
+}
+
+/// A touch as its unit has it.
+fn brought(event: &Event, touch: &Touch, primary: &Name, people: &People<'_>) -> Brought {
+    let named = |kind: &str| event.identifiers.iter().find(|identifier| identifier.kind == kind).map(Name::of);
+    let device = named("anonymous_id").or(named("device_id"));
+    let noted = device.as_ref().filter(|_| touch.digital).map_or(0, Name::short);
+    let touch = StoredTouch {
+        event_id: event.event_id.clone(),
+        time_ms: event.time_ms,
+        touch: Some(Touch { device: noted, origin: None, ..touch.clone() }),
+        ..StoredTouch::default()
+    };
+    let device = if noted == 0 { primary.short() } else { noted };
+    Brought { touch, home: people.home(primary, event.time_ms), device }
 }

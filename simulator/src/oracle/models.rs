@@ -1,21 +1,57 @@
 //! The models: the weight of every touch of a journey, as exact whole numbers of which only the proportions matter.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
-use tributary_attributor::settings::ModelSettings;
+use serde_json::Value;
+use tributary_attributor::settings::{Label, ModelSettings, MultiplierSettings, Settings};
+use tributary_proto::Milestone;
+use tributary_proto::vocabulary::MILESTONES;
 
-use super::credit::Brought;
-use super::journey::{Journey, body};
+use super::journey::{Journey, body, window_start};
+use super::placed::Brought;
 
 const DAY_MS: f64 = 86_400_000.0;
 /// Weights that are computed as floats become whole numbers: the largest becomes this.
 const LARGEST: f64 = 4_503_599_627_370_496.0;
 const MICRO: u128 = 1_000_000;
+const WHOLE: u128 = 1_000_000_000;
+
+/// What each touch of the journey to `of` gets under a model, in billionths; `None` where no touch is in its window.
+pub fn nanos(
+    model: &ModelSettings,
+    (of, live): (&Milestone, &[&Milestone]),
+    journey: &Journey,
+    settings: &Settings,
+) -> Option<Vec<u128>> {
+    let start = model.window.map_or(i64::MIN, |own| window_start(own, of, live, settings));
+    let (narrowed, kept) = journey.of_those(|touch| touch.touch.time_ms >= start);
+    if kept.is_empty() {
+        return None;
+    }
+    let mut nanos = vec![0; journey.touches.len()];
+    // Each channel is on the side of the most telling name: in full, else the longest pattern. The last side is that of all others.
+    let side = |touch: &Brought| telling(&model.split, &body(touch).channel).map(|(name, _)| name.clone());
+    let mut sides: Vec<(Option<String>, u128)> =
+        model.split.iter().map(|(name, part)| (Some(name.clone()), share(*part))).collect();
+    sides.push((None, WHOLE - sides.iter().map(|(_, part)| part).sum::<u128>()));
+    sides.retain(|(name, _)| narrowed.touches.iter().any(|touch| side(touch) == *name));
+    let parts = equal_where_nothing(sides.iter().map(|(_, part)| *part).collect());
+    for ((name, _), part) in sides.iter().zip(shares(&parts, WHOLE)) {
+        let (alone, places) = narrowed.of_those(|touch| side(touch) == *name);
+        for (place, nano) in places.into_iter().zip(shares(&weights(model, of, &alone), part)) {
+            if let Some(slot) = kept.get(place).and_then(|at| nanos.get_mut(*at)) {
+                *slot = nano;
+            }
+        }
+    }
+    Some(nanos)
+}
 
 /// The weights of a journey's touches under a model, with its multipliers.
-pub fn weights(model: &ModelSettings, journey: &Journey) -> Vec<u128> {
+fn weights(model: &ModelSettings, of: &Milestone, journey: &Journey) -> Vec<u128> {
     let own = equal_where_nothing(rule(model, journey));
-    let factors = journey.touches.iter().map(|touch| factor(model, touch));
+    let factors = journey.touches.iter().map(|touch| factor(model, of, journey, touch));
     let multiplied: Vec<u128> = own.iter().zip(factors).map(|(weight, factor)| weight * factor).collect();
     if multiplied.iter().all(|weight| *weight == 0) { own } else { multiplied }
 }
@@ -37,6 +73,8 @@ fn rule(model: &ModelSettings, journey: &Journey) -> Vec<u128> {
         "time_weighted" => time_weighted(model.alpha.unwrap_or(0.5), model.beta.unwrap_or(0.4), journey),
         "position" => position(model, count),
         "staged" | "custom" => staged(model, journey),
+        "shapley" => by_channel(&labels(model.label.unwrap_or_default(), journey), |_| Some(1)),
+        "markov" => by_channel(&labels(Label::Channel, journey), removal_effect),
         _ => vec![1; count],
     }
 }
@@ -96,6 +134,39 @@ fn staged(model: &ModelSettings, journey: &Journey) -> Vec<u128> {
     (0..count).map(weight).collect()
 }
 
+/// What touches are called by a model that learns.
+fn labels(label: Label, journey: &Journey) -> Vec<String> {
+    let name = |touch: &Brought| {
+        let body = body(touch);
+        match label {
+            Label::Campaign if !body.campaign.is_empty() => body.campaign.clone(),
+            Label::Campaign => format!("({})", body.channel),
+            Label::ChannelSource if !body.source.is_empty() => format!("{}/{}", body.channel, body.source),
+            Label::Channel | Label::ChannelSource => body.channel.clone(),
+        }
+    };
+    journey.touches.iter().map(name).collect()
+}
+
+/// The removal effect of a channel in the fixed set, billionths; none of one that it does not know.
+fn removal_effect(channel: &str) -> Option<u128> {
+    static SET: LazyLock<Value> = LazyLock::new(|| serde_json::from_str(include_str!("fixed_set.json")).unwrap_or_default());
+    let channels = SET.get("channels")?.as_array()?;
+    let at = channels.iter().position(|known| known["channel"] == channel)?;
+    SET.get("parameters")?.get("removal_nano")?.get(at)?.as_u64().map(u128::from)
+}
+
+/// Every distinct channel has its weight, divided by its touches; where all that are known have none, one each.
+fn by_channel(labels: &[String], weight: impl Fn(&str) -> Option<u128>) -> Vec<u128> {
+    let touches = |label: &String| labels.iter().filter(|other| *other == label).count() as u128;
+    let all_zero = labels.iter().all(|label| weight(label).unwrap_or(0) == 0);
+    let own = |label: &String| weight(label).map_or(0, |weight| if all_zero { 1 } else { weight });
+    // Any common multiple makes the parts whole.
+    let distinct: BTreeSet<u128> = labels.iter().map(touches).collect();
+    let multiple: u128 = distinct.into_iter().product();
+    labels.iter().map(|label| own(label) * multiple / touches(label)).collect()
+}
+
 fn time_decay(half_life_days: f64, journey: &Journey) -> Vec<u128> {
     let half_life_ms = libm::round(half_life_days * DAY_MS);
     let latest = journey.touches.last().map_or(0, |touch| touch.touch.time_ms);
@@ -127,12 +198,52 @@ fn whole(weights: &[f64]) -> Vec<u128> {
 }
 
 /// The product of a touch's multipliers, in millionths.
-fn factor(model: &ModelSettings, touch: &Brought) -> u128 {
-    let micro =
-        |factors: &BTreeMap<String, f64>, key: &str| factors.get(key).map_or(MICRO, |factor| libm::round(factor * 1e6) as u128);
-    let factors = &model.multipliers;
-    let (role, channel) = (micro(&factors.role, &touch.home.role), micro(&factors.channel, &body(touch).channel));
-    role * channel / MICRO * micro(&factors.touch_type, &body(touch).touch_type) / MICRO
+fn factor(model: &ModelSettings, of: &Milestone, journey: &Journey, touch: &Brought) -> u128 {
+    let all = &model.multipliers;
+    // In major units; the histories have currencies of two places and of none.
+    let value = of.value_minor as f64 / if of.currency == "JPY" { 1.0 } else { 100.0 };
+    let reached =
+        all.deal_size.iter().filter(|size| (size.currency.is_empty() || size.currency == of.currency) && size.from <= value);
+    let size = reached.max_by(|a, b| a.from.total_cmp(&b.from)).map(|size| &size.factors);
+    let factors = [Some(all), size].into_iter().flatten().flat_map(|factors| factors_of(factors, journey, touch));
+    factors.fold(MICRO, |product, factor| product * factor / MICRO)
+}
+
+fn factors_of(factors: &MultiplierSettings, journey: &Journey, touch: &Brought) -> Vec<u128> {
+    let said = body(touch);
+    let named = [
+        telling(&factors.role, &touch.home.role),
+        telling(&factors.channel, &said.channel),
+        telling(&factors.touch_type, &said.touch_type),
+        telling(&factors.source, &said.source),
+        telling(&factors.campaign, &said.campaign),
+    ];
+    let reached = factors.stage.iter().filter_map(|(kind, factor)| {
+        let moment = journey.moments.get(kind).copied().flatten().filter(|moment| *moment < touch.touch.time_ms)?;
+        let place = MILESTONES.iter().position(|term| term.name == kind);
+        Some(((moment, place.unwrap_or(MILESTONES.len())), *factor))
+    });
+    let stage = reached.max_by_key(|(reached, _)| *reached).map(|(_, factor)| factor).or(factors.stage.get("before").copied());
+    let all = named.into_iter().flatten().map(|(_, factor)| *factor).chain(stage);
+    all.map(|factor| libm::round(factor * 1e6) as u128).collect()
+}
+
+/// What is said of a name: under it, else under the longest pattern that matches, else under the first of these.
+fn telling<'t>(table: &'t BTreeMap<String, f64>, name: &str) -> Option<(&'t String, &'t f64)> {
+    let patterns = table.iter().filter(|(pattern, _)| pattern.contains('*') && matches(pattern, name));
+    let longest = patterns.max_by(|(a, _), (b, _)| a.len().cmp(&b.len()).then(b.cmp(a)));
+    table.get_key_value(name).or(longest)
+}
+
+/// Whether a pattern with stars for anything matches.
+fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == name,
+        Some((head, rest)) => name.strip_prefix(head).is_some_and(|left| {
+            let ends = left.char_indices().map(|(at, _)| at).chain([left.len()]);
+            ends.into_iter().any(|at| left.get(at..).is_some_and(|left| matches(rest, left)))
+        }),
+    }
 }
 
 /// Whole shares of `whole` in proportion to the weights: rounded down, then one more for the largest remainders, ties to the earlier.

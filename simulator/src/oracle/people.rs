@@ -1,27 +1,18 @@
-//! Who is who: identifiers grouped into people and into accounts.
+//! Who is who: people and accounts, and where each identifier belongs at which time.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use tributary_identity::Settings;
-use tributary_proto::{Account, Profile, Trait};
+use tributary_proto::{Account, AccountPerson, Membership, Profile, Trait};
+use tributary_runtime::config::AccountLevel;
 
-use super::facts::{Facts, Name, Pair};
+use super::cluster::{self, Group};
+use super::facts::{Consents, Facts, Name};
+use super::hierarchy;
+use super::timeline::{self, Company, Span};
 
-/// Kinds of people's identifiers, strongest first, before and after the custom ones.
-const STRONG: [&str; 9] = [
-    "crm_contact",
-    "crm_lead",
-    "user_id",
-    "wechat_unionid",
-    "wechat_openid",
-    "wecom_external_userid",
-    "email",
-    "email_sha256",
-    "phone",
-];
-const WEAK: [&str; 2] = ["anonymous_id", "device_id"];
-
-/// Where an identifier belongs.
+/// Where an identifier belongs at some time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Home {
     /// The unit of attribution: the account, or the profile while it has none.
@@ -32,56 +23,97 @@ pub struct Home {
     pub profile_id: String,
     /// The person's role.
     pub role: String,
-    /// Whether the latest consent is a revocation.
+    /// Whether consent to what the identifier brings is revoked.
     pub revoked: bool,
 }
 
-type Group = BTreeSet<Name>;
-
 /// All people and accounts.
 #[derive(Debug)]
-pub struct People {
+pub struct People<'a> {
+    facts: &'a Facts,
+    settings: &'a Settings,
     groups: Vec<(Group, Profile)>,
     companies: Vec<(Group, Account)>,
-    homes: BTreeMap<Name, Home>,
+    /// Of account identifiers.
+    accounts: BTreeMap<Name, Company>,
+    /// Of people's identifiers: with the home that has no account yet, the accounts.
+    persons: BTreeMap<Name, (Home, Vec<Span>)>,
 }
 
-impl People {
+impl<'a> People<'a> {
     /// The people and accounts that the facts make.
-    pub fn of(facts: &Facts, settings: &Settings, custom: &[String]) -> Self {
-        let mut people = Self { groups: Vec::new(), companies: Vec::new(), homes: BTreeMap::new() };
-        let (companies, large) = groups(facts, settings, custom, true);
+    pub fn of(facts: &'a Facts, settings: &'a Settings, custom: &[String]) -> Self {
+        let (groups, companies) = (Vec::new(), Vec::new());
+        let (accounts, persons) = (BTreeMap::new(), BTreeMap::new());
+        let mut people = Self { facts, settings, groups, companies, accounts, persons };
+        let (companies, large) = cluster::groups(facts, settings, custom, true);
         for group in companies {
             let quarantined = group.iter().any(|name| large.contains(name));
-            people.add_company(facts, group, quarantined);
+            people.add_company(group, quarantined);
         }
-        let (persons, large) = groups(facts, settings, custom, false);
+        let (persons, large) = cluster::groups(facts, settings, custom, false);
         for group in persons {
             let quarantined = group.iter().any(|name| large.contains(name));
-            people.add_person(facts, group, quarantined);
+            people.add_person(group, quarantined);
         }
         people
     }
 
-    /// Where an identifier belongs.
-    pub fn home(&self, facts: &Facts, name: &Name) -> Home {
-        if let Some(home) = self.homes.get(name) {
-            return home.clone();
+    /// Where an identifier belongs at a time.
+    pub fn home(&self, name: &Name, time_ms: i64) -> Home {
+        if name.is_account() {
+            let company = self.company(name);
+            return Home { unit: self.journey_of(&company), account_id: company.account_id, ..Home::default() };
         }
-        // Who was erased, and has only done something in the same hour, is alone; an address still speaks for its domain.
-        let profile_id = if name.is_account() { String::new() } else { format!("p_{:032x}", name.hash) };
-        let account = if name.is_account() { Some(name.clone()) } else { facts.corporate_domain(name) };
-        match account {
-            Some(account) => {
-                let alone = Home {
-                    unit: format!("a:{}:{}", account.kind, account.value),
-                    account_id: account.value.clone(),
-                    ..Home::default()
-                };
-                Home { profile_id, ..self.homes.get(&account).cloned().unwrap_or(alone) }
-            }
-            None => Home { unit: format!("p:{profile_id}"), profile_id, ..Home::default() },
+        let (home, spans) = self.persons.get(name).cloned().unwrap_or_else(|| self.alone(name));
+        match spans.into_iter().rfind(|(from_ms, _)| *from_ms <= time_ms) {
+            Some((_, company)) => Home { unit: self.journey_of(&company), account_id: company.account_id, ..home },
+            None => home,
         }
+    }
+
+    /// The unit whose journey an account's touches and milestones are of.
+    fn journey_of(&self, company: &Company) -> String {
+        match self.settings.account_level {
+            AccountLevel::Account => company.unit.clone(),
+            AccountLevel::Root => self.root(company).unit,
+        }
+    }
+
+    fn root(&self, company: &Company) -> Company {
+        let by_id = |company: Company| (company.account_id, company.unit);
+        let above = |(account_id, unit): &(String, String)| {
+            self.parent(&Company { unit: unit.clone(), account_id: account_id.clone() }).map(by_id)
+        };
+        let (account_id, unit) = hierarchy::root(&by_id(company.clone()), above);
+        Company { unit, account_id }
+    }
+
+    /// The account that the latest record of an account names as the one above it.
+    fn parent(&self, of: &Company) -> Option<Company> {
+        let group = self.accounts.iter().filter(|(_, company)| *company == of).map(|(name, _)| name);
+        let said = group.filter_map(|name| self.facts.parents.get(name)).flatten();
+        let (_, _, parent) = said.max()?;
+        parent.as_ref().map(|parent| self.company(parent))
+    }
+
+    /// The profile of somebody's identifier, and all units it belongs to at any time.
+    pub fn units(&self, name: &Name) -> Option<(String, Vec<String>)> {
+        let (home, spans) = self.persons.get(name)?;
+        let units: Vec<String> = spans.iter().map(|(_, company)| self.journey_of(company)).collect();
+        Some((home.profile_id.clone(), if units.is_empty() { vec![home.unit.clone()] } else { units }))
+    }
+
+    /// Who was erased, and has only done something in the same hour, is alone; an address still speaks for its domain.
+    fn alone(&self, name: &Name) -> (Home, Vec<Span>) {
+        let profile_id = format!("p_{:032x}", name.hash);
+        let spans = timeline::of(self.facts, self.settings, &[name.clone()].into(), |account| self.company(account));
+        (Home { unit: format!("p:{profile_id}"), profile_id, ..Home::default() }, spans)
+    }
+
+    fn company(&self, account: &Name) -> Company {
+        let alone = || Company { unit: format!("a:{}:{}", account.kind, account.value), account_id: account.value.clone() };
+        self.accounts.get(account).cloned().unwrap_or_else(alone)
     }
 
     /// The profiles by id.
@@ -89,56 +121,114 @@ impl People {
         self.groups.iter().map(|(_, profile)| (profile.profile_id.clone(), profile.clone())).collect()
     }
 
-    /// The accounts by id.
+    /// The accounts by id, with the people who belong or belonged to them.
     pub fn accounts(&self) -> BTreeMap<String, Account> {
-        self.companies.iter().map(|(_, account)| (account.account_id.clone(), account.clone())).collect()
+        let mut people = self.people_of_accounts();
+        let with_people = |account: &Account| {
+            let mut people = people.remove(&account.account_id).unwrap_or_default();
+            let ids: BTreeSet<String> = people.iter().map(|person| person.profile_id.clone()).collect();
+            // Trusted ones first, then those who are still there, then the latest.
+            people.sort_by_key(|of| (of.public, of.to_ms != 0, Reverse(of.from_ms), of.profile_id.clone()));
+            people.truncate(self.settings.account_people as usize);
+            people.sort_by_key(|of| (of.from_ms, of.profile_id.clone()));
+            let own = self.companies.iter().find(|(_, of)| of == account).and_then(|(group, _)| group.first());
+            let own = own.map(|name| self.company(name));
+            let root = own.as_ref().map(|own| self.root(own)).filter(|root| Some(root) != own.as_ref());
+            let parent = own.filter(|_| root.is_some()).and_then(|own| self.parent(&own));
+            let id = |company: Option<Company>| company.map(|company| company.account_id).unwrap_or_default();
+            let (parent_id, root_id) = (id(parent), id(root));
+            Account { people, people_count: ids.len() as u32, parent_id, root_id, ..account.clone() }
+        };
+        self.companies
+            .iter()
+            .map(|(_, account)| account)
+            .map(with_people)
+            .map(|account| (account.account_id.clone(), account))
+            .collect()
     }
 
-    fn add_company(&mut self, facts: &Facts, group: Group, quarantined: bool) {
-        let Some(called) = group.iter().min_by_key(|name| (name.kind != "crm_account", age(facts, name))).cloned() else {
-            return;
-        };
-        let home =
-            Home { unit: format!("a:{}:{}", called.kind, called.value), account_id: called.value.clone(), ..Home::default() };
-        self.homes.extend(group.iter().map(|name| (name.clone(), home.clone())));
+    /// The spans of all people, by account.
+    fn people_of_accounts(&self) -> BTreeMap<String, Vec<AccountPerson>> {
+        let mut all: BTreeMap<String, Vec<AccountPerson>> = BTreeMap::new();
+        for (group, profile) in &self.groups {
+            let Some((home, spans)) = group.first().and_then(|name| self.persons.get(name)) else { continue };
+            let ends = spans.iter().skip(1).map(|(from_ms, _)| *from_ms).chain([0]);
+            for ((from_ms, account), to_ms) in spans.iter().zip(ends) {
+                all.entry(account.account_id.clone()).or_default().push(AccountPerson {
+                    profile_id: profile.profile_id.clone(),
+                    role: home.role.clone(),
+                    from_ms: if *from_ms == i64::MIN { 0 } else { *from_ms },
+                    to_ms,
+                    public: !group.iter().any(|name| self.facts.is_trusted(name)),
+                });
+            }
+        }
+        all
+    }
+
+    fn add_company(&mut self, group: Group, quarantined: bool) {
+        let order = |name: &Name| ["crm_account", "domain", "company_name"].iter().position(|kind| *kind == name.kind);
+        let called = group.iter().min_by_key(|name| (order(name), age(self.facts, name)));
+        let Some(called) = called.cloned() else { return };
+        let company = Company { unit: format!("a:{}:{}", called.kind, called.value), account_id: called.value.clone() };
+        self.accounts.extend(group.iter().map(|name| (name.clone(), company.clone())));
         let account = Account {
             account_id: called.value,
             identifiers: sorted(&group),
-            traits: traits(facts, &group),
+            traits: traits(self.facts, &group),
             quarantined,
             ..Account::default()
         };
         self.companies.push((group, account));
     }
 
-    fn add_person(&mut self, facts: &Facts, group: Group, quarantined: bool) {
+    fn add_person(&mut self, group: Group, quarantined: bool) {
+        let facts = self.facts;
         let Some(oldest) = group.iter().min_by_key(|name| age(facts, name)) else { return };
         let profile_id = format!("p_{:032x}", oldest.hash);
-        let asserted = group.iter().filter_map(|name| facts.asserted.get(name)).max().map(|(.., account)| account.clone());
-        let newest = group.iter().filter(|name| facts.corporate_domain(name).is_some());
-        let newest = newest.max_by_key(|name| (facts.earliest.get(name), name.hash));
-        let named = asserted.or_else(|| facts.corporate_domain(newest?));
-        let account = named.map(|named| self.home(facts, &named));
+        let spans = timeline::of(facts, self.settings, &group, |account| self.company(account));
         let traits = traits(facts, &group);
-        let revoked = group.iter().filter_map(|name| facts.consent.get(name)).max().is_some_and(|(_, revoked)| *revoked);
-        let home = Home {
-            unit: account.as_ref().map_or_else(|| format!("p:{profile_id}"), |account| account.unit.clone()),
-            account_id: account.map(|account| account.account_id).unwrap_or_default(),
-            profile_id: profile_id.clone(),
-            role: traits.iter().find(|stated| stated.name == "role").map(|role| role.value.clone()).unwrap_or_default(),
-            revoked,
+        let revoked = revoked(facts, &group);
+        let role = traits.iter().find(|stated| stated.name == "role").map(|role| role.value.clone()).unwrap_or_default();
+        let home = Home { unit: format!("p:{profile_id}"), profile_id: profile_id.clone(), role, ..Home::default() };
+        let homes = group.iter().map(|name| {
+            let home = Home { revoked: revoked.contains(name), ..home.clone() };
+            (name.clone(), (home, spans.clone()))
+        });
+        self.persons.extend(homes);
+        let moved = spans.len() > 1;
+        let memberships = spans.iter().filter(|_| moved).map(|(from_ms, account)| Membership {
+            account_id: account.account_id.clone(),
+            from_ms: Some(*from_ms).filter(|from_ms| *from_ms != i64::MIN).unwrap_or(0),
+        });
+        let profile = Profile {
+            memberships: memberships.collect(),
+            profile_id,
+            account_id: spans.last().map(|(_, account)| account.account_id.clone()).unwrap_or_default(),
+            identifiers: sorted(&group),
+            traits,
+            revoked: revoked.len() == group.len(),
+            quarantined,
+            ..Profile::default()
         };
-        self.homes.extend(group.iter().map(|name| (name.clone(), home.clone())));
-        let account_id = home.account_id;
-        let profile =
-            Profile { profile_id, account_id, identifiers: sorted(&group), traits, revoked, quarantined, ..Profile::default() };
         self.groups.push((group, profile));
     }
 }
 
-/// When it was first seen, then its hash; what was never seen is the youngest.
-fn age(facts: &Facts, name: &Name) -> (i64, u128) {
-    (facts.earliest.get(name).copied().unwrap_or(i64::MAX), name.hash)
+/// Who revokes consent to what it brings. A trusted consent holds for all of the profile, a public one for whoever states it.
+fn revoked(facts: &Facts, group: &Group) -> BTreeSet<Name> {
+    let of = |name: &Name| facts.consents.get(name).copied().unwrap_or_default();
+    let all = group.iter().filter_map(|name| of(name).trusted).max();
+    let revokes = |name: &Name| {
+        let Consents { public, .. } = of(name);
+        all.or(public).is_some_and(|(_, revokes)| revokes)
+    };
+    group.iter().filter(|name| revokes(name)).cloned().collect()
+}
+
+/// Trusted ones first, by when they were first seen, then by hash; what was never seen is the youngest.
+fn age(facts: &Facts, name: &Name) -> (bool, i64, u128) {
+    (!facts.is_trusted(name), facts.time_ms(name).unwrap_or(i64::MAX), name.hash)
 }
 
 fn sorted(group: &Group) -> Vec<tributary_proto::Identifier> {
@@ -153,107 +243,5 @@ fn traits(facts: &Facts, group: &Group) -> Vec<Trait> {
         let known = latest.entry(name).or_insert(said);
         *known = said.max(*known);
     }
-    latest.into_iter().map(|(name, (_, value))| Trait { name: name.clone(), value: value.clone() }).collect()
-}
-
-/// Groups of identifiers that are one, of accounts or of people; and those in clusters that are too large.
-fn groups(facts: &Facts, settings: &Settings, custom: &[String], accounts: bool) -> (Vec<Group>, Group) {
-    let all: Vec<&Name> = facts.mentioned.iter().filter(|name| name.is_account() == accounts).collect();
-    let pairs = || facts.pairs.iter().filter(|((a, _), _)| a.is_account() == accounts);
-    let shared: BTreeSet<&Name> = all.iter().copied().filter(|name| is_shared(facts, settings, name)).collect();
-    let forbidden = |pair: &Pair| pair.word.is_some_and(|(_, forbids)| forbids);
-    let never: Vec<(&Name, &Name)> = pairs().filter(|(_, pair)| forbidden(pair)).map(|((a, b), _)| (a, b)).collect();
-    let mut usable: Vec<(i64, i64, &Name, &Name)> = pairs()
-        .filter(|((a, b), pair)| !forbidden(pair) && !shared.contains(a) && !shared.contains(b))
-        .filter_map(|((a, b), pair)| {
-            let class = if pair.word.is_some() { -1 } else { rank(custom, a).max(rank(custom, b)) };
-            Some((class, pair.seen_ms?, a, b))
-        })
-        .collect();
-
-    let mut clusters = Sets::singles(&all);
-    usable.iter().for_each(|(.., a, b)| clusters.unite(a, b));
-    let limit = usize::try_from(settings.max_cluster).unwrap_or(usize::MAX);
-    let large: Group = clusters.0.iter().filter(|cluster| cluster.len() > limit).flatten().cloned().collect();
-    usable.retain(|(.., a, _)| !large.contains(*a));
-
-    usable.sort();
-    let mut records = Sets::singles(&all);
-    let merges = usable.iter().filter(|(class, _, a, b)| *class == -1 && is_merge(settings, a, b));
-    merges.for_each(|(.., a, b)| records.unite(a, b));
-    let mut sets = Sets::singles(&all);
-    for (.., a, b) in usable {
-        let union: Group = sets.of(a).union(&sets.of(b)).cloned().collect();
-        let enemies = never.iter().any(|(a, b)| union.contains(a) && union.contains(b));
-        // Two of one set are one already, whatever is said of them.
-        if !enemies && !exceeds_a_limit(settings, &union, &records) {
-            sets.unite(a, b);
-        }
-    }
-    (sets.0, large)
-}
-
-/// Whether an identifier is linked to more others than one person can have.
-fn is_shared(facts: &Facts, settings: &Settings, name: &Name) -> bool {
-    let others = facts.pairs.keys().filter_map(|(a, b)| match () {
-        () if a == name => Some(b),
-        () if b == name => Some(a),
-        () => None,
-    });
-    let (mut strong, mut any) = (0, 0);
-    for other in others {
-        any += 1;
-        strong += u32::from(limit(settings, &other.kind) == Some(1) && !is_merge(settings, name, other));
-    }
-    strong > settings.shared_after || any > settings.shared_any
-}
-
-/// Whether two of a kind that are said to be one are a record that was merged into another one.
-fn is_merge(settings: &Settings, a: &Name, b: &Name) -> bool {
-    a.kind == b.kind && a.scope == b.scope && settings.merged_kinds.contains(&a.kind)
-}
-
-fn exceeds_a_limit(settings: &Settings, union: &Group, records: &Sets) -> bool {
-    let mut counts: BTreeMap<(&str, &str), u32> = BTreeMap::new();
-    let firsts: BTreeSet<(&str, &str, Option<Name>)> =
-        union.iter().map(|name| (name.kind.as_str(), name.scope.as_str(), records.of(name).first().cloned())).collect();
-    firsts.into_iter().for_each(|(kind, scope, _)| *counts.entry((kind, scope)).or_default() += 1);
-    counts.into_iter().any(|((kind, _), count)| limit(settings, kind).is_some_and(|limit| count > limit))
-}
-
-/// How many of a kind one person may have.
-fn limit(settings: &Settings, kind: &str) -> Option<u32> {
-    let stated = settings.limits.get(kind).copied();
-    if kind == "domain" { stated } else { stated.or(Some(settings.default_limit)) }
-}
-
-fn rank(custom: &[String], name: &Name) -> i64 {
-    let people = STRONG.into_iter().chain(custom.iter().map(String::as_str)).chain(WEAK);
-    let mut order: Vec<&str> = people.collect();
-    if name.is_account() {
-        order = vec!["crm_account", "domain"];
-    }
-    order.iter().zip(0..).find(|(kind, _)| **kind == name.kind).map_or(i64::MAX, |(_, at)| at)
-}
-
-/// Sets that do not overlap.
-struct Sets(Vec<Group>);
-
-impl Sets {
-    fn singles(all: &[&Name]) -> Self {
-        Self(all.iter().map(|name| Group::from([(*name).clone()])).collect())
-    }
-
-    fn of(&self, name: &Name) -> Group {
-        self.0.iter().find(|set| set.contains(name)).cloned().unwrap_or_default()
-    }
-
-    fn unite(&mut self, a: &Name, b: &Name) {
-        let Some(at) = self.0.iter().position(|set| set.contains(a)) else { return };
-        let left = self.0.swap_remove(at);
-        match self.0.iter_mut().find(|set| set.contains(b)) {
-            Some(right) => right.extend(left),
-            None => self.0.push(left),
-        }
-    }
+    latest.into_iter().map(|(name, (.., value))| Trait { name: name.clone(), value: value.clone() }).collect()
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use tributary_runtime::exactly_once::{Anew, Inputs};
 use tributary_runtime::log::LogError;
 
-use super::{SimProducer, SimSession};
+use super::SimSession;
+use crate::surroundings::SimProducer;
 
 impl Anew for SimSession {
     type Producer = SimProducer;
@@ -15,8 +16,7 @@ impl Anew for SimSession {
     }
 
     fn replace_consumer(&mut self) -> Result<(), LogError> {
-        let world = self.world()?;
-        if world.cluster.borrow_mut().group(self.log.stage).is_replaced(&self.instance, self.membership) {
+        if self.around.cluster.borrow_mut().group(self.log.stage).is_replaced(&self.instance, self.membership) {
             self.fate.replaced.set(true);
             return Err(LogError::stop("recovering", "another process has the same instance name and took over"));
         }
@@ -25,14 +25,14 @@ impl Anew for SimSession {
 
     fn new_producer(&mut self) -> Result<SimProducer, LogError> {
         let id = format!("{}-{}", self.log.stage, self.instance);
-        let epoch = self.world()?.cluster.borrow_mut().init_producer(&id);
+        let epoch = self.around.cluster.borrow_mut().init_producer(&id);
         let epoch = epoch.map_err(|_| LogError::recover("recovering", "the former transaction is not settled yet"))?;
         Ok(SimProducer { id, epoch })
     }
 
     fn committed_offsets(&mut self) -> Result<Option<BTreeMap<u32, Inputs>>, LogError> {
         let partitions: Vec<u32> = self.owned.partitions().collect();
-        Ok(self.committed(&*self.world()?, &partitions))
+        Ok(self.committed(&self.around, &partitions))
     }
 
     fn begin_again(&mut self, committed: BTreeMap<u32, Inputs>) -> Result<(), LogError> {

@@ -9,6 +9,7 @@
 
 mod again;
 mod state;
+mod wire;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,9 +23,9 @@ use tributary_runtime::topic::Topic;
 use crate::cluster::{Handed, Rebalance};
 use crate::faults::Fault;
 use crate::store::{Disk, LocalStore};
-use crate::wire::{SimWire, Trouble};
-use crate::world::World;
+use crate::surroundings::{Others, SimProducer, Surroundings};
 use state::Reading;
+use wire::{SimWire, Trouble};
 
 /// Tombstones are kept for at least this long by the changelogs, as far as sessions know.
 pub const TOMBSTONES_MS: u64 = 400;
@@ -42,18 +43,10 @@ pub struct Fate {
     pub stopped: RefCell<BTreeSet<(Topic, u32)>>,
 }
 
-/// What holds a transactional id.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SimProducer {
-    /// The transactional id.
-    pub id: String,
-    /// Its epoch.
-    pub epoch: u64,
-}
-
 /// See the module.
 pub struct SimSession {
-    pub(crate) world: Weak<World>,
+    around: Rc<Surroundings>,
+    others: Weak<dyn Others>,
     pub(crate) log: StageLog,
     pub(crate) instance: String,
     pub(crate) membership: u64,
@@ -69,11 +62,12 @@ pub struct SimSession {
 }
 
 impl SimSession {
-    /// A process with this instance name starts.
-    pub fn open(world: &Rc<World>, log: StageLog, instance: String, disk: Disk) -> Self {
-        let membership = world.join(log.stage, &instance);
+    /// A process with this instance name starts in these surroundings, among these others.
+    pub fn open((around, others): (Rc<Surroundings>, Weak<dyn Others>), log: StageLog, instance: String, disk: Disk) -> Self {
+        let membership = around.join(log.stage, &instance);
         Self {
-            world: Rc::downgrade(world),
+            around,
+            others,
             owned: Ownership::new(log.changelog.is_some()),
             log,
             instance,
@@ -92,22 +86,22 @@ impl SimSession {
         Rc::clone(&self.fate)
     }
 
-    fn world(&self) -> Result<Rc<World>, LogError> {
-        self.world.upgrade().ok_or_else(|| LogError::stop("using the log", "the simulation is over"))
+    fn others(&self) -> Result<Rc<dyn Others>, LogError> {
+        self.others.upgrade().ok_or_else(|| LogError::stop("using the log", "the simulation is over"))
     }
 
     /// The process may die here.
-    pub(crate) fn may_crash(&self, world: &World, fault: Fault) -> Result<(), Trouble> {
-        if world.strikes(fault) {
+    pub(crate) fn may_crash(&self, around: &Surroundings, fault: Fault) -> Result<(), Trouble> {
+        if around.strikes(fault) {
             self.fate.crashed.set(true);
             return Err(Trouble::Crashed);
         }
         Ok(())
     }
 
-    fn settle_rebalances(&mut self, world: &World, batch: &mut Batch) -> Result<(), LogError> {
+    fn settle_rebalances(&mut self, around: &Surroundings, batch: &mut Batch) -> Result<(), LogError> {
         loop {
-            let next = world.cluster.borrow_mut().group(self.log.stage).next(&self.instance, self.membership);
+            let next = around.cluster.borrow_mut().group(self.log.stage).next(&self.instance, self.membership);
             match next {
                 None => return Ok(()),
                 Some(Rebalance::Replaced) => {
@@ -116,19 +110,19 @@ impl SimSession {
                 }
                 Some(Rebalance::Lost) => {
                     let lost: Vec<u32> = self.owned.partitions().collect();
-                    world.note(|| format!("{} {} was thrown out and joins again", self.log.stage, self.instance));
-                    self.let_go(world, &lost, batch);
-                    self.membership = world.join(self.log.stage, &self.instance);
+                    around.note(|| format!("{} {} was thrown out and joins again", self.log.stage, self.instance));
+                    self.let_go(around, &lost, batch);
+                    self.membership = around.join(self.log.stage, &self.instance);
                 }
                 Some(Rebalance::Revoke(partitions)) => {
-                    world.note(|| format!("{} {} lets go of {partitions:?}", self.log.stage, self.instance));
-                    self.let_go(world, &partitions, batch);
-                    world.cluster.borrow_mut().group(self.log.stage).released(&partitions, self.membership);
+                    around.note(|| format!("{} {} lets go of {partitions:?}", self.log.stage, self.instance));
+                    self.let_go(around, &partitions, batch);
+                    around.cluster.borrow_mut().group(self.log.stage).released(&partitions, self.membership);
                 }
                 Some(Rebalance::Assign(partitions)) => {
-                    let Some(committed) = self.committed(world, &partitions) else { return Ok(()) };
-                    world.note(|| format!("{} {} begins {partitions:?}", self.log.stage, self.instance));
-                    world.cluster.borrow_mut().group(self.log.stage).taken(&partitions, self.membership);
+                    let Some(committed) = self.committed(around, &partitions) else { return Ok(()) };
+                    around.note(|| format!("{} {} begins {partitions:?}", self.log.stage, self.instance));
+                    around.cluster.borrow_mut().group(self.log.stage).taken(&partitions, self.membership);
                     self.seek(&committed);
                     self.owned.begin(committed);
                 }
@@ -136,7 +130,7 @@ impl SimSession {
         }
     }
 
-    fn let_go(&mut self, world: &World, partitions: &[u32], batch: &mut Batch) {
+    fn let_go(&mut self, around: &Surroundings, partitions: &[u32], batch: &mut Batch) {
         let before = batch.len();
         for partition in partitions {
             batch.drop_partition(*partition);
@@ -146,7 +140,7 @@ impl SimSession {
         }
         self.handed.retain(|(_, _, partition, _)| !partitions.contains(partition));
         if batch.len() < before {
-            world.faults.borrow_mut().count(Fault::RebalanceInBatch);
+            around.faults.borrow_mut().count(Fault::RebalanceInBatch);
         }
     }
 
@@ -157,11 +151,11 @@ impl SimSession {
     }
 
     /// The committed offsets; `None` while some are not known.
-    fn committed(&self, world: &World, partitions: &[u32]) -> Option<BTreeMap<u32, Inputs>> {
-        if world.strikes(Fault::NoAnswer) {
+    fn committed(&self, around: &Surroundings, partitions: &[u32]) -> Option<BTreeMap<u32, Inputs>> {
+        if around.strikes(Fault::NoAnswer) {
             return None;
         }
-        let mut cluster = world.cluster.borrow_mut();
+        let mut cluster = around.cluster.borrow_mut();
         let group = cluster.group(self.log.stage);
         let mut all = BTreeMap::new();
         for partition in partitions {
@@ -191,14 +185,14 @@ impl SimSession {
         }
     }
 
-    fn gather(&mut self, world: &World, batch: &mut Batch, limits: &BatchLimits) -> Result<(), LogError> {
+    fn gather(&mut self, around: &Surroundings, batch: &mut Batch, limits: &BatchLimits) -> Result<(), LogError> {
         let mut places: Vec<(Topic, u32)> =
             self.log.inputs.iter().flat_map(|topic| self.owned.partitions().map(|partition| (*topic, partition))).collect();
         while batch.len() < limits.records_max && !places.is_empty() {
-            let at = world.below(places.len());
+            let at = around.below(places.len());
             let Some(place) = places.get(at).copied() else { break };
-            let most = (world.below(12) + 1).min(limits.records_max - batch.len());
-            if !self.take(world, place, most, batch)? {
+            let most = (around.below(12) + 1).min(limits.records_max - batch.len());
+            if !self.take(around, place, most, batch)? {
                 places.swap_remove(at);
             }
         }
@@ -208,16 +202,16 @@ impl SimSession {
     /// Hands out some records of one partition; false when there is none.
     fn take(
         &mut self,
-        world: &World,
+        around: &Surroundings,
         (topic, partition): (Topic, u32),
         most: usize,
         batch: &mut Batch,
     ) -> Result<bool, LogError> {
         let next = self.next.entry((topic, partition)).or_default();
-        if *next > 0 && world.strikes(Fault::WentBack) {
+        if *next > 0 && around.strikes(Fault::WentBack) {
             *next -= 1;
         }
-        let cluster = world.cluster.borrow();
+        let cluster = around.cluster.borrow();
         let mut any = false;
         for (offset, entry) in cluster.committed(topic, partition, *next).take(most) {
             any = true;
@@ -238,66 +232,66 @@ impl SimSession {
 }
 
 /// A store of the session may find no room for the next writes: the store, and how many.
-fn fill_disk(world: &World, owned: &Ownership<LocalStore>) -> Option<(LocalStore, usize)> {
+fn fill_disk(around: &Surroundings, owned: &Ownership<LocalStore>) -> Option<(LocalStore, usize)> {
     let stores: Vec<&LocalStore> = owned.iter().filter_map(|(_, owned)| owned.store.as_ref()).collect();
-    if stores.is_empty() || !world.attempts(Fault::DiskFull) {
+    if stores.is_empty() || !around.attempts(Fault::DiskFull) {
         return None;
     }
-    let (store, writes) = (*stores.get(world.below(stores.len()))?, world.below(4) + 1);
+    let (store, writes) = (*stores.get(around.below(stores.len()))?, around.below(4) + 1);
     store.fill(writes);
     Some((store.clone(), writes))
 }
 
 impl Session for SimSession {
     fn partitions(&mut self, topic: Topic) -> Result<u32, LogError> {
-        Ok(self.world()?.cluster.borrow().partitions(topic))
+        Ok(self.around.cluster.borrow().partitions(topic))
     }
 
     fn poll(&mut self, batch: &mut Batch, limits: &BatchLimits) -> Result<Vec<Assignment>, LogError> {
-        let world = self.world()?;
+        let around = Rc::clone(&self.around);
         self.handed.clear();
         if self.producer.is_none() {
             return Err(LogError::recover("reading", "the last transaction failed"));
         }
-        self.settle_rebalances(&world, batch)?;
-        self.restore_slice(&world)?;
-        self.gather(&world, batch, limits)?;
-        if !batch.is_empty() && world.attempts(Fault::RebalanceInBatch) {
-            world.rebalance(self.log.stage);
-            world.interlude(20);
+        self.settle_rebalances(&around, batch)?;
+        self.restore_slice(&around)?;
+        self.gather(&around, batch, limits)?;
+        if !batch.is_empty() && around.attempts(Fault::RebalanceInBatch) {
+            around.rebalance(self.log.stage);
+            self.others()?.interlude(20);
         }
         // What was revoked meanwhile must not be in the batch.
-        self.settle_rebalances(&world, batch)?;
+        self.settle_rebalances(&around, batch)?;
         self.show_stopped();
         Ok(self.owned.take_changes())
     }
 
     fn commit(&mut self, transaction: Transaction) -> Result<(), LogError> {
-        let world = self.world()?;
+        let around = Rc::clone(&self.around);
         let keeps_state = self.log.changelog.is_some();
-        let now_ms = world.cluster.borrow().now_ms;
+        let now_ms = around.cluster.borrow().now_ms;
         // Taken apart, so that the wire can look at the session while the rest is changed.
         let mut producer = self.producer.take();
         let mut owned = std::mem::replace(&mut self.owned, Ownership::new(keeps_state));
-        let mut wire = SimWire::new(&world, self);
-        let filled = fill_disk(&world, &owned);
+        let mut wire = SimWire::new(&around, self);
+        let filled = fill_disk(&around, &owned);
         let done = commit(&mut wire, &mut producer, &mut owned, keeps_state, &transaction, || now_ms);
         if filled.is_some_and(|(store, writes)| store.no_room() < writes) {
-            world.faults.borrow_mut().count(Fault::DiskFull);
+            around.faults.borrow_mut().count(Fault::DiskFull);
         }
         self.producer = producer;
         self.owned = owned;
         match done {
             Ok(_) => {
-                self.may_crash(&world, Fault::CrashAfterStore).map_err(|trouble| trouble.error("committing"))?;
-                world.may_flush(&self.disk);
+                self.may_crash(&around, Fault::CrashAfterStore).map_err(|trouble| trouble.error("committing"))?;
+                around.may_flush(&self.disk);
                 Ok(())
             }
             Err(Failed::Log(error)) => Err(error),
             Err(Failed::Wire(producer, trouble)) => {
-                if trouble != Trouble::Crashed && world.strikes(Fault::AbortAfterUnknown) {
+                if trouble != Trouble::Crashed && around.strikes(Fault::AbortAfterUnknown) {
                     // Whether it succeeds is not known either.
-                    let _unknown = world.cluster.borrow_mut().end(&producer.id, producer.epoch, false);
+                    let _unknown = around.cluster.borrow_mut().end(&producer.id, producer.epoch, false);
                 }
                 Err(trouble.error("committing"))
             }
@@ -309,9 +303,8 @@ impl Session for SimSession {
     }
 
     fn stop_input(&mut self, topic: Topic, partition: u32) -> Result<(), LogError> {
-        let world = self.world()?;
-        world.faults.borrow_mut().count(Fault::PoisonedPartition);
-        world.note(|| format!("{} {} stops {}/{partition}", self.log.stage, self.instance, topic.name()));
+        self.around.faults.borrow_mut().count(Fault::PoisonedPartition);
+        self.around.note(|| format!("{} {} stops {}/{partition}", self.log.stage, self.instance, topic.name()));
         self.owned.stop(topic, partition);
         self.producer = None;
         self.show_stopped();
@@ -331,7 +324,7 @@ impl Session for SimSession {
     }
 
     fn accepted(&mut self, topic: Topic, partition: u32) -> Option<u64> {
-        self.world().ok()?.accepted.borrow().get(&(topic, partition)).copied()
+        self.around.accepted.borrow().get(&(topic, partition)).copied()
     }
 
     fn close(&mut self) -> Result<(), LogError> {

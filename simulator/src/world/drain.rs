@@ -18,17 +18,19 @@ impl World {
     /// # Errors
     /// When that takes more than `rounds_max` rounds; and what `beside` says.
     pub fn drain(self: &Rc<Self>, rounds_max: usize, beside: &LookBeside<'_>) -> Result<(), String> {
-        self.faults.borrow_mut().stop();
+        self.around.faults.borrow_mut().stop();
+        self.change_settings();
         let mut idle = 0;
         for _ in 0..rounds_max {
             let before = self.progress();
+            self.restart_one();
             self.deliver();
             self.late_request_arrives();
             self.stranger();
-            self.cluster.borrow_mut().now_ms += 10;
-            self.cluster.borrow_mut().expire(EXPIRE_MS);
+            self.around.cluster.borrow_mut().now_ms += 10;
+            self.around.cluster.borrow_mut().expire(EXPIRE_MS);
             for by in 0..4 {
-                self.cluster.borrow_mut().settle_one(by);
+                self.around.cluster.borrow_mut().settle_one(by);
             }
             let count = self.processes.borrow().len();
             (0..count).for_each(|at| self.turn(at));
@@ -50,15 +52,15 @@ impl World {
     }
 
     fn progress(&self) -> (usize, usize) {
-        let cluster = self.cluster.borrow();
+        let cluster = self.around.cluster.borrow();
         (cluster.processed.len(), cluster.unsettled())
     }
 
     fn is_settled(&self) -> bool {
         let resting = |process: &Process| matches!(process.status, Status::Running | Status::Gone);
         self.all_delivered()
-            && self.late.borrow().is_empty()
-            && self.cluster.borrow().unsettled() == 0
+            && self.around.late.borrow().is_empty()
+            && self.around.cluster.borrow().unsettled() == 0
             && self.processes.borrow().iter().all(resting)
             && self.lag() == 0
             && self.all_restored()
@@ -68,7 +70,7 @@ impl World {
     fn all_restored(&self) -> bool {
         let changelogs: BTreeSet<Topic> =
             self.processes.borrow().iter().filter_map(|process| process.stage.log().changelog).collect();
-        let partitions: u32 = changelogs.into_iter().map(|changelog| self.cluster.borrow().partitions(changelog)).sum();
+        let partitions: u32 = changelogs.into_iter().map(|changelog| self.around.cluster.borrow().partitions(changelog)).sum();
         self.stores().len() >= partitions as usize
     }
 
@@ -77,7 +79,7 @@ impl World {
         let stopped = self.stopped();
         let mut stages: Vec<StageLog> = self.processes.borrow().iter().map(|process| process.stage.log()).collect();
         stages.dedup_by_key(|log| log.stage);
-        let mut cluster = self.cluster.borrow_mut();
+        let mut cluster = self.around.cluster.borrow_mut();
         let mut lag = 0;
         for log in stages {
             for topic in log.inputs {

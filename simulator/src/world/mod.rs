@@ -1,14 +1,14 @@
 //! The machines, the processes on them, and the order in which everything happens.
 //!
 //! One thing happens at a time, chosen by the seed. A process that stands still in the middle of a commit is a call that has not
-//! returned: others go on inside it ([`World::interlude`]).
+//! returned: others go on inside it ([`Others::interlude`]).
 
 mod drain;
 mod mischief;
 mod processes;
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 
 use tributary_pipeline::stages::{Pipeline, StageName};
@@ -18,12 +18,14 @@ use tributary_runtime::worker::{Worker, WorkerOptions};
 
 use crate::cluster::{Cluster, Entry};
 use crate::draw::Draw;
-use crate::faults::{Fault, Faults};
-use crate::session::{Fate, SimProducer, SimSession};
+use crate::faults::Faults;
+use crate::session::{Fate, SimSession};
 use crate::store::{Disk, LocalStore};
+use crate::surroundings::{Late, Others, SimProducer, Surroundings};
 
 /// Transactions are aborted when they are open for this long.
 const EXPIRE_MS: u64 = 60;
+
 /// How many processes may stand still at once.
 const DEPTH_MAX: usize = 3;
 
@@ -61,95 +63,57 @@ struct Process {
     options: WorkerOptions,
     status: Status,
     fate: Rc<Fate>,
+    /// Whether it works by the settings before they changed.
+    former: bool,
     /// Absent while it is at work, and while it is dead.
     worker: Option<Worker<SimSession>>,
 }
 
-/// A request that comes late.
-#[derive(Debug, Clone)]
-pub enum Late {
-    /// To commit.
-    Commit,
-    /// Input offsets of a stage, for the transaction.
-    Offsets(&'static str, Vec<(Topic, u32, u64)>),
-}
-
 /// See the module.
 pub struct World {
-    /// The cluster.
-    pub cluster: RefCell<Cluster>,
-    /// What goes wrong.
-    pub faults: RefCell<Faults>,
-    draw: RefCell<Draw>,
+    /// The cluster, and what goes wrong.
+    pub around: Rc<Surroundings>,
     pipeline: Pipeline,
+    /// With the settings before they change; `None` once they have changed, or where they never do.
+    former: RefCell<Option<Pipeline>>,
     processes: RefCell<Vec<Process>>,
     deliveries: RefCell<VecDeque<Delivery>>,
-    /// Of partitions of inputs: below which offset it was accepted that records are refused.
-    pub accepted: RefCell<BTreeMap<(Topic, u32), u64>>,
-    /// Requests of producers that come late.
-    late: RefCell<Vec<(SimProducer, Late)>>,
     /// Disks that were left behind.
     left_behind: RefCell<Vec<(&'static str, Disk)>>,
     /// Epoch of the stranger's open transaction.
     stranger: Cell<Option<u64>>,
-    depth: Cell<usize>,
     /// Why the run has failed.
     failure: RefCell<Option<String>>,
-    trace: Option<RefCell<Vec<String>>>,
     turns: Cell<u64>,
 }
 
 impl World {
     /// A world in which nothing runs yet.
-    pub fn new(cluster: Cluster, faults: Faults, draw: Draw, pipeline: Pipeline, trace: bool) -> Rc<Self> {
+    ///
+    /// Where there are former settings, all work by them at first.
+    pub fn new(
+        cluster: Cluster,
+        faults: Faults,
+        draw: Draw,
+        (former, pipeline): (Option<Pipeline>, Pipeline),
+        trace: bool,
+    ) -> Rc<Self> {
+        if let Some(former) = &former {
+            for (generation, pipeline) in [(1, former), (2, &pipeline)] {
+                StageName::ALL.iter().for_each(|stage| pipeline.generations().set(*stage, generation));
+            }
+        }
         Rc::new(Self {
-            cluster: RefCell::new(cluster),
-            faults: RefCell::new(faults),
-            draw: RefCell::new(draw),
+            around: Rc::new(Surroundings::new(cluster, faults, draw, trace)),
+            former: RefCell::new(former),
             pipeline,
             processes: RefCell::default(),
             deliveries: RefCell::default(),
-            accepted: RefCell::default(),
-            late: RefCell::default(),
             left_behind: RefCell::default(),
             stranger: Cell::new(None),
-            depth: Cell::new(0),
             failure: RefCell::default(),
-            trace: trace.then(RefCell::default),
             turns: Cell::new(0),
         })
-    }
-
-    /// A number below `limit`.
-    pub fn below(&self, limit: usize) -> usize {
-        self.draw.borrow_mut().below(limit)
-    }
-
-    /// Whether a fault strikes here.
-    pub fn strikes(&self, fault: Fault) -> bool {
-        let strikes = self.faults.borrow_mut().strikes(fault);
-        if strikes {
-            self.note(|| format!("fault: {}", fault.name()));
-        }
-        strikes
-    }
-
-    /// Whether a fault is tried here: see [`Faults::attempt`].
-    pub fn attempts(&self, fault: Fault) -> bool {
-        self.faults.borrow_mut().attempt(fault)
-    }
-
-    /// Notes what happened, where somebody wants to know.
-    pub fn note(&self, what: impl FnOnce() -> String) {
-        if let Some(trace) = &self.trace {
-            let now_ms = self.cluster.try_borrow().map(|cluster| cluster.now_ms).unwrap_or(0);
-            trace.borrow_mut().push(format!("{now_ms:>6} {}{}", "  ".repeat(self.depth.get()), what()));
-        }
-    }
-
-    /// What happened.
-    pub fn take_trace(&self) -> Vec<String> {
-        self.trace.as_ref().map(RefCell::take).unwrap_or_default()
     }
 
     /// Why the run has failed.
@@ -163,15 +127,23 @@ impl World {
     }
 
     fn fail(&self, why: String) {
-        self.note(|| why.clone());
+        self.around.note(|| why.clone());
         self.failure.borrow_mut().get_or_insert(why);
     }
 
     /// Starts a process on a new disk.
     pub fn start(self: &Rc<Self>, stage: StageName, instance: &str, options: WorkerOptions) {
         let (disk, fate) = (Disk::default(), Rc::default());
-        let process =
-            Process { stage, instance: instance.to_owned(), disk, options, status: Status::Down(0), fate, worker: None };
+        let process = Process {
+            stage,
+            instance: instance.to_owned(),
+            disk,
+            options,
+            status: Status::Down(0),
+            fate,
+            former: false,
+            worker: None,
+        };
         self.processes.borrow_mut().push(process);
     }
 
@@ -188,81 +160,19 @@ impl World {
         all.extend(deliveries.into_iter().chain(later));
     }
 
-    /// A process joins its group.
-    pub fn join(&self, stage: &'static str, instance: &str) -> u64 {
-        self.cluster.borrow_mut().group(stage).join(instance, &mut self.draw.borrow_mut())
-    }
-
-    /// Spreads the partitions of a stage anew.
-    pub fn rebalance(&self, stage: &'static str) {
-        self.cluster.borrow_mut().group(stage).rebalance(&mut self.draw.borrow_mut());
-    }
-
-    fn throw_out(&self, stage: &'static str, instance: &str) {
-        let thrown = self.cluster.borrow_mut().group(stage).throw_out(instance, &mut self.draw.borrow_mut());
-        if thrown {
-            self.faults.borrow_mut().count(Fault::ThrownOut);
-            self.note(|| format!("{stage} throws out {instance}"));
-        }
-    }
-
-    /// A request comes late.
-    pub fn later(&self, producer: &SimProducer, late: Late) {
-        self.late.borrow_mut().push((producer.clone(), late));
-    }
-
-    /// Writes the marks of transactions that are being ended, unless they come late.
-    pub fn write_marks(&self) {
-        if !self.strikes(Fault::LateMarks) {
-            while self.cluster.borrow_mut().settle_one(0) {}
-        }
-    }
-
-    /// A disk may be flushed.
-    pub fn may_flush(&self, disk: &Disk) {
-        if self.below(3) == 0 {
-            disk.stores().iter().for_each(|(_, store)| store.flush());
-        }
-    }
-
-    /// A process stands still, here and now: the group goes on without it, or somebody else gets its name, or its transaction expires.
-    pub fn zombie(self: &Rc<Self>, stage: &'static str, instance: &str) {
-        if self.depth.get() >= DEPTH_MAX {
-            return;
-        }
-        match self.below(4) {
-            0 | 1 => self.throw_out(stage, instance),
-            2 => self.replace(stage, instance),
-            _ => {}
-        }
-        self.interlude(80);
-    }
-
-    /// Others go on for up to `most` steps, while the caller stands still.
-    pub fn interlude(self: &Rc<Self>, most: usize) {
-        if self.depth.get() >= DEPTH_MAX {
-            return;
-        }
-        self.depth.set(self.depth.get() + 1);
-        for _ in 0..self.below(most) + 1 {
-            self.tick();
-        }
-        self.depth.set(self.depth.get() - 1);
-    }
-
     /// One thing happens.
     pub fn tick(self: &Rc<Self>) {
         if self.failure.borrow().is_some() {
             return;
         }
-        let pass = self.below(8) as u64;
-        self.cluster.borrow_mut().now_ms += pass;
-        match self.below(100) {
+        let pass = self.around.below(8) as u64;
+        self.around.cluster.borrow_mut().now_ms += pass;
+        match self.around.below(100) {
             0..66 => self.turn_of_somebody(),
             66..80 => self.deliver(),
             80..92 => {
-                let by = self.below(1_000);
-                self.cluster.borrow_mut().settle_one(by);
+                let by = self.around.below(1_000);
+                self.around.cluster.borrow_mut().settle_one(by);
             }
             92..94 => self.late_request_arrives(),
             _ => self.mischief(),
@@ -270,24 +180,25 @@ impl World {
     }
 
     fn deliver(&self) {
-        let now_ms = self.cluster.borrow().now_ms;
-        for _ in 0..self.below(6) + 1 {
+        let now_ms = self.around.cluster.borrow().now_ms;
+        for _ in 0..self.around.below(6) + 1 {
             let Some(delivery) = self.deliveries.borrow_mut().pop_front() else { return };
             let entry = Entry::new(delivery.key, Some(delivery.value), delivery.timestamp_ms, now_ms);
-            self.cluster.borrow_mut().append(delivery.topic, delivery.partition, entry);
+            self.around.cluster.borrow_mut().append(delivery.topic, delivery.partition, entry);
         }
     }
 
     fn late_request_arrives(&self) {
-        let count = self.late.borrow().len();
+        let count = self.around.late.borrow().len();
         if count > 0 {
-            let (SimProducer { id, epoch }, late) = self.late.borrow_mut().swap_remove(self.below(count));
-            let mut cluster = self.cluster.borrow_mut();
+            let (SimProducer { id, epoch }, late) = self.around.late.borrow_mut().swap_remove(self.around.below(count));
+            let mut cluster = self.around.cluster.borrow_mut();
             let arrived = match &late {
                 Late::Commit => cluster.end(&id, epoch, true).is_ok(),
                 Late::Offsets(stage, offsets) => cluster.offsets_again((&id, epoch), stage, offsets),
             };
-            self.note(|| format!("what {id} sent arrives late, {late:?}: {}", if arrived { "taken" } else { "refused" }));
+            self.around
+                .note(|| format!("what {id} sent arrives late, {late:?}: {}", if arrived { "taken" } else { "refused" }));
         }
     }
 
@@ -316,13 +227,38 @@ impl World {
 
     /// Somebody accepts that all that a partition holds now is refused.
     fn accept(&self, (topic, partition): (Topic, u32)) {
-        let until = self.cluster.borrow().committed(topic, partition, 0).last().map_or(0, |(offset, _)| offset + 1);
-        self.note(|| format!("{}/{partition} is accepted below {until}", topic.name()));
-        self.accepted.borrow_mut().insert((topic, partition), until);
+        let until = self.around.cluster.borrow().committed(topic, partition, 0).last().map_or(0, |(offset, _)| offset + 1);
+        self.around.note(|| format!("{}/{partition} is accepted below {until}", topic.name()));
+        self.around.accepted.borrow_mut().insert((topic, partition), until);
     }
 
     /// Ends every process, so that nothing refers to the world any more.
     pub fn end(&self) {
         self.processes.borrow_mut().clear();
+    }
+}
+
+impl Others for World {
+    fn zombie(self: Rc<Self>, stage: &'static str, instance: &str) {
+        if self.around.depth.get() >= DEPTH_MAX {
+            return;
+        }
+        match self.around.below(4) {
+            0 | 1 => self.around.throw_out(stage, instance),
+            2 => self.replace(stage, instance),
+            _ => {}
+        }
+        self.interlude(80);
+    }
+
+    fn interlude(self: Rc<Self>, most: usize) {
+        if self.around.depth.get() >= DEPTH_MAX {
+            return;
+        }
+        self.around.depth.set(self.around.depth.get() + 1);
+        for _ in 0..self.around.below(most) + 1 {
+            self.tick();
+        }
+        self.around.depth.set(self.around.depth.get() - 1);
     }
 }

@@ -2,11 +2,13 @@
 
 use std::rc::Rc;
 
+use tributary_runtime::state::StateError;
 use tributary_runtime::worker::{Turn, Worker, WorkerError};
 
-use super::{Status, World};
+use super::{Process, Status, World};
 use crate::faults::Fault;
 use crate::session::SimSession;
+use crate::surroundings::Others;
 
 impl World {
     /// Another process starts under a name that is in use.
@@ -18,20 +20,20 @@ impl World {
             .find(|process| process.stage.name() == stage && process.instance == instance)
             .map(|process| (process.stage, process.options.clone()));
         if let Some((of, options)) = found {
-            self.faults.borrow_mut().count(Fault::Replaced);
-            self.note(|| format!("another {stage} starts as {instance}"));
+            self.around.faults.borrow_mut().count(Fault::Replaced);
+            self.around.note(|| format!("another {stage} starts as {instance}"));
             self.start(of, instance, options);
         }
     }
 
     pub(super) fn turn_of_somebody(self: &Rc<Self>) {
         let count = self.processes.borrow().len();
-        self.turn(self.below(count));
+        self.turn(self.around.below(count));
     }
 
     /// A process does one turn of its loop, or wakes up, or is started again.
     pub(super) fn turn(self: &Rc<Self>, at: usize) {
-        let now_ms = self.cluster.borrow().now_ms;
+        let now_ms = self.around.cluster.borrow().now_ms;
         let status = self.processes.borrow().get(at).map_or(Status::Gone, |process| process.status);
         match status {
             Status::Gone => return,
@@ -59,6 +61,12 @@ impl World {
                 process.status = Status::Gone;
                 self.left_behind.borrow_mut().push((process.stage.name(), process.disk.clone()));
             }
+            // Somebody with newer settings had the partition: it starts again, with those.
+            Err(WorkerError::State { source: StateError::Newer(_), .. }) if process.former => {
+                drop(processes);
+                drop(worker);
+                self.died(at);
+            }
             Err(error) => {
                 drop(processes);
                 self.fail(format!("a worker stopped: {error}"));
@@ -67,9 +75,9 @@ impl World {
     }
 
     fn note_turn(&self, at: usize, turn: &Result<Turn, WorkerError>) {
-        if self.trace.is_some() && !matches!(turn, Ok(Turn::Worked(0))) {
+        if self.around.is_traced() && !matches!(turn, Ok(Turn::Worked(0))) {
             let name = self.processes.borrow().get(at).map(|process| format!("{} {}", process.stage.name(), process.instance));
-            self.note(|| format!("{}: {turn:?}", name.unwrap_or_default()));
+            self.around.note(|| format!("{}: {turn:?}", name.unwrap_or_default()));
         }
     }
 
@@ -90,45 +98,72 @@ impl World {
             return;
         };
         let log = stage.log();
-        if log.changelog.is_some() && self.strikes(Fault::StateLost) {
+        if log.changelog.is_some() && self.around.strikes(Fault::StateLost) {
             self.left_behind.borrow_mut().push((log.stage, std::mem::take(&mut disk)));
         }
         let old = self.left_behind.borrow().iter().position(|(stage, _)| *stage == log.stage);
-        if let Some(old) = old.filter(|_| self.strikes(Fault::StateOld)) {
+        if let Some(old) = old.filter(|_| self.around.strikes(Fault::StateOld)) {
             let (_, found) = self.left_behind.borrow_mut().swap_remove(old);
             self.left_behind.borrow_mut().push((log.stage, std::mem::replace(&mut disk, found)));
         }
-        self.note(|| format!("{} {instance} starts", log.stage));
-        let session = SimSession::open(self, log, instance, disk.clone());
+        self.around.note(|| format!("{} {instance} starts", log.stage));
+        let others: Rc<dyn Others> = Rc::<Self>::clone(self);
+        let session = SimSession::open((Rc::clone(&self.around), Rc::downgrade(&others)), log, instance, disk.clone());
         let fate = session.fate();
-        let worker = Worker::new(session, log, self.pipeline.build(stage), options);
+        let (former, build) = match &*self.former.borrow() {
+            Some(former) => (true, former.build(stage)),
+            None => (false, self.pipeline.build(stage)),
+        };
+        let worker = Worker::new(session, log, build, options);
         if let Some(process) = self.processes.borrow_mut().get_mut(at) {
             process.disk = disk;
             process.fate = fate;
+            process.former = former;
             process.worker = Some(worker);
             process.status = Status::Running;
         }
     }
 
+    /// Settings change: whoever starts from now on has the new ones.
+    pub(super) fn change_settings(&self) {
+        if self.former.borrow_mut().take().is_some() {
+            self.around.faults.borrow_mut().count(Fault::SettingsChanged);
+            self.around.note(|| "the settings change".to_owned());
+        }
+    }
+
+    /// A process that runs by the former settings.
+    pub(super) fn with_former(&self) -> Option<usize> {
+        let runs = |process: &Process| process.former && process.worker.is_some();
+        self.processes.borrow().iter().position(runs)
+    }
+
+    /// Such a process is restarted.
+    pub(super) fn restart_one(&self) {
+        if let Some(at) = self.with_former() {
+            self.died(at);
+        }
+    }
+
     /// A process is dead, and comes back after a while.
     pub(super) fn died(&self, at: usize) {
-        let until = self.cluster.borrow().now_ms + self.below(300) as u64;
+        let until = self.around.cluster.borrow().now_ms + self.around.below(300) as u64;
         let mut processes = self.processes.borrow_mut();
         let Some(process) = processes.get_mut(at) else { return };
         process.worker = None;
         process.status = Status::Down(until);
         let (disk, stage, instance) = (process.disk.clone(), process.stage.name(), process.instance.clone());
         drop(processes);
-        self.note(|| format!("{stage} {instance} is dead"));
+        self.around.note(|| format!("{stage} {instance} is dead"));
         // A killed process leaves the system's buffers alone; a machine that goes down does not.
-        if disk.stores().is_empty() || self.below(3) == 0 {
+        if disk.stores().is_empty() || self.around.below(3) == 0 {
             return;
         }
         if disk.crash() {
-            self.faults.borrow_mut().count(Fault::UnflushedLost);
+            self.around.faults.borrow_mut().count(Fault::UnflushedLost);
         }
-        if self.below(3) == 0 {
-            self.throw_out(stage, &instance);
+        if self.around.below(3) == 0 {
+            self.around.throw_out(stage, &instance);
         }
     }
 }

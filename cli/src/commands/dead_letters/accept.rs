@@ -12,7 +12,7 @@ use tributary_runtime::embedded::{self, EmbeddedLog};
 use tributary_runtime::kafka::{Complaints, accepted_group};
 use tributary_runtime::topic::Topic;
 
-use crate::args::Global;
+use crate::global::Global;
 use crate::outcome::Usage;
 use crate::source::{self, METADATA_TIMEOUT};
 use crate::stdout::outln;

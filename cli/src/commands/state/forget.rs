@@ -9,10 +9,10 @@ use tributary_pipeline::stages::{Pipeline, StageName};
 use tributary_runtime::embedded::{EmbeddedLog, Forgotten};
 use tributary_runtime::stage::Erasure;
 
-use crate::args::Global;
+use crate::global::Global;
 use crate::outcome::{Usage, verdict};
 use crate::stdout::outln;
-use crate::{engine, forget, table};
+use crate::{forget, state, table};
 
 const AFTER_HELP: &str = "\
 For the embedded log of a stopped service. Drops the raw records that were read and the dead letters that name somebody who was erased and is
@@ -49,7 +49,7 @@ pub fn run(args: &ForgetArgs, settings: &Settings, global: &Global) -> anyhow::R
         "there is no embedded log in {}; set state.path to the folder of the service",
         folder.display()
     );
-    let log = engine::open_embedded(settings)?;
+    let log = state::open_embedded(settings)?;
     let mut again = Vec::new();
     for asked in &args.identifiers {
         let of = parse_identifier(asked, &pipeline).map_err(|error| Usage(error.to_string()))?;

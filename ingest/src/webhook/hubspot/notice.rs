@@ -1,47 +1,29 @@
 //! The fields of a notice, borrowed from it.
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
+use crate::lenient::{self, List, Raw};
 use crate::scalar::Scalar;
 
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub(super) struct Notice<'a> {
-    #[serde(borrow)]
-    pub(super) event_id: Scalar<'a>,
-    #[serde(borrow)]
-    pub(super) portal_id: Scalar<'a>,
-    #[serde(borrow)]
-    pub(super) occurred_at: Scalar<'a>,
-    #[serde(borrow)]
-    pub(super) subscription_type: Scalar<'a>,
-    #[serde(borrow)]
-    pub(super) object_id: Scalar<'a>,
-    #[serde(borrow)]
-    pub(super) object_type_id: Scalar<'a>,
-    #[serde(borrow)]
-    pub(super) property_name: Scalar<'a>,
-    #[serde(borrow)]
-    pub(super) property_value: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) primary_object_id: Scalar<'a>,
-    #[serde(borrow)]
-    pub(super) merged_object_ids: Option<Vec<Scalar<'a>>>,
-    #[serde(borrow)]
-    pub(super) new_object_id: Scalar<'a>,
-    #[serde(borrow)]
-    pub(super) association_type: Scalar<'a>,
-    #[serde(borrow)]
-    pub(super) from_object_id: Scalar<'a>,
-    #[serde(borrow)]
-    pub(super) from_object_type_id: Scalar<'a>,
-    #[serde(borrow)]
-    pub(super) to_object_id: Scalar<'a>,
-    #[serde(borrow)]
-    pub(super) to_object_type_id: Scalar<'a>,
-    #[serde(borrow)]
-    pub(super) association_removed: Scalar<'a>,
-    #[serde(borrow)]
-    pub(super) is_primary_association: Scalar<'a>,
+lenient::object! {
+    Notice {
+        "eventId" => event_id: Scalar<'a>,
+        "portalId" => portal_id: Scalar<'a>,
+        "occurredAt" => occurred_at: Scalar<'a>,
+        "subscriptionType" => subscription_type: Scalar<'a>,
+        "objectId" => object_id: Scalar<'a>,
+        "objectTypeId" => object_type_id: Scalar<'a>,
+        "propertyName" => property_name: Scalar<'a>,
+        "propertyValue" => property_value: Raw<'a>,
+        "primaryObjectId" => primary_object_id: Scalar<'a>,
+        "mergedObjectIds" => merged_object_ids: List<'a>,
+        "newObjectId" => new_object_id: Scalar<'a>,
+        "associationType" => association_type: Scalar<'a>,
+        "fromObjectId" => from_object_id: Scalar<'a>,
+        "fromObjectTypeId" => from_object_type_id: Scalar<'a>,
+        "toObjectId" => to_object_id: Scalar<'a>,
+        "toObjectTypeId" => to_object_type_id: Scalar<'a>,
+        "associationRemoved" => association_removed: Scalar<'a>,
+        "associationTypeId" => association_type_id: Scalar<'a>,
+        "properties" => properties: Raw<'a>,
+        "isPrimaryAssociation" => is_primary_association: Scalar<'a>,
+    }
 }

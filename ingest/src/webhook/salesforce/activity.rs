@@ -19,28 +19,37 @@ const EVENT: &str = "00U";
 
 /// A task is a touch once it was done. The touch has the task's id: told twice, it is one.
 pub(super) fn task(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>) -> Result<(), Rejection> {
-    let status = text(fields, "Status")?.map(|status| status.to_lowercase());
-    let done = status.is_some_and(|status| DONE.contains(&&*status)) || text(fields, "IsClosed")?.as_deref() == Some("true");
+    if head.deleted() {
+        gone(head, TASK, fields, records);
+        return Ok(());
+    }
+    let status = text(fields, "Status", records).map(|status| status.to_lowercase());
+    let done =
+        status.is_some_and(|status| DONE.contains(&&*status)) || text(fields, "IsClosed", records).as_deref() == Some("true");
     if !done {
         records.nothing();
         return Ok(());
     }
     // Who logs a call says when it was.
     let logged = if head.created() { "ActivityDate" } else { "CompletedDateTime" };
-    let time_ms = time(fields, "CompletedDateTime", records)?.or(time(fields, logged, records)?);
+    let time_ms = time(fields, "CompletedDateTime", records).or_else(|| time(fields, logged, records));
     activity(head, TASK, time_ms, "task", fields, records)
 }
 
 /// An event is a touch when it took place, or, where that is to come, when it was agreed upon.
 pub(super) fn event(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>) -> Result<(), Rejection> {
+    if head.deleted() {
+        gone(head, EVENT, fields, records);
+        return Ok(());
+    }
     // Every colleague who is invited has a copy.
-    if !head.created() || text(fields, "IsChild")?.as_deref() == Some("true") {
+    if !head.created() || text(fields, "IsChild", records).as_deref() == Some("true") {
         records.nothing();
         return Ok(());
     }
     let mut time_ms = None;
     for name in ["StartDateTime", "ActivityDateTime", "ActivityDate"] {
-        time_ms = time_ms.or(time(fields, name, records)?);
+        time_ms = time_ms.or_else(|| time(fields, name, records));
     }
     activity(head, EVENT, time_ms, "meeting", fields, records)
 }
@@ -54,27 +63,47 @@ fn activity(
     records: &mut Records<'_>,
 ) -> Result<(), Rejection> {
     let time_ms = time_ms.map_or(head.time_ms, |time_ms| time_ms.min(head.time_ms));
-    let mut record = Record::new(format!("salesforce:activity:{}", long_form(head.id, prefix)), time_ms);
-    let who = text(fields, "WhoId")?.unwrap_or_default();
-    let what = text(fields, "WhatId")?.unwrap_or_default();
-    let account = text(fields, "AccountId")?.unwrap_or_default();
+    let mut record = Record::new(id(head, prefix), time_ms);
+    if !name(&mut record, fields, records) {
+        let detail = "the event does not say with whom: fetch the activity, or add WhoId to the channel's enriched fields";
+        return Err(incomplete("WhoId", detail));
+    }
+    let mut told = Vec::new();
+    for name in ["Type", "Subject", "TaskSubtype", "EventSubtype"] {
+        told.extend(text(fields, name, records));
+    }
+    let kind = type_of(told.iter().map(|text| &**text), other);
+    let outcome = text(fields, "CallDisposition", records).unwrap_or_default();
+    records.add(record, Says::Touch(touch("salesforce", kind, outcome)));
+    Ok(())
+}
+
+/// The touch of an activity that was deleted is taken back, where the event says with whom it was (an enriched field).
+fn gone(head: &Head<'_>, prefix: &str, fields: &RawTraits<'_>, records: &mut Records<'_>) {
+    let mut record = Record::new(id(head, prefix), head.time_ms);
+    if name(&mut record, fields, records) {
+        records.add(record, Says::Retract { milestone: "".into(), object_id: "".into() });
+    } else {
+        records.nothing();
+    }
+}
+
+fn id(head: &Head<'_>, prefix: &str) -> String {
+    format!("salesforce:activity:{}", long_form(head.id, prefix))
+}
+
+/// Names with whom an activity is; whether the event says so.
+fn name(record: &mut Record, fields: &RawTraits<'_>, records: &mut Records<'_>) -> bool {
+    let who = text(fields, "WhoId", records).unwrap_or_default();
+    let what = text(fields, "WhatId", records).unwrap_or_default();
+    let account = text(fields, "AccountId", records).unwrap_or_default();
     let account = if what.starts_with(ACCOUNT) { &what } else { &account };
     // The account of an activity is that of what it is about: it is not always that of the person.
     match (who.get(..3), account.is_empty()) {
         (Some(CONTACT), _) => record.name("crm_contact", &who, records),
         (Some(LEAD), _) => record.name("crm_lead", &who, records),
         (_, false) => record.name("crm_account", account, records),
-        _ => {
-            let detail = "the event does not say with whom: fetch the activity, or add WhoId to the channel's enriched fields";
-            return Err(incomplete("WhoId", detail));
-        }
+        _ => return false,
     }
-    let mut told = Vec::new();
-    for name in ["Type", "Subject", "TaskSubtype", "EventSubtype"] {
-        told.extend(text(fields, name)?);
-    }
-    let kind = type_of(told.iter().map(|text| &**text), other);
-    let outcome = text(fields, "CallDisposition")?.unwrap_or_default();
-    records.add(record, Says::Touch(touch("salesforce", kind, outcome)));
-    Ok(())
+    true
 }

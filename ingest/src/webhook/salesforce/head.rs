@@ -2,15 +2,15 @@
 
 use std::borrow::Cow;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use tributary_runtime::stage::Rejection;
 
 use super::super::body::field;
 use super::super::records::Records;
 use crate::milestone::Given;
+use crate::time::OfDay;
 use crate::traits::RawTraits;
-
-/// Of a day without a time, in milliseconds after its beginning.
-const NOON_MS: i64 = 12 * 3_600_000;
 
 /// What an event says of each of its records.
 pub(super) struct Head<'a> {
@@ -33,9 +33,14 @@ impl Head<'_> {
     pub(super) fn given<T>(&self, name: &str, value: Option<T>) -> Given<T> {
         match value {
             Some(value) => Given::Is(value),
-            None if self.cleared.iter().any(|cleared| cleared == name) => Given::Cleared,
+            None if self.clears(name) => Given::Cleared,
             None => Given::Nothing,
         }
+    }
+
+    /// Whether the event says that a field has no value any more.
+    pub(super) fn clears(&self, name: &str) -> bool {
+        self.cleared.iter().any(|cleared| cleared == name)
     }
 
     pub(super) fn deleted(&self) -> bool {
@@ -44,17 +49,35 @@ impl Head<'_> {
 }
 
 /// The text of a field; `None` where it did not change.
-pub(super) fn text<'a>(fields: &RawTraits<'a>, name: &'static str) -> Result<Option<Cow<'a, str>>, Rejection> {
+///
+/// # Errors
+/// When it is no text.
+pub(super) fn plain<'a>(fields: &RawTraits<'a>, name: &'static str) -> Result<Option<Cow<'a, str>>, Rejection> {
     fields.get(name).map(|raw| field(raw, name)).transpose().map(Option::flatten)
 }
 
-/// A time: a date with its time, a date alone (noon), or milliseconds; `None` where it did not change or cannot be read.
-pub(super) fn time(fields: &RawTraits<'_>, name: &'static str, records: &Records<'_>) -> Result<Option<i64>, Rejection> {
-    let Some(text) = text(fields, name)? else { return Ok(None) };
-    if let Ok(ms) = text.parse::<i64>() {
-        return Ok(Some(ms));
+/// The text of a field; `None` where it did not change, or is no text and is left out.
+pub(super) fn text<'a>(fields: &RawTraits<'a>, name: &'static str, records: &mut Records<'_>) -> Option<Cow<'a, str>> {
+    records.read(plain(fields, name)).flatten()
+}
+
+/// A time: a date with its time, a date alone (noon), or milliseconds; `None` where it did not change, or is no time and is left out.
+pub(super) fn time(fields: &RawTraits<'_>, name: &'static str, records: &mut Records<'_>) -> Option<i64> {
+    let text = text(fields, name, records)?;
+    let text = if name == "ActivityDate" { day(text) } else { text };
+    records.read(records.rules.times.read_of_day(&text, name, OfDay::Noon))
+}
+
+const DAY_MS: i64 = 86_400_000;
+
+/// The text of a field that is a day, which is also sent as its midnight UTC: in milliseconds, or written out.
+pub(super) fn day(text: Cow<'_, str>) -> Cow<'_, str> {
+    if let Some((day, "T00:00:00Z" | "T00:00:00.000Z" | "T00:00:00.000+0000")) = text.split_at_checked(10) {
+        return day.to_owned().into();
     }
-    let is_date = text.len() == 10;
-    let read = records.rules.times.read(&text, name).ok();
-    Ok(read.map(|ms| if is_date { ms.saturating_add(NOON_MS) } else { ms }))
+    let midnight = text.parse::<i64>().ok().filter(|ms| ms % DAY_MS == 0);
+    match midnight.and_then(|ms| Timestamp::from_millisecond(ms).ok()) {
+        Some(time) => TimeZone::UTC.to_datetime(time).date().to_string().into(),
+        None => text,
+    }
 }

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::event::ChangeEvent;
-use super::head::text;
+use super::head::plain;
 use crate::normalise::salesforce_id::{ACCOUNT, CONTACT, LEAD, long_form};
 
 /// At most three records are merged at a time, and one of them stays.
@@ -72,7 +72,7 @@ impl Changed {
             }
         }
         if event.change == "UPDATE" {
-            let ids = fields.iter().filter_map(|name| text(&event.fields, name).ok().flatten());
+            let ids = fields.iter().filter_map(|name| plain(&event.fields, name).ok().flatten());
             // `WhoId` and `WhatId` name records of several objects.
             self.parents.extend(ids.filter(|id| id.starts_with(prefix)).map(long));
         }

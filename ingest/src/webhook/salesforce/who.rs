@@ -2,9 +2,6 @@
 
 use std::borrow::Cow;
 
-use tributary_runtime::stage::Rejection;
-
-use super::super::body::field;
 use super::super::records::{Record, Records};
 use super::super::stages::Change;
 use super::head::{Head, text};
@@ -25,11 +22,11 @@ const TRAITS: [(&str, &str); 6] = [
     ("Name", "name"),
 ];
 
-fn describe(record: &mut Record, fields: &RawTraits<'_>, of_account: bool, records: &mut Records<'_>) -> Result<(), Rejection> {
+fn describe(record: &mut Record, fields: &RawTraits<'_>, of_account: bool, records: &mut Records<'_>) {
     for (name, kind) in NAMES {
         // A lead's web site is no account of the CRM, and an account has no address of its own.
         if of_account == (kind == "domain")
-            && let Some(text) = text(fields, name)?
+            && let Some(text) = text(fields, name, records)
         {
             record.name(kind, &text, records);
         }
@@ -38,47 +35,41 @@ fn describe(record: &mut Record, fields: &RawTraits<'_>, of_account: bool, recor
         match fields.get(name) {
             // A person's name has parts.
             Some(raw) if raw.get().starts_with('{') => {
-                let parts: RawTraits<'_> = serde_json::from_str(raw.get()).map_err(|error| json_rejection(&error))?;
+                let parts = serde_json::from_str(raw.get()).map_err(|error| json_rejection(&error));
+                let parts: RawTraits<'_> = records.read(parts).unwrap_or_default();
                 for (part, called) in [("FirstName", "first_name"), ("LastName", "last_name")] {
-                    text(&parts, part)?.iter().for_each(|text| record.set_trait(called, text));
+                    text(&parts, part, records).iter().for_each(|text| record.set_trait(called, text));
                 }
             }
-            Some(raw) => field(raw, name)?.iter().for_each(|text| record.set_trait(called, text)),
-            None => {}
+            _ => text(fields, name, records).iter().for_each(|text| record.set_trait(called, text)),
         }
     }
-    Ok(())
 }
 
-pub(super) fn person(
-    entity: &str,
-    head: &Head<'_>,
-    fields: &RawTraits<'_>,
-    records: &mut Records<'_>,
-) -> Result<(), Rejection> {
+pub(super) fn person(entity: &str, head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>) {
     let kind = if entity == "Lead" { "crm_lead" } else { "crm_contact" };
     let mut identify = Record::new(head.event_id.clone(), head.time_ms);
     identify.name(kind, head.id, records);
-    describe(&mut identify, fields, false, records)?;
+    describe(&mut identify, fields, false, records);
     records.add(identify, Says::Identify);
-    if let Some(master) = text(fields, "MasterRecordId")? {
+    if let Some(master) = text(fields, "MasterRecordId", records) {
         link(head, kind, &[(kind, &master)], "merged", records);
     }
     if entity != "Lead" {
-        return Ok(());
+        return;
     }
     let ladder = records.rules.webhook.settings.salesforce.of_leads();
-    let stage = text(fields, "Status")?.map(Cow::into_owned);
+    let stage = text(fields, "Status", records).map(Cow::into_owned);
     let change = Change { created: head.created(), stage, subject: Some((kind, head.id.to_owned())), ..Change::default() };
     if change.created || change.stage.is_some() {
         change.write(ladder, head.id, &head.event_id, head.time_ms, records);
     }
-    converted(head, fields, records)
+    converted(head, fields, records);
 }
 
 /// A lead became a contact of an account, and perhaps an opportunity.
-fn converted(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>) -> Result<(), Rejection> {
-    let (contact, account) = (text(fields, "ConvertedContactId")?, text(fields, "ConvertedAccountId")?);
+fn converted(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>) {
+    let (contact, account) = (text(fields, "ConvertedContactId", records), text(fields, "ConvertedAccountId", records));
     let named = [("crm_contact", contact), ("crm_account", account)];
     let named: Vec<(&'static str, &str)> = named.iter().filter_map(|(kind, id)| Some((*kind, id.as_deref()?))).collect();
     if named.iter().any(|(kind, _)| *kind == "crm_contact") {
@@ -90,13 +81,12 @@ fn converted(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>)
         named.iter().for_each(|(kind, id)| identify.name(kind, id, records));
         records.add(identify, Says::Identify);
     }
-    if let Some(opportunity) = text(fields, "ConvertedOpportunityId")?.filter(|_| !named.is_empty()) {
+    if let Some(opportunity) = text(fields, "ConvertedOpportunityId", records).filter(|_| !named.is_empty()) {
         let names = named.iter().map(|(kind, id)| (*kind, (*id).to_owned())).collect();
         let change = Change { names, ..Change::default() };
         let ladder = records.rules.webhook.settings.salesforce.of_opportunities();
         change.write(ladder, &opportunity, &format!("{}:{opportunity}", head.event_id), head.time_ms, records);
     }
-    Ok(())
 }
 
 /// A deleted record lives on in another.
@@ -115,16 +105,25 @@ fn link(head: &Head<'_>, kind: &'static str, to: &[(&'static str, &str)], how: &
     let mut link = Record::new(format!("{}:{how}", head.event_id), head.time_ms);
     link.name(kind, head.id, records);
     to.iter().for_each(|(kind, id)| link.name(kind, id, records));
-    records.add(link, Says::Link);
+    records.add_link(link);
 }
 
-pub(super) fn account(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>) -> Result<(), Rejection> {
+pub(super) fn account(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>) {
     let mut account = Record::new(head.event_id.clone(), head.time_ms);
     account.name("crm_account", head.id, records);
-    describe(&mut account, fields, true, records)?;
-    records.add(account, Says::Account);
-    if let Some(master) = text(fields, "MasterRecordId")? {
+    describe(&mut account, fields, true, records);
+    let above = text(fields, "ParentId", records);
+    let above = above.and_then(|id| records.account("ParentId", &id));
+    let parent = head.given("ParentId", above);
+    records.add(account, Says::Account(parent));
+    if let Some(master) = text(fields, "MasterRecordId", records) {
         link(head, "crm_account", &[("crm_account", &master)], "merged", records);
     }
-    Ok(())
+}
+
+/// An account was deleted, and not because it was merged into another.
+pub(super) fn gone(head: &Head<'_>, records: &mut Records<'_>) {
+    let mut gone = Record::new(head.event_id.clone(), head.time_ms);
+    gone.name("crm_account", head.id, records);
+    records.add(gone, Says::AccountGone);
 }

@@ -74,4 +74,18 @@ impl Base for RocksStore {
         }
         rows.status().map_err(|error| self.inner.unreadable(&error))
     }
+
+    fn actors(&self, tag: u8, after: Option<&ActorKey>, max: usize) -> Result<Vec<ActorKey>, StateError> {
+        let mut options = ReadOptions::default();
+        options.set_total_order_seek(true);
+        let mut rows = self.inner.db.raw_iterator_opt(options);
+        let mut found = Vec::new();
+        rows.seek(ActorKey::behind(tag, after));
+        while let Some(actor) = rows.key().and_then(ActorKey::of).filter(|actor| actor.tag() == tag && found.len() < max) {
+            found.push(actor);
+            rows.seek(ActorKey::behind(tag, Some(&actor)));
+        }
+        rows.status().map_err(|error| self.inner.unreadable(&error))?;
+        Ok(found)
+    }
 }

@@ -32,6 +32,9 @@ use broken::{open_failed, tell};
 use options::database_options;
 pub use view::StoreView;
 
+/// The properties of RocksDB that are above 0 while writes are stopped or slowed.
+pub(crate) const STALLS: [&str; 2] = ["rocksdb.is-write-stopped", "rocksdb.actual-delayed-write-rate"];
+
 /// Key of the position. Part of the stored format: do not change.
 const POSITION_KEY: &[u8] = b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0position";
 /// Version of the position, and with it of the whole folder.
@@ -306,6 +309,11 @@ impl RocksStore {
     pub fn size_bytes(&self) -> u64 {
         let property = |name| self.inner.db.property_int_value(name).ok().flatten().unwrap_or(0);
         property("rocksdb.total-sst-files-size") + property("rocksdb.cur-size-all-mem-tables")
+    }
+
+    /// Whether RocksDB slows its writes or has stopped them, because flushes and compactions do not keep up.
+    pub fn is_stalled(&self) -> bool {
+        STALLS.into_iter().any(|name| self.inner.db.property_int_value(name).ok().flatten().is_some_and(|value| value > 0))
     }
 
     /// Removes everything, so that it is restored whole.

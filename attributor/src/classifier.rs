@@ -1,0 +1,54 @@
+//! Channel rules that have changed: touches are named anew by what their channel was found in.
+//!
+//! A touch says by which rules its channel was found ([`Origin::rules`]). Where these are not the plan's, whoever looks at the touch sees
+//! it as the plan's rules name it. So a journey knows one set of rules only, whichever were in force when its touches came.
+
+use std::borrow::Cow;
+use std::fmt::Debug;
+
+use tributary_proto::{Message, Origin, StoredTouch, Touch};
+
+use crate::wire::{Malformed, split_origin};
+
+/// The rules for channels, which are not the attributor's own.
+pub trait Classifier: Debug + Send + Sync {
+    /// Names them, as [`Origin::rules`] does.
+    fn rules(&self) -> u32;
+
+    /// A touch as they name it, given what its channel was found in.
+    fn reclassified(&self, touch: &Touch, origin: &Origin) -> Touch;
+}
+
+/// An encoded `StoredTouch` as journeys see it: without its origin, and as `classifier` names it.
+///
+/// # Errors
+/// When the bytes are not one.
+pub(crate) fn face<'a>(raw: &'a [u8], classifier: Option<&dyn Classifier>) -> Result<Cow<'a, [u8]>, Malformed> {
+    let split = split_origin(raw)?;
+    match classifier.filter(|classifier| split.rules.is_some_and(|rules| rules != classifier.rules())) {
+        None => Ok(Cow::Borrowed(split.face)),
+        Some(classifier) => {
+            let renamed = renamed(raw, classifier)?;
+            Ok(Cow::Owned(StoredTouch { origin: None, ..renamed }.encode_to_vec()))
+        }
+    }
+}
+
+/// The same touch by the rules of `classifier`, origin and all; `None` where it is so already, or nothing is known of its origin.
+///
+/// # Errors
+/// When the bytes are not a `StoredTouch`.
+pub(crate) fn renewed(raw: &[u8], classifier: &dyn Classifier) -> Result<Option<Vec<u8>>, Malformed> {
+    match split_origin(raw)?.rules {
+        Some(rules) if rules != classifier.rules() => Ok(Some(renamed(raw, classifier)?.encode_to_vec())),
+        _ => Ok(None),
+    }
+}
+
+fn renamed(raw: &[u8], classifier: &dyn Classifier) -> Result<StoredTouch, Malformed> {
+    let stored = StoredTouch::decode(raw)?;
+    let (Some(touch), Some(origin)) = (&stored.touch, &stored.origin) else { return Ok(stored) };
+    let touch = classifier.reclassified(touch, origin);
+    let origin = Origin { rules: classifier.rules(), ..origin.clone() };
+    Ok(StoredTouch { touch: Some(touch), origin: Some(origin), ..stored })
+}

@@ -1,0 +1,63 @@
+//! Who takes part in a deal, as a milestone of it sees its unit.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tributary_proto::Role;
+
+/// See the module.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cast<'a> {
+    /// The role of each profile that has one in the deal.
+    roles: BTreeMap<&'a str, &'a str>,
+    /// The profiles whose touches count; all where this is absent.
+    named: Option<BTreeSet<&'a str>>,
+}
+
+impl<'a> Cast<'a> {
+    /// The cast of an object, given profile and roles of every identifier of a unit, by the order of their hashes: of several roles of one
+    /// profile the first counts. `named_only` leaves out whom the object does not name, where it names anybody.
+    pub fn of(object_id: &str, people: impl Iterator<Item = (&'a str, &'a [Role])>, named_only: bool) -> Self {
+        let (mut roles, mut named) = (BTreeMap::new(), BTreeSet::new());
+        for (profile, all) in people {
+            for role in all.iter().filter(|role| role.object_id == object_id) {
+                named.insert(profile);
+                if !role.role.is_empty() {
+                    roles.entry(profile).or_insert(role.role.as_str());
+                }
+            }
+        }
+        Self { roles, named: Some(named).filter(|named| named_only && !named.is_empty()) }
+    }
+
+    /// The role of a profile in the deal; `None` where it has none there.
+    pub(super) fn role(&self, profile: &str) -> Option<&'a str> {
+        self.roles.get(profile).copied()
+    }
+
+    /// Whether not everybody's touches count.
+    pub fn is_of_some(&self) -> bool {
+        self.named.is_some()
+    }
+
+    /// Whether touches of this profile count.
+    pub fn includes(&self, profile: &str) -> bool {
+        self.named.as_ref().is_none_or(|named| named.contains(profile))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_role_of_a_profile_counts_and_whom_the_deal_names_comes_alone() {
+        let role = |object_id: &str, role: &str| Role { object_id: object_id.into(), role: role.into() };
+        let (first, second, other) = ([role("6", ""), role("7", "user")], [role("6", "Champion")], [role("6", "Blocker")]);
+        let people = || [("p_a", &first[..]), ("p_a", &second[..]), ("p_a", &other[..]), ("p_b", &[][..])].into_iter();
+        let cast = Cast::of("6", people(), true);
+        assert_eq!((cast.role("p_a"), cast.role("p_b")), (Some("Champion"), None));
+        assert_eq!((cast.includes("p_a"), cast.includes("p_b")), (true, false));
+        assert!(Cast::of("6", people(), false).includes("p_b"));
+        assert_eq!(Cast::of("8", people(), true), Cast::default(), "a deal that names nobody has everybody");
+    }
+}

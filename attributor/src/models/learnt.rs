@@ -1,0 +1,52 @@
+//! Models that learn: the channels of a journey weigh what a parameter set says.
+
+use std::borrow::Cow;
+
+use tributary_learn::parameters::{Label, ParameterSet};
+use tributary_learn::weigher::Weigher;
+
+use super::{Basis, Model};
+use crate::journey::Journey;
+
+/// `markov`, `shapley_rate`, `spm`, `blr` and `apriori` by a set; `shapley` without one.
+#[derive(Debug)]
+pub struct Learnt {
+    weigher: Weigher,
+    parameters: String,
+}
+
+impl Learnt {
+    /// By a set with this digest.
+    pub fn new(set: &ParameterSet, digest: &str) -> Self {
+        Self { weigher: Weigher::new(set), parameters: format!("set={digest}") }
+    }
+
+    /// The sum game: every channel of a journey has the same.
+    pub fn sum_game(label: Label) -> Self {
+        let name = match label {
+            Label::Channel => "channel",
+            Label::ChannelSource => "channel_source",
+            Label::Campaign => "campaign",
+        };
+        Self { weigher: Weigher::sum_game(label), parameters: format!("label={name}") }
+    }
+
+    fn labels<'a>(&self, journey: &Journey<'a>) -> Vec<Cow<'a, str>> {
+        let label = self.weigher.label;
+        journey.touches.iter().map(|touch| label.of(touch.view.channel, touch.view.source, touch.view.campaign)).collect()
+    }
+}
+
+impl Model for Learnt {
+    fn weigh(&self, journey: &Journey<'_>) -> Vec<u128> {
+        self.weigher.weigh(&self.labels(journey))
+    }
+
+    fn parameters(&self) -> String {
+        self.parameters.clone()
+    }
+
+    fn basis(&self, journey: &Journey<'_>, at: usize) -> Basis {
+        Basis::words(self.weigher.why(&self.labels(journey), at))
+    }
+}

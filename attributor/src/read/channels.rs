@@ -1,0 +1,72 @@
+//! What the plan's channel rules make of the touches that a unit holds.
+
+use std::collections::BTreeMap;
+
+use tributary_runtime::state::{State, StateError};
+
+use super::reading;
+use crate::classifier::face;
+use crate::plan::Plan;
+use crate::wire::{Malformed, Split, TouchView, split_origin};
+
+/// Touches, by what the plan's channel rules make of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Renaming {
+    /// As they are stored.
+    pub same: u64,
+    /// In another channel: from, to.
+    pub moved: BTreeMap<(String, String), u64>,
+    /// In the same channel, with another source, medium, campaign, content or term.
+    pub refined: u64,
+    /// Stored by an earlier version, which did not keep what a channel is found in: they stay as they are.
+    pub unknown: u64,
+}
+
+impl Renaming {
+    /// Adds another count.
+    pub fn add(&mut self, other: Self) {
+        self.same += other.same;
+        self.refined += other.refined;
+        self.unknown += other.unknown;
+        for (channels, touches) in other.moved {
+            *self.moved.entry(channels).or_default() += touches;
+        }
+    }
+
+    /// How many there are.
+    pub fn touches(&self) -> u64 {
+        self.same + self.refined + self.unknown + self.moved.values().sum::<u64>()
+    }
+}
+
+/// Counts the touches of the unit with this key. `state` is that of the unit's partition.
+///
+/// # Errors
+/// When the state cannot be read.
+pub fn of_unit(state: &mut dyn State, unit: &str, plan: &Plan) -> Result<Renaming, StateError> {
+    reading(state, unit, plan, |unit| {
+        let mut counted = Renaming::default();
+        for resident in unit.residents()? {
+            unit.read_touches(&resident.hash, i64::MIN, i64::MAX, &mut |_, raw| count(&mut counted, raw, plan))?;
+        }
+        Ok(counted)
+    })
+}
+
+fn count(counted: &mut Renaming, raw: &[u8], plan: &Plan) -> Result<(), Malformed> {
+    let Split { face: stored, rules } = split_origin(raw)?;
+    let now = face(raw, plan.classifier.as_deref())?;
+    if rules.is_none() {
+        counted.unknown += 1;
+    } else if now == stored {
+        counted.same += 1;
+    } else {
+        let (from, to) = (TouchView::parse(stored)?.channel, TouchView::parse(&now)?.channel);
+        if from == to {
+            counted.refined += 1;
+        } else {
+            *counted.moved.entry((from.to_owned(), to.to_owned())).or_default() += 1;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,120 @@
+use tributary_proto::{AttributorMessage, Item, Origin, Placement, ResidentState, Span, attributor_message, item};
+
+use super::*;
+
+fn touch() -> StoredTouch {
+    StoredTouch {
+        event_id: "e1".into(),
+        time_ms: -5,
+        touch: Some(Touch {
+            channel: "a".into(),
+            source: "b".into(),
+            medium: "c".into(),
+            campaign: "d".into(),
+            content: "e".into(),
+            term: "f".into(),
+            touch_type: "g".into(),
+            identified: true,
+            digital: true,
+            names_source: true,
+            device: 9,
+            public: true,
+            origin: None,
+        }),
+        mention: 7,
+        origin: None,
+    }
+}
+
+#[test]
+fn an_origin_stands_last_and_tells_its_rules() {
+    let plain = touch().encode_to_vec();
+    assert_eq!(split_origin(&plain), Ok(Split { face: &plain, rules: None }));
+    for rules in [0, 7, u32::MAX] {
+        let origin = Origin { rules, url: "https://a.example/".into(), ..Origin::default() };
+        let raw = StoredTouch { origin: Some(origin), ..touch() }.encode_to_vec();
+        assert_eq!(split_origin(&raw), Ok(Split { face: &plain, rules: Some(rules) }));
+        assert_eq!(TouchView::parse(&raw), TouchView::parse(&plain));
+        assert!((plain.len() + 1..raw.len()).all(|cut| split_origin(&raw[..cut]).is_err()));
+    }
+}
+
+#[test]
+fn agrees_with_the_generated_types() {
+    let encoded = touch().encode_to_vec();
+    let view = TouchView::parse(&encoded).unwrap();
+    let expected = TouchView {
+        event_id: "e1",
+        time_ms: -5,
+        channel: "a",
+        source: "b",
+        medium: "c",
+        campaign: "d",
+        content: "e",
+        term: "f",
+        touch_type: "g",
+        identified: true,
+        digital: true,
+        names_source: true,
+        device: 9,
+        public: true,
+        mention: 7,
+    };
+    assert_eq!(view, expected);
+    assert_eq!(view.to_stored(), touch());
+
+    let what = Some(item::What::Touch(touch()));
+    let item = Item { identifier_hash: vec![7; 16], epoch: 9, what };
+    let message = AttributorMessage { body: Some(attributor_message::Body::Item(item)) }.encode_to_vec();
+    let view = ItemView::parse(&message).unwrap().unwrap();
+    assert_eq!(view, ItemView { identifier: [7; 16], epoch: 9, body: ItemBody::Touch(&encoded) });
+
+    let span = |from_ms, unit: &str| Span { from_ms, unit: unit.into(), ..Span::default() };
+    let later = vec![span(-8, "b"), span(70, "a")];
+    let placement = Placement { unit: "a".into(), epoch: 3, later, ..Placement::default() };
+    let erasures = vec![
+        Erasure { mention: 1, until_ms: 100, event: 0 },
+        Erasure { mention: 7, until_ms: -5, event: 0 },
+        Erasure { event: Hash128::of(b"back").head(), ..Erasure::default() },
+    ];
+    let state = ResidentState {
+        placement: Some(placement.clone()),
+        erasures,
+        extent: Some(Extent { oldest_ms: -9, newest_ms: 4 }),
+        ..ResidentState::default()
+    };
+    let encoded = state.encode_to_vec();
+    let view = ResidentView::parse(&encoded).unwrap();
+    assert_eq!(view.extent, state.extent);
+    for key in ["a", "b", "c"].map(str::as_bytes) {
+        assert_eq!(view.is_in(key).unwrap(), placement.is_in(key));
+        for time_ms in [i64::MIN, -9, -8, 69, 70] {
+            let belongs = placement.at(time_ms).0.as_bytes();
+            let elsewhere = Some((belongs, 3)).filter(|(unit, _)| *unit != key);
+            let of_epoch = [2, 3, 4].map(|epoch| view.forwards(key, epoch, time_ms).unwrap());
+            assert_eq!(of_epoch, [elsewhere, elsewhere, None], "{time_ms}");
+        }
+    }
+    let at = |mention, time_ms| view.voids(&TouchView { mention, time_ms, ..TouchView::default() }).unwrap();
+    assert_eq!((at(7, -5), at(7, -4), at(1, 100), at(0, -9)), (true, false, true, false));
+    assert!(view.voids(&TouchView { event_id: "back", time_ms: i64::MAX, ..TouchView::default() }).unwrap());
+}
+
+#[test]
+fn a_mark_of_an_earlier_version_is_a_placement_elsewhere() {
+    let mark = ResidentState { moved_to: "u".into(), moved_epoch: 3, ..ResidentState::default() }.encode_to_vec();
+    let view = ResidentView::parse(&mark).unwrap();
+    let forwards = [2, 3, 4].map(|epoch| view.forwards(b"here", epoch, 0).unwrap());
+    assert_eq!(forwards, [Some((&b"u"[..], 3)), Some((&b"u"[..], 3)), None]);
+    assert!(!view.is_in(b"here").unwrap());
+    assert_eq!(ResidentView::default().forwards(b"here", 0, 0), Ok(None));
+}
+
+#[test]
+fn every_cut_of_an_item_is_refused_or_misses_nothing() {
+    let item = Item { identifier_hash: vec![7; 16], epoch: 9, what: Some(item::What::Touch(touch())) };
+    let message = AttributorMessage { body: Some(attributor_message::Body::Item(item)) }.encode_to_vec();
+    for cut in 1..message.len() {
+        assert_eq!(ItemView::parse(&message[..cut]), Err(Malformed), "cut at {cut}");
+    }
+}

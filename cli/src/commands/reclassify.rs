@@ -1,0 +1,102 @@
+//! `tributary reclassify`: what changed channel rules make of the touches that are stored.
+
+use clap::Args;
+use serde::Serialize;
+use tributary_attributor::read::channels::Renaming;
+use tributary_pipeline::units::renaming;
+
+use crate::global::Global;
+use crate::raw_files::RawFiles;
+use crate::stdout::outln;
+use crate::table::{align_right, table};
+use crate::whole::{Whole, look_at};
+use crate::{logging, table};
+
+const AFTER_HELP: &str = "\
+Nothing is changed. Channel rules take hold of all touches that are stored when the service is started with them, as every changed setting
+does: `tributary check` tells how many milestones that would compute anew, and this tells which channels would have how many touches more
+or less. Touches keep their URL, the site they came from and what the sender gave; those that an earlier build has stored do not, and stay as
+they are until they are replayed.
+
+Example, with new rules in next.toml, before the service is started with it:
+  tributary reclassify --config next.toml";
+
+/// The arguments of `reclassify`.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct ReclassifyArgs {
+    #[command(flatten)]
+    files: RawFiles,
+}
+
+/// What is told.
+#[derive(Debug, Serialize)]
+struct Told {
+    /// How many touches there are.
+    touches: u64,
+    /// That keep their channel, source, medium, campaign, content and term.
+    same: u64,
+    /// That keep their channel alone.
+    refined: u64,
+    /// Of which is not known what their channel was found in.
+    unknown: u64,
+    /// That change their channel.
+    moved: Vec<Moved>,
+}
+
+/// Touches that change their channel.
+#[derive(Debug, Serialize)]
+struct Moved {
+    from: String,
+    to: String,
+    touches: u64,
+}
+
+/// Runs `reclassify`.
+///
+/// # Errors
+/// When the state cannot be read.
+pub fn run(args: &ReclassifyArgs, global: &Global) -> anyhow::Result<()> {
+    let settings = global.settings()?;
+    logging::start(&settings.log);
+    let found = look_at(&args.files, &settings, |whole| {
+        let mut progress = whole.progress("units");
+        let Whole { snapshot, units, pipeline } = whole;
+        Ok(renaming(snapshot, units, pipeline.plan(), &mut || progress.add(1))?)
+    })?;
+    let told = told(found);
+    if global.json {
+        return Ok(table::print_json(&told)?);
+    }
+    print(&told)
+}
+
+fn told(found: Renaming) -> Told {
+    let touches = found.touches();
+    let Renaming { same, moved, refined, unknown } = found;
+    let mut moved: Vec<Moved> = moved.into_iter().map(|((from, to), touches)| Moved { from, to, touches }).collect();
+    moved.sort_by_key(|moved| std::cmp::Reverse(moved.touches));
+    Told { touches, same, refined, unknown, moved }
+}
+
+fn print(told: &Told) -> anyhow::Result<()> {
+    if !told.moved.is_empty() {
+        let mut rows = table(&["from", "to", "touches"]);
+        for Moved { from, to, touches } in &told.moved {
+            rows.add_row([from.clone(), to.clone(), touches.to_string()]);
+        }
+        align_right(&mut rows, 2..);
+        table::print(&rows)?;
+    }
+    let moved: u64 = told.moved.iter().map(|moved| moved.touches).sum();
+    outln!(
+        "Of {} touches {moved} change their channel, {} only their source, medium, campaign, content or term, {} nothing.",
+        told.touches,
+        told.refined,
+        told.same
+    )?;
+    if told.unknown > 0 {
+        outln!("{} were stored without what their channel was found in, and stay as they are.", told.unknown)?;
+    }
+    Ok(())
+}

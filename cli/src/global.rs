@@ -1,0 +1,72 @@
+//! What every command understands.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use tributary_pipeline::settings::Settings;
+use tributary_runtime::config::{ConfigErrors, Loaded, Sources, load, load_with_values};
+
+/// What every command understands.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Global {
+    /// Configuration file (TOML); several are read in order, and a later one wins
+    #[arg(long, global = true, value_name = "FILE", env = "TRIBUTARY_CONFIG", value_delimiter = ',')]
+    pub config: Vec<PathBuf>,
+    /// Sets one key over files and environment
+    #[arg(long, global = true, value_name = "SECTION.KEY=VALUE")]
+    pub set: Vec<String>,
+    /// The least severe log level that is written to standard error
+    #[arg(long, global = true, value_name = "LEVEL")]
+    pub log_level: Option<Level>,
+    /// Results as JSON, for programs
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// A log level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs)]
+pub enum Level {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+impl Level {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+impl Global {
+    /// Loads the configuration from all layers.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn settings(&self) -> Result<Settings, ConfigErrors> {
+        load(&self.sources())
+    }
+
+    /// The same, with the values of all keys: two loads can be compared.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn loaded(&self) -> Result<Loaded<Settings>, ConfigErrors> {
+        load_with_values(&self.sources())
+    }
+
+    /// Where the configuration comes from.
+    pub fn sources(&self) -> Sources {
+        let mut flags = self.set.clone();
+        flags.extend(self.log_level.map(|level| format!("log.level={}", level.name())));
+        Sources::of_process(self.config.clone(), flags)
+    }
+}

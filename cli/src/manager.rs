@@ -1,0 +1,151 @@
+//! What the service manager is told, where there is one that asks: `sd_notify(3)`, a datagram to the socket that it names.
+//!
+//! The watchdog is fed by whoever looks at the workers, and only while each of them comes round its loop: a worker that is stuck starves it, and the
+//! process is started again.
+
+use std::env;
+use std::ffi::OsStr;
+use std::io;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::{Duration, Instant};
+
+use tributary_runtime::service::Health;
+
+/// How often it is told what keeps workers from their work.
+const TELL: Duration = Duration::from_secs(5);
+
+/// See the module.
+#[derive(Debug)]
+pub struct Manager {
+    socket: Option<(UnixDatagram, SocketAddr)>,
+    /// How often the watchdog is fed; `None` where there is none.
+    feeding: Option<Duration>,
+    fed: Option<Instant>,
+    told: Option<(Instant, String)>,
+}
+
+impl Manager {
+    /// The manager that started this process, as it says in the environment; nobody, where there is none.
+    pub fn of_process() -> Self {
+        let number = |name: &str| env::var(name).ok()?.parse::<u64>().ok();
+        let ours = number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(std::process::id()));
+        let timeout = number("WATCHDOG_USEC").filter(|_| ours).map(Duration::from_micros);
+        Self::at(env::var_os("NOTIFY_SOCKET").as_deref(), timeout)
+    }
+
+    /// The one that listens on `socket`, and waits for `timeout` at most to hear of its watchdog.
+    fn at(socket: Option<&OsStr>, timeout: Option<Duration>) -> Self {
+        let socket = socket.and_then(|name| match open(name) {
+            Ok(open) => Some(open),
+            Err(error) => {
+                tracing::warn!(%error, "the service manager cannot be told anything: NOTIFY_SOCKET is no socket");
+                None
+            }
+        });
+        // Half the time: one that is late is no reason to be killed.
+        Self { socket, feeding: timeout.map(|timeout| timeout / 2), fed: None, told: None }
+    }
+
+    /// Whatever can fail at the start has not.
+    pub fn ready(&self) {
+        self.tell("READY=1");
+    }
+
+    /// Feeds the watchdog if no worker is stuck, and tells what keeps workers from their work. To be called often.
+    pub fn look(&mut self, health: &Health) {
+        self.look_at(health.is_live(), || health.obstacles());
+    }
+
+    fn look_at(&mut self, is_live: bool, obstacles: impl FnOnce() -> Vec<String>) {
+        if self.socket.is_none() {
+            return;
+        }
+        if let Some(feeding) = self.feeding
+            && is_live
+            && self.fed.is_none_or(|fed| fed.elapsed() >= feeding)
+        {
+            self.tell("WATCHDOG=1");
+            self.fed = Some(Instant::now());
+        }
+        if self.told.as_ref().is_none_or(|(when, _)| when.elapsed() >= TELL) {
+            let found = obstacles();
+            // A line of its own would be another assignment.
+            let status = if found.is_empty() { "at work".to_owned() } else { found.join("; ").replace('\n', " ") };
+            if self.told.as_ref().is_none_or(|(_, told)| *told != status) {
+                self.tell(&format!("STATUS={status}"));
+            }
+            self.told = Some((Instant::now(), status));
+        }
+    }
+
+    /// The open transactions are being finished.
+    pub fn stopping(&self) {
+        self.tell("STOPPING=1\nSTATUS=finishing the open transactions");
+    }
+
+    fn tell(&self, what: &str) {
+        if let Some((socket, manager)) = &self.socket
+            && let Err(error) = socket.send_to_addr(what.as_bytes(), manager)
+        {
+            tracing::debug!(%error, "the service manager does not listen");
+        }
+    }
+}
+
+/// A socket, and the address that a name stands for: a path, or behind an `@` a name in no file system.
+fn open(name: &OsStr) -> io::Result<(UnixDatagram, SocketAddr)> {
+    let address = match name.as_bytes().strip_prefix(b"@") {
+        Some(name) => SocketAddr::from_abstract_name(name)?,
+        None => SocketAddr::from_pathname(name)?,
+    };
+    Ok((UnixDatagram::unbound()?, address))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn heard(socket: &UnixDatagram) -> Vec<String> {
+        let mut buffer = [0; 4_096];
+        std::iter::from_fn(|| socket.recv(&mut buffer).ok().map(|read| String::from_utf8(buffer[..read].to_vec()).unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn the_watchdog_is_fed_while_no_worker_is_stuck_and_only_then() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notify");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let mut manager = Manager::at(Some(path.as_os_str()), Some(Duration::ZERO));
+        manager.ready();
+        manager.look_at(true, || vec!["ingest-0: starting".into(), "identity-0: joining\nx".into()]);
+        assert_eq!(heard(&socket), ["READY=1", "WATCHDOG=1", "STATUS=ingest-0: starting; identity-0: joining x"]);
+        manager.look_at(false, Vec::new);
+        assert_eq!(heard(&socket), [""; 0], "a worker is stuck");
+        manager.told = None;
+        manager.look_at(true, Vec::new);
+        manager.stopping();
+        assert_eq!(heard(&socket), ["WATCHDOG=1", "STATUS=at work", "STOPPING=1\nSTATUS=finishing the open transactions"]);
+    }
+
+    #[test]
+    fn it_is_fed_at_half_the_time_and_not_where_nobody_watches() {
+        let name = format!("tributary-test-{}", std::process::id());
+        let socket = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let name = format!("@{name}");
+        let mut manager = Manager::at(Some(OsStr::new(&name)), Some(Duration::from_secs(600)));
+        manager.look_at(true, Vec::new);
+        manager.look_at(true, Vec::new);
+        assert_eq!(heard(&socket), ["WATCHDOG=1", "STATUS=at work"]);
+        let mut unwatched = Manager::at(Some(OsStr::new(&name)), None);
+        unwatched.look_at(true, Vec::new);
+        assert_eq!(heard(&socket), ["STATUS=at work"]);
+        Manager::at(None, Some(Duration::ZERO)).look_at(true, Vec::new);
+        Manager::at(Some(OsStr::new("/no/such/socket")), None).ready();
+        assert_eq!(heard(&socket), [""; 0]);
+    }
+}

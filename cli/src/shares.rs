@@ -1,0 +1,26 @@
+//! How threads and memory are shared out between the stages of a process, by the settings.
+
+use tributary_pipeline::settings::Settings;
+use tributary_pipeline::stages::StageName;
+use tributary_runtime::config::memory::Shares;
+
+/// The workers of a stage.
+pub fn threads(settings: &Settings, stage: StageName) -> u32 {
+    let threads = settings.worker.threads;
+    match stage {
+        StageName::Ingest => threads.ingest,
+        StageName::Identity => threads.identity,
+        StageName::Attributor => threads.attributor,
+    }
+}
+
+/// What the workers of these stages may take of the memory.
+pub fn memory(settings: &Settings, stages: &[StageName]) -> Shares {
+    let workers = |keeping: bool| {
+        let counted = stages.iter().filter(|stage| !keeping || stage.log().changelog.is_some());
+        counted.map(|stage| threads(settings, *stage) as usize).sum()
+    };
+    // What a collector may hold is set apart.
+    let of_collector = if settings.collects() { settings.collector.queue_mb } else { 0 };
+    Shares::of(settings.worker.process_mb().saturating_sub(of_collector), workers(false), workers(true))
+}

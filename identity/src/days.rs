@@ -1,0 +1,151 @@
+//! Statements by day: of what a mention's events state on one UTC day the first and the last count.
+//!
+//! A person's accounts are a timeline, so more than the latest assertion must be known; and what was stated may be taken back, so that more
+//! than the latest word or consent must be. By day, this stays small. Of a day the first and the last are those of all that was said: one
+//! that was taken back is still there, counts for nothing, and hides what was said between the two. So the state is a function of the set
+//! of events, in whatever order statements and retractions come.
+
+use tributary_proto::{Assertion, Day, DayAssertion, Hash128, Identifier, Stamp};
+
+use crate::keys;
+use crate::stamp::stamp_key;
+
+/// Milliseconds of a day.
+const DAY_MS: i64 = 86_400_000;
+
+/// What an event states beside that it was seen. The letters are part of the stored format: do not change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Stated {
+    /// The account of its primary identifier, or the one above it.
+    Account = b'a',
+    /// That its identifiers are one.
+    Joined = b'j',
+    /// That they are not.
+    Apart = b'n',
+    /// Consent.
+    Granted = b'g',
+    /// Its revocation.
+    Revoked = b'r',
+    /// That a CRM has the account.
+    Here = b'h',
+    /// That it has deleted it.
+    Gone = b'x',
+}
+
+impl Stated {
+    /// All that there is.
+    pub const ALL: [Self; 7] = [Self::Account, Self::Joined, Self::Apart, Self::Granted, Self::Revoked, Self::Here, Self::Gone];
+}
+
+/// The UTC day of a time, counted from 1970-01-01.
+pub fn day_of(time_ms: i64) -> i64 {
+    time_ms.div_euclid(DAY_MS)
+}
+
+/// The beginning of the day of a time.
+pub fn midnight_before(time_ms: i64) -> i64 {
+    day_of(time_ms) * DAY_MS
+}
+
+/// One statement of a day.
+pub fn one(at: &Stamp, retracted: bool) -> Day {
+    Day { first: Some(at.clone()), last: Some(at.clone()), first_retracted: retracted, last_retracted: retracted }
+}
+
+/// Keeps the first and the last of two sets of statements of one day.
+pub fn merge_day(known: &mut Day, said: &Day) -> bool {
+    let before = known.clone();
+    let (first, other) = (stamp_key(known.first.as_ref()), stamp_key(said.first.as_ref()));
+    if said.first.is_some() && (known.first.is_none() || other < first) {
+        (known.first, known.first_retracted) = (said.first.clone(), said.first_retracted);
+    } else if other == first {
+        known.first_retracted |= said.first_retracted;
+    }
+    let (last, other) = (stamp_key(known.last.as_ref()), stamp_key(said.last.as_ref()));
+    if other > last {
+        (known.last, known.last_retracted) = (said.last.clone(), said.last_retracted);
+    } else if other == last {
+        known.last_retracted |= said.last_retracted;
+    }
+    *known != before
+}
+
+/// The statements of a day that count.
+pub fn standing(day: &Day) -> impl Iterator<Item = &Stamp> {
+    let first = day.first.as_ref().filter(|_| !day.first_retracted);
+    let last = day.last.as_ref().filter(|_| !day.last_retracted);
+    first.into_iter().chain(last.filter(|last| Some(*last) != first))
+}
+
+/// Only the last statement counts: so it is on the day of an erasure, for of the earlier ones some are void and the rest is not known.
+pub(crate) fn only_last(day: &mut Day) {
+    (day.first, day.first_retracted) = (day.last.clone(), day.last_retracted);
+}
+
+/// Of the last statements of days that count the latest.
+pub(crate) fn latest(days: impl Iterator<Item = Day>) -> Option<Stamp> {
+    let lasts = days.filter(|day| !day.last_retracted).filter_map(|day| day.last);
+    lasts.max_by(|a, b| stamp_key(Some(a)).cmp(&stamp_key(Some(b))))
+}
+
+/// Whether the last statement was made by then.
+pub(crate) fn is_over(day: &Day, until_ms: i64) -> bool {
+    stamp_key(day.last.as_ref()).0 <= until_ms
+}
+
+/// The day an assertion is of, and the account.
+fn of_day(assertion: &DayAssertion) -> (Option<&Identifier>, i64) {
+    let at = assertion.day.as_ref().and_then(|day| day.first.as_ref());
+    (assertion.account.as_ref(), day_of(at.map_or(0, |at| at.time_ms)))
+}
+
+/// Unites assertions by account and day.
+pub fn merge_assertions(known: &mut Vec<DayAssertion>, said: &[DayAssertion]) -> bool {
+    let mut news = false;
+    for assertion in said {
+        let same = known.iter_mut().find(|have| of_day(have) == of_day(assertion));
+        match (same, &assertion.day) {
+            (Some(have), Some(day)) => news |= merge_day(have.day.get_or_insert_default(), day),
+            (None, Some(_)) => {
+                known.push(assertion.clone());
+                news = true;
+            }
+            (_, None) => {}
+        }
+    }
+    news
+}
+
+/// The one assertion that an earlier version of this program stored.
+pub fn stored_earlier(assertion: &Option<Assertion>) -> Option<DayAssertion> {
+    let Assertion { account, at } = assertion.clone()?;
+    Some(DayAssertion { account, day: Some(one(&at?, false)), ..DayAssertion::default() })
+}
+
+/// Where a root keeps what a member asserts of an account on a day.
+pub fn assertion_key(member: Hash128, assertion: &DayAssertion) -> Vec<u8> {
+    let (account, day) = of_day(assertion);
+    let mut key = keys::two(keys::ASSERTION, member, account.map(Identifier::hash).unwrap_or_default());
+    keys::push_day(&mut key, day);
+    key
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Statements and retractions of a day give the same in any order.
+        #[test]
+        fn days_merge_to_the_same_in_any_order(said in prop::collection::vec((0i64..5, any::<bool>()), 1..6), at in 0usize..6) {
+            let all: Vec<Day> =
+                said.iter().map(|(time_ms, retracted)| one(&Stamp { time_ms: *time_ms, event_hash: vec![1; 16] }, *retracted)).collect();
+            let merged = |order: &mut dyn Iterator<Item = &Day>| order.fold(Day::default(), |mut day, said| { merge_day(&mut day, said); day });
+            let turned = merged(&mut all.iter().cycle().skip(at).take(all.len()));
+            prop_assert_eq!(merged(&mut all.iter()), turned);
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! What the events of an identifier's mentions have stated, by day: see [`crate::days`].
+
+use tributary_proto::{Day, Hash128, Sighting, Stamp, kind};
+use tributary_runtime::state::{State, StateError, get_message, put_message, scan_messages};
+
+use super::Node;
+use crate::days::{Stated, day_of, is_over, latest, merge_day, one, only_last};
+use crate::keys;
+use crate::stamp::{head_of, stamp_key};
+
+impl Node {
+    /// Notes what an event of a mention states; returns whether that was news. `erased_ms`: up to when the mention is erased.
+    pub fn note(
+        &self,
+        state: &mut dyn State,
+        mention: Hash128,
+        what: Stated,
+        said: &Day,
+        erased_ms: Option<i64>,
+    ) -> Result<bool, StateError> {
+        let (sub, now) = self.would_note(state, mention, what, said, erased_ms)?;
+        if let Some(now) = &now {
+            put_message(state, &self.actor, &sub, now);
+        }
+        Ok(now.is_some())
+    }
+
+    /// Where a statement of a day is noted, and what stands there then; `None` where it stands there already.
+    pub(crate) fn would_note(
+        &self,
+        state: &mut dyn State,
+        mention: Hash128,
+        what: Stated,
+        said: &Day,
+        erased_ms: Option<i64>,
+    ) -> Result<(Vec<u8>, Option<Day>), StateError> {
+        let day = day_of(stamp_key(said.first.as_ref()).0);
+        let mut sub = keys::days(what as u8, mention);
+        keys::push_day(&mut sub, day);
+        let known: Option<Day> = get_message(state, &self.actor, &sub)?;
+        let mut now = known.clone().unwrap_or_default();
+        merge_day(&mut now, said);
+        if erased_ms.map(day_of) == Some(day) {
+            only_last(&mut now);
+        }
+        let news = known.as_ref() != Some(&now);
+        Ok((sub, news.then_some(now)))
+    }
+
+    /// What the events of a mention have stated, by day.
+    pub fn days(&self, state: &mut dyn State, mention: Hash128, what: Stated) -> Result<Vec<Day>, StateError> {
+        let found = scan_messages::<Day>(state, &self.actor, &keys::days(what as u8, mention))?;
+        Ok(found.into_iter().map(|(_, day)| day).collect())
+    }
+
+    /// The last statement of each day that counts, the latest of them.
+    pub fn latest(&self, state: &mut dyn State, mention: Hash128, what: Stated) -> Result<Option<Stamp>, StateError> {
+        Ok(latest(self.days(state, mention, what)?.into_iter()))
+    }
+
+    /// Whether it is an account that its CRM has deleted: the latest word on that, in the events of any mention, says so. Of two in the same
+    /// event it is gone.
+    pub fn is_gone(&self, state: &mut dyn State) -> Result<bool, StateError> {
+        if self.identifier.kind != kind::CRM_ACCOUNT {
+            return Ok(false);
+        }
+        let gone = self.latest_of_all(state, Stated::Gone)?;
+        if gone.is_none() {
+            return Ok(false);
+        }
+        let here = self.latest_of_all(state, Stated::Here)?;
+        Ok(stamp_key(gone.as_ref()) >= stamp_key(here.as_ref()))
+    }
+
+    fn latest_of_all(&self, state: &mut dyn State, what: Stated) -> Result<Option<Stamp>, StateError> {
+        let days = scan_messages::<Day>(state, &self.actor, &[keys::DAY, what as u8])?;
+        Ok(latest(days.into_iter().map(|(_, day)| day)))
+    }
+
+    /// Takes out what the events of a mention stated up to `until_ms`; returns whether anything is left.
+    pub fn void_days(&self, state: &mut dyn State, mention: Hash128, until_ms: i64) -> Result<bool, StateError> {
+        let mut left = false;
+        for what in Stated::ALL {
+            for (sub, mut day) in scan_messages::<Day>(state, &self.actor, &keys::days(what as u8, mention))? {
+                if is_over(&day, until_ms) {
+                    state.delete(&self.actor, &sub);
+                    continue;
+                }
+                left = true;
+                if day_of(until_ms) == day_of(stamp_key(day.last.as_ref()).0) {
+                    only_last(&mut day);
+                    put_message(state, &self.actor, &sub, &day);
+                }
+            }
+        }
+        Ok(left)
+    }
+
+    /// Marks the statements of an event as taken back; returns the mentions in whose events it was.
+    pub fn retract_days(&self, state: &mut dyn State, event_head: u64) -> Result<Vec<Hash128>, StateError> {
+        let is_it = |at: Option<&Stamp>| at.is_some_and(|at| head_of(at) == Some(event_head));
+        let mut touched = Vec::new();
+        for (sub, mut day) in scan_messages::<Day>(state, &self.actor, &[keys::DAY])? {
+            let before = day.clone();
+            day.first_retracted |= is_it(day.first.as_ref());
+            day.last_retracted |= is_it(day.last.as_ref());
+            if day != before {
+                put_message(state, &self.actor, &sub, &day);
+                touched.extend(sub.get(2..18).and_then(Hash128::from_bytes));
+            }
+        }
+        Ok(touched)
+    }
+
+    /// Writes by day what an earlier version of this program kept of a mention: the latest only.
+    pub(crate) fn by_day(&self, state: &mut dyn State, mention: Hash128, sighting: &mut Sighting) -> Result<(), StateError> {
+        if sighting.by_day {
+            return Ok(());
+        }
+        sighting.by_day = true;
+        let assertion = sighting.assertion.take().and_then(|assertion| assertion.at).map(|at| (Stated::Account, at));
+        let word =
+            sighting.word.clone().and_then(|word| Some((if word.join { Stated::Joined } else { Stated::Apart }, word.at?)));
+        let consent = sighting.consent.clone();
+        let consent =
+            consent.and_then(|consent| Some((if consent.granted { Stated::Granted } else { Stated::Revoked }, consent.at?)));
+        for (what, at) in [assertion, word, consent].into_iter().flatten() {
+            self.note(state, mention, what, &one(&at, false), sighting.erased_ms)?;
+        }
+        Ok(())
+    }
+}

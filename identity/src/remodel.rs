@@ -1,0 +1,112 @@
+//! Changed rules take hold of everything: see [`tributary_runtime::remodel`].
+//!
+//! An identifier decides anew whether it is shared, by the links that it keeps; a root computes all its clusters; a milestone decides what it
+//! is. What follows from that spreads as ever. Facts are what events have said, and no rule of this stage changes them: but for the
+//! domains that addresses speak for, which are said again or taken back as the rules want it.
+
+use tributary_proto::identity_message::Body;
+use tributary_proto::{Event, Identifier, IdentifierState, IdentityMessage, Remodel, event};
+use tributary_runtime::remodel::{Begun, Step};
+use tributary_runtime::rest::still_to_wait;
+use tributary_runtime::stage::Context;
+use tributary_runtime::state::{ActorKey, StateError, get_message, scan_messages};
+use tributary_runtime::topic::Topic;
+
+use crate::component::Component;
+use crate::core::Core;
+use crate::keys::{self, WALK};
+use crate::metrics;
+
+impl Core {
+    /// Looks by which rules a partition was computed that is taken over.
+    pub(crate) fn begin(&mut self, cx: &mut Context<'_>) -> Result<(), StateError> {
+        let begun = WALK.begin(cx.state, self.own)?;
+        self.go_on(cx, begun);
+        Ok(())
+    }
+
+    /// Asks for the next step, and remembers how far it has come.
+    fn go_on(&mut self, cx: &mut Context<'_>, begun: Begun) {
+        self.remodelled = begun.thousandths;
+        if let Some(message) = begun.send {
+            self.send_remodel(cx, message);
+        }
+    }
+
+    fn send_remodel(&self, cx: &mut Context<'_>, message: Remodel) {
+        let message = IdentityMessage { body: Some(Body::Remodel(message)) };
+        cx.outbox.send(Topic::IdentityInbox, self.share().some_key("remodel:"), &message);
+    }
+
+    /// Decides some more by changed rules, where it is time.
+    pub(crate) fn remodel(&mut self, cx: &mut Context<'_>, message: &Remodel, handled: u64) -> Result<(), StateError> {
+        let Some(Step { mut known, actors, .. }) = WALK.step(cx.state, message, self.own)? else { return Ok(()) };
+        let wait = still_to_wait(message.wait, handled, 1);
+        if wait > 0 {
+            self.send_remodel(cx, Remodel { wait, ..*message });
+            return Ok(());
+        }
+        let (mut cost, mut made) = (0, 0);
+        for actor in &actors {
+            cost += match actor.tag() {
+                keys::IDENTIFIER_TAG => self.decide_anew(cx, actor)?,
+                _ => self.announce_anew(cx, actor)?,
+            };
+            self.drain(cx)?;
+            known.after = actor.0.to_vec();
+            made += 1;
+            if cost > self.rules.rest_after {
+                break;
+            }
+        }
+        known.units += made;
+        cx.outbox.observe(&metrics::REMODELLED, "", made);
+        let next = WALK.made(cx.state, known, cost, actors.is_empty());
+        self.go_on(cx, next);
+        Ok(())
+    }
+
+    /// An identifier decides whether it is shared; a root has all its clusters computed. Returns what that costs.
+    fn decide_anew(&mut self, cx: &mut Context<'_>, actor: &ActorKey) -> Result<u64, StateError> {
+        // The walk is over what is stored.
+        self.nodes.flush(cx.state)?;
+        let Some(state) = get_message::<IdentifierState>(cx.state, actor, keys::NODE)? else { return Ok(1) };
+        // Of whoever was erased only the hash is left.
+        let share = self.share();
+        let name = state.identifier.or_else(|| Some(Identifier::address_of(actor.hash()?, share.partition, share.partitions)));
+        let Some(name) = name else { return Ok(1) };
+        let mut node = self.nodes.take(cx.state, &name)?;
+        let mut cost = 1;
+        if node.state.present && !name.is_address() {
+            cost += node.count_links(cx.state, &self.rules)?;
+            if node.state.shared != self.is_claimed_by_too_many(&node) {
+                self.retract(cx, &mut node)?;
+            } else {
+                self.claim_domain(cx, &node, false)?;
+            }
+            if let Some(domain) = self.rules.declared_free(&name) {
+                self.claim_anew(cx, &node, &domain)?;
+            }
+        }
+        if node.is_root() {
+            let members = Component::of(node.hash).members(cx.state)?;
+            cost += members.len() as u64;
+            members.into_iter().for_each(|member| self.touched(&node, member));
+        }
+        self.nodes.keep(node);
+        Ok(cost)
+    }
+
+    /// A milestone decides what it is.
+    fn announce_anew(&mut self, cx: &mut Context<'_>, actor: &ActorKey) -> Result<u64, StateError> {
+        let versions = scan_messages::<Event>(cx.state, actor, &[keys::SIGHTING])?;
+        let id = versions.iter().find_map(|(_, version)| match &version.body {
+            Some(event::Body::Milestone(version)) => Some(version.milestone_id.clone()),
+            _ => None,
+        });
+        if let Some(id) = id {
+            self.announce(cx, &id, false)?;
+        }
+        Ok(1 + versions.len() as u64)
+    }
+}

@@ -1,0 +1,127 @@
+//! An event is taken back: its touch, the account it asserted, its explicit word, its consent, its contacts, or its version of a milestone
+//! count for nothing, whichever comes first, and for ever. That it was seen, and its traits, stay: of these only extremes are kept.
+
+use std::collections::BTreeSet;
+
+use tributary_proto::{Claim, DayAssertion, Erasure, Event, Facts, Hash128, Identifier, Retract, Stamp, occurrence};
+use tributary_runtime::stage::Context;
+use tributary_runtime::state::StateError;
+
+use crate::core::Core;
+use crate::days::Stated;
+use crate::keys;
+use crate::node::Node;
+use crate::stamp::head_of;
+use crate::statement::Statement;
+use crate::units::send_arrive;
+use crate::versions::{mark, object_of, stored};
+
+impl Core {
+    /// Handles a retraction at the primary identifier, the milestone or the object of the event that it takes back.
+    pub(crate) fn take_back(&mut self, cx: &mut Context<'_>, event: &Event, of: &Retract) -> Result<(), StateError> {
+        let said = Statement::of(event);
+        if !of.milestone_id.is_empty() {
+            return self.take_back_version(cx, &of.milestone_id, &said.stamp);
+        }
+        if !of.object_id.is_empty() {
+            return self.take_back_contacts(cx, &of.object_id, &said.stamp);
+        }
+        match said.primary() {
+            Some(primary) => self.take_back_event(cx, primary, &said.stamp),
+            None => Ok(()),
+        }
+    }
+
+    fn take_back_event(&mut self, cx: &mut Context<'_>, primary: &Identifier, of: &Stamp) -> Result<(), StateError> {
+        let Some(event) = head_of(of) else { return Ok(()) };
+        let mut node = self.nodes.take(cx.state, primary)?;
+        if !node.has_retracted(of) {
+            self.take_back_of(cx, &mut node, event)?;
+        }
+        self.nodes.keep(node);
+        Ok(())
+    }
+
+    fn take_back_of(&mut self, cx: &mut Context<'_>, node: &mut Node, event: u64) -> Result<(), StateError> {
+        node.edit().erasures.push(Erasure { event, ..Erasure::default() });
+        self.take_back_statements(cx, node, event)?;
+        if node.state.brings
+            && let Some(placement) = node.state.placement.clone()
+        {
+            send_arrive(cx, node, &placement);
+        }
+        Ok(())
+    }
+
+    /// What an event has stated counts no more: accounts are told as taken back; of words and consents all is said anew.
+    fn take_back_statements(&mut self, cx: &mut Context<'_>, node: &mut Node, event: u64) -> Result<(), StateError> {
+        for mut mentioned in node.mentions(cx.state)?.into_iter().filter(|mentioned| !mentioned.sighting.by_day) {
+            node.by_day(cx.state, mentioned.hash, &mut mentioned.sighting)?;
+            node.put_sighting(cx.state, mentioned.hash, Some(mentioned.sighting));
+        }
+        let was_gone = node.is_gone(cx.state)?;
+        let touched: BTreeSet<Hash128> = node.retract_days(cx.state, event)?.into_iter().collect();
+        if touched.is_empty() {
+            return Ok(());
+        }
+        let (mut named, mut anew) = (Vec::new(), false);
+        for mut mentioned in node.mentions(cx.state)?.into_iter().filter(|mentioned| touched.contains(&mentioned.hash)) {
+            let account = mentioned.asserted();
+            let days = node.days(cx.state, mentioned.hash, Stated::Account)?;
+            let asserted = |day| DayAssertion { account: account.cloned(), day: Some(day), ..DayAssertion::default() };
+            let assertions: Vec<DayAssertion> =
+                days.into_iter().filter(|day| day.first_retracted || day.last_retracted).map(asserted).collect();
+            if !assertions.is_empty() {
+                self.report(cx, node, Facts { assertions, ..Facts::default() })?;
+            }
+            let (word, consent) = (node.word(cx.state, mentioned.hash)?, node.consent(cx.state, mentioned.hash)?);
+            let unseen = mentioned.sighting.latest_hour.is_none();
+            if unseen || (&word, &consent) != (&mentioned.sighting.word, &mentioned.sighting.consent) {
+                anew = true;
+                named.extend(mentioned.all().cloned());
+                (mentioned.sighting.word, mentioned.sighting.consent) = (word, consent);
+                node.put_sighting(cx.state, mentioned.hash, Some(mentioned.sighting));
+            }
+        }
+        if anew {
+            self.claim_all_anew(cx, node, named.iter())?;
+        }
+        if node.is_gone(cx.state)? == was_gone { Ok(()) } else { self.claim_records_anew(cx, node) }
+    }
+
+    fn take_back_version(&mut self, cx: &mut Context<'_>, milestone_id: &str, of: &Stamp) -> Result<(), StateError> {
+        let actor = keys::milestone(milestone_id);
+        if !mark(cx.state, &actor, of)? {
+            return Ok(());
+        }
+        for (_, event) in stored(cx.state, &actor)? {
+            let said = Statement::of(&event);
+            if said.stamp.event_hash != of.event_hash {
+                continue;
+            }
+            if let (Some(primary), Some(account), false) = (said.people.first(), said.accounts.first(), said.public) {
+                let assertion =
+                    DayAssertion { account: Some(account.clone()), day: Some(said.day(true)), ..DayAssertion::default() };
+                self.tell_claim(cx, milestone_id, primary, Claim { assertions: vec![assertion], ..Claim::default() })?;
+            }
+            if let Some(object_id) = object_of(&event) {
+                self.tell_contacts(cx, milestone_id, object_id, &event, true);
+            }
+        }
+        self.announce(cx, milestone_id, false)
+    }
+
+    fn take_back_contacts(&mut self, cx: &mut Context<'_>, object_id: &str, of: &Stamp) -> Result<(), StateError> {
+        let key = occurrence::object_key(object_id);
+        let actor = keys::object(&key);
+        if !mark(cx.state, &actor, of)? {
+            return Ok(());
+        }
+        for (_, event) in stored(cx.state, &actor)? {
+            if Statement::of(&event).stamp.event_hash == of.event_hash {
+                self.tell_contacts(cx, &key, object_id, &event, true);
+            }
+        }
+        Ok(())
+    }
+}

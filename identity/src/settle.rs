@@ -1,0 +1,64 @@
+//! The end of a batch: what was put off until everything in it had been said.
+
+use tributary_runtime::rest::still_to_wait;
+use tributary_runtime::stage::Context;
+use tributary_runtime::state::StateError;
+
+use crate::component::Component;
+use crate::core::Core;
+use crate::keys::WALK;
+use crate::units::pass_from;
+
+impl Core {
+    /// Computes what is dirty, handles what follows from it in this partition, and then gives the units what was brought.
+    ///
+    /// Ends: every round of local messages merges components, of which there are finitely many, or changes nothing.
+    pub(crate) fn settle(&mut self, cx: &mut Context<'_>) -> Result<(), StateError> {
+        let handled = std::mem::take(&mut self.handled);
+        self.end_rests(cx, handled)?;
+        for message in std::mem::take(&mut self.remodels) {
+            self.remodel(cx, &message, handled)?;
+        }
+        if handled > 0 && self.new == Some(true) {
+            WALK.note(cx.state, self.own);
+            self.new = Some(false);
+        }
+        loop {
+            self.drain(cx)?;
+            if self.dirty.is_empty() {
+                break;
+            }
+            for dirty in std::mem::take(&mut self.dirty).into_values() {
+                self.recompute(cx, dirty)?;
+            }
+        }
+        for (by, what, received_ms) in std::mem::take(&mut self.items) {
+            cx.outbox.caused_at(received_ms);
+            let mut node = self.nodes.take(cx.state, &by)?;
+            pass_from(cx, &mut node, what);
+            self.nodes.keep(node);
+        }
+        self.nodes.flush(cx.state)
+    }
+
+    /// Ends the rest of the roots that have rested for long enough: what was put off is to be computed.
+    fn end_rests(&mut self, cx: &mut Context<'_>, handled: u64) -> Result<(), StateError> {
+        let rests = std::mem::take(&mut self.rests);
+        for (root, wait) in &rests {
+            let wait = still_to_wait(*wait, handled, rests.len() as u64);
+            if wait > 0 {
+                self.rest(cx, root, wait);
+                continue;
+            }
+            let node = self.nodes.take(cx.state, root)?;
+            let (members, ids) = Component::of(node.hash).wake(cx.state)?;
+            if !members.is_empty() || !ids.is_empty() {
+                let dirty = self.dirty_of(&node);
+                dirty.members.extend(members);
+                dirty.ids.extend(ids);
+            }
+            self.nodes.keep(node);
+        }
+        Ok(())
+    }
+}

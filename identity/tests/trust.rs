@@ -1,0 +1,294 @@
+//! What somebody outside can do with a public write key, and what not; and that people who change companies leave their deals behind.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+
+mod world;
+
+use tributary_identity::Settings;
+use tributary_identity::settings::{Membership, PublicJoins};
+use tributary_proto::event::Body;
+use tributary_proto::{Consent, Contact, Erase, Event, Identify, Link, ObjectContacts, Retract, Touch, Trait};
+use world::{World, named, profile_id};
+
+const HOUR: i64 = 3_600_000;
+const DAY: i64 = 24 * HOUR;
+
+fn event(time_ms: i64, people: &[&str], body: Body) -> Event {
+    let identifiers = people.iter().map(|name| named(name)).collect();
+    Event { time_ms, identifiers, body: Some(body), ..Event::default() }
+}
+
+/// A touch from outside.
+fn public(time_ms: i64, people: &[&str]) -> Event {
+    Event { public: true, ..event(time_ms, people, Body::Touch(Touch::default())) }
+}
+
+/// A trusted event that names an account.
+fn at(time_ms: i64, person: &str, account: &str) -> Event {
+    let account_identifiers = vec![named(account)];
+    Event { account_identifiers, ..event(time_ms, &[person], Body::Identify(Identify {})) }
+}
+
+/// The spans of a person: the day from which on, and the account.
+fn spans(world: &mut World, name: &str) -> Vec<(i64, String)> {
+    let placement = world.person(name).placement;
+    let day = |from_ms: i64| if from_ms == i64::MIN { 0 } else { from_ms / DAY };
+    placement.stays().map(|stay| (day(stay.from_ms), stay.account_id.to_owned())).collect()
+}
+
+fn told(spans: &[(i64, &str)]) -> Vec<(i64, String)> {
+    spans.iter().map(|(day, account)| (*day, (*account).to_owned())).collect()
+}
+
+fn known() -> World {
+    let mut world = World::new(Settings::default());
+    world.say(event(DAY - 1, &["crm_contact:7"], Body::Identify(Identify {})));
+    world.say(event(DAY, &["crm_contact:7", "email:zhang@b.example"], Body::Identify(Identify {})));
+    world
+}
+
+#[test]
+fn invented_user_ids_with_an_address_that_the_crm_knows_hang_on_it_and_unjoin_nobody() {
+    let mut world = known();
+    world.say(public(2 * DAY, &["email:zhang@b.example", "anonymous_id:honest"]));
+    for number in 0..60 {
+        world.say(public(DAY, &["email:zhang@b.example", &format!("user_id:invented{number}")]));
+    }
+    let joined = world.joined("crm_contact:7");
+    assert!(joined.contains(&"email:zhang@b.example".into()) && joined.contains(&"anonymous_id:honest".into()), "{joined:?}");
+    assert_eq!(world.person("anonymous_id:honest").id(), profile_id("crm_contact:7"));
+}
+
+#[test]
+fn a_back_dated_public_event_gives_a_known_profile_no_other_name() {
+    let mut world = known();
+    world.say(public(1, &["email:zhang@b.example", "user_id:older"]));
+    assert_eq!(world.person("user_id:older").id(), profile_id("crm_contact:7"));
+}
+
+#[test]
+fn chained_cookies_are_a_cluster_of_their_own_once_they_are_too_many() {
+    let mut world = known();
+    world.say(public(DAY, &["email:zhang@b.example", "anonymous_id:0"]));
+    for number in 0..150 {
+        world.say(public(DAY, &[&format!("anonymous_id:{number}"), &format!("anonymous_id:{}", number + 1)]));
+    }
+    assert_eq!(world.joined("crm_contact:7"), ["crm_contact:7", "email:zhang@b.example"]);
+    assert!(world.person("anonymous_id:75").quarantined);
+    assert!(!world.person("crm_contact:7").quarantined);
+}
+
+#[test]
+fn traits_of_trusted_events_outrank_later_ones_of_public_events() {
+    let mut world = known();
+    let title = |value: &str| vec![Trait { name: "title".into(), value: value.into() }];
+    world.say(Event { traits: title("CTO"), ..event(DAY, &["email:zhang@b.example"], Body::Identify(Identify {})) });
+    let outside = event(9 * DAY, &["email:zhang@b.example"], Body::Identify(Identify {}));
+    world.say(Event { traits: title("intern"), public: true, ..outside });
+    let values: Vec<_> =
+        world.person("email:zhang@b.example").traits.into_iter().map(|fact| fact.r#trait.unwrap().value).collect();
+    assert_eq!(values, ["CTO"]);
+}
+
+#[test]
+fn consent_from_outside_covers_what_that_identifier_brings_and_a_trusted_one_all() {
+    let mut world = known();
+    world.say(public(DAY, &["email:zhang@b.example", "anonymous_id:c"]));
+    let no = Body::Consent(Consent { granted: false });
+    world.say(Event { public: true, ..event(2 * DAY, &["anonymous_id:c"], no.clone()) });
+    assert!(world.person("anonymous_id:c").placement.revoked);
+    assert!(!world.person("email:zhang@b.example").placement.revoked);
+    world.say(event(DAY, &["crm_contact:7"], Body::Consent(Consent { granted: true })));
+    assert!(!world.person("anonymous_id:c").placement.revoked, "the CRM knows better");
+    world.say(event(3 * DAY, &["crm_contact:7"], no));
+    assert!(world.person("anonymous_id:c").placement.revoked && world.person("email:zhang@b.example").placement.revoked);
+}
+
+#[test]
+fn an_address_from_outside_moves_a_known_person_to_no_other_company() {
+    let mut world = known();
+    assert_eq!(spans(&mut world, "crm_contact:7"), told(&[(0, "b.example")]));
+    world.say(public(2 * DAY, &["email:zhang@b.example", "anonymous_id:c"]));
+    world.say(public(3 * DAY, &["email:zhang@rival.example", "anonymous_id:c"]));
+    assert_eq!(spans(&mut world, "crm_contact:7"), told(&[(0, "b.example")]));
+    assert!(world.joined("crm_contact:7").contains(&"email:zhang@rival.example".into()));
+}
+
+#[test]
+fn two_people_whom_the_crm_tells_apart_are_not_joined_from_outside() {
+    let mut world = known();
+    world.say(event(DAY, &["crm_contact:8", "email:li@b.example"], Body::Identify(Identify {})));
+    world.say(public(1, &["email:li@b.example", "email:zhang@b.example"]));
+    world.say(public(1, &["email:li@b.example", "anonymous_id:c"]));
+    world.say(public(1, &["anonymous_id:c", "email:zhang@b.example"]));
+    assert!(!world.joined("crm_contact:7").contains(&"crm_contact:8".into()));
+}
+
+#[test]
+fn what_was_shared_by_public_events_alone_is_not_once_a_trusted_event_names_it() {
+    let mut world = World::new(Settings::default());
+    for number in 0..5 {
+        world.say(public(DAY, &["email:li@b.example", &format!("user_id:{number}")]));
+    }
+    assert_eq!(world.joined("email:li@b.example"), ["email:li@b.example"], "shared by five");
+    world.say(event(2 * DAY, &["crm_contact:8", "email:li@b.example"], Body::Identify(Identify {})));
+    assert!(world.joined("crm_contact:8").contains(&"email:li@b.example".into()));
+    assert_eq!(world.joined("crm_contact:8").len(), 7, "and what only public events know hangs on it");
+}
+
+#[test]
+fn only_so_many_hang_on_one_profile_and_those_that_were_there_first_stay() {
+    let mut world = World::new(Settings { public_leaves: 3, ..Settings::default() });
+    world.say(event(DAY, &["crm_contact:7", "email:zhang@b.example"], Body::Identify(Identify {})));
+    for number in 0..6 {
+        world.say(public(9 * DAY - number, &["email:zhang@b.example", &format!("anonymous_id:{number}")]));
+    }
+    let joined = world.joined("crm_contact:7");
+    assert_eq!(joined, ["anonymous_id:3", "anonymous_id:4", "anonymous_id:5", "crm_contact:7", "email:zhang@b.example"]);
+}
+
+#[test]
+fn where_public_events_may_only_hang_cookies_a_cookie_joins_the_first_address_and_no_other() {
+    let mut world = World::new(Settings { public_joins: PublicJoins::Anonymous, ..Settings::default() });
+    world.say(public(DAY, &["email:a@qq.com", "anonymous_id:c"]));
+    world.say(public(2 * DAY, &["email:b@qq.com", "anonymous_id:c"]));
+    world.say(public(DAY, &["email:a@qq.com", "phone:+8613800000000"]));
+    assert_eq!(world.joined("email:a@qq.com"), ["anonymous_id:c", "email:a@qq.com"]);
+}
+
+#[test]
+fn a_touch_costs_little_whatever_was_built_from_outside() {
+    // A star on an address that the CRM knows: work is put off, and done for many at once.
+    let mut world = known();
+    for number in 0..900 {
+        world.say(public(DAY, &["email:zhang@b.example", &format!("anonymous_id:{number}")]));
+    }
+    assert_eq!(world.joined("crm_contact:7").len(), 902);
+}
+
+#[test]
+fn people_who_change_companies_leave_their_deals_behind() {
+    let mut world = World::new(Settings::default());
+    world.say(at(10 * DAY, "crm_contact:7", "crm_account:001A"));
+    assert_eq!(spans(&mut world, "crm_contact:7"), told(&[(0, "001A")]));
+    world.say(at(40 * DAY, "crm_contact:7", "crm_account:001B"));
+    assert_eq!(spans(&mut world, "crm_contact:7"), told(&[(0, "001A"), (40, "001B")]));
+    // Told late, and twice.
+    world.say(at(30 * DAY, "crm_contact:7", "crm_account:001C"));
+    world.say(at(30 * DAY, "crm_contact:7", "crm_account:001C"));
+    world.say(at(20 * DAY, "crm_contact:7", "crm_account:001A"));
+    assert_eq!(spans(&mut world, "crm_contact:7"), told(&[(0, "001A"), (30, "001C"), (40, "001B")]));
+    // What is asserted by another identifier of the person counts the same.
+    world.say(at(50 * DAY, "email:zhang@qq.com", "crm_account:001A"));
+    world.say(event(60 * DAY, &["crm_contact:7", "email:zhang@qq.com"], Body::Identify(Identify {})));
+    assert_eq!(spans(&mut world, "crm_contact:7").last(), Some(&(50, "001A".to_owned())));
+}
+
+#[test]
+fn the_old_way_moves_everything() {
+    let mut world = World::new(Settings { membership: Membership::Latest, ..Settings::default() });
+    world.say(at(10 * DAY, "crm_contact:7", "crm_account:001A"));
+    world.say(at(40 * DAY, "crm_contact:7", "crm_account:001B"));
+    assert_eq!(spans(&mut world, "crm_contact:7"), told(&[(0, "001B")]));
+}
+
+#[test]
+fn a_wrong_company_is_taken_back_before_or_after_it_comes() {
+    for late in [true, false] {
+        let mut world = World::new(Settings::default());
+        let wrong = Event { event_id: "wrong".into(), ..at(20 * DAY, "crm_contact:7", "crm_account:001X") };
+        let back = event(30 * DAY, &["crm_contact:7"], Body::Retract(Retract::default()));
+        let back = Event { event_id: "wrong".into(), ..back };
+        world.say(at(10 * DAY, "crm_contact:7", "crm_account:001A"));
+        let (first, second) = if late { (wrong, back) } else { (back, wrong) };
+        world.say(first);
+        world.say(second);
+        assert_eq!(spans(&mut world, "crm_contact:7"), told(&[(0, "001A")]), "late: {late}");
+    }
+}
+
+#[test]
+fn on_the_day_of_an_erasure_only_the_last_assertion_counts_whatever_came_first() {
+    let at_hour = |hour: i64, person: &str, account: &str| at(20 * DAY + hour * HOUR, person, account);
+    let erase = || event(20 * DAY + HOUR, &["crm_contact:7"], Body::Erase(Erase::default()));
+    let told_after = |events: Vec<Event>| {
+        let mut world = World::new(Settings::default());
+        world.say(at_hour(4, "email:zhang@qq.com", "crm_account:001C"));
+        events.into_iter().for_each(|event| drop(world.say(event)));
+        world.say(event(21 * DAY, &["crm_contact:7", "email:zhang@qq.com"], Body::Identify(Identify {})));
+        let placement = world.person("crm_contact:7").placement;
+        placement.stays().map(|stay| (stay.account_id.to_owned(), stay.from_ms)).collect::<Vec<_>>()
+    };
+    let (first, last) =
+        (|| at_hour(3, "crm_contact:7", "crm_account:001B"), || at_hour(5, "crm_contact:7", "crm_account:001B"));
+    let expected = vec![("001C".to_owned(), i64::MIN), ("001B".to_owned(), 20 * DAY + 5 * HOUR)];
+    assert_eq!(told_after(vec![first(), last(), erase()]), expected, "erased last");
+    assert_eq!(told_after(vec![erase(), last(), first()]), expected, "erased first, the last before the first");
+    assert_eq!(told_after(vec![erase(), first(), last()]), expected, "erased first");
+}
+
+#[test]
+fn what_was_taken_back_hides_what_was_said_before_it_on_its_day_whichever_came_first() {
+    let said = |hour: i64, account: &str| at(20 * DAY + hour * HOUR, "crm_contact:7", account);
+    let wrong = || Event { event_id: "wrong".into(), ..said(4, "crm_account:001A") };
+    let back = || Event { event_id: "wrong".into(), ..event(30 * DAY, &["crm_contact:7"], Body::Retract(Retract::default())) };
+    let others = || vec![said(1, "crm_account:001A"), said(3, "crm_account:001A"), said(2, "crm_account:001C")];
+    let told_after = |events: Vec<Event>| {
+        let mut world = World::new(Settings::default());
+        events.into_iter().for_each(|event| drop(world.say(event)));
+        let placement = world.person("crm_contact:7").placement;
+        placement.stays().map(|stay| (stay.account_id.to_owned(), stay.from_ms)).collect::<Vec<_>>()
+    };
+    let expected = vec![("001A".to_owned(), i64::MIN), ("001C".to_owned(), 20 * DAY + 2 * HOUR)];
+    for (order, events) in [
+        ("back, others, wrong", [vec![back()], others(), vec![wrong()]].concat()),
+        ("wrong, back, others", [vec![wrong(), back()], others()].concat()),
+        ("others, wrong, back", [others(), vec![wrong(), back()]].concat()),
+        ("back, wrong, others", [vec![back(), wrong()], others()].concat()),
+    ] {
+        assert_eq!(told_after(events), expected, "{order}");
+    }
+}
+
+#[test]
+fn a_word_and_a_consent_are_taken_back() {
+    let mut world = World::new(Settings::default());
+    let pair = ["email:a@qq.com", "phone:+8613800000000"];
+    world.say(Event { event_id: "l".into(), ..event(DAY, &pair, Body::Link(Link {})) });
+    world.say(Event { event_id: "u".into(), ..event(2 * DAY, &pair, Body::Unlink(tributary_proto::Unlink {})) });
+    assert_eq!(world.joined(pair[0]).len(), 1);
+    world.say(Event { event_id: "u".into(), ..event(3 * DAY, &pair, Body::Retract(Retract::default())) });
+    assert_eq!(world.joined(pair[0]).len(), 2, "the unlink no longer counts");
+    world.say(Event { event_id: "c".into(), ..event(DAY, &pair, Body::Consent(Consent { granted: false })) });
+    assert!(world.person(pair[0]).placement.revoked);
+    world.say(Event { event_id: "c".into(), ..event(3 * DAY, &pair, Body::Retract(Retract::default())) });
+    assert!(!world.person(pair[0]).placement.revoked);
+}
+
+#[test]
+fn a_role_is_of_the_latest_statement_that_stands() {
+    let mut world = World::new(Settings::default());
+    world.touch(1, &["crm_contact:7"]);
+    let mut tell = |event_id: &str, day: i64, role: &str, removed: bool, body: Body| {
+        let contact = Contact { identifier: Some(named("crm_contact:7")), role: role.into(), removed };
+        let contacts = if matches!(body, Body::Retract(_)) { Vec::new() } else { vec![contact] };
+        let identifiers = vec![named("crm_contact:0")];
+        world.say(Event {
+            event_id: event_id.into(),
+            time_ms: day * DAY,
+            identifiers,
+            contacts,
+            body: Some(body),
+            ..Event::default()
+        });
+        let roles = world.person("crm_contact:7").record.roles;
+        roles.into_iter().map(|role| format!("{} {}", role.object_id, role.role)).collect::<Vec<_>>()
+    };
+    let of = |object_id: &str| Body::ObjectContacts(ObjectContacts { object_id: object_id.into() });
+    assert_eq!(tell("1", 2, "Champion", false, of("006A")), ["006A Champion"]);
+    assert_eq!(tell("2", 1, "User", false, of("006A")), ["006A Champion"]);
+    assert_eq!(tell("3", 2, "Buyer", false, of("006B")), ["006A Champion", "006B Buyer"]);
+    assert_eq!(tell("4", 3, "", true, of("006A")), ["006B Buyer"]);
+    let back = Body::Retract(Retract { object_id: "006A".into(), ..Retract::default() });
+    assert_eq!(tell("4", 9, "", true, back), ["006A Champion", "006B Buyer"]);
+}

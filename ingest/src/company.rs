@@ -1,0 +1,284 @@
+//! The name of a company as a last resort for the account: where nothing else tells which company somebody is of, people who give the same
+//! name are of the same one, and of the CRM's account that is called so. Only where the configuration says which traits hold it
+//! (`ingest.company_names`).
+//!
+//! A name is an identifier of accounts and never of people: it joins nobody. It is written in many ways, so what is compared is the name
+//! without its legal form, without case, signs and white space, and with full-width characters as ASCII.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use tributary_proto::event::Body;
+use tributary_proto::{Event, Identifier, Trait, kind};
+
+use crate::limits::ID_BYTES_MAX;
+use crate::normalise::IdentifierRules;
+use crate::normalise::text::{clean, narrow};
+
+/// The trait of an account that is its name.
+const NAME: &str = "name";
+/// The fewest characters of a name: what is shorter is an abbreviation or a slip.
+const CHARACTERS_MIN: usize = 2;
+
+/// Legal forms that end a name in Chinese or Japanese, or begin it. The longer ones come first.
+const FORMS_WITHOUT_SPACE: [&str; 12] = [
+    "股份有限公司",
+    "有限责任公司",
+    "有限責任公司",
+    "股份公司",
+    "有限公司",
+    "无限公司",
+    "株式会社",
+    "有限会社",
+    "合同会社",
+    "주식회사",
+    "유한회사",
+    "公司",
+];
+
+/// Legal forms that end a name as words of their own, without signs.
+const FORMS: [&str; 47] = [
+    "inc",
+    "incorporated",
+    "corp",
+    "corporation",
+    "co",
+    "company",
+    "ltd",
+    "limited",
+    "llc",
+    "llp",
+    "lp",
+    "plc",
+    "pty",
+    "pte",
+    "pvt",
+    "private",
+    "gmbh",
+    "mbh",
+    "ag",
+    "kg",
+    "kgaa",
+    "ug",
+    "ohg",
+    "ek",
+    "ev",
+    "eg",
+    "se",
+    "sa",
+    "sas",
+    "sarl",
+    "sasu",
+    "srl",
+    "spa",
+    "sl",
+    "slu",
+    "bv",
+    "nv",
+    "ab",
+    "as",
+    "aps",
+    "oy",
+    "oyj",
+    "sro",
+    "zoo",
+    "doo",
+    "kk",
+    "jsc",
+];
+
+/// What people write who are of no company, without signs and white space.
+const NO_COMPANY: [&str; 34] = [
+    "self",
+    "selfemployed",
+    "freelance",
+    "freelancer",
+    "individual",
+    "personal",
+    "private",
+    "student",
+    "none",
+    "na",
+    "no",
+    "nil",
+    "test",
+    "testcompany",
+    "company",
+    "mycompany",
+    "yourcompany",
+    "home",
+    "other",
+    "others",
+    "unknown",
+    "retired",
+    "无",
+    "没有",
+    "暂无",
+    "个人",
+    "自由职业",
+    "自由职业者",
+    "个体",
+    "个体户",
+    "学生",
+    "测试",
+    "其他",
+    "公司",
+];
+
+/// Where names of companies stand.
+#[derive(Debug, Default)]
+pub(crate) struct CompanyNames {
+    /// Traits of people.
+    traits: Vec<String>,
+}
+
+impl CompanyNames {
+    /// The traits of people that hold the name; none switches it off.
+    pub(crate) fn new(traits: &[String]) -> Self {
+        Self { traits: traits.iter().map(|name| name.trim().to_owned()).collect() }
+    }
+
+    /// Adds the company's name to an event that names no account otherwise, or that is a CRM's record of an account.
+    ///
+    /// What is public names no account, a milestone belongs to its people's account, and a link means the identifiers that it names.
+    pub(crate) fn add_to(&self, event: &mut Event, rules: &IdentifierRules) {
+        if self.traits.is_empty() || event.public {
+            return;
+        }
+        let held_by = |names: &[String]| {
+            let mut found = names.iter().filter_map(|name| event.traits.iter().find(|held| same(&held.name, name)));
+            found.find_map(|held| of(held, rules))
+        };
+        let name = match &event.body {
+            Some(Body::Touch(_) | Body::Identify(_))
+                if event.account_identifiers.is_empty() && !event.identifiers.is_empty() =>
+            {
+                held_by(&self.traits)
+            }
+            Some(Body::Account(_)) if event.identifiers.is_empty() => {
+                let is_crms = event.account_identifiers.iter().any(|id| id.kind == kind::CRM_ACCOUNT);
+                if is_crms { held_by(&[NAME.to_owned()]) } else { None }
+            }
+            _ => None,
+        };
+        event.account_identifiers.extend(name);
+    }
+}
+
+fn same(held: &str, name: &str) -> bool {
+    held.eq_ignore_ascii_case(name)
+}
+
+/// The identifier of a company that is called so; none of what is no name.
+fn of(held: &Trait, rules: &IdentifierRules) -> Option<Identifier> {
+    let written = written(&held.value)?;
+    let name = normalise(&written)?;
+    let is_none = NO_COMPANY.contains(&name.as_str()) || rules.is_blocked(&clean(&written)) || rules.is_blocked(&name);
+    (!is_none).then(|| Identifier::new(kind::COMPANY_NAME, "", name))
+}
+
+/// The name in a trait: the trait itself, or of an object, which Segment's `company` is, its own name.
+fn written(held: &str) -> Option<Cow<'_, str>> {
+    match held.trim_start().chars().next()? {
+        '{' => {
+            let object: Value = serde_json::from_str(held).ok()?;
+            Some(object.get(NAME)?.as_str()?.to_owned().into())
+        }
+        '[' => None,
+        _ => Some(held.into()),
+    }
+}
+
+/// The name of a company as it is compared, the value of a `company_name`; `None` of one that says nothing. Applying it to its own result
+/// changes nothing.
+pub fn normalise(name: &str) -> Option<String> {
+    let narrowed = narrow(&clean(name)).to_lowercase();
+    let plain: String = narrowed.chars().filter(|c| !matches!(c, '.' | '\'' | '’' | '`' | '"' | '“' | '”')).collect();
+    let mut words: Vec<&str> = plain.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let forms: BTreeSet<&str> = FORMS.into_iter().collect();
+    while let Some((last, before)) = words.split_last()
+        && forms.contains(last)
+        && before.iter().map(|word| word.chars().count()).sum::<usize>() >= CHARACTERS_MIN
+    {
+        words.pop();
+    }
+    let joined = without_form(&words.concat()).to_owned();
+    let characters = joined.chars().count();
+    let is_name = characters >= CHARACTERS_MIN && joined.chars().any(char::is_alphabetic) && joined.len() <= ID_BYTES_MAX;
+    (is_name && !forms.contains(joined.as_str())).then_some(joined)
+}
+
+/// A name without the legal forms that are written without a space.
+fn without_form(name: &str) -> &str {
+    let mut left = name;
+    loop {
+        let shorter = FORMS_WITHOUT_SPACE.iter().find_map(|form| left.strip_suffix(form).or_else(|| left.strip_prefix(form)));
+        match shorter.filter(|shorter| shorter.chars().count() >= CHARACTERS_MIN) {
+            Some(shorter) => left = shorter,
+            None => return left,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_company_is_written_in_many_ways() {
+        for (same, name) in [
+            (
+                &[
+                    "上海某某科技有限公司",
+                    "上海某某科技股份有限公司",
+                    " 上海某某科技 ",
+                    "上海某某科技有限责任公司",
+                    "上海某某科技公司",
+                ][..],
+                "上海某某科技",
+            ),
+            (&["ACME, Inc.", "Acme Inc", "ACME INCORPORATED", "Acme Co., Ltd.", "ＡＣＭＥ　Ｉｎｃ．", "A.C.M.E. Corp"], "acme"),
+            (&["Müller GmbH & Co. KG", "müller gmbh", "MÜLLER", "Müller Gmbh"], "müller"),
+            (&["Foo S.A.", "foo sa", "FOO S.p.A.", "Foo B.V.", "Foo Pty Ltd"], "foo"),
+            (&["株式会社サンプル", "サンプル株式会社"], "サンプル"),
+            (&["华为（深圳）有限公司", "华为(深圳)有限公司"], "华为深圳"),
+            (&["O'Neil Ltd", "ONeil", "o’neil limited"], "oneil"),
+            (&["3M Company", "3m"], "3m"),
+            (&["A Corp", "A-Corp, Inc."], "acorp"),
+        ] {
+            for written in same {
+                assert_eq!(normalise(written).as_deref(), Some(name), "{written}");
+            }
+        }
+    }
+
+    #[test]
+    fn others_stay_others() {
+        for (a, b) in [
+            ("Acme Germany GmbH", "Acme France SAS"),
+            ("华为（深圳）有限公司", "华为（上海）有限公司"),
+            ("Alibaba Group", "Alibaba Cloud"),
+        ] {
+            assert_ne!(normalise(a), normalise(b));
+        }
+    }
+
+    #[test]
+    fn what_is_no_name_says_nothing() {
+        for none in ["", " ", "-", "A", "123", "12-34", "？", "Ａ", "\u{200b}"] {
+            assert_eq!(normalise(none), None, "{none}");
+        }
+        assert_eq!(normalise(&"长".repeat(ID_BYTES_MAX)), None);
+    }
+
+    #[test]
+    fn a_name_that_was_normalised_stays_as_it_is() {
+        for name in
+            ["Limited Company Ltd", "公司公司", "有限公司有限公司", "Co Ltd", "The Gmbh AG", "Inc", "株式会社公司甲乙有限公司"]
+        {
+            let once = normalise(name);
+            assert_eq!(once.as_deref().and_then(normalise), once, "{name}");
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Words and signs of currencies and of units (`万元`, `US$ k`), and of which currencies a sign may be.
+
+use iso_currency::Currency;
+
+/// What stands for a currency, upper case; one that another ends with or begins with comes behind it. What names none is a sign of several: [`sign_fits`].
+pub(super) const CURRENCIES: [(&str, &str); 57] = [
+    ("CHINESE YUAN", "CNY"),
+    ("U.S. DOLLARS", "USD"),
+    ("U.S. DOLLAR", "USD"),
+    ("US DOLLARS", "USD"),
+    ("US DOLLAR", "USD"),
+    ("人民币元", "CNY"),
+    ("新加坡元", "SGD"),
+    ("瑞士法郎", "CHF"),
+    ("印度卢比", "INR"),
+    ("人民币", "CNY"),
+    ("新台币", "TWD"),
+    ("新臺幣", "TWD"),
+    ("林吉特", "MYR"),
+    ("EUROS", "EUR"),
+    ("EURO", "EUR"),
+    ("台币", "TWD"),
+    ("臺幣", "TWD"),
+    ("新币", "SGD"),
+    ("美元", "USD"),
+    ("美金", "USD"),
+    ("港币", "HKD"),
+    ("港元", "HKD"),
+    ("日元", "JPY"),
+    ("日圆", "JPY"),
+    ("欧元", "EUR"),
+    ("英镑", "GBP"),
+    ("韩元", "KRW"),
+    ("韩币", "KRW"),
+    ("澳元", "AUD"),
+    ("澳币", "AUD"),
+    ("加元", "CAD"),
+    ("卢布", "RUB"),
+    ("泰铢", "THB"),
+    ("RMB", "CNY"),
+    ("CNH", "CNY"),
+    ("NTD", "TWD"),
+    ("US$", "USD"),
+    ("CA$", "CAD"),
+    ("AU$", "AUD"),
+    ("NZ$", "NZD"),
+    ("MX$", "MXN"),
+    ("HK$", "HKD"),
+    ("NT$", "TWD"),
+    ("CN¥", "CNY"),
+    ("R$", "BRL"),
+    ("S$", "SGD"),
+    ("A$", "AUD"),
+    ("C$", "CAD"),
+    ("円", "JPY"),
+    ("元", "CNY"),
+    ("块", "CNY"),
+    ("€", "EUR"),
+    ("£", "GBP"),
+    ("₩", "KRW"),
+    ("₹", "INR"),
+    ("¥", ""),
+    ("$", ""),
+];
+/// Multipliers, as powers of ten, upper case; one that another ends with comes behind it. `M` alone is a thousand to some and a million to others.
+const MULTIPLES: [(&str, usize); 31] = [
+    ("THOUSANDS", 3),
+    ("THOUSAND", 3),
+    ("MILLIONS", 6),
+    ("MILLION", 6),
+    ("BILLIONS", 9),
+    ("BILLION", 9),
+    ("'000S", 3),
+    ("'000", 3),
+    ("000S", 3),
+    ("MIO", 6),
+    ("MLN", 6),
+    ("MN", 6),
+    ("MM", 6),
+    ("BN", 9),
+    ("K", 3),
+    ("十", 1),
+    ("拾", 1),
+    ("百", 2),
+    ("佰", 2),
+    ("千", 3),
+    ("仟", 3),
+    ("万", 4),
+    ("萬", 4),
+    ("亿", 8),
+    ("億", 8),
+    ("TAUSEND", 3),
+    ("MILLIONEN", 6),
+    ("MILLONES", 6),
+    ("만", 4),
+    ("억", 8),
+    ("천", 3),
+];
+/// What may be a multiplier and is not known as one, or is two.
+const HINTS: [&str; 17] = [
+    "M", "B", "T", "TSD", "TEUR", "MRD", "MIA", "HUNDRED", "HUNDREDS", "TRILLION", "LAKH", "LAKHS", "LAC", "CRORE", "CRORES",
+    "CR", "PER",
+];
+/// Whose sign is `$`: dollars and pesos.
+const DOLLARS: [&str; 41] = [
+    "USD", "CAD", "AUD", "HKD", "SGD", "TWD", "NZD", "MXN", "ARS", "CLP", "COP", "UYU", "DOP", "CUP", "BSD", "BBD", "BMD",
+    "BZD", "BND", "FJD", "GYD", "JMD", "KYD", "LRD", "NAD", "SBD", "SRD", "TTD", "XCD", "NIO", "MOP", "TOP", "WST", "USN",
+    "CLF", "COU", "MXV", "UYI", "ZWL", "SVC", "TVD",
+];
+
+/// Whether a sign may be that of a currency: `¥` is yuan and yen, `$` all dollars and pesos.
+pub(super) fn sign_fits(sign: &str, code: &str) -> bool {
+    match sign {
+        "¥" => matches!(code, "CNY" | "JPY"),
+        "$" => DOLLARS.contains(&code),
+        _ => false,
+    }
+}
+
+/// The text without a word of a currency before or behind it, and that word with the code it names; empty where it is a sign of several.
+pub(super) fn without_currency(text: &str) -> Option<(&str, &'static str, &'static str)> {
+    CURRENCIES.iter().find_map(|(word, code)| {
+        let rest = text.strip_prefix(word).or_else(|| text.strip_suffix(word))?;
+        Some((rest.trim(), *word, *code))
+    })
+}
+
+/// The text without a multiplier behind it, and its power of ten.
+pub(super) fn without_multiple(text: &str) -> Option<(&str, usize)> {
+    MULTIPLES.iter().find_map(|(word, power)| {
+        let rest = text.strip_suffix(word)?;
+        // A word of letters is not the end of another.
+        let whole = !word.is_ascii() || !rest.ends_with(|c: char| c.is_ascii_alphabetic());
+        whole.then_some((rest.trim(), *power))
+    })
+}
+
+/// The text without a code of three letters before or behind it; only such codes as there are, with `real`.
+pub(super) fn without_code(text: &str, real: bool) -> Option<(&str, &str)> {
+    let is_code = |code: &str| {
+        code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_uppercase()) && (!real || Currency::from_code(code).is_some())
+    };
+    let front = text.split_at_checked(3).filter(|(code, _)| is_code(code));
+    let back = text.len().checked_sub(3).and_then(|at| text.split_at_checked(at)).map(|(rest, code)| (code, rest));
+    let (code, rest) = front.or(back.filter(|(code, _)| is_code(code)))?;
+    Some((code, rest.trim()))
+}
+
+/// Whether a text has anything in it that multiplies: a power of ten, a number, or a word that may stand for one.
+pub(super) fn may_multiply(text: &str) -> bool {
+    let known = |word: &str| HINTS.contains(&word) || MULTIPLES.iter().any(|(multiple, _)| *multiple == word);
+    let power = |c: char| c.is_ascii_digit() || MULTIPLES.iter().any(|(word, _)| !word.is_ascii() && word.starts_with(c));
+    text.contains(power) || text.split(|c: char| !c.is_alphanumeric()).any(known)
+}

@@ -1,0 +1,158 @@
+//! What belongs to what: contacts, companies, deals, and calls and meetings.
+
+use tributary_runtime::stage::Rejection;
+
+use super::notice::Notice;
+use super::{Head, Object, deal, identity, parent};
+use crate::lenient::Raw;
+use crate::milestone::Given;
+use crate::native::statement::Says;
+use crate::reason;
+use crate::scalar::{Scalar, flag};
+use crate::traits::RawTraits;
+use crate::webhook::activity::touch;
+use crate::webhook::body::field;
+use crate::webhook::records::{Record, Records};
+use crate::webhook::stages::Change;
+
+/// The types of the association of a contact with a deal itself, from either side; an older form of the notice has none. Others are labels.
+const UNLABELLED: [&str; 3] = ["", "3", "4"];
+
+/// Results of calls that every portal has, by their ids; a portal's own are told by id.
+/// See <https://developers.hubspot.com/docs/api-reference/crm-calls-v3/guide>.
+const DISPOSITIONS: [(&str, &str); 6] = [
+    ("9d9162e7-6cf3-4944-bf63-4dff82258764", "busy"),
+    ("f240bbac-87c9-4f6e-bf70-924b57d47db7", "connected"),
+    ("a4c4c377-d246-4b32-a13b-75a56a4cd0ff", "left live message"),
+    ("b2cf5968-551e-4856-9783-52b3da59a7d0", "left voicemail"),
+    ("73a0d17f-1163-4015-bdd5-ec830791da20", "no answer"),
+    ("17b47fee-58de-441e-a44c-c6300d46f273", "wrong number"),
+];
+
+/// A contact belongs to a company, or a deal is about one of them.
+pub(super) fn association(notice: Notice<'_>, head: &Head, records: &mut Records<'_>) -> Result<(), Rejection> {
+    let text =
+        |value: Scalar<'_>, name| value.text(name).map(|text| text.map(std::borrow::Cow::into_owned).unwrap_or_default());
+    let (from, to) = (text(notice.from_object_id, "fromObjectId")?, text(notice.to_object_id, "toObjectId")?);
+    let kind = text(notice.association_type, "associationType")?;
+    let (from_kind, to_kind) = match kind.split_once("_TO_") {
+        Some((from, to)) => (Object::read(from), Object::read(to)),
+        None => (
+            Object::read(&text(notice.from_object_type_id, "fromObjectTypeId")?),
+            Object::read(&text(notice.to_object_type_id, "toObjectTypeId")?),
+        ),
+    };
+    if from.is_empty() || to.is_empty() {
+        return Err(Rejection::new(reason::FIELD_MISSING, "toObjectId", "the notice does not say what belongs to what"));
+    }
+    let removed = flag(notice.association_removed, "associationRemoved")?;
+    let label = text(notice.association_type_id, "associationTypeId")?;
+    let companies = kind.contains("_COMPANY_TO_") || (from_kind, to_kind) == (Object::Company, Object::Company);
+    if let Some((child, above)) = lineage(&kind, &label, (&from, &to)).filter(|_| companies) {
+        let above = if removed { Given::Cleared } else { Given::of(records.account("toObjectId", above)) };
+        parent(child, above, format!("{}:{to}", head.event_id), head, records);
+        return Ok(());
+    }
+    // A contact can belong to several companies; the primary one is its account.
+    let primary = notice.is_primary_association;
+    let secondary = !primary.is_null() && !flag(primary, "isPrimaryAssociation")?;
+    let event_id = format!("{}:{to}", head.event_id);
+    let (from, to) = ((from_kind, from), (to_kind, to));
+    let ((one, one_id), (other, other_id)) =
+        if from_kind == Object::Deal || to_kind == Object::Contact { (to, from) } else { (from, to) };
+    match (one, other) {
+        (Object::Contact, Object::Activity(kind)) | (Object::Activity(kind), Object::Contact) => {
+            let (contact, activity) = if one == Object::Contact { (one_id, other_id) } else { (other_id, one_id) };
+            // Either side tells, and each with an id of its own; the activity is one.
+            let mut record = Record::new(format!("hubspot:{}:{kind}:{activity}", head.portal), head.time_ms);
+            record.name("crm_contact", &contact, records);
+            let says = if removed {
+                Says::Retract { milestone: "".into(), object_id: "".into() }
+            } else {
+                Says::Touch(touch("hubspot", kind, outcome(notice.properties, kind, records)))
+            };
+            records.add(record, says);
+        }
+        (Object::Contact, Object::Deal) => {
+            let told = contact_of_deal(&one_id, &other_id, (&label, removed), &event_id, head, records);
+            if !removed {
+                about("crm_contact", one_id, other_id, event_id, head, records);
+            } else if !told {
+                records.nothing();
+            }
+        }
+        (Object::Company, Object::Deal) if removed => no_longer_about(&one_id, other_id, event_id, head, records),
+        // Who left a company was there: what happened until then stays where it is.
+        _ if removed => records.nothing(),
+        (Object::Contact, Object::Company) if !secondary => {
+            let head = Head { event_id, portal: head.portal.clone(), time_ms: head.time_ms, object_id: one_id };
+            identity(Object::Contact, &head, records, |record, records| record.name("crm_account", &other_id, records));
+        }
+        (Object::Company, Object::Deal) => {
+            about("crm_account", one_id, other_id, event_id, head, records);
+        }
+        _ => records.nothing(),
+    }
+    Ok(())
+}
+
+/// Of two companies the child and its parent. Either side tells of a parent, and each with an id of its own; they say the same.
+fn lineage<'a>(kind: &str, label: &str, (from, to): (&'a String, &'a String)) -> Option<(&'a String, &'a String)> {
+    match (kind, label) {
+        ("PARENT_COMPANY_TO_CHILD_COMPANY", _) | (_, "13") => Some((to, from)),
+        ("CHILD_COMPANY_TO_PARENT_COMPANY", _) | (_, "14") => Some((from, to)),
+        _ => None,
+    }
+}
+
+/// What came of a call or a meeting: of the activity's properties, which a receiver may have added to the notice.
+fn outcome(properties: Raw<'_>, kind: &str, records: &mut Records<'_>) -> String {
+    let name = match kind {
+        "call" => "hs_call_disposition",
+        "meeting" => "hs_meeting_outcome",
+        _ => return String::new(),
+    };
+    let raw = records.read(properties.get("properties")).flatten();
+    let wrong = || Rejection::new(reason::VALUE_INVALID, "properties", "expected an object");
+    let all = raw.map(|raw| serde_json::from_str::<RawTraits<'_>>(raw.get()).map_err(|_| wrong()));
+    let found = all.and_then(|all| records.read(all)).and_then(|all| all.get(name));
+    let text = found.and_then(|raw| records.read(field(raw, name))).flatten().unwrap_or_default();
+    let known = DISPOSITIONS.iter().find(|(id, _)| text.eq_ignore_ascii_case(id));
+    known.map_or_else(|| text.into_owned(), |(_, said)| (*said).to_owned())
+}
+
+/// The association of a contact with a deal, and each of its labels, are told apart. Whether this one says something of the contact.
+fn contact_of_deal(
+    contact: &str,
+    deal_id: &str,
+    (label, removed): (&str, bool),
+    event_id: &str,
+    head: &Head,
+    records: &mut Records<'_>,
+) -> bool {
+    let role = records.rules.webhook.settings.hubspot.association_labels.get(label).cloned();
+    if role.is_none() && removed && !UNLABELLED.contains(&label) {
+        return false;
+    }
+    let is_label = role.is_some();
+    // Both are told at one time, and whoever loses a label is in the deal as before: what says less counts a moment earlier.
+    let time_ms = if is_label == removed { head.time_ms.saturating_sub(1).max(0) } else { head.time_ms };
+    let mut contacts = Record::new(format!("{event_id}:contact:{label}"), time_ms);
+    let role = role.filter(|_| !removed).unwrap_or_default();
+    contacts.contact("crm_contact", contact, (&role, removed && !is_label), records);
+    records.add(contacts, Says::Contacts { object_id: deal_id.into() });
+    true
+}
+
+/// A deal is no longer about this company.
+fn no_longer_about(company: &str, deal_id: String, event_id: String, head: &Head, records: &mut Records<'_>) {
+    let former_account = records.account("fromObjectId", company);
+    let head = Head { event_id, portal: head.portal.clone(), time_ms: head.time_ms, object_id: deal_id };
+    deal(Change { former_account, ..Change::default() }, &head, records);
+}
+
+/// A deal is about this contact or company.
+fn about(name: &'static str, id: String, deal_id: String, event_id: String, head: &Head, records: &mut Records<'_>) {
+    let head = Head { event_id, portal: head.portal.clone(), time_ms: head.time_ms, object_id: deal_id };
+    deal(Change { names: vec![(name, id)], ..Change::default() }, &head, records);
+}

@@ -1,0 +1,120 @@
+//! What models learn from: the paths of all units of a snapshot.
+
+use std::collections::BTreeSet;
+
+use tributary_attributor::plan::Plan;
+use tributary_attributor::read::paths::{Path, Wanted, of_unit};
+use tributary_learn::parameters::About;
+use tributary_learn::paths::{ChannelId, Outcomes, Paths, TooManyLabels};
+use tributary_runtime::state::{Snapshot, StateError};
+
+const DAY_MS: i64 = 86_400_000;
+
+/// Paths, and what they are.
+pub struct Training {
+    /// The paths, counted.
+    pub paths: Paths,
+    /// What they are.
+    pub about: About,
+    /// From the first touch to the milestone, milliseconds, of every converting journey that has a touch; sorted.
+    pub cycles_ms: Vec<i64>,
+}
+
+/// Why there are no paths.
+#[derive(Debug, thiserror::Error)]
+pub enum PathsError {
+    /// See [`TooManyLabels`].
+    #[error(transparent)]
+    Labels(#[from] TooManyLabels),
+    /// The state cannot be read.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+/// The newest touch of these units, milliseconds since 1970-01-01 UTC.
+///
+/// # Errors
+/// When the state cannot be read.
+pub fn newest_ms(snapshot: &mut dyn Snapshot, units: &BTreeSet<String>, plan: &Plan) -> Result<Option<i64>, StateError> {
+    let mut newest = None;
+    for unit in units {
+        let state = snapshot.owner_of(tributary_attributor::LOG.stage, unit.as_bytes())?;
+        newest = newest.max(tributary_attributor::read::paths::newest_ms(state, unit, plan)?);
+    }
+    Ok(newest)
+}
+
+/// The paths of these units. A journey that does not convert counts once its last touch is `patience_ms` older than the end: until then it
+/// is not decided. `tick` hears of every unit.
+///
+/// # Errors
+/// [`PathsError`].
+pub fn collect(
+    snapshot: &mut dyn Snapshot,
+    units: &BTreeSet<String>,
+    plan: &Plan,
+    wanted: &Wanted,
+    patience_ms: i64,
+    tick: &mut dyn FnMut(),
+) -> Result<Training, PathsError> {
+    let stage = tributary_attributor::LOG.stage;
+    let mut training = Training { paths: Paths::default(), about: About::default(), cycles_ms: Vec::new() };
+    let (mut first_ms, decided_ms) = (i64::MAX, wanted.until_ms.saturating_sub(patience_ms.max(0)));
+    for unit in units {
+        let found = of_unit(snapshot.owner_of(stage, unit.as_bytes())?, unit, wanted, plan)?;
+        for path in &found.converting {
+            if path.labels.is_empty() {
+                training.about.without_touch += 1;
+                continue;
+            }
+            training.cycles_ms.push(path.end_ms.saturating_sub(path.first_ms));
+            first_ms = first_ms.min(path.first_ms);
+            training.add(path, Outcomes { converting: 1, null: 0 })?;
+        }
+        match found.rest {
+            Some(path) if path.end_ms <= decided_ms => {
+                first_ms = first_ms.min(path.first_ms);
+                training.add(&path, Outcomes { converting: 0, null: 1 })?;
+            }
+            Some(_) => training.about.undecided += 1,
+            None => {}
+        }
+        tick();
+    }
+    training.cycles_ms.sort_unstable();
+    training.about = About {
+        target: wanted.target.clone(),
+        label: wanted.label,
+        window_days: u64::try_from(plan.window_ms(&wanted.target) / DAY_MS).ok(),
+        from_ms: (first_ms < i64::MAX).then_some(first_ms),
+        until_ms: Some(wanted.until_ms),
+        median_cycle_ms: quantile(&training.cycles_ms, 1, 2),
+        ..training.about
+    };
+    Ok(training)
+}
+
+impl Training {
+    fn add(&mut self, path: &Path, outcomes: Outcomes) -> Result<(), TooManyLabels> {
+        let ids = path.labels.iter().map(|label| self.paths.label(label)).collect::<Result<Vec<ChannelId>, _>>()?;
+        self.paths.add(&ids, outcomes);
+        Ok(())
+    }
+}
+
+/// The value below which `part` of `whole` of the sorted values lie, the lower of two; none of none.
+pub fn quantile(sorted: &[i64], part: usize, whole: usize) -> Option<i64> {
+    sorted.get((sorted.len().checked_sub(1)? * part) / whole.max(1)).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quantile_is_a_value() {
+        assert_eq!(quantile(&[1, 2, 3], 1, 2), Some(2));
+        assert_eq!(quantile(&[1, 2, 3, 4], 3, 4), Some(3));
+        assert_eq!(quantile(&[], 1, 2), None);
+    }
+}

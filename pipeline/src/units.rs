@@ -1,0 +1,92 @@
+//! All units of a snapshot, and what is asked of every one.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+use tributary_attributor::plan::Plan;
+use tributary_attributor::read::channels::{self, Renaming};
+use tributary_attributor::read::{self, Standing};
+use tributary_identity::names::{account_unit, profile_unit};
+use tributary_proto::{Account, Profile};
+use tributary_runtime::state::{Snapshot, StateError};
+
+/// The units that profiles and accounts may have.
+pub fn units<'a>(profiles: impl Iterator<Item = &'a Profile>, accounts: impl Iterator<Item = &'a Account>) -> BTreeSet<String> {
+    let of_accounts = accounts.flat_map(|account| account.identifiers.iter().map(account_unit));
+    profiles.map(|profile| profile_unit(&profile.profile_id)).chain(of_accounts).collect()
+}
+
+/// What the plan's channel rules make of all touches. `tick` hears of every unit.
+///
+/// # Errors
+/// When the state cannot be read.
+pub fn renaming(
+    snapshot: &mut dyn Snapshot,
+    units: &BTreeSet<String>,
+    plan: &Plan,
+    tick: &mut dyn FnMut(),
+) -> Result<Renaming, StateError> {
+    let mut all = Renaming::default();
+    for unit in units {
+        all.add(channels::of_unit(snapshot.owner_of(tributary_attributor::LOG.stage, unit.as_bytes())?, unit, plan)?);
+        tick();
+    }
+    Ok(all)
+}
+
+/// A milestone whose journey is known from public events alone: anybody with a write key of a page could have made it up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OnPublicEvidence {
+    /// The milestone.
+    pub milestone_id: String,
+    /// Its kind.
+    pub kind: String,
+    /// When it was reached, milliseconds since 1970-01-01 UTC.
+    pub time_ms: i64,
+    /// The account; empty where there is none.
+    pub account_id: String,
+    /// Its value in minor units.
+    pub value_minor: i64,
+    /// Its currency; empty where it has no value.
+    pub currency: String,
+    /// How many touches its journey has.
+    pub touches: usize,
+    /// The channels of these, each once, sorted.
+    pub channels: BTreeSet<String>,
+}
+
+/// The milestones whose journeys have touches, and none that a trusted event reports; the dearest first. `tick` hears of every unit.
+///
+/// # Errors
+/// When the state cannot be read.
+pub fn on_public_evidence(
+    snapshot: &mut dyn Snapshot,
+    units: &BTreeSet<String>,
+    plan: &Plan,
+    tick: &mut dyn FnMut(),
+) -> Result<Vec<OnPublicEvidence>, StateError> {
+    let mut found = Vec::new();
+    for unit in units {
+        let state = snapshot.owner_of(tributary_attributor::LOG.stage, unit.as_bytes())?;
+        for of in read::milestones(state, unit, plan)?.into_iter().filter(|of| !of.withdrawn) {
+            let Some(explained) = read::milestone(state, unit, &of.milestone_id, plan)? else { continue };
+            let in_journey = explained.touches.iter().filter(|touch| touch.standing == Standing::InJourney);
+            let touches: Vec<_> = in_journey.filter_map(|touch| touch.touch.touch.as_ref()).collect();
+            if !touches.is_empty() && touches.iter().all(|touch| touch.public) {
+                found.push(OnPublicEvidence {
+                    milestone_id: of.milestone_id,
+                    kind: of.kind,
+                    time_ms: of.time_ms,
+                    account_id: explained.account_id,
+                    value_minor: of.value_minor,
+                    currency: of.currency,
+                    touches: touches.len(),
+                    channels: touches.iter().map(|touch| touch.channel.clone()).collect(),
+                });
+            }
+        }
+        tick();
+    }
+    found.sort_by(|a, b| (-a.value_minor, &a.milestone_id).cmp(&(-b.value_minor, &b.milestone_id)));
+    Ok(found)
+}

@@ -1,0 +1,14 @@
+//! What the unit of attribution is: identity places by it, attribution names it.
+
+use serde::{Deserialize, Serialize};
+
+/// Whose touches and milestones are one journey, where accounts are above others.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccountLevel {
+    /// Those of each account.
+    #[default]
+    Account,
+    /// Those of all accounts under one root.
+    Root,
+}

@@ -1,0 +1,296 @@
+//! Settings take hold in generations, so that a rolling restart with two configurations never swings back and forth.
+//!
+//! Of each stage whose settings are part of what it has computed, the topic `plans` has every set of settings that ever took hold, by its
+//! digest. Who starts with settings that nobody has started with before writes them as the next generation; who starts with, or runs by,
+//! others than the newest refuses to go on. To go back to settings that were left is said deliberately (`tributary plan accept`), and is one
+//! more generation. Several processes that start together with the same settings write the same record: it is one generation.
+//!
+//! Pure: who reads and writes the topic asks here. What a partition's state notes of it stands in [`RefusedGeneration::State`].
+
+use tributary_proto::{Generation, Hash128, Message as _};
+
+const DAY_MS: i64 = 86_400_000;
+
+/// Why a process with these settings must not go on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RefusedGeneration {
+    /// Others have taken hold since.
+    #[error(
+        "stage {stage}: these settings are those of generation {own}, and those of generation {newest} have taken hold since, by {instance}: \
+         start this process with the settings of the others, or, to go back to these, run `tributary plan accept` with them"
+    )]
+    Older {
+        /// The stage.
+        stage: String,
+        /// The generation of these settings.
+        own: u64,
+        /// The one that holds.
+        newest: u64,
+        /// Who began it.
+        instance: String,
+    },
+    /// A journey may look further back than touches were kept.
+    #[error(
+        "stage {stage}: a journey may look {needed} days back from the newest touch now (attribution.horizon_days and the longest window), and \
+         what is stored goes back {kept}: {shorter}compute everything anew from the raw records, in a pipeline of its own or by `tributary \
+         replay`; or, to go on with what is there, run `tributary plan accept` with these settings"
+    )]
+    NotKept {
+        /// The stage.
+        stage: String,
+        /// How many days these settings need.
+        needed: i64,
+        /// How many there are.
+        kept: i64,
+        /// Which shorter horizon would do; empty where none does.
+        shorter: String,
+    },
+    /// The state of a partition was computed by later settings.
+    #[error(
+        "it was computed by settings of generation {found}, and those of this process are of generation {own}: start it with the newest, \
+         which `tributary plan show` tells"
+    )]
+    State {
+        /// The generation of this process.
+        own: u64,
+        /// The one in the state.
+        found: u64,
+    },
+}
+
+/// What is known of the generations, in the order in which they were written.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Generations(Vec<Generation>);
+
+/// What somebody who starts has to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Choice {
+    /// Nothing: these settings are the newest, of this generation.
+    Newest(u64),
+    /// To write this, and to look again.
+    Write(Generation),
+}
+
+/// Under which circumstances settings take hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// Whether nothing was computed yet, so that nothing can be missing.
+    pub new: bool,
+    /// Whether somebody has said that these are to take hold, whatever was before and is missing.
+    pub accepted: bool,
+}
+
+impl Generations {
+    /// Takes note of a record of the topic.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn note(&mut self, bytes: &[u8]) -> Result<(), prost::DecodeError> {
+        let found = Generation::decode(bytes)?;
+        let same = |known: &Generation| (&known.stage, known.digest) == (&found.stage, found.digest);
+        if self.0.iter().any(|known| same(known) && known.generation > found.generation) {
+            return Ok(());
+        }
+        self.0.retain(|known| !same(known));
+        self.0.push(found);
+        Ok(())
+    }
+
+    /// The newest of a stage.
+    pub fn newest(&self, stage: &str) -> Option<&Generation> {
+        self.0.iter().filter(|known| known.stage == stage).max_by_key(|known| known.generation)
+    }
+
+    /// All, oldest first.
+    pub fn all(&self) -> Vec<&Generation> {
+        let mut all: Vec<&Generation> = self.0.iter().collect();
+        all.sort_by_key(|known| (&known.stage, known.generation));
+        all
+    }
+
+    /// What somebody has to do who starts with these settings.
+    ///
+    /// # Errors
+    /// Why they must not take hold.
+    pub fn choose(&self, own: &Generation, terms: Terms) -> Result<Choice, RefusedGeneration> {
+        let Some(newest) = self.newest(&own.stage) else {
+            return Ok(Choice::Write(Generation { generation: 1, kept_ms: own.reach_ms, ..own.clone() }));
+        };
+        if newest.digest == own.digest {
+            return Ok(self.alone(newest));
+        }
+        self.admits(own, terms.accepted)?;
+        let next = Generation { generation: newest.generation + 1, ..own.clone() };
+        if terms.new || terms.accepted {
+            return Ok(Choice::Write(Generation { kept_ms: own.reach_ms, ..next }));
+        }
+        reaches(own, newest)?;
+        Ok(Choice::Write(Generation { kept_ms: own.reach_ms.min(newest.kept_ms), ..next }))
+    }
+
+    /// Of settings that are the newest: of two that were written as the same generation the later one takes the next number.
+    fn alone(&self, newest: &Generation) -> Choice {
+        let same = |known: &&Generation| (&known.stage, known.generation) == (&newest.stage, newest.generation);
+        match self.0.iter().filter(same).count() {
+            1 => Choice::Newest(newest.generation),
+            _ => Choice::Write(Generation { generation: newest.generation + 1, ..newest.clone() }),
+        }
+    }
+
+    /// Whether somebody may go on with these settings, as far as is known.
+    ///
+    /// # Errors
+    /// When others have taken hold since.
+    pub fn holds(&self, own: &Generation) -> Result<(), RefusedGeneration> {
+        match self.newest(&own.stage) {
+            Some(newest) if newest.digest != own.digest => self.admits(own, false),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses settings that were left.
+    fn admits(&self, own: &Generation, accepted: bool) -> Result<(), RefusedGeneration> {
+        let known = self.0.iter().find(|known| (&known.stage, known.digest) == (&own.stage, own.digest));
+        match (known, self.newest(&own.stage)) {
+            (Some(left), Some(newest)) if !accepted => Err(RefusedGeneration::Older {
+                stage: own.stage.clone(),
+                own: left.generation,
+                newest: newest.generation,
+                instance: newest.instance.clone(),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Refuses settings that look further back than what is stored.
+fn reaches(own: &Generation, newest: &Generation) -> Result<(), RefusedGeneration> {
+    if own.reach_ms <= newest.kept_ms {
+        return Ok(());
+    }
+    let horizon_ms = newest.kept_ms - own.window_ms;
+    let shorter = match horizon_ms >= own.window_ms {
+        true => format!("set attribution.horizon_days to {} at most; or ", horizon_ms / DAY_MS),
+        false => String::new(),
+    };
+    let (needed, kept) = (own.reach_ms / DAY_MS, newest.kept_ms / DAY_MS);
+    Err(RefusedGeneration::NotKept { stage: own.stage.clone(), needed, kept, shorter })
+}
+
+/// The key of a generation's record.
+pub fn key(of: &Generation) -> Vec<u8> {
+    format!("{}/{}", of.stage, digest_text(of.digest)).into_bytes()
+}
+
+/// A digest as people see it.
+pub fn digest_text(digest: u64) -> String {
+    format!("{digest:016x}")
+}
+
+/// A digest of texts that decide what is computed. Never 0, which stands for none.
+pub fn digest(text: &str) -> u64 {
+    Hash128::of(text.as_bytes()).head().max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn own(digest: u64, horizon_days: i64, window_days: i64) -> Generation {
+        let reach_ms = (horizon_days + window_days) * DAY_MS;
+        Generation { stage: "attributor".into(), digest, reach_ms, window_ms: window_days * DAY_MS, ..Generation::default() }
+    }
+
+    /// The topic, and those who write it.
+    #[derive(Default)]
+    struct Topic(Vec<Vec<u8>>);
+
+    impl Topic {
+        fn read(&self) -> Generations {
+            let mut known = Generations::default();
+            self.0.iter().for_each(|record| known.note(record).unwrap());
+            known
+        }
+
+        fn write(&mut self, generation: &Generation) {
+            self.0.push(generation.encode_to_vec());
+        }
+
+        /// Starts as a process does: until its settings are the newest.
+        fn start(&mut self, own: &Generation, terms: Terms) -> Result<u64, RefusedGeneration> {
+            loop {
+                match self.read().choose(own, terms)? {
+                    Choice::Newest(generation) => return Ok(generation),
+                    Choice::Write(next) => self.write(&next),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn settings_take_hold_one_after_the_other_and_none_twice() {
+        let mut topic = Topic::default();
+        let (a, b) = (own(7, 730, 540), own(8, 730, 540));
+        assert_eq!(topic.start(&a, Terms::default()), Ok(1));
+        assert_eq!(topic.start(&a, Terms::default()), Ok(1), "the same settings are the same generation");
+        assert_eq!(topic.start(&b, Terms::default()), Ok(2));
+        assert!(topic.read().holds(&b).is_ok());
+        for refused in [topic.start(&a, Terms::default()).unwrap_err(), topic.read().holds(&a).unwrap_err()] {
+            assert!(matches!(refused, RefusedGeneration::Older { own: 1, newest: 2, .. }), "{refused}");
+        }
+        let accepted = Terms { accepted: true, ..Terms::default() };
+        assert_eq!(topic.start(&a, accepted), Ok(3), "who goes back says so");
+        assert_eq!(topic.start(&a, Terms::default()), Ok(3));
+        assert!(topic.read().holds(&b).is_err() && topic.start(&b, Terms::default()).is_err());
+        let identity = Generation { stage: "identity".into(), ..b };
+        assert_eq!(topic.start(&identity, Terms::default()), Ok(1), "each stage has its own");
+    }
+
+    #[test]
+    fn who_start_together_with_the_same_settings_are_one_generation() {
+        let mut topic = Topic::default();
+        topic.start(&own(7, 730, 540), Terms::default()).unwrap();
+        let next = own(8, 730, 540);
+        // Both have read before either writes; a third dies after it has written.
+        for _ in 0..3 {
+            let mut early = Topic(topic.0[..1].to_vec());
+            early.start(&next, Terms::default()).unwrap();
+            topic.0.extend(early.0.drain(1..));
+        }
+        assert_eq!(topic.0.len(), 4);
+        assert_eq!(topic.start(&next, Terms::default()), Ok(2));
+    }
+
+    #[test]
+    fn of_two_that_start_together_with_different_settings_one_holds() {
+        let mut topic = Topic::default();
+        topic.start(&own(7, 730, 540), Terms::default()).unwrap();
+        let (a, b) = (own(8, 730, 540), own(9, 730, 540));
+        for racer in [&a, &b] {
+            let Ok(Choice::Write(next)) = Topic(topic.0[..1].to_vec()).read().choose(racer, Terms::default()) else { panic!() };
+            assert_eq!(next.generation, 2);
+            topic.write(&next);
+        }
+        assert_eq!(topic.start(&b, Terms::default()), Ok(3), "it was written later, under a number of its own");
+        assert!(topic.read().holds(&a).is_err() && topic.start(&a, Terms::default()).is_err());
+    }
+
+    #[test]
+    fn a_window_that_reaches_further_than_what_was_kept_is_refused() {
+        let mut topic = Topic::default();
+        topic.start(&own(1, 730, 540), Terms::default()).unwrap();
+        let told = |topic: &mut Topic, next: &Generation| topic.start(next, Terms::default()).unwrap_err().to_string();
+        let longer = told(&mut topic, &own(2, 730, 600));
+        assert!(longer.contains("1330 days") && longer.contains("back 1270"), "{longer}");
+        assert!(longer.contains("horizon_days to 670 at most"), "{longer}");
+        assert!(!told(&mut topic, &own(2, 730, 700)).contains("at most"), "no horizon is shorter than its windows");
+        assert_eq!(topic.start(&own(3, 670, 600), Terms::default()), Ok(2), "a shorter horizon makes room");
+        assert_eq!(topic.start(&own(4, 300, 100), Terms::default()), Ok(3));
+        assert!(told(&mut topic, &own(1, 730, 540)).contains("generation 1"));
+        let back = told(&mut topic, &own(5, 730, 540));
+        assert!(back.contains("back 400"), "what was dropped meanwhile is gone: {back}");
+        assert_eq!(topic.start(&own(5, 730, 540), Terms { accepted: true, new: false }), Ok(4));
+        let mut young = Topic(topic.0.clone());
+        assert_eq!(young.start(&own(6, 900, 900), Terms { accepted: false, new: true }), Ok(5), "nothing is missing yet");
+    }
+}

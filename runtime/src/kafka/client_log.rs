@@ -1,0 +1,67 @@
+//! What the clients write into their log, as lines of ours.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::config::RDKafkaLogLevel;
+
+/// How many complaints of clients are written a second, at most: each of many connections complains every second while it cannot be made.
+const COMPLAINTS_MAX: u32 = 10;
+
+/// Facility of the line that librdkafka logs whenever it gives a connection up, whatever the reason.
+pub(super) const CONNECTION_LOST: &str = "FAIL";
+
+/// librdkafka's log holds no records and no credentials unless `debug` is set, which is refused. What it complains of is told by us where
+/// it matters, once and in our words: [`Reach`](super::Reach) and the errors of what fails because of it.
+pub(super) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
+    match level {
+        RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => tracing::warn!(facility, "{message}"),
+        RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning => {
+            match SPARING.lock().unwrap_or_else(PoisonError::into_inner).admit(Instant::now()) {
+                Some(0) => tracing::debug!(facility, "{message}"),
+                Some(left_out) => tracing::debug!(facility, left_out, "{message}"),
+                None => {}
+            }
+        }
+        RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => tracing::debug!(facility, "{message}"),
+    }
+}
+
+static SPARING: Mutex<Sparing> = Mutex::new(Sparing { second: None, written: 0, left_out: 0 });
+
+/// Bounds how many lines are written a second.
+struct Sparing {
+    second: Option<Instant>,
+    written: u32,
+    left_out: u32,
+}
+
+impl Sparing {
+    /// Whether a line may be written; then how many were left out before it.
+    fn admit(&mut self, now: Instant) -> Option<u32> {
+        if self.second.is_none_or(|second| now.saturating_duration_since(second) >= Duration::from_secs(1)) {
+            (self.second, self.written) = (Some(now), 0);
+        }
+        if self.written == COMPLAINTS_MAX {
+            self.left_out = self.left_out.saturating_add(1);
+            return None;
+        }
+        self.written += 1;
+        Some(std::mem::take(&mut self.left_out))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn complaints_are_bounded_and_those_left_out_are_counted() {
+        let mut sparing = Sparing { second: None, written: 0, left_out: 0 };
+        let now = Instant::now();
+        let written = (0..576).filter(|_| sparing.admit(now).is_some()).count();
+        assert_eq!(written, COMPLAINTS_MAX as usize);
+        assert_eq!(sparing.admit(now + Duration::from_secs(1)), Some(576 - COMPLAINTS_MAX));
+        assert_eq!(sparing.admit(now + Duration::from_secs(1)), Some(0));
+    }
+}

@@ -1,0 +1,200 @@
+//! How far behind the inputs are, and what holds up their readers: as far as that is known, from the consumer's statistics.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::Consumer;
+use rdkafka::statistics::{Partition, Statistics};
+
+use super::KafkaSession;
+use crate::exactly_once::Phase;
+use crate::fresh::Place;
+use crate::kafka::context::Noted;
+use crate::kafka::reach::answers;
+use crate::metrics::{CONSUMER_LAG_RECORDS, HELD_UP_SECONDS};
+use crate::topic::Topic;
+
+/// How long after the statistics were taken they are told; the next ones come after 5 s.
+const FRESH: Duration = Duration::from_secs(12);
+/// How often it is said that a transaction hangs.
+const SAY_AGAIN: Duration = Duration::from_mins(1);
+
+/// Transactions that are open, by input and partition.
+pub(in crate::kafka) type HeldUps = BTreeMap<(Topic, u32), HeldUp>;
+
+/// A transaction that is open.
+pub(in crate::kafka) struct HeldUp {
+    /// Where it begins.
+    offset: i64,
+    /// Since when it is the first.
+    since: Instant,
+    /// When that was said.
+    said: Option<Instant>,
+}
+
+impl KafkaSession {
+    /// Tells what the latest statistics say of the partitions we have. They speak of the past: what was done since makes them void.
+    pub(in crate::kafka) fn publish_lag(&mut self) {
+        let Some(consumer) = self.consumer.as_ref() else { return };
+        let Some(Noted { statistics, taken }) = consumer.context().take_statistics() else { return };
+        let until = taken + FRESH;
+        if self.options.reach.is_away() || until <= Instant::now() {
+            return;
+        }
+        let hanging = 2 * Duration::from_millis(self.options.transaction_timeout_ms);
+        for (number, owned) in self.owned.iter() {
+            for (topic, name) in &self.inputs {
+                let place = Place { stage: self.log.stage, topic: *topic, partition: number };
+                let found = i32::try_from(number).ok().and_then(|at| statistics.topics.get(name)?.partitions.get(&at));
+                // What was taken before the partition was last begun speaks of records that will come again.
+                let begun = self.since.get(&number).is_some_and(|since| *since < taken);
+                let fetched = begun && owned.phase == Phase::Ready && !self.stands_still(*topic, number);
+                let known = found.filter(|partition| fetched && is_fetched(partition, &statistics));
+                let (committed, next) = (owned.committed.0.get(topic).copied(), owned.next(*topic));
+                let lag = known.and_then(|partition| lag(partition, committed, next));
+                self.options.gauges.set(&CONSUMER_LAG_RECORDS, place, lag.map(|records| records as f64), until);
+                let open = known.map(|partition| watch_stable(&mut self.held_ups, (*topic, number), partition));
+                self.options.gauges.set(&HELD_UP_SECONDS, place, open.map(|since| since.as_secs_f64()), until);
+                if let Some(offset) = self.held_ups.get_mut(&(*topic, number)).and_then(|open| open.hangs(hanging)) {
+                    say_hangs(self.log.stage, name, number, offset);
+                }
+            }
+        }
+    }
+
+    /// The partition is no longer ours: nothing is known of it.
+    pub(in crate::kafka) fn forget_lag(&mut self, partition: u32) {
+        self.held_ups.retain(|(_, number), _| *number != partition);
+        self.options.gauges.forget(self.log.stage, partition);
+    }
+}
+
+/// Whether a partition is being fetched: what is known of its end comes with that.
+fn is_fetched(partition: &Partition, statistics: &Statistics) -> bool {
+    let from = statistics.brokers.values().find(|broker| broker.nodeid == partition.broker && broker.source != "logical");
+    partition.fetch_state == "active" && from.is_some_and(answers)
+}
+
+/// Committed records of a partition that are not processed yet, of which those up to `committed` are, and those up to `next` were handed
+/// out; `None` while that is not known. Marks of transactions count while records are left.
+fn lag(of: &Partition, committed: Option<u64>, next: Option<u64>) -> Option<u64> {
+    let end = u64::try_from(of.ls_offset).ok()?;
+    // Where nothing was ever committed, it begins with the first record there is.
+    let done = committed.or_else(|| u64::try_from(of.lo_offset).ok())?;
+    // More was done than there was then.
+    let left = end.checked_sub(done)?;
+    // Marks that end transactions have offsets but never reach us: where the client has fetched and passed all up to the end (its position
+    // passes over marks too), and what it has handed out is processed, nothing is left.
+    let passed_all = of.next_offset >= of.ls_offset && of.app_offset >= of.ls_offset && of.fetchq_cnt == 0;
+    let handled_all = next.is_none_or(|next| next <= done);
+    Some(if passed_all && handled_all { 0 } else { left })
+}
+
+/// Readers see nothing beyond the first open transaction. Returns for how long it has been that.
+fn watch_stable(open: &mut HeldUps, place: (Topic, u32), partition: &Partition) -> Duration {
+    let first = partition.ls_offset;
+    if first >= partition.hi_offset || first < 0 {
+        open.remove(&place);
+        return Duration::ZERO;
+    }
+    let new = || HeldUp { offset: first, since: Instant::now(), said: None };
+    let held_up = open.entry(place).or_insert_with(new);
+    if held_up.offset != first {
+        *held_up = new();
+    }
+    held_up.since.elapsed()
+}
+
+impl HeldUp {
+    /// The offset at which a transaction hangs, if it is to be said now. One that is open for longer than `hanging` is no worker's: the
+    /// brokers would have aborted it.
+    fn hangs(&mut self, hanging: Duration) -> Option<i64> {
+        let due = self.since.elapsed() > hanging && self.said.is_none_or(|said| said.elapsed() > SAY_AGAIN);
+        due.then(|| {
+            self.said = Some(Instant::now());
+            self.offset
+        })
+    }
+}
+
+fn say_hangs(stage: &str, name: &str, number: u32, offset: i64) {
+    tracing::warn!(
+        stage,
+        "a transaction is open in {name}/{number} since offset {offset} and holds up its readers: if `kafka-transactions.sh find-hanging` \
+         lists it, end it with `kafka-transactions.sh abort --topic {name} --partition {number} --start-offset {offset}`"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::statistics::Broker;
+
+    use super::*;
+
+    /// The client's numbers for what it does not know.
+    const INVALID: i64 = -1_001;
+
+    /// A partition that was read to its end at 11: ten records and a mark.
+    fn read() -> Partition {
+        Partition {
+            fetch_state: "active".into(),
+            lo_offset: 0,
+            hi_offset: 11,
+            ls_offset: 11,
+            next_offset: 11,
+            app_offset: 11,
+            ..Partition::default()
+        }
+    }
+
+    #[test]
+    fn nothing_is_left_where_all_was_fetched_handed_out_and_committed() {
+        assert_eq!(lag(&read(), Some(10), Some(10)), Some(0), "only the mark is left");
+        assert_eq!(lag(&read(), Some(10), None), Some(0), "nothing came since the partition was begun");
+        let empty = Partition { hi_offset: 0, ls_offset: 0, next_offset: 0, app_offset: INVALID, ..read() };
+        assert_eq!(lag(&empty, None, None), Some(0), "there never was a record");
+        let expired = Partition { lo_offset: 11, app_offset: INVALID, ..read() };
+        assert_eq!(lag(&expired, None, None), Some(0), "there is none any more");
+    }
+
+    #[test]
+    fn something_is_left_until_it_is_committed() {
+        assert_eq!(lag(&read(), Some(4), Some(10)), Some(7), "handed out, not committed");
+        assert_eq!(
+            lag(&Partition { next_offset: 4, ..read() }, Some(4), Some(4)),
+            Some(7),
+            "handed out once, and gone back from"
+        );
+        assert_eq!(lag(&Partition { app_offset: 10, ..read() }, Some(10), Some(10)), Some(1), "the mark is not passed yet");
+        assert_eq!(
+            lag(&Partition { fetchq_cnt: 3, app_offset: 7, ..read() }, Some(7), Some(7)),
+            Some(4),
+            "waiting to be handed out"
+        );
+        assert_eq!(lag(&Partition { next_offset: 7, app_offset: 7, ..read() }, Some(7), Some(7)), Some(4), "not fetched");
+        assert_eq!(lag(&Partition { next_offset: INVALID, app_offset: INVALID, ..read() }, Some(10), None), Some(1));
+        let unread = Partition { next_offset: 3, app_offset: INVALID, lo_offset: 3, ..read() };
+        assert_eq!(lag(&unread, None, None), Some(8), "nothing was ever committed");
+        let held_up = Partition { hi_offset: 99, ..read() };
+        assert_eq!(
+            lag(&held_up, Some(10), Some(10)),
+            Some(0),
+            "what an open transaction holds up cannot be read: it is told apart"
+        );
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_told() {
+        assert_eq!(lag(&Partition { ls_offset: INVALID, ..read() }, Some(10), Some(10)), None, "nothing was fetched yet");
+        assert_eq!(lag(&read(), Some(12), Some(12)), None, "more was done than the statistics know of");
+        let fetched = |partition: &Partition, broker: Broker| {
+            is_fetched(partition, &Statistics { brokers: [("b".to_owned(), broker)].into(), ..Statistics::default() })
+        };
+        let broker = Broker { nodeid: 1, source: "learned".into(), state: "UP".into(), ..Broker::default() };
+        let partition = Partition { broker: 1, ..read() };
+        assert!(fetched(&partition, broker.clone()));
+        assert!(!fetched(&partition, Broker { state: "DOWN".into(), ..broker.clone() }));
+        assert!(!fetched(&Partition { broker: -1, ..partition.clone() }, broker.clone()), "no broker leads it");
+        assert!(!fetched(&Partition { fetch_state: "offset-query".into(), ..partition }, broker));
+    }
+}

@@ -1,0 +1,104 @@
+//! Our share of the partitions: whether the group has told it, and whether none is a share.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::Consumer;
+
+use super::KafkaSession;
+use crate::obstacle::Obstacle;
+
+/// How long a rebalance may leave us without partitions before it is said. A usual one takes less than a second.
+const REBALANCE: Duration = Duration::from_secs(5);
+/// How often the group is asked again how many members it has, and how long it has for the answer.
+const ASK_EVERY: Duration = Duration::from_secs(10);
+const ASK: Duration = Duration::from_secs(1);
+
+/// What the group has told.
+#[derive(Debug, Default)]
+pub(in crate::kafka) struct Share {
+    /// Whether we are one of the group, as far as we know.
+    joined: bool,
+    /// When a rebalance took partitions; none was given since.
+    taken: Option<Instant>,
+    /// Whether nothing is left for us because the group has more members than there are partitions.
+    spare: bool,
+    asked: Option<Instant>,
+}
+
+impl Share {
+    /// The group has told us our share, which may be nothing.
+    pub fn given(&mut self) {
+        *self = Self { joined: true, ..Self::default() };
+    }
+
+    /// Partitions were taken from us: by a rebalance, which gives some in their place, or because the group has `lost` us.
+    pub fn taken(&mut self, lost: bool) {
+        *self = Self { joined: self.joined && !lost, taken: Some(Instant::now()), ..Self::default() };
+    }
+
+    fn obstacle(&self, nothing: bool) -> Option<Obstacle> {
+        match self.taken {
+            _ if !self.joined => Some(Obstacle::Joining),
+            _ if !nothing => None,
+            Some(at) => (at.elapsed() > REBALANCE).then_some(Obstacle::Joining),
+            None => (!self.spare).then_some(Obstacle::NoPartitions),
+        }
+    }
+}
+
+impl KafkaSession {
+    pub(in crate::kafka) fn share_obstacle(&self) -> Option<Obstacle> {
+        self.share.obstacle(self.has_nothing())
+    }
+
+    /// Where we have nothing: asks the group from time to time whether that is as it should be.
+    pub(in crate::kafka) fn watch_share(&mut self) {
+        let share = &self.share;
+        let due = share.asked.is_none_or(|asked| asked.elapsed() > ASK_EVERY);
+        if due && share.joined && share.taken.is_none() && self.has_nothing() {
+            self.share.spare = self.members().is_some_and(|members| members > self.places_to_give());
+            self.share.asked = Some(Instant::now());
+        }
+    }
+
+    fn has_nothing(&self) -> bool {
+        self.owned.partitions().next().is_none()
+    }
+
+    /// How many members the group has; `None` when it does not answer.
+    fn members(&self) -> Option<usize> {
+        let group = self.options.group(self.log.stage);
+        let found = self.consumer.as_ref()?.fetch_group_list(Some(&group), ASK).ok()?;
+        Some(found.groups().iter().map(|group| group.members().len()).sum())
+    }
+
+    /// How many members the group can give a partition to.
+    fn places_to_give(&self) -> usize {
+        let counts = self.inputs.iter().filter_map(|(topic, _)| self.counts.get(topic));
+        counts.max().map_or(0, |count| *count as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_a_share_only_of_a_spare_member() {
+        let mut share = Share::default();
+        assert_eq!(share.obstacle(true), Some(Obstacle::Joining));
+        share.given();
+        assert_eq!(share.obstacle(false), None);
+        assert_eq!(share.obstacle(true), Some(Obstacle::NoPartitions));
+        share.spare = true;
+        assert_eq!(share.obstacle(true), None);
+        share.taken(false);
+        assert_eq!(share.obstacle(true), None, "a rebalance goes on");
+        share.taken = Instant::now().checked_sub(2 * REBALANCE);
+        assert_eq!(share.obstacle(true), Some(Obstacle::Joining), "a rebalance does not end");
+        share.given();
+        assert_eq!(share.obstacle(false), None);
+        share.taken(true);
+        assert_eq!(share.obstacle(true), Some(Obstacle::Joining), "the group has lost us");
+    }
+}

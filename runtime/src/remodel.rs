@@ -1,0 +1,171 @@
+//! Changed settings take hold of everything that a partition holds.
+//!
+//! A partition's state names the digest of the settings by which it was computed. Where a worker finds another one it says so to its own inbox
+//! (`Remodel`), and then walks over all actors of some kinds in the order of their keys: some at a time, and then as much for others as they
+//! have cost. What it has come to is in the state, changed in the batch that computed it: who crashes goes on there. Of two messages for one
+//! step the second is none, so that whoever takes a partition over may begin again. What comes in the meantime is computed by the new
+//! settings anyway.
+//!
+//! What is done with an actor is the stage's, and so is sending what this asks to be sent, by way of the log.
+
+use tributary_proto::{Hash128, Remodel, RemodelState};
+
+use crate::generation::RefusedGeneration;
+use crate::state::{self, ActorKey, State, StateError};
+
+/// Most actors of a step.
+const STEP_ACTORS: usize = 256;
+
+/// The settings of a worker: their digest, and their generation, 0 where nobody counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Own {
+    /// The digest.
+    pub digest: u64,
+    /// The generation.
+    pub generation: u64,
+}
+
+/// What a stage walks over, and where it notes how far it has come.
+#[derive(Debug, Clone, Copy)]
+pub struct Walk {
+    /// Tag of the partition itself among the stage's actors.
+    pub tag: u8,
+    /// The sub-key of its [`RemodelState`].
+    pub sub: [u8; 1],
+    /// Tags of the actors to walk over, ascending.
+    pub over: &'static [u8],
+}
+
+/// What came of a partition that is taken over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Begun {
+    /// How far it is, in thousandths; `None` where there is nothing to do.
+    pub thousandths: Option<u32>,
+    /// What is to be sent to the partition itself.
+    pub send: Option<Remodel>,
+}
+
+/// A step that is due.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// Whether it is the first of its pass.
+    pub first: bool,
+    /// What is noted with it.
+    pub known: RemodelState,
+    /// The actors.
+    pub actors: Vec<ActorKey>,
+}
+
+impl Walk {
+    fn actor(&self) -> ActorKey {
+        ActorKey::new(self.tag, Hash128(0))
+    }
+
+    fn known(&self, state: &mut dyn State) -> Result<Option<RemodelState>, StateError> {
+        state::get_message(state, &self.actor(), &self.sub)
+    }
+
+    /// Whether the partition has nothing, so that all it will have is computed by these settings.
+    ///
+    /// # Errors
+    /// When the state is at fault.
+    pub fn is_new(&self, state: &mut dyn State) -> Result<bool, StateError> {
+        if self.known(state)?.is_some() {
+            return Ok(false);
+        }
+        for tag in self.over {
+            if !state.actors(*tag, None, 1)?.is_empty() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Notes that all is computed by these settings.
+    pub fn note(&self, state: &mut dyn State, own: Own) {
+        let known = RemodelState { digest: own.digest, generation: own.generation, ..RemodelState::default() };
+        state::put_message(state, &self.actor(), &self.sub, &known);
+    }
+
+    /// Looks by which settings a partition was computed that is taken over.
+    ///
+    /// # Errors
+    /// When they were newer ones, or the state is at fault.
+    pub fn begin(&self, state: &mut dyn State, own: Own) -> Result<Begun, StateError> {
+        if self.is_new(state)? {
+            return Ok(Begun::default());
+        }
+        let known = self.known(state)?.unwrap_or_default();
+        if own.generation != 0 && own.generation < known.generation {
+            return Err(RefusedGeneration::State { own: own.generation, found: known.generation }.into());
+        }
+        let same = known.digest == own.digest && known.target == 0;
+        if same && known.generation >= own.generation {
+            return Ok(Begun::default());
+        }
+        let far = if known.target == own.digest { self.thousandths(&known) } else { 0 };
+        let send = Some(Remodel { digest: own.digest, step: known.step, wait: 0 });
+        Ok(Begun { thousandths: (!same).then_some(far), send })
+    }
+
+    /// The step that a message asks for. `None` for one that was made already, or belongs to a worker that is no more.
+    ///
+    /// # Errors
+    /// When the state is at fault.
+    pub fn step(&self, state: &mut dyn State, message: &Remodel, own: Own) -> Result<Option<Step>, StateError> {
+        let mut known = self.known(state)?.unwrap_or_default();
+        if message.step != known.step || message.digest != own.digest {
+            return Ok(None);
+        }
+        known.generation = known.generation.max(own.generation);
+        if known.digest == own.digest && known.target == 0 {
+            // The same settings, which have taken hold once more.
+            state::put_message(state, &self.actor(), &self.sub, &known);
+            return Ok(None);
+        }
+        let first = known.target != own.digest;
+        if first {
+            let RemodelState { step, digest, generation, .. } = known;
+            known = RemodelState { target: own.digest, step, digest, generation, ..RemodelState::default() };
+        }
+        let actors = self.next(state, &known)?;
+        Ok(Some(Step { first, known, actors }))
+    }
+
+    /// The actors that come next.
+    fn next(&self, state: &mut dyn State, known: &RemodelState) -> Result<Vec<ActorKey>, StateError> {
+        let after = ActorKey::of(&known.after);
+        for tag in self.over.iter().filter(|tag| after.is_none_or(|after| after.tag() <= **tag)) {
+            let behind = after.filter(|after| after.tag() == *tag);
+            let found = state.actors(*tag, behind.as_ref(), STEP_ACTORS)?;
+            if !found.is_empty() {
+                return Ok(found);
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    /// Notes a step that is made; the last one has no actors. Returns how far the pass is, in thousandths, and the message that asks for the
+    /// next step, once `cost` was done for others.
+    pub fn made(&self, state: &mut dyn State, mut known: RemodelState, cost: u64, last: bool) -> Begun {
+        known.step += 1;
+        let begun = if last {
+            let RemodelState { target, step, generation, .. } = known;
+            known = RemodelState { digest: target, step, generation, ..RemodelState::default() };
+            Begun::default()
+        } else {
+            let send = Some(Remodel { digest: known.target, step: known.step, wait: cost });
+            Begun { thousandths: Some(self.thousandths(&known)), send }
+        };
+        state::put_message(state, &self.actor(), &self.sub, &known);
+        begun
+    }
+
+    /// How far a pass has come: actors of a kind come in the order of their hashes, which are evenly spread.
+    fn thousandths(&self, known: &RemodelState) -> u32 {
+        let at = known.after.get(1..5).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_be_bytes);
+        let kind = self.over.iter().position(|tag| known.after.first() == Some(tag)).unwrap_or_default();
+        let (kinds, kind) = (self.over.len().max(1) as u64, kind as u64);
+        u32::try_from(((kind << 32) + u64::from(at)) * 1_000 / (kinds << 32)).unwrap_or(1_000)
+    }
+}

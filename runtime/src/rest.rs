@@ -1,0 +1,33 @@
+//! An actor whose computations have cost much rests, until others have had as much.
+//!
+//! Work that grows with what an actor holds, and that every batch may cause, would take all the time of a partition. So the actor notes
+//! what is to be computed, and sends itself a message by way of the log that says how much is to be done for others first.
+
+/// Records of a batch that is so small that nobody can be waiting behind it.
+const QUIET: u64 = 100;
+
+/// What an actor still has to wait after a batch of `handled` records, of which the `resting` actors of the partition each count their part.
+pub fn still_to_wait(wait: u64, handled: u64, resting: u64) -> u64 {
+    let served = match handled {
+        0 => wait,
+        1..QUIET => wait / 4 + QUIET,
+        _ => handled / resting.max(1),
+    };
+    wait.saturating_sub(served)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rest_ends_at_once_where_nobody_waits_and_soon_where_few_do() {
+        assert_eq!(still_to_wait(1_000_000, 0, 1), 0);
+        let (mut wait, mut batches) = (1_000_000, 0);
+        while wait > 0 {
+            (wait, batches) = (still_to_wait(wait, 1, 3), batches + 1);
+        }
+        assert!(batches < 40, "{batches}");
+        assert_eq!((still_to_wait(9_000, 5_000, 1), still_to_wait(9_000, 5_000, 5)), (4_000, 8_000));
+    }
+}

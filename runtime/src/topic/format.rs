@@ -1,0 +1,136 @@
+//! Rows of the output topics: as Protobuf or, for topics that are configured so and for people, as JSON.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tributary_proto::Message;
+
+use super::Topic;
+
+/// Why a record cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum FormatError {
+    /// It is not a message of its topic.
+    #[error("a record of {topic} is not the message it should be: {why}")]
+    Malformed {
+        /// The topic's role.
+        topic: &'static str,
+        /// What the decoder said.
+        why: String,
+    },
+}
+
+impl FormatError {
+    fn of(topic: Topic, why: impl ToString) -> Self {
+        Self::Malformed { topic: topic.name(), why: why.to_string() }
+    }
+}
+
+/// A message that is a row of an output topic.
+pub trait Row: Message + Default + Serialize + DeserializeOwned {
+    /// The topic.
+    const TOPIC: Topic;
+
+    /// The record's key.
+    fn key(&self) -> &[u8];
+
+    /// Whether it is the last row under its key, which says that all was erased: a tombstone follows.
+    fn is_last(&self) -> bool {
+        false
+    }
+
+    /// The row as its topic has it.
+    fn bytes(&self, json: bool) -> Vec<u8> {
+        // A row can always be written as JSON; were it not so, it must not be lost for that.
+        let text = json.then(|| serde_json::to_vec(self).ok()).flatten();
+        text.unwrap_or_else(|| self.encode_to_vec())
+    }
+}
+
+/// What can be done with the rows of a topic without knowing their type.
+#[derive(Debug, Clone, Copy)]
+pub struct Rows {
+    to_json: fn(&[u8]) -> Result<Vec<u8>, FormatError>,
+    is_last: fn(&[u8]) -> bool,
+}
+
+impl Rows {
+    /// Of a topic with such rows.
+    pub const fn of<R: Row>() -> Self {
+        Self { to_json: to_json::<R>, is_last: is_last::<R> }
+    }
+
+    /// A row as JSON, on one line, whichever form it has.
+    ///
+    /// # Errors
+    /// When the bytes are not such a message.
+    pub fn to_json(&self, bytes: &[u8]) -> Result<Vec<u8>, FormatError> {
+        (self.to_json)(bytes)
+    }
+
+    /// See [`Row::is_last`]; also of JSON.
+    pub fn is_last(&self, bytes: &[u8]) -> bool {
+        (self.is_last)(bytes)
+    }
+}
+
+fn to_json<R: Row>(bytes: &[u8]) -> Result<Vec<u8>, FormatError> {
+    if is_json(bytes) {
+        return Ok(bytes.to_vec());
+    }
+    let row = R::decode(bytes).map_err(|error| FormatError::of(R::TOPIC, error))?;
+    serde_json::to_vec(&row).map_err(|error| FormatError::of(R::TOPIC, error))
+}
+
+fn is_last<R: Row>(bytes: &[u8]) -> bool {
+    read::<R>(bytes).is_ok_and(|row| row.is_last())
+}
+
+/// A record of a topic whose records may be Protobuf or JSON, whichever it is: the setting may have changed, the records before have not.
+///
+/// # Errors
+/// When the bytes are neither.
+pub fn read<R: Row>(bytes: &[u8]) -> Result<R, FormatError> {
+    if is_json(bytes) {
+        return serde_json::from_slice(bytes).map_err(|error| FormatError::of(R::TOPIC, error));
+    }
+    R::decode(bytes).map_err(|error| FormatError::of(R::TOPIC, error))
+}
+
+/// No message begins so: it would be a group, which proto3 does not have.
+fn is_json(bytes: &[u8]) -> bool {
+    bytes.first() == Some(&b'{')
+}
+
+/// A message between stages as the program sees it, for whoever looks for a fault.
+pub(crate) fn shown<M: Message + Default + std::fmt::Debug>(bytes: &[u8]) -> Result<String, FormatError> {
+    let message = M::decode(bytes).map_err(|error| FormatError::Malformed { topic: "an inbox", why: error.to_string() })?;
+    Ok(format!("{message:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use tributary_proto::{CreditUpdate, Profile};
+
+    use super::*;
+
+    #[test]
+    fn a_credit_update_has_every_field_and_integers_are_numbers() {
+        let update = CreditUpdate { milestone_id: "mql:1".into(), weight_nano: 1, reason: 2, ..CreditUpdate::default() };
+        let rows = Topic::Credits.rows().unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&rows.to_json(&update.encode_to_vec()).unwrap()).unwrap();
+        assert_eq!(json["weight_nano"], 1);
+        assert_eq!(json["reason"], "late_touch");
+        assert_eq!(json.as_object().unwrap().len(), 25);
+        assert!(rows.to_json(b"\xff").is_err());
+    }
+
+    #[test]
+    fn the_last_row_is_known_in_both_forms() {
+        let rows = Topic::Profiles.rows().unwrap();
+        for erased in [true, false] {
+            let row = Profile { profile_id: "p_1".into(), erased, ..Profile::default() };
+            assert_eq!((rows.is_last(&row.bytes(false)), rows.is_last(&row.bytes(true))), (erased, erased));
+        }
+        assert!(!rows.is_last(b"\xff"));
+    }
+}

@@ -1,0 +1,54 @@
+//! What histories are made of beside records of their own: each can be left out.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// What senders do beyond what is decoded from records: it comes as events, into the inbox of identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Features {
+    /// Public events, honest and hostile.
+    pub trust: bool,
+    /// People who change companies, and what is taken back.
+    pub time: bool,
+    /// Roles of people in deals.
+    pub roles: bool,
+    /// Accounts above accounts.
+    pub hierarchy: bool,
+}
+
+impl Features {
+    /// None of them.
+    pub const NONE: Self = Self { trust: false, time: false, roles: false, hierarchy: false };
+    /// All of them.
+    pub const ALL: Self = Self { trust: true, time: true, roles: true, hierarchy: true };
+    /// What a seed has unless it is told otherwise.
+    pub const DEFAULT: Self = Self::ALL;
+}
+
+impl fmt::Display for Features {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = [(self.trust, "trust"), (self.time, "time"), (self.roles, "roles"), (self.hierarchy, "hierarchy")];
+        let names: Vec<&str> = all.into_iter().filter(|(on, _)| *on).map(|(_, name)| name).collect();
+        f.write_str(&if names.is_empty() { "none".to_owned() } else { names.join(",") })
+    }
+}
+
+impl FromStr for Features {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut features = Self::NONE;
+        for name in text.split(',') {
+            match name {
+                "trust" => features.trust = true,
+                "time" => features.time = true,
+                "roles" => features.roles = true,
+                "hierarchy" => features.hierarchy = true,
+                "all" => features = Self::ALL,
+                "none" => {}
+                _ => return Err("expected trust, time, roles, hierarchy, all or none".to_owned()),
+            }
+        }
+        Ok(features)
+    }
+}

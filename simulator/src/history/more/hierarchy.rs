@@ -1,0 +1,39 @@
+//! Accounts name the accounts above them: late, out of order, several a day, in circles, and it is taken back.
+
+use tributary_proto::event::Body;
+use tributary_proto::{AccountRecord, Event, Identifier, Retract, kind};
+
+use super::{DAY_MS, MINUTE_MS, Pool};
+use crate::draw::Draw;
+
+pub(super) fn draw(draw: &mut Draw, pool: &mut Pool<'_>) {
+    let records = if draw.percent(40) { 0 } else { draw.between(1, 8) };
+    for _ in 0..records {
+        let time_ms = pool.time(draw) + draw.pick(&[0, 0, 1, MINUTE_MS, DAY_MS]);
+        let own = if draw.percent(60) { crm(draw) } else { draw.pick(&pool.accounts) };
+        let mut record = AccountRecord::default();
+        match draw.below(6) {
+            0 => record.parent_cleared = true,
+            _ => record.parent = Some(crm(draw)),
+        }
+        let mut accounts = vec![own];
+        if draw.percent(20) {
+            accounts.push(draw.pick(&pool.accounts));
+        }
+        // Who is no CRM, or names people, says nothing of parents.
+        let people = if draw.percent(8) { pool.mention(draw) } else { Vec::new() };
+        let mut event = pool.event(draw, time_ms, people, Body::Account(record));
+        event.account_identifiers = pool.sorted_accounts(accounts);
+        let public = draw.percent(5);
+        event.public = public && event.identifiers.is_empty();
+        let back = Event { body: Some(Body::Retract(Retract::default())), public: false, ..event.clone() };
+        pool.say(event);
+        if draw.percent(15) {
+            pool.say(back);
+        }
+    }
+}
+
+fn crm(draw: &mut Draw) -> Identifier {
+    Identifier::new(kind::CRM_ACCOUNT, "", draw.pick(&["000", "001", "002", "003", "top"]))
+}

@@ -1,0 +1,197 @@
+//! Identifiers grouped into people, and into accounts: links united one by one, trusted ones first.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tributary_identity::Settings;
+use tributary_identity::settings::PublicJoins;
+
+use super::facts::{Facts, Name, Pair};
+
+/// Kinds of people's identifiers, strongest first, before and after the custom ones.
+const STRONG: [&str; 9] = [
+    "crm_contact",
+    "crm_lead",
+    "user_id",
+    "wechat_unionid",
+    "wechat_openid",
+    "wecom_external_userid",
+    "email",
+    "email_sha256",
+    "phone",
+];
+const WEAK: [&str; 2] = ["anonymous_id", "device_id"];
+
+/// Identifiers that are one.
+pub type Group = BTreeSet<Name>;
+
+/// Class, time and ends of a link: links are united in this order.
+type Link<'a> = (i64, i64, &'a Name, &'a Name);
+
+/// Groups of identifiers that are one, of accounts or of people; and those in clusters that are too large.
+pub fn groups(facts: &Facts, settings: &Settings, custom: &[String], accounts: bool) -> (Vec<Group>, Group) {
+    let all: Vec<&Name> = facts.mentioned.iter().filter(|name| name.is_account() == accounts).collect();
+    let pairs = || facts.pairs.iter().filter(|((a, _), _)| a.is_account() == accounts);
+    let shared: BTreeSet<&Name> = all.iter().copied().filter(|name| is_shared(facts, settings, name)).collect();
+    let forbidden = |pair: &Pair| pair.word.is_some_and(|(_, forbids)| forbids);
+    let never: Vec<(&Name, &Name)> = pairs().filter(|(_, pair)| forbidden(pair)).map(|((a, b), _)| (a, b)).collect();
+    let links = |trusted: bool| {
+        let usable = pairs().filter(|((a, b), pair)| {
+            !forbidden(pair) && !shared.contains(a) && !shared.contains(b) && is_trusted(pair) == trusted
+        });
+        let mut links: Vec<Link<'_>> = usable
+            .filter_map(|((a, b), pair)| {
+                let class = if pair.word.is_some() { -1 } else { rank(custom, a).max(rank(custom, b)) };
+                Some((class, pair.seen.time_ms()?, a, b))
+            })
+            .collect();
+        links.sort();
+        links
+    };
+    let limit = usize::try_from(settings.max_cluster).unwrap_or(usize::MAX);
+    let mut joined = Joined { settings, never, records: Sets::singles(&all), sets: Sets::singles(&all) };
+
+    // Trusted links, as if there were no others.
+    let mut trusted = links(true);
+    let mut large = too_large(&all, &trusted, |cluster| cluster.len() > limit);
+    trusted.retain(|(.., a, _)| !large.contains(*a));
+    let merges = trusted.iter().filter(|(class, _, a, b)| *class == -1 && is_merge(settings, a, b));
+    merges.for_each(|(.., a, b)| joined.records.unite(a, b));
+    trusted.iter().for_each(|(.., a, b)| joined.unite(a, b, |_| true, usize::MAX));
+
+    // Public links among what only public events know.
+    let mut public = links(false);
+    public.retain(|(.., a, b)| !large.contains(*a) && !large.contains(*b));
+    if settings.public_joins == PublicJoins::Anonymous {
+        public = firsts_of_anonymous(&public);
+    }
+    let (mut among, mut leaves): (Vec<Link<'_>>, Vec<Link<'_>>) =
+        public.into_iter().partition(|(.., a, b)| !facts.is_trusted(a) && !facts.is_trusted(b));
+    let anonymous_limit = usize::try_from(settings.anonymous_cluster).unwrap_or(usize::MAX);
+    large.extend(too_large(&all, &among, |cluster| {
+        cluster.len() > if cluster.iter().all(Name::is_anonymous) { anonymous_limit } else { limit }
+    }));
+    among.retain(|(.., a, _)| !large.contains(*a));
+    among.iter().for_each(|(.., a, b)| joined.unite(a, b, |_| true, usize::MAX));
+
+    // Public links to what trusted events know: thresholds are those of the trusted ones alone, but for the number of leaves.
+    leaves.retain(|(.., a, b)| !large.contains(*a) && !large.contains(*b));
+    let leaves_max = usize::try_from(settings.public_leaves).unwrap_or(usize::MAX);
+    leaves.iter().for_each(|(.., a, b)| joined.unite(a, b, |name| facts.is_trusted(name), leaves_max));
+    (joined.sets.0, large)
+}
+
+/// Whether the pair is joined by trusted evidence: explicit words always are.
+fn is_trusted(pair: &Pair) -> bool {
+    pair.seen.trusted_ms.is_some() || pair.word.is_some()
+}
+
+/// The members of clusters, connected by these links, that are too large.
+fn too_large(all: &[&Name], links: &[Link<'_>], is_too_large: impl Fn(&Group) -> bool) -> Group {
+    let mut clusters = Sets::singles(all);
+    links.iter().for_each(|(.., a, b)| clusters.unite(a, b));
+    clusters.0.into_iter().filter(|cluster| is_too_large(cluster)).flatten().collect()
+}
+
+/// Of links in order those that are the first of one of their ends that is a cookie or a device.
+fn firsts_of_anonymous<'a>(links: &[Link<'a>]) -> Vec<Link<'a>> {
+    let mut met = BTreeSet::new();
+    let is_first = |link: &&Link<'a>| {
+        let ends = [link.2, link.3].map(|end| end.is_anonymous() && met.insert(end));
+        ends.contains(&true)
+    };
+    links.iter().filter(is_first).copied().collect()
+}
+
+/// What has been joined so far.
+struct Joined<'a> {
+    settings: &'a Settings,
+    never: Vec<(&'a Name, &'a Name)>,
+    /// Records that their system has merged.
+    records: Sets,
+    sets: Sets,
+}
+
+impl Joined<'_> {
+    /// Joins two, unless what would be one then must not be: some are never to be joined, those that count exceed a limit, or there are more
+    /// than `others_max` others.
+    fn unite(&mut self, a: &Name, b: &Name, counts: impl Fn(&Name) -> bool, others_max: usize) {
+        let left = self.sets.of(a);
+        // Two of one set are one already, whatever is said of them.
+        if left.contains(b) {
+            return;
+        }
+        let union: Group = left.union(&self.sets.of(b)).cloned().collect();
+        let enemies = self.never.iter().any(|(a, b)| union.contains(*a) && union.contains(*b));
+        let (counted, others): (Group, Group) = union.into_iter().partition(counts);
+        if !enemies && others.len() <= others_max && !self.exceeds_a_limit(&counted) {
+            self.sets.unite(a, b);
+        }
+    }
+
+    fn exceeds_a_limit(&self, group: &Group) -> bool {
+        let mut counts: BTreeMap<(&str, &str), u32> = BTreeMap::new();
+        let record = |name: &Name| self.records.of(name).first().cloned();
+        let records: BTreeSet<(&str, &str, Option<Name>)> =
+            group.iter().map(|name| (name.kind.as_str(), name.scope.as_str(), record(name))).collect();
+        records.into_iter().for_each(|(kind, scope, _)| *counts.entry((kind, scope)).or_default() += 1);
+        counts.into_iter().any(|((kind, _), count)| limit(self.settings, kind).is_some_and(|limit| count > limit))
+    }
+}
+
+/// Whether an identifier is linked to more others than one person can have. What public events say of a trusted one does not count.
+fn is_shared(facts: &Facts, settings: &Settings, name: &Name) -> bool {
+    let counts = |pair: &Pair| is_trusted(pair) || !facts.is_trusted(name);
+    let others = facts.pairs.iter().filter(|(_, pair)| counts(pair)).filter_map(|((a, b), _)| match () {
+        () if a == name => Some(b),
+        () if b == name => Some(a),
+        () => None,
+    });
+    let (mut strong, mut any) = (0, 0);
+    for other in others {
+        any += 1;
+        strong += u32::from(limit(settings, &other.kind) == Some(1) && !is_merge(settings, name, other));
+    }
+    strong > settings.shared_after || any > settings.shared_any
+}
+
+/// Whether two of a kind that are said to be one are a record that was merged into another one.
+fn is_merge(settings: &Settings, a: &Name, b: &Name) -> bool {
+    a.kind == b.kind && a.scope == b.scope && settings.merged_kinds.contains(&a.kind)
+}
+
+/// How many of a kind one person may have.
+fn limit(settings: &Settings, kind: &str) -> Option<u32> {
+    let stated = settings.limits.get(kind).copied();
+    if kind == "domain" || kind == "company_name" { stated } else { stated.or(Some(settings.default_limit)) }
+}
+
+fn rank(custom: &[String], name: &Name) -> i64 {
+    let people = STRONG.into_iter().chain(custom.iter().map(String::as_str)).chain(WEAK);
+    let mut order: Vec<&str> = people.collect();
+    if name.is_account() {
+        order = vec!["crm_account", "domain", "company_name"];
+    }
+    order.iter().zip(0..).find(|(kind, _)| **kind == name.kind).map_or(i64::MAX, |(_, at)| at)
+}
+
+/// Sets that do not overlap.
+struct Sets(Vec<Group>);
+
+impl Sets {
+    fn singles(all: &[&Name]) -> Self {
+        Self(all.iter().map(|name| Group::from([(*name).clone()])).collect())
+    }
+
+    fn of(&self, name: &Name) -> Group {
+        self.0.iter().find(|set| set.contains(name)).cloned().unwrap_or_default()
+    }
+
+    fn unite(&mut self, a: &Name, b: &Name) {
+        let Some(at) = self.0.iter().position(|set| set.contains(a)) else { return };
+        let left = self.0.swap_remove(at);
+        match self.0.iter_mut().find(|set| set.contains(b)) {
+            Some(right) => right.extend(left),
+            None => self.0.push(left),
+        }
+    }
+}

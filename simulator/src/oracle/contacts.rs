@@ -1,0 +1,75 @@
+//! Who is in which deal, and in which role.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tributary_proto::event::Body;
+use tributary_proto::{Contact, Event};
+
+use super::name::Name;
+use super::people::People;
+use super::statements::{When, when};
+use super::void::Void;
+
+/// The contacts of all objects.
+#[derive(Debug, Clone, Default)]
+pub struct Contacts {
+    /// By profile and object: the role, where one was said.
+    people: BTreeMap<(String, String), Option<String>>,
+    /// Units of which somebody is in an object.
+    units: BTreeSet<(String, String)>,
+}
+
+impl Contacts {
+    /// What the events say, of the identifiers that are somebody's.
+    pub fn of(events: &[Event], void: &Void, people: &People<'_>) -> Self {
+        let mut contacts = Self::default();
+        // In the order of the identifiers' hashes: the first role of a profile counts.
+        for ((name, object), (_, removed, role)) in latest(events, void) {
+            let Some((profile_id, units)) = people.units(&name).filter(|_| !removed) else { continue };
+            let said = contacts.people.entry((profile_id, object.clone())).or_default();
+            *said = said.take().or(Some(role).filter(|role| !role.is_empty()));
+            contacts.units.extend(units.into_iter().map(|unit| (unit, object.clone())));
+        }
+        contacts
+    }
+
+    /// Whether a profile is in the object.
+    pub fn names(&self, profile_id: &str, object_id: &str) -> bool {
+        self.people.contains_key(&(profile_id.to_owned(), object_id.to_owned()))
+    }
+
+    /// Whether anybody of the unit is.
+    pub fn names_any(&self, unit: &str, object_id: &str) -> bool {
+        self.units.contains(&(unit.to_owned(), object_id.to_owned()))
+    }
+
+    /// The role of a profile in the object.
+    pub fn role(&self, profile_id: &str, object_id: &str) -> Option<&String> {
+        self.people.get(&(profile_id.to_owned(), object_id.to_owned()))?.as_ref()
+    }
+}
+
+/// The latest that was said of an identifier in an object: when, whether it is out of it, and its role.
+fn latest(events: &[Event], void: &Void) -> BTreeMap<(Name, String), (When, bool, String)> {
+    let mut latest = BTreeMap::new();
+    let counts = |event: &&Event| !event.public && !void.is_void(event) && !void.is_retracted(event);
+    for event in events.iter().filter(counts) {
+        let object = match &event.body {
+            Some(Body::Milestone(version)) => &version.object_id,
+            Some(Body::ObjectContacts(object)) => &object.object_id,
+            _ => continue,
+        };
+        for Contact { identifier, role, removed } in &event.contacts {
+            let name = Name::of(&identifier.clone().unwrap_or_default());
+            if void.until(&name).is_some_and(|until| event.time_ms <= until) {
+                continue;
+            }
+            let said = (when(event), *removed, role.clone());
+            let known = latest.entry((name, object.clone())).or_insert_with(|| said.clone());
+            if said > *known {
+                *known = said;
+            }
+        }
+    }
+    latest
+}

@@ -1,0 +1,147 @@
+//! What is around the processes: the cluster that they talk to, and what goes wrong.
+//!
+//! Sessions know this much of the [world](crate::world). That others go on while one of them stands still they ask of [`Others`].
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use tributary_runtime::topic::Topic;
+
+use crate::cluster::Cluster;
+use crate::draw::Draw;
+use crate::faults::{Fault, Faults};
+use crate::store::Disk;
+
+/// The other processes, while one stands still in the middle of something.
+pub trait Others {
+    /// A process stands still, here and now: the group goes on without it, or somebody else gets its name, or its transaction expires.
+    fn zombie(self: Rc<Self>, stage: &'static str, instance: &str);
+
+    /// Others go on for up to `most` steps, while the caller stands still.
+    fn interlude(self: Rc<Self>, most: usize);
+}
+
+/// What holds a transactional id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SimProducer {
+    /// The transactional id.
+    pub id: String,
+    /// Its epoch.
+    pub epoch: u64,
+}
+
+/// A request that comes late.
+#[derive(Debug, Clone)]
+pub enum Late {
+    /// To commit.
+    Commit,
+    /// Input offsets of a stage, for the transaction.
+    Offsets(&'static str, Vec<(Topic, u32, u64)>),
+}
+
+/// See the module.
+pub struct Surroundings {
+    /// The cluster.
+    pub cluster: RefCell<Cluster>,
+    /// What goes wrong.
+    pub faults: RefCell<Faults>,
+    /// Of partitions of inputs: below which offset it was accepted that records are refused.
+    pub accepted: RefCell<BTreeMap<(Topic, u32), u64>>,
+    /// Requests of producers that come late.
+    pub late: RefCell<Vec<(SimProducer, Late)>>,
+    /// How many processes stand still, one inside another.
+    pub depth: Cell<usize>,
+    draw: RefCell<Draw>,
+    trace: Option<RefCell<Vec<String>>>,
+}
+
+impl Surroundings {
+    /// With nobody in them yet.
+    pub fn new(cluster: Cluster, faults: Faults, draw: Draw, trace: bool) -> Self {
+        Self {
+            cluster: RefCell::new(cluster),
+            faults: RefCell::new(faults),
+            accepted: RefCell::default(),
+            late: RefCell::default(),
+            depth: Cell::new(0),
+            draw: RefCell::new(draw),
+            trace: trace.then(RefCell::default),
+        }
+    }
+
+    /// Whether it is noted what happens.
+    pub fn is_traced(&self) -> bool {
+        self.trace.is_some()
+    }
+
+    /// A number below `limit`.
+    pub fn below(&self, limit: usize) -> usize {
+        self.draw.borrow_mut().below(limit)
+    }
+
+    /// Whether a fault strikes here.
+    pub fn strikes(&self, fault: Fault) -> bool {
+        let strikes = self.faults.borrow_mut().strikes(fault);
+        if strikes {
+            self.note(|| format!("fault: {}", fault.name()));
+        }
+        strikes
+    }
+
+    /// Whether a fault is tried here: see [`Faults::attempt`].
+    pub fn attempts(&self, fault: Fault) -> bool {
+        self.faults.borrow_mut().attempt(fault)
+    }
+
+    /// Notes what happened, where somebody wants to know.
+    pub fn note(&self, what: impl FnOnce() -> String) {
+        if let Some(trace) = &self.trace {
+            let now_ms = self.cluster.try_borrow().map(|cluster| cluster.now_ms).unwrap_or(0);
+            trace.borrow_mut().push(format!("{now_ms:>6} {}{}", "  ".repeat(self.depth.get()), what()));
+        }
+    }
+
+    /// What happened.
+    pub fn take_trace(&self) -> Vec<String> {
+        self.trace.as_ref().map(RefCell::take).unwrap_or_default()
+    }
+
+    /// A process joins its group.
+    pub fn join(&self, stage: &'static str, instance: &str) -> u64 {
+        self.cluster.borrow_mut().group(stage).join(instance, &mut self.draw.borrow_mut())
+    }
+
+    /// Spreads the partitions of a stage anew.
+    pub fn rebalance(&self, stage: &'static str) {
+        self.cluster.borrow_mut().group(stage).rebalance(&mut self.draw.borrow_mut());
+    }
+
+    /// A process is thrown out of its group.
+    pub fn throw_out(&self, stage: &'static str, instance: &str) {
+        let thrown = self.cluster.borrow_mut().group(stage).throw_out(instance, &mut self.draw.borrow_mut());
+        if thrown {
+            self.faults.borrow_mut().count(Fault::ThrownOut);
+            self.note(|| format!("{stage} throws out {instance}"));
+        }
+    }
+
+    /// A request comes late.
+    pub fn later(&self, producer: &SimProducer, late: Late) {
+        self.late.borrow_mut().push((producer.clone(), late));
+    }
+
+    /// Writes the marks of transactions that are being ended, unless they come late.
+    pub fn write_marks(&self) {
+        if !self.strikes(Fault::LateMarks) {
+            while self.cluster.borrow_mut().settle_one(0) {}
+        }
+    }
+
+    /// A disk may be flushed.
+    pub fn may_flush(&self, disk: &Disk) {
+        if self.below(3) == 0 {
+            disk.stores().iter().for_each(|(_, store)| store.flush());
+        }
+    }
+}

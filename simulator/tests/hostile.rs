@@ -1,0 +1,21 @@
+//! Whoever has a public write key changes nothing that trusted events say.
+
+#![allow(clippy::panic, reason = "tests")]
+
+use std::collections::BTreeMap;
+
+use tributary_simulator::hostile::{self, Remains};
+
+#[test]
+fn a_hostile_sender_changes_nothing_trusted() {
+    let mut remains: BTreeMap<Remains, u64> = BTreeMap::new();
+    for seed in 0..300 {
+        let outcome = hostile::attack(seed);
+        if let Some((promise, how)) = outcome.broken.first() {
+            panic!("seed {seed}: {promise:?} does not hold: {how}");
+        }
+        outcome.remains.into_iter().for_each(|what| *remains.entry(what).or_default() += 1);
+    }
+    // The attacks are ones: what can be done is done.
+    assert_eq!(remains.len(), 2, "{remains:?}");
+}
