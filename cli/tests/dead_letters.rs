@@ -196,6 +196,7 @@ fn a_record_of_which_something_was_used_is_no_refused_record() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("webhook.ndjson");
     let lead = |at: u64| {
+        let at = at + 1; // An id of noughts names no record.
         let header = serde_json::json!({"entityName": "Lead", "recordIds": [format!("00Q{at:012}AAA")], "changeType": "CREATE",
             "transactionKey": format!("t{at}"), "sequenceNumber": 1, "commitTimestamp": 1_767_225_600_000_u64 + at});
         let body = serde_json::json!({"ChangeEventHeader": header, "Company": "B", "Email": format!("p{at}@b-corp.example"),
