@@ -281,14 +281,15 @@ fn planted(args: &Args) -> anyhow::Result<bool> {
             );
         }
         found.push((bug, first));
+        // After each, so that what was found is kept when the campaign is interrupted: it takes an hour.
+        if let Some(path) = &args.report {
+            std::fs::write(path, report(&found, args.from, PLANTED_SEEDS))
+                .with_context(|| format!("writing {}", path.display()))?;
+        }
         bar.inc(1);
     }
     bar.finish_and_clear();
     let caught = found.iter().filter(|(_, first)| first.is_some()).count();
-    if let Some(path) = &args.report {
-        std::fs::write(path, report(&found, args.from, PLANTED_SEEDS))
-            .with_context(|| format!("writing {}", path.display()))?;
-    }
     if args.json {
         println!("{}", json!({ "planted": found.iter().map(finding_json).collect::<Vec<_>>(), "found": caught }));
     } else {
