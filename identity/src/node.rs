@@ -1,6 +1,6 @@
 //! The record of an identifier, while it is worked on.
 
-mod days;
+pub(crate) mod days;
 mod links;
 mod mentions;
 

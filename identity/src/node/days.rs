@@ -112,11 +112,13 @@ impl Node {
         Ok(touched)
     }
 
-    /// Writes by day what an earlier version of this program kept of a mention: the latest only.
+    /// Writes by day what an earlier version of this program kept of a mention: the latest only. What it has heard before that is not told
+    /// apart any more from what it has never heard, but for its time.
     pub(crate) fn by_day(&self, state: &mut dyn State, mention: Hash128, sighting: &mut Sighting) -> Result<(), StateError> {
         if sighting.by_day {
             return Ok(());
         }
+        sighting.former_ms = former_ms(sighting);
         sighting.by_day = true;
         let assertion = sighting.assertion.take().and_then(|assertion| assertion.at).map(|at| (Stated::Account, at));
         let word =
@@ -129,4 +131,17 @@ impl Node {
         }
         Ok(())
     }
+}
+
+/// Up to when an earlier version of this program has kept the latest statement of a mention only; `None` where it has kept none.
+pub(crate) fn former_ms(sighting: &Sighting) -> Option<i64> {
+    if sighting.by_day {
+        return sighting.former_ms;
+    }
+    let stamps = [
+        sighting.assertion.as_ref().and_then(|said| said.at.as_ref()),
+        sighting.word.as_ref().and_then(|said| said.at.as_ref()),
+        sighting.consent.as_ref().and_then(|said| said.at.as_ref()),
+    ];
+    stamps.into_iter().flatten().map(|at| at.time_ms).max()
 }

@@ -2,7 +2,7 @@
 
 use tributary_proto::event::Body;
 use tributary_proto::{Event, Hash128, Message, Retract, Sighting, TraitFact, occurrence};
-use tributary_runtime::state::{State, StateError, get_message};
+use tributary_runtime::state::{ActorKey, State, StateError, get_message};
 
 use super::{LOG, Snapshot, load};
 use crate::facts::{later_trait, trait_name};
@@ -10,8 +10,9 @@ use crate::keys;
 use crate::mention::{counts, see};
 use crate::milestone::erased_of;
 use crate::node::Node;
+use crate::node::days::former_ms;
 use crate::statement::Statement;
-use crate::versions::is_marked;
+use crate::versions::{is_marked, stored};
 
 /// What became of an event in identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +45,8 @@ pub fn kept(snapshot: &mut dyn Snapshot, event: &Event) -> Result<Kept, StateErr
             return Ok(Kept::Erased);
         }
         let version = keys::one(keys::SIGHTING, Hash128::of(&event.encode_to_vec()));
-        return Ok(if state.get(&actor, &version)?.is_some() { Kept::Here } else { Kept::Missing });
+        let known = state.get(&actor, &version)?.is_some() || is_known_to_former(state, &actor, event)?;
+        return Ok(if known { Kept::Here } else { Kept::Missing });
     }
     if let Some(Body::Erase(_)) = &event.body {
         for identifier in said.people {
@@ -68,6 +70,13 @@ pub fn kept(snapshot: &mut dyn Snapshot, event: &Event) -> Result<Kept, StateErr
     heard(snapshot.owner_of(LOG.stage, &primary.key())?, &node, event, &said)
 }
 
+/// Whether a milestone has the version of an event as an earlier version of this program has stored it, which wrote values in another way.
+fn is_known_to_former(state: &mut dyn State, actor: &ActorKey, event: &Event) -> Result<bool, StateError> {
+    let is_former = |known: &Event| matches!(&known.body, Some(Body::Milestone(of)) if of.value_minor.is_some());
+    let known = stored(state, actor)?;
+    Ok(known.iter().any(|(_, known)| known.event_id == event.event_id && is_former(known)))
+}
+
 /// What became of an event at its primary identifier.
 fn heard(state: &mut dyn State, node: &Node, event: &Event, said: &Statement<'_>) -> Result<Kept, StateError> {
     let mention = said.mention();
@@ -82,7 +91,9 @@ fn heard(state: &mut dyn State, node: &Node, event: &Event, said: &Statement<'_>
     let mut again = known.clone();
     let unseen = said.is_sighting() && see(&mut again, said.time_ms);
     let retracted = node.has_retracted(&said.stamp);
-    for what in said.stated() {
+    // What an earlier version has heard and not kept.
+    let former = former_ms(&known).is_some_and(|former_ms| said.time_ms <= former_ms);
+    for what in said.stated().filter(|_| !former) {
         if node.would_note(state, mention, what, &said.day(retracted), erased_ms)?.1.is_some() {
             return Ok(Kept::Missing);
         }
