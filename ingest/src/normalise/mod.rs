@@ -242,6 +242,11 @@ mod tests {
             ("email", "Nobody <null@null.com>"),
             ("user_id", "null@null.com"),
             ("phone", "{{phone}}"),
+            ("phone", "13800138000"),
+            ("phone", "+86 138-0013-8000"),
+            ("phone", "13800000000"),
+            ("phone", "010-88888888"),
+            ("phone", "+1 234 567 8901"),
             ("account", "%ACCOUNT%"),
             ("domain", "<domain>"),
             ("email_sha256", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
@@ -254,7 +259,10 @@ mod tests {
         assert_eq!(value("wechat_openid", "oZhang"), Err(reason::IDENTIFIER_SCOPE_MISSING));
         assert_eq!(value("wechat_openid", ":oZhang"), Err(reason::IDENTIFIER_SCOPE_MISSING));
         assert_eq!(value("crm_contact", "1.38E+10"), Err(reason::IDENTIFIER_INVALID));
-        assert_eq!(value("phone", "1.38E+10"), Err(reason::IDENTIFIER_INVALID));
+        for none in ["1.38E+10", "11111111111", "12345678901", "123456789", "00000000001"] {
+            assert_eq!(value("phone", none), Err(reason::IDENTIFIER_INVALID), "{none}");
+        }
+        assert!(["13800001111", "19912345678", "13800138001"].iter().all(|number| value("phone", number).unwrap().is_some()));
         assert_eq!(value("user_id", &"x".repeat(257)), Err(reason::IDENTIFIER_TOO_LONG));
         assert_eq!(value("user_id", "e+1x"), Ok(Some((String::new(), "e+1x".into()))));
     }

@@ -193,9 +193,23 @@ const TYPED: [&str; 16] =
 /// Domains of examples in documents (RFC 2606): nobody has an address there.
 const RESERVED: [&str; 3] = ["example.com", "example.net", "example.org"];
 
+/// Valid numbers that people type who give none, as E.164 has them; those that are not valid (11111111111, 12345678901 in China) are no
+/// numbers anyway. The first is in every Chinese example; 12345678901 has an area code of Ohio.
+const TYPED_NUMBERS: [&str; 3] = ["+8613800138000", "+12345678901", "+12345678900"];
+/// A number that ends with one digit so often is nobody's: 138 0000 0000, 8888 8888.
+const SAME_DIGITS: usize = 8;
+
 /// Whether a value is a placeholder of whatever form.
 pub(super) fn names_nobody(value: &str) -> bool {
-    is_zero(value) || is_made_of_nothing(value)
+    is_zero(value) || is_made_of_nothing(value) || is_nobodys_number(value)
+}
+
+/// Whether it is a phone number, as E.164 has it, that stands for none.
+fn is_nobodys_number(value: &str) -> bool {
+    let Some(digits) = value.strip_prefix('+') else { return false };
+    let last = digits.len().checked_sub(SAME_DIGITS).and_then(|at| digits.get(at..)).unwrap_or_default().as_bytes();
+    let same = last.first().is_some_and(|first| first.is_ascii_digit() && last.iter().all(|digit| digit == first));
+    same || TYPED_NUMBERS.contains(&value)
 }
 
 /// Whether there is nothing in it but zeros and signs; of Salesforce, whose ids begin with what they are of and end with
