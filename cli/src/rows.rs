@@ -97,13 +97,16 @@ impl Declared {
         }
     }
 
-    /// The fields of a header's columns, and the columns of a known export.
-    fn names(&self, header: &[String]) -> Result<(Vec<String>, Option<Opened>), String> {
+    /// The fields of a header's columns, the mapping by which, and the columns of a known export.
+    fn names(&self, header: &[String]) -> Result<(Vec<String>, Mapping, Option<Opened>), String> {
         match &self.format {
-            None => Ok((self.mapping.header(header)?, None)),
+            None => {
+                let mapping = self.mapping.open_for(header)?;
+                Ok((mapping.header(header)?, mapping, None))
+            }
             Some(format) => {
                 let opened = format.open(header).ok_or_else(|| format.missing())?;
-                Ok((opened.header(), Some(opened)))
+                Ok((opened.header(), Mapping::default(), Some(opened)))
             }
         }
     }
@@ -211,13 +214,13 @@ impl Rows {
     /// Reads the header, and looks through the rows behind it.
     fn read_header(&mut self, decoder: &Decoder) -> anyhow::Result<()> {
         let Self { path, declared, content, before, .. } = &*self;
-        let mut found: Option<(Vec<String>, Option<Opened>, CsvRows)> = None;
+        let mut found: Option<(Vec<String>, Mapping, Option<Opened>, CsvRows)> = None;
         let (mut at, mut count, mut survey) = (0, 0, Survey::default());
         each_row(path, self.given.as_ref(), content, &mut |row| {
             at += 1;
             match (row, &mut found) {
                 (_, None) if at <= *before => {}
-                (Ok((_, cells)), Some((_, opened, columns))) => match opened {
+                (Ok((_, cells)), Some((_, _, opened, columns))) => match opened {
                     Some(opened) => survey.see(opened, cells),
                     None => {
                         columns.survey(cells.iter());
@@ -227,12 +230,12 @@ impl Rows {
                 (Err(_), Some(_)) => count += 1,
                 (Ok((line, cells)), None) => {
                     let problem = |problem| RowsError::Header { path: path.clone(), line, problem };
-                    let (names, opened) = declared.names(cells).map_err(problem)?;
+                    let (names, mapping, opened) = declared.names(cells).map_err(problem)?;
                     let mut columns = CsvRows::new(decoder, &names).map_err(|found| problem(found.to_string()))?;
                     if let Content::Text { preamble: Preamble { zone: Some(zone), .. }, .. } = content {
                         columns = columns.in_zone(zone).map_err(|found| problem(found.to_string()))?;
                     }
-                    found = Some((cells.to_vec(), opened, columns));
+                    found = Some((cells.to_vec(), mapping, opened, columns));
                 }
                 (Err((line, why)), None) => {
                     anyhow::bail!(RowsError::Header { path: path.clone(), line, problem: why });
@@ -241,7 +244,7 @@ impl Rows {
             Ok(())
         })?;
         let no_header = || RowsError::Header { path: path.clone(), line: 1, problem: "the file has no header".into() };
-        (self.header, self.opened, self.columns) = found.ok_or_else(no_header)?;
+        (self.header, self.declared.mapping, self.opened, self.columns) = found.ok_or_else(no_header)?;
         self.count = count + survey.rows;
         self.told.extend(survey.told());
         Ok(())

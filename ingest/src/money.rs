@@ -1,6 +1,7 @@
 //! Amounts: decimal text in major units, and whole minor units by the exponents of ISO 4217. No float comes near them.
 
 mod agreed;
+mod column;
 mod unit;
 mod words;
 mod written;
@@ -11,6 +12,7 @@ use tributary_proto::decimal::minor;
 use tributary_runtime::stage::Rejection;
 
 pub(crate) use agreed::agreed;
+pub use column::{OfColumn, of_column};
 pub(crate) use unit::{Unit, unit};
 pub(crate) use written::exact;
 

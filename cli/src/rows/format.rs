@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
-use tributary_ingest::money;
+use tributary_ingest::money::{self, OfColumn};
 use tributary_proto::{Decimal, Hash128};
 
 /// The built-in formats: name and text.
@@ -99,8 +99,12 @@ impl Format {
         let mut constants = self.constants.clone();
         if of("currency").is_some() {
             constants.remove("currency");
-        } else if let Some(code) = header.get(value).and_then(|name| currency_of(name)) {
-            constants.insert("currency".to_owned(), code);
+        } else if let Some(name) = header.get(value) {
+            // What cannot be read goes the same way: then the amounts are not read either.
+            match money::of_column(name, constants.get("currency").map(String::as_str)) {
+                OfColumn::Currency(text) | OfColumn::Unclear(text) => drop(constants.insert("currency".to_owned(), text)),
+                OfColumn::Nothing => {}
+            }
         }
         let apart = self.apart.iter().filter_map(|name| place(std::slice::from_ref(name))).collect();
         let is_net = header.get(value).is_some_and(|name| self.net.iter().any(|net| self::plain(net) == self::plain(name)));
@@ -221,14 +225,6 @@ fn plain(name: &str) -> String {
         }
     }
     out
-}
-
-/// The currency that a column's name has in parentheses: `Amount spent (USD)`.
-fn currency_of(name: &str) -> Option<String> {
-    let (_, inside) = name.split_once('(')?;
-    let code = inside.trim().get(..3)?;
-    let is_code = code.bytes().all(|byte| byte.is_ascii_uppercase());
-    (is_code && money::currency(code).is_ok()).then(|| code.to_owned())
 }
 
 fn is_dash(text: &str) -> bool {

@@ -5,9 +5,14 @@ use std::fs;
 use std::path::Path;
 
 use serde::Deserialize;
+use tributary_ingest::money::{OfColumn, of_column};
 
 /// The largest mapping file, bytes.
 const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// Fields whose columns are amounts, and the field of their currency.
+const AMOUNTS: [&str; 2] = ["value", "refund"];
+const CURRENCY: &str = "currency";
 
 /// `[columns]`: the header's name = the field, an empty one for a column that is left out. `[constants]`: field = a value for all rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -40,6 +45,52 @@ impl Mapping {
     /// Whether it says anything of columns.
     pub fn names_columns(&self) -> bool {
         !self.columns.is_empty()
+    }
+
+    /// The mapping for a header: what the name of a renamed column says of its amounts (`金额（万元）`) is kept as their currency.
+    ///
+    /// # Errors
+    /// When the header has no column that the mapping names, or such a name cannot be kept.
+    pub fn open_for(&self, header: &[String]) -> Result<Self, String> {
+        self.header(header)?;
+        let mut opened = self.clone();
+        let renamed = self.columns.iter().filter(|(_, field)| AMOUNTS.contains(&field.as_str()));
+        let given = self.constants.get(CURRENCY).map(String::as_str);
+        let mut said: Vec<(&str, Option<String>)> = Vec::new();
+        for (name, _) in renamed {
+            match of_column(name, given) {
+                OfColumn::Nothing => said.push((name, None)),
+                OfColumn::Currency(text) => said.push((name, Some(text))),
+                OfColumn::Unclear(text) => {
+                    return Err(format!(
+                        "the column `{name}` says `{text}` of its amounts, and renamed they would lose it: {}",
+                        Self::what_to_do(&text)
+                    ));
+                }
+            }
+        }
+        let Some((name, Some(text))) = said.iter().find(|(_, text)| text.is_some()).cloned() else { return Ok(opened) };
+        if let Some((other, _)) = said.iter().find(|(_, other)| other.as_ref() != Some(&text)) {
+            return Err(format!("the columns `{name}` and `{other}` have different units: import them one after the other"));
+        }
+        if self.gives_currency(header) {
+            return Err(format!(
+                "the column `{name}` says `{text}` of its amounts, and another column their currency: leave that out (`\"NAME\" = \"\"` under \
+                 [columns]), and {}",
+                Self::what_to_do(&text)
+            ));
+        }
+        opened.constants.insert(CURRENCY.to_owned(), text);
+        Ok(opened)
+    }
+
+    fn what_to_do(text: &str) -> String {
+        format!("write currency and unit under [constants], such as `currency = \"CNY（万元）\"` for `{text}`")
+    }
+
+    /// Whether a column of the header is the currency.
+    fn gives_currency(&self, header: &[String]) -> bool {
+        self.header(header).is_ok_and(|names| names.iter().take(header.len()).any(|name| name.eq_ignore_ascii_case(CURRENCY)))
     }
 
     /// The header under this mapping: names that it does not mention stay as they are, and the constants follow.

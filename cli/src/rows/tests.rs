@@ -78,6 +78,45 @@ fn a_mapping_names_columns_and_constants() {
     assert!(Mapping::open(file.path()).unwrap_err().contains(":2: unknown field `colums`"));
 }
 
+#[test]
+fn a_renamed_column_keeps_its_unit_or_is_refused_with_what_to_do() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let read = |mapping: &str, table: &str| {
+        fs::write(file.path(), mapping).unwrap();
+        let declared = Declared { mapping: Mapping::open(file.path()).unwrap(), ..Declared::default() };
+        let opened = open(table.as_bytes(), declared).map_err(|error| error.to_string());
+        opened.map(|(_, found)| found[0].as_ref().unwrap().1.clone())
+    };
+    let columns = "[columns]\n'金额（万元）' = 'value'\n";
+    let usd = format!("{columns}[constants]\ncurrency = 'USD'\n");
+    let in_full = format!("{columns}[constants]\ncurrency = 'HKD（万元）'\n");
+    for (mapping, header, currency) in [
+        (columns, "金额（万元）,timestamp", "万元"),
+        (&usd, "金额（万元）,timestamp", "USD 万元"),
+        (&in_full, "金额（万元）,timestamp", "HKD（万元）"),
+        ("[columns]\n'Amount (USD)' = 'value'\n", "Amount (USD),timestamp", "USD"),
+    ] {
+        let expected = format!(r#"{{"value":"300","timestamp":"1","currency":"{currency}"}}"#);
+        assert_eq!(read(mapping, &format!("{header}\n300,1\n")), Ok(expected), "{mapping}");
+    }
+    assert_eq!(
+        read("[columns]\n'金额' = 'value'\n", "金额,timestamp\n300,1\n"),
+        Ok(r#"{"value":"300","timestamp":"1"}"#.into())
+    );
+    for (mapping, table, why) in [
+        ("[columns]\n'金额（万）' = 'value'\n", "金额（万）,timestamp\n3,1\n", "`currency = \"CNY（万元）\"`"),
+        (columns, "金额（万元）,timestamp,currency\n3,1,USD\n", "another column their currency"),
+        (
+            "[columns]\n'金额（万元）' = 'value'\n'退款（元）' = 'refund'\n",
+            "金额（万元）,退款（元）,timestamp\n3,1,1\n",
+            "different units",
+        ),
+    ] {
+        let refused = read(mapping, table).unwrap_err();
+        assert!(refused.contains(why) && refused.contains("金额"), "{refused}");
+    }
+}
+
 /// What is said of a workbook of these sheets, and how many rows are read of it.
 fn of_sheets(sheets: &[(&str, &str, &str)], sheet: Option<&str>) -> (Vec<String>, Vec<String>, u64) {
     let folder = tempfile::tempdir().unwrap();

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use iso_currency::Currency;
 
-use super::words::{may_multiply, sign_fits, without_currency, without_multiple};
+use super::words::{may_multiply, sign_fits, without_currency, without_hint, without_multiple};
 use crate::normalise::text::narrow;
 
 /// A currency and the power of ten by which its amounts are to be multiplied.
@@ -23,7 +23,7 @@ pub(crate) fn unit(text: &str) -> Unit<'_> {
     if let Some(number) = whole.parse().ok().and_then(Currency::from_numeric) {
         return Unit { code: Cow::Borrowed(number.code()), power: 0 };
     }
-    match understood(whole) {
+    match words(whole) {
         Words::All { code, power } => Unit { code: code.into(), power },
         Words::Some if !may_multiply(whole) => Unit { code: head(whole).map_or(Cow::Borrowed(text), Cow::Owned), power: 0 },
         Words::Some | Words::Contradictory => Unit { code: Cow::Borrowed(text), power: 0 },
@@ -41,8 +41,34 @@ enum Words {
     Contradictory,
 }
 
-fn understood(whole: &str) -> Words {
-    const BETWEEN: [char; 14] = ['(', ')', '[', ']', '{', '}', '/', '-', ',', ':', '.', '|', '_', ' '];
+/// The currency and the unit that a text says, where all of it is understood.
+pub(super) fn understood(text: &str) -> Option<Unit<'static>> {
+    match words(text.to_uppercase().trim()) {
+        Words::All { code, power } => Some(Unit { code: code.into(), power }),
+        Words::Some | Words::Contradictory => None,
+    }
+}
+
+/// Whether a text, upper case, is made of nothing but currencies and units, `with` those that cannot be read or without.
+pub(super) fn is_of_units(text: &str, with: bool) -> bool {
+    let mut rest = text.trim_matches(BETWEEN);
+    let mut any = false;
+    while !rest.is_empty() {
+        let unit = code_word(rest).map(|(_, bare)| bare);
+        let unit = unit.or_else(|| without_currency(rest).map(|(bare, ..)| bare));
+        let unit = unit.or_else(|| without_multiple(rest).or_else(|| leading(rest)).map(|(bare, _)| bare));
+        let unit = unit.or_else(|| without_hint(rest).filter(|_| with));
+        any |= unit.is_some();
+        let Some(bare) = unit.or_else(|| without_filler(rest)) else { return false };
+        rest = bare.trim_matches(BETWEEN);
+    }
+    any
+}
+
+/// What stands between words.
+const BETWEEN: [char; 14] = ['(', ')', '[', ']', '{', '}', '/', '-', ',', ':', '.', '|', '_', ' '];
+
+fn words(whole: &str) -> Words {
     let (mut rest, mut power, mut codes, mut signs) = (whole, 0, Vec::new(), Vec::new());
     loop {
         rest = rest.trim_matches(BETWEEN);

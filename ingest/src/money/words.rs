@@ -148,6 +148,18 @@ pub(super) fn without_code(text: &str, real: bool) -> Option<(&str, &str)> {
 
 /// Whether a text has anything in it that multiplies: a power of ten, a number, or a word that may stand for one.
 pub(super) fn may_multiply(text: &str) -> bool {
+/// The text without a word behind it that may be a multiplier, or a number that is one: `1,000`.
+pub(super) fn without_hint(text: &str) -> Option<&str> {
+    let number = text.trim_end_matches(|c: char| c.is_ascii_digit() || c == ',');
+    let digits: String = text.get(number.len()..).unwrap_or_default().chars().filter(char::is_ascii_digit).collect();
+    let zeros = digits.strip_prefix('1').unwrap_or(&digits);
+    if zeros.len() >= 3 && zeros.bytes().all(|byte| byte == b'0') {
+        return Some(number);
+    }
+    let front = text.trim_end_matches(char::is_alphanumeric);
+    HINTS.contains(&text.get(front.len()..)?).then_some(front)
+}
+
     let known = |word: &str| HINTS.contains(&word) || MULTIPLES.iter().any(|(multiple, _)| *multiple == word);
     let power = |c: char| c.is_ascii_digit() || MULTIPLES.iter().any(|(word, _)| !word.is_ascii() && word.starts_with(c));
     text.contains(power) || text.split(|c: char| !c.is_alphanumeric()).any(known)
