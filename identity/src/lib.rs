@@ -26,6 +26,7 @@
 pub mod cluster;
 pub mod days;
 pub mod facts;
+mod free_mail;
 pub mod group;
 pub mod hierarchy;
 pub mod keys;

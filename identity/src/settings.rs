@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use iso_currency::Currency;
 use serde::{Deserialize, Serialize};
+use tributary_proto::Identifier;
 use tributary_proto::kind::{self, Kinds};
-use tributary_proto::{Hash128, Identifier};
 use tributary_runtime::config::{AccountLevel, Given, OpenMap, Problems, Section, Shape};
 
-/// Mail providers anyone may sign up with: their domains name no account.
-const FREE_MAIL: &str = include_str!("../data/free_mail.txt");
+use crate::free_mail;
 
 /// What computing clusters may cost, in members and links, before their root rests: three times what an ordinary event costs, so that no
 /// shape of links that anybody sends makes events cost much more.
@@ -111,7 +110,6 @@ pub struct Rules {
     limits: BTreeMap<String, u32>,
     default_limit: u32,
     merged_kinds: BTreeSet<String>,
-    free_mail: BTreeSet<String>,
     declared_free: BTreeSet<String>,
     reentry_after_days: BTreeMap<String, u32>,
     /// See [`Settings::currency`].
@@ -175,13 +173,11 @@ impl Section for Settings {
         }
         let currency = Currency::from_code(&self.currency);
         let currency = problems.check(currency, "currency", "must be an ISO 4217 code such as \"CNY\"")?;
-        let built_in = FREE_MAIL.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
         Some(Rules {
             kinds: given.kinds.clone(),
             limits: self.limits.clone(),
             default_limit: self.default_limit,
             merged_kinds: self.merged_kinds.clone(),
-            free_mail: built_in.map(str::to_owned).chain(self.free_mail.iter().map(|domain| domain.to_lowercase())).collect(),
             declared_free: self.free_mail.iter().map(|domain| domain.to_lowercase()).collect(),
             reentry_after_days,
             currency,
@@ -205,7 +201,7 @@ impl Settings {
     /// See [`Rules::digest`].
     fn digest(&self, kinds: &Kinds) -> u64 {
         let kinds = kinds.custom_identifiers();
-        tributary_runtime::generation::digest(&format!("{self:?};{kinds:?};{}", Hash128::of(FREE_MAIL.as_bytes())))
+        tributary_runtime::generation::digest(&format!("{self:?};{kinds:?};{}", free_mail::digest()))
     }
 }
 
@@ -251,14 +247,19 @@ impl Rules {
             return None;
         }
         let (_, domain) = identifier.value.rsplit_once('@')?;
-        (!domain.is_empty() && !self.free_mail.contains(domain)).then(|| Identifier::new(kind::DOMAIN, "", domain))
+        (!domain.is_empty() && !self.is_free_mail(domain)).then(|| Identifier::new(kind::DOMAIN, "", domain))
     }
 
-    /// The domain of an address that the configuration, and not the built-in list, calls free mail: with other settings it may have spoken
-    /// for an account.
+    /// The domain of an address that the configuration or the list of others, and not our own, calls free mail: with other settings, or under
+    /// an earlier version, it may have spoken for an account.
     pub fn declared_free(&self, identifier: &Identifier) -> Option<Identifier> {
         let (_, domain) = identifier.value.rsplit_once('@').filter(|_| identifier.kind == "email")?;
-        self.declared_free.contains(domain).then(|| Identifier::new(kind::DOMAIN, "", domain))
+        let may_have_spoken = self.declared_free.contains(domain) || free_mail::is_listed(domain);
+        may_have_spoken.then(|| Identifier::new(kind::DOMAIN, "", domain))
+    }
+
+    fn is_free_mail(&self, domain: &str) -> bool {
+        free_mail::is_known(domain) || free_mail::is_listed(domain) || self.declared_free.contains(domain)
     }
 }
 
@@ -293,7 +294,7 @@ mod tests {
             Settings { free_mail: vec!["Mail.Example".into()], ..Settings::default() }.compiled(&Kinds::default()).unwrap();
         let domain = |address: &str| rules.corporate_domain(&Identifier::new("email", "", address)).map(|found| found.value);
         assert_eq!(domain("li@b-corp.example"), Some("b-corp.example".into()));
-        assert_eq!(domain("li@qq.com"), None);
+        assert_eq!((domain("li@qq.com"), domain("li@abv.bg")), (None, None));
         assert_eq!(domain("li@mail.example"), None);
         assert_eq!(rules.corporate_domain(&Identifier::new("phone", "", "+86@x.example")), None);
     }

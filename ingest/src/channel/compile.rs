@@ -10,9 +10,10 @@ use super::matcher::FieldMatcher;
 use super::{Channels, Compiled, FIELDS, Known, Sites};
 
 /// The built-in data.
-const BUILT_IN: [(&str, &str); 2] = [
+const BUILT_IN: [(&str, &str); 3] = [
     ("built-in channels.toml", include_str!("../../rules/channels.toml")),
     ("built-in sites.toml", include_str!("../../rules/sites.toml")),
+    ("built-in sites_listed.toml", include_str!("../../rules/sites_listed.toml")),
 ];
 
 /// The setting that names a file of rules.

@@ -217,3 +217,47 @@ fn a_name_under_any_public_suffix_is_the_site_and_nobody_elses() {
         assert_eq!(channel(source, "x", ""), expected, "{source}");
     }
 }
+
+/// What `scripts/refresh_lists` writes, and the lists of our own.
+const LISTS: [&str; 4] = [
+    include_str!("../../rules/sites.toml"),
+    include_str!("../../rules/channels.toml"),
+    include_str!("../../rules/sites_listed.toml"),
+    CLICK_IDS,
+];
+const CLICK_IDS: &str = include_str!("../../rules/click_ids_listed.txt");
+/// Click ids of others that are none of ours: `gclsrc` says which of Google's tags wrote the id beside it, and of `bfcid` no network tells.
+const NO_CLICK_IDS: [&str; 2] = ["gclsrc", "bfcid"];
+
+#[test]
+fn lists_say_where_they_are_from_and_when() {
+    for list in LISTS {
+        let head: String = list.lines().take_while(|line| line.starts_with('#') || line.is_empty()).collect();
+        assert!(head.contains("2026") && (head.contains("Source") || head.contains("support.google.com")), "{head}");
+    }
+}
+
+#[test]
+fn click_ids_that_others_know_are_known() {
+    let listing = channels().list();
+    let listed: Vec<&str> = CLICK_IDS.lines().filter(|line| !line.starts_with('#')).collect();
+    let unknown: Vec<_> = listed
+        .iter()
+        .filter(|name| !NO_CLICK_IDS.contains(name) && !listing.click_ids.iter().any(|known| known.parameter == **name))
+        .collect();
+    assert!(unknown.is_empty() && listed.len() > 10, "say in channels.toml what these prove: {unknown:?}");
+}
+
+#[test]
+fn sites_that_others_list_come_behind_ours() {
+    for (host, name, category) in [
+        ("search.rr.com", "search.rr.com", "search"),
+        ("webmail.freenet.de", "webmail", "email"),
+        ("badoo.com", "badoo.com", "social"),
+        ("www.baidu.com", "baidu", "search"),
+    ] {
+        let channels = channels();
+        let found = channels.sites.find_host(host).unwrap();
+        assert_eq!((&*found.name, &*found.category), (name, category), "{host}");
+    }
+}
