@@ -131,6 +131,15 @@ impl Reader<'_, '_, '_> {
         })
     }
 
+    /// The place of an `&` in a value before a known parameter, and what follows it.
+    fn glued_behind<'t>(&self, value: &'t str) -> Option<(usize, &'t str)> {
+        value.match_indices('&').find_map(|(at, separator)| {
+            let rest = value.get(at + separator.len()..)?;
+            let end = rest.bytes().take(NAME_BYTES_MAX).position(|byte| byte == b'=')?;
+            self.known(rest.get(..end)?).map(|_| (at, rest))
+        })
+    }
+
     fn known(&self, name: &str) -> Option<Known> {
         known(name, self.channels)
     }
@@ -145,7 +154,15 @@ impl Reader<'_, '_, '_> {
             return;
         };
         let Some(known) = self.known(name) else { return };
-        let value = decode(value);
+        let mut value = decode(value);
+        // All that follows encoded as one value: `utm_source=baidu%26utm_medium%3Dcpc`.
+        if level == 0
+            && let Some((at, rest)) = self.glued_behind(&value)
+        {
+            let rest = rest.to_owned();
+            value = Cow::Owned(value.get(..at).unwrap_or_default().to_owned());
+            self.pairs_of(&rest, 1);
+        }
         if let Some((field, precedence)) = known.field {
             let found = match field {
                 Field::Source => &mut self.landing.source,
@@ -233,6 +250,8 @@ mod tests {
             ("https://a.example/?utm_campaign=caf%C3%A9+%C6%A1", "||café ơ|| "),
             ("https://a.example/?utm_campaign=100%25+off", "||100% off|| "),
             ("https://a.example/?utm_source%3Dbaidu%26utm_medium%3Dcpc", "baidu|cpc||| "),
+            ("https://a.example/?utm_source=baidu%26utm_medium%3Dcpc&utm_term=k", "baidu|cpc|||k "),
+            ("https://a.example/?utm_campaign=a%26b%3Dc&utm_source=x", "x||a&b=c|| "),
             ("https://a.example/?utm_source=x&utm_source=y", "x|||| "),
             ("https://a.example/?hmsr=h&hmmd=m&hmpl=p&hmcu=u&hmkw=k&hmci=i", "h|m|p|i|k "),
             ("https://a.example/?utm_campaign=%25CF%25C4%25BC%25BE", "||夏季|| "),

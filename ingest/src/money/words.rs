@@ -63,7 +63,7 @@ pub(super) const CURRENCIES: [(&str, &str); 57] = [
     ("$", ""),
 ];
 /// Multipliers, as powers of ten, upper case; one that another ends with comes behind it. `M` alone is a thousand to some and a million to others.
-const MULTIPLES: [(&str, usize); 31] = [
+const MULTIPLES: [(&str, usize); 32] = [
     ("THOUSANDS", 3),
     ("THOUSAND", 3),
     ("MILLIONS", 6),
@@ -79,6 +79,8 @@ const MULTIPLES: [(&str, usize); 31] = [
     ("MM", 6),
     ("BN", 9),
     ("K", 3),
+    // 30w is 30万.
+    ("W", 4),
     ("十", 1),
     ("拾", 1),
     ("百", 2),
@@ -146,8 +148,6 @@ pub(super) fn without_code(text: &str, real: bool) -> Option<(&str, &str)> {
     Some((code, rest.trim()))
 }
 
-/// Whether a text has anything in it that multiplies: a power of ten, a number, or a word that may stand for one.
-pub(super) fn may_multiply(text: &str) -> bool {
 /// The text without a word behind it that may be a multiplier, or a number that is one: `1,000`.
 pub(super) fn without_hint(text: &str) -> Option<&str> {
     let number = text.trim_end_matches(|c: char| c.is_ascii_digit() || c == ',');
@@ -160,6 +160,8 @@ pub(super) fn without_hint(text: &str) -> Option<&str> {
     HINTS.contains(&text.get(front.len()..)?).then_some(front)
 }
 
+/// Whether a text has anything in it that multiplies: a power of ten, a number, or a word that may stand for one.
+pub(super) fn may_multiply(text: &str) -> bool {
     let known = |word: &str| HINTS.contains(&word) || MULTIPLES.iter().any(|(multiple, _)| *multiple == word);
     let power = |c: char| c.is_ascii_digit() || MULTIPLES.iter().any(|(word, _)| !word.is_ascii() && word.starts_with(c));
     text.contains(power) || text.split(|c: char| !c.is_alphanumeric()).any(known)

@@ -43,7 +43,7 @@ pub(crate) fn amount(text: &str) -> Option<Amount> {
         } else if let Some((code, bare)) = code(rest, false) {
             found.name("", code)?;
             rest = bare;
-        } else if let Some(bare) = rest.strip_prefix('-') {
+        } else if let Some(bare) = rest.strip_prefix('-').or_else(|| behind(rest).filter(|_| !negative)) {
             (rest, negative) = (bare.trim(), !negative);
         } else {
             break;
@@ -53,6 +53,11 @@ pub(crate) fn amount(text: &str) -> Option<Amount> {
     found.plain = if negative { format!("-{plain}") } else { plain };
     (found.multiplied, found.ambiguous) = (power > 0, !in_chinese && is_three_and_three(rest));
     Some(found)
+}
+
+/// The amount before a minus, as ERP systems write it: `1.234,50-`.
+fn behind(text: &str) -> Option<&str> {
+    text.strip_suffix('-').filter(|front| front.ends_with(|c: char| c.is_ascii_digit()))
 }
 
 impl Amount {
@@ -159,6 +164,9 @@ mod tests {
         ("¥300000", "300000", None),
         ("￥300,000", "300000", None),
         ("30万", "300000", None),
+        ("30w", "300000", None),
+        ("500-", "-500", None),
+        ("1.234,50- EUR", "-1234.50", Some("EUR")),
         ("30.5万元", "305000", Some("CNY")),
         ("1.23456万", "12345.6", None),
         ("1.2亿", "120000000", None),
@@ -217,6 +225,7 @@ mod tests {
             "3E+05",
             "1.2.3",
             "约30万",
+            "-5-",
             "10-20万",
             "USD",
             "3M",

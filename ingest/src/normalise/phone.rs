@@ -170,11 +170,14 @@ impl Region {
 
 /// The text without a label before it, a note behind it, and the `.0` of a spreadsheet.
 fn bare(text: &str) -> &str {
-    let mut text = text.trim();
-    if let Some((label, rest)) = text.split_once(':')
-        && LABELS.contains(&label.trim().to_lowercase().as_str())
+    // A spreadsheet's mark of a text, and what ends a list.
+    let mut text = text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\'' | '"' | ',' | ';' | '、' | '。'));
+    // Tel. 138..., 手机138...
+    let end = text.find(|c: char| c.is_ascii_digit() || matches!(c, '+' | '(')).unwrap_or(0);
+    if let Some((front, rest)) = text.split_at_checked(end)
+        && LABELS.contains(&front.trim_end_matches([':', '.', ' ']).to_lowercase().as_str())
     {
-        text = rest.trim();
+        text = rest;
     }
     // 13800001111 (Li)
     if let Some((front, note)) = text.split_once('(')

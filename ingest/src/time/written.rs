@@ -85,15 +85,21 @@ fn number(text: &str) -> Option<Written> {
 fn split_offset(text: &str) -> Option<(&str, Option<Offset>)> {
     // An offset stands behind the last part of a time, never in a date.
     let Some(time) = text.find([':', '时', '点', '時']) else { return Some((text, None)) };
-    let signs = ['+', '-', 'Z', 'z', 'U', 'u', 'G', 'g'];
+    let signs = ['+', '-', 'Z', 'z', 'U', 'u', 'G', 'g', '北'];
     let Some(at) = text.get(time..)?.find(signs).map(|found| time + found) else { return Some((text, None)) };
     let (local, zone) = text.split_at_checked(at)?;
     offset(zone).map(|offset| (local, Some(offset)))
 }
 
+/// What people in China write behind a time.
+const BEIJING: &str = "北京时间";
+
 /// `Z`, `UTC`, `GMT`, `+08:00`, `+0800`, `+08`, `+8:00`, `GMT+8`.
 fn offset(zone: &str) -> Option<Offset> {
     let upper = zone.trim().to_ascii_uppercase();
+    if upper == BEIJING {
+        return Some(Offset::constant(8));
+    }
     let signed = upper.strip_prefix("UTC").or_else(|| upper.strip_prefix("GMT")).or_else(|| upper.strip_prefix('Z'));
     let signed = signed.unwrap_or(&upper);
     if signed.is_empty() {
@@ -151,6 +157,10 @@ fn local_parts(text: &str) -> Option<(Date, Option<Clock>)> {
     while let Some(c) = rest.next() {
         match c {
             '年' | '月' => plain.push('-'),
+            // 10:00:00,123.
+            ',' if before.is_ascii_digit() && plain.contains(':') && rest.peek().is_some_and(char::is_ascii_digit) => {
+                plain.push('.');
+            }
             '日' | '号' | ',' => plain.push(' '),
             '时' | '点' | '時' | '分' => plain.push(':'),
             '秒' => {}
