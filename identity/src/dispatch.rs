@@ -41,6 +41,8 @@ impl Core {
             Body::Erased(erased) if occurrence::is_object_key(&erased.milestone_id) => self.void_contacts(cx, &erased),
             Body::Erased(erased) if !erased.milestone_id.is_empty() => self.void_versions(cx, &erased),
             Body::Erased(erased) => self.erased(cx, to, &erased),
+            Body::Said(said) => self.said(cx, said),
+            Body::TakenBack(said) => self.taken_back(cx, &said),
             Body::Contact(contact) => self.contact(cx, to, contact),
             Body::Belongs(belongs) => self.belongs(cx, to, belongs),
             Body::Rest(rest) => {

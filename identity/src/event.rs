@@ -60,6 +60,7 @@ impl Changed {
 impl Core {
     /// Handles an event at its primary identifier, or at the milestone or the object that it is about.
     pub(crate) fn event(&mut self, cx: &mut Context<'_>, event: Event) -> Result<(), StateError> {
+        self.tell_record(cx, &event);
         match &event.body {
             Some(What::Milestone(version)) => return self.version(cx, &event, version),
             Some(What::ObjectContacts(of)) => return self.object_contacts(cx, &event, &of.object_id),

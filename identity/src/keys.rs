@@ -29,6 +29,8 @@
 //! | | `z` event | the byte 1: the event was taken back |
 //! | `p` the partition | `h` | [`RemodelState`](tributary_proto::RemodelState): by which rules all of this was computed |
 //! | `o` object | `v` event, `x` identifier, `z` event | as of a milestone: the events that name its contacts |
+//! | `r` record of a CRM | `n` | [`RecordState`](tributary_proto::RecordState), once it was deleted |
+//! | | `v` said | [`Said`](tributary_proto::Said): an event that is its word |
 
 use tributary_proto::{Hash128, Identifier};
 use tributary_runtime::remodel::Walk;
@@ -36,7 +38,7 @@ use tributary_runtime::state::ActorKey;
 
 /// Sub-key of an actor's own record.
 pub const NODE: &[u8] = b"n";
-/// First byte of the sub-keys of sightings, and of a milestone's versions.
+/// First byte of the sub-keys of sightings, of a milestone's versions, and of what a record has said.
 pub const SIGHTING: u8 = b'v';
 /// First byte of the sub-keys of mentions.
 pub const MENTION: u8 = b'w';
@@ -101,6 +103,11 @@ pub fn milestone(milestone_id: &str) -> ActorKey {
 /// The actor of an object.
 pub fn object(key: &str) -> ActorKey {
     ActorKey::new(b'o', Hash128::of(key.as_bytes()))
+}
+
+/// The actor of a record of a CRM.
+pub fn record(key: &str) -> ActorKey {
+    ActorKey::new(b'r', Hash128::of(key.as_bytes()))
 }
 
 /// A sub-key that ends in one hash.

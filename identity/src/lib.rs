@@ -55,6 +55,7 @@ mod nodes;
 mod person;
 mod placement;
 mod recompute;
+mod record;
 mod remodel;
 mod retract;
 mod root;

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use tributary_proto::event::Body as What;
 use tributary_proto::{Claim, DayAssertion, Erasure, Event, Facts, Hash128, Identifier, Retract, Stamp, occurrence};
 use tributary_runtime::stage::Context;
 use tributary_runtime::state::StateError;
@@ -20,11 +21,14 @@ impl Core {
     /// Handles a retraction at the primary identifier, the milestone or the object of the event that it takes back.
     pub(crate) fn take_back(&mut self, cx: &mut Context<'_>, event: &Event, of: &Retract) -> Result<(), StateError> {
         let said = Statement::of(event);
+        if !of.record.is_empty() {
+            return self.record_deleted(cx, &of.record, event.time_ms);
+        }
         if !of.milestone_id.is_empty() {
             return self.take_back_version(cx, &of.milestone_id, &said.stamp);
         }
         if !of.object_id.is_empty() {
-            return self.take_back_contacts(cx, &of.object_id, &said.stamp);
+            return self.take_back_contacts(cx, &occurrence::object_key(&of.object_id), &said.stamp);
         }
         match said.primary() {
             Some(primary) => self.take_back_event(cx, primary, &said.stamp),
@@ -32,9 +36,13 @@ impl Core {
         }
     }
 
-    fn take_back_event(&mut self, cx: &mut Context<'_>, primary: &Identifier, of: &Stamp) -> Result<(), StateError> {
+    pub(crate) fn take_back_event(&mut self, cx: &mut Context<'_>, primary: &Identifier, of: &Stamp) -> Result<(), StateError> {
         let Some(event) = head_of(of) else { return Ok(()) };
         let mut node = self.nodes.take(cx.state, primary)?;
+        // Records know people by their addresses: what follows is said in their names.
+        if let Some(name) = node.state.identifier.clone().filter(|_| primary.is_address()) {
+            node.identifier = name;
+        }
         if !node.has_retracted(of) {
             self.take_back_of(cx, &mut node, event)?;
         }
@@ -89,7 +97,7 @@ impl Core {
         if node.is_gone(cx.state)? == was_gone { Ok(()) } else { self.claim_records_anew(cx, node) }
     }
 
-    fn take_back_version(&mut self, cx: &mut Context<'_>, milestone_id: &str, of: &Stamp) -> Result<(), StateError> {
+    pub(crate) fn take_back_version(&mut self, cx: &mut Context<'_>, milestone_id: &str, of: &Stamp) -> Result<(), StateError> {
         let actor = keys::milestone(milestone_id);
         if !mark(cx.state, &actor, of)? {
             return Ok(());
@@ -111,15 +119,16 @@ impl Core {
         self.announce(cx, milestone_id, false)
     }
 
-    fn take_back_contacts(&mut self, cx: &mut Context<'_>, object_id: &str, of: &Stamp) -> Result<(), StateError> {
-        let key = occurrence::object_key(object_id);
-        let actor = keys::object(&key);
+    pub(crate) fn take_back_contacts(&mut self, cx: &mut Context<'_>, key: &str, of: &Stamp) -> Result<(), StateError> {
+        let actor = keys::object(key);
         if !mark(cx.state, &actor, of)? {
             return Ok(());
         }
         for (_, event) in stored(cx.state, &actor)? {
-            if Statement::of(&event).stamp.event_hash == of.event_hash {
-                self.tell_contacts(cx, &key, object_id, &event, true);
+            if let (true, Some(What::ObjectContacts(of_object))) =
+                (Statement::of(&event).stamp.event_hash == of.event_hash, &event.body)
+            {
+                self.tell_contacts(cx, key, &of_object.object_id, &event, true);
             }
         }
         Ok(())

@@ -292,3 +292,69 @@ fn a_role_is_of_the_latest_statement_that_stands() {
     let back = Body::Retract(Retract { object_id: "006A".into(), ..Retract::default() });
     assert_eq!(tell("4", 9, "", true, back), ["006A Champion", "006B Buyer"]);
 }
+
+/// A CRM deletes a record: what it has said until then counts no more, whichever comes first, and what it says later does.
+#[test]
+fn a_deleted_record_takes_back_what_it_said() {
+    let of_record = |event: Event, day: i64| Event { record: "task:7".into(), recorded_ms: day * DAY, ..event };
+    let role = |day: i64, role: &str| {
+        let contact = Contact { identifier: Some(named("crm_contact:7")), role: role.into(), removed: false };
+        let body = Body::ObjectContacts(ObjectContacts { object_id: "006A".into() });
+        of_record(Event { contacts: vec![contact], ..event(day * DAY, &["crm_contact:0"], body) }, day)
+    };
+    let account = Event {
+        account_identifiers: vec![named("crm_account:001")],
+        // It happened long before the record told it.
+        event_id: "account".into(),
+        ..event(DAY, &["crm_contact:7"], Body::Identify(Identify {}))
+    };
+    let other = Event { event_id: "other".into(), ..event(2 * DAY, &["crm_contact:7"], Body::Identify(Identify {})) };
+    let words = [of_record(account, 4), Event { event_id: "role".into(), ..role(4, "Champion") }];
+    let gone = |day: i64| {
+        let body = Body::Retract(Retract { record: "task:7".into(), ..Retract::default() });
+        Event { event_id: format!("gone {day}"), ..event(day * DAY, &["crm_contact:0"], body) }
+    };
+    let told = |events: &[Event]| {
+        let mut world = World::new(Settings::default());
+        events.iter().cloned().for_each(|event| drop(world.say(event)));
+        let person = world.person("crm_contact:7");
+        let roles: Vec<String> = person.record.roles.iter().map(|role| role.role.clone()).collect();
+        (person.placement.account_id, roles)
+    };
+    let (there, nothing) = (("001".to_owned(), vec!["Champion".to_owned()]), (String::new(), Vec::new()));
+    let [account, champion] = words;
+    let of = |more: &[Event]| [&[other.clone()], more].concat();
+    assert_eq!(told(&of(&[account.clone(), champion.clone()])), there);
+    // Before what it takes back, between, behind, and twice.
+    for events in [
+        [gone(5), account.clone(), champion.clone(), gone(4)],
+        [account.clone(), gone(4), champion.clone(), gone(5)],
+        [account.clone(), champion.clone(), gone(5), gone(4)],
+        [champion.clone(), gone(5), account.clone(), gone(5)],
+    ] {
+        assert_eq!(told(&of(&events)), nothing);
+    }
+    // A deletion of before takes nothing back, and what is said again after one counts.
+    assert_eq!(told(&of(&[gone(3), account.clone(), champion.clone()])), there);
+    let again = Event { event_id: "again".into(), ..role(6, "Buyer") };
+    for events in [[champion.clone(), gone(5), again.clone()], [again, champion.clone(), gone(5)]] {
+        assert_eq!(told(&of(&events)).1, ["Buyer"]);
+    }
+}
+
+/// What a record's actor keeps names nobody.
+#[test]
+fn a_record_forgets_whom_it_was_about() {
+    let mut world = World::new(Settings::default());
+    let touch = Event {
+        record: "task:7".into(),
+        recorded_ms: DAY,
+        ..event(DAY, &["email:li@b.example"], Body::Touch(Touch::default()))
+    };
+    world.say(touch);
+    world.say(event(2 * DAY, &["email:li@b.example"], Body::Erase(Erase::default())));
+    assert_eq!(world.holds("li@b.example"), 0);
+    let body = Body::Retract(Retract { record: "task:7".into(), ..Retract::default() });
+    world.say(Event { event_id: "gone".into(), ..event(3 * DAY, &["crm_contact:0"], body) });
+    assert_eq!(world.holds("li@b.example"), 0);
+}

@@ -7,6 +7,7 @@ use tributary_proto::{AccountRecord, Contact, Event, Identifier, MilestoneVersio
 
 use crate::contacts;
 use crate::money;
+use crate::native::statement::RECORD_FIELD;
 use crate::receipt::{TRUST_FIELD, Trust};
 
 /// The native record of an event.
@@ -38,6 +39,9 @@ pub fn as_native(event: &Event) -> Value {
         Some(Body::Erase(_)) => set("kind", "erase".into()),
         Some(Body::Retract(retract)) => {
             set("kind", "retract".into());
+            if !retract.record.is_empty() {
+                set(RECORD_FIELD, retract.record.as_str().into());
+            }
             match retract.milestone_id.split_once(':') {
                 Some((kind, object_id)) => {
                     set("milestone", kind.into());
@@ -52,6 +56,9 @@ pub fn as_native(event: &Event) -> Value {
             set("object_id", of.object_id.as_str().into());
         }
         None => {}
+    }
+    if !event.record.is_empty() {
+        set(RECORD_FIELD, event.record.as_str().into());
     }
     if event.public {
         set(TRUST_FIELD, Trust::Public.name().into());

@@ -6,7 +6,7 @@ use iso_currency::Currency;
 use jiff::tz::TimeZone;
 use tributary_proto::Hash128;
 use tributary_proto::kind::Kinds;
-use tributary_proto::occurrence::is_object_key;
+use tributary_proto::occurrence::RESERVED_KINDS;
 use tributary_runtime::config::{Given, OpenMap, Problems, Section, Shape};
 
 use crate::bots::Bots;
@@ -128,9 +128,9 @@ fn check_kinds(kinds: &Kinds, problems: &mut Problems) {
         problems.at_whole(format!("kinds.identifiers[{at}]"), "is a field of the native record");
     }
     // The key of a milestone begins with its kind.
-    let reserved = |name: &&str| is_object_key(&format!("{}:", name.trim()));
-    if kinds.milestones().find(reserved).is_some() {
-        problems.at_whole("kinds.milestones".to_owned(), "`object` is no kind of milestone: objects have keys of that name");
+    for reserved in RESERVED_KINDS.iter().filter(|reserved| kinds.milestones().any(|name| name.trim() == **reserved)) {
+        let why = format!("`{reserved}` is no kind of milestone: {reserved}s have keys of that name");
+        problems.at_whole("kinds.milestones".to_owned(), why);
     }
 }
 

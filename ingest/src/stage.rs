@@ -66,10 +66,11 @@ impl IngestStage {
 }
 
 /// The actor that receives an event: a milestone version's milestone, the object whose contacts it tells, else the primary identifier, else the
-/// first account identifier. What is taken back goes where it went.
+/// first account identifier. What is taken back goes where it went, and a record that was deleted to what it has said.
 fn key(event: &Event) -> Vec<u8> {
     match &event.body {
         Some(Body::Milestone(version)) => version.milestone_id.clone().into_bytes(),
+        Some(Body::Retract(retract)) if !retract.record.is_empty() => occurrence::record_key(&retract.record).into_bytes(),
         Some(Body::Retract(retract)) if !retract.milestone_id.is_empty() => retract.milestone_id.clone().into_bytes(),
         Some(Body::Retract(Retract { object_id, .. }) | Body::ObjectContacts(ObjectContacts { object_id }))
             if !object_id.is_empty() =>

@@ -9,6 +9,7 @@ use crate::content;
 use crate::identifiers::Sorted;
 use crate::ignored::Ignored;
 use crate::limits::{ID_BYTES_MAX, URL_BYTES_MAX, URL_PAIRS_MAX};
+use crate::native::statement::RECORD_FIELD;
 use crate::reason;
 use crate::receipt::Receipt;
 use crate::rules::Rules;
@@ -35,6 +36,17 @@ pub(crate) fn event_id(
         Some(id) => Ok(id.into_owned()),
         None => content::hash(record, not_content).map_err(|error| json_rejection(&error)),
     }
+}
+
+/// The id of the record of a CRM whose word something is; what cannot be one is left out.
+pub(crate) fn record_id(given: Scalar<'_>, rules: &Rules, ignored: &mut Ignored) -> Option<String> {
+    let id = ignored.read(given.text(RECORD_FIELD)).flatten().filter(|id| !rules.identifiers.is_blocked(id))?;
+    if id.len() > ID_BYTES_MAX {
+        let detail = format!("the id of a record has at most {ID_BYTES_MAX} bytes");
+        ignored.note(Rejection::new(reason::VALUE_INVALID, RECORD_FIELD, detail));
+        return None;
+    }
+    Some(id.into_owned())
 }
 
 /// Builds a touch of those who are `named`; of a URL over the limits what cannot be used is left out.

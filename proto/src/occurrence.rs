@@ -22,6 +22,14 @@ pub fn is_object_key(key: &str) -> bool {
     key.starts_with("object:")
 }
 
+/// The key of the actor that knows what a record of a CRM has said.
+pub fn record_key(record: &str) -> String {
+    format!("record:{record}")
+}
+
+/// The kinds of milestones that there cannot be: with these words other keys begin.
+pub const RESERVED_KINDS: [&str; 2] = ["object", "record"];
+
 fn suffix(id: &str) -> Option<(&str, u32)> {
     let (base, number) = id.rsplit_once('#')?;
     let is_number = number.bytes().all(|byte| byte.is_ascii_digit()) && !number.starts_with('0');

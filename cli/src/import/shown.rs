@@ -47,7 +47,7 @@ fn of_event(line: u64, event: &Event) -> Shown {
         Some(Body::Unlink(_)) => ("unlink", String::new(), String::new()),
         Some(Body::Consent(consent)) => ("consent", String::new(), if consent.granted { "granted" } else { "revoked" }.into()),
         Some(Body::Erase(_)) => ("erase", String::new(), String::new()),
-        Some(Body::Retract(of)) => ("retract", String::new(), [&*of.milestone_id, &*of.object_id].concat()),
+        Some(Body::Retract(of)) => ("retract", String::new(), [&*of.milestone_id, &*of.object_id, &*of.record].concat()),
         Some(Body::ObjectContacts(of)) => ("contacts", String::new(), format!("{} ({})", of.object_id, event.contacts.len())),
         None => ("", String::new(), String::new()),
     };

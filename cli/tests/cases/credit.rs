@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
+use tributary_attributor::settings::Contacts;
 use tributary_pipeline::settings::Settings;
 use tributary_proto::Source;
 use tributary_runtime::topic::Topic;
@@ -93,6 +94,32 @@ fn a_contact_that_moved_counts_for_the_new_account_from_then_on() {
     let found = replay_with(&Settings::default(), &files, &[(Topic::Webhook, &record)]);
     assert_eq!(found.shares("closed_won:006OLD", "linear"), BTreeMap::from([("offline_event", WHOLE)]));
     assert_eq!(found.shares("closed_won:006NEW", "linear"), BTreeMap::from([("paid_search", WHOLE)]));
+}
+
+/// What CRMs delete they tell by its id alone: the call and the meeting were none, and nobody has a role. Whichever file comes first.
+#[test]
+fn what_a_deleted_record_said_is_taken_back_by_its_id() {
+    let [said, deleted, undeleted, fair] = ["said.webhook", "deleted.webhook", "undeleted.webhook", "fair.offline"]
+        .map(|name| format!("20_deleted_records/{name}.ndjson"));
+    let mut named = Settings::default();
+    named.attribution.contacts = Contacts::Named;
+    for (settings, files, shares) in [
+        (Settings::default(), vec![&said, &fair], vec![("offline_event", WHOLE / 3 + 1), ("sales", WHOLE - WHOLE / 3 - 1)]),
+        (Settings::default(), vec![&said, &deleted, &fair], vec![("offline_event", WHOLE)]),
+        (Settings::default(), vec![&deleted, &fair, &said], vec![("offline_event", WHOLE)]),
+        (
+            Settings::default(),
+            vec![&undeleted, &deleted, &said, &fair],
+            vec![("offline_event", WHOLE / 2), ("sales", WHOLE / 2)],
+        ),
+        // Only people whom the deal names count, all where it names nobody.
+        (named.clone(), vec![&said, &fair], vec![("offline_event", WHOLE / 2), ("sales", WHOLE / 2)]),
+        (named, vec![&said, &deleted, &undeleted, &fair], vec![("offline_event", WHOLE / 2), ("sales", WHOLE / 2)]),
+    ] {
+        let found = replay_with(&settings, &files.iter().map(|name| name.as_str()).collect::<Vec<_>>(), &[]);
+        assert_eq!(found.shares("closed_won:006000000000001AAA", "linear"), BTreeMap::from_iter(shares), "{files:?}");
+        assert_eq!(found.dead_letters(), 0);
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What became of an event: whoever counts what came in and what was made of it asks for each.
 
 use tributary_proto::event::Body;
-use tributary_proto::{Event, Hash128, Message, Retract, Sighting, TraitFact, occurrence};
+use tributary_proto::{Event, Hash128, Message, RecordState, Retract, Sighting, TraitFact, occurrence};
 use tributary_runtime::state::{ActorKey, State, StateError, get_message};
 
 use super::{LOG, Snapshot, load};
@@ -125,6 +125,13 @@ fn traits_are_known(state: &mut dyn State, node: &Node, said: &Statement<'_>) ->
 
 /// Whether a retraction is known where the event that it takes back is.
 fn is_taken_back(snapshot: &mut dyn Snapshot, of: &Retract, said: &Statement<'_>) -> Result<Kept, StateError> {
+    if !of.record.is_empty() {
+        let key = occurrence::record_key(&of.record);
+        let state = snapshot.owner_of(LOG.stage, key.as_bytes())?;
+        let deleted: Option<RecordState> = get_message(state, &keys::record(&key), keys::NODE)?;
+        let known = deleted.is_some_and(|deleted| deleted.deleted_ms >= said.time_ms);
+        return Ok(if known { Kept::Here } else { Kept::Missing });
+    }
     let (key, actor) = if of.milestone_id.is_empty() {
         let key = occurrence::object_key(&of.object_id);
         let actor = keys::object(&key);

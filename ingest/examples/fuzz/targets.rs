@@ -276,7 +276,7 @@ fn check_event(event: &Event) -> Result<(), String> {
     let of_object = match &event.body {
         Some(Body::Milestone(_)) => true,
         Some(Body::ObjectContacts(of)) => !of.object_id.is_empty() && !event.contacts.is_empty(),
-        Some(Body::Retract(of)) => !of.milestone_id.is_empty() || !of.object_id.is_empty(),
+        Some(Body::Retract(of)) => [&of.milestone_id, &of.object_id, &of.record].into_iter().any(|key| !key.is_empty()),
         _ => false,
     };
     if !of_object && names().next().is_none() {

@@ -10,7 +10,7 @@ use tributary_runtime::stage::Rejection;
 
 use kind::Kind;
 use record::Record;
-use statement::{Says, Statement};
+use statement::{OfRecord, Says, Statement};
 
 use crate::decoded::Decoded;
 use crate::identifiers::Identifiers;
@@ -47,8 +47,9 @@ pub(crate) fn decode(rules: &Rules, text: &str, receipt: Receipt, out: &mut Deco
     let missing = || Rejection::new(reason::TIMESTAMP_MISSING, field, "every event needs its time");
     let time_ms = rules.times.of_json(time, field, kind.of_day())?.ok_or_else(missing)?;
     rules.check_time(time_ms, &receipt, field)?;
-    if kind == Kind::Retract && record.event_id.clone().text("event_id")?.is_none() {
-        let detail = "a retraction has the id of the event that it takes back";
+    let crm_record = tolerant::record_id(std::mem::take(&mut record.crm_record), rules, &mut ignored);
+    if kind == Kind::Retract && crm_record.is_none() && record.event_id.clone().text("event_id")?.is_none() {
+        let detail = "a retraction has the id of the event that it takes back, or the `crm_record` whose word that is";
         return Err(Rejection::new(reason::FIELD_MISSING, "event_id", detail));
     }
     let event_id = tolerant::event_id(std::mem::take(&mut record.event_id), "event_id", text, &NOT_CONTENT, &mut ignored)?;
@@ -68,8 +69,11 @@ pub(crate) fn decode(rules: &Rules, text: &str, receipt: Receipt, out: &mut Deco
     }
     let traits = std::mem::take(&mut record.traits).into_traits(&mut ignored);
     let contacts = contacts::read(&rules.identifiers, record.contacts, &mut ignored);
-    let says = says(rules, kind, record, &mut ignored)?;
-    Statement { event_id, time_ms, identifiers, traits, contacts, says, ignored }.add(rules, receipt, out)
+    let (says, of_record) = match (kind, crm_record) {
+        (Kind::Retract, Some(id)) => (Says::RecordDeleted { id }, None),
+        (_, id) => (says(rules, kind, record, &mut ignored)?, id.map(|id| OfRecord { id, at_ms: time_ms })),
+    };
+    Statement { event_id, time_ms, identifiers, traits, contacts, says, of_record, ignored }.add(rules, receipt, out)
 }
 
 /// Whom a record names.

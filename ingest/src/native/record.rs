@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::statement::RECORD_FIELD;
 use crate::lenient::{Part, Raw, Slot};
 use crate::normalise::{IdentifierRules, KindRule};
 use crate::receipt::TRUST_FIELD;
@@ -41,6 +42,7 @@ pub(super) struct Record<'a, 'r> {
     pub(super) consent: Scalar<'a>,
     pub(super) parent: Scalar<'a>,
     pub(super) former_account: Scalar<'a>,
+    pub(super) crm_record: Scalar<'a>,
     /// Raw, because an amount must not pass through a float.
     pub(super) value: Raw<'a>,
     pub(super) refund: Raw<'a>,
@@ -79,6 +81,7 @@ impl<'a, 'r> Record<'a, 'r> {
             "consent" => &mut self.consent,
             "parent" => &mut self.parent,
             "former_account" => &mut self.former_account,
+            RECORD_FIELD => &mut self.crm_record,
             _ => return None,
         })
     }

@@ -18,6 +18,9 @@ use crate::rules::Rules;
 use crate::touch::TouchFields;
 use crate::{contacts, public, reason, tolerant};
 
+/// The field of the record of a CRM.
+pub(crate) const RECORD_FIELD: &str = "crm_record";
+
 /// A statement.
 #[derive(Debug)]
 pub(crate) struct Statement<'a> {
@@ -30,8 +33,19 @@ pub(crate) struct Statement<'a> {
     /// Who has which role in the object that it is about; sorted.
     pub(crate) contacts: Vec<Contact>,
     pub(crate) says: Says<'a>,
+    /// The record of a CRM whose word it is, where that is known.
+    pub(crate) of_record: Option<OfRecord>,
     /// What was left out of it so far.
     pub(crate) ignored: Ignored,
+}
+
+/// Whose word a statement is: when the record that says it is deleted, that is taken back.
+#[derive(Debug)]
+pub(crate) struct OfRecord {
+    /// Names the record, and the system that it is in.
+    pub(crate) id: String,
+    /// When it said so, milliseconds since 1970-01-01 UTC.
+    pub(crate) at_ms: i64,
 }
 
 /// What a statement says, each as the event of this name.
@@ -58,6 +72,10 @@ pub(crate) enum Says<'a> {
         milestone: Cow<'a, str>,
         object_id: Cow<'a, str>,
     },
+    /// All that this record of a CRM has said is taken back.
+    RecordDeleted {
+        id: String,
+    },
     Contacts {
         object_id: Cow<'a, str>,
     },
@@ -72,7 +90,7 @@ impl Says<'_> {
             Self::Link => Some("identifiers are linked"),
             Self::Unlink => Some("identifiers are unlinked"),
             Self::Erase { .. } => Some("people are erased"),
-            Self::Retract { .. } => Some("events are taken back"),
+            Self::Retract { .. } | Self::RecordDeleted { .. } => Some("events are taken back"),
             Self::Contacts { .. } => Some("roles are told"),
         }
     }
@@ -84,7 +102,7 @@ impl Statement<'_> {
     /// # Errors
     /// When it names too few, a milestone's kind or object is none, or only trusted events say so; nothing was added then.
     pub(crate) fn add(self, rules: &Rules, receipt: Receipt, out: &mut Decoded) -> Result<(), Rejection> {
-        let Self { event_id, time_ms, identifiers, traits, mut contacts, says, mut ignored } = self;
+        let Self { event_id, time_ms, identifiers, traits, mut contacts, says, mut of_record, mut ignored } = self;
         public::check(&receipt, "kind", says.only_trusted())?;
         let blocked = identifiers.blocked;
         let mut named = identifiers.sorted();
@@ -103,11 +121,15 @@ impl Statement<'_> {
             Says::Consent { granted } => Body::Consent(Consent { granted }),
             Says::Erase { person } => Body::Erase(Erase { person }),
             Says::Retract { milestone, object_id } => Body::Retract(rules.retract(&milestone, object_id)?),
+            Says::RecordDeleted { id } => Body::Retract(Retract { record: id, ..Retract::default() }),
             Says::Contacts { object_id } => {
                 Body::ObjectContacts(ObjectContacts { object_id: rules.object(object_id)?.into_owned() })
             }
         };
         restrict(&body, &receipt, &mut contacts, &mut ignored);
+        if receipt.is_public() && of_record.take().is_some() {
+            ignored.note(refused(RECORD_FIELD, "records of the CRM are named"));
+        }
         if matches!(body, Body::ObjectContacts(_)) && contacts.is_empty() {
             let missing = "a record of contacts names who is in the object";
             return Err(ignored.nobody(Rejection::new(reason::FIELD_MISSING, contacts::FIELD, missing)));
@@ -120,6 +142,7 @@ impl Statement<'_> {
             return Err(ignored.nobody(Rejection::new(reason::IDENTIFIER_MISSING, "", detail)));
         }
         let Sorted { people, accounts } = named;
+        let (record, recorded_ms) = of_record.map(|OfRecord { id, at_ms }| (id, at_ms)).unwrap_or_default();
         out.ignored.merge(ignored);
         out.blocked += blocked;
         out.events.push(Event {
@@ -127,6 +150,8 @@ impl Statement<'_> {
             account_identifiers: accounts,
             traits,
             contacts,
+            record,
+            recorded_ms,
             body: Some(body),
             ..receipt.event(event_id, time_ms)
         });
@@ -164,11 +189,13 @@ fn gone(named: &mut Sorted) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// Whether an event is of an object or a milestone alone, and of nobody.
+/// Whether an event is of an object, a milestone or a record alone, and of nobody.
 fn is_of_object(body: &Body) -> bool {
     match body {
         Body::ObjectContacts(_) => true,
-        Body::Retract(Retract { milestone_id, object_id }) => !milestone_id.is_empty() || !object_id.is_empty(),
+        Body::Retract(Retract { milestone_id, object_id, record }) => {
+            [milestone_id, object_id, record].into_iter().any(|key| !key.is_empty())
+        }
         _ => false,
     }
 }

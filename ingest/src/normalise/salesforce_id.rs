@@ -12,6 +12,8 @@ pub(crate) const CONTACT: &str = "003";
 pub(crate) const LEAD: &str = "00Q";
 pub(crate) const CAMPAIGN: &str = "701";
 pub(crate) const OPPORTUNITY: &str = "006";
+/// Of a contact in an opportunity.
+pub(crate) const ROLE: &str = "00K";
 
 /// The characters of a checksum, by the five capitals that each stands for.
 const CHECKSUM: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";

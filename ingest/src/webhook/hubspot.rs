@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use tributary_proto::Identifier;
 use tributary_runtime::stage::Rejection;
 
-use association::association;
+use association::{activity_id, association};
 use notice::Notice;
 
 use super::body::{self, elements, field, millis};
@@ -127,6 +127,14 @@ fn told(object: Object, what: &str, notice: Notice<'_>, head: Head, records: &mu
         }
         (Object::Deal, "creation") => deal(Change { created: true, ..Change::default() }, &head, records),
         (Object::Deal, "deletion") => deal(Change { gone: true, ..Change::default() }, &head, records),
+        (Object::Activity(kind), "deletion") => {
+            let id = activity_id(&head.portal, kind, &head.object_id);
+            records.add(Record::new(head.event_id, head.time_ms), Says::RecordDeleted { id });
+        }
+        (Object::Activity(_), "restore") => {
+            let detail = "the activity is back, and the notice does not say with whom it was: send it as a native record";
+            return Err(incomplete("subscriptionType", detail));
+        }
         (Object::Deal, "restore") => {
             return Err(incomplete(
                 "subscriptionType",

@@ -40,6 +40,7 @@ impl Push<'_> {
             traits: Vec::new(),
             contacts: Vec::new(),
             says,
+            of_record: None,
             ignored,
         };
         let consent = returns.then(|| {

@@ -7,7 +7,7 @@ use crate::decoded::{Decoded, StageWithoutRule};
 use crate::identifiers::Identifiers;
 use crate::ignored::Ignored;
 use crate::limits::ID_BYTES_MAX;
-use crate::native::statement::{Says, Statement};
+use crate::native::statement::{OfRecord, Says, Statement};
 use crate::receipt::Receipt;
 use crate::rules::Rules;
 use crate::scalar::Scalar;
@@ -51,7 +51,7 @@ impl<'a> Records<'a> {
 
     /// Adds what is said of those whom the record names; what is refused becomes a rejection of this element.
     pub(super) fn add(&mut self, record: Record, says: Says<'_>) {
-        let Record { event_id, time_ms, identifiers, mut traits, contacts, ignored } = record;
+        let Record { event_id, time_ms, identifiers, mut traits, contacts, of_record, ignored } = record;
         traits.sort_by(|a, b| a.name.cmp(&b.name));
         traits.dedup_by(|later, first| later.name == first.name);
         let event_id = if event_id.len() > ID_BYTES_MAX {
@@ -62,7 +62,7 @@ impl<'a> Records<'a> {
             event_id
         };
         let checked = self.rules.check_time(time_ms, &self.receipt, "timestamp");
-        let statement = Statement { event_id, time_ms, identifiers, traits, contacts, says, ignored };
+        let statement = Statement { event_id, time_ms, identifiers, traits, contacts, says, of_record, ignored };
         match checked.and_then(|()| statement.add(self.rules, self.receipt, self.out)) {
             Ok(()) => self.heard = true,
             Err(rejection) => self.refuse(rejection),
@@ -130,6 +130,7 @@ pub(super) struct Record {
     identifiers: Identifiers,
     traits: Vec<Trait>,
     contacts: Vec<Contact>,
+    of_record: Option<OfRecord>,
     ignored: Ignored,
 }
 
@@ -142,8 +143,14 @@ impl Record {
             identifiers: Identifiers::default(),
             traits: Vec::new(),
             contacts: Vec::new(),
+            of_record: None,
             ignored: Ignored::default(),
         }
+    }
+
+    /// As the word of a record of the CRM, which says so at this time, milliseconds since 1970-01-01 UTC: it is taken back with the record.
+    pub(super) fn of(self, record: impl Into<String>, at_ms: i64) -> Self {
+        Self { of_record: Some(OfRecord { id: record.into(), at_ms }), ..self }
     }
 
     /// Adds an identifier. One that its kind refuses is left out: people type what they like into a CRM.

@@ -27,7 +27,7 @@ use crate::decoded::Decoded;
 use crate::limits::ELEMENTS_MAX;
 use crate::milestone::Given;
 use crate::native::statement::Says;
-use crate::normalise::salesforce_id::{CAMPAIGN, long_form};
+use crate::normalise::salesforce_id::{CAMPAIGN, ROLE, long_form};
 use crate::reason;
 use crate::receipt::Receipt;
 use crate::rules::Rules;
@@ -73,13 +73,14 @@ fn changes(event: &ChangeEvent<'_>, merges: &Merges, records: &mut Records<'_>) 
     }
     let (time_ms, key) = (event.time_ms()?, event.key()?);
     event.ignored.iter().for_each(|left| records.leave_out(left.why.clone()));
+    let master = if &**change == "DELETE" { text(fields, "MasterRecordId", records) } else { None };
     for id in ids {
         let Some(id) = records.read(id.clone().text("recordIds")).flatten() else { continue };
         if id.ends_with('*') {
             records.refuse(incomplete("recordIds", "every record of the object may have changed: fetch them"));
             continue;
         }
-        let merged_into = merges.winner(event, &id);
+        let merged_into = merges.winner(event, &id).or(master.as_deref());
         let head =
             Head { event_id: format!("salesforce:{key}:{id}"), time_ms, id: &id, change, merged_into, cleared: &event.cleared };
         record(entity, &head, fields, records)?;
@@ -173,11 +174,20 @@ fn member(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>) ->
 
 /// A contact has a part in an opportunity.
 fn role(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>) -> Result<(), Rejection> {
-    let Some(contact) = text(fields, "ContactId", records) else {
+    let record_id = format!("salesforce:role:{}", long_form(head.id, ROLE));
+    let (contact, opportunity) = (text(fields, "ContactId", records), text(fields, "OpportunityId", records));
+    if head.deleted() {
+        let gone = Record::new(format!("{}:deleted", head.event_id), head.time_ms);
+        records.add(gone, Says::RecordDeleted { id: record_id.clone() });
+        if contact.is_none() || opportunity.is_none() {
+            return Ok(());
+        }
+    }
+    let Some(contact) = contact else {
         let detail = "the event does not say whose role it is: fetch it, or add ContactId to the channel's enriched fields";
         return Err(incomplete("ContactId", detail));
     };
-    let Some(opportunity) = text(fields, "OpportunityId", records) else {
+    let Some(opportunity) = opportunity else {
         let detail = "the event does not say in which deal: fetch it, or add OpportunityId to the channel's enriched fields";
         return Err(incomplete("OpportunityId", detail));
     };
@@ -185,6 +195,9 @@ fn role(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>) -> R
     // A change of something else says nothing of the role.
     if role.is_some() || head.created() || head.deleted() || head.clears("Role") {
         let mut contacts = Record::new(head.event_id.clone(), head.time_ms);
+        if !head.deleted() {
+            contacts = contacts.of(record_id, head.time_ms);
+        }
         contacts.contact("crm_contact", &contact, (role.as_deref().unwrap_or_default(), head.deleted()), records);
         records.add(contacts, Says::Contacts { object_id: opportunity.clone() });
     }

@@ -13,7 +13,7 @@ pub use features::Features;
 use tributary_ingest::{Decoded, Decoder, Settings as IngestSettings};
 use tributary_proto::event::Body;
 use tributary_proto::identity_message::Body as MessageBody;
-use tributary_proto::occurrence::object_key;
+use tributary_proto::occurrence::{object_key, record_key};
 use tributary_proto::{Event, IdentityMessage, Message, Source};
 use tributary_runtime::topic::Topic;
 
@@ -56,6 +56,7 @@ impl Raw {
         let Said::Event(event) = &self.said else { return Vec::new() };
         match &event.body {
             Some(Body::Milestone(version)) => version.milestone_id.clone().into_bytes(),
+            Some(Body::Retract(back)) if !back.record.is_empty() => record_key(&back.record).into(),
             Some(Body::Retract(back)) if !back.milestone_id.is_empty() => back.milestone_id.clone().into_bytes(),
             Some(Body::Retract(back)) if !back.object_id.is_empty() => object_key(&back.object_id).into(),
             Some(Body::ObjectContacts(object)) => object_key(&object.object_id).into(),

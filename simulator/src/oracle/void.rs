@@ -50,6 +50,8 @@ impl Void {
     /// What the events make void among them.
     pub fn of(events: &[Event]) -> Self {
         let mut void = Self::default();
+        // Until when what each record of a CRM has said is taken back.
+        let mut deleted: BTreeMap<&str, i64> = BTreeMap::new();
         for event in events {
             match &event.body {
                 Some(Body::Erase(_)) => {
@@ -58,10 +60,19 @@ impl Void {
                         *until = event.time_ms.max(*until);
                     }
                 }
+                Some(Body::Retract(back)) if !back.record.is_empty() => {
+                    let until = deleted.entry(back.record.as_str()).or_insert(event.time_ms);
+                    *until = event.time_ms.max(*until);
+                }
                 Some(Body::Retract(_)) if !event.public => {
                     void.retracted.extend(Speaker::of(event).map(|speaker| (speaker, event.event_id.clone())));
                 }
                 _ => {}
+            }
+        }
+        for event in events.iter().filter(|event| !matches!(event.body, Some(Body::Retract(_)))) {
+            if deleted.get(event.record.as_str()).is_some_and(|until| event.recorded_ms <= *until) {
+                void.retracted.extend(Speaker::of(event).map(|speaker| (speaker, event.event_id.clone())));
             }
         }
         void

@@ -64,7 +64,11 @@ pub(super) fn association(notice: Notice<'_>, head: &Head, records: &mut Records
         (Object::Contact, Object::Activity(kind)) | (Object::Activity(kind), Object::Contact) => {
             let (contact, activity) = if one == Object::Contact { (one_id, other_id) } else { (other_id, one_id) };
             // Either side tells, and each with an id of its own; the activity is one.
-            let mut record = Record::new(format!("hubspot:{}:{kind}:{activity}", head.portal), head.time_ms);
+            let id = activity_id(&head.portal, kind, &activity);
+            let mut record = Record::new(&id, head.time_ms);
+            if !removed {
+                record = record.of(id, head.time_ms);
+            }
             record.name("crm_contact", &contact, records);
             let says = if removed {
                 Says::Retract { milestone: "".into(), object_id: "".into() }
@@ -94,6 +98,11 @@ pub(super) fn association(notice: Notice<'_>, head: &Head, records: &mut Records
         _ => records.nothing(),
     }
     Ok(())
+}
+
+/// Names an activity, and its touch.
+pub(super) fn activity_id(portal: &str, kind: &str, id: &str) -> String {
+    format!("hubspot:{portal}:{kind}:{id}")
 }
 
 /// Of two companies the child and its parent. Either side tells of a parent, and each with an id of its own; they say the same.

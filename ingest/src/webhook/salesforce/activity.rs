@@ -63,7 +63,10 @@ fn activity(
     records: &mut Records<'_>,
 ) -> Result<(), Rejection> {
     let time_ms = time_ms.map_or(head.time_ms, |time_ms| time_ms.min(head.time_ms));
-    let mut record = Record::new(id(head, prefix), time_ms);
+    let id = id(head, prefix);
+    // What was taken back with its record stays so: of a record that is back it is another event.
+    let event_id = if head.restored() { &head.event_id } else { &id };
+    let mut record = Record::new(event_id, time_ms).of(&id, head.time_ms);
     if !name(&mut record, fields, records) {
         let detail = "the event does not say with whom: fetch the activity, or add WhoId to the channel's enriched fields";
         return Err(incomplete("WhoId", detail));
@@ -78,13 +81,14 @@ fn activity(
     Ok(())
 }
 
-/// The touch of an activity that was deleted is taken back, where the event says with whom it was (an enriched field).
+/// The touch of an activity that was deleted is taken back. What was told before touches knew their records is found by whom it was with,
+/// where the event says so (an enriched field).
 fn gone(head: &Head<'_>, prefix: &str, fields: &RawTraits<'_>, records: &mut Records<'_>) {
-    let mut record = Record::new(id(head, prefix), head.time_ms);
-    if name(&mut record, fields, records) {
-        records.add(record, Says::Retract { milestone: "".into(), object_id: "".into() });
-    } else {
-        records.nothing();
+    let id = id(head, prefix);
+    let mut touch = Record::new(&id, head.time_ms);
+    records.add(Record::new(&head.event_id, head.time_ms), Says::RecordDeleted { id });
+    if name(&mut touch, fields, records) {
+        records.add(touch, Says::Retract { milestone: "".into(), object_id: "".into() });
     }
 }
 

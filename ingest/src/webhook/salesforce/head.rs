@@ -29,6 +29,11 @@ impl Head<'_> {
         matches!(self.change, "CREATE" | "UNDELETE")
     }
 
+    /// Whether it is back after it was deleted.
+    pub(super) fn restored(&self) -> bool {
+        self.change == "UNDELETE"
+    }
+
     /// What the event says of a field that has this value in it.
     pub(super) fn given<T>(&self, name: &str, value: Option<T>) -> Given<T> {
         match value {

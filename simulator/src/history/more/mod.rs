@@ -8,6 +8,7 @@ mod contacts;
 mod hierarchy;
 mod moves;
 mod public;
+mod records;
 
 use tributary_proto::event::Body;
 use tributary_proto::kind::Kinds;
@@ -44,6 +45,9 @@ pub(super) fn draw(draw: &mut Draw, features: Features, hostile: bool, kinds: &K
     if features.hierarchy {
         hierarchy::draw(draw, &mut pool);
         accounts::draw(draw, &mut pool);
+    }
+    if features.time {
+        records::draw(draw, &mut pool);
     }
     pool.said
 }
