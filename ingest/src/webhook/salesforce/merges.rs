@@ -2,7 +2,9 @@
 //! and the update of the winner and of what hung on the losers.
 //! See <https://developer.salesforce.com/docs/atlas.en-us.apexcode.meta/apexcode/apex_triggers_merge_statements.htm>.
 //!
-//! So the events of a transaction must come in one body, as the streaming clients give them.
+//! So the events of a transaction must come in one body, as the streaming clients give them, unless the deletion says `MasterRecordId`. Of
+//! two bodies neither can be known to be a half: whoever waited for the other would have to keep every change of a parent, and to take back
+//! what he had made of a transaction of which more comes.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
