@@ -103,7 +103,7 @@ impl CsvRows {
     /// zeros.
     pub fn survey<T: AsRef<str>>(&mut self, row: impl IntoIterator<Item = T>) {
         for (column, cell) in self.columns.iter_mut().zip(row) {
-            let cell = cell.as_ref().trim();
+            let cell = content(cell.as_ref());
             // Phone numbers have zeros in front or not, as people like.
             if column.id && column.field != "phone" && cell.starts_with('0') && is_digits(cell) && cell.len() > 1 {
                 column.digits = match column.digits {
@@ -148,7 +148,7 @@ impl CsvRows {
                 let detail = format!("the row has {at} cells, the header names {} columns", self.columns.len());
                 return Err(Rejection::new(reason::CSV_MALFORMED, "", detail));
             };
-            let cell = cell.as_ref().trim();
+            let cell = content(cell.as_ref());
             if column.field.is_empty() || cell.is_empty() {
                 continue;
             }
@@ -230,6 +230,13 @@ fn write_name(field: &str, out: &mut String) {
 fn write_pair(field: &str, value: &str, out: &mut String) {
     write_name(field, out);
     quote(value, out);
+}
+
+/// What is in a cell: also of a formula that only says that it is a text, `="007"`.
+fn content(cell: &str) -> &str {
+    let cell = cell.trim();
+    let text = cell.strip_prefix("=\"").and_then(|rest| rest.strip_suffix('"')).filter(|text| !text.contains('"'));
+    text.map_or(cell, str::trim)
 }
 
 fn is_digits(text: &str) -> bool {
