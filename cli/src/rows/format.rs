@@ -341,7 +341,19 @@ mod tests {
         }
         assert_eq!(plain("消费（元）"), "消费");
         assert_eq!(plain("Start Date (in UTC)"), "startdate");
-        assert_eq!(currency_of("Amount spent (USD)").as_deref(), Some("USD"));
-        assert_eq!(currency_of("Cost (all)"), None);
+    }
+
+    #[test]
+    fn a_cost_is_in_the_unit_that_its_column_says() {
+        for (format, header, currency) in [
+            ("meta_ads", ["Campaign name", "Day", "Amount spent (USD)"], Some("USD")),
+            ("google_ads", ["Campaign", "Day", "Cost (all)"], None),
+            ("baidu_ads", ["推广计划", "日期", "消费（元）"], Some("CNY")),
+            ("baidu_ads", ["推广计划", "日期", "消费（万元）"], Some("CNY 万元")),
+        ] {
+            let opened = Format::find(format).unwrap().open(&header.map(str::to_owned)).unwrap();
+            let found = opened.constants.iter().find(|(field, _)| field == "currency").map(|(_, text)| text.as_str());
+            assert_eq!(found, currency, "{header:?}");
+        }
     }
 }
