@@ -98,11 +98,10 @@ pub fn cluster(members: &[(Hash128, Member)], links: &[LinkFact], rules: &Rules)
     }
     usable.sort_by_cached_key(|(at, a, b)| (links.get(*at).map(|link| evidence(link, rules)), *a, *b));
     let mut steps = by_step(members, links, usable);
-    quarantine(members, &mut steps, Step::Trusted, rules, &mut result);
+    quarantine(members, &mut steps, rules, &mut result);
     if rules.public_joins == PublicJoins::Anonymous {
         hold_back(members, &mut steps, &mut result);
     }
-    quarantine(members, &mut steps, Step::Public, rules, &mut result);
 
     let never = links.iter().zip(&ends).filter(|(link, _)| is_forbidden(link)).filter_map(|(_, ends)| *ends);
     let trusted = steps.get(&Step::Trusted).into_iter().flatten();
@@ -174,26 +173,20 @@ fn hold_back(members: &[(Hash128, Member)], steps: &mut BTreeMap<Step, Vec<Usabl
     }
 }
 
-/// Takes out the links of the members of clusters that are too large: clusters by the links of one step, and apart from them those of
-/// another.
+/// Takes out the links of the members of clusters that are too large: of trusted links, or of what only public events know, as the search
+/// has found it ([`Rules::is_too_large`]).
 fn quarantine(
     members: &[(Hash128, Member)],
     steps: &mut BTreeMap<Step, Vec<Usable>>,
-    step: Step,
     rules: &Rules,
     result: &mut Clustering,
 ) {
     let mut whole = Sets::new(members.len());
-    for (_, _, a, b) in steps.get(&step).into_iter().flatten() {
+    for (_, _, a, b) in steps.get(&Step::Trusted).into_iter().flatten() {
         whole.unite(*a, *b);
     }
-    for positions in whole.lists().into_iter().filter(|positions| positions.len() > 1) {
-        let anonymous = || positions.iter().all(|at| members.get(*at).is_some_and(|(_, member)| is_anonymous(member)));
-        let limit = if step == Step::Public && anonymous() { rules.anonymous_cluster } else { rules.max_cluster };
-        if positions.len() > limit {
-            result.quarantined.extend(positions);
-        }
-    }
+    let large = whole.lists().into_iter().filter(|positions| positions.len() > rules.max_cluster).flatten();
+    result.quarantined = large.chain((0..members.len()).filter(|at| members.get(*at).is_some_and(|(_, of)| of.large))).collect();
     for links in steps.values_mut() {
         links.retain(|(_, at, a, b)| {
             let large = result.quarantined.contains(a) || result.quarantined.contains(b);

@@ -2,8 +2,9 @@
 
 mod accounts;
 mod rest;
+mod search;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use tributary_proto::{
     Absorb, AccountIs, Belongs, DayAssertion, Hash128, Identifier, LinkFact, Member, Message, Published, Subscribe,
@@ -13,10 +14,13 @@ use tributary_runtime::state::{
     ActorKey, State, StateError, decode, get_message, prefix_end, put_message, scan_messages, visit,
 };
 
+use crate::cluster::is_trusted;
 use crate::days::{assertion_key, merge_day, stored_earlier};
-use crate::facts::{is_active, is_forbidden, merge_link, merge_member};
+use crate::facts::{is_active, is_public, merge_link, merge_member};
 use crate::group::Assertions;
 use crate::keys;
+pub use rest::Due;
+pub use search::Search;
 
 /// The component of one root.
 #[derive(Clone, Copy)]
@@ -38,7 +42,8 @@ pub struct Added {
     pub news: bool,
     /// A member that was not one; a link that joins now and did not before.
     pub new: bool,
-    /// A member found shared, or with a new generation; a link that joins no more. Clusters may fall apart by it.
+    /// A member found shared, named by a trusted event, or with a new generation; a link that joins no more, or is not public any more.
+    /// Clusters, and what only public events know of them, may fall apart by it.
     pub shrunk: bool,
 }
 
@@ -60,6 +65,8 @@ pub struct Cluster {
     pub members: Vec<(Hash128, Member)>,
     /// The links between them, sorted by the hashes of their ends.
     pub links: Vec<LinkFact>,
+    /// Members that hang together with too many, and did not, or the other way round.
+    pub turned: BTreeSet<Hash128>,
 }
 
 impl Component {
@@ -83,6 +90,7 @@ impl Component {
         let known = self.member(state, hash)?;
         let new = known.is_none();
         let mut member = known.unwrap_or_default();
+        let was_trusted = is_trusted(&member);
         let before =
             (member.told.as_ref().map(|told| told.epoch), member.shared, member.generation, member.identifier.is_some());
         if new {
@@ -102,7 +110,8 @@ impl Component {
         if news || before != now {
             put_message(state, &self.root, &keys::one(keys::MEMBER, hash), &member);
         }
-        let shrunk = !new && (member.generation > before.2 || (member.shared && !before.1));
+        let loses_links = member.generation > before.2 || (member.shared && !before.1);
+        let shrunk = !new && (loses_links || is_trusted(&member) != was_trusted);
         Ok(Added { news, new, shrunk })
     }
 
@@ -178,6 +187,7 @@ impl Component {
             return Ok(Added::default());
         }
         let joined = known.as_ref().is_some_and(is_active);
+        let was_public = known.as_ref().is_some_and(is_public);
         let mut link = known.filter(|known| known.generation == said.generation).unwrap_or_else(|| LinkFact {
             a: said.a.clone(),
             b: said.b.clone(),
@@ -190,7 +200,8 @@ impl Component {
             put_message(state, &self.root, &keys::two(keys::COMPONENT_LINK, b, a), &link);
         }
         let joins = is_active(&link);
-        Ok(Added { news, new: !joined && joins, shrunk: joined && !joins })
+        let shrunk = joined && (!joins || (was_public && !is_public(&link)));
+        Ok(Added { news, new: !joined && joins, shrunk })
     }
 
     /// Drops the links that older generations of a member have told; returns their other ends.
@@ -247,41 +258,6 @@ impl Component {
         Ok(())
     }
 
-    /// The cluster of a member. Members visited are added to `seen`.
-    pub fn cluster(self, state: &mut dyn State, from: Hash128, seen: &mut BTreeSet<Hash128>) -> Result<Cluster, StateError> {
-        let mut cluster = Cluster::default();
-        let mut found: BTreeMap<Hash128, Member> = BTreeMap::new();
-        let mut links: BTreeMap<(Hash128, Hash128), LinkFact> = BTreeMap::new();
-        let mut next = vec![from];
-        while let Some(hash) = next.pop() {
-            if found.contains_key(&hash) {
-                continue;
-            }
-            let Some(member) = self.member(state, hash)? else { continue };
-            if hash != from && member.shared {
-                continue;
-            }
-            if !member.shared {
-                // Of a link between two of them the first has told.
-                let told = |other: &Hash128| found.get(other).is_some_and(|member: &Member| !member.shared);
-                for (other, link) in self.links_with(state, hash, |other| !told(other))? {
-                    if is_active(&link) {
-                        next.push(other);
-                    }
-                    if is_active(&link) || is_forbidden(&link) {
-                        links.insert((hash.min(other), hash.max(other)), link);
-                    }
-                }
-            }
-            found.insert(hash, member);
-        }
-        seen.extend(found.keys());
-        links.retain(|(a, b), _| found.contains_key(a) && found.contains_key(b));
-        cluster.members = found.into_iter().collect();
-        cluster.links = links.into_values().collect();
-        Ok(cluster)
-    }
-
     /// Adds what another component has published. It is published anew: this one may have said something else of it since, from what it
     /// had by then.
     pub fn add_published(self, state: &mut dyn State, said: &Published) {
@@ -313,7 +289,9 @@ impl Component {
     ) -> Result<Vec<Absorb>, StateError> {
         let mut parts = Parts::new(Absorb { from: Some(root.clone()), epoch, ..Absorb::default() }, bytes_max);
         // In this order: an answer touches the members on whose behalf it was asked for, and what was published those it was called after.
-        for (_, member) in self.take_all::<Member>(state, keys::MEMBER)? {
+        for (_, mut member) in self.take_all::<Member>(state, keys::MEMBER)? {
+            // Something may have been taken out since: whom it comes to finds out.
+            member.large = false;
             parts.room(member.encoded_len()).members.push(member);
         }
         for (sub, link) in self.take_all::<LinkFact>(state, keys::COMPONENT_LINK)? {

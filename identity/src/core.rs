@@ -3,7 +3,7 @@
 //! Each file that handles messages adds to [`Core`] what it does. `dispatch.rs` knows which file handles which message, `settle.rs` what
 //! comes at the end of a batch; both stand above those files, and this one below them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tributary_proto::identity_message::Body;
@@ -14,19 +14,16 @@ use tributary_runtime::stage::{Context, Share};
 use tributary_runtime::state::StateError;
 use tributary_runtime::topic::Topic;
 
-use crate::component::Component;
+use crate::component::{Component, Due};
 use crate::metrics;
 use crate::node::Node;
 use crate::nodes::Nodes;
 use crate::settings::Rules;
 
-/// What is to be computed again of a component.
+/// What is to be computed again of a component: members whose cluster a fact has touched, ids that another root has published.
 pub(crate) struct Dirty {
     pub root: Identifier,
-    /// Members whose cluster a fact has touched.
-    pub members: BTreeSet<Hash128>,
-    /// Ids that another root has published, to be looked at.
-    pub ids: BTreeSet<String>,
+    pub due: Due,
 }
 
 /// The identity stage of one partition. What it holds between records is forgotten at the end of the batch.
@@ -109,12 +106,18 @@ impl Core {
 
     /// Notes that a fact has touched the cluster of a member.
     pub(crate) fn touched(&mut self, root: &Node, member: Hash128) {
-        self.dirty_of(root).members.insert(member);
+        self.dirty_of(root).due.members.insert(member);
+    }
+
+    /// Notes that the cluster of a member may have fallen apart.
+    pub(crate) fn shrunk(&mut self, root: &Node, member: Hash128) {
+        self.touched(root, member);
+        self.dirty_of(root).due.shrunk = true;
     }
 
     /// What is to be computed again of a root's component.
     pub(crate) fn dirty_of(&mut self, root: &Node) -> &mut Dirty {
-        let new = || Dirty { root: root.identifier.clone(), members: BTreeSet::new(), ids: BTreeSet::new() };
+        let new = || Dirty { root: root.identifier.clone(), due: Due::default() };
         self.dirty.entry(root.hash).or_insert_with(new)
     }
 

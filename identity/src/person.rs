@@ -9,7 +9,7 @@ use tributary_runtime::stage::Context;
 use tributary_runtime::state::StateError;
 
 use crate::cluster::{Clustering, cluster, is_trusted};
-use crate::component::{Cluster, Component};
+use crate::component::{Cluster, Component, Search};
 use crate::core::Core;
 use crate::facts::is_public;
 use crate::node::Node;
@@ -23,7 +23,8 @@ impl Core {
         about: &Identifier,
         asked: PersonAsked,
     ) -> Result<(), StateError> {
-        let Cluster { members, links } = Component::of(root.hash).cluster(cx.state, about.hash(), &mut BTreeSet::new())?;
+        let mut search = Search::new(Component::of(root.hash), &self.rules);
+        let Cluster { members, links, .. } = search.cluster(cx.state, about.hash())?;
         let clustering = cluster(&members, &links, &self.rules);
         let (mut identifiers, doubtful) = person(&members, &links, &clustering, about.hash());
         if !identifiers.contains(about) {

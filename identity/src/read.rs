@@ -15,7 +15,7 @@ use tributary_proto::{
 use tributary_runtime::state::{Snapshot, StateError, get_message, scan_messages};
 
 use crate::cluster::Refusal;
-use crate::component::Component;
+use crate::component::{Component, Search};
 use crate::keys;
 use crate::milestone::standing::{Standing, occurrences};
 use crate::milestone::told_of;
@@ -241,7 +241,7 @@ pub fn person(snapshot: &mut dyn Snapshot, asked: &Identifier, rules: &Rules) ->
     let root = root_of(snapshot, &node)?;
     let component = Component::of(root.hash());
     let state = snapshot.owner_of(LOG.stage, &root.key())?;
-    let found = component.cluster(state, node.hash, &mut BTreeSet::new())?;
+    let found = Search::new(component, rules).cluster(state, node.hash)?;
     let mut facts = Neighbourhood::of(found.members, found.links);
     facts.members.entry(node.hash).or_insert_with(|| alone(&node));
     let own = facts.profile_of(node.hash, rules);

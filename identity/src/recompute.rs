@@ -8,7 +8,7 @@ use tributary_runtime::stage::Context;
 use tributary_runtime::state::StateError;
 
 use crate::cluster::cluster;
-use crate::component::{Cluster, Component};
+use crate::component::{Cluster, Component, Due, Search};
 use crate::core::{Core, Dirty};
 use crate::group::People;
 use crate::metrics;
@@ -30,27 +30,28 @@ impl Core {
     pub(crate) fn recompute(&mut self, cx: &mut Context<'_>, dirty: Dirty) -> Result<(), StateError> {
         let mut root = self.nodes.take(cx.state, &dirty.root)?;
         if root.is_root() {
-            self.recompute_root(cx, &mut root, dirty)?;
+            self.recompute_root(cx, &mut root, dirty.due)?;
         }
         self.nodes.keep(root);
         Ok(())
     }
 
-    fn recompute_root(&mut self, cx: &mut Context<'_>, root: &mut Node, dirty: Dirty) -> Result<(), StateError> {
+    fn recompute_root(&mut self, cx: &mut Context<'_>, root: &mut Node, due: Due) -> Result<(), StateError> {
         let component = Component::of(root.hash);
         if component.is_resting(cx.state)? {
-            component.put_off(cx.state, &dirty.members, &dirty.ids)?;
-            cx.outbox.observe(&metrics::PUT_OFF, "", dirty.members.len() as u64);
+            component.put_off(cx.state, &due)?;
+            cx.outbox.observe(&metrics::PUT_OFF, "", due.members.len() as u64);
             return Ok(());
         }
         component.warm(cx.state)?;
         let epoch = root.state.epoch + 1;
-        let mut seen = BTreeSet::new();
-        let mut round = Round { before: dirty.ids, ..Round::default() };
+        let rules = self.rules.clone();
+        let mut search = Search::new(component, &rules).grown(!due.shrunk);
+        let mut round = Round { before: due.ids, ..Round::default() };
         let (mut changed, mut cost) = (false, 0);
-        for member in &dirty.members {
-            if !seen.contains(member) {
-                let found = component.cluster(cx.state, *member, &mut seen)?;
+        for member in &due.members {
+            if !search.has_seen(*member) {
+                let found = search.cluster(cx.state, *member)?;
                 cost += (found.members.len() + found.links.len()) as u64;
                 let people = component.people_of(cx.state, &found.members)?;
                 cost += people.values().map(Vec::len).sum::<usize>() as u64;
@@ -79,7 +80,7 @@ impl Core {
         epoch: u64,
         round: &mut Round,
     ) -> Result<bool, StateError> {
-        let Cluster { mut members, links } = found;
+        let Cluster { mut members, links, turned } = found;
         cx.outbox.observe(&metrics::CLUSTER_MEMBERS, "", members.len() as u64);
         let clustering = cluster(&members, &links, &self.rules);
         let assertions = component.assertions_of(cx.state, &members)?;
@@ -92,7 +93,8 @@ impl Core {
         let mut changed = false;
         for (at, ((of, member), placement)) in members.iter_mut().zip(&view.placements).enumerate() {
             let quarantined = clustering.quarantined.contains(&at);
-            changed |= self.settle_member(cx, root, component, (*of, member), (placement, epoch, quarantined), round)?;
+            let flips = (quarantined, turned.contains(of));
+            changed |= self.settle_member(cx, root, component, (*of, member), (placement, epoch, flips), round)?;
         }
         for (account, subscriber) in &view.subscriptions {
             if component.is_subscribed(cx.state, account.hash(), subscriber.hash())? {
@@ -114,7 +116,7 @@ impl Core {
         root: &Node,
         component: Component,
         (of, member): (Hash128, &mut Member),
-        (placement, epoch, quarantined): (&Placement, u64, bool),
+        (placement, epoch, (quarantined, turned)): (&Placement, u64, (bool, bool)),
         round: &mut Round,
     ) -> Result<bool, StateError> {
         let id = |placement: &Placement| View::id_of(placement).to_owned();
@@ -142,7 +144,7 @@ impl Core {
         if let Some(gone) = &gone {
             self.strip(cx, component, (of, member), gone, epoch)?;
         }
-        if news || flips || gone.is_some() {
+        if news || flips || turned || gone.is_some() {
             component.put_member(cx.state, of, member);
         }
         Ok(news)

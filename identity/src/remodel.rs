@@ -91,7 +91,7 @@ impl Core {
         if node.is_root() {
             let members = Component::of(node.hash).members(cx.state)?;
             cost += members.len() as u64;
-            members.into_iter().for_each(|member| self.touched(&node, member));
+            members.into_iter().for_each(|member| self.shrunk(&node, member));
         }
         self.nodes.keep(node);
         Ok(cost)

@@ -90,12 +90,13 @@ impl Core {
             root.edit().members += 1;
         }
         if added.shrunk {
-            // A member that is shared now held its neighbours together; one that took something back, the ends of its links.
+            // A member that is shared now held its neighbours together; one that took something back, the ends of its links; one that trusted
+            // events name, those that only public events know.
             for other in component.drop_outdated_links(cx.state, hash, member.generation)? {
-                self.touched(root, other);
+                self.shrunk(root, other);
             }
             for (other, _) in component.links_of(cx.state, hash)? {
-                self.touched(root, other);
+                self.shrunk(root, other);
             }
         }
         if added.news {
@@ -138,9 +139,8 @@ impl Core {
         let component = Component::of(root.hash);
         let ends = (a.hash(), b.hash());
         let added = component.add_link(cx.state, ends, link)?;
-        if added.news {
-            self.touched(root, ends.0);
-            self.touched(root, ends.1);
+        for end in [ends.0, ends.1].into_iter().filter(|_| added.news) {
+            if added.shrunk { self.shrunk(root, end) } else { self.touched(root, end) }
         }
         if added.new && ask {
             self.ask_to_join(cx, root, component, a)?;
@@ -223,7 +223,7 @@ impl Core {
             component.add_published(cx.state, published);
             if let Some(called_after) = Hash128::from_bytes(&published.called_after) {
                 self.touched(&node, called_after);
-                self.dirty_of(&node).ids.insert(published.id.clone());
+                self.dirty_of(&node).due.ids.insert(published.id.clone());
             }
         }
         for member in &part.members {

@@ -34,7 +34,9 @@ pub struct Settings {
     pub shared_any: u32,
     /// A cluster of more identifiers than this is quarantined: its links join nobody.
     pub max_cluster: u32,
-    /// The same for a cluster of cookies and devices alone that only public events know, 1 or more.
+    /// How many identifiers that only public events know may hang together by their links, 1 or more: the links of more join nobody.
+    pub public_cluster: u32,
+    /// How many cookies and devices may be among these, 1 or more.
     pub anonymous_cluster: u32,
     /// How many identifiers that only public events know may hang on a profile beside its trusted ones, 1 or more.
     pub public_leaves: u32,
@@ -90,6 +92,7 @@ impl Default for Settings {
             shared_after: 3,
             shared_any: 50,
             max_cluster: 10_000,
+            public_cluster: 200,
             anonymous_cluster: 100,
             public_leaves: 1_000,
             public_joins: PublicJoins::default(),
@@ -120,6 +123,8 @@ pub struct Rules {
     pub shared_any: u32,
     /// See [`Settings::max_cluster`].
     pub max_cluster: usize,
+    /// See [`Settings::public_cluster`].
+    pub public_cluster: usize,
     /// See [`Settings::anonymous_cluster`].
     pub anonymous_cluster: usize,
     /// See [`Settings::public_leaves`].
@@ -160,6 +165,7 @@ impl Section for Settings {
         // Not which: a value may be a secret that stands in the wrong place.
         problems.unless(self.merged_kinds.iter().all(|kind| given.kinds.rank(kind).is_some()), "merged_kinds", UNKNOWN);
         problems.unless(self.default_limit > 0, "default_limit", AT_LEAST_ONE);
+        problems.unless(self.public_cluster > 0, "public_cluster", AT_LEAST_ONE);
         problems.unless(self.anonymous_cluster > 0, "anonymous_cluster", AT_LEAST_ONE);
         problems.unless(self.public_leaves > 0, "public_leaves", AT_LEAST_ONE);
         problems.unless(self.account_people <= 1_000, "account_people", "expected 0 to 1000");
@@ -184,6 +190,7 @@ impl Section for Settings {
             shared_after: self.shared_after,
             shared_any: self.shared_any,
             max_cluster: self.max_cluster as usize,
+            public_cluster: self.public_cluster as usize,
             anonymous_cluster: self.anonymous_cluster as usize,
             public_leaves: self.public_leaves as usize,
             public_joins: self.public_joins,
@@ -209,6 +216,12 @@ impl Rules {
     /// How long after a report of a milestone of this kind another one is a re-entry, milliseconds; `None` where it never is.
     pub fn reentry_ms(&self, kind: &str) -> Option<i64> {
         self.reentry_after_days.get(kind).map(|days| i64::from(*days) * 86_400_000)
+    }
+
+    /// Whether so many identifiers that only public events know are too many to hang together, and join nobody. What is too large stays so
+    /// as it grows.
+    pub fn is_too_large(&self, identifiers: usize, anonymous: usize) -> bool {
+        identifiers > self.public_cluster.min(self.max_cluster) || anonymous > self.anonymous_cluster
     }
 
     /// The kinds of identifiers in force.

@@ -51,11 +51,12 @@ impl Core {
                 continue;
             }
             let node = self.nodes.take(cx.state, root)?;
-            let (members, ids) = Component::of(node.hash).wake(cx.state)?;
-            if !members.is_empty() || !ids.is_empty() {
-                let dirty = self.dirty_of(&node);
-                dirty.members.extend(members);
-                dirty.ids.extend(ids);
+            let due = Component::of(node.hash).wake(cx.state)?;
+            if !due.members.is_empty() || !due.ids.is_empty() {
+                let dirty = &mut self.dirty_of(&node).due;
+                dirty.members.extend(due.members);
+                dirty.ids.extend(due.ids);
+                dirty.shrunk |= due.shrunk;
             }
             self.nodes.keep(node);
         }

@@ -8,6 +8,22 @@ use tributary_runtime::state::{State, StateError, prefix_end};
 use super::Component;
 use crate::keys;
 
+/// The value under [`keys::RESTING`]: since the root rests nothing has been taken out of the component.
+const GROWN: &[u8] = &[1];
+/// The same: something has.
+const SHRUNK: &[u8] = &[2];
+
+/// What was put off while a root rested.
+#[derive(Default)]
+pub struct Due {
+    /// Members whose clusters are to be computed.
+    pub members: BTreeSet<Hash128>,
+    /// Ids that are to be looked at.
+    pub ids: BTreeSet<String>,
+    /// Whether anything was taken out of the component.
+    pub shrunk: bool,
+}
+
 impl Component {
     /// Whether it rests.
     pub fn is_resting(self, state: &mut dyn State) -> Result<bool, StateError> {
@@ -16,33 +32,35 @@ impl Component {
 
     /// Has it rest.
     pub fn rest(self, state: &mut dyn State) {
-        state.put(&self.root, keys::RESTING, &[1]);
+        state.put(&self.root, keys::RESTING, GROWN);
     }
 
     /// Notes of which members the clusters are to be computed after the rest, and which ids are to be looked at.
-    pub fn put_off(self, state: &mut dyn State, members: &BTreeSet<Hash128>, ids: &BTreeSet<String>) -> Result<(), StateError> {
-        let members = members.iter().map(|member| (keys::one(keys::DUE, *member), [1].as_slice()));
-        let ids = ids.iter().map(|id| (keys::one(keys::DUE_ID, Hash128::of(id.as_bytes())), id.as_bytes()));
+    pub fn put_off(self, state: &mut dyn State, due: &Due) -> Result<(), StateError> {
+        let members = due.members.iter().map(|member| (keys::one(keys::DUE, *member), [1].as_slice()));
+        let ids = due.ids.iter().map(|id| (keys::one(keys::DUE_ID, Hash128::of(id.as_bytes())), id.as_bytes()));
         for (sub, value) in members.chain(ids) {
             if state.get(&self.root, &sub)?.is_none() {
                 state.put(&self.root, &sub, value);
             }
         }
+        if due.shrunk {
+            state.put(&self.root, keys::RESTING, SHRUNK);
+        }
         Ok(())
     }
 
     /// Ends the rest; returns what was put off.
-    pub fn wake(self, state: &mut dyn State) -> Result<(BTreeSet<Hash128>, BTreeSet<String>), StateError> {
-        let (mut members, mut ids, mut gone) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
-        if !self.is_resting(state)? {
-            return Ok((members, ids));
-        }
+    pub fn wake(self, state: &mut dyn State) -> Result<Due, StateError> {
+        let (mut due, mut gone) = (Due::default(), Vec::new());
+        let Some(resting) = state.get(&self.root, keys::RESTING)? else { return Ok(due) };
+        due.shrunk = resting == SHRUNK;
         state.delete(&self.root, keys::RESTING);
         for tag in [keys::DUE, keys::DUE_ID] {
             state.scan(&self.root, &[tag], &prefix_end(&[tag]), &mut |sub, value| {
                 match tag {
-                    keys::DUE => members.extend(sub.get(1..).and_then(Hash128::from_bytes)),
-                    _ => ids.extend(String::from_utf8(value.to_vec()).ok()),
+                    keys::DUE => due.members.extend(sub.get(1..).and_then(Hash128::from_bytes)),
+                    _ => due.ids.extend(String::from_utf8(value.to_vec()).ok()),
                 }
                 gone.push(sub.to_vec());
                 true
@@ -51,6 +69,6 @@ impl Component {
         for sub in gone {
             state.delete(&self.root, &sub);
         }
-        Ok((members, ids))
+        Ok(due)
     }
 }

@@ -35,9 +35,9 @@ pub(super) fn refused(of: &Refused, rules: &Rules) -> RefusedLink {
     let (rule, why) = match of.rule {
         Refusal::Shared => ("shared", of.shared.as_ref().map_or_else(String::new, |shared| shared_why(shared, rules))),
         Refusal::Quarantined => {
-            let (most, anonymous) = (rules.max_cluster, rules.anonymous_cluster);
+            let (most, public, anonymous) = (rules.max_cluster, rules.public_cluster, rules.anonymous_cluster);
             let why = format!(
-                "the cluster has more than identity.max_cluster = {most} identifiers, or of cookies and devices alone that only public events know more than identity.anonymous_cluster = {anonymous}"
+                "the cluster has more than identity.max_cluster = {most} identifiers; or of identifiers that only public events know more than identity.public_cluster = {public} hang together, or cookies and devices among them more than identity.anonymous_cluster = {anonymous}"
             );
             ("quarantined", why)
         }

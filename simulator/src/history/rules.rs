@@ -43,6 +43,7 @@ pub(super) fn draw_more(draw: &mut Draw, features: Features, rules: &mut Rules) 
         rules.attribution.currency = CurrencySettings { reporting: "CNY".to_owned(), rates: rates::FILE.to_owned() };
     }
     let at_root = draw.percent(50);
+    let (chained, narrow) = (number(draw.between(2, 7)), draw.percent(40));
     let Rules { identity, attribution, .. } = rules;
     identity.account_people = listed;
     if features.hierarchy && at_root {
@@ -50,6 +51,7 @@ pub(super) fn draw_more(draw: &mut Draw, features: Features, rules: &mut Rules) 
     }
     if features.trust {
         identity.anonymous_cluster = cluster.unwrap_or(identity.anonymous_cluster);
+        identity.public_cluster = if narrow { chained } else { identity.public_cluster };
         identity.public_leaves = leaves.unwrap_or(identity.public_leaves);
         identity.public_joins = if first { PublicJoins::Anonymous } else { PublicJoins::All };
     }

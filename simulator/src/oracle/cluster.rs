@@ -58,24 +58,26 @@ pub fn groups(facts: &Facts, settings: &Settings, custom: &[String], accounts: b
     merges.for_each(|(.., a, b)| joined.records.unite(a, b));
     trusted.iter().for_each(|(.., a, b)| joined.unite(a, b, |_| true, usize::MAX));
 
-    // Public links among what only public events know.
+    // What only public events know, and too many of which hang together.
     let mut public = links(false);
+    let untrusted = |(.., a, b): &&Link<'_>| !facts.is_trusted(a) && !facts.is_trusted(b);
+    let chained: Vec<Link<'_>> = public.iter().filter(untrusted).copied().collect();
+    let most = |of: u32| usize::try_from(of).unwrap_or(usize::MAX);
+    let (public_most, anonymous_most) = (most(settings.public_cluster).min(limit), most(settings.anonymous_cluster));
+    large.extend(too_large(&all, &chained, |cluster| {
+        cluster.len() > public_most || cluster.iter().filter(|name| name.is_anonymous()).count() > anonymous_most
+    }));
+
+    // Public links among the others of these.
     public.retain(|(.., a, b)| !large.contains(*a) && !large.contains(*b));
     if settings.public_joins == PublicJoins::Anonymous {
         public = firsts_of_anonymous(&public);
     }
-    let (mut among, mut leaves): (Vec<Link<'_>>, Vec<Link<'_>>) =
-        public.into_iter().partition(|(.., a, b)| !facts.is_trusted(a) && !facts.is_trusted(b));
-    let anonymous_limit = usize::try_from(settings.anonymous_cluster).unwrap_or(usize::MAX);
-    large.extend(too_large(&all, &among, |cluster| {
-        cluster.len() > if cluster.iter().all(Name::is_anonymous) { anonymous_limit } else { limit }
-    }));
-    among.retain(|(.., a, _)| !large.contains(*a));
+    let (among, leaves): (Vec<Link<'_>>, Vec<Link<'_>>) = public.into_iter().partition(|link| untrusted(&link));
     among.iter().for_each(|(.., a, b)| joined.unite(a, b, |_| true, usize::MAX));
 
     // Public links to what trusted events know: thresholds are those of the trusted ones alone, but for the number of leaves.
-    leaves.retain(|(.., a, b)| !large.contains(*a) && !large.contains(*b));
-    let leaves_max = usize::try_from(settings.public_leaves).unwrap_or(usize::MAX);
+    let leaves_max = most(settings.public_leaves);
     leaves.iter().for_each(|(.., a, b)| joined.unite(a, b, |name| facts.is_trusted(name), leaves_max));
     (joined.sets.0, large)
 }
