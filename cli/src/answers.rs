@@ -97,7 +97,8 @@ fn print_milestone(of: &MilestoneAnswer, out: &mut impl Write) -> io::Result<()>
 }
 
 fn print_touches(touches: &[TouchRow], out: &mut impl Write) -> io::Result<()> {
-    let mut rows = table(&["#", "time", "channel", "source / medium / campaign", "profile", "brought by", ""]);
+    let mut rows =
+        table(&["#", "time", "channel", "source / medium / campaign", "profile", "brought by", "account then, and why", ""]);
     let mut outside = 0;
     for touch in touches {
         outside += usize::from(!touch.in_journey);
@@ -109,7 +110,8 @@ fn print_touches(touches: &[TouchRow], out: &mut impl Write) -> io::Result<()> {
         let (from, profile) = (from.trim_matches([' ', '/']), short(&touch.profile_id));
         let public = if touch.public { " (public)" } else { "" };
         let by = format!("{}{public}", touch.identifier);
-        rows.add_row([&number, &minute(touch.time_ms), &touch.channel, from, &profile, &by, &touch.why]);
+        let account = account_then(touch);
+        rows.add_row([&number, &minute(touch.time_ms), &touch.channel, from, &profile, &by, &account, &touch.why]);
     }
     align_right(&mut rows, ..1);
     writeln!(out, "{rows}")?;
@@ -117,6 +119,12 @@ fn print_touches(touches: &[TouchRow], out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "and {} more that are not in the journey: --json has them all", outside - LISTED_MAX)?;
     }
     Ok(())
+}
+
+/// The account that a touch belongs to, and what made it that.
+fn account_then(touch: &TouchRow) -> String {
+    let why = touch.account_why.as_ref().map(|why| format!(": {}", account_words(why))).unwrap_or_default();
+    format!("{}{why}", touch.account_id)
 }
 
 fn print_credit(credit: &[Credit], out: &mut impl Write) -> io::Result<()> {
@@ -172,10 +180,15 @@ fn print_accounts(
 
 fn print_account(account_id: &str, why: Option<&AccountWhy>, out: &mut impl Write) -> io::Result<()> {
     let Some(why) = why else { return Ok(()) };
+    writeln!(out, "  account {account_id}: {}", account_words(why))?;
+    why.path.iter().try_for_each(|link| writeln!(out, "    {}", link_words(link)))
+}
+
+/// `crm_account||001B, asserted for email||li@b.example on ...`.
+fn account_words(why: &AccountWhy) -> String {
     let when = why.time_ms.map(|time_ms| format!(" on {}", minute(time_ms))).unwrap_or_default();
     let how = if why.how == "asserted" { "asserted for" } else { "the email domain of" };
-    writeln!(out, "  account {account_id}: {}, {how} {}{when}", why.names, why.by)?;
-    why.path.iter().try_for_each(|link| writeln!(out, "    {}", link_words(link)))
+    format!("{}, {how} {}{when}", why.names, why.by)
 }
 
 fn print_refused(refused: &[RefusedLink], out: &mut impl Write) -> io::Result<()> {

@@ -105,6 +105,10 @@ pub struct TouchRow {
     pub profile_id: String,
     /// The identifier that brought it.
     pub identifier: String,
+    /// Whose it was when it happened: the account of its profile at that time; empty while none was known.
+    pub account_id: String,
+    /// By which assertion that was its account: the one that begins the span of time; `null` for a touch of the account itself.
+    pub account_why: Option<AccountWhy>,
     /// Whether its event is public: anybody could have sent it.
     pub public: bool,
     /// Whether it is in the journey.

@@ -9,7 +9,7 @@ use tributary_proto::vocabulary::{self, MODELS};
 use tributary_proto::{Event, Identifier, Milestone, MilestoneVersion, Touch};
 use tributary_runtime::state::{Snapshot, StateError};
 
-use super::answer::{Credit, Explanation, MilestoneAnswer, Owner, StageReached, TouchRow, Version, Via};
+use super::answer::{Credit, Explanation, MembershipWhy, MilestoneAnswer, Owner, StageReached, TouchRow, Version, Via};
 use super::person::People;
 use super::{ExplainError, words};
 use crate::stages::{Pipeline, StageName};
@@ -43,7 +43,7 @@ pub fn explain(
         None => None,
     };
     let milestone = milestone_answer(milestone_id, &facts, &emitted, explained.as_ref());
-    let touches = explained.as_ref().map(touch_rows).unwrap_or_default();
+    let touches = touch_rows(snapshot, &mut people, explained.as_ref())?;
     let credit = credit_rows(&emitted, explained.as_ref(), &milestone.currency);
     let placed = explained.is_some() || facts.told.told_anchor.is_none();
     let current = placed && credit.iter().all(|row| row.current) && credit.len() == count(explained.as_ref());
@@ -120,27 +120,40 @@ fn version(event: &Event) -> Version {
     }
 }
 
-fn touch_rows(explained: &Explained) -> Vec<TouchRow> {
-    let row = |(at, of): (usize, &UnitTouch)| {
+fn touch_rows(
+    snapshot: &mut dyn Snapshot,
+    people: &mut People<'_>,
+    explained: Option<&Explained>,
+) -> Result<Vec<TouchRow>, StateError> {
+    let mut rows = Vec::new();
+    let Some(explained) = explained else { return Ok(rows) };
+    for (at, of) in explained.touches.iter().enumerate() {
         let Touch { channel, source, medium, campaign, public, .. } = of.touch.touch.clone().unwrap_or_default();
         let (standing, why) = standing(of.standing, of.hits, explained);
-        TouchRow {
+        let time_ms = of.touch.time_ms;
+        let then = match &of.by {
+            Some(by) => people.account_then(snapshot, by, time_ms)?.unwrap_or_default(),
+            None => MembershipWhy::default(),
+        };
+        rows.push(TouchRow {
             number: at + 1,
             touch_id: of.touch.event_id.clone(),
-            time_ms: of.touch.time_ms,
+            time_ms,
             channel,
             source,
             medium,
             campaign,
             profile_id: of.profile_id.clone(),
             identifier: of.by.as_ref().map(Identifier::display).unwrap_or_default(),
+            account_id: then.account_id,
+            account_why: then.why,
             public,
             in_journey: of.standing == Standing::InJourney,
             standing,
             why,
-        }
-    };
-    explained.touches.iter().enumerate().map(row).collect()
+        });
+    }
+    Ok(rows)
 }
 
 fn standing(of: Standing, hits: usize, explained: &Explained) -> (&'static str, String) {

@@ -14,11 +14,13 @@ use super::words;
 pub(super) struct People<'a> {
     rules: &'a Rules,
     known: BTreeMap<Hash128, Option<Person>>,
+    /// The accounts of those that were asked about by time.
+    stays: BTreeMap<Hash128, Vec<MembershipWhy>>,
 }
 
 impl<'a> People<'a> {
     pub fn new(rules: &'a Rules) -> Self {
-        Self { rules, known: BTreeMap::new() }
+        Self { rules, known: BTreeMap::new(), stays: BTreeMap::new() }
     }
 
     /// The person of an identifier.
@@ -59,12 +61,36 @@ impl<'a> People<'a> {
 
     /// The accounts that a person has belonged to, by time; none where it is one, or these are not several.
     pub fn memberships(&mut self, snapshot: &mut dyn Snapshot, of: &Person) -> Result<Vec<MembershipWhy>, StateError> {
+        if of.placement.later.is_empty() { Ok(Vec::new()) } else { self.stays(snapshot, of) }
+    }
+
+    /// The accounts that a person has belonged to, by time, be it one alone.
+    fn stays(&mut self, snapshot: &mut dyn Snapshot, of: &Person) -> Result<Vec<MembershipWhy>, StateError> {
         let mut all = Vec::new();
-        for stay in of.placement.stays().filter(|_| !of.placement.later.is_empty()) {
+        for stay in of.placement.stays() {
             let why = self.account_why(snapshot, of, stay.from_ms)?;
             let from_ms = (stay.from_ms != i64::MIN).then_some(stay.from_ms);
             all.push(MembershipWhy { from_ms, account_id: stay.account_id.to_owned(), why });
         }
         Ok(all)
+    }
+
+    /// Whose account what an identifier brought was at a time, and by which assertion.
+    pub fn account_then(
+        &mut self,
+        snapshot: &mut dyn Snapshot,
+        identifier: &Identifier,
+        time_ms: i64,
+    ) -> Result<Option<MembershipWhy>, StateError> {
+        let hash = identifier.hash();
+        if !self.stays.contains_key(&hash) {
+            let found = match self.of(snapshot, identifier)?.cloned() {
+                Some(person) => self.stays(snapshot, &person)?,
+                None => Vec::new(),
+            };
+            self.stays.insert(hash, found);
+        }
+        let stays = self.stays.get(&hash).into_iter().flatten();
+        Ok(stays.take_while(|stay| stay.from_ms.is_none_or(|from_ms| from_ms <= time_ms)).last().cloned())
     }
 }

@@ -6,7 +6,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use tributary_proto::{Account, DeadLetter, Identifier, Profile, Trait};
+use tributary_proto::{Account, AccountPerson, DeadLetter, Identifier, Membership, Profile, Trait};
 use tributary_runtime::stage::Output;
 use tributary_runtime::topic::Topic;
 use tributary_runtime::topic::format::Rows;
@@ -77,6 +77,7 @@ struct WholeProfile<'a> {
     traits: &'a [Trait],
     revoked: bool,
     quarantined: bool,
+    memberships: &'a [Membership],
 }
 
 #[derive(Serialize)]
@@ -85,6 +86,10 @@ struct AccountLine<'a> {
     identifiers: Vec<String>,
     traits: &'a [Trait],
     quarantined: bool,
+    people: &'a [AccountPerson],
+    people_count: u32,
+    parent_id: &'a str,
+    root_id: &'a str,
 }
 
 impl Results {
@@ -99,6 +104,7 @@ impl Results {
             traits: &profile.traits,
             revoked: profile.revoked,
             quarantined: profile.quarantined,
+            memberships: &profile.memberships,
         });
         write_lines(&folder.join("profiles.ndjson"), profiles)?;
         let accounts = self.accounts.values().map(|account| AccountLine {
@@ -106,6 +112,10 @@ impl Results {
             identifiers: names(&account.identifiers),
             traits: &account.traits,
             quarantined: account.quarantined,
+            people: &account.people,
+            people_count: account.people_count,
+            parent_id: &account.parent_id,
+            root_id: &account.root_id,
         });
         write_lines(&folder.join("accounts.ndjson"), accounts)?;
         let typed = [Topic::Credits, Topic::Profiles, Topic::Accounts, Topic::DeadLetters];
