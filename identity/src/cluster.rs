@@ -5,8 +5,9 @@
 //! evidence, so the result does not depend on the order in which they arrived. Records that their system has merged count once against
 //! a limit: there may be as many of them as there were duplicates.
 //!
-//! What trusted events say is decided first, as if there were nothing else ([`Step`]). What only public events know hangs on that, and
-//! counts against no limit of it: so nobody outside can move what is known inside.
+//! What trusted events say is decided first, as if there were nothing else. What only public events know hangs on that, and counts against
+//! no limit of it: so nobody outside can move what is known inside. Public links are sorted by when they were *received*: that no sender can
+//! choose, so nobody outside comes before those who were there.
 
 mod constrained;
 mod sets;
@@ -15,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tributary_proto::{Hash128, Identifier, LinkFact, Member, kind};
 
-use crate::facts::{is_active, is_explicit, is_forbidden, is_public, seen_ms};
+use crate::facts::{is_active, is_explicit, is_forbidden, is_public, received_ms, seen_ms};
 use crate::settings::{PublicJoins, Rules};
 use constrained::Constrained;
 use sets::Sets;
@@ -52,23 +53,8 @@ pub struct Clustering {
     pub quarantined: BTreeSet<usize>,
 }
 
-/// The steps in which links unite.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Step {
-    /// Links that a trusted event has seen.
-    Trusted,
-    /// Links of public events between identifiers that no trusted event names.
-    Public,
-    /// Links of public events with an identifier that a trusted event names.
-    Leaf,
-}
-
-impl Step {
-    const ALL: [Self; 3] = [Self::Trusted, Self::Public, Self::Leaf];
-}
-
-/// A link that may unite: its place in the order of links, its position, and the positions of its ends.
-type Usable = (usize, usize, usize, usize);
+/// A link that may unite: its position, and the positions of its ends.
+type Usable = (usize, usize, usize);
 
 /// Whether a trusted event names a member.
 pub fn is_trusted(member: &Member) -> bool {
@@ -87,7 +73,7 @@ pub fn cluster(members: &[(Hash128, Member)], links: &[LinkFact], rules: &Rules)
     let shared = |at: usize| members.get(at).is_some_and(|(_, member)| member.shared);
 
     let mut result = Clustering::default();
-    let mut usable: Vec<(usize, usize, usize)> = Vec::new();
+    let mut usable: Vec<Usable> = Vec::new();
     for (at, (link, ends)) in links.iter().zip(&ends).enumerate() {
         match ends {
             Some((a, b)) if is_active(link) && (shared(*a) || shared(*b)) => result.refused.push((at, Refusal::Shared)),
@@ -96,19 +82,20 @@ pub fn cluster(members: &[(Hash128, Member)], links: &[LinkFact], rules: &Rules)
             _ => {}
         }
     }
-    usable.sort_by_cached_key(|(at, a, b)| (links.get(*at).map(|link| evidence(link, rules)), *a, *b));
-    let mut steps = by_step(members, links, usable);
-    quarantine(members, &mut steps, rules, &mut result);
+    usable.sort_by_cached_key(|(at, a, b)| (links.get(*at).map(|link| order(link, rules)), *a, *b));
+    let (mut public, mut trusted): (Vec<Usable>, Vec<Usable>) =
+        usable.into_iter().partition(|(at, ..)| links.get(*at).is_some_and(is_public));
+    quarantine(members, [&mut trusted, &mut public], rules, &mut result);
     if rules.public_joins == PublicJoins::Anonymous {
-        hold_back(members, &mut steps, &mut result);
+        hold_back(members, &mut public, &mut result);
     }
 
     let never = links.iter().zip(&ends).filter(|(link, _)| is_forbidden(link)).filter_map(|(_, ends)| *ends);
-    let trusted = steps.get(&Step::Trusted).into_iter().flatten();
-    let merges = trusted.filter(|(_, at, ..)| links.get(*at).is_some_and(|link| is_merge(link, rules)));
-    let mut people = Constrained::new(members, merges.map(|(_, _, a, b)| (*a, *b)), never, rules);
-    for (step, (_, at, a, b)) in steps.iter().flat_map(|(step, links)| links.iter().map(move |link| (*step, *link))) {
-        match people.unite(step, a, b) {
+    let merges = trusted.iter().filter(|(at, ..)| links.get(*at).is_some_and(|link| is_merge(link, rules)));
+    let mut people = Constrained::new(members, merges.map(|(_, a, b)| (*a, *b)), never, rules);
+    for (at, a, b) in trusted.into_iter().chain(public) {
+        let is_public = links.get(at).is_some_and(is_public);
+        match people.unite(is_public, a, b) {
             Ok(true) => result.joined.push(at),
             Ok(false) => {}
             Err((refusal, over)) => {
@@ -122,73 +109,38 @@ pub fn cluster(members: &[(Hash128, Member)], links: &[LinkFact], rules: &Rules)
     result
 }
 
-/// The links by the step in which they unite, in their order.
-fn by_step(
-    members: &[(Hash128, Member)],
-    links: &[LinkFact],
-    usable: Vec<(usize, usize, usize)>,
-) -> BTreeMap<Step, Vec<Usable>> {
-    let trusted = |at: usize| members.get(at).is_some_and(|(_, member)| is_trusted(member));
-    let mut steps: BTreeMap<Step, Vec<Usable>> = Step::ALL.map(|step| (step, Vec::new())).into();
-    for (place, (at, a, b)) in usable.into_iter().enumerate() {
-        let step = if !links.get(at).is_some_and(is_public) {
-            Step::Trusted
-        } else if trusted(a) || trusted(b) {
-            Step::Leaf
-        } else {
-            Step::Public
-        };
-        steps.entry(step).or_default().push((place, at, a, b));
-    }
-    steps
-}
-
 /// Whether it is a cookie or a device.
 fn is_anonymous(member: &Member) -> bool {
     member.identifier.as_ref().is_some_and(|of| kind::is_device(&of.kind))
 }
 
 /// Takes out the links of public events but for those by which a cookie or a device hangs on one other identifier: its first.
-fn hold_back(members: &[(Hash128, Member)], steps: &mut BTreeMap<Step, Vec<Usable>>, result: &mut Clustering) {
+fn hold_back(members: &[(Hash128, Member)], public: &mut Vec<Usable>, result: &mut Clustering) {
     let mut hung = BTreeSet::new();
-    let mut kept = BTreeSet::new();
-    let public = [Step::Public, Step::Leaf].into_iter().filter_map(|step| steps.get(&step)).flatten();
-    // In the order of the links, whatever their step.
-    let ordered: BTreeMap<usize, (usize, usize)> = public.map(|(place, _, a, b)| (*place, (*a, *b))).collect();
-    for (place, (a, b)) in ordered {
-        for end in [a, b].into_iter().filter(|end| members.get(*end).is_some_and(|(_, member)| is_anonymous(member))) {
-            if hung.insert(end) {
-                kept.insert(place);
-            }
+    public.retain(|(at, a, b)| {
+        let mut stays = false;
+        for end in [a, b].into_iter().filter(|end| members.get(**end).is_some_and(|(_, member)| is_anonymous(member))) {
+            stays |= hung.insert(*end);
         }
-    }
-    for step in [Step::Public, Step::Leaf] {
-        steps.entry(step).or_default().retain(|(place, at, ..)| {
-            let stays = kept.contains(place);
-            if !stays {
-                result.refused.push((*at, Refusal::Public));
-            }
-            stays
-        });
-    }
+        if !stays {
+            result.refused.push((*at, Refusal::Public));
+        }
+        stays
+    });
 }
 
 /// Takes out the links of the members of clusters that are too large: of trusted links, or of what only public events know, as the search
 /// has found it ([`Rules::is_too_large`]).
-fn quarantine(
-    members: &[(Hash128, Member)],
-    steps: &mut BTreeMap<Step, Vec<Usable>>,
-    rules: &Rules,
-    result: &mut Clustering,
-) {
+fn quarantine(members: &[(Hash128, Member)], [trusted, public]: [&mut Vec<Usable>; 2], rules: &Rules, result: &mut Clustering) {
     let mut whole = Sets::new(members.len());
-    for (_, _, a, b) in steps.get(&Step::Trusted).into_iter().flatten() {
+    for (_, a, b) in trusted.iter() {
         whole.unite(*a, *b);
     }
     let large = whole.lists().into_iter().filter(|positions| positions.len() > rules.max_cluster).flatten();
-    result.quarantined = large.chain((0..members.len()).filter(|at| members.get(*at).is_some_and(|(_, of)| of.large))).collect();
-    for links in steps.values_mut() {
-        links.retain(|(_, at, a, b)| {
+    result.quarantined =
+        large.chain((0..members.len()).filter(|at| members.get(*at).is_some_and(|(_, of)| of.large))).collect();
+    for links in [trusted, public] {
+        links.retain(|(at, a, b)| {
             let large = result.quarantined.contains(a) || result.quarantined.contains(b);
             if large {
                 result.refused.push((*at, Refusal::Quarantined));
@@ -198,13 +150,18 @@ fn quarantine(
     }
 }
 
-/// What a link is sorted by, beside its ends: explicit statements first, then the surer kinds, then the older sightings.
-pub fn evidence(link: &LinkFact, rules: &Rules) -> (i64, i64) {
+/// How sure a link is: an explicit statement before all, else the surer kinds. Lower is surer.
+pub fn class(link: &LinkFact, rules: &Rules) -> i64 {
     fn kind(end: Option<&Identifier>) -> &str {
         end.map_or("", |end| end.kind.as_str())
     }
-    let class = if is_explicit(link) { -1 } else { rules.class(kind(link.a.as_ref()), kind(link.b.as_ref())) };
-    (class, seen_ms(link).unwrap_or(i64::MAX))
+    if is_explicit(link) { -1 } else { rules.class(kind(link.a.as_ref()), kind(link.b.as_ref())) }
+}
+
+/// What a link is sorted by, beside its ends: a public one by when it was received; then the surer, then the older sighting.
+fn order(link: &LinkFact, rules: &Rules) -> (i64, i64, i64) {
+    let received = received_ms(link).filter(|_| is_public(link)).unwrap_or_default();
+    (received, class(link, rules), seen_ms(link).unwrap_or(i64::MAX))
 }
 
 /// Whether a link says that two records are one.

@@ -11,7 +11,7 @@ use tributary_runtime::state::StateError;
 
 use crate::core::Core;
 use crate::days::{Stated, day_of};
-use crate::mention::{Mentioned, asserted, counts, first_seen, is_alone, see};
+use crate::mention::{Mentioned, asserted, counts, firsts, is_alone, see};
 use crate::metrics;
 use crate::node::Node;
 use crate::stamp::stamp_key;
@@ -35,7 +35,7 @@ struct Heard {
 /// What of a mention an event has changed.
 #[derive(Default)]
 struct Changed {
-    /// When it was first seen.
+    /// When it was first seen, or received.
     seen: bool,
     word: bool,
     consent: bool,
@@ -123,12 +123,12 @@ impl Core {
         if erased_ms.is_some_and(|until_ms| said.time_ms <= until_ms) {
             return Ok(None);
         }
-        let before = if new { None } else { first_seen(&sighting) };
+        let before = if new { (None, None) } else { firsts(&sighting) };
         let migrated = !sighting.by_day;
         node.by_day(cx.state, mention, &mut sighting)?;
-        let later = said.is_sighting() && see(&mut sighting, said.time_ms);
+        let later = said.is_sighting() && see(&mut sighting, said.time_ms, said.received_ms);
         let mut changed = self.states(cx, node, mention, (said, retracted), &mut sighting)?;
-        changed.seen = first_seen(&sighting) != before;
+        changed.seen = firsts(&sighting) != before;
         if let (true, Some(day)) = (retracted, &changed.account) {
             // It counts for nothing, and hides what was asserted between it and the other end of its day: the root has to know it, even
             // where nothing else is news.
@@ -157,6 +157,7 @@ impl Core {
         let hidden = gone && sighting.word.is_none();
         let news = Sighting {
             first_ms: sighting.first_ms.filter(|_| changed.seen),
+            received_ms: sighting.received_ms.filter(|_| changed.seen),
             latest_hour: sighting.latest_hour.filter(|_| changed.seen),
             word: sighting.word.filter(|_| changed.word),
             consent: sighting.consent.filter(|_| changed.consent),

@@ -87,7 +87,11 @@ pub fn merge_traits(known: &mut Vec<TraitFact>, said: &[TraitFact]) -> bool {
 
 /// Keeps the earliest sightings and the latest word of a pair.
 pub fn merge_link(known: &mut LinkFact, said: &LinkFact) -> bool {
-    merge_earliest(&mut known.earliest_ms, said.earliest_ms)
+    let mut received = received_ms(known);
+    let sooner = merge_earliest(&mut received, received_ms(said));
+    known.received_ms = received;
+    sooner
+        | merge_earliest(&mut known.earliest_ms, said.earliest_ms)
         | merge_earliest(&mut known.public_ms, said.public_ms)
         | merge_word(&mut known.word, said.word.as_ref())
 }
@@ -95,6 +99,11 @@ pub fn merge_link(known: &mut LinkFact, said: &LinkFact) -> bool {
 /// When a pair was first seen together: by a trusted event, else by a public one.
 pub fn seen_ms(link: &LinkFact) -> Option<i64> {
     link.earliest_ms.or(link.public_ms)
+}
+
+/// When the first public event that has seen a pair together was received.
+pub fn received_ms(link: &LinkFact) -> Option<i64> {
+    link.received_ms.or(link.public_ms)
 }
 
 /// Whether only public events say anything of a pair.
@@ -136,8 +145,8 @@ pub fn merge_member(known: &mut Member, said: &Member) -> bool {
     match said.generation.cmp(&known.generation) {
         Ordering::Less => return false,
         Ordering::Greater => {
-            let (told, quarantined) = (known.told.take(), known.quarantined);
-            *known = Member { told, quarantined, ..said.clone() };
+            let Member { told, quarantined, large, last_leaf, last_leaf_ms, .. } = std::mem::take(known);
+            *known = Member { told, quarantined, large, last_leaf, last_leaf_ms, ..said.clone() };
             return true;
         }
         Ordering::Equal => {}

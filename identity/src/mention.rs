@@ -26,6 +26,16 @@ pub fn is_alone(mention: Hash128) -> bool {
     mention == ALONE || mention == PUBLIC_ALONE
 }
 
+/// When the first of the events of a public mention was received; as [`first_seen`] where that is not known.
+fn first_received(of: &Sighting) -> Option<i64> {
+    of.received_ms.filter(|_| of.erased_ms.is_none()).or_else(|| first_seen(of))
+}
+
+/// When its events were first seen, and received.
+pub fn firsts(of: &Sighting) -> (Option<i64>, Option<i64>) {
+    (first_seen(of), first_received(of))
+}
+
 /// Milliseconds of an hour.
 const HOUR_MS: i64 = 3_600_000;
 
@@ -48,8 +58,8 @@ pub fn touches_void_until(erased_ms: i64) -> i64 {
     erased_ms.div_euclid(HOUR_MS).saturating_add(1).saturating_mul(HOUR_MS).saturating_sub(1)
 }
 
-/// Notes an event; returns whether that changed the sighting.
-pub fn see(sighting: &mut Sighting, time_ms: i64) -> bool {
+/// Notes an event, received at this time if it is a public one; returns whether that changed the sighting.
+pub fn see(sighting: &mut Sighting, time_ms: i64, received_ms: Option<i64>) -> bool {
     if !counts(time_ms, sighting.erased_ms) {
         return false;
     }
@@ -58,8 +68,16 @@ pub fn see(sighting: &mut Sighting, time_ms: i64) -> bool {
     if later {
         sighting.latest_hour = hour;
     }
-    let earlier = sighting.erased_ms.is_none() && merge_earliest(&mut sighting.first_ms, Some(time_ms));
-    later | earlier
+    if sighting.erased_ms.is_some() {
+        return later;
+    }
+    let mut received = first_received(sighting);
+    let sooner = received_ms.is_some() && merge_earliest(&mut received, received_ms);
+    if received_ms.is_some() {
+        sighting.received_ms = received;
+    }
+    let earlier = merge_earliest(&mut sighting.first_ms, Some(time_ms));
+    later | earlier | sooner
 }
 
 /// Takes out what happened up to `until_ms`.
@@ -68,7 +86,7 @@ pub fn void(sighting: &mut Sighting, until_ms: i64) {
         return;
     }
     sighting.erased_ms = Some(until_ms);
-    sighting.first_ms = None;
+    (sighting.first_ms, sighting.received_ms) = (None, None);
     sighting.latest_hour = sighting.latest_hour.filter(|hour| hour.saturating_mul(HOUR_MS) > until_ms);
 }
 
@@ -144,6 +162,7 @@ impl Mentioned {
         let by_trust = |seen_ms: Option<i64>| if *public { (None, seen_ms) } else { (seen_ms, None) };
         let (earliest_ms, public_ms) = by_trust(seen_ms.filter(|_| !apart || !people.contains(about)));
         let first_ms = by_trust(seen_ms.filter(|_| !apart));
+        let received_ms = first_received(&self.sighting).filter(|_| *public && !apart);
         let mut claim = Claim { earliest_ms, public_ms, ..Claim::default() };
         let groups = [Some(people), (*links_accounts && !gone).then_some(accounts)];
         for group in groups.into_iter().flatten().filter(|group| group.contains(about)) {
@@ -153,7 +172,7 @@ impl Mentioned {
                 let word = self.sighting.word.clone();
                 if first_ms != (None, None) || word.is_some() {
                     let (earliest_ms, public_ms) = first_ms;
-                    claim.links.push(LinkFact { a, b, earliest_ms, public_ms, word, generation: 0 });
+                    claim.links.push(LinkFact { a, b, earliest_ms, public_ms, received_ms, word, generation: 0 });
                 }
             }
         }
@@ -201,14 +220,14 @@ mod tests {
             let mut early = Sighting::default();
             void(&mut early, until_ms);
             for time_ms in times.iter().filter(|time_ms| **time_ms > until_ms) {
-                see(&mut early, *time_ms);
+                see(&mut early, *time_ms, Some(time_ms + 5));
             }
             let mut late = Sighting::default();
             for (position, time_ms) in times.iter().enumerate() {
                 if position == at {
                     void(&mut late, until_ms);
                 }
-                see(&mut late, *time_ms);
+                see(&mut late, *time_ms, Some(time_ms + 5));
             }
             void(&mut late, until_ms);
             prop_assert_eq!(early, late);

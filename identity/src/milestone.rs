@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 
 use tributary_proto::identity_message::Body;
 use tributary_proto::{
-    Claim, Erased, Erasure, Event, Hash128, Identifier, Message, Milestone, MilestoneState, MilestoneVersion, Reentry,
-    Sighting, Track, occurrence,
+    Claim, Erased, Erasure, Event, Hash128, Identifier, Milestone, MilestoneState, MilestoneVersion, Reentry, Sighting, Track,
+    occurrence,
 };
 use tributary_runtime::stage::Context;
 use tributary_runtime::state::{ActorKey, State, StateError, get_message, put_message};
@@ -22,8 +22,8 @@ use crate::facts::trait_name;
 use crate::keys;
 use crate::mention::{Mentioned, claim_about, counts, see};
 use crate::metrics;
-use crate::statement::Statement;
-use crate::versions::{is_marked, object_of, standing, stored};
+use crate::statement::{Statement, received_ms};
+use crate::versions::{is_marked, object_of, standing, stored, version_key};
 use standing::{Standing, occurrences};
 
 impl Core {
@@ -47,8 +47,9 @@ impl Core {
             }
             return Ok(());
         }
-        let sub = keys::one(keys::SIGHTING, Hash128::of(&event.encode_to_vec()));
-        if cx.state.get(&actor, &sub)?.is_some() {
+        let sub = version_key(event);
+        let known: Option<Event> = get_message(cx.state, &actor, &sub)?;
+        if known.is_some_and(|known| received_ms(&known) <= received_ms(event)) {
             return Ok(());
         }
         put_message(cx.state, &actor, &sub, event);
@@ -220,7 +221,7 @@ pub(crate) fn erased_of(state: &mut dyn State, actor: &ActorKey, people: &[Ident
 /// What a version says of those it names.
 fn mentioned(said: &Statement<'_>, erased_ms: Option<i64>, retracted: bool) -> Mentioned {
     let mut sighting = Sighting { erased_ms, by_day: true, ..Sighting::default() };
-    see(&mut sighting, said.time_ms);
+    see(&mut sighting, said.time_ms, said.received_ms);
     let mut traits = said.trait_facts();
     traits.sort_by(|a, b| trait_name(a).cmp(trait_name(b)));
     let asserts = said.stated().any(|what| what == Stated::Account);

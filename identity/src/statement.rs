@@ -6,6 +6,11 @@ use tributary_proto::{Day, Event, Hash128, Identifier, Mention, Stamp, Trait, Tr
 use crate::days::{Stated, one};
 use crate::mention::{ALONE, PUBLIC_ALONE};
 
+/// When an event was received, or happened where that is not known.
+pub(crate) fn received_ms(event: &Event) -> i64 {
+    if event.received_ms == 0 { event.time_ms } else { event.received_ms }
+}
+
 /// What an event says of the identifiers in it.
 pub(crate) struct Statement<'a> {
     pub people: &'a [Identifier],
@@ -13,6 +18,8 @@ pub(crate) struct Statement<'a> {
     /// Whether the account identifiers are one account.
     pub links_accounts: bool,
     pub time_ms: i64,
+    /// Of a public event: when it was received, or happened where that is not known.
+    pub received_ms: Option<i64>,
     pub stamp: Stamp,
     /// What is said outright of every pair.
     pub word: Option<bool>,
@@ -48,6 +55,7 @@ impl<'a> Statement<'a> {
             accounts: &event.account_identifiers,
             links_accounts: record.is_some() || (word.is_some() && event.identifiers.is_empty()),
             time_ms: event.time_ms,
+            received_ms: event.public.then(|| received_ms(event)),
             stamp,
             word,
             traits: &event.traits,

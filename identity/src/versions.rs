@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use tributary_proto::{Event, Stamp};
+use tributary_proto::{Event, Hash128, Message, Stamp};
 use tributary_runtime::state::{ActorKey, State, StateError, scan_messages};
 
 use crate::keys;
@@ -11,6 +11,12 @@ use crate::statement::Statement;
 /// The events that a milestone or an object keeps, with their sub-keys.
 pub(crate) fn stored(state: &mut dyn State, actor: &ActorKey) -> Result<Vec<(Vec<u8>, Event)>, StateError> {
     scan_messages(state, actor, &[keys::SIGHTING])
+}
+
+/// Where a milestone keeps a version: it is one, whenever it was received.
+pub(crate) fn version_key(event: &Event) -> Vec<u8> {
+    let said = Event { received_ms: 0, ..event.clone() };
+    keys::one(keys::SIGHTING, Hash128::of(&said.encode_to_vec()))
 }
 
 /// Those of them that were not taken back.

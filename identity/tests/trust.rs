@@ -23,6 +23,11 @@ fn public(time_ms: i64, people: &[&str]) -> Event {
     Event { public: true, ..event(time_ms, people, Body::Touch(Touch::default())) }
 }
 
+/// A touch from outside that was received on this day, whatever time it says.
+fn received(day: i64, time_ms: i64, people: &[&str]) -> Event {
+    Event { received_ms: day * DAY, ..public(time_ms, people) }
+}
+
 /// A trusted event that names an account.
 fn at(time_ms: i64, person: &str, account: &str) -> Event {
     let account_identifiers = vec![named(account)];
@@ -122,6 +127,66 @@ fn two_people_whom_the_crm_tells_apart_are_not_joined_from_outside() {
     world.say(public(1, &["email:li@b.example", "anonymous_id:c"]));
     world.say(public(1, &["anonymous_id:c", "email:zhang@b.example"]));
     assert!(!world.joined("crm_contact:7").contains(&"crm_contact:8".into()));
+}
+
+/// What a sender does who wants to part two groups that a form has joined on day 10: each comes later, and says that it was earlier, or
+/// names surer kinds.
+const PARTINGS: [(&str, &[&[&str]]); 6] = [
+    ("an earlier form", &[&["email:other@c.example", "phone:+8613900000002"]]),
+    ("a surer kind", &[&["user_id:evil", "phone:+8613900000002"], &["email:other@c.example", "user_id:evil"]]),
+    ("two addresses", &[&["email:other@c.example", "email:zhang@b.example"]]),
+    ("by way of a cookie", &[&["email:other@c.example", "anonymous_id:evil"], &["anonymous_id:evil", "phone:+8613900000002"]]),
+    ("many of them", &[&["user_id:1", "phone:+8613900000002"], &["user_id:2", "phone:+8613900000002"]]),
+    ("by way of their telephone", &[&["email:other@c.example", "phone:+8613900000003"]]),
+];
+
+/// Three groups that the CRM knows, and two of which a form has joined: at once, or by way of a telephone that it alone names.
+fn joined_by_a_form(at_once: bool) -> World {
+    let mut world = known();
+    world.say(event(DAY, &["crm_contact:9", "email:other@c.example"], Body::Identify(Identify {})));
+    world.say(event(DAY, &["wechat_openid:o", "phone:+8613900000002"], Body::Identify(Identify {})));
+    if at_once {
+        world.say(received(10, 10 * DAY, &["email:zhang@b.example", "phone:+8613900000002"]));
+    } else {
+        world.say(received(10, 10 * DAY, &["email:zhang@b.example", "phone:+8613900000003"]));
+        world.say(received(11, 11 * DAY, &["wechat_openid:o", "phone:+8613900000003"]));
+    }
+    world
+}
+
+#[test]
+fn whom_a_form_has_joined_nobody_outside_parts_by_what_is_received_later() {
+    for at_once in [true, false] {
+        for (name, says) in PARTINGS {
+            let mut world = joined_by_a_form(at_once);
+            assert!(world.joined("crm_contact:7").contains(&"wechat_openid:o".into()), "before");
+            for people in says {
+                world.say(received(12, 9 * DAY, people));
+            }
+            let joined = world.joined("crm_contact:7");
+            assert!(joined.contains(&"wechat_openid:o".into()), "{name}: {joined:?}");
+        }
+    }
+}
+
+#[test]
+fn who_comes_first_joins_whichever_is_told_first() {
+    let says = [
+        received(10, 10 * DAY, &["email:zhang@b.example", "phone:+8613900000002"]),
+        received(12, 9 * DAY, &["email:other@c.example", "phone:+8613900000002"]),
+    ];
+    for order in [[0, 1], [1, 0]] {
+        let mut world = known();
+        world.say(event(DAY, &["crm_contact:9", "email:other@c.example"], Body::Identify(Identify {})));
+        world.say(event(DAY, &["wechat_openid:o", "phone:+8613900000002"], Body::Identify(Identify {})));
+        for at in order {
+            world.say(Event { event_id: format!("said{at}"), ..says[at].clone() });
+        }
+        assert!(world.joined("crm_contact:7").contains(&"wechat_openid:o".into()));
+        // A copy that was received earlier is the same event, and was there before.
+        world.say(Event { event_id: "said1".into(), received_ms: 9 * DAY, ..says[1].clone() });
+        assert!(world.joined("crm_contact:9").contains(&"wechat_openid:o".into()));
+    }
 }
 
 #[test]

@@ -71,9 +71,12 @@ impl Receipt {
         self.trust == Trust::Public
     }
 
-    /// An event that says nothing yet. When it was received is not in it: what is sent again is the same event, to the byte, and counts once.
+    /// An event that says nothing yet. When it was received is in a public one alone: what a trusted sender sends again is the same event, to
+    /// the byte.
     pub(crate) fn event(&self, event_id: String, time_ms: i64) -> Event {
-        Event { event_id, time_ms, source: self.source.into(), public: self.is_public(), ..Event::default() }
+        let public = self.is_public();
+        let received_ms = self.received_ms.filter(|_| public).unwrap_or_default();
+        Event { event_id, time_ms, received_ms, source: self.source.into(), public, ..Event::default() }
     }
 }
 

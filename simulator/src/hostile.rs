@@ -27,6 +27,9 @@ pub enum Promise {
     Milestones,
     /// A milestone that trusted events report is in the same account, unless its person was joined with another one.
     Anchors,
+    /// People whom public events had joined before the hostile sender came stay joined, unless by an identifier that only public events know,
+    /// and that now joins nobody.
+    Joins,
 }
 
 /// What a public event can still do.
@@ -34,7 +37,8 @@ pub enum Promise {
 pub enum Remains {
     /// People whom nothing keeps apart are joined.
     Joined,
-    /// People whom only a public event had joined are not joined any more.
+    /// People whom only public events had joined, by way of an identifier that trusted events do not know, are not joined any more: that
+    /// identifier is shared now, or one of too many that hang together.
     Parted,
 }
 
@@ -54,6 +58,8 @@ struct Known {
     /// With the identifier that anchors it, and where that belongs.
     milestones: BTreeMap<String, (Milestone, Option<(Name, Home)>)>,
     trusted: BTreeSet<Name>,
+    /// Identifiers that join nobody, because too many are linked to them or hang together with them.
+    apart: BTreeSet<Name>,
 }
 
 impl Known {
@@ -69,6 +75,7 @@ impl Known {
             profiles: people.profiles().into_values().collect(),
             accounts: people.accounts(),
             milestones: reached.collect(),
+            apart: people.apart(),
             trusted: facts.mentioned.iter().filter(|name| facts.is_trusted(name)).cloned().collect(),
         }
     }
@@ -120,6 +127,10 @@ fn people(before: &Known, after: &Known, alone: &Known, outcome: &mut Outcome) {
         let Some((_, same)) = now.iter().find(|(other, _)| *other == group) else {
             let joined = now.iter().any(|(other, _)| group.is_subset(other));
             outcome.remains.insert(if joined { Remains::Joined } else { Remains::Parted });
+            let gone = |of: &Identifier| after.apart.contains(&Name::of(of)) && !before.apart.contains(&Name::of(of));
+            if !joined && !profile.identifiers.iter().any(gone) {
+                outcome.broken.push((Promise::Joins, format!("{group:?} is parted")));
+            }
             continue;
         };
         // What trusted events state of them, whoever joined them.

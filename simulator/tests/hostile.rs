@@ -17,5 +17,5 @@ fn a_hostile_sender_changes_nothing_trusted() {
         outcome.remains.into_iter().for_each(|what| *remains.entry(what).or_default() += 1);
     }
     // The attacks are ones: what can be done is done.
-    assert_eq!(remains.len(), 2, "{remains:?}");
+    assert!(remains.contains_key(&Remains::Joined), "{remains:?}");
 }

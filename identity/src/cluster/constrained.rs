@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tributary_proto::{Hash128, Member};
 
 use super::sets::Sets;
-use super::{Refusal, Step, is_trusted};
+use super::{Refusal, is_trusted};
 use crate::settings::Rules;
 
 /// Disjoint sets that keep the limits and the words.
@@ -60,18 +60,21 @@ impl<'a> Constrained<'a> {
         }
     }
 
-    /// Unites the sets of two positions; returns whether they were apart. A refusal by a limit comes with the kind.
-    pub(super) fn unite(&mut self, step: Step, a: usize, b: usize) -> Result<bool, (Refusal, Option<&'a str>)> {
+    /// Unites the sets of two positions by a link, public or not; returns whether they were apart. A refusal by a limit comes with the kind.
+    ///
+    /// Where a trusted event names anybody, the limits are those of the trusted ones alone, but for how many others there are.
+    pub(super) fn unite(&mut self, public: bool, a: usize, b: usize) -> Result<bool, (Refusal, Option<&'a str>)> {
         let (a, b) = (self.sets.find(a), self.sets.find(b));
         if a == b {
             return Ok(false);
         }
         let both = self.in_both(a, b);
-        let limited = if step == Step::Public { &self.public } else { &self.trusted };
+        let known = [a, b].into_iter().any(|root| self.trusted.get(root).is_some_and(|counts| !counts.is_empty()));
+        let limited = if public && !known { &self.public } else { &self.trusted };
         if let Some(kind) = self.over_limit(limited, a, b, &both) {
             return Err((Refusal::Limit, Some(kind)));
         }
-        if step == Step::Leaf && self.leaves(a) + self.leaves(b) > self.rules.public_leaves {
+        if public && known && self.leaves(a) + self.leaves(b) > self.rules.public_leaves {
             return Err((Refusal::Crowded, None));
         }
         let joins_enemies =

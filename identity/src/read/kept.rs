@@ -12,7 +12,7 @@ use crate::milestone::erased_of;
 use crate::node::Node;
 use crate::node::days::former_ms;
 use crate::statement::Statement;
-use crate::versions::{is_marked, stored};
+use crate::versions::{is_marked, stored, version_key};
 
 /// What became of an event in identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,8 +44,7 @@ pub fn kept(snapshot: &mut dyn Snapshot, event: &Event) -> Result<Kept, StateErr
         if !counts(said.time_ms, erased_of(state, &actor, said.people)?) {
             return Ok(Kept::Erased);
         }
-        let version = keys::one(keys::SIGHTING, Hash128::of(&event.encode_to_vec()));
-        let known = state.get(&actor, &version)?.is_some() || is_known_to_former(state, &actor, event)?;
+        let known = state.get(&actor, &version_key(event))?.is_some() || is_known_to_former(state, &actor, event)?;
         return Ok(if known { Kept::Here } else { Kept::Missing });
     }
     if let Some(Body::Erase(_)) = &event.body {
@@ -89,7 +88,7 @@ fn heard(state: &mut dyn State, node: &Node, event: &Event, said: &Statement<'_>
         return Ok(Kept::Erased);
     }
     let mut again = known.clone();
-    let unseen = said.is_sighting() && see(&mut again, said.time_ms);
+    let unseen = said.is_sighting() && see(&mut again, said.time_ms, said.received_ms);
     let retracted = node.has_retracted(&said.stamp);
     // What an earlier version has heard and not kept.
     let former = former_ms(&known).is_some_and(|former_ms| said.time_ms <= former_ms);

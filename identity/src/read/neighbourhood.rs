@@ -7,7 +7,7 @@ use tributary_proto::{Hash128, Identifier, LinkFact, Member, kind};
 use tributary_runtime::state::{Snapshot, StateError};
 
 use super::{AccountNamed, Link, Person, Refused, Shared, alone, load};
-use crate::cluster::{Clustering, Refusal, cluster, evidence};
+use crate::cluster::{Clustering, Refusal, class, cluster};
 use crate::component::Component;
 use crate::facts::{is_active, is_forbidden, seen_ms};
 use crate::group;
@@ -178,7 +178,7 @@ impl Refusals<'_> {
         let link = Link {
             a: a.clone(),
             b: b.clone(),
-            class: evidence(fact, self.rules).0,
+            class: class(fact, self.rules),
             earliest_ms: seen_ms(fact),
             public: fact.earliest_ms.is_none(),
             word,

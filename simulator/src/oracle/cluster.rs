@@ -24,8 +24,8 @@ const WEAK: [&str; 2] = ["anonymous_id", "device_id"];
 /// Identifiers that are one.
 pub type Group = BTreeSet<Name>;
 
-/// Class, time and ends of a link: links are united in this order.
-type Link<'a> = (i64, i64, &'a Name, &'a Name);
+/// When a public link was received, class, time and ends of a link: links are united in this order.
+type Link<'a> = (i64, i64, i64, &'a Name, &'a Name);
 
 /// Groups of identifiers that are one, of accounts or of people; and those in clusters that are too large.
 pub fn groups(facts: &Facts, settings: &Settings, custom: &[String], accounts: bool) -> (Vec<Group>, Group) {
@@ -41,7 +41,8 @@ pub fn groups(facts: &Facts, settings: &Settings, custom: &[String], accounts: b
         let mut links: Vec<Link<'_>> = usable
             .filter_map(|((a, b), pair)| {
                 let class = if pair.word.is_some() { -1 } else { rank(custom, a).max(rank(custom, b)) };
-                Some((class, pair.seen.time_ms()?, a, b))
+                let received_ms = if trusted { 0 } else { pair.received_ms? };
+                Some((received_ms, class, pair.seen.time_ms()?, a, b))
             })
             .collect();
         links.sort();
@@ -54,7 +55,7 @@ pub fn groups(facts: &Facts, settings: &Settings, custom: &[String], accounts: b
     let mut trusted = links(true);
     let mut large = too_large(&all, &trusted, |cluster| cluster.len() > limit);
     trusted.retain(|(.., a, _)| !large.contains(*a));
-    let merges = trusted.iter().filter(|(class, _, a, b)| *class == -1 && is_merge(settings, a, b));
+    let merges = trusted.iter().filter(|(_, class, _, a, b)| *class == -1 && is_merge(settings, a, b));
     merges.for_each(|(.., a, b)| joined.records.unite(a, b));
     trusted.iter().for_each(|(.., a, b)| joined.unite(a, b, |_| true, usize::MAX));
 
@@ -68,17 +69,20 @@ pub fn groups(facts: &Facts, settings: &Settings, custom: &[String], accounts: b
         cluster.len() > public_most || cluster.iter().filter(|name| name.is_anonymous()).count() > anonymous_most
     }));
 
-    // Public links among the others of these.
+    // Public links, as they were received.
     public.retain(|(.., a, b)| !large.contains(*a) && !large.contains(*b));
     if settings.public_joins == PublicJoins::Anonymous {
         public = firsts_of_anonymous(&public);
     }
-    let (among, leaves): (Vec<Link<'_>>, Vec<Link<'_>>) = public.into_iter().partition(|link| untrusted(&link));
-    among.iter().for_each(|(.., a, b)| joined.unite(a, b, |_| true, usize::MAX));
-
-    // Public links to what trusted events know: thresholds are those of the trusted ones alone, but for the number of leaves.
     let leaves_max = most(settings.public_leaves);
-    leaves.iter().for_each(|(.., a, b)| joined.unite(a, b, |name| facts.is_trusted(name), leaves_max));
+    for (.., a, b) in public {
+        // Where trusted events know somebody, thresholds are those of the trusted ones alone, but for the number of leaves.
+        if joined.any(a, b, |name| facts.is_trusted(name)) {
+            joined.unite(a, b, |name| facts.is_trusted(name), leaves_max);
+        } else {
+            joined.unite(a, b, |_| true, usize::MAX);
+        }
+    }
     (joined.sets.0, large)
 }
 
@@ -98,7 +102,7 @@ fn too_large(all: &[&Name], links: &[Link<'_>], is_too_large: impl Fn(&Group) ->
 fn firsts_of_anonymous<'a>(links: &[Link<'a>]) -> Vec<Link<'a>> {
     let mut met = BTreeSet::new();
     let is_first = |link: &&Link<'a>| {
-        let ends = [link.2, link.3].map(|end| end.is_anonymous() && met.insert(end));
+        let ends = [link.3, link.4].map(|end| end.is_anonymous() && met.insert(end));
         ends.contains(&true)
     };
     links.iter().filter(is_first).copied().collect()
@@ -130,6 +134,11 @@ impl Joined<'_> {
         }
     }
 
+    /// Whether any that is joined with either is so.
+    fn any(&self, a: &Name, b: &Name, so: impl Fn(&Name) -> bool) -> bool {
+        [a, b].into_iter().any(|name| self.sets.of(name).iter().any(&so))
+    }
+
     fn exceeds_a_limit(&self, group: &Group) -> bool {
         let mut counts: BTreeMap<(&str, &str), u32> = BTreeMap::new();
         let record = |name: &Name| self.records.of(name).first().cloned();
@@ -141,7 +150,7 @@ impl Joined<'_> {
 }
 
 /// Whether an identifier is linked to more others than one person can have. What public events say of a trusted one does not count.
-fn is_shared(facts: &Facts, settings: &Settings, name: &Name) -> bool {
+pub fn is_shared(facts: &Facts, settings: &Settings, name: &Name) -> bool {
     let counts = |pair: &Pair| is_trusted(pair) || !facts.is_trusted(name);
     let others = facts.pairs.iter().filter(|(_, pair)| counts(pair)).filter_map(|((a, b), _)| match () {
         () if a == name => Some(b),

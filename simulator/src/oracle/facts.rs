@@ -41,6 +41,8 @@ impl Seen {
 pub struct Pair {
     /// When they were first seen together.
     pub seen: Seen,
+    /// When the first public event that has seen them was received, or happened where that is not known.
+    pub received_ms: Option<i64>,
     /// The latest word on them, and whether it forbids to join them.
     pub word: Option<(When, bool)>,
 }
@@ -92,7 +94,8 @@ impl Facts {
             let sighting_ms = void.sighting_ms(event).filter(|_| beside || statements::word(event) != Some(true));
             // That an account was deleted is none either.
             let sighting_ms = sighting_ms.filter(|_| existence::says(event) != Some(false));
-            facts.see(event, existence.named(event), sighting_ms);
+            let received_ms = void.erased_until(event).map_or(received_ms(event), |until| until + 1);
+            facts.see(event, existence.named(event), sighting_ms.map(|seen_ms| (seen_ms, received_ms)));
         }
         // What counts of somebody who was erased in the same hour is no sighting, but names whom it names.
         let asserting = asserting.iter().filter(|event| !void.is_retracted(event));
@@ -118,13 +121,13 @@ impl Facts {
         (!domain.is_empty() && !self.free_mail.contains(domain)).then(|| Name::domain(domain))
     }
 
-    /// Sees an event that is not void, if it is a sighting, and its traits. It names these accounts.
-    fn see(&mut self, event: &Event, accounts: &[Identifier], sighting_ms: Option<i64>) {
+    /// Sees an event that is not void, if it is a sighting (when, and when it counts as received), and its traits. It names these accounts.
+    fn see(&mut self, event: &Event, accounts: &[Identifier], sighting: Option<(i64, i64)>) {
         let people: Vec<Name> = event.identifiers.iter().map(Name::of).collect();
         let named = accounts;
         let accounts: Vec<Name> = named.iter().map(Name::of).collect();
         let about_accounts = statements::is_about_accounts(event);
-        if let Some(seen_ms) = sighting_ms {
+        if let Some((seen_ms, received_ms)) = sighting {
             self.name_all(event, named);
             // What is said not to be one was not seen; an account that is named beside people was.
             let apart = statements::word(event) == Some(true);
@@ -133,7 +136,11 @@ impl Facts {
             }
             let groups = [Some(&people), Some(&accounts).filter(|_| about_accounts)];
             for pair in groups.into_iter().flatten().filter(|_| !apart).flat_map(|group| pairs(group)) {
-                self.pairs.entry(pair).or_default().seen.add(seen_ms, event.public);
+                let pair = self.pairs.entry(pair).or_default();
+                pair.seen.add(seen_ms, event.public);
+                if event.public {
+                    pair.received_ms = Some(pair.received_ms.map_or(received_ms, |known| known.min(received_ms)));
+                }
             }
         }
         let bearer = if about_accounts { accounts.first() } else { people.first().or(accounts.first()) };
@@ -177,6 +184,11 @@ impl Facts {
             *known = (*known).max(Some((when(event), !consent.granted)));
         }
     }
+}
+
+/// When an event was received, or happened where that is not known.
+pub fn received_ms(event: &Event) -> i64 {
+    if event.received_ms == 0 { event.time_ms } else { event.received_ms }
 }
 
 /// All pairs of a group, the smaller first.

@@ -116,6 +116,13 @@ impl<'a> People<'a> {
         self.accounts.get(account).cloned().unwrap_or_else(alone)
     }
 
+    /// People's identifiers that join nobody, because too many are linked to them or hang together with them.
+    pub fn apart(&self) -> Group {
+        let shared = self.facts.mentioned.iter().filter(|name| cluster::is_shared(self.facts, self.settings, name));
+        let large = self.groups.iter().filter(|(_, profile)| profile.quarantined).flat_map(|(group, _)| group);
+        shared.chain(large).cloned().collect()
+    }
+
     /// The profiles by id.
     pub fn profiles(&self) -> BTreeMap<String, Profile> {
         self.groups.iter().map(|(_, profile)| (profile.profile_id.clone(), profile.clone())).collect()

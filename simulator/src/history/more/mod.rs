@@ -16,6 +16,7 @@ use tributary_proto::{Event, Identifier, Source, Touch};
 
 use super::Features;
 use crate::draw::Draw;
+use crate::oracle::facts::received_ms;
 
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 3_600_000;
@@ -56,6 +57,11 @@ pub(super) fn draw(draw: &mut Draw, features: Features, hostile: bool, kinds: &K
 pub(super) fn draw_hostile(draw: &mut Draw, kinds: &Kinds, events: &[Event]) -> Vec<Event> {
     let mut pool = Pool { prefix: "evil-", ..Pool::of(kinds, events) };
     public::attacks(draw, &mut pool);
+    // Whatever times it writes into its events, it is received after all that there was.
+    let last_ms = events.iter().map(received_ms).max().unwrap_or_default();
+    for (event, behind_ms) in pool.said.iter_mut().zip(1..) {
+        event.received_ms = last_ms + behind_ms;
+    }
     pool.said
 }
 

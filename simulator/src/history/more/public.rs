@@ -139,5 +139,8 @@ fn say(draw: &mut Draw, pool: &mut Pool<'_>, time_ms: i64, who: Vec<Identifier>,
         name: draw.pick(&["role", "title"]).to_owned(),
         value: draw.pick(&["boss", "user", "evil"]).to_owned(),
     }));
-    pool.say(Event { public: true, traits, ..event });
+    // As it comes: at once, late, out of order, or nobody knows when.
+    let delay_ms = [0, HOUR_MS, 1, 2 * DAY_MS, -HOUR_MS, 0, 5 * DAY_MS].get(pool.said.len() % 7);
+    let received_ms = delay_ms.filter(|_| pool.said.len() % 3 > 0).map_or(0, |delay_ms| time_ms + delay_ms);
+    pool.say(Event { public: true, received_ms, traits, ..event });
 }
