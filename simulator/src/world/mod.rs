@@ -69,6 +69,9 @@ struct Process {
     worker: Option<Worker<SimSession>>,
 }
 
+/// The generation of the settings that hold in the end, where there were former ones.
+const NEWER: u64 = 2;
+
 /// See the module.
 pub struct World {
     /// The cluster, and what goes wrong.
@@ -76,6 +79,8 @@ pub struct World {
     pipeline: Pipeline,
     /// With the settings before they change; `None` once they have changed, or where they never do.
     former: RefCell<Option<Pipeline>>,
+    /// The digests of the former settings of identity and of attribution, where they differ.
+    left_settings: [Option<u64>; 2],
     processes: RefCell<Vec<Process>>,
     deliveries: RefCell<VecDeque<Delivery>>,
     /// Disks that were left behind.
@@ -99,11 +104,16 @@ impl World {
         trace: bool,
     ) -> Rc<Self> {
         if let Some(former) = &former {
-            for (generation, pipeline) in [(1, former), (2, &pipeline)] {
+            for (generation, pipeline) in [(NEWER - 1, former), (NEWER, &pipeline)] {
                 StageName::ALL.iter().for_each(|stage| pipeline.generations().set(*stage, generation));
             }
         }
+        let (rules, plan) = (pipeline.rules().digest, pipeline.plan().digest);
+        let left_settings = former.as_ref().map_or([None; 2], |former| {
+            [(former.rules().digest, rules), (former.plan().digest, plan)].map(|(left, now)| Some(left).filter(|_| left != now))
+        });
         Rc::new(Self {
+            left_settings,
             around: Rc::new(Surroundings::new(cluster, faults, draw, trace)),
             former: RefCell::new(former),
             pipeline,

@@ -2,12 +2,15 @@
 
 use std::rc::Rc;
 
-use tributary_runtime::state::StateError;
+use tributary_pipeline::stages::StageName;
+use tributary_proto::{Hash128, Message, RemodelState};
+use tributary_runtime::state::{ActorKey, Base, StateError};
 use tributary_runtime::worker::{Turn, Worker, WorkerError};
 
-use super::{Process, Status, World};
+use super::{NEWER, Process, Status, World};
 use crate::faults::Fault;
 use crate::session::SimSession;
+use crate::store::LocalStore;
 use crate::surroundings::Others;
 
 impl World {
@@ -48,6 +51,9 @@ impl World {
         self.turns.set(self.turns.get() + 1);
         let turn = worker.turn();
         self.note_turn(at, &turn);
+        if self.processes.borrow().get(at).is_some_and(|process| self.swings_back(process)) {
+            self.fail("what newer settings have taken hold of is decided by older ones again".to_owned());
+        }
         let mut processes = self.processes.borrow_mut();
         let Some(process) = processes.get_mut(at) else { return };
         match turn {
@@ -72,6 +78,21 @@ impl World {
                 self.fail(format!("a worker stopped: {error}"));
             }
         }
+    }
+
+    /// Whether a process decides by the former settings what the newer ones have taken hold of.
+    fn swings_back(&self, process: &Process) -> bool {
+        let [identity, attribution] = self.left_settings;
+        let left = match process.stage {
+            StageName::Ingest => None,
+            StageName::Identity => identity,
+            StageName::Attributor => attribution,
+        };
+        let key = ActorKey::new(b'p', Hash128(0));
+        let of = |store: &LocalStore| RemodelState::decode(store.get(&key, b"h").ok()??.as_slice()).ok();
+        let stores = process.fate.stores.borrow();
+        let back = |known: RemodelState| known.generation == NEWER && Some(known.target) == left;
+        stores.values().filter_map(of).any(back)
     }
 
     fn note_turn(&self, at: usize, turn: &Result<Turn, WorkerError>) {
