@@ -7,7 +7,7 @@ use tributary_proto::{AccountRecord, Contact, Event, Identifier, MilestoneVersio
 
 use crate::contacts;
 use crate::money;
-use crate::native::statement::RECORD_FIELD;
+use crate::native::kind::RECORD_FIELD;
 use crate::receipt::{TRUST_FIELD, Trust};
 
 /// The native record of an event.

@@ -9,7 +9,7 @@ use crate::content;
 use crate::identifiers::Sorted;
 use crate::ignored::Ignored;
 use crate::limits::{ID_BYTES_MAX, URL_BYTES_MAX, URL_PAIRS_MAX};
-use crate::native::statement::RECORD_FIELD;
+use crate::native::kind::RECORD_FIELD;
 use crate::reason;
 use crate::receipt::Receipt;
 use crate::rules::Rules;

@@ -196,3 +196,16 @@ fn a_copy_has_the_same_id_whoever_sent_it() {
     message[TRUST_FIELD] = json!("trusted");
     assert_eq!(of(&message), marked);
 }
+
+/// With a public key nobody's word becomes that of a record, which would go when the record is deleted; and nobody deletes one.
+#[test]
+fn a_public_event_is_no_word_of_a_record_and_deletes_none() {
+    let word = json!({"kind": "touch", "timestamp": NOW, "anonymous_id": "c", "channel": "events", "crm_record": "00T1", TRUST_FIELD: "public"});
+    let found = decoded(Source::Offline, &word).unwrap();
+    assert_eq!((found.events[0].record.as_str(), left_out(&found)), ("", vec![("crm_record", "public_refused")]));
+    let deletion = json!({"kind": "retract", "timestamp": NOW, "crm_record": "00T1", TRUST_FIELD: "public"});
+    assert_eq!(decoded(Source::Offline, &deletion).unwrap_err(), PUBLIC_REFUSED);
+    let trusted = json!({"kind": "retract", "timestamp": NOW, "crm_record": "00T1"});
+    let found = decoded(Source::Offline, &trusted).unwrap();
+    assert!(matches!(&found.events[0].body, Some(Body::Retract(of)) if of.record == "00T1"));
+}

@@ -98,8 +98,8 @@ impl Person {
         let (family, character) = pick(&FAMILIES, draw.bits());
         let mail_domain = if draw.percent(FREE_MAIL_PERCENT) { FREE_MAIL } else { domain };
         let prefix = pick(&MOBILE_PREFIXES, u32::try_from(index % 8).unwrap_or(0));
-        // Multiplying by an odd number that is no multiple of five permutes the eight digits.
-        let digits = (index / 8).wrapping_mul(61_803_399) % 100_000_000;
+        // Multiplying by an odd number that is no multiple of five permutes the eight digits. Not from 0 on: eight noughts are nobody's.
+        let digits = (index / 8 + 1).wrapping_mul(61_803_399) % 100_000_000;
         Self {
             index,
             email: format!("{family}{index}@{mail_domain}"),

@@ -5,6 +5,9 @@ use super::unit::{is_of_units, understood};
 use super::{Unit, unit};
 use crate::normalise::text::narrow;
 
+/// Codes of currencies that are English words, too: the lek, the lira, the pa'anga, the peso of Cuba. In capitals only they are codes.
+const WORDS: [&str; 4] = ["ALL", "TRY", "TOP", "CUP"];
+
 /// What a column's name says of its amounts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OfColumn {
@@ -22,7 +25,8 @@ pub fn of_column(name: &str, given: Option<&str>) -> OfColumn {
         return OfColumn::Nothing;
     }
     let narrowed = narrow(name).replace('￥', "¥").to_uppercase();
-    let Some(said) = said(&narrowed) else { return OfColumn::Nothing };
+    let is_word = |said: &&str| WORDS.contains(said) && !name.contains(*said);
+    let Some(said) = said(&narrowed).filter(|said| !is_word(said)) else { return OfColumn::Nothing };
     let given_or_none = given.unwrap_or_default();
     let whole = format!("{given_or_none} {said}").trim().to_owned();
     match (understood(&whole), given) {
@@ -59,6 +63,8 @@ mod tests {
         let unclear = |text: &str| OfColumn::Unclear(text.to_owned());
         for (name, given, expected) in [
             ("金额（万元）", None, is("万元")),
+            ("Cost (all)", None, OfColumn::Nothing),
+            ("Cost (TRY)", None, is("TRY")),
             ("金额（万元）", Some("USD"), is("USD 万元")),
             ("金额（万元）", Some("CNY（万元）"), OfColumn::Nothing),
             ("金额万元", None, is("万元")),

@@ -6,6 +6,9 @@ use crate::reason;
 use crate::scalar::Scalar;
 use crate::time::OfDay;
 
+/// The field that names the record of a CRM whose word a native record is.
+pub(crate) const RECORD_FIELD: &str = "crm_record";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Touch,

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::statement::RECORD_FIELD;
+use super::kind::RECORD_FIELD;
 use crate::lenient::{Part, Raw, Slot};
 use crate::normalise::{IdentifierRules, KindRule};
 use crate::receipt::TRUST_FIELD;

@@ -8,6 +8,7 @@ use tributary_proto::{
 };
 use tributary_runtime::stage::Rejection;
 
+use super::kind::RECORD_FIELD;
 use crate::decoded::Decoded;
 use crate::identifiers::{Identifiers, Sorted};
 use crate::ignored::Ignored;
@@ -17,9 +18,6 @@ use crate::receipt::Receipt;
 use crate::rules::Rules;
 use crate::touch::TouchFields;
 use crate::{contacts, public, reason, tolerant};
-
-/// The field of the record of a CRM.
-pub(crate) const RECORD_FIELD: &str = "crm_record";
 
 /// A statement.
 #[derive(Debug)]
