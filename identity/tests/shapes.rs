@@ -18,7 +18,7 @@ use tributary_runtime::topic::Topic;
 const MANY: usize = 19;
 /// What an event may cost, in those of as many strangers: once the shape is there, and on average over all that make it.
 const TIMES_LATER: f64 = 5.0;
-const TIMES_MEAN: f64 = 8.0;
+const TIMES_MEAN: f64 = 12.0;
 
 /// The identifiers of each event.
 type Shape = Box<dyn Fn(usize) -> Vec<Identifier>>;
