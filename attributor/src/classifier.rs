@@ -45,7 +45,11 @@ pub(crate) fn renewed(raw: &[u8], classifier: &dyn Classifier) -> Result<Option<
     }
 }
 
-fn renamed(raw: &[u8], classifier: &dyn Classifier) -> Result<StoredTouch, Malformed> {
+/// The same, whatever rules have named it.
+///
+/// # Errors
+/// When the bytes are not a `StoredTouch`.
+pub(crate) fn renamed(raw: &[u8], classifier: &dyn Classifier) -> Result<StoredTouch, Malformed> {
     let stored = StoredTouch::decode(raw)?;
     let (Some(touch), Some(origin)) = (&stored.touch, &stored.origin) else { return Ok(stored) };
     let touch = classifier.reclassified(touch, origin);

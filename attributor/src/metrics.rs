@@ -84,6 +84,22 @@ pub static TOUCHES_DROPPED: Metric = counter_by(
     "Touches so old that no milestone within the horizon can see them: dropped from the state, or refused because they came that late.",
 );
 
+/// Rows of the topic of touches.
+pub static TOUCHPOINT_ROWS: Metric = counter_by(
+    "outcome",
+    &["said", "again", "taken_back"],
+    "tributary_touchpoint_rows_total",
+    "Rows of the topic touchpoints: said of a touch that came, said again because something that they show changed, or taken back.",
+);
+
+/// Rows of the topic of milestones.
+pub static MILESTONE_ROWS: Metric = counter_by(
+    "outcome",
+    &["said", "taken_back"],
+    "tributary_milestone_rows_total",
+    "Rows of the topic milestones: said, or taken back because nothing is left that reports the milestone.",
+);
+
 /// Versions of tracked milestones, by what became of them.
 pub static TRACKS: Metric = counter_by(
     "outcome",
@@ -130,7 +146,7 @@ pub static REMODELS: Metric = counter_by(
 );
 
 /// Every metric of this crate.
-pub static ALL: [&Metric; 18] = [
+pub static ALL: [&Metric; 20] = [
     &RATES_MISSING,
     &CREDIT_UPDATES,
     &LEDGER_IMBALANCE,
@@ -142,6 +158,8 @@ pub static ALL: [&Metric; 18] = [
     &TOUCHES_STORED,
     &TOUCHES_ERASED,
     &TOUCHES_DROPPED,
+    &TOUCHPOINT_ROWS,
+    &MILESTONE_ROWS,
     &TRACKS,
     &FORWARDED,
     &HAND_OVERS,

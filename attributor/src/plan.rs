@@ -18,7 +18,7 @@ use crate::journey::{Journey, JourneyRules, VisitRules, WindowMs};
 use crate::models::{Basis, Model, Multipliers, Split};
 use crate::moments;
 use crate::rates::Rates;
-use crate::settings::Settings;
+use crate::settings::{OutputSettings, Settings};
 use crate::share;
 
 const DAY_MS: i64 = 86_400_000;
@@ -131,6 +131,8 @@ pub struct Plan {
     pub named_only: bool,
     /// Whether roles in deals change any credit.
     pub uses_roles: bool,
+    /// Which output topics are written beside `credits`.
+    pub outputs: OutputSettings,
     /// Milestone kinds that a model looks at, `lead` first.
     pub stages: Vec<String>,
     window: WindowMs,

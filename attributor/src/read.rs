@@ -21,7 +21,7 @@ use crate::ledger;
 use crate::models::Basis;
 use crate::plan::Plan;
 use crate::unit::keys::{self, IdentifierHash};
-use crate::unit::{Post, Unit, corrupt};
+use crate::unit::{Post, Scratch, Unit, corrupt};
 use crate::wire::TouchView;
 use journey::UnitJourney;
 
@@ -259,7 +259,8 @@ fn reading<T>(
 ) -> Result<T, StateError> {
     let (mut outbox, mut dirty) = (Outbox::default(), BTreeMap::new());
     let mut mail = Mailbox::new(Share { partition: 0, partitions: 1 });
-    let mut post = Post { mail: &mut mail, outbox: &mut outbox };
+    let mut scratch = Scratch::default();
+    let mut post = Post { mail: &mut mail, outbox: &mut outbox, scratch: &mut scratch };
     let (actor, key) = (keys::actor(unit.as_bytes()), unit.as_bytes());
     read(&mut Unit { actor, key, plan, state, post: &mut post, dirty: &mut dirty })
 }

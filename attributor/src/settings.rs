@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 pub use tributary_learn::parameters::Label;
-use tributary_runtime::config::AccountLevel;
+use tributary_runtime::config::{AccountLevel, Given, Problems, Section};
 
 /// The attributor's settings.
 ///
@@ -62,6 +62,34 @@ pub struct Settings {
     /// The section `[currency]`, which stands beside this one.
     #[serde(skip)]
     pub currency: CurrencySettings,
+    /// The section `[outputs]`, which stands beside this one.
+    #[serde(skip)]
+    pub outputs: OutputSettings,
+}
+
+/// `[outputs]`: which output topics are written beside `credits`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OutputSettings {
+    /// Whether every touch has a row in `touchpoints`.
+    pub touchpoints: bool,
+    /// Whether every milestone has a row in `milestones`.
+    pub milestones: bool,
+}
+
+impl Default for OutputSettings {
+    fn default() -> Self {
+        Self { touchpoints: true, milestones: true }
+    }
+}
+
+impl Section for OutputSettings {
+    const NAME: &'static str = "outputs";
+    type Compiled = ();
+
+    fn compile(&self, _: &Given<'_>, _: &mut Problems) -> Option<()> {
+        Some(())
+    }
 }
 
 /// `[currency]`: in which currency all credit is told once more.
@@ -242,6 +270,7 @@ impl Default for Settings {
             milestones: BTreeMap::new(),
             parameters: BTreeMap::new(),
             currency: CurrencySettings::default(),
+            outputs: OutputSettings::default(),
         }
     }
 }

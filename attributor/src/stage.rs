@@ -15,8 +15,8 @@ use tributary_runtime::topic::Topic;
 use crate::ledger::{self, Ledger};
 use crate::metrics;
 use crate::plan::Plan;
-use crate::remodel::{self, WALK};
-use crate::unit::{self, Dirty, Post, Unit, malformed};
+use crate::remodel::{self, Rows, WALK};
+use crate::unit::{self, Dirty, Post, Scratch, Unit, malformed};
 use crate::wire::ItemView;
 
 /// What the stage reads and keeps.
@@ -32,12 +32,16 @@ pub struct AttributorStage {
     own: Own,
     mail: Mailbox<Vec<u8>, Body>,
     dirty: BTreeMap<ActorKey, Dirty>,
+    /// What rows of touches are made in.
+    scratch: Scratch,
     /// The units whose rest may be over, and what each has still to wait.
     wakes: Vec<(Vec<u8>, u64)>,
     /// Steps of computing everything by changed settings that may be due.
     remodels: Vec<Remodel>,
     /// Whether the partition had nothing when its first record came; `None` before that, and where it has been noted.
     new: Option<bool>,
+    /// Whether it is noted that touches may have rows.
+    rows_noted: bool,
     /// See [`Stage::remodelled`].
     remodelled: Option<u32>,
     /// The records of the batch, but for those.
@@ -52,9 +56,11 @@ impl AttributorStage {
             plan,
             mail: Mailbox::new(share),
             dirty: BTreeMap::new(),
+            scratch: Scratch::default(),
             wakes: Vec::new(),
             remodels: Vec::new(),
             new: None,
+            rows_noted: false,
             remodelled: None,
             handled: 0,
         }
@@ -97,7 +103,7 @@ impl AttributorStage {
     ) -> Result<T, E> {
         let Context { state, outbox } = context;
         let state: &mut dyn State = *state;
-        let mut post = Post { mail: &mut self.mail, outbox };
+        let mut post = Post { mail: &mut self.mail, outbox, scratch: &mut self.scratch };
         work(&mut Unit { actor: unit::keys::actor(key), key, plan: &self.plan, state, post: &mut post, dirty: &mut self.dirty })
     }
 
@@ -128,13 +134,18 @@ impl AttributorStage {
             remodel::send(context, share, Remodel { wait, ..*message });
             return Ok(());
         }
+        let (on, there) = (self.plan.outputs.touchpoints, Rows::known(context.state)?);
+        if !on && there != Rows::None {
+            // Some are taken back, from now on.
+            Rows::Some.note(context.state)?;
+        }
         if first {
             context.outbox.observe(&metrics::REMODELS, "begun", 1);
         }
         let (mut cost, mut made) = (0, 0);
         for actor in &actors {
-            if let Some(key) = unit::name_of(context.state, actor)? {
-                cost += self.with_unit(&key, context, |unit| unit.remodel())?;
+            if let Some(key) = unit::name_of(context.state, actor, on || there != Rows::None)? {
+                cost += self.with_unit(&key, context, |unit| unit.remodel(there))?;
                 self.deliver(context)?;
             }
             known.after = actor.0.to_vec();
@@ -147,6 +158,8 @@ impl AttributorStage {
         context.outbox.observe(&metrics::REMODELLED_UNITS, "", made);
         if actors.is_empty() {
             context.outbox.observe(&metrics::REMODELS, "finished", 1);
+            let rows = if on { Rows::All } else { Rows::None };
+            rows.note(context.state)?;
         }
         let next = WALK.made(context.state, known, cost, actors.is_empty());
         self.go_on(next, context);
@@ -211,6 +224,15 @@ impl Stage for AttributorStage {
         for message in std::mem::take(&mut self.remodels) {
             self.remodel(&message, handled, context)?;
         }
+        if handled > 0 && self.plan.outputs.touchpoints && !self.rows_noted {
+            let there = match Rows::known(context.state)? {
+                Rows::None if self.new == Some(true) => Rows::All,
+                Rows::None => Rows::Some,
+                there => there,
+            };
+            there.note(context.state)?;
+            self.rows_noted = true;
+        }
         if handled > 0 && self.new == Some(true) {
             WALK.note(context.state, self.own);
             self.new = Some(false);
@@ -224,6 +246,7 @@ impl Stage for AttributorStage {
         self.wakes.clear();
         self.remodels.clear();
         self.new = None;
+        self.rows_noted = false;
         self.handled = 0;
     }
 }

@@ -3,12 +3,14 @@
 //! The tags are those of `attributor.proto` and `event.proto`; a test holds them against the generated types.
 
 mod field;
+mod resident;
 
-use prost::Message;
-use tributary_proto::{Erasure, Extent, Hash128, StoredTouch, Touch};
+use tributary_proto::{Erasure, Hash128, StoredTouch, Touch};
 
 pub use field::Malformed;
 use field::{Value, next_field};
+pub use resident::ResidentView;
+pub(crate) use resident::Whose;
 
 /// The parts of an encoded `StoredTouch`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +19,8 @@ pub(crate) struct Split<'a> {
     pub face: &'a [u8],
     /// By which rules its channel was found; `None` where nothing is known of its origin.
     pub rules: Option<u32>,
+    /// Its origin, encoded; empty where nothing is known of it.
+    pub origin: &'a [u8],
 }
 
 /// Finds the origin of an encoded `StoredTouch`.
@@ -28,18 +32,52 @@ pub(crate) fn split_origin(raw: &[u8]) -> Result<Split<'_>, Malformed> {
     loop {
         let behind = raw.get(..raw.len() - rest.len()).unwrap_or(raw);
         match next_field(&mut rest)? {
-            None => return Ok(Split { face: raw, rules: None }),
+            None => return Ok(Split { face: raw, rules: None, origin: &[] }),
             Some((5, value)) => {
-                let mut origin = value.bytes()?;
+                let whole = value.bytes()?;
+                let mut origin = whole;
                 // A number that is 0 is not written.
                 let rules = match next_field(&mut origin)? {
                     Some((1, Value::Fixed32(rules))) => rules,
                     _ => 0,
                 };
-                return Ok(Split { face: behind, rules: Some(rules) });
+                return Ok(Split { face: behind, rules: Some(rules), origin: whole });
             }
             Some(_) => {}
         }
+    }
+}
+
+/// An `Origin` in place.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct OriginView<'a> {
+    /// Which fields the sender did not give, a bit each in the order of the touch's fields.
+    pub found: u32,
+    /// Where it came in.
+    pub input: i32,
+    /// The page.
+    pub url: &'a str,
+    /// The site that the visitor came from.
+    pub referrer: &'a str,
+}
+
+impl<'a> OriginView<'a> {
+    /// Reads an encoded `Origin`.
+    ///
+    /// # Errors
+    /// When the bytes are not one.
+    pub fn parse(mut rest: &'a [u8]) -> Result<Self, Malformed> {
+        let mut view = Self::default();
+        while let Some((tag, value)) = next_field(&mut rest)? {
+            match tag {
+                2 => view.found = u32::try_from(value.varint()?).map_err(|_| Malformed)?,
+                3 => view.input = i32::try_from(value.varint()?).map_err(|_| Malformed)?,
+                4 => view.url = value.text()?,
+                5 => view.referrer = value.text()?,
+                _ => {}
+            }
+        }
+        Ok(view)
     }
 }
 
@@ -189,151 +227,6 @@ impl<'a> ItemView<'a> {
             }
         }
         Ok(Self { identifier: identifier.ok_or(Malformed)?, epoch, body: body.ok_or(Malformed)? })
-    }
-}
-
-/// What the path of a touch needs of a `Placement`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct PlacementView<'a> {
-    unit: &'a [u8],
-    epoch: u64,
-    /// The `later` spans as they are encoded, from the first one on; empty for nearly everybody.
-    later: &'a [u8],
-}
-
-impl<'a> PlacementView<'a> {
-    fn parse(mut rest: &'a [u8]) -> Result<Self, Malformed> {
-        let mut view = Self::default();
-        loop {
-            let from_here = rest;
-            let Some((tag, value)) = next_field(&mut rest)? else { break };
-            match tag {
-                2 => view.unit = value.bytes()?,
-                6 => view.epoch = value.varint()?,
-                7 if view.later.is_empty() => view.later = from_here,
-                _ => {}
-            }
-        }
-        Ok(view)
-    }
-
-    /// Visits the later spans while `visit` says so: when each begins, and its unit.
-    fn later(&self, mut visit: impl FnMut(i64, &'a [u8]) -> bool) -> Result<(), Malformed> {
-        let mut rest = self.later;
-        while let Some((tag, value)) = next_field(&mut rest)? {
-            if tag == 7 {
-                let (mut span, mut from_ms, mut unit) = (value.bytes()?, 0, &[][..]);
-                while let Some((tag, value)) = next_field(&mut span)? {
-                    match tag {
-                        1 => from_ms = unzigzag(value.varint()?),
-                        2 => unit = value.bytes()?,
-                        _ => {}
-                    }
-                }
-                if !visit(from_ms, unit) {
-                    break;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn unit_at(&self, time_ms: i64) -> Result<&'a [u8], Malformed> {
-        let mut found = self.unit;
-        self.later(|from_ms, unit| {
-            if from_ms <= time_ms {
-                found = unit;
-            }
-            from_ms <= time_ms
-        })?;
-        Ok(found)
-    }
-
-    fn is_in(&self, key: &[u8]) -> Result<bool, Malformed> {
-        let mut found = self.unit == key;
-        self.later(|_, unit| {
-            found |= unit == key;
-            !found
-        })?;
-        Ok(found)
-    }
-}
-
-/// A `sint64` from its varint.
-fn unzigzag(value: u64) -> i64 {
-    (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
-}
-
-/// What the path of a touch needs of a `ResidentState`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ResidentView<'a> {
-    /// The newest placement known; absent before the identifier has arrived.
-    placement: Option<PlacementView<'a>>,
-    /// As earlier versions wrote it: all of it belongs to this unit since the placement with this epoch.
-    moved_to: &'a [u8],
-    moved_epoch: u64,
-    /// Between which times its touches lie.
-    pub extent: Option<Extent>,
-    /// The `erasures` as they are encoded, from the first one on; empty for nearly everybody.
-    erasures: &'a [u8],
-}
-
-impl<'a> ResidentView<'a> {
-    /// Reads an encoded `ResidentState`.
-    ///
-    /// # Errors
-    /// When the bytes are not one.
-    pub fn parse(mut rest: &'a [u8]) -> Result<Self, Malformed> {
-        let mut view = Self::default();
-        loop {
-            let from_here = rest;
-            let Some((tag, value)) = next_field(&mut rest)? else { break };
-            match tag {
-                5 if view.erasures.is_empty() => view.erasures = from_here,
-                2 => view.placement = Some(PlacementView::parse(value.bytes()?)?),
-                3 => view.moved_to = value.bytes()?,
-                4 => view.moved_epoch = value.varint()?,
-                6 => view.extent = Some(Extent::decode(value.bytes()?)?),
-                _ => {}
-            }
-        }
-        if !view.moved_to.is_empty() {
-            view.placement = Some(PlacementView { unit: view.moved_to, epoch: view.moved_epoch, later: &[] });
-        }
-        Ok(view)
-    }
-
-    /// Whether the identifier belongs to the unit with this key at any time.
-    ///
-    /// # Errors
-    /// When the bytes are not what they should be.
-    pub fn is_in(&self, key: &[u8]) -> Result<bool, Malformed> {
-        self.placement.map_or(Ok(false), |placement| placement.is_in(key))
-    }
-
-    /// Where something of this time that was sent to the unit with this key under `epoch` belongs, and since which placement; `None`
-    /// where it stays: it belongs here, or waits for a placement that is not known yet.
-    ///
-    /// # Errors
-    /// When the bytes are not what they should be.
-    pub fn forwards(&self, key: &[u8], epoch: u64, time_ms: i64) -> Result<Option<(&'a [u8], u64)>, Malformed> {
-        let Some(placement) = self.placement.filter(|known| known.epoch >= epoch) else { return Ok(None) };
-        let unit = placement.unit_at(time_ms)?;
-        Ok((unit != key).then_some((unit, placement.epoch)))
-    }
-
-    /// Whether a touch is void.
-    ///
-    /// # Errors
-    /// When the bytes are not what they should be.
-    pub fn voids(&self, touch: &TouchView<'_>) -> Result<bool, Malformed> {
-        let mut rest = self.erasures;
-        while let Some((tag, value)) = next_field(&mut rest)? {
-            if tag == 5 && voids(&Erasure::decode(value.bytes()?)?, touch) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 }
 

@@ -12,6 +12,7 @@ use clap::{Command, CommandFactory};
 use regex::Regex;
 use tributary_cli::args::Cli;
 use tributary_runtime::reason::{OF_INTERNAL_RECORDS, OF_RAW_RECORDS, Reason};
+use tributary_runtime::topic::Topic;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -79,6 +80,66 @@ fn the_page_of_reasons_has_them_all() {
         }
     }
     hold("reasons.md", &page);
+}
+
+/// A message of a `.proto` file: its name, what is said of it, and its fields with theirs.
+struct Declared {
+    name: String,
+    about: String,
+    /// Type, name, number and what is said of it.
+    fields: Vec<[String; 4]>,
+}
+
+/// The messages of a file.
+fn declared(file: &str) -> Vec<Declared> {
+    let text = fs::read_to_string(root().join("proto/tributary/v1").join(file)).unwrap();
+    let field = Regex::new(r"^(?:optional )?((?:repeated )?[\w.]+) (\w+) = (\d+);$").unwrap();
+    let (mut messages, mut comment): (Vec<Declared>, Vec<&str>) = (Vec::new(), Vec::new());
+    for line in text.lines().map(str::trim) {
+        if let Some(words) = line.strip_prefix("//") {
+            comment.push(words.trim());
+            continue;
+        }
+        let about = std::mem::take(&mut comment).join(" ");
+        if let Some(name) = line.strip_prefix("message ").and_then(|rest| rest.split(' ').next()) {
+            messages.push(Declared { name: name.to_owned(), about, fields: Vec::new() });
+        } else if let (Some(found), Some(message)) = (field.captures(line), messages.last_mut()) {
+            message.fields.push([found[1].to_owned(), found[2].to_owned(), found[3].to_owned(), about]);
+        }
+    }
+    messages
+}
+
+/// Sentences of a `.proto` file as a page has them: what is in backquotes there stays so.
+fn as_cell(words: &str) -> String {
+    words.replace('|', "\\|")
+}
+
+#[test]
+fn the_page_of_rows_is_what_the_proto_files_say() {
+    let rows = declared("output.proto");
+    let others: Vec<Declared> = ["event.proto", "attributor.proto"].iter().flat_map(|file| declared(file)).collect();
+    let used = |of: &Declared| {
+        let kind = |field: &[String; 4]| field[0].trim_start_matches("repeated ") == of.name;
+        rows.iter().any(|row| row.fields.iter().any(kind))
+    };
+    let mut page = "# Rows of the output topics\n\nThe data dictionary: every field of every row, made from the comments of `proto/tributary/v1`. In JSON names and \
+                    order are the same, enums are their short names in lower case, and integers are numbers.\n"
+        .to_owned();
+    for message in rows.iter().chain(others.iter().filter(|of| used(of))) {
+        assert!(!message.fields.is_empty() && !message.about.is_empty(), "{}", message.name);
+        write!(page, "\n## {}\n\n{}\n\n| field | type | number | |\n|---|---|--:|---|\n", message.name, message.about).unwrap();
+        for [kind, name, number, about] in &message.fields {
+            writeln!(page, "| `{name}` | {kind} | {number} | {} |", as_cell(about)).unwrap();
+        }
+    }
+    for topic in Topic::public() {
+        assert!(
+            rows.iter().any(|row| row.about.contains(&format!("`{}` topic", topic.name()))),
+            "no row is said to be of {topic:?}"
+        );
+    }
+    hold("rows.md", &page);
 }
 
 /// What a heading is called in links.

@@ -67,3 +67,108 @@ FROM won FULL JOIN cost USING (model, channel, source, campaign, currency);
 CREATE OR REPLACE VIEW deals AS
 SELECT milestone_id, account_id, model, channel, source, campaign, currency, sum(weight_nano) / 1e9 AS share, sum(value_minor) AS value_minor
 FROM credits WHERE milestone_kind = 'closed_won' GROUP BY 1, 2, 3, 4, 5, 6, 7;
+
+-- Touches, credited or not, and milestones: the latest row of each key. One with `erased` is no more; it stays, so that an older one that is
+-- delivered again does not come back.
+CREATE TABLE IF NOT EXISTS touchpoint_rows (
+    touchpoint_id text PRIMARY KEY, touch_id text NOT NULL, touch_time bigint NOT NULL, profile_id text NOT NULL, account_id text NOT NULL,
+    role text NOT NULL, consented boolean NOT NULL, channel text NOT NULL, source text NOT NULL, medium text NOT NULL, campaign text NOT NULL,
+    content text NOT NULL, term text NOT NULL, touch_type text NOT NULL, url text NOT NULL, referrer text NOT NULL, input text NOT NULL,
+    public boolean NOT NULL, identified boolean NOT NULL, digital boolean NOT NULL, names_source boolean NOT NULL, device text NOT NULL,
+    revision bigint NOT NULL, erased boolean NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS milestone_rows (
+    milestone_id text PRIMARY KEY, milestone_kind text NOT NULL, object_id text NOT NULL, occurrence integer NOT NULL,
+    milestone_time bigint NOT NULL, value_minor bigint NOT NULL, currency text NOT NULL, exponent integer NOT NULL,
+    reporting_currency text NOT NULL, reporting_value_minor bigint NOT NULL, account_id text NOT NULL, profile_id text NOT NULL,
+    withdrawn boolean NOT NULL, public boolean NOT NULL, stage_before text NOT NULL, stage_before_time bigint NOT NULL,
+    stage_after text NOT NULL, stage_after_time bigint NOT NULL, stages jsonb NOT NULL, revision bigint NOT NULL, erased boolean NOT NULL
+);
+
+CREATE OR REPLACE FUNCTION take_touchpoint(line jsonb) RETURNS void LANGUAGE sql AS $$
+    DELETE FROM touchpoint_rows WHERE touchpoint_id = line->>'touchpoint_id' AND revision <= (line->>'revision')::bigint;
+    INSERT INTO touchpoint_rows SELECT (jsonb_populate_record(NULL::touchpoint_rows, line)).* ON CONFLICT DO NOTHING
+$$;
+
+CREATE OR REPLACE FUNCTION take_milestone(line jsonb) RETURNS void LANGUAGE sql AS $$
+    DELETE FROM milestone_rows WHERE milestone_id = line->>'milestone_id' AND revision <= (line->>'revision')::bigint;
+    INSERT INTO milestone_rows SELECT (jsonb_populate_record(NULL::milestone_rows, line)).* ON CONFLICT DO NOTHING
+$$;
+
+CREATE OR REPLACE VIEW touchpoints AS SELECT * FROM touchpoint_rows WHERE NOT erased;
+CREATE OR REPLACE VIEW milestones AS SELECT * FROM milestone_rows WHERE NOT erased;
+
+-- Visits, as attribution makes them (`attribution.session_gap_minutes` is 30 here): hits of one person on one device, each at most half an
+-- hour after the one before, until one names another source. A visit has the id of its first hit and the source of the first that names one.
+-- What is not digital is a visit of one. Of an event that came in two versions one counts.
+CREATE OR REPLACE VIEW visits AS
+WITH hits AS (
+    SELECT *, CASE WHEN account_id <> '' THEN account_id ELSE profile_id END AS unit_id,
+        CASE WHEN digital THEN device ELSE touchpoint_id END AS place,
+        CASE WHEN names_source THEN concat_ws(chr(31), channel, source, medium, campaign) END AS named
+    FROM touchpoints
+), once AS (
+    SELECT DISTINCT ON (unit_id, touch_id) * FROM hits ORDER BY unit_id, touch_id, public, touch_time, touchpoint_id
+), timed AS (
+    SELECT *, touch_time - lag(touch_time) OVER (PARTITION BY unit_id, profile_id, place ORDER BY touch_time, touchpoint_id) AS gap FROM once
+), runs AS (
+    SELECT *, sum(CASE WHEN gap <= 1800000 THEN 0 ELSE 1 END) OVER (PARTITION BY unit_id, profile_id, place ORDER BY touch_time, touchpoint_id) AS run
+    FROM timed
+), begun AS (
+    SELECT *, CASE WHEN gap IS NULL OR gap > 1800000 OR named <> lag(named) OVER (
+        PARTITION BY unit_id, profile_id, place, run, named IS NOT NULL ORDER BY touch_time, touchpoint_id) THEN 1 ELSE 0 END AS begins
+    FROM runs
+), numbered AS (
+    SELECT *, sum(begins) OVER (PARTITION BY unit_id, profile_id, place ORDER BY touch_time, touchpoint_id) AS visit FROM begun
+)
+SELECT unit_id, profile_id, account_id, (array_agg(touch_id ORDER BY touch_time, touchpoint_id))[1] AS touch_id, min(touch_time) AS visit_time,
+    (array_agg(channel ORDER BY NOT names_source, touch_time, touchpoint_id))[1] AS channel,
+    (array_agg(source ORDER BY NOT names_source, touch_time, touchpoint_id))[1] AS source,
+    (array_agg(campaign ORDER BY NOT names_source, touch_time, touchpoint_id))[1] AS campaign,
+    count(*) AS hits, bool_and(consented) AS consented
+FROM numbered GROUP BY unit_id, profile_id, account_id, place, visit;
+
+-- How often people came by a channel in a month, and how many people.
+CREATE OR REPLACE VIEW visits_by_month AS
+SELECT date_trunc('month', local_day(visit_time))::date AS month, channel, count(*) AS visits, count(DISTINCT profile_id) AS people,
+    sum(hits)::bigint AS hits
+FROM visits GROUP BY 1, 2;
+
+-- The ladder: what a channel cost in a month, how many visits came of it, and how many leads, qualified leads and deals it earned. Cost is there
+-- once for each model: a report is of one.
+CREATE OR REPLACE VIEW ladder AS
+WITH models AS (SELECT DISTINCT model FROM credits), currencies AS (
+    SELECT currency FROM spend UNION SELECT currency FROM credits
+), parts AS (
+    SELECT month, channel, model, currency, visits, 0::numeric AS leads, 0::numeric AS mqls, 0::numeric AS deals, 0::numeric AS won_minor,
+        0::numeric AS cost_minor
+    FROM visits_by_month, models, currencies
+    UNION ALL
+    SELECT month, channel, model, currency, 0, CASE milestone_kind WHEN 'lead' THEN milestones ELSE 0 END,
+        CASE milestone_kind WHEN 'mql' THEN milestones ELSE 0 END, CASE milestone_kind WHEN 'closed_won' THEN milestones ELSE 0 END,
+        CASE milestone_kind WHEN 'closed_won' THEN value_minor ELSE 0 END, 0
+    FROM credit_by_month WHERE channel <> 'unattributed'
+    UNION ALL
+    SELECT date_trunc('month', day)::date, channel, model, currency, 0, 0, 0, 0, 0, value_minor FROM spend, models
+)
+SELECT month, channel, model, currency, sum(visits)::bigint AS visits, sum(leads) AS leads, sum(mqls) AS mqls, sum(deals) AS deals,
+    sum(won_minor) AS won_minor, sum(cost_minor) AS cost_minor,
+    CASE WHEN sum(visits) > 0 THEN sum(cost_minor) / sum(visits) END AS cost_per_visit,
+    CASE WHEN sum(leads) > 0 THEN sum(cost_minor) / sum(leads) END AS cost_per_lead
+FROM parts GROUP BY 1, 2, 3, 4;
+
+-- From stage to stage: how many deals and leads reached a stage and then went on to which next one, and in how long: the lower median.
+CREATE OR REPLACE VIEW funnel AS
+SELECT milestone_kind, stage_after, count(*) AS reached,
+    percentile_disc(0.5) WITHIN GROUP (ORDER BY CASE WHEN stage_after <> '' THEN stage_after_time - milestone_time END) AS median_ms
+FROM milestones WHERE NOT withdrawn GROUP BY 1, 2;
+
+-- The way of every account, or of a person without one, up to the first deal that was won; the whole way where none was.
+CREATE OR REPLACE VIEW paths AS
+WITH won AS (
+    SELECT CASE WHEN account_id <> '' THEN account_id ELSE profile_id END AS unit_id, min(milestone_time) AS won_time
+    FROM milestones WHERE milestone_kind = 'closed_won' AND NOT withdrawn GROUP BY 1
+)
+SELECT unit_id, won_time IS NOT NULL AS won, count(*) AS visits, string_agg(channel, ' > ' ORDER BY visit_time, touch_id) AS path
+FROM visits LEFT JOIN won USING (unit_id) WHERE consented AND (won_time IS NULL OR visit_time <= won_time) GROUP BY unit_id, won_time;

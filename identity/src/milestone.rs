@@ -180,6 +180,7 @@ impl Core {
                     currency: self.rules.currency.code().to_owned(),
                     time_ms: told_ms.unwrap_or_default(),
                     withdrawn: true,
+                    gone: true,
                     ..Milestone::default()
                 };
                 self.tell(cx, former, track(former, anchor.is_none().then_some(nothing), told_ms));

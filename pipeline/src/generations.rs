@@ -40,6 +40,7 @@ pub fn of_stage(stage: StageName, settings: &Settings, pipeline: &Pipeline) -> O
             models: plan.versions().map(version).collect(),
             settings: [
                 listed("attribution", &settings.attribution),
+                listed("outputs", &settings.outputs),
                 listed("kinds.milestones", &settings.kinds.milestones),
                 listed("ingest.time_zone", &settings.ingest.time_zone),
                 listed("ingest.channels_file", &settings.ingest.channels_file),

@@ -38,6 +38,8 @@ pub struct Settings {
     pub attribution: tributary_attributor::settings::Settings,
     /// In which currency all credit is told once more.
     pub currency: tributary_attributor::settings::CurrencySettings,
+    /// Which output topics are written beside `credits`.
+    pub outputs: tributary_attributor::settings::OutputSettings,
 }
 
 impl Settings {

@@ -119,6 +119,7 @@ impl Pipeline {
         let zoned = Given { time_zone: &settings.ingest.time_zone, ..given };
         let mut attribution = settings.attribution.clone();
         attribution.currency.clone_from(&settings.currency);
+        attribution.outputs = settings.outputs;
         let plan = attribution.compile_in(&zoned, &mut problems);
         match (decoder, rules, plan) {
             (Some(decoder), Some(rules), Some(plan)) if problems.is_empty() => {

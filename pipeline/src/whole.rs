@@ -24,6 +24,7 @@ impl config::Settings for Settings {
             .with::<tributary_identity::Settings>()
             .with::<tributary_attributor::settings::Settings>()
             .with::<tributary_attributor::settings::CurrencySettings>()
+            .with::<tributary_attributor::settings::OutputSettings>()
     }
 
     fn check(&self, problems: &mut Problems) {

@@ -7,7 +7,8 @@
 
 use tributary_proto::{
     Account, AttributorMessage, Consent, CreditUpdate, DeadLetter, Event, Hash128, Identifier, IdentityMessage, Membership,
-    Message, Move, Profile, Reason, Source, Spend, Touch, Trait, attributor_message, event, identity_message,
+    Message, MilestoneRow, Move, Profile, Reason, Source, Spend, StageMoment, Touch, TouchpointRow, Trait, attributor_message,
+    event, identity_message,
 };
 
 fn email() -> Identifier {
@@ -106,6 +107,79 @@ fn credit_update() {
     let earlier = json.split(",\"reporting_currency").next().unwrap().to_owned() + "}";
     let read: CreditUpdate = serde_json::from_str(&earlier).unwrap();
     assert_eq!((read.reason, read.reporting_value_minor), (update.reason, 0), "rows of earlier versions are read");
+}
+
+#[test]
+fn touchpoint_row() {
+    let row = TouchpointRow {
+        touchpoint_id: "t_1".into(),
+        touch_id: "E".into(),
+        touch_time: 1,
+        profile_id: "p_1".into(),
+        account_id: "A".into(),
+        role: "r".into(),
+        consented: true,
+        channel: "c".into(),
+        source: "s".into(),
+        medium: "m".into(),
+        campaign: "k".into(),
+        content: "o".into(),
+        term: "t".into(),
+        touch_type: "y".into(),
+        url: "u".into(),
+        referrer: "f".into(),
+        input: Source::Utm.into(),
+        public: true,
+        identified: true,
+        digital: true,
+        names_source: true,
+        device: "d".into(),
+        revision: 3,
+        erased: true,
+    };
+    let first = b"\x0a\x03t_1\x12\x01E\x18\x01\x22\x03p_1\x2a\x01A\x32\x01r\x38\x01\x42\x01c\x4a\x01s\x52\x01m\x5a\x01k\x62\x01o\x6a\x01t";
+    let rest = b"\x72\x01y\x7a\x01u\x82\x01\x01f\x88\x01\x02\x90\x01\x01\x98\x01\x01\xa0\x01\x01\xa8\x01\x01\xb2\x01\x01d\xb8\x01\x03\xc0\x01\x01";
+    assert_eq!(row.encode_to_vec(), [&first[..], rest].concat());
+    let json = serde_json::to_string(&row).unwrap();
+    assert_eq!(
+        json,
+        "{\"touchpoint_id\":\"t_1\",\"touch_id\":\"E\",\"touch_time\":1,\"profile_id\":\"p_1\",\"account_id\":\"A\",\"role\":\"r\",\
+         \"consented\":true,\"channel\":\"c\",\"source\":\"s\",\"medium\":\"m\",\"campaign\":\"k\",\"content\":\"o\",\"term\":\"t\",\
+         \"touch_type\":\"y\",\"url\":\"u\",\"referrer\":\"f\",\"input\":\"utm\",\"public\":true,\"identified\":true,\"digital\":true,\
+         \"names_source\":true,\"device\":\"d\",\"revision\":3,\"erased\":true}"
+    );
+}
+
+#[test]
+fn milestone_row() {
+    let row = MilestoneRow {
+        milestone_id: "mql:1#2".into(),
+        milestone_kind: "mql".into(),
+        object_id: "1".into(),
+        occurrence: 2,
+        milestone_time: 3,
+        value_minor: 4,
+        currency: "CNY".into(),
+        exponent: 2,
+        reporting_currency: "USD".into(),
+        reporting_value_minor: 5,
+        account_id: "A".into(),
+        profile_id: "p_1".into(),
+        withdrawn: true,
+        public: true,
+        stage_before: "lead".into(),
+        stage_before_time: 1,
+        stage_after: "sal".into(),
+        stage_after_time: 6,
+        stages: vec![StageMoment { kind: "lead".into(), time: 1 }],
+        revision: 7,
+        erased: true,
+    };
+    let first = b"\x0a\x07mql:1#2\x12\x03mql\x1a\x011\x20\x02\x28\x03\x30\x04\x3a\x03CNY\x40\x02\x4a\x03USD\x50\x05\x5a\x01A\x62\x03p_1\x68\x01\x70\x01";
+    let rest = b"\x7a\x04lead\x80\x01\x01\x8a\x01\x03sal\x90\x01\x06\x9a\x01\x08\x0a\x04lead\x10\x01\xa0\x01\x07\xa8\x01\x01";
+    assert_eq!(row.encode_to_vec(), [&first[..], rest].concat());
+    let json = serde_json::to_value(&row).unwrap();
+    assert_eq!((&json["stages"][0]["kind"], &json["exponent"]), (&"lead".into(), &2.into()));
 }
 
 #[test]

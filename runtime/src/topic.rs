@@ -5,7 +5,8 @@ pub mod format;
 use std::collections::BTreeMap;
 
 use tributary_proto::{
-    Account, AttributorMessage, CreditUpdate, DeadLetter, ErasureRequest, Generation, IdentityMessage, Profile, Spend,
+    Account, AttributorMessage, CreditUpdate, DeadLetter, ErasureRequest, Generation, IdentityMessage, MilestoneRow, Profile,
+    Spend, TouchpointRow,
 };
 
 use format::{FormatError, Row, Rows, shown};
@@ -160,6 +161,22 @@ topics! {
         cleanup: Cleanup::Kept(Retention::Credits),
         written_by: &["attributor"]
     } holds [CreditUpdate by milestone_id];
+    /// Touches, each with whose it is.
+    Touchpoints {
+        name: "touchpoints",
+        number: 15,
+        role: Role::Output,
+        cleanup: Cleanup::Compacted,
+        written_by: &["attributor"]
+    } holds [TouchpointRow by touchpoint_id or erased];
+    /// Milestones, as they stand.
+    Milestones {
+        name: "milestones",
+        number: 16,
+        role: Role::Output,
+        cleanup: Cleanup::Compacted,
+        written_by: &["attributor"]
+    } holds [MilestoneRow by milestone_id or erased];
     /// Profiles.
     Profiles { name: "profiles", number: 8, role: Role::Output, cleanup: Cleanup::Compacted, written_by: &["identity"] }
         holds [Profile by profile_id or erased];

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tributary_attributor::settings::OutputSettings;
 use tributary_attributor::unit::keys;
 use tributary_pipeline::stages::StageName;
 use tributary_proto::event::Body as EventBody;
@@ -69,16 +70,18 @@ pub struct Counted {
 ///
 /// # Errors
 /// What does not hold.
-pub fn audit(world: &World, sent: &Sent, verdict: &Verdict) -> Result<Counted, String> {
+pub fn audit(world: &World, sent: &Sent, verdict: &Verdict, outputs_on: OutputSettings) -> Result<Counted, String> {
     let cluster = world.around.cluster.borrow();
     each_record_once(&cluster)?;
     nothing_lost_on_the_way_in(&cluster, sent)?;
     let coverage = deltas_are_the_latest_rows(&cluster)?;
     erasures::check(&cluster.said, verdict)?;
+    crate::rows::revisions(&cluster)?;
     let outputs = outputs(&cluster)?;
     drop(cluster);
     nothing_is_put_off(world)?;
     check(&outputs, verdict)?;
+    crate::rows::are_of_stored_touches(world, &outputs, outputs_on.touchpoints)?;
     stores_are_what_the_changelogs_say(world)?;
     let dropped = touches_are_there(&stored_touches(world)?, &outputs, verdict)?;
     Ok(Counted { dropped, coverage })
@@ -109,7 +112,7 @@ pub fn beside_stopped(world: &World, stopped: &BTreeSet<(Topic, u32)>, sent: &Se
 /// What was committed to the output topics.
 fn outputs(cluster: &Cluster) -> Result<Outputs, String> {
     let mut outputs = Outputs::default();
-    for topic in [Topic::Profiles, Topic::Accounts, Topic::Credits] {
+    for topic in Outputs::TOPICS {
         for partition in 0..cluster.partitions(topic) {
             for (_, entry) in cluster.committed(topic, partition, 0) {
                 outputs.add(topic, &entry.key, entry.value.as_deref())?;
@@ -148,7 +151,8 @@ fn nothing_is_put_off(world: &World) -> Result<(), String> {
     for (_, partition, store) in world.stores().into_iter().filter(|(log, ..)| log.stage == tributary_attributor::LOG.stage) {
         let rests = |key: &Vec<u8>| {
             let sub = key.get(ACTOR_KEY_LEN..).unwrap_or_default();
-            key.first() == Some(&keys::TAG) && (sub == keys::RESTING || sub.first() == Some(&keys::DUE))
+            let put_off = [Some(&keys::DUE), Some(&keys::ROWS_DUE)].contains(&sub.first());
+            key.first() == Some(&keys::TAG) && (sub == keys::RESTING || put_off)
         };
         if store.content().values.keys().any(rests) {
             return Err(format!("a unit of attributor {partition} still rests"));

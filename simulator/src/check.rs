@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use tributary_proto::{Account, CreditUpdate, Message, Profile, WHOLE_NANO};
+use tributary_proto::{Account, CreditUpdate, Message, MilestoneRow, Profile, TouchpointRow, WHOLE_NANO};
+use tributary_runtime::topic::Topic;
 
 use crate::oracle::Verdict;
 use crate::oracle::credit::{CreditTable, RowKey, as_row};
+use crate::rows;
 
 /// What was committed to the output topics, each in the order of its partitions.
 #[derive(Debug, Clone, Default)]
@@ -16,26 +18,36 @@ pub struct Outputs {
     pub accounts: Vec<Account>,
     /// Of the `credits` topic.
     pub credits: Vec<CreditUpdate>,
+    /// Of the `touchpoints` topic.
+    pub touchpoints: Vec<TouchpointRow>,
+    /// Of the `milestones` topic.
+    pub milestones: Vec<MilestoneRow>,
 }
 
 impl Outputs {
-    /// Adds a record of one of the three topics.
+    /// The topics.
+    pub const TOPICS: [Topic; 5] = [Topic::Profiles, Topic::Accounts, Topic::Credits, Topic::Touchpoints, Topic::Milestones];
+
+    /// Adds a record of one of them.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn add(&mut self, topic: tributary_runtime::topic::Topic, key: &[u8], value: Option<&[u8]>) -> Result<(), String> {
-        use tributary_runtime::topic::Topic;
+    pub fn add(&mut self, topic: Topic, key: &[u8], value: Option<&[u8]>) -> Result<(), String> {
         let failed = |error| format!("a record of {} cannot be read: {error}", topic.name());
         let Some(value) = value else {
             // A tombstone says that all of it was erased.
             self.profiles.retain(|profile| topic != Topic::Profiles || profile.profile_id.as_bytes() != key);
             self.accounts.retain(|account| topic != Topic::Accounts || account.account_id.as_bytes() != key);
+            self.touchpoints.retain(|row| topic != Topic::Touchpoints || row.touchpoint_id.as_bytes() != key);
+            self.milestones.retain(|row| topic != Topic::Milestones || row.milestone_id.as_bytes() != key);
             return Ok(());
         };
         match topic {
             Topic::Profiles => self.profiles.push(Profile::decode(value).map_err(failed)?),
             Topic::Accounts => self.accounts.push(Account::decode(value).map_err(failed)?),
             Topic::Credits => self.credits.push(CreditUpdate::decode(value).map_err(failed)?),
+            Topic::Touchpoints => self.touchpoints.push(TouchpointRow::decode(value).map_err(failed)?),
+            Topic::Milestones => self.milestones.push(MilestoneRow::decode(value).map_err(failed)?),
             _ => {}
         }
         Ok(())
@@ -48,6 +60,7 @@ impl Outputs {
 /// The first differences.
 pub fn check(outputs: &Outputs, verdict: &Verdict) -> Result<(), String> {
     check_people(outputs, verdict)?;
+    rows::check(outputs, verdict)?;
     let table = fold_credits(&outputs.credits)?;
     compare("credit row", &within_horizon(&table, verdict), &within_horizon(&verdict.credits, verdict))?;
     check_sums(&table, verdict)
@@ -76,7 +89,7 @@ fn check_accounts(outputs: &Outputs, verdict: &Verdict) -> Result<(), String> {
     compare("account", &live.map(|account| (account.account_id.clone(), account.clone())).collect(), &verdict.accounts)
 }
 
-fn compare<K: Ord + std::fmt::Debug, V: PartialEq + std::fmt::Debug>(
+pub(crate) fn compare<K: Ord + std::fmt::Debug, V: PartialEq + std::fmt::Debug>(
     what: &str,
     found: &BTreeMap<K, V>,
     expected: &BTreeMap<K, V>,

@@ -1,15 +1,16 @@
-//! What is said of profiles and accounts of which all was erased: a row with the id and `erased`, and at once a tombstone.
+//! What is said of profiles, accounts, touches and milestones of which all was erased: a row with the id and `erased`, and at once a tombstone.
 //!
 //! Who skips tombstones must come to the same people as who heeds them.
 
 use std::collections::BTreeSet;
 
-use tributary_proto::{Account, Message, Profile};
+use tributary_proto::{Account, Message, MilestoneRow, Profile, TouchpointRow};
 use tributary_runtime::topic::Topic;
 
 use crate::check::{Outputs, check_people};
 use crate::cluster::Said;
 use crate::oracle::Verdict;
+use crate::rows;
 
 /// Checks what transactions have said, in the order in which they committed.
 ///
@@ -41,19 +42,34 @@ pub fn check(transactions: &[Vec<Said>], verdict: &Verdict) -> Result<(), String
             return Err(format!("{} {}: no tombstone follows `erased`", topic.name(), String::from_utf8_lossy(key)));
         }
     }
-    check_people(&without_tombstones, verdict).map_err(|why| format!("for a reader who skips tombstones {why}"))
+    let checked = check_people(&without_tombstones, verdict).and_then(|()| rows::check(&without_tombstones, verdict));
+    checked.map_err(|why| format!("for a reader who skips tombstones {why}"))
 }
 
 /// Whether a row says that all was erased; it must say nothing else.
 fn is_erased(topic: Topic, key: &[u8], value: &[u8]) -> Result<bool, String> {
     let id = String::from_utf8_lossy(key).into_owned();
     let failed = |error| format!("a record of {} cannot be read: {error}", topic.name());
-    let (erased, bare) = if topic == Topic::Accounts {
-        let account = Account::decode(value).map_err(failed)?;
-        (account.erased, account == Account { account_id: id.clone(), erased: true, ..Account::default() })
-    } else {
-        let profile = Profile::decode(value).map_err(failed)?;
-        (profile.erased, profile == Profile { profile_id: id.clone(), erased: true, ..Profile::default() })
+    let (id_of, erased) = (id.clone(), true);
+    let (erased, bare) = match topic {
+        Topic::Accounts => {
+            let row = Account::decode(value).map_err(failed)?;
+            (row.erased, row == Account { account_id: id_of, erased, ..Account::default() })
+        }
+        Topic::Touchpoints => {
+            let row = TouchpointRow::decode(value).map_err(failed)?;
+            let revision = row.revision;
+            (row.erased, row == TouchpointRow { touchpoint_id: id_of, erased, revision, ..TouchpointRow::default() })
+        }
+        Topic::Milestones => {
+            let row = MilestoneRow::decode(value).map_err(failed)?;
+            let revision = row.revision;
+            (row.erased, row == MilestoneRow { milestone_id: id_of, erased, revision, ..MilestoneRow::default() })
+        }
+        _ => {
+            let row = Profile::decode(value).map_err(failed)?;
+            (row.erased, row == Profile { profile_id: id_of, erased, ..Profile::default() })
+        }
     };
     if erased && !bare {
         return Err(format!("{} {id}: a row with `erased` says more than that", topic.name()));

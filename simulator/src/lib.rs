@@ -26,6 +26,7 @@ pub mod hostile;
 pub mod oracle;
 pub mod pipeline;
 pub mod planted;
+pub mod rows;
 pub mod run;
 pub mod session;
 pub mod shrink;

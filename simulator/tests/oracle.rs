@@ -27,7 +27,7 @@ fn run(history: &History, pipeline: &Pipeline, partitions: u32, records_max: usi
         while worker.step().unwrap() > 0 {}
     }
     let mut outputs = Outputs::default();
-    for topic in [Topic::Profiles, Topic::Accounts, Topic::Credits] {
+    for topic in Outputs::TOPICS {
         for output in log.drain(topic) {
             outputs.add(topic, &output.key, output.value.as_deref()).unwrap();
         }

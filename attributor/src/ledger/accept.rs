@@ -11,7 +11,7 @@ use tributary_proto::{
 };
 use tributary_runtime::state::{self, StateError};
 
-use super::{HEAD, Ledger, ROW, row_sub};
+use super::{HEAD, Ledger, ROW, row, row_sub};
 use crate::metrics;
 use crate::unit::corrupt;
 use crate::wire::{Malformed, TouchView};
@@ -83,7 +83,8 @@ fn shown(touch: &[u8]) -> Result<(i64, [&str; 6]), Malformed> {
 impl Ledger<'_> {
     /// Takes over a whole set of rows, and emits what changes: first what is taken back under an old face, then everything else.
     pub(super) fn accept(&mut self, head: LedgerState, desired: Desired) -> Result<(), StateError> {
-        let Desired { milestone, stamp, epoch, reason, account_id, models, rows, reporting, .. } = desired;
+        let Desired { milestone, stamp, epoch, reason, account_id, models, rows, reporting, standing, .. } = desired;
+        let shown = row::shown(&head);
         let Reporting { currency: reporting_currency, value_minor: reporting_minor } = reporting.unwrap_or_default();
         let milestone = milestone.unwrap_or_default();
         let reason = Reason::try_from(reason).unwrap_or_default();
@@ -112,7 +113,17 @@ impl Ledger<'_> {
         }
         self.outbox.observe(&metrics::LEDGER_IMBALANCE, "", acceptance.imbalances(&milestone, reporting_minor));
         self.outbox.observe(&metrics::DESIRED, if updates > 0 { "changed" } else { "unchanged" }, 1);
-        let head = LedgerState { milestone: Some(milestone), stamp, epoch, account_id, reporting_currency, ..acceptance.head };
+        let mut head = LedgerState {
+            milestone: Some(milestone),
+            stamp,
+            epoch,
+            account_id,
+            reporting_currency,
+            reporting_minor,
+            standing,
+            ..acceptance.head
+        };
+        self.say_row(shown.as_ref(), &mut head);
         state::put_message(self.state, &self.actor, &HEAD, &head);
         Ok(())
     }

@@ -13,6 +13,7 @@
 //! | `p`, part (4) | `Desired`, of a set of which parts are missing |
 
 mod accept;
+mod row;
 
 use tributary_proto::{Desired, Hash128, LedgerState};
 use tributary_runtime::stage::{Outbox, StageError};
@@ -75,6 +76,9 @@ impl Ledger<'_> {
         let buffered = (head.parts_stamp, head.parts_epoch);
         let follows = desired.part == 0 || (head.parts == desired.part && buffered == of);
         let stale = of < (head.stamp, head.epoch);
+        if desired.stands {
+            return if stale { Ok(()) } else { Ok(self.stand(head, desired)?) };
+        }
         if stale || (head.parts > 0 && of < buffered) || !follows {
             self.outbox.observe(&metrics::DESIRED, "stale", 1);
             return Ok(());

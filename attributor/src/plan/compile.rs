@@ -77,6 +77,7 @@ fn plan(settings: &Settings, given: &Given<'_>, zone: &TimeZone, problems: &mut 
         digest: digest(settings, kinds, zone, (&models, rates.as_ref())),
         rates,
         classifier: None,
+        outputs: settings.outputs,
         named_only,
         uses_roles: named_only || models.iter().any(|model: &PlannedModel| model.multipliers.uses(By::Role)),
         rest_after: crate::unit::REST_AFTER,

@@ -54,7 +54,7 @@ pub fn of_unit(state: &mut dyn State, unit: &str, plan: &Plan) -> Result<Renamin
 }
 
 fn count(counted: &mut Renaming, raw: &[u8], plan: &Plan) -> Result<(), Malformed> {
-    let Split { face: stored, rules } = split_origin(raw)?;
+    let Split { face: stored, rules, .. } = split_origin(raw)?;
     let now = face(raw, plan.classifier.as_deref())?;
     if rules.is_none() {
         counted.unknown += 1;

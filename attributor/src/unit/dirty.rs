@@ -13,6 +13,11 @@ use crate::plan::Plan;
 pub struct Span(Option<(i64, i64)>);
 
 impl Span {
+    /// From the first to the second, both included.
+    pub fn between(from_ms: i64, to_ms: i64) -> Self {
+        Self(Some((from_ms, to_ms)))
+    }
+
     /// Takes in `time_ms`.
     pub fn add(&mut self, time_ms: i64) {
         self.0 = Some(self.0.map_or((time_ms, time_ms), |(from, to)| (from.min(time_ms), to.max(time_ms))));
@@ -64,8 +69,12 @@ pub struct Dirty {
     pub retracted: Span,
     /// Residents that came, or whose profile, role, consent or account changed.
     pub residents: BTreeSet<IdentifierHash>,
+    /// Touches whose rows are to be said, by who brought them.
+    pub rows: BTreeMap<IdentifierHash, Span>,
     /// Objects in which somebody has another role.
     pub objects: BTreeSet<String>,
+    /// Objects of which a milestone has come, changed or gone: how their others stand is to be told.
+    pub standing: BTreeSet<String>,
     /// When the newest event behind all this was received, milliseconds since 1970-01-01 UTC.
     pub received_ms: i64,
     milestones: BTreeMap<String, Reason>,

@@ -1,38 +1,44 @@
 //! What an identifier brought and has been erased or taken back is dropped, and refused for ever.
 
-use tributary_proto::Erasure;
+use tributary_proto::{Erasure, ResidentState};
 use tributary_runtime::state::StateError;
 
 use super::keys::IdentifierHash;
+use super::rows::id_of;
 use super::{Span, Unit};
 use crate::metrics;
 use crate::wire::{TouchView, voids};
 
 impl Unit<'_, '_> {
-    /// Drops the touches of an identifier that the erasures `told` void; returns them together with those that were `known`.
+    /// Drops the touches of an identifier that the erasures `told` void, takes their rows back, and notes these with those that were `known`.
     pub(super) fn void_touches(
         &mut self,
         hash: &IdentifierHash,
-        known: &[Erasure],
+        known: &mut ResidentState,
         told: &[Erasure],
-    ) -> Result<Vec<Erasure>, StateError> {
-        let mut all = known.to_vec();
+    ) -> Result<(), StateError> {
+        let mut all = known.erasures.clone();
         for erasure in told {
             match all.iter_mut().find(|known| (known.mention, known.event) == (erasure.mention, erasure.event)) {
                 Some(known) => known.until_ms = known.until_ms.max(erasure.until_ms),
                 None => all.push(*erasure),
             }
         }
-        let new: Vec<&Erasure> = all.iter().filter(|erasure| !known.contains(erasure)).collect();
+        let new: Vec<Erasure> = all.iter().filter(|erasure| !known.erasures.contains(erasure)).copied().collect();
+        known.erasures = all;
         let untils = new.iter().map(|erasure| if erasure.event == 0 { erasure.until_ms } else { i64::MAX });
-        let Some(until_ms) = untils.max() else { return Ok(all) };
-        let mut gone = Vec::new();
+        let Some(until_ms) = untils.max() else { return Ok(()) };
+        let (mut gone, mut ids) = (Vec::new(), Vec::new());
+        let has_rows = self.may_have_rows()?;
         let (mut erased, mut retracted) = (Span::default(), Span::default());
         self.read_touches(hash, i64::MIN, until_ms, &mut |sub, raw| {
             let touch = TouchView::parse(raw)?;
             let mut by = new.iter().filter(|erasure| voids(erasure, &touch)).peekable();
             if by.peek().is_some() {
                 gone.push(sub.to_vec());
+                if has_rows {
+                    ids.push(id_of(hash, raw)?);
+                }
                 let span = if by.all(|erasure| erasure.event != 0) { &mut retracted } else { &mut erased };
                 span.add(touch.time_ms);
             }
@@ -46,6 +52,7 @@ impl Unit<'_, '_> {
         for sub in gone {
             self.state.delete(&self.actor, &sub);
         }
-        Ok(all)
+        self.take_rows_back(&ids, &mut known.rows);
+        Ok(())
     }
 }

@@ -13,11 +13,12 @@
 //!
 //! Each touch is looked at once for this: an [`Extent`] says from which time on touches have not been, and moves by whole steps.
 
-use tributary_proto::{Extent, StoredTrack};
+use tributary_proto::{Extent, Hash128, StoredTrack};
 use tributary_runtime::state::{self, StateError};
 
 use super::Unit;
 use super::keys::{self, IdentifierHash};
+use super::rows::id_of;
 use crate::metrics;
 
 impl Unit<'_, '_> {
@@ -60,27 +61,32 @@ impl Unit<'_, '_> {
             extent.newest_ms = extent.newest_ms.max(known.newest_ms);
         }
         let until_ms = self.plan.out_of_reach_ms(extent.newest_ms);
-        if extent.oldest_ms < until_ms {
-            self.drop_unseen(hash, extent.oldest_ms, until_ms)?;
-            extent.oldest_ms = until_ms;
-        }
         let sub = keys::of_identifier(keys::RESIDENT, hash);
         let mut resident = self.known(hash)?;
+        if extent.oldest_ms < until_ms {
+            let ids = self.drop_unseen(hash, extent.oldest_ms, until_ms)?;
+            self.take_rows_back(&ids, &mut resident.rows);
+            extent.oldest_ms = until_ms;
+        }
         resident.extent = Some(extent);
         state::put_message(self.state, &self.actor, &sub, &resident);
         Ok(())
     }
 
-    /// Drops the touches from `from_ms` to before `until_ms` that no milestone tracked here can see.
-    fn drop_unseen(&mut self, hash: &IdentifierHash, from_ms: i64, until_ms: i64) -> Result<(), StateError> {
+    /// Drops the touches from `from_ms` to before `until_ms` that no milestone tracked here can see; returns whose rows go.
+    fn drop_unseen(&mut self, hash: &IdentifierHash, from_ms: i64, until_ms: i64) -> Result<Vec<Hash128>, StateError> {
         let views = self.views()?;
         let unseen = |time_ms: i64| !views.iter().any(|(from_ms, to_ms)| (*from_ms..=*to_ms).contains(&time_ms));
-        let mut gone = Vec::new();
-        self.scan_touches(hash, from_ms, until_ms.saturating_sub(1), &mut |sub, _| {
+        let (mut gone, mut ids) = (Vec::new(), Vec::new());
+        let has_rows = self.may_have_rows()?;
+        self.read_touches(hash, from_ms, until_ms.saturating_sub(1), &mut |sub, raw| {
             if keys::time_ms(sub).is_some_and(unseen) {
                 gone.push(sub.to_vec());
+                if has_rows {
+                    ids.push(id_of(hash, raw)?);
+                }
             }
-            true
+            Ok(())
         })?;
         if !gone.is_empty() {
             self.post.outbox.observe(&metrics::TOUCHES_DROPPED, "dropped", gone.len() as u64);
@@ -88,6 +94,6 @@ impl Unit<'_, '_> {
         for sub in gone {
             self.state.delete(&self.actor, &sub);
         }
-        Ok(())
+        Ok(ids)
     }
 }

@@ -9,6 +9,7 @@
 //! | `s` | `UnitSummary` |
 //! | `w` | the byte 1, while the unit rests |
 //! | `d`, milestone (16) | `DueState` |
+//! | `p`, identifier (16) | `Extent`: between which times rows of its touches are to be said once the unit has rested |
 //!
 //! Identifier and milestone are the xxh3-128 of their keys, content is the xxh3-128 of the value: a touch is written without being
 //! looked up, whether it is there already or not. Time is big-endian with the sign bit flipped, so that byte order is time order.
@@ -37,6 +38,9 @@ pub const SUMMARY: [u8; 1] = [b's'];
 pub const RESTING: [u8; 1] = [b'w'];
 /// Begins the key of a milestone that was put off.
 pub const DUE: u8 = b'd';
+
+/// Begins the key of rows that were put off.
+pub const ROWS_DUE: u8 = b'p';
 
 /// The actor of the unit with this key.
 pub fn actor(key: &[u8]) -> ActorKey {

@@ -34,6 +34,8 @@ mod recompute;
 mod remodel;
 mod rest;
 mod roles;
+pub(crate) mod rows;
+mod standing;
 mod touches;
 mod tracks;
 
@@ -53,11 +55,14 @@ use keys::IdentifierHash;
 pub(crate) use recompute::{Resident, Tracked, cast};
 pub(crate) use remodel::name_of;
 pub use rest::REST_AFTER;
+pub use rows::{Scratch, touchpoint_id};
 
 /// How a unit reaches the other actors, and the world.
 pub struct Post<'a> {
     pub(crate) mail: &'a mut Mailbox<Vec<u8>, Body>,
     pub(crate) outbox: &'a mut Outbox,
+    /// What rows of touches are made in.
+    pub(crate) scratch: &'a mut Scratch,
 }
 
 impl Post<'_> {
@@ -121,14 +126,19 @@ impl Unit<'_, '_> {
         }
     }
 
-    /// The steady state: two look-ups, one write, and no decoding but of what decides.
+    /// The steady state: two look-ups, one write, one row, and no decoding but of what decides and is shown.
     fn touch(&mut self, item: &ItemView<'_>, raw: &[u8], touch: &TouchView<'_>) -> Result<(), StageError> {
         let time_ms = touch.time_ms;
-        let Some(Standing { resident, extent }) = self.follow(item, time_ms, Some(touch))? else { return Ok(()) };
+        let Some(Standing { resident, extent, shown }) = self.follow(item, time_ms, Some(touch))? else { return Ok(()) };
         let out_of_reach = self.is_out_of_reach(extent, time_ms);
         if out_of_reach && !self.is_seen(time_ms)? {
             self.post.outbox.observe(&metrics::TOUCHES_DROPPED, "refused", 1);
             return Ok(());
+        }
+        if shown {
+            let said = self.post.scratch.say(self.post.outbox, self.plan, &item.identifier, raw, touch);
+            said.map_err(|_| malformed())?;
+            self.post.outbox.observe(&metrics::TOUCHPOINT_ROWS, "said", 1);
         }
         self.state.put(&self.actor, &keys::touch(&item.identifier, time_ms, raw), raw);
         self.post.outbox.observe(&metrics::TOUCHES_STORED, "", 1);
@@ -180,7 +190,15 @@ impl Unit<'_, '_> {
             self.post.outbox.observe(&metrics::TOUCHES_ERASED, "refused", 1);
             return Ok(None);
         }
-        Ok(Some(Standing { resident: known.is_in(self.key).map_err(unreadable)?, extent: known.extent }))
+        let mut shown = false;
+        if touch.is_some()
+            && self.plan.outputs.touchpoints
+            && let Some(whose) = known.whose(self.key, time_ms).map_err(unreadable)?
+        {
+            self.post.scratch.of(&whose, known.rows + 1);
+            shown = true;
+        }
+        Ok(Some(Standing { resident: known.is_in(self.key).map_err(unreadable)?, extent: known.extent, shown }))
     }
 
     /// What is known here of an identifier.
@@ -207,7 +225,7 @@ impl Unit<'_, '_> {
         let hash: IdentifierHash = identifier_hash.as_slice().try_into().map_err(|_| malformed())?;
         let mut known = self.known(&hash)?;
         if erasures != known.erasures {
-            known.erasures = self.void_touches(&hash, &known.erasures, &erasures)?;
+            self.void_touches(&hash, &mut known, &erasures)?;
             state::put_message(self.state, &self.actor, &keys::of_identifier(keys::RESIDENT, &hash), &known);
         }
         let is_known = known.placement.as_ref() == Some(&placement) && known.identifier == identifier && known.roles == roles;
@@ -225,4 +243,6 @@ struct Standing {
     resident: bool,
     /// Between which times its touches lie.
     extent: Option<Extent>,
+    /// Whether what it brings belongs here: then its row is begun.
+    shown: bool,
 }

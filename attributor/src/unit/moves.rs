@@ -14,6 +14,7 @@ use tributary_runtime::stage::StageError;
 use tributary_runtime::state::{self, StateError};
 
 use super::keys::{self, IdentifierHash};
+use super::rows::id_of;
 use super::tracks::time_ms;
 use super::{Span, Unit, malformed};
 use crate::metrics;
@@ -66,13 +67,13 @@ impl Unit<'_, '_> {
     pub(super) fn placed(
         &mut self,
         hash: &IdentifierHash,
-        known: ResidentState,
+        mut known: ResidentState,
         identifier: Option<Identifier>,
         placement: Placement,
         roles: Vec<Role>,
     ) -> Result<(), StateError> {
         let before = known.placement.filter(|before| before.is_in(self.key));
-        let left = self.hand_over_elsewhere(hash, before.as_ref(), &placement)?;
+        let left = self.hand_over_elsewhere(hash, before.as_ref(), &placement, &mut known.rows)?;
         let is_here = placement.is_in(self.key);
         let same_person = before.as_ref().is_some_and(|before| is_same_person(before, &placement));
         match &before {
@@ -83,6 +84,10 @@ impl Unit<'_, '_> {
         if before.is_some() {
             self.dirty_if_moved(left);
         }
+        // Before the first touch there is no extent.
+        if known.extent.is_some() {
+            self.rows_placed(hash, before.as_ref(), &placement);
+        }
         self.roles_changed(&known.roles, if is_here { &roles } else { &[] }, !same_person);
         let state = if is_here {
             let extent = known.extent.map(|extent| without_newest(extent, left));
@@ -92,10 +97,12 @@ impl Unit<'_, '_> {
                 erasures: known.erasures,
                 extent,
                 roles,
+                rows: known.rows,
                 ..Default::default()
             }
         } else {
-            ResidentState { placement: Some(mark(placement)), erasures: known.erasures, ..Default::default() }
+            let (erasures, rows) = (known.erasures, known.rows);
+            ResidentState { placement: Some(mark(placement)), erasures, rows, ..Default::default() }
         };
         state::put_message(self.state, &self.actor, &keys::of_identifier(keys::RESIDENT, hash), &state);
         Ok(())
@@ -123,13 +130,15 @@ impl Unit<'_, '_> {
         hash: &IdentifierHash,
         before: Option<&Placement>,
         placement: &Placement,
+        rows: &mut u64,
     ) -> Result<Span, StateError> {
         let elsewhere: Vec<_> = placement.stays().filter(|stay| stay.unit.as_bytes() != self.key).collect();
         let mut span = Span::default();
         if elsewhere.is_empty() {
             return Ok(span);
         }
-        let mut packing = self.packing(hash, placement.epoch);
+        let on = self.plan.outputs.touchpoints;
+        let mut packing = self.packing(hash, placement.epoch, if on { *rows + 1 } else { 0 });
         let (mut gone, mut tracks_left) = (Vec::new(), false);
         // Milestones go first: their new unit keeps what they see.
         for (sub, track) in self.tracks_of(hash)? {
@@ -146,16 +155,23 @@ impl Unit<'_, '_> {
             gone.push(sub);
             packing.track(unit, track);
         }
+        // Where rows are being taken back, these are before they leave.
+        let taken_back = !on && self.may_have_rows()?;
+        let mut ids = Vec::new();
         for stay in elsewhere {
-            self.scan_touches(hash, stay.from_ms, stay.to_ms, &mut |sub, raw| {
+            self.read_touches(hash, stay.from_ms, stay.to_ms, &mut |sub, raw| {
                 if let Some(time_ms) = keys::time_ms(sub) {
                     span.add(time_ms);
                 }
+                if taken_back {
+                    ids.push(id_of(hash, raw)?);
+                }
                 gone.push(sub.to_vec());
                 packing.touch(stay.unit, raw.to_vec());
-                true
+                Ok(())
             })?;
         }
+        self.take_rows_back(&ids, rows);
         for sub in &gone {
             self.state.delete(&self.actor, sub);
         }
@@ -170,8 +186,8 @@ impl Unit<'_, '_> {
         Ok(span)
     }
 
-    fn packing<'d>(&self, hash: &IdentifierHash, epoch: u64) -> Packing<'d> {
-        let empty = HandOver { identifier_hash: hash.to_vec(), epoch, ..HandOver::default() };
+    fn packing<'d>(&self, hash: &IdentifierHash, epoch: u64, rows: u64) -> Packing<'d> {
+        let empty = HandOver { identifier_hash: hash.to_vec(), epoch, rows, ..HandOver::default() };
         Packing { empty, bytes_max: self.plan.message_bytes_max, parts: BTreeMap::new(), touches: 0 }
     }
 
@@ -193,7 +209,7 @@ impl Unit<'_, '_> {
     /// [`StageError::Rejected`] when the message cannot be read.
     pub fn hand_over(&mut self, message: HandOver) -> Result<(), StageError> {
         let hash: IdentifierHash = message.identifier_hash.as_slice().try_into().map_err(|_| malformed())?;
-        let HandOver { touches, tracks, epoch, .. } = message;
+        let HandOver { touches, tracks, epoch, rows, .. } = message;
         let mut timed = Vec::with_capacity(touches.len());
         for raw in &touches {
             let touch = TouchView::parse(raw).map_err(|_| malformed())?;
@@ -203,7 +219,7 @@ impl Unit<'_, '_> {
         // By a placement that is older than the sender's it waits here.
         let settled = known.placement.as_ref().filter(|known| known.epoch >= epoch);
         let elsewhere = |at_ms: i64| settled.map(|known| known.at(at_ms).0).filter(|unit| unit.as_bytes() != self.key);
-        let mut packing = self.packing(&hash, settled.map_or(epoch, |known| known.epoch));
+        let mut packing = self.packing(&hash, settled.map_or(epoch, |known| known.epoch), rows);
         let mut own = Vec::with_capacity(tracks.len());
         for track in tracks {
             match elsewhere(time_ms(&track)) {
@@ -211,11 +227,11 @@ impl Unit<'_, '_> {
                 None => own.push(track),
             }
         }
-        let (mut span, mut refused) = (Span::default(), 0);
+        let (mut span, mut refused) = (Span::default(), Vec::new());
         let mut kept = Vec::with_capacity(timed.len());
         for (touch, raw) in timed {
             if known.erasures.iter().any(|erasure| voids(erasure, &touch)) {
-                refused += 1;
+                refused.push(raw);
             } else if let Some(unit) = elsewhere(touch.time_ms) {
                 packing.touch(unit, raw.clone());
             } else {
@@ -223,10 +239,11 @@ impl Unit<'_, '_> {
                 kept.push((touch.time_ms, raw));
             }
         }
-        for (time_ms, raw) in kept {
-            self.state.put(&self.actor, &keys::touch(&hash, time_ms, raw), raw);
+        for (time_ms, raw) in &kept {
+            self.state.put(&self.actor, &keys::touch(&hash, *time_ms, raw), raw);
         }
-        self.post.outbox.observe(&metrics::TOUCHES_ERASED, "refused", refused);
+        self.post.outbox.observe(&metrics::TOUCHES_ERASED, "refused", refused.len() as u64);
+        self.rows_handed_over(&hash, &known, rows, &kept, &refused)?;
         let forwarded = self.send_off(packing);
         self.post.outbox.observe(&metrics::FORWARDED, "hand_over", forwarded);
         let mut stored = false;
@@ -263,7 +280,7 @@ impl Unit<'_, '_> {
 }
 
 /// Whether all that rows show or weigh of a person is the same.
-fn is_same_person(before: &Placement, now: &Placement) -> bool {
+pub(super) fn is_same_person(before: &Placement, now: &Placement) -> bool {
     (&before.profile_id, &before.role, before.revoked) == (&now.profile_id, &now.role, now.revoked)
 }
 

@@ -11,6 +11,7 @@ use tributary_runtime::mailbox::Parts;
 use tributary_runtime::state::{self, StateError};
 
 use super::keys::{self, IdentifierHash};
+use super::standing::standing;
 use super::{Dirty, Unit, corrupt};
 use crate::credit;
 use crate::journey::{Cast, Course, Journey, Touchpoint};
@@ -36,6 +37,8 @@ pub(crate) fn cast<'a>(object_id: &str, residents: &'a [Resident], named_only: b
 pub(crate) struct Tracked {
     /// Who anchors it.
     pub by: IdentifierHash,
+    /// The profile of who anchors it; empty where that is an account.
+    pub profile_id: String,
     /// The account at its time; empty for a profile's unit.
     pub account_id: String,
     /// The epoch of the anchor's placement.
@@ -61,23 +64,31 @@ struct Stored {
 }
 
 impl Unit<'_, '_> {
-    /// Computes what `dirty` calls for, or puts it off while the unit rests.
+    /// Says the rows and computes what `dirty` calls for, or puts it off while the unit rests.
     ///
     /// # Errors
     /// When the state is at fault.
     pub fn recompute(&mut self, mut dirty: Dirty) -> Result<(), StateError> {
+        let said = self.say_again(std::mem::take(&mut dirty.rows))?;
         if self.state.get(&self.actor, &keys::SUMMARY)?.is_none() {
+            self.rest_after(said);
             return Ok(());
         }
         let tracked = self.tracked()?;
         self.add_residents(&mut dirty, &tracked)?;
         let live = live(&tracked);
         let tasks = self.tasks(&tracked, |milestone, from_ms| dirty.reason(milestone, from_ms, self.plan));
+        let stand = self.standing_by(&tracked, &dirty.standing, &tasks);
         if self.is_resting()? {
-            return self.put_off(&tasks, dirty.received_ms);
+            let all = self.tasks(&tracked, |milestone, from_ms| {
+                let stands = stand.iter().any(|one| one.milestone.milestone_id == milestone.milestone_id);
+                dirty.reason(milestone, from_ms, self.plan).or(stands.then_some(Reason::Amended))
+            });
+            return self.put_off(&all, dirty.received_ms);
         }
         let cost = self.compute_all(&tasks, &live)?;
-        self.rest_after(cost);
+        self.tell_standing(&stand, &live);
+        self.rest_after(said + cost + stand.len() as u64);
         Ok(())
     }
 
@@ -154,8 +165,9 @@ impl Unit<'_, '_> {
             let Some(placement) = self.known(&by)?.placement else { continue };
             let (unit, account_id) = placement.at(milestone.time_ms);
             if unit.as_bytes() == self.key {
-                let (account_id, epoch) = (account_id.to_owned(), placement.epoch);
-                newest.insert(track.milestone_id, Tracked { by, account_id, epoch, stamp: track.stamp, milestone });
+                let (account_id, epoch, stamp) = (account_id.to_owned(), placement.epoch, track.stamp);
+                let profile_id = placement.profile_id;
+                newest.insert(track.milestone_id, Tracked { by, profile_id, account_id, epoch, stamp, milestone });
             }
         }
         Ok(newest.into_values().collect())
@@ -173,6 +185,9 @@ impl Unit<'_, '_> {
             dirty.moved.join(span);
             for one in tracked.iter().filter(|one| one.by == hash) {
                 dirty.milestone(&one.milestone.milestone_id, Reason::Identity);
+                if self.plan.outputs.milestones {
+                    dirty.standing.insert(one.milestone.object_id.clone());
+                }
                 if self.plan.is_stage(&one.milestone.kind) {
                     dirty.stage(None, Some(&one.milestone), Reason::Identity);
                 }
@@ -228,6 +243,7 @@ impl Unit<'_, '_> {
         }
         let header = Desired {
             reporting,
+            standing: standing(task.tracked, live, self.plan),
             milestone: Some(of.clone()),
             stamp: *stamp,
             epoch: *epoch,

@@ -5,18 +5,18 @@ use tributary_runtime::state::{self, ActorKey, State, StateError};
 
 use super::recompute::live;
 use super::{Unit, keys};
+use crate::remodel::Rows;
 
 impl Unit<'_, '_> {
-    /// Computes every milestone, or puts that off while the unit rests; returns what it cost, in records handled.
+    /// Names touches anew, says of their rows what has changed of those that are `there`, and computes every milestone, or puts that off while the unit rests; returns what it cost, in records handled.
     ///
     /// # Errors
     /// When the state is at fault.
-    pub fn remodel(&mut self) -> Result<u64, StateError> {
-        let renewed = self.renew_all_touches()?;
+    pub(crate) fn remodel(&mut self, there: Rows) -> Result<u64, StateError> {
+        let renewed = self.renew_all_touches(there)?;
         let tracked = self.tracked()?;
         let live = live(&tracked);
-        // What is withdrawn has no rows, by whatever settings.
-        let tasks = self.tasks(&tracked, |milestone, _| (!milestone.withdrawn).then_some(Reason::Remodelled));
+        let tasks = self.tasks(&tracked, |_, _| Some(Reason::Remodelled));
         if self.is_resting()? {
             let received_ms = self.post.outbox.cause();
             self.put_off(&tasks, received_ms)?;
@@ -27,18 +27,23 @@ impl Unit<'_, '_> {
         Ok(renewed + cost)
     }
 
-    fn renew_all_touches(&mut self) -> Result<u64, StateError> {
-        let mut renewed = 0;
+    fn renew_all_touches(&mut self, there: Rows) -> Result<u64, StateError> {
+        let mut cost = 0;
         for resident in self.residents()? {
-            renewed += self.renew_touches(&resident.hash)?;
+            let renewed = self.renew_touches(&resident.hash)?;
+            cost += renewed + self.remodel_rows(&resident.hash, there, renewed > 0)?;
         }
-        Ok(renewed)
+        Ok(cost)
     }
 }
 
-/// The key of a unit that tracks milestones, which a resident's placement names; `None` for any other actor.
-pub(crate) fn name_of(state: &mut dyn State, actor: &ActorKey) -> Result<Option<Vec<u8>>, StateError> {
-    if state.get(actor, &keys::SUMMARY)?.is_none() {
+/// The key of a unit, which a resident's placement names; `None` for any other actor, and where it tracks no milestones and is not meant then.
+pub(crate) fn name_of(
+    state: &mut dyn State,
+    actor: &ActorKey,
+    without_milestones: bool,
+) -> Result<Option<Vec<u8>>, StateError> {
+    if !without_milestones && state.get(actor, &keys::SUMMARY)?.is_none() {
         return Ok(None);
     }
     let own = |unit: &str| ActorKey::new(keys::TAG, Hash128::of(unit.as_bytes())) == *actor;

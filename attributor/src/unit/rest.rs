@@ -66,6 +66,7 @@ impl Unit<'_, '_> {
             return Ok(());
         }
         self.state.delete(&self.actor, &keys::RESTING);
+        let said = self.say_due()?;
         let mut reasons: BTreeMap<String, Reason> = BTreeMap::new();
         let mut received_ms = i64::MIN;
         for (sub, due) in state::scan_messages::<DueState>(self.state, &self.actor, &[keys::DUE])? {
@@ -74,6 +75,7 @@ impl Unit<'_, '_> {
             self.state.delete(&self.actor, &sub);
         }
         if reasons.is_empty() {
+            self.rest_after(said);
             return Ok(());
         }
         self.post.outbox.caused_at(received_ms);
@@ -82,7 +84,7 @@ impl Unit<'_, '_> {
         let live = live(&tracked);
         let tasks = self.tasks(&tracked, |milestone, _| reasons.get(&milestone.milestone_id).copied());
         let cost = self.compute_all(&tasks, &live)?;
-        self.rest_after(cost);
+        self.rest_after(said + cost);
         Ok(())
     }
 }

@@ -88,9 +88,13 @@ impl Unit<'_, '_> {
         after: Option<&Milestone>,
         reason: Reason,
     ) {
+        let tells = self.plan.outputs.milestones;
         let is_stage = after.or(before).is_some_and(|milestone| self.plan.is_stage(&milestone.kind));
         let dirty = self.dirty();
         dirty.milestone(milestone_id, reason);
+        if let Some(milestone) = after.or(before).filter(|_| tells) {
+            dirty.standing.insert(milestone.object_id.clone());
+        }
         if is_stage {
             dirty.stage(before, after, reason);
         }

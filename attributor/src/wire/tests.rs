@@ -29,11 +29,14 @@ fn touch() -> StoredTouch {
 #[test]
 fn an_origin_stands_last_and_tells_its_rules() {
     let plain = touch().encode_to_vec();
-    assert_eq!(split_origin(&plain), Ok(Split { face: &plain, rules: None }));
+    assert_eq!(split_origin(&plain), Ok(Split { face: &plain, rules: None, origin: &[] }));
     for rules in [0, 7, u32::MAX] {
-        let origin = Origin { rules, url: "https://a.example/".into(), ..Origin::default() };
+        let (found, url, referrer) = (63, "https://a.example/", "b.example");
+        let origin = Origin { rules, found, input: 2, url: url.into(), referrer: referrer.into() };
+        let encoded = origin.encode_to_vec();
         let raw = StoredTouch { origin: Some(origin), ..touch() }.encode_to_vec();
-        assert_eq!(split_origin(&raw), Ok(Split { face: &plain, rules: Some(rules) }));
+        assert_eq!(split_origin(&raw), Ok(Split { face: &plain, rules: Some(rules), origin: &encoded }));
+        assert_eq!(OriginView::parse(&encoded), Ok(OriginView { found, input: 2, url, referrer }));
         assert_eq!(TouchView::parse(&raw), TouchView::parse(&plain));
         assert!((plain.len() + 1..raw.len()).all(|cut| split_origin(&raw[..cut]).is_err()));
     }
@@ -69,9 +72,19 @@ fn agrees_with_the_generated_types() {
     let view = ItemView::parse(&message).unwrap().unwrap();
     assert_eq!(view, ItemView { identifier: [7; 16], epoch: 9, body: ItemBody::Touch(&encoded) });
 
-    let span = |from_ms, unit: &str| Span { from_ms, unit: unit.into(), ..Span::default() };
+    let account = |unit: &str| unit.to_uppercase();
+    let span = |from_ms, unit: &str| Span { from_ms, unit: unit.into(), account_id: account(unit), ..Span::default() };
     let later = vec![span(-8, "b"), span(70, "a")];
-    let placement = Placement { unit: "a".into(), epoch: 3, later, ..Placement::default() };
+    let placement = Placement {
+        profile_id: "p".into(),
+        unit: "a".into(),
+        account_id: account("a"),
+        role: "r".into(),
+        revoked: true,
+        epoch: 3,
+        later,
+        ..Placement::default()
+    };
     let erasures = vec![
         Erasure { mention: 1, until_ms: 100, event: 0 },
         Erasure { mention: 7, until_ms: -5, event: 0 },
@@ -81,11 +94,12 @@ fn agrees_with_the_generated_types() {
         placement: Some(placement.clone()),
         erasures,
         extent: Some(Extent { oldest_ms: -9, newest_ms: 4 }),
+        rows: 6,
         ..ResidentState::default()
     };
     let encoded = state.encode_to_vec();
     let view = ResidentView::parse(&encoded).unwrap();
-    assert_eq!(view.extent, state.extent);
+    assert_eq!((view.extent, view.rows), (state.extent, 6));
     for key in ["a", "b", "c"].map(str::as_bytes) {
         assert_eq!(view.is_in(key).unwrap(), placement.is_in(key));
         for time_ms in [i64::MIN, -9, -8, 69, 70] {
@@ -93,6 +107,9 @@ fn agrees_with_the_generated_types() {
             let elsewhere = Some((belongs, 3)).filter(|(unit, _)| *unit != key);
             let of_epoch = [2, 3, 4].map(|epoch| view.forwards(key, epoch, time_ms).unwrap());
             assert_eq!(of_epoch, [elsewhere, elsewhere, None], "{time_ms}");
+            let (unit, account_id) = placement.at(time_ms);
+            let whose = Whose { profile_id: "p", account_id, role: "r", revoked: true };
+            assert_eq!(view.whose(key, time_ms), Ok(Some(whose).filter(|_| unit.as_bytes() == key)), "{time_ms}");
         }
     }
     let at = |mention, time_ms| view.voids(&TouchView { mention, time_ms, ..TouchView::default() }).unwrap();

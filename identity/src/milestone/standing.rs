@@ -189,6 +189,7 @@ impl<'a> Standing<'a> {
             currency: currency.code().to_owned(),
             withdrawn: self.withdrawn,
             public: !self.reached_by_trusted,
+            gone: false,
         }
     }
 

@@ -151,6 +151,8 @@ mod tests {
             ("attributor-changelog", 12),
             ("spend", 13),
             ("erasure-requests", 14),
+            ("touchpoints", 15),
+            ("milestones", 16),
             ("plans", 20),
         ];
         stored.iter().for_each(|topic| assert!(numbers.contains(topic), "{topic:?}"));

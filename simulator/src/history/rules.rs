@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use tributary_attributor::settings::{
-    AnchorSettings, BandSettings, Contacts, CurrencySettings, KindSettings, Label, ModelSettings, MultiplierSettings, Period,
-    Settings, Window,
+    AnchorSettings, BandSettings, Contacts, CurrencySettings, KindSettings, Label, ModelSettings, MultiplierSettings,
+    OutputSettings, Period, Settings, Window,
 };
 use tributary_identity::Settings as IdentitySettings;
 use tributary_identity::settings::{Membership, PublicJoins};
@@ -58,6 +58,9 @@ pub(super) fn draw_more(draw: &mut Draw, features: Features, rules: &mut Rules) 
     if features.roles && named {
         attribution.contacts = Contacts::Named;
     }
+    let outputs = OutputSettings { touchpoints: draw.percent(80), milestones: draw.percent(80) };
+    rules.attribution.outputs = outputs;
+    let Rules { identity, .. } = rules;
     // Without people who move it is as it was before anybody could.
     if !features.time || latest {
         identity.membership = Membership::Latest;

@@ -231,7 +231,7 @@ fn as_one(hits: &[&Brought], settings: &Settings) -> Option<Brought> {
 }
 
 /// The kinds that some model has an anchor for; `lead` is always looked at.
-fn stages_looked_at(settings: &Settings) -> BTreeSet<String> {
+pub fn stages_looked_at(settings: &Settings) -> BTreeSet<String> {
     let anchors = settings.models.iter().flat_map(|model| &model.anchors).map(|anchor| anchor.at.clone());
     let of_factors = |factors: &MultiplierSettings| factors.stage.keys().cloned().collect::<Vec<_>>();
     let factors = settings.models.iter().flat_map(|model| {
@@ -244,7 +244,8 @@ fn stages_looked_at(settings: &Settings) -> BTreeSet<String> {
     kinds
 }
 
-fn moment_of_stage(kind: &str, of: &Milestone, live: &[&Milestone]) -> Option<i64> {
+/// When a stage was reached, as seen from a milestone.
+pub fn moment_of_stage(kind: &str, of: &Milestone, live: &[&Milestone]) -> Option<i64> {
     let same = |public| times(live, |other| other.kind == kind && other.object_id == of.object_id && other.public == public);
     let all = |kind: &str, public| times(live, |other| other.kind == kind && other.public == public);
     let own = [false, true].map(same).into_iter().find(|times| !times.is_empty());

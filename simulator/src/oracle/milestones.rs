@@ -116,7 +116,7 @@ fn decide(milestone_id: &str, default: &str, versions: &[&Version<'_>]) -> Optio
         versions.iter().filter(|version| version.said.occurred_at_cleared || version.said.occurred_at_ms.is_some());
     let heeded = |version: &&&Version<'_>| version.said.occurred_at_ms.is_none_or(|time_ms| time_ms >= not_before_ms);
     let occurred_ms = occurred.rfind(heeded).and_then(|version| version.said.occurred_at_ms);
-    let began_ms = since.first().map_or(reached_ms, |version| version.at.0);
+    let began_ms = since.iter().find(|version| reaches(version)).map_or(reached_ms, |version| version.at.0);
 
     let (mut value, mut currency) = (0, String::new());
     for Version { said, .. } in versions {
@@ -153,6 +153,7 @@ fn decide(milestone_id: &str, default: &str, versions: &[&Version<'_>]) -> Optio
         currency,
         withdrawn,
         public: !versions.iter().any(|version| reaches(version) && !version.public),
+        gone: false,
     };
     Some((anchor, milestone))
 }

@@ -14,6 +14,7 @@
 //! | who is in which deal | [`contacts`] |
 //! | journeys and models | [`journey`], [`models`] |
 //! | the credit table | [`credit`] |
+//! | the rows of touches and milestones | [`rows`] |
 //! | what may be forgotten | [`horizon`] |
 
 pub mod cluster;
@@ -30,6 +31,7 @@ pub mod name;
 pub mod people;
 pub mod placed;
 pub mod rates;
+pub mod rows;
 pub mod statements;
 pub mod timeline;
 pub mod void;
@@ -38,7 +40,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tributary_proto::event::Body;
 use tributary_proto::kind::Kinds;
-use tributary_proto::{Account, Event, Profile, StoredTouch, Touch};
+use tributary_proto::{Account, Event, MilestoneRow, Profile, StoredTouch, Touch, TouchpointRow};
 
 use contacts::Contacts;
 use credit::CreditTable;
@@ -67,6 +69,12 @@ pub struct Verdict {
     pub accounts: BTreeMap<String, Account>,
     /// The credit table.
     pub credits: CreditTable,
+    /// The rows of touches that must be there, by what they show.
+    pub touchpoints: BTreeMap<String, TouchpointRow>,
+    /// What rows of touches show that may be forgotten.
+    pub forgettable: BTreeSet<String>,
+    /// The rows of milestones, by id.
+    pub milestones: BTreeMap<String, MilestoneRow>,
     /// Milestones beyond the horizon: their rows may miss touches.
     pub beyond: BTreeSet<String>,
     /// The ids of touches that must be kept, because a milestone within the horizon may be reached that sees them.
@@ -89,7 +97,17 @@ pub fn judge(events: &[Event], rules: &Rules) -> Verdict {
             let droppable = horizon::may_be_dropped(event.time_ms, newest_ms, &rules.attribution);
             let ids = if droppable { &mut verdict.droppable } else { &mut verdict.kept };
             ids.insert(event.event_id.clone());
-            touches.push(brought(event, touch, &primary, &people));
+            let touch_there = brought(event, touch, &primary, &people);
+            if rules.attribution.outputs.touchpoints {
+                let row = rows::of_touch(&touch_there, &touch.origin.clone().unwrap_or_default());
+                let shown = format!("{row:?}");
+                if droppable {
+                    verdict.forgettable.insert(shown);
+                } else {
+                    verdict.touchpoints.insert(shown, row);
+                }
+            }
+            touches.push(touch_there);
         }
     }
     let reached: Vec<Reached> = milestones::of(events, &void, &rules.identity)
@@ -101,6 +119,9 @@ pub fn judge(events: &[Event], rules: &Rules) -> Verdict {
     let beyond = reached.iter().filter(|of| horizon::is_beyond(of, newest_of(of), &rules.attribution));
     verdict.beyond = beyond.map(|of| of.milestone.milestone_id.clone()).collect();
     let contacts = Contacts::of(events, &void, &people);
+    if rules.attribution.outputs.milestones {
+        verdict.milestones = rows::of_milestones(&reached, &rules.attribution);
+    }
     verdict.credits = credit::table_with(&touches, &reached, &contacts, &rules.attribution);
     verdict
 }

@@ -1,0 +1,63 @@
+//! What a unit knows of a milestone beside the milestone itself: for its own row, in the topic `milestones`.
+
+use std::collections::BTreeSet;
+
+use tributary_proto::{Desired, Milestone, StageMoment, Standing, attributor_message::Body};
+
+use super::Unit;
+use super::recompute::{Task, Tracked};
+use crate::moments;
+use crate::plan::Plan;
+
+/// See the module. `live` are the unit's milestones that are not withdrawn; `None` where nobody wants to know.
+pub(super) fn standing(of: &Tracked, live: &[&Milestone], plan: &Plan) -> Option<Standing> {
+    if !plan.outputs.milestones {
+        return None;
+    }
+    let mut standing = Standing { profile_id: of.profile_id.clone(), ..Standing::default() };
+    let of = &of.milestone;
+    if of.withdrawn {
+        return Some(standing);
+    }
+    let moment = |milestone: &&Milestone| StageMoment { kind: milestone.kind.clone(), time: milestone.time_ms };
+    fn order(milestone: &Milestone) -> (i64, &str) {
+        (milestone.time_ms, &milestone.milestone_id)
+    }
+    // What only public events report is nothing to what trusted ones do.
+    let same = |other: &&&Milestone| other.object_id == of.object_id && (of.public || !other.public);
+    let stages = || live.iter().filter(same).copied();
+    standing.before = stages().filter(|other| order(other) < order(of)).max_by_key(|other| order(other)).as_ref().map(moment);
+    standing.after = stages().filter(|other| order(other) > order(of)).min_by_key(|other| order(other)).as_ref().map(moment);
+    let reached = |kind: &String| Some(StageMoment { kind: kind.clone(), time: moments::of_stage(kind, of, live)? });
+    standing.moments = plan.stages.iter().filter_map(reached).collect();
+    Some(standing)
+}
+
+impl Unit<'_, '_> {
+    /// The milestones of these objects that are not to be computed: only how they stand may be news.
+    pub(super) fn standing_by<'m>(
+        &self,
+        tracked: &'m [Tracked],
+        objects: &BTreeSet<String>,
+        tasks: &[Task<'m>],
+    ) -> Vec<&'m Tracked> {
+        let due = |one: &Tracked| tasks.iter().any(|task| task.tracked.milestone.milestone_id == one.milestone.milestone_id);
+        let concerned = tracked.iter().filter(|one| !one.milestone.withdrawn && objects.contains(&one.milestone.object_id));
+        concerned.filter(|one| !due(one)).collect()
+    }
+
+    /// Tells the ledgers of milestones how these stand.
+    pub(super) fn tell_standing(&mut self, of: &[&Tracked], live: &[&Milestone]) {
+        for one in of {
+            let desired = Desired {
+                milestone: Some(one.milestone.clone()),
+                stamp: one.stamp,
+                epoch: one.epoch,
+                standing: standing(one, live, self.plan),
+                stands: true,
+                ..Desired::default()
+            };
+            self.post.send(one.milestone.milestone_id.clone().into_bytes(), Body::Desired(desired));
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The rows of touches and milestones: as the oracle has them, one for each touch that a unit holds, and in the order of their revisions.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tributary_attributor::unit::{keys, touchpoint_id};
+use tributary_proto::{Message, MilestoneRow, TouchpointRow};
+use tributary_runtime::state::ACTOR_KEY_LEN;
+use tributary_runtime::topic::Topic;
+
+use crate::check::{Outputs, compare};
+use crate::cluster::Cluster;
+use crate::oracle::Verdict;
+use crate::oracle::rows::face;
+use crate::world::World;
+
+/// The rows of touches that are there, by key.
+fn touches(outputs: &Outputs) -> BTreeMap<&str, &TouchpointRow> {
+    let mut rows: BTreeMap<&str, &TouchpointRow> =
+        outputs.touchpoints.iter().map(|row| (row.touchpoint_id.as_str(), row)).collect();
+    rows.retain(|_, row| !row.erased);
+    rows
+}
+
+/// Every touch has its row and no other, but for those that may be forgotten; so has every milestone.
+///
+/// # Errors
+/// The first differences.
+pub fn check(outputs: &Outputs, verdict: &Verdict) -> Result<(), String> {
+    let by_face = |row: &TouchpointRow| (format!("{:?}", face(row)), face(row));
+    let mut found: BTreeMap<String, TouchpointRow> = touches(outputs).into_values().map(by_face).collect();
+    found.retain(|shown, _| verdict.touchpoints.contains_key(shown) || !verdict.forgettable.contains(shown));
+    compare("row of a touch", &found, &verdict.touchpoints)?;
+    let mut found: BTreeMap<String, MilestoneRow> =
+        outputs.milestones.iter().map(|row| (row.milestone_id.clone(), row.clone())).collect();
+    found.retain(|_, row| !row.erased);
+    for row in found.values_mut() {
+        row.revision = 0;
+        row.stages.sort_by(|a, b| a.kind.cmp(&b.kind));
+    }
+    compare("row of a milestone", &found, &verdict.milestones)
+}
+
+/// The latest row of a key has the highest revision: who keeps that one has the same as who reads in order.
+///
+/// # Errors
+/// The first key of which that is not so.
+pub fn revisions(cluster: &Cluster) -> Result<(), String> {
+    let mut latest: BTreeMap<(Topic, Vec<u8>), (u64, u64)> = BTreeMap::new();
+    for topic in [Topic::Touchpoints, Topic::Milestones] {
+        for partition in 0..cluster.partitions(topic) {
+            for (_, entry) in cluster.committed(topic, partition, 0) {
+                let Some(value) = &entry.value else { continue };
+                let failed = |error| format!("a record of {} cannot be read: {error}", topic.name());
+                let revision = match topic {
+                    Topic::Touchpoints => TouchpointRow::decode(value.as_slice()).map_err(failed)?.revision,
+                    _ => MilestoneRow::decode(value.as_slice()).map_err(failed)?.revision,
+                };
+                let (last, highest) = latest.entry((topic, entry.key.clone())).or_default();
+                (*last, *highest) = (revision, revision.max(*highest));
+            }
+        }
+    }
+    match latest.into_iter().find(|(_, (last, highest))| last != highest || *last == 0) {
+        None => Ok(()),
+        Some(((topic, key), (last, highest))) => {
+            let key = String::from_utf8_lossy(&key).into_owned();
+            Err(format!("{} {key}: the last row has revision {last}, and another one {highest}", topic.name()))
+        }
+    }
+}
+
+/// Every touch that a unit holds has a row, and every row is of such a touch.
+///
+/// # Errors
+/// The first that is not so.
+pub fn are_of_stored_touches(world: &World, outputs: &Outputs, on: bool) -> Result<(), String> {
+    let mut stored: BTreeSet<String> = BTreeSet::new();
+    for (_, _, store) in world.stores().into_iter().filter(|(log, ..)| log.stage == tributary_attributor::LOG.stage) {
+        for (key, value) in store.content().values {
+            let sub = key.get(ACTOR_KEY_LEN..).unwrap_or_default();
+            if key.first() == Some(&keys::TAG) && sub.first() == Some(&keys::TOUCH) {
+                let by = keys::identifier(sub).ok_or("a stored touch without an identifier")?;
+                stored.insert(touchpoint_id(&by, &value).map_err(|error| format!("a stored touch: {error}"))?);
+            }
+        }
+    }
+    if !on {
+        stored.clear();
+    }
+    let rows = touches(outputs);
+    if let Some(id) = stored.iter().find(|id| !rows.contains_key(id.as_str())) {
+        return Err(format!("the touch {id} has no row"));
+    }
+    rows.keys().find(|id| !stored.contains(**id)).map_or(Ok(()), |id| Err(format!("the row {id} is of no touch that is there")))
+}
