@@ -87,13 +87,30 @@ CREATE TABLE IF NOT EXISTS milestone_rows (
 );
 
 CREATE OR REPLACE FUNCTION take_touchpoint(line jsonb) RETURNS void LANGUAGE sql AS $$
-    DELETE FROM touchpoint_rows WHERE touchpoint_id = line->>'touchpoint_id' AND revision <= (line->>'revision')::bigint;
-    INSERT INTO touchpoint_rows SELECT (jsonb_populate_record(NULL::touchpoint_rows, line)).* ON CONFLICT DO NOTHING
+    INSERT INTO touchpoint_rows SELECT (jsonb_populate_record(NULL::touchpoint_rows, line)).*
+    ON CONFLICT (touchpoint_id) DO UPDATE SET (
+        touch_id, touch_time, profile_id, account_id, role, consented, channel, source, medium, campaign, content, term, touch_type, url,
+        referrer, input, public, identified, digital, names_source, device, revision, erased
+    ) = (
+        excluded.touch_id, excluded.touch_time, excluded.profile_id, excluded.account_id, excluded.role, excluded.consented,
+        excluded.channel, excluded.source, excluded.medium, excluded.campaign, excluded.content, excluded.term, excluded.touch_type,
+        excluded.url, excluded.referrer, excluded.input, excluded.public, excluded.identified, excluded.digital, excluded.names_source,
+        excluded.device, excluded.revision, excluded.erased
+    ) WHERE excluded.revision >= touchpoint_rows.revision
 $$;
 
 CREATE OR REPLACE FUNCTION take_milestone(line jsonb) RETURNS void LANGUAGE sql AS $$
-    DELETE FROM milestone_rows WHERE milestone_id = line->>'milestone_id' AND revision <= (line->>'revision')::bigint;
-    INSERT INTO milestone_rows SELECT (jsonb_populate_record(NULL::milestone_rows, line)).* ON CONFLICT DO NOTHING
+    INSERT INTO milestone_rows SELECT (jsonb_populate_record(NULL::milestone_rows, line)).*
+    ON CONFLICT (milestone_id) DO UPDATE SET (
+        milestone_kind, object_id, occurrence, milestone_time, value_minor, currency, exponent, reporting_currency,
+        reporting_value_minor, account_id, profile_id, withdrawn, public, stage_before, stage_before_time, stage_after, stage_after_time,
+        stages, revision, erased
+    ) = (
+        excluded.milestone_kind, excluded.object_id, excluded.occurrence, excluded.milestone_time, excluded.value_minor,
+        excluded.currency, excluded.exponent, excluded.reporting_currency, excluded.reporting_value_minor, excluded.account_id,
+        excluded.profile_id, excluded.withdrawn, excluded.public, excluded.stage_before, excluded.stage_before_time,
+        excluded.stage_after, excluded.stage_after_time, excluded.stages, excluded.revision, excluded.erased
+    ) WHERE excluded.revision >= milestone_rows.revision
 $$;
 
 CREATE OR REPLACE VIEW touchpoints AS SELECT * FROM touchpoint_rows WHERE NOT erased;
@@ -138,8 +155,8 @@ FROM visits GROUP BY 1, 2;
 -- The ladder: what a channel cost in a month, how many visits came of it, and how many leads, qualified leads and deals it earned. Cost is there
 -- once for each model: a report is of one.
 CREATE OR REPLACE VIEW ladder AS
-WITH models AS (SELECT DISTINCT model FROM credits), currencies AS (
-    SELECT currency FROM spend UNION SELECT currency FROM credits
+WITH now AS MATERIALIZED (SELECT DISTINCT model, currency FROM credits), models AS (SELECT DISTINCT model FROM now), currencies AS (
+    SELECT currency FROM spend UNION SELECT currency FROM now
 ), parts AS (
     SELECT month, channel, model, currency, visits, 0::numeric AS leads, 0::numeric AS mqls, 0::numeric AS deals, 0::numeric AS won_minor,
         0::numeric AS cost_minor
