@@ -1,7 +1,6 @@
 //! A component in the state of its root: one key a member and a link, never one growing value; and its clusters, one by one.
 
 mod accounts;
-mod leaves;
 mod rest;
 mod search;
 
@@ -27,6 +26,13 @@ pub use search::Search;
 #[derive(Clone, Copy)]
 pub struct Component {
     root: ActorKey,
+}
+
+/// Of a `Member` what tells whether a statement is outdated.
+#[derive(Clone, PartialEq, Message)]
+struct MemberGeneration {
+    #[prost(uint64, tag = "9")]
+    generation: u64,
 }
 
 /// What an addition changed.
@@ -61,8 +67,6 @@ pub struct Cluster {
     pub links: Vec<LinkFact>,
     /// Members that hang together with too many, and did not, or the other way round.
     pub turned: BTreeSet<Hash128>,
-    /// Members whose links have been set aside: they are in other clusters now.
-    pub left: Vec<Hash128>,
 }
 
 impl Component {
@@ -109,6 +113,12 @@ impl Component {
         let loses_links = member.generation > before.2 || (member.shared && !before.1);
         let shrunk = !new && (loses_links || is_trusted(&member) != was_trusted);
         Ok(Added { news, new, shrunk })
+    }
+
+    /// The generation of a member, without a look at the rest of it.
+    fn generation_of(self, state: &mut dyn State, hash: Hash128) -> Result<Option<u64>, StateError> {
+        let known: Option<MemberGeneration> = get_message(state, &self.root, &keys::one(keys::MEMBER, hash))?;
+        Ok(known.map(|known| known.generation))
     }
 
     /// Replaces a member.
@@ -169,10 +179,10 @@ impl Component {
     /// Adds what a generation of its first end says of a link.
     pub fn add_link(self, state: &mut dyn State, ends: (Hash128, Hash128), said: &LinkFact) -> Result<Added, StateError> {
         let (a, b) = ends;
-        let (known, was_aside) = self.link(state, ends)?;
-        let (first, second) = (self.bounds_of(state, a)?, self.bounds_of(state, b)?);
+        let there = keys::two(keys::COMPONENT_LINK, a, b);
+        let known: Option<LinkFact> = get_message(state, &self.root, &there)?;
         let outdated = known.as_ref().is_some_and(|known| known.generation > said.generation)
-            || first.as_ref().is_some_and(|first| first.generation > said.generation);
+            || self.generation_of(state, a)?.is_some_and(|generation| generation > said.generation);
         if outdated {
             return Ok(Added::default());
         }
@@ -185,18 +195,11 @@ impl Component {
             ..LinkFact::default()
         });
         let news = merge_link(&mut link, said);
-        let aside = Self::is_beyond(&link, ends, [&first, &second]);
         if news {
-            if was_aside != aside {
-                self.delete_link(state, ends, was_aside);
-            }
-            self.put_link(state, ends, &link, aside);
+            put_message(state, &self.root, &there, &link);
+            put_message(state, &self.root, &keys::two(keys::COMPONENT_LINK, b, a), &link);
         }
         let joins = is_active(&link);
-        if aside && (was_aside || !joined) {
-            // No cluster has it, and none had it: but its ends are one component.
-            return Ok(Added { news: false, new: !joined && joins, shrunk: false });
-        }
         let shrunk = joined && (!joins || (was_public && !is_public(&link)));
         Ok(Added { news, new: !joined && joins, shrunk })
     }
@@ -206,7 +209,8 @@ impl Component {
         let mut dropped = Vec::new();
         for (other, link) in self.links_of(state, of)? {
             if other > of && link.generation < generation {
-                self.delete_link(state, (of, other), false);
+                state.delete(&self.root, &keys::two(keys::COMPONENT_LINK, of, other));
+                state.delete(&self.root, &keys::two(keys::COMPONENT_LINK, other, of));
                 dropped.push(other);
             }
         }
@@ -215,23 +219,18 @@ impl Component {
 
     /// The links of a member, each with the hash of its other end.
     pub fn links_of(self, state: &mut dyn State, of: Hash128) -> Result<Vec<(Hash128, LinkFact)>, StateError> {
-        self.links_with(state, (keys::COMPONENT_LINK, of), |_| true)
-    }
-
-    /// Those that are set aside.
-    fn links_aside(self, state: &mut dyn State, of: Hash128) -> Result<Vec<(Hash128, LinkFact)>, StateError> {
-        self.links_with(state, (keys::SET_ASIDE, of), |_| true)
+        self.links_with(state, of, |_| true)
     }
 
     /// The links of a member with those that are so.
     fn links_with(
         self,
         state: &mut dyn State,
-        (tag, of): (u8, Hash128),
+        of: Hash128,
         so: impl Fn(&Hash128) -> bool,
     ) -> Result<Vec<(Hash128, LinkFact)>, StateError> {
         let mut links = Vec::new();
-        visit(state, &self.root, &keys::one(tag, of), |sub, value| {
+        visit(state, &self.root, &keys::one(keys::COMPONENT_LINK, of), |sub, value| {
             let other = sub.get(17..).and_then(Hash128::from_bytes).unwrap_or_default();
             if so(&other) {
                 links.push((other, decode(&self.root, sub, value)?));
@@ -292,12 +291,10 @@ impl Component {
         // In this order: an answer touches the members on whose behalf it was asked for, and what was published those it was called after.
         for (_, mut member) in self.take_all::<Member>(state, keys::MEMBER)? {
             // Something may have been taken out since: whom it comes to finds out.
-            (member.large, member.last_leaf, member.last_leaf_ms) = (false, Vec::new(), 0);
+            member.large = false;
             parts.room(member.encoded_len()).members.push(member);
         }
-        let mut links = self.take_all::<LinkFact>(state, keys::COMPONENT_LINK)?;
-        links.extend(self.take_all::<LinkFact>(state, keys::SET_ASIDE)?);
-        for (sub, link) in links {
+        for (sub, link) in self.take_all::<LinkFact>(state, keys::COMPONENT_LINK)? {
             let end = |at: std::ops::Range<usize>| sub.get(at).unwrap_or_default();
             if end(1..17) <= end(17..33) {
                 parts.room(link.encoded_len()).links.push(link);

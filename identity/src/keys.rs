@@ -15,7 +15,6 @@
 //! | | `o` object event | [`ContactFact`](tributary_proto::ContactFact): what an event says of its role in an object |
 //! | as root | `m` member | [`Member`](tributary_proto::Member) |
 //! | | `k` a b, `k` b a | [`LinkFact`](tributary_proto::LinkFact) with an end among the members, to be found from either end |
-//! | | `g` a b, `g` b a | the same of public links that count for nothing: an end that trusted events know has enough earlier ones |
 //! | | `a` account | [`AccountIs`](tributary_proto::AccountIs), latest answer |
 //! | | `s` account member | [`Subscribe`](tributary_proto::Subscribe) that was sent |
 //! | | `e` member account day | [`DayAssertion`](tributary_proto::DayAssertion) of a member |
@@ -59,8 +58,6 @@ pub const SUBSCRIBER: u8 = b'u';
 pub const MEMBER: u8 = b'm';
 /// First byte of the sub-keys of a component's links.
 pub const COMPONENT_LINK: u8 = b'k';
-/// First byte of the sub-keys of a component's public links that are set aside.
-pub const SET_ASIDE: u8 = b'g';
 /// First byte of the sub-keys of the account answers a component was given.
 pub const ACCOUNT: u8 = b'a';
 /// First byte of the sub-keys of a component's subscriptions.

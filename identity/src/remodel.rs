@@ -89,13 +89,9 @@ impl Core {
             }
         }
         if node.is_root() {
-            let component = Component::of(node.hash);
-            let members = component.members(cx.state)?;
+            let members = Component::of(node.hash).members(cx.state)?;
             cost += members.len() as u64;
-            for member in members {
-                component.take_up(cx.state, member)?;
-                self.shrunk(&node, member);
-            }
+            members.into_iter().for_each(|member| self.shrunk(&node, member));
         }
         self.nodes.keep(node);
         Ok(cost)

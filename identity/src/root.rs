@@ -92,7 +92,6 @@ impl Core {
         if added.shrunk {
             // A member that is shared now held its neighbours together; one that took something back, the ends of its links; one that trusted
             // events name, those that only public events know.
-            component.take_up_around(cx.state, hash)?;
             for other in component.drop_outdated_links(cx.state, hash, member.generation)? {
                 self.shrunk(root, other);
             }
@@ -140,10 +139,6 @@ impl Core {
         let component = Component::of(root.hash);
         let ends = (a.hash(), b.hash());
         let added = component.add_link(cx.state, ends, link)?;
-        if added.shrunk {
-            component.take_up(cx.state, ends.0)?;
-            component.take_up(cx.state, ends.1)?;
-        }
         for end in [ends.0, ends.1].into_iter().filter(|_| added.news) {
             if added.shrunk { self.shrunk(root, end) } else { self.touched(root, end) }
         }

@@ -38,8 +38,7 @@ pub struct Settings {
     pub public_cluster: u32,
     /// How many cookies and devices may be among these, 1 or more.
     pub anonymous_cluster: u32,
-    /// How many identifiers that only public events know may hang on a profile beside its trusted ones, 1 or more; and how many public links
-    /// of an identifier that trusted events know count, of those with identifiers that are not shared.
+    /// How many identifiers that only public events know may hang on a profile beside its trusted ones, 1 or more.
     pub public_leaves: u32,
     /// What public events may join.
     pub public_joins: PublicJoins,
@@ -95,7 +94,7 @@ impl Default for Settings {
             max_cluster: 10_000,
             public_cluster: 200,
             anonymous_cluster: 100,
-            public_leaves: 250,
+            public_leaves: 1_000,
             public_joins: PublicJoins::default(),
             membership: Membership::default(),
             account_people: 100,

@@ -222,22 +222,13 @@ fn where_public_events_may_only_hang_cookies_a_cookie_joins_the_first_address_an
 }
 
 #[test]
-fn of_many_links_from_outside_those_count_that_were_received_first() {
-    let mut world = World::new(Settings { public_leaves: 20, ..Settings::default() });
-    world.say(event(DAY, &["crm_contact:7", "email:zhang@b.example"], Body::Identify(Identify {})));
-    for number in (0..60).rev() {
-        world.say(received(10 + number, DAY, &["email:zhang@b.example", &format!("anonymous_id:{number:02}")]));
+fn a_touch_costs_little_whatever_was_built_from_outside() {
+    // A star on an address that the CRM knows: work is put off, and done for many at once.
+    let mut world = known();
+    for number in 0..900 {
+        world.say(public(DAY, &["email:zhang@b.example", &format!("anonymous_id:{number}")]));
     }
-    let joined = world.joined("crm_contact:7");
-    assert_eq!((joined.len(), joined[0].as_str(), joined[19].as_str()), (22, "anonymous_id:00", "anonymous_id:19"));
-    // One of them is somebody else's, as is found out later: the next one moves up.
-    for number in 0..5 {
-        world.say(public(DAY, &["anonymous_id:07", &format!("user_id:{number}")]));
-    }
-    let joined = world.joined("crm_contact:7");
-    assert!(!joined.contains(&"anonymous_id:07".into()) && joined.contains(&"anonymous_id:20".into()), "{joined:?}");
-    world.say(event(9 * DAY, &["anonymous_id:00"], Body::Erase(Erase::default())));
-    assert!(world.joined("crm_contact:7").contains(&"anonymous_id:21".into()));
+    assert_eq!(world.joined("crm_contact:7").len(), 902);
 }
 
 #[test]

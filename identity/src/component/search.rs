@@ -7,19 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use tributary_proto::{Hash128, LinkFact, Member, kind};
 use tributary_runtime::state::{State, StateError};
 
-use super::leaves::leaf;
 use super::{Cluster, Component};
 use crate::cluster::is_trusted;
 use crate::facts::{is_active, is_forbidden, is_public};
-use crate::keys;
 use crate::settings::Rules;
 
 /// Searches for clusters of one component.
 pub struct Search<'a> {
     component: Component,
     rules: &'a Rules,
-    /// Whether it is the root that computes, and sets aside what does not count.
-    computes: bool,
     /// Whether what hung together when its root computed it last still does: nothing has been taken out since.
     grown: bool,
     seen: BTreeSet<Hash128>,
@@ -34,9 +30,6 @@ struct Found {
     links: BTreeMap<(Hash128, Hash128), LinkFact>,
     /// Members to go on from.
     next: Vec<Hash128>,
-    /// Links that come too late to count.
-    late: BTreeSet<(Hash128, Hash128)>,
-    left: Vec<Hash128>,
 }
 
 /// Identifiers that only public events know and public links connect.
@@ -49,14 +42,14 @@ struct Part {
 }
 
 impl<'a> Search<'a> {
-    /// A search that takes nothing for granted, and changes nothing.
+    /// A search that takes nothing for granted.
     pub fn new(component: Component, rules: &'a Rules) -> Self {
-        Self { component, rules, computes: false, grown: false, seen: BTreeSet::new(), large: BTreeSet::new() }
+        Self { component, rules, grown: false, seen: BTreeSet::new(), large: BTreeSet::new() }
     }
 
-    /// The search of a root that computes. It takes for granted what was found too large before, where the component has only grown since.
-    pub fn computing(component: Component, rules: &'a Rules, grown: bool) -> Self {
-        Self { computes: true, grown, ..Self::new(component, rules) }
+    /// A search that takes for granted what was found too large before, where the component has only grown since.
+    pub fn grown(self, grown: bool) -> Self {
+        Self { grown, ..self }
     }
 
     /// Whether a cluster that was found has this member.
@@ -89,10 +82,9 @@ impl<'a> Search<'a> {
     }
 
     fn done(&mut self, found: Found) -> Cluster {
-        let Found { mut members, mut links, late, mut left, .. } = found;
+        let Found { mut members, mut links, .. } = found;
         self.seen.extend(members.keys());
-        links.retain(|ends, _| members.contains_key(&ends.0) && members.contains_key(&ends.1) && !late.contains(ends));
-        left.retain(|hash| !members.contains_key(hash));
+        links.retain(|(a, b), _| members.contains_key(a) && members.contains_key(b));
         let mut turned = BTreeSet::new();
         for (hash, member) in &mut members {
             let large = self.large.contains(hash);
@@ -101,39 +93,22 @@ impl<'a> Search<'a> {
                 turned.insert(*hash);
             }
         }
-        Cluster { members: members.into_iter().collect(), links: links.into_values().collect(), turned, left }
+        Cluster { members: members.into_iter().collect(), links: links.into_values().collect(), turned }
     }
 
     /// Adds a member and its links, and goes on from their other ends.
-    fn look(&self, state: &mut dyn State, (hash, mut member): (Hash128, Member), found: &mut Found) -> Result<(), StateError> {
-        let Found { members, links, .. } = found;
-        let mut ahead = Vec::new();
-        let (mut public, trusted) = (BTreeMap::new(), is_trusted(&member));
-        // Of a link between two of them the first has told; but of one that trusted events know, all are counted.
-        let told = |other: &Hash128| !trusted && members.contains_key(other);
-        for (other, link) in self.component.links_with(state, (keys::COMPONENT_LINK, hash), |other| !told(other))? {
+    fn look(&self, state: &mut dyn State, (hash, member): (Hash128, Member), found: &mut Found) -> Result<(), StateError> {
+        // Of a link between two of them the first has told.
+        let Found { members, links, next } = found;
+        for (other, link) in self.component.links_with(state, hash, |other| !members.contains_key(other))? {
             if is_active(&link) {
-                ahead.push(other);
-            }
-            if trusted && is_public(&link) {
-                public.insert(leaf(&link, other), link.clone());
+                next.push(other);
             }
             if is_active(&link) || is_forbidden(&link) {
                 links.insert((hash.min(other), hash.max(other)), link);
             }
         }
-        if public.len() > self.rules.public_leaves {
-            let late = self.component.late(state, &public, self.rules.public_leaves)?;
-            if self.computes {
-                self.component.set_aside(state, (hash, &mut member), &public, &late);
-            }
-            let gone: BTreeSet<Hash128> = late.into_iter().map(|(_, other)| other).collect();
-            found.late.extend(gone.iter().map(|other| (hash.min(*other), hash.max(*other))));
-            ahead.retain(|other| !gone.contains(other));
-            found.left.extend(gone);
-        }
-        found.next.extend(ahead);
-        found.members.insert(hash, member);
+        members.insert(hash, member);
         Ok(())
     }
 
@@ -179,8 +154,6 @@ impl Found {
     fn add(&mut self, part: Part) {
         self.members.extend(part.found.members);
         self.links.extend(part.found.links);
-        self.late.extend(part.found.late);
-        self.left.extend(part.found.left);
         self.next.extend(part.found.next);
     }
 }

@@ -60,7 +60,7 @@ pub fn groups(facts: &Facts, settings: &Settings, custom: &[String], accounts: b
     trusted.iter().for_each(|(.., a, b)| joined.unite(a, b, |_| true, usize::MAX));
 
     // What only public events know, and too many of which hang together.
-    let mut public = firsts_of_trusted(facts, links(false), usize::try_from(settings.public_leaves).unwrap_or(usize::MAX));
+    let mut public = links(false);
     let untrusted = |(.., a, b): &&Link<'_>| !facts.is_trusted(a) && !facts.is_trusted(b);
     let chained: Vec<Link<'_>> = public.iter().filter(untrusted).copied().collect();
     let most = |of: u32| usize::try_from(of).unwrap_or(usize::MAX);
@@ -96,20 +96,6 @@ fn too_large(all: &[&Name], links: &[Link<'_>], is_too_large: impl Fn(&Group) ->
     let mut clusters = Sets::singles(all);
     links.iter().for_each(|(.., a, b)| clusters.unite(a, b));
     clusters.0.into_iter().filter(|cluster| is_too_large(cluster)).flatten().collect()
-}
-
-/// Public links without those of which an identifier that trusted events know has enough that were received before.
-fn firsts_of_trusted<'a>(facts: &Facts, links: Vec<Link<'a>>, most: usize) -> Vec<Link<'a>> {
-    let mut of_each: BTreeMap<&Name, BTreeSet<(i64, &Name)>> = BTreeMap::new();
-    for (received_ms, .., a, b) in &links {
-        of_each.entry(a).or_default().insert((*received_ms, b));
-        of_each.entry(b).or_default().insert((*received_ms, a));
-    }
-    let counts = |of: &Name, received_ms: i64, other: &Name| {
-        let place = of_each.get(of).map_or(0, |all| all.range(..(received_ms, other)).count());
-        place < most || !facts.is_trusted(of)
-    };
-    links.into_iter().filter(|(received_ms, .., a, b)| counts(a, *received_ms, b) && counts(b, *received_ms, a)).collect()
 }
 
 /// Of links in order those that are the first of one of their ends that is a cookie or a device.
