@@ -67,6 +67,8 @@ pub struct Cluster {
     pub links: Vec<LinkFact>,
     /// Members that hang together with too many, and did not, or the other way round.
     pub turned: BTreeSet<Hash128>,
+    /// Who hung together with these before, and may not any more: their clusters are to be computed, too.
+    pub left: Vec<Hash128>,
 }
 
 impl Component {

@@ -145,8 +145,8 @@ pub fn merge_member(known: &mut Member, said: &Member) -> bool {
     match said.generation.cmp(&known.generation) {
         Ordering::Less => return false,
         Ordering::Greater => {
-            let Member { told, quarantined, large, last_leaf, last_leaf_ms, .. } = std::mem::take(known);
-            *known = Member { told, quarantined, large, last_leaf, last_leaf_ms, ..said.clone() };
+            let Member { told, quarantined, large, .. } = std::mem::take(known);
+            *known = Member { told, quarantined, large, ..said.clone() };
             return true;
         }
         Ordering::Equal => {}

@@ -49,9 +49,11 @@ impl Core {
         let mut search = Search::new(component, &rules).grown(!due.shrunk);
         let mut round = Round { before: due.ids, ..Round::default() };
         let (mut changed, mut cost) = (false, 0);
-        for member in &due.members {
-            if !search.has_seen(*member) {
-                let found = search.cluster(cx.state, *member)?;
+        let mut next: Vec<Hash128> = due.members.into_iter().rev().collect();
+        while let Some(member) = next.pop() {
+            if !search.has_seen(member) {
+                let found = search.cluster(cx.state, member)?;
+                next.extend(&found.left);
                 cost += (found.members.len() + found.links.len()) as u64;
                 let people = component.people_of(cx.state, &found.members)?;
                 cost += people.values().map(Vec::len).sum::<usize>() as u64;
@@ -80,7 +82,7 @@ impl Core {
         epoch: u64,
         round: &mut Round,
     ) -> Result<bool, StateError> {
-        let Cluster { mut members, links, turned } = found;
+        let Cluster { mut members, links, turned, .. } = found;
         cx.outbox.observe(&metrics::CLUSTER_MEMBERS, "", members.len() as u64);
         let clustering = cluster(&members, &links, &self.rules);
         let assertions = component.assertions_of(cx.state, &members)?;

@@ -1,4 +1,6 @@
-use tributary_proto::{AttributorMessage, Item, Origin, Placement, ResidentState, Span, attributor_message, item};
+use tributary_proto::{
+    AttributorMessage, Extent, Item, Message, Origin, Placement, ResidentState, Span, attributor_message, item,
+};
 
 use super::*;
 

@@ -30,6 +30,8 @@ struct Found {
     links: BTreeMap<(Hash128, Hash128), LinkFact>,
     /// Members to go on from.
     next: Vec<Hash128>,
+    /// Members that may have been held by what is too large now: their clusters are without it.
+    left: Vec<Hash128>,
 }
 
 /// Identifiers that only public events know and public links connect.
@@ -82,9 +84,10 @@ impl<'a> Search<'a> {
     }
 
     fn done(&mut self, found: Found) -> Cluster {
-        let Found { mut members, mut links, .. } = found;
+        let Found { mut members, mut links, mut left, .. } = found;
         self.seen.extend(members.keys());
         links.retain(|(a, b), _| members.contains_key(a) && members.contains_key(b));
+        left.retain(|hash| !members.contains_key(hash));
         let mut turned = BTreeSet::new();
         for (hash, member) in &mut members {
             let large = self.large.contains(hash);
@@ -93,13 +96,13 @@ impl<'a> Search<'a> {
                 turned.insert(*hash);
             }
         }
-        Cluster { members: members.into_iter().collect(), links: links.into_values().collect(), turned }
+        Cluster { members: members.into_iter().collect(), links: links.into_values().collect(), turned, left }
     }
 
     /// Adds a member and its links, and goes on from their other ends.
     fn look(&self, state: &mut dyn State, (hash, member): (Hash128, Member), found: &mut Found) -> Result<(), StateError> {
         // Of a link between two of them the first has told.
-        let Found { members, links, next } = found;
+        let Found { members, links, next, .. } = found;
         for (other, link) in self.component.links_with(state, hash, |other| !members.contains_key(other))? {
             if is_active(&link) {
                 next.push(other);
@@ -116,6 +119,8 @@ impl<'a> Search<'a> {
     fn part(&mut self, state: &mut dyn State, from: Hash128) -> Result<Part, StateError> {
         let mut part = Part::default();
         let (mut next, mut beyond) = (vec![from], Vec::new());
+        // What those are linked to that were not too large before.
+        let mut beside = Vec::new();
         while let Some(hash) = next.pop() {
             if part.found.members.contains_key(&hash) {
                 continue;
@@ -134,8 +139,12 @@ impl<'a> Search<'a> {
                 continue;
             }
             part.anonymous += usize::from(member.identifier.as_ref().is_some_and(|of| kind::is_device(&of.kind)));
+            let was_large = member.large;
             self.look(state, (hash, member), &mut part.found)?;
             for other in std::mem::take(&mut part.found.next) {
+                if !was_large {
+                    beside.push(other);
+                }
                 let public = part.found.links.get(&(hash.min(other), hash.max(other))).is_some_and(is_public);
                 (if public { &mut next } else { &mut beyond }).push(other);
             }
@@ -143,6 +152,7 @@ impl<'a> Search<'a> {
         }
         if part.large {
             self.large.extend(part.found.members.keys());
+            part.found.left = beside;
         } else {
             part.found.next = beyond;
         }
@@ -155,5 +165,6 @@ impl Found {
         self.members.extend(part.found.members);
         self.links.extend(part.found.links);
         self.next.extend(part.found.next);
+        self.left.extend(part.found.left);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tributary_attributor::read::{Emitted, Explained, Portion, Standing, UnitTouch, emitted, milestone as in_unit};
+use tributary_attributor::read::{Emitted, Explained, Portion, Standing, emitted, milestone as in_unit};
 use tributary_identity::read::{MilestoneFacts, milestone as facts_of};
 use tributary_proto::event::Body;
 use tributary_proto::vocabulary::{self, MODELS};
