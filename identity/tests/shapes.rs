@@ -1,5 +1,7 @@
 //! Whatever graph somebody builds with a public write key, an event costs about what it always does: what the stage does with the state
-//! is counted for each event, with all that follows from it, one event after the other and nobody else waiting.
+//! is counted for each event, with all that follows from it, one event after the other and nobody else waiting. Stars on an identifier that
+//! trusted events know cost by their leaves until there are `identity.public_leaves`, and are held back by their root's rest: see
+//! `throttled_shapes.rs`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
@@ -165,7 +167,6 @@ fn shapes() -> Vec<(&'static str, Shape, usize)> {
     let of = |kind: &'static str| move |number| identifier(kind, number);
     let (email, phone) = (of("email"), of("phone"));
     let chain = |number: usize| 18 * number..18 * number + MANY;
-    let star = |number: usize| (0..18).map(move |at| 18 * number + at);
     vec![
         ("strangers", Box::new(move |number| (0..MANY).map(|at| cookie(number * MANY + at)).collect()), 40),
         ("a chain", Box::new(move |number| vec![cookie(number), cookie(number + 1)]), 500),
@@ -176,12 +177,6 @@ fn shapes() -> Vec<(&'static str, Shape, usize)> {
             60,
         ),
         ("a chain of addresses, two at a time", Box::new(move |number| vec![email(number + 1), email(number + 2)]), 900),
-        ("a star on an address that the CRM knows", Box::new(move |number| vec![email(0), cookie(number)]), 1_200),
-        (
-            "a star of many on it",
-            Box::new(move |number| std::iter::once(email(0)).chain(star(number).map(cookie)).collect()),
-            80,
-        ),
         (
             "a chain that begins at it",
             Box::new(move |number| vec![if number == 0 { email(0) } else { cookie(number) }, cookie(number + 1)]),

@@ -12,10 +12,11 @@ use tributary_proto::{
 use tributary_runtime::state::ACTOR_KEY_LEN;
 use tributary_runtime::topic::Topic;
 
-use crate::check::{Outputs, check, fold_credits};
+use crate::check::{check, fold_credits};
 use crate::cluster::{Cluster, Said};
 use crate::erasures;
 use crate::oracle::{self, Rules, Verdict};
+use crate::outputs::Outputs;
 use crate::sums::{Coverage, Reader};
 use crate::world::World;
 

@@ -2,57 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use tributary_proto::{Account, CreditUpdate, Message, MilestoneRow, Profile, TouchpointRow, WHOLE_NANO};
-use tributary_runtime::topic::Topic;
+use tributary_proto::{Account, CreditUpdate, Profile, WHOLE_NANO};
 
 use crate::oracle::Verdict;
 use crate::oracle::credit::{CreditTable, RowKey, as_row};
+use crate::outputs::{Outputs, compare};
 use crate::rows;
-
-/// What was committed to the output topics, each in the order of its partitions.
-#[derive(Debug, Clone, Default)]
-pub struct Outputs {
-    /// Of the `profiles` topic.
-    pub profiles: Vec<Profile>,
-    /// Of the `accounts` topic.
-    pub accounts: Vec<Account>,
-    /// Of the `credits` topic.
-    pub credits: Vec<CreditUpdate>,
-    /// Of the `touchpoints` topic.
-    pub touchpoints: Vec<TouchpointRow>,
-    /// Of the `milestones` topic.
-    pub milestones: Vec<MilestoneRow>,
-}
-
-impl Outputs {
-    /// The topics.
-    pub const TOPICS: [Topic; 5] = [Topic::Profiles, Topic::Accounts, Topic::Credits, Topic::Touchpoints, Topic::Milestones];
-
-    /// Adds a record of one of them.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub fn add(&mut self, topic: Topic, key: &[u8], value: Option<&[u8]>) -> Result<(), String> {
-        let failed = |error| format!("a record of {} cannot be read: {error}", topic.name());
-        let Some(value) = value else {
-            // A tombstone says that all of it was erased.
-            self.profiles.retain(|profile| topic != Topic::Profiles || profile.profile_id.as_bytes() != key);
-            self.accounts.retain(|account| topic != Topic::Accounts || account.account_id.as_bytes() != key);
-            self.touchpoints.retain(|row| topic != Topic::Touchpoints || row.touchpoint_id.as_bytes() != key);
-            self.milestones.retain(|row| topic != Topic::Milestones || row.milestone_id.as_bytes() != key);
-            return Ok(());
-        };
-        match topic {
-            Topic::Profiles => self.profiles.push(Profile::decode(value).map_err(failed)?),
-            Topic::Accounts => self.accounts.push(Account::decode(value).map_err(failed)?),
-            Topic::Credits => self.credits.push(CreditUpdate::decode(value).map_err(failed)?),
-            Topic::Touchpoints => self.touchpoints.push(TouchpointRow::decode(value).map_err(failed)?),
-            Topic::Milestones => self.milestones.push(MilestoneRow::decode(value).map_err(failed)?),
-            _ => {}
-        }
-        Ok(())
-    }
-}
 
 /// Compares what was written with what must be there.
 ///
@@ -87,25 +42,6 @@ fn check_accounts(outputs: &Outputs, verdict: &Verdict) -> Result<(), String> {
         outputs.accounts.iter().map(|account| (account.account_id.as_str(), account)).collect();
     let live = latest.into_values().filter(|account| account.merged_into.is_empty() && !account.erased);
     compare("account", &live.map(|account| (account.account_id.clone(), account.clone())).collect(), &verdict.accounts)
-}
-
-pub(crate) fn compare<K: Ord + std::fmt::Debug, V: PartialEq + std::fmt::Debug>(
-    what: &str,
-    found: &BTreeMap<K, V>,
-    expected: &BTreeMap<K, V>,
-) -> Result<(), String> {
-    let mut keys: Vec<&K> = found.keys().chain(expected.keys()).filter(|key| found.get(key) != expected.get(key)).collect();
-    keys.sort();
-    keys.dedup();
-    match keys.first() {
-        None => Ok(()),
-        Some(first) => Err(format!(
-            "{} {what}s differ, the first is {first:?}\n  found    {:?}\n  expected {:?}",
-            keys.len(),
-            found.get(first),
-            expected.get(first)
-        )),
-    }
 }
 
 /// The rows of milestones that cannot miss touches.

@@ -7,9 +7,10 @@ use std::collections::BTreeSet;
 use tributary_proto::{Account, Message, MilestoneRow, Profile, TouchpointRow};
 use tributary_runtime::topic::Topic;
 
-use crate::check::{Outputs, check_people};
+use crate::check::check_people;
 use crate::cluster::Said;
 use crate::oracle::Verdict;
+use crate::outputs::Outputs;
 use crate::rows;
 
 /// Checks what transactions have said, in the order in which they committed.

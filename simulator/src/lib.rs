@@ -24,6 +24,7 @@ pub mod faults;
 pub mod history;
 pub mod hostile;
 pub mod oracle;
+pub mod outputs;
 pub mod pipeline;
 pub mod planted;
 pub mod rows;

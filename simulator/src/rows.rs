@@ -7,10 +7,10 @@ use tributary_proto::{Message, MilestoneRow, TouchpointRow};
 use tributary_runtime::state::ACTOR_KEY_LEN;
 use tributary_runtime::topic::Topic;
 
-use crate::check::{Outputs, compare};
 use crate::cluster::Cluster;
 use crate::oracle::Verdict;
 use crate::oracle::rows::face;
+use crate::outputs::{Outputs, compare};
 use crate::world::World;
 
 /// The rows of touches that are there, by key.

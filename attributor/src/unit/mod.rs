@@ -52,10 +52,11 @@ use crate::wire::{ItemBody, ItemView, Malformed, ResidentView, TouchView};
 
 pub use dirty::{Dirty, Span};
 use keys::IdentifierHash;
-pub(crate) use recompute::{Resident, Tracked, cast};
+pub(crate) use recompute::{Resident, cast};
 pub(crate) use remodel::name_of;
 pub use rest::REST_AFTER;
 pub use rows::{Scratch, touchpoint_id};
+pub(crate) use tracks::Tracked;
 
 /// How a unit reaches the other actors, and the world.
 pub struct Post<'a> {

@@ -14,7 +14,7 @@ use tributary_runtime::stage::StageError;
 use tributary_runtime::state::{self, StateError};
 
 use super::keys::{self, IdentifierHash};
-use super::rows::id_of;
+use super::rows::{id_of, is_same_person};
 use super::tracks::time_ms;
 use super::{Span, Unit, malformed};
 use crate::metrics;
@@ -277,11 +277,6 @@ impl Unit<'_, '_> {
         })?;
         Ok(span)
     }
-}
-
-/// Whether all that rows show or weigh of a person is the same.
-pub(super) fn is_same_person(before: &Placement, now: &Placement) -> bool {
-    (&before.profile_id, &before.role, before.revoked) == (&now.profile_id, &now.role, now.revoked)
 }
 
 /// What is kept of a placement where the identifier is not resident: no more than where things go.

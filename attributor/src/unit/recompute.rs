@@ -12,6 +12,7 @@ use tributary_runtime::state::{self, StateError};
 
 use super::keys::{self, IdentifierHash};
 use super::standing::standing;
+use super::tracks::{Task, Tracked};
 use super::{Dirty, Unit, corrupt};
 use crate::credit;
 use crate::journey::{Cast, Course, Journey, Touchpoint};
@@ -31,28 +32,6 @@ pub(crate) struct Resident {
 pub(crate) fn cast<'a>(object_id: &str, residents: &'a [Resident], named_only: bool) -> Cast<'a> {
     let people = residents.iter().filter(|resident| !resident.roles.is_empty());
     Cast::of(object_id, people.map(|one| (one.placement.profile_id.as_str(), one.roles.as_slice())), named_only)
-}
-
-/// A milestone with the resident that anchors it.
-pub(crate) struct Tracked {
-    /// Who anchors it.
-    pub by: IdentifierHash,
-    /// The profile of who anchors it; empty where that is an account.
-    pub profile_id: String,
-    /// The account at its time; empty for a profile's unit.
-    pub account_id: String,
-    /// The epoch of the anchor's placement.
-    pub epoch: u64,
-    pub stamp: u64,
-    pub milestone: Milestone,
-}
-
-/// What is to be computed.
-pub(super) struct Task<'m> {
-    pub tracked: &'m Tracked,
-    /// The earliest touch that may matter to it.
-    from_ms: i64,
-    pub reason: Reason,
 }
 
 /// Stored touches of several residents, copied out of the state in one piece.

@@ -12,7 +12,8 @@ use tributary_runtime::state::{self, StateError};
 use tributary_runtime::topic::Topic;
 
 use super::dirty::weightier;
-use super::recompute::{Task, live};
+use super::recompute::live;
+use super::tracks::Task;
 use super::{Unit, keys};
 use crate::metrics;
 

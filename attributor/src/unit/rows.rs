@@ -23,7 +23,6 @@ use tributary_runtime::state::{self, StateError};
 use tributary_runtime::topic::Topic;
 
 use super::keys::{self, IdentifierHash};
-use super::moves::is_same_person;
 use super::{Span, Unit, corrupt};
 use crate::metrics;
 use crate::remodel::Rows;
@@ -31,6 +30,11 @@ use crate::wire::{TouchView, Whose};
 
 pub(in crate::unit) use row::id_of;
 pub use row::{Scratch, touchpoint_id};
+
+/// Whether all that rows show or weigh of a person is the same.
+pub(super) fn is_same_person(before: &Placement, now: &Placement) -> bool {
+    (&before.profile_id, &before.role, before.revoked) == (&now.profile_id, &now.role, now.revoked)
+}
 
 /// Whether all touches of a stay had the same rows by the placement before, in the same unit.
 fn shows_the_same(before: &Placement, now: &Placement, stay: &Stay<'_>) -> bool {

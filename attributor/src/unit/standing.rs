@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tributary_proto::{Desired, Milestone, StageMoment, Standing, attributor_message::Body};
 
 use super::Unit;
-use super::recompute::{Task, Tracked};
+use super::tracks::{Task, Tracked};
 use crate::moments;
 use crate::plan::Plan;
 

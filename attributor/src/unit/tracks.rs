@@ -7,6 +7,28 @@ use super::Unit;
 use super::keys::{self, IdentifierHash};
 use crate::metrics;
 
+/// A milestone with the resident that anchors it.
+pub(crate) struct Tracked {
+    /// Who anchors it.
+    pub by: IdentifierHash,
+    /// The profile of who anchors it; empty where that is an account.
+    pub profile_id: String,
+    /// The account at its time; empty for a profile's unit.
+    pub account_id: String,
+    /// The epoch of the anchor's placement.
+    pub epoch: u64,
+    pub stamp: u64,
+    pub milestone: Milestone,
+}
+
+/// What is to be computed.
+pub(super) struct Task<'m> {
+    pub tracked: &'m Tracked,
+    /// The earliest touch that may matter to it.
+    pub from_ms: i64,
+    pub reason: Reason,
+}
+
 /// When a milestone is tracked, or is no longer.
 pub(super) fn time_ms(track: &StoredTrack) -> i64 {
     track.milestone.as_ref().map_or(track.at_ms, |milestone| milestone.time_ms)

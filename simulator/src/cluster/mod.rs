@@ -54,7 +54,7 @@ pub struct Said {
 }
 
 /// The outputs of which is remembered which transaction has written what.
-const REMEMBERED: [Topic; 5] = crate::check::Outputs::TOPICS;
+const REMEMBERED: [Topic; 5] = crate::outputs::Outputs::TOPICS;
 
 /// Where a mark has to go.
 #[derive(Debug, Clone, PartialEq, Eq)]
