@@ -6,9 +6,10 @@ use tributary_pipeline::stages::{Pipeline, StageName};
 use tributary_runtime::log::{BatchLimits, MemoryLog};
 use tributary_runtime::topic::Topic;
 use tributary_runtime::worker::{Worker, WorkerOptions};
-use tributary_simulator::check::{Outputs, check};
+use tributary_simulator::check::check;
 use tributary_simulator::history::History;
 use tributary_simulator::oracle::judge;
+use tributary_simulator::outputs::Outputs;
 use tributary_simulator::pipeline::compile;
 
 fn run(history: &History, pipeline: &Pipeline, partitions: u32, records_max: usize) -> Outputs {
