@@ -388,7 +388,7 @@ fn a_deleted_record_takes_back_what_it_said() {
     };
     let (there, nothing) = (("001".to_owned(), vec!["Champion".to_owned()]), (String::new(), Vec::new()));
     let [account, champion] = words;
-    let of = |more: &[Event]| [&[other.clone()], more].concat();
+    let of = |more: &[Event]| [std::slice::from_ref(&other), more].concat();
     assert_eq!(told(&of(&[account.clone(), champion.clone()])), there);
     // Before what it takes back, between, behind, and twice.
     for events in [

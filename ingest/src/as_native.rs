@@ -39,9 +39,6 @@ pub fn as_native(event: &Event) -> Value {
         Some(Body::Erase(_)) => set("kind", "erase".into()),
         Some(Body::Retract(retract)) => {
             set("kind", "retract".into());
-            if !retract.record.is_empty() {
-                set(RECORD_FIELD, retract.record.as_str().into());
-            }
             match retract.milestone_id.split_once(':') {
                 Some((kind, object_id)) => {
                     set("milestone", kind.into());
@@ -57,8 +54,9 @@ pub fn as_native(event: &Event) -> Value {
         }
         None => {}
     }
-    if !event.record.is_empty() {
-        set(RECORD_FIELD, event.record.as_str().into());
+    let deleted = if let Some(Body::Retract(retract)) = &event.body { retract.record.as_str() } else { "" };
+    if let Some(record) = [event.record.as_str(), deleted].into_iter().find(|record| !record.is_empty()) {
+        set(RECORD_FIELD, record.into());
     }
     if event.public {
         set(TRUST_FIELD, Trust::Public.name().into());

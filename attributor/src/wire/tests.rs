@@ -73,7 +73,10 @@ fn agrees_with_the_generated_types() {
     let message = AttributorMessage { body: Some(attributor_message::Body::Item(item)) }.encode_to_vec();
     let view = ItemView::parse(&message).unwrap().unwrap();
     assert_eq!(view, ItemView { identifier: [7; 16], epoch: 9, body: ItemBody::Touch(&encoded) });
+}
 
+#[test]
+fn agrees_with_the_generated_types_of_residents() {
     let account = |unit: &str| unit.to_uppercase();
     let span = |from_ms, unit: &str| Span { from_ms, unit: unit.into(), account_id: account(unit), ..Span::default() };
     let later = vec![span(-8, "b"), span(70, "a")];

@@ -29,6 +29,16 @@ const DISPOSITIONS: [(&str, &str); 6] = [
     ("17b47fee-58de-441e-a44c-c6300d46f273", "wrong number"),
 ];
 
+/// A contact took part in an activity, or did not (`None`). Either side tells, and each with an id of its own; the activity is one.
+fn activity_of<'a>(contact: &str, id: String, says: Option<Says<'a>>, head: &Head, records: &mut Records<'a>) {
+    let mut record = Record::new(&id, head.time_ms);
+    if says.is_some() {
+        record = record.of(id, head.time_ms);
+    }
+    record.name("crm_contact", contact, records);
+    records.add(record, says.unwrap_or(Says::Retract { milestone: "".into(), object_id: "".into() }));
+}
+
 /// A contact belongs to a company, or a deal is about one of them.
 pub(super) fn association(notice: Notice<'_>, head: &Head, records: &mut Records<'_>) -> Result<(), Rejection> {
     let text =
@@ -63,19 +73,12 @@ pub(super) fn association(notice: Notice<'_>, head: &Head, records: &mut Records
     match (one, other) {
         (Object::Contact, Object::Activity(kind)) | (Object::Activity(kind), Object::Contact) => {
             let (contact, activity) = if one == Object::Contact { (one_id, other_id) } else { (other_id, one_id) };
-            // Either side tells, and each with an id of its own; the activity is one.
-            let id = activity_id(&head.portal, kind, &activity);
-            let mut record = Record::new(&id, head.time_ms);
-            if !removed {
-                record = record.of(id, head.time_ms);
-            }
-            record.name("crm_contact", &contact, records);
             let says = if removed {
-                Says::Retract { milestone: "".into(), object_id: "".into() }
+                None
             } else {
-                Says::Touch(touch("hubspot", kind, outcome(notice.properties, kind, records)))
+                Some(Says::Touch(touch("hubspot", kind, outcome(notice.properties, kind, records))))
             };
-            records.add(record, says);
+            activity_of(&contact, activity_id(&head.portal, kind, &activity), says, head, records);
         }
         (Object::Contact, Object::Deal) => {
             let told = contact_of_deal(&one_id, &other_id, (&label, removed), &event_id, head, records);

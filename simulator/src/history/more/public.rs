@@ -141,6 +141,6 @@ fn say(draw: &mut Draw, pool: &mut Pool<'_>, time_ms: i64, who: Vec<Identifier>,
     }));
     // As it comes: at once, late, out of order, or nobody knows when.
     let delay_ms = [0, HOUR_MS, 1, 2 * DAY_MS, -HOUR_MS, 0, 5 * DAY_MS].get(pool.said.len() % 7);
-    let received_ms = delay_ms.filter(|_| pool.said.len() % 3 > 0).map_or(0, |delay_ms| time_ms + delay_ms);
+    let received_ms = delay_ms.filter(|_| !pool.said.len().is_multiple_of(3)).map_or(0, |delay_ms| time_ms + delay_ms);
     pool.say(Event { public: true, received_ms, traits, ..event });
 }
