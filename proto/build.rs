@@ -5,6 +5,8 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::{env, fs};
 
+use protox::prost_reflect::prost_types::{FieldDescriptorProto, FileDescriptorProto};
+
 /// The messages of this file, and what they hold, have a JSON form.
 const OUTPUTS: &str = "tributary/v1/output.proto";
 const PACKAGE: &str = ".tributary.v1.";
@@ -48,7 +50,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let declared = descriptors.file.iter().flat_map(|file| &file.enum_type).filter(|found| enums.contains(found.name()));
     let names = declared.map(|found| named(found.name(), found.value.iter().map(|value| (value.number(), value.name()))));
-    fs::write(PathBuf::from(env::var("OUT_DIR")?).join("names.rs"), names.collect::<String>())?;
+    let texts = names.chain(descriptors.file.iter().flat_map(|file| described(file, &messages)));
+    fs::write(PathBuf::from(env::var("OUT_DIR")?).join("names.rs"), texts.collect::<String>())?;
     config.compile_fds(descriptors)?;
     Ok(())
 }
@@ -67,4 +70,45 @@ fn named<'a>(of: &str, values: impl Iterator<Item = (i32, &'a str)>) -> String {
     format!(
         "impl crate::json::Named for {of} {{ fn name(self) -> &'static str {{ match i32::from(self) {{ {arms} _ => \"\" }} }} }}\n"
     )
+}
+
+/// What `src/dictionary.rs` tells of the messages of a file.
+fn described<'a>(file: &'a FileDescriptorProto, messages: &'a BTreeSet<&str>) -> impl Iterator<Item = String> + 'a {
+    let wanted = (0..).zip(&file.message_type).filter(|(_, message)| messages.contains(message.name()));
+    wanted.map(move |(at, message)| {
+        let fields = (0..).zip(&message.field).map(|(number, field)| {
+            let form = form(field, comment(file, [4, at, 2, number]));
+            let repeated = field.label().as_str_name() == "LABEL_REPEATED";
+            format!("crate::dictionary::Field {{ name: {:?}, form: {form}, repeated: {repeated} }}, ", field.name())
+        });
+        let (name, fields) = (message.name(), fields.collect::<String>());
+        format!("impl crate::dictionary::Described for {name} {{ const FIELDS: &'static [crate::dictionary::Field] = &[{fields}]; }}\n")
+    })
+}
+
+/// What is said of a field in its file.
+fn comment(file: &FileDescriptorProto, path: [i32; 4]) -> &str {
+    let mut locations = file.source_code_info.iter().flat_map(|info| &info.location);
+    locations.find(|location| location.path == path).map_or("", |location| location.leading_comments())
+}
+
+/// What a field holds: its type, and of times and days what is said of it.
+fn form(field: &FieldDescriptorProto, comment: &str) -> String {
+    let form = match field.r#type().as_str_name() {
+        "TYPE_INT64" if comment.contains("milliseconds since 1970") => "Time",
+        "TYPE_STRING" if comment.contains("YYYY-MM-DD") => "Day",
+        "TYPE_INT64" => "Int64",
+        "TYPE_UINT64" => "Uint64",
+        "TYPE_INT32" => "Int32",
+        "TYPE_UINT32" => "Uint32",
+        "TYPE_BOOL" => "Flag",
+        "TYPE_STRING" | "TYPE_ENUM" => "Text",
+        "TYPE_BYTES" => "Bytes",
+        "TYPE_MESSAGE" => {
+            let inner = field.type_name().trim_start_matches(PACKAGE);
+            return format!("crate::dictionary::Form::Message(<{inner} as crate::dictionary::Described>::FIELDS)");
+        }
+        other => panic!("{}: rows hold no {other}", field.name()),
+    };
+    format!("crate::dictionary::Form::{form}")
 }

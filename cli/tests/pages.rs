@@ -82,18 +82,18 @@ fn the_page_of_reasons_has_them_all() {
     hold("reasons.md", &page);
 }
 
-/// A message of a `.proto` file: its name, what is said of it, and its fields with theirs.
+/// A message or an enum of a `.proto` file: its name, what is said of it, and its fields or values with theirs.
 struct Declared {
     name: String,
     about: String,
-    /// Type, name, number and what is said of it.
+    /// Type (none of a value), name, number and what is said of it.
     fields: Vec<[String; 4]>,
 }
 
-/// The messages of a file.
+/// The messages and enums of a file.
 fn declared(file: &str) -> Vec<Declared> {
     let text = fs::read_to_string(root().join("proto/tributary/v1").join(file)).unwrap();
-    let field = Regex::new(r"^(?:optional )?((?:repeated )?[\w.]+) (\w+) = (\d+);$").unwrap();
+    let field = Regex::new(r"^(?:optional )?((?:repeated )?[\w.]+ )?(\w+) = (\d+);$").unwrap();
     let (mut messages, mut comment): (Vec<Declared>, Vec<&str>) = (Vec::new(), Vec::new());
     for line in text.lines().map(str::trim) {
         if let Some(words) = line.strip_prefix("//") {
@@ -101,13 +101,20 @@ fn declared(file: &str) -> Vec<Declared> {
             continue;
         }
         let about = std::mem::take(&mut comment).join(" ");
-        if let Some(name) = line.strip_prefix("message ").and_then(|rest| rest.split(' ').next()) {
+        let begins = line.strip_prefix("message ").or(line.strip_prefix("enum "));
+        if let Some(name) = begins.and_then(|rest| rest.split(' ').next()) {
             messages.push(Declared { name: name.to_owned(), about, fields: Vec::new() });
         } else if let (Some(found), Some(message)) = (field.captures(line), messages.last_mut()) {
-            message.fields.push([found[1].to_owned(), found[2].to_owned(), found[3].to_owned(), about]);
+            let kind = found.get(1).map_or("", |kind| kind.as_str().trim()).to_owned();
+            message.fields.push([kind, found[2].to_owned(), found[3].to_owned(), about]);
         }
     }
     messages
+}
+
+/// A value of an enum as JSON has it: `late_touch` of `REASON_LATE_TOUCH`.
+fn short(of: &str, value: &str) -> String {
+    value.trim_start_matches(&format!("{}_", of.to_uppercase())).to_lowercase()
 }
 
 /// Sentences of a `.proto` file as a page has them: what is in backquotes there stays so.
@@ -118,19 +125,23 @@ fn as_cell(words: &str) -> String {
 #[test]
 fn the_page_of_rows_is_what_the_proto_files_say() {
     let rows = declared("output.proto");
-    let others: Vec<Declared> = ["event.proto", "attributor.proto"].iter().flat_map(|file| declared(file)).collect();
-    let used = |of: &Declared| {
-        let kind = |field: &[String; 4]| field[0].trim_start_matches("repeated ") == of.name;
-        rows.iter().any(|row| row.fields.iter().any(kind))
-    };
-    let mut page = "# Rows of the output topics\n\nThe data dictionary: every field of every row, made from the comments of `proto/tributary/v1`. In JSON names and \
-                    order are the same, enums are their short names in lower case, and integers are numbers.\n"
+    let mut page = "# Rows of the output topics\n\nThe data dictionary: every field of every row, made from the comments of `proto/tributary/v1/output.proto`, which imports \
+                    nothing. In JSON names and order are the same, enums are their short names in lower case, and integers are numbers. In Parquet \
+                    (`tributary export`) they are the short names, too; times are timestamps and days are dates.\n"
         .to_owned();
-    for message in rows.iter().chain(others.iter().filter(|of| used(of))) {
+    for message in &rows {
         assert!(!message.fields.is_empty() && !message.about.is_empty(), "{}", message.name);
-        write!(page, "\n## {}\n\n{}\n\n| field | type | number | |\n|---|---|--:|---|\n", message.name, message.about).unwrap();
+        let is_enum = message.fields.iter().all(|[kind, ..]| kind.is_empty());
+        let titles = if is_enum { "| value | in Protobuf | number | |" } else { "| field | type | number | |" };
+        write!(page, "\n## {}\n\n{}\n\n{titles}\n|---|---|--:|---|\n", message.name, message.about).unwrap();
         for [kind, name, number, about] in &message.fields {
-            writeln!(page, "| `{name}` | {kind} | {number} | {} |", as_cell(about)).unwrap();
+            match (is_enum, number.as_str()) {
+                (true, "0") => {}
+                (true, _) => {
+                    writeln!(page, "| `{}` | `{name}` | {number} | {} |", short(&message.name, name), as_cell(about)).unwrap()
+                }
+                (false, _) => writeln!(page, "| `{name}` | {kind} | {number} | {} |", as_cell(about)).unwrap(),
+            }
         }
     }
     for topic in Topic::public() {

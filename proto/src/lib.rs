@@ -3,7 +3,7 @@
 //! The types are generated from the `.proto` files of this crate, which are BI's data dictionary: every field is documented there.
 //! What a schema cannot say stands here: the canonical bytes and the hash of an identifier ([`identifier`]), the rank of
 //! identifier kinds ([`kind`]), the words that all share ([`vocabulary`]), the partition of a key ([`partition`]), the spans of a
-//! [`placement`], and the JSON form of the outputs ([`json`]).
+//! [`placement`], the JSON form of the outputs ([`json`]), and what fields their rows have ([`dictionary`]).
 //!
 //! ```
 //! use tributary_proto::{Identifier, partition};
@@ -15,6 +15,7 @@
 //! ```
 
 pub mod decimal;
+pub mod dictionary;
 pub mod identifier;
 pub mod json;
 pub mod kind;

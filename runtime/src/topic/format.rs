@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tributary_proto::Message;
+use tributary_proto::dictionary::{Described, Field};
 
 use super::Topic;
 
@@ -26,7 +27,7 @@ impl FormatError {
 }
 
 /// A message that is a row of an output topic.
-pub trait Row: Message + Default + Serialize + DeserializeOwned {
+pub trait Row: Message + Default + Serialize + DeserializeOwned + Described {
     /// The topic.
     const TOPIC: Topic;
 
@@ -51,12 +52,13 @@ pub trait Row: Message + Default + Serialize + DeserializeOwned {
 pub struct Rows {
     to_json: fn(&[u8]) -> Result<Vec<u8>, FormatError>,
     is_last: fn(&[u8]) -> bool,
+    fields: &'static [Field],
 }
 
 impl Rows {
     /// Of a topic with such rows.
     pub const fn of<R: Row>() -> Self {
-        Self { to_json: to_json::<R>, is_last: is_last::<R> }
+        Self { to_json: to_json::<R>, is_last: is_last::<R>, fields: R::FIELDS }
     }
 
     /// A row as JSON, on one line, whichever form it has.
@@ -65,6 +67,11 @@ impl Rows {
     /// When the bytes are not such a message.
     pub fn to_json(&self, bytes: &[u8]) -> Result<Vec<u8>, FormatError> {
         (self.to_json)(bytes)
+    }
+
+    /// The fields of a row.
+    pub const fn fields(&self) -> &'static [Field] {
+        self.fields
     }
 
     /// See [`Row::is_last`]; also of JSON.
