@@ -9,9 +9,9 @@ use tributary_runtime::config::peek;
 use tributary_runtime::config::settings::LogFormat;
 
 use crate::commands::{
-    audit, check, classify, collect, completions, dead_letters, demo, erase, explain, fit, generate, import, man, metrics,
-    names, plan, profile, propose_window, quality, reclassify, replay, report, run, send, state, tail, test_mapping, topics,
-    unlink,
+    audit, check, classify, collect, completions, dead_letters, demo, erase, explain, export, fit, generate, import, man,
+    metrics, names, plan, profile, propose_window, quality, reclassify, replay, report, run, send, state, tail, test_mapping,
+    topics, unlink,
 };
 use crate::global::Global;
 
@@ -141,6 +141,8 @@ pub enum Command {
     Profile(profile::ProfileArgs),
     /// Report what the credit says
     Report(report::ReportArgs),
+    /// Write the outputs as Parquet files, for any warehouse
+    Export(export::ExportArgs),
     /// Account for every record, and check that the credit adds up
     Audit(audit::AuditArgs),
     /// Make void what events say of somebody

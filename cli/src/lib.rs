@@ -31,6 +31,7 @@ pub mod quality;
 pub mod raw_files;
 pub mod reload;
 pub mod requests;
+pub mod results;
 pub mod resume;
 pub mod rows;
 pub mod serving;

@@ -4,10 +4,12 @@
 
 mod support;
 
+use std::path::Path;
 use std::sync::OnceLock;
 use std::thread::sleep;
 use std::time::Duration;
 
+use serde_json::Value;
 use support::{
     Raw, Running, finish, golden, history, pipeline, run, send, succeed, table_of, table_text, tailed_table, tributary,
     write_files,
@@ -44,6 +46,24 @@ fn one_process_killed_and_restarted_gives_the_answer_of_replay() {
     finish(&sets);
     check(&sets, &records);
     check_explained(&sets, &records);
+    check_exported(&sets, folder.path());
+}
+
+/// What `export` writes is the table that the topic folds to: of what was aborted nothing is in it.
+fn check_exported(sets: &[String], folder: &Path) {
+    let mut command = tributary(sets);
+    command.args(["export", "--topic", "credits", "--out"]).arg(folder.join("export"));
+    succeed(command);
+    let cells = |row: &Value| {
+        let columns = ["milestone_id", "model", "touch_id", "channel", "weight_nano", "value_minor"];
+        columns.map(|name| row[name].to_string())
+    };
+    let mut found: Vec<_> = support::parquet::read(&folder.join("export/credits.parquet")).iter().map(cells).collect();
+    let table = tailed_table(sets);
+    let mut expected: Vec<_> = table.rows().map(|row| cells(&serde_json::to_value(row).unwrap())).collect();
+    found.sort();
+    expected.sort();
+    assert!(found == expected && !found.is_empty(), "{} rows, not {}", found.len(), expected.len());
 }
 
 /// What `explain` reads from the stores of the workers is what it finds in a replay.

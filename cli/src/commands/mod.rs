@@ -9,6 +9,7 @@ pub mod dead_letters;
 pub mod demo;
 pub mod erase;
 pub mod explain;
+pub mod export;
 pub mod fit;
 pub mod generate;
 pub mod import;
@@ -63,6 +64,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Explain(args) => explain::run(&args, &global),
         Command::Profile(args) => profile::run(&args, &global),
         Command::ProposeWindow(args) => propose_window::run(&args, &global),
+        Command::Export(args) => export::run(&args, &global),
         Command::Audit(args) => audit::run(&args, &global),
         Command::DeadLetters(args) => dead_letters::run(&args, &global),
         Command::State(args) => state::run(&args, &global),

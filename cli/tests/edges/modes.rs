@@ -44,6 +44,7 @@ fn nothing_that_a_command_makes_is_open_to_others() {
     let sheet = given.path().join("offline.csv");
     fs::copy(golden_folder().join("offline.csv"), &sheet).unwrap();
     let (results, history, backup, kept, metrics) = (at("results"), at("history"), at("backup"), at("demo"), at("audit.prom"));
+    let exported = at("export");
     let replay = [&["replay"], &files[..], &["--out", &results]].concat();
     let commands: Vec<Vec<&str>> = vec![
         [&["send"], &files[..]].concat(),
@@ -57,6 +58,7 @@ fn nothing_that_a_command_makes_is_open_to_others() {
         vec!["state", "restore", &backup, "--replace"],
         vec!["audit", "--metrics", &metrics],
         replay,
+        vec!["export", "--out", &exported],
         vec!["generate", "--out", &history, "--people", "20", "--seed", "7"],
         vec!["demo", "--people", "20", "--keep", &kept],
         vec!["check"],
@@ -70,8 +72,15 @@ fn nothing_that_a_command_makes_is_open_to_others() {
         assert_eq!(open, Vec::<PathBuf>::new(), "{args:?}");
     }
     assert_eq!(fs::metadata(&metrics).unwrap().permissions().mode() & 0o777, 0o644);
-    for made_by_somebody in ["state/log", "state/log.replaced", "backup/log", "results/profiles.ndjson", "demo/log", "history"]
-    {
+    for made_by_somebody in [
+        "state/log",
+        "state/log.replaced",
+        "backup/log",
+        "results/profiles.ndjson",
+        "demo/log",
+        "history",
+        "export/credits.parquet",
+    ] {
         assert!(made.path().join(made_by_somebody).exists(), "{made_by_somebody}");
     }
 }

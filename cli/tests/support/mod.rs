@@ -15,6 +15,8 @@ pub mod broker;
 pub mod command;
 pub mod disk;
 pub mod kill;
+#[path = "../../../export/tests/support/parquet.rs"]
+pub mod parquet;
 #[path = "../../../runtime/tests/support/proxy.rs"]
 pub mod proxy;
 pub mod sdks;

@@ -1,0 +1,156 @@
+//! Rows become columns. Rows come as JSON objects in the form of the outputs.
+
+use std::io::Write;
+
+use parquet::errors::ParquetError;
+use parquet::file::writer::SerializedRowGroupWriter;
+use serde_json::{Map, Value};
+use tributary_proto::dictionary::{Field, Form};
+
+use crate::column::{Cell, CellError, Column, cell};
+use crate::schema::{leaves, may_lack};
+
+/// Rows that have been taken and not yet written.
+pub struct Columns {
+    fields: &'static [Field],
+    columns: Vec<Column>,
+    rows: u64,
+    bytes: usize,
+}
+
+/// Where in lists a value stands, as the format counts it.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    /// How many of the lists and cells around it are there.
+    definition: i16,
+    /// In which of the lists it follows another; 0 at the beginning of a row.
+    repetition: i16,
+    /// How many lists it is in.
+    depth: i16,
+}
+
+impl Columns {
+    /// No rows yet, of rows with such fields.
+    pub fn new(fields: &'static [Field]) -> Self {
+        Self { fields, columns: columns(fields), rows: 0, bytes: 0 }
+    }
+
+    /// How many rows wait.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// How much memory they hold, about.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Takes a row.
+    ///
+    /// # Errors
+    /// When a field is not what the data dictionary says; then what was taken cannot be written any more.
+    pub fn take(&mut self, row: &Map<String, Value>) -> Result<(), CellError> {
+        self.message(0, self.fields, row, Place::default())?;
+        self.rows += 1;
+        Ok(())
+    }
+
+    /// Takes the fields of a message; its first column is number `at`.
+    fn message(&mut self, mut at: usize, fields: &[Field], row: &Map<String, Value>, place: Place) -> Result<(), CellError> {
+        for field in fields {
+            let value = row.get(field.name).unwrap_or(&Value::Null);
+            if field.repeated {
+                self.list(at, field, value, place)?;
+            } else {
+                self.single(at, field, value, place)?;
+            }
+            at += leaves(field.form);
+        }
+        Ok(())
+    }
+
+    fn list(&mut self, at: usize, field: &Field, value: &Value, place: Place) -> Result<(), CellError> {
+        let items = items(field, value)?;
+        if items.is_empty() {
+            (at..at + leaves(field.form)).for_each(|at| self.put(at, None, place));
+        }
+        let mut inside = Place { definition: place.definition + 1, depth: place.depth + 1, ..place };
+        for item in items {
+            self.single(at, field, item, inside)?;
+            inside.repetition = inside.depth;
+        }
+        Ok(())
+    }
+
+    fn single(&mut self, at: usize, field: &Field, value: &Value, place: Place) -> Result<(), CellError> {
+        if let Form::Message(fields) = field.form {
+            return self.message(at, fields, fields_of(field, value)?, place);
+        }
+        let cell = cell(field, value)?;
+        let definition = place.definition + i16::from(may_lack(field.form) && cell.is_some());
+        self.put(at, cell, Place { definition, ..place });
+        Ok(())
+    }
+
+    fn put(&mut self, at: usize, cell: Option<Cell>, place: Place) {
+        if let Some(column) = self.columns.get_mut(at) {
+            self.bytes += column.put(cell, place.definition, place.repetition);
+        }
+    }
+
+    /// Writes all rows that wait as a row group.
+    ///
+    /// # Errors
+    /// When the library cannot write them.
+    pub fn write<W: Write + Send>(&mut self, mut group: SerializedRowGroupWriter<'_, W>) -> Result<(), ParquetError> {
+        for column in std::mem::replace(&mut self.columns, columns(self.fields)) {
+            let Some(mut writer) = group.next_column()? else { break };
+            column.write(&mut writer)?;
+            writer.close()?;
+        }
+        group.close()?;
+        (self.rows, self.bytes) = (0, 0);
+        Ok(())
+    }
+}
+
+/// Looks at a row that is to be taken later.
+///
+/// # Errors
+/// As [`Columns::take`].
+pub fn check(fields: &[Field], row: &Map<String, Value>) -> Result<(), CellError> {
+    for field in fields {
+        let value = row.get(field.name).unwrap_or(&Value::Null);
+        let values = if field.repeated { items(field, value)? } else { std::slice::from_ref(value) };
+        for value in values {
+            match field.form {
+                Form::Message(fields) => check(fields, fields_of(field, value)?)?,
+                _ => drop(cell(field, value)?),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The items of a list; a row that lacks it has none.
+fn items<'a>(field: &Field, value: &'a Value) -> Result<&'a [Value], CellError> {
+    match value {
+        Value::Array(items) => Ok(items),
+        Value::Null => Ok(&[]),
+        _ => Err(CellError { field: field.name, expected: "a list" }),
+    }
+}
+
+/// The fields of a message.
+fn fields_of<'a>(field: &Field, value: &'a Value) -> Result<&'a Map<String, Value>, CellError> {
+    value.as_object().ok_or(CellError { field: field.name, expected: "an object" })
+}
+
+/// Empty columns for all values of rows with such fields, in the order of the schema.
+fn columns(fields: &[Field]) -> Vec<Column> {
+    let of = |field: &Field| match field.form {
+        Form::Message(fields) => columns(fields),
+        form => vec![Column::new(form)],
+    };
+    fields.iter().flat_map(of).collect()
+}

@@ -1,0 +1,71 @@
+//! What goes wrong with an export.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use parquet::errors::ParquetError;
+use tributary_runtime::topic::format::FormatError;
+
+use crate::column::CellError;
+
+/// Why rows cannot be exported.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// A file cannot be made, written or renamed.
+    #[error("{}: {doing}: {source}", .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What was tried.
+        doing: &'static str,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The library cannot write the file.
+    #[error("{}: cannot be written: {source}", .path.display())]
+    Parquet {
+        /// The file.
+        path: PathBuf,
+        /// What the library says.
+        source: ParquetError,
+    },
+    /// Another export writes the same file.
+    #[error("{}: another export is writing it; wait for it, or choose another folder", .0.display())]
+    Busy(PathBuf),
+    /// The topic has no rows for readers.
+    #[error("{0} has no rows; outputs have")]
+    NoRows(&'static str),
+    /// A record is not a row of its topic.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// A row is no JSON object.
+    #[error("a row of {topic} is no JSON object: {why}")]
+    Json {
+        /// The topic's role.
+        topic: &'static str,
+        /// What the reader says.
+        why: String,
+    },
+    /// A field of a row is not what the data dictionary says.
+    #[error("a row of {topic}: {source}")]
+    Cell {
+        /// The topic's role.
+        topic: &'static str,
+        /// Which, and why.
+        source: CellError,
+    },
+}
+
+impl ExportError {
+    /// Tells what was tried with a file.
+    pub(crate) fn file(path: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::File { path, doing, source }
+    }
+
+    /// Tells of which file the library speaks.
+    pub(crate) fn parquet(path: &Path) -> impl FnOnce(ParquetError) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Parquet { path, source }
+    }
+}
