@@ -1,6 +1,6 @@
 -- Tables and views for ClickHouse: a Kafka engine on the topic (JSON: `worker.formats`), and what is kept of it. Give the
 -- brokers and the prefix of your topics. Without Kafka leave the objects on it out, and insert JSON lines into
--- `credit_updates`, `touchpoint_rows` and `milestone_rows`.
+-- `credit_updates`, `spend_rows`, `touchpoint_rows` and `milestone_rows`.
 --
 -- Money is in minor units of its currency (123450 is 1,234.50 CNY, 500 is 500 JPY): never add currencies up. Weights are billionths. Times are
 -- milliseconds as 64-bit integers: DateTime64(3) holds 1900 to 2299.
@@ -16,7 +16,7 @@ CREATE TABLE IF NOT EXISTS credit_updates (
 -- An update that the Kafka engine reads twice after a failure has the same key: the copies fold, and FINAL does not see them before they do.
 ORDER BY (milestone_id, model, touch_id, revision);
 
-CREATE TABLE IF NOT EXISTS spend (
+CREATE TABLE IF NOT EXISTS spend_rows (
     spend_id String, day Date32, channel LowCardinality(String), source LowCardinality(String), medium LowCardinality(String),
     campaign String, value_minor Int64, currency LowCardinality(String)
 ) ENGINE = ReplacingMergeTree ORDER BY spend_id;
@@ -56,117 +56,194 @@ SETTINGS kafka_broker_list = 'kafka:9092', kafka_topic_list = 'tributary.milesto
 CREATE MATERIALIZED VIEW IF NOT EXISTS milestone_reader TO milestone_rows AS SELECT * FROM milestone_queue;
 -- kafka:end
 
--- The rows as they are now: of each key the highest revision. A row of weight 0 was taken back.
+-- Views from here on are made of deploy/bi/dbt: `scripts/bi --write`. They use Asia/Shanghai as the zone in which days begin, and a session gap of
+-- 30 minutes: put in yours, as in `ingest.time_zone` and `attribution.session_gap_minutes`.
+
+-- Every update of credit, or where only the latest rows were loaded these; times are milliseconds since 1970 UTC.
+CREATE OR REPLACE VIEW credit_changes AS
+SELECT milestone_id, toString(updates.milestone_kind) AS milestone_kind, toString(updates.model) AS model, touch_id, account_id, profile_id,
+    toString(updates.channel) AS channel, toString(updates.source) AS source, toString(updates.medium) AS medium, campaign, content, term,
+    updates.touch_time AS touch_time, updates.milestone_time AS milestone_time,
+    weight_nano, value_minor, toString(updates.currency) AS currency, delta_weight_nano, delta_value_minor,
+    toString(updates.reporting_currency) AS reporting_currency, reporting_value_minor, delta_reporting_value_minor,
+    revision, toString(updates.reason) AS reason
+FROM (SELECT * FROM credit_updates FINAL) AS updates;
+
+-- The credit rows as they are now, of each key the highest revision. A row of weight 0 was taken back and is left out.
 CREATE OR REPLACE VIEW credits AS
-SELECT * FROM (SELECT * FROM credit_updates FINAL ORDER BY revision DESC LIMIT 1 BY milestone_id, model, touch_id) WHERE weight_nano != 0;
-
--- What channels earned by month of the milestone, two ways that must agree: from the rows as they are now, and from the sums of all deltas.
--- Months begin in Shanghai here, as in `ingest.time_zone`: spend has the day in that zone.
-CREATE OR REPLACE VIEW credit_by_month AS
-SELECT toStartOfMonth(fromUnixTimestamp64Milli(milestone_time, 'Asia/Shanghai')) AS month, milestone_kind, model, channel, currency,
-    sum(weight_nano) / 1e9 AS milestones, sum(toInt128(credits.value_minor)) AS value_minor
-FROM credits GROUP BY month, milestone_kind, model, channel, currency;
-
-CREATE OR REPLACE VIEW credit_by_month_of_deltas AS
-SELECT toStartOfMonth(fromUnixTimestamp64Milli(milestone_time, 'Asia/Shanghai')) AS month, milestone_kind, model, channel, currency,
-    sum(delta_weight_nano) / 1e9 AS milestones, sum(toInt128(delta_value_minor)) AS value_minor
-FROM credit_updates FINAL GROUP BY month, milestone_kind, model, channel, currency
-HAVING sum(delta_weight_nano) != 0 OR sum(toInt128(delta_value_minor)) != 0;
-
--- What a campaign cost, and what it earned of deals that were won. What was spent in one currency and won in another stands in two rows.
-CREATE OR REPLACE VIEW return_by_campaign AS
-SELECT model, channel, source, campaign, currency, sum(of_deals) AS deals, sum(of_won) AS won_minor, sum(of_cost) AS cost_minor,
-    if(cost_minor > 0, won_minor / cost_minor, NULL) AS return_on_spend
+SELECT milestone_id, milestone_kind, model, touch_id, account_id, profile_id, channel, source, medium, campaign, content, term, touch_time,
+    milestone_time, weight_nano, value_minor, currency, reporting_currency, reporting_value_minor, revision, reason
 FROM (
-    SELECT model, channel, source, campaign, currency, weight_nano / 1e9 AS of_deals, toInt128(value_minor) AS of_won, toInt128(0) AS of_cost
-    FROM credits WHERE milestone_kind = 'closed_won' AND touch_id != 'unattributed'
-    UNION ALL
-    SELECT models.model, channel, source, campaign, currency, 0, toInt128(0), toInt128(value_minor)
-    FROM (SELECT * FROM spend FINAL) AS spend CROSS JOIN (SELECT DISTINCT model FROM credits) AS models
-) GROUP BY model, channel, source, campaign, currency;
+    SELECT *, row_number() OVER (PARTITION BY milestone_id, model, touch_id ORDER BY revision DESC) AS latest FROM credit_changes
+) AS changes
+WHERE latest = 1 AND weight_nano <> 0;
 
--- Which campaigns a deal owes itself to.
+-- What was spent on a channel or a campaign on a day, in minor units; `day` is a day in the reports' time zone.
+CREATE OR REPLACE VIEW spend AS
+SELECT spend_id, day, toString(lines.channel) AS channel, toString(lines.source) AS source, toString(lines.medium) AS medium, campaign,
+    value_minor, toString(lines.currency) AS currency
+FROM (SELECT * FROM spend_rows FINAL) AS lines;
+
+-- Touches that count, credited or not, and whose they are now. Touches are hits; visits are made of them.
+CREATE OR REPLACE VIEW touchpoints AS
+SELECT touchpoint_id, touch_id, hits.touch_time AS touch_time, profile_id, account_id, toString(hits.role) AS role, consented,
+    toString(hits.channel) AS channel, toString(hits.source) AS source, toString(hits.medium) AS medium, campaign, content, term,
+    toString(hits.touch_type) AS touch_type, url, referrer, toString(hits.input) AS input, public, identified, digital, names_source,
+    device, revision
+FROM (
+    SELECT *, row_number() OVER (PARTITION BY touchpoint_id ORDER BY revision DESC) AS latest
+    FROM (SELECT * FROM touchpoint_rows FINAL) AS said
+) AS hits
+WHERE latest = 1 AND NOT erased;
+
+-- Milestones as they stand, also those that were withdrawn.
+CREATE OR REPLACE VIEW milestones AS
+SELECT milestone_id, toString(reached.milestone_kind) AS milestone_kind, object_id, occurrence, reached.milestone_time AS milestone_time,
+    value_minor, toString(reached.currency) AS currency, exponent, toString(reached.reporting_currency) AS reporting_currency,
+    reporting_value_minor, account_id, profile_id, withdrawn, public, toString(reached.stage_before) AS stage_before,
+    reached.stage_before_time AS stage_before_time, toString(reached.stage_after) AS stage_after,
+    reached.stage_after_time AS stage_after_time, stages, revision
+FROM (
+    SELECT *, row_number() OVER (PARTITION BY milestone_id ORDER BY revision DESC) AS latest
+    FROM (SELECT * FROM milestone_rows FINAL) AS said
+) AS reached
+WHERE latest = 1 AND NOT erased;
+
+-- What a channel earned in a month of the milestone, from the rows as they are now.
+CREATE OR REPLACE VIEW credit_by_month AS
+SELECT toStartOfMonth(toDate32(fromUnixTimestamp64Milli(milestone_time, 'Asia/Shanghai'))) AS month, milestone_kind, model, channel, currency,
+    sum(weight_nano) / 1e9 AS milestones, sum(toInt128(credits.value_minor)) AS value_minor
+FROM credits AS credits
+GROUP BY toStartOfMonth(toDate32(fromUnixTimestamp64Milli(milestone_time, 'Asia/Shanghai'))), milestone_kind, model, channel, currency;
+
+-- The same from the sums of all updates. It always equals `credit_by_month`, and needs every update (`tributary export --all`).
+CREATE OR REPLACE VIEW credit_by_month_of_deltas AS
+SELECT toStartOfMonth(toDate32(fromUnixTimestamp64Milli(milestone_time, 'Asia/Shanghai'))) AS month, milestone_kind, model, channel, currency,
+    sum(delta_weight_nano) / 1e9 AS milestones, sum(toInt128(delta_value_minor)) AS value_minor
+FROM credit_changes AS changes
+GROUP BY toStartOfMonth(toDate32(fromUnixTimestamp64Milli(milestone_time, 'Asia/Shanghai'))), milestone_kind, model, channel, currency
+HAVING sum(delta_weight_nano) <> 0 OR sum(toInt128(delta_value_minor)) <> 0;
+
+-- What a campaign earned in a month of the milestone.
+CREATE OR REPLACE VIEW credit_by_campaign AS
+SELECT toStartOfMonth(toDate32(fromUnixTimestamp64Milli(milestone_time, 'Asia/Shanghai'))) AS month, milestone_kind, model, channel, source, medium, campaign, currency,
+    sum(weight_nano) / 1e9 AS milestones, sum(toInt128(credits.value_minor)) AS value_minor
+FROM credits AS credits
+GROUP BY toStartOfMonth(toDate32(fromUnixTimestamp64Milli(milestone_time, 'Asia/Shanghai'))), milestone_kind, model, channel, source, medium, campaign, currency;
+
+-- What a campaign cost, what it earned of deals that were won, and the quotient. What was spent in one currency and won in another stands
+-- in two rows; of each model there is one.
+CREATE OR REPLACE VIEW return_by_campaign AS
+WITH parts AS (
+    SELECT model, channel, source, campaign, currency, weight_nano, value_minor AS won, 0 AS cost
+    FROM credits AS credits WHERE milestone_kind = 'closed_won' AND touch_id <> 'unattributed'
+    UNION ALL
+    SELECT models.model, channel, source, campaign, currency, 0, 0, value_minor
+    FROM spend AS spend CROSS JOIN (SELECT DISTINCT model FROM credits AS credits) AS models
+), sums AS (
+    SELECT model, channel, source, campaign, currency, sum(weight_nano) / 1e9 AS deals, sum(toInt128(won)) AS won_minor, sum(toInt128(cost)) AS cost_minor
+    FROM parts GROUP BY model, channel, source, campaign, currency
+)
+SELECT model, channel, source, campaign, currency, deals, won_minor, cost_minor,
+    CASE WHEN cost_minor > 0 THEN CAST(won_minor AS DOUBLE PRECISION) / CAST(cost_minor AS DOUBLE PRECISION) END AS return_on_spend
+FROM sums;
+
+-- Which campaigns a deal owes itself to, and which deals a campaign has helped to win, with its share.
 CREATE OR REPLACE VIEW deals AS
 SELECT milestone_id, account_id, model, channel, source, campaign, currency, sum(weight_nano) / 1e9 AS share,
     sum(toInt128(credits.value_minor)) AS value_minor
-FROM credits WHERE milestone_kind = 'closed_won' GROUP BY milestone_id, account_id, model, channel, source, campaign, currency;
+FROM credits AS credits WHERE milestone_kind = 'closed_won'
+GROUP BY milestone_id, account_id, model, channel, source, campaign, currency;
 
--- Touches, credited or not, and milestones. Of each key the highest revision; a row with `erased` is no more, and stays to say so.
-CREATE OR REPLACE VIEW touchpoints AS SELECT * FROM touchpoint_rows FINAL WHERE NOT erased;
-CREATE OR REPLACE VIEW milestones AS SELECT * FROM milestone_rows FINAL WHERE NOT erased;
-
--- Visits, as attribution makes them (`attribution.session_gap_minutes` is 30 here): hits of one person on one device, each at most half an
--- hour after the one before, until one names another source. A visit has the id of its first hit and the source of the first that names one.
--- What is not digital is a visit of one. Of an event that came in two versions one counts.
+-- Visits, as attribution makes them. Hits of one person on one device, each at most the session gap after the one before, until one names
+-- another source. A visit has the id of its first hit and the source of the first that names one. What is not digital is a visit of one. Of
+-- an event that came in two versions one counts.
 CREATE OR REPLACE VIEW visits AS
-WITH once AS (
-    SELECT *, if(account_id != '', account_id, profile_id) AS unit_id, if(digital, device, touchpoint_id) AS place,
-        if(names_source, concat('s', channel, '\x1f', source, '\x1f', medium, '\x1f', campaign), '') AS named
-    FROM touchpoints ORDER BY public, touch_time, touchpoint_id LIMIT 1 BY unit_id, touch_id
+WITH versions AS (
+    SELECT *, CASE WHEN account_id <> '' THEN account_id ELSE profile_id END AS unit_id,
+        CASE WHEN digital THEN device ELSE touchpoint_id END AS place,
+        CASE WHEN names_source THEN concat(channel, char(31), source, char(31), medium, char(31), campaign) END AS named
+    FROM touchpoints AS touchpoints
+), counted AS (
+    SELECT *, row_number() OVER (PARTITION BY unit_id, touch_id ORDER BY public, touch_time, touchpoint_id) AS version FROM versions
 ), timed AS (
-    SELECT *, touch_time - lagInFrame(touch_time, 1, toInt64(-4000000000000)) OVER (PARTITION BY unit_id, profile_id, place
-        ORDER BY touch_time, touchpoint_id ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS gap
-    FROM once
+    SELECT *, touch_time - lagInFrame(toNullable(touch_time)) OVER (PARTITION BY unit_id, profile_id, place ORDER BY touch_time, touchpoint_id ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS gap FROM counted WHERE version = 1
 ), runs AS (
-    SELECT *, sum(gap > 1800000) OVER (PARTITION BY unit_id, profile_id, place ORDER BY touch_time, touchpoint_id
-        ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS run
-    FROM timed
-), begun AS (
-    SELECT *, lagInFrame(named, 1, '') OVER (PARTITION BY unit_id, profile_id, place, run, named != '' ORDER BY touch_time, touchpoint_id
-        ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS named_before,
-        gap > 1800000 OR (named != '' AND named_before != '' AND named != named_before) AS begins
+    SELECT *, sum(CASE WHEN gap <= 1800000 THEN 0 ELSE 1 END) OVER (PARTITION BY unit_id, profile_id, place ORDER BY touch_time, touchpoint_id ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS run FROM timed
+), sources AS (
+    SELECT *, lagInFrame(toNullable(named)) OVER (PARTITION BY unit_id, profile_id, place, run, named IS NOT NULL ORDER BY touch_time, touchpoint_id ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS named_before
     FROM runs
+), begun AS (
+    SELECT *, CASE WHEN gap IS NULL OR gap > 1800000 OR named <> named_before THEN 1 ELSE 0 END AS begins FROM sources
 ), numbered AS (
-    SELECT *, sum(begins) OVER (PARTITION BY unit_id, profile_id, place ORDER BY touch_time, touchpoint_id
-        ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS visit
-    FROM begun
+    SELECT *, sum(begins) OVER (PARTITION BY unit_id, profile_id, place ORDER BY touch_time, touchpoint_id ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS visit FROM begun
+), placed AS (
+    SELECT *, row_number() OVER (PARTITION BY unit_id, profile_id, place, visit ORDER BY touch_time, touchpoint_id) AS hit,
+        row_number() OVER (PARTITION BY unit_id, profile_id, place, visit
+            ORDER BY CASE WHEN names_source THEN 0 ELSE 1 END, touch_time, touchpoint_id) AS rank_of_source
+    FROM numbered
 )
-SELECT unit_id, profile_id, account_id, argMin(numbered.touch_id, (touch_time, touchpoint_id)) AS touch_id, min(touch_time) AS visit_time,
-    argMin(numbered.channel, (NOT names_source, touch_time, touchpoint_id)) AS channel,
-    argMin(numbered.source, (NOT names_source, touch_time, touchpoint_id)) AS source,
-    argMin(numbered.campaign, (NOT names_source, touch_time, touchpoint_id)) AS campaign,
-    count() AS hits, min(numbered.consented) AS consented
-FROM numbered GROUP BY unit_id, profile_id, account_id, place, visit;
+SELECT unit_id, profile_id, account_id, max(CASE WHEN hit = 1 THEN placed.touch_id END) AS touch_id, min(touch_time) AS visit_time,
+    max(CASE WHEN rank_of_source = 1 THEN placed.channel END) AS channel, max(CASE WHEN rank_of_source = 1 THEN placed.source END) AS source,
+    max(CASE WHEN rank_of_source = 1 THEN placed.campaign END) AS campaign, count(*) AS hits,
+    min(CASE WHEN placed.consented THEN 1 ELSE 0 END) = 1 AS consented
+FROM placed GROUP BY unit_id, profile_id, account_id, place, visit;
 
 -- How often people came by a channel in a month, and how many people.
 CREATE OR REPLACE VIEW visits_by_month AS
-SELECT toStartOfMonth(fromUnixTimestamp64Milli(visit_time, 'Asia/Shanghai')) AS month, channel, count() AS visits,
-    uniqExact(profile_id) AS people, sum(visits.hits) AS hits
-FROM visits GROUP BY month, channel;
+SELECT toStartOfMonth(toDate32(fromUnixTimestamp64Milli(visit_time, 'Asia/Shanghai'))) AS month, channel, count(*) AS visits, count(DISTINCT profile_id) AS people, sum(visits.hits) AS hits
+FROM visits AS visits GROUP BY toStartOfMonth(toDate32(fromUnixTimestamp64Milli(visit_time, 'Asia/Shanghai'))), channel;
 
--- The ladder: what a channel cost in a month, how many visits came of it, and how many leads, qualified leads and deals it earned. Cost is there
--- once for each model: a report is of one.
+-- What a channel cost in a month, how many visits came of it, and how many leads, qualified leads and deals it earned. Cost is there once
+-- for each model; a report is of one.
 CREATE OR REPLACE VIEW ladder AS
-SELECT month, channel, model, currency, sum(of_visits) AS visits, sum(of_leads) AS leads, sum(of_mqls) AS mqls, sum(of_deals) AS deals,
-    sum(of_won) AS won_minor, sum(of_cost) AS cost_minor, if(visits > 0, cost_minor / visits, NULL) AS cost_per_visit,
-    if(leads > 0, cost_minor / leads, NULL) AS cost_per_lead
-FROM (
-    SELECT month, toString(channel) AS channel, model, currency, visits AS of_visits, 0. AS of_leads, 0. AS of_mqls, 0. AS of_deals,
-        toInt128(0) AS of_won, toInt128(0) AS of_cost
-    FROM visits_by_month CROSS JOIN (SELECT DISTINCT toString(model) AS model FROM credits) AS models
-        CROSS JOIN (SELECT toString(currency) AS currency FROM spend UNION DISTINCT SELECT toString(currency) FROM credits) AS currencies
+WITH credited AS (
+    SELECT DISTINCT model, currency FROM credits AS credits
+), models AS (
+    SELECT DISTINCT model FROM credited
+), currencies AS (
+    SELECT DISTINCT currency FROM (SELECT currency FROM spend AS spend UNION ALL SELECT currency FROM credited) AS named
+), parts AS (
+    SELECT month, channel, models.model AS model, currencies.currency AS currency, visits AS came, 0 AS lead_nano, 0 AS mql_nano, 0 AS deal_nano,
+        0 AS won, 0 AS cost
+    FROM visits_by_month AS visits CROSS JOIN models CROSS JOIN currencies
     UNION ALL
-    SELECT month, toString(channel), toString(model), toString(currency), 0, if(milestone_kind = 'lead', milestones, 0),
-        if(milestone_kind = 'mql', milestones, 0), if(milestone_kind = 'closed_won', milestones, 0),
-        if(milestone_kind = 'closed_won', value_minor, toInt128(0)), toInt128(0)
-    FROM credit_by_month WHERE channel != 'unattributed'
+    SELECT toStartOfMonth(toDate32(fromUnixTimestamp64Milli(milestone_time, 'Asia/Shanghai'))), channel, model, currency, 0, CASE milestone_kind WHEN 'lead' THEN weight_nano ELSE 0 END,
+        CASE milestone_kind WHEN 'mql' THEN weight_nano ELSE 0 END, CASE milestone_kind WHEN 'closed_won' THEN weight_nano ELSE 0 END,
+        CASE milestone_kind WHEN 'closed_won' THEN value_minor ELSE 0 END, 0
+    FROM credits AS credits WHERE channel <> 'unattributed'
     UNION ALL
-    SELECT toStartOfMonth(day), toString(channel), models.model, toString(currency), 0, 0., 0., 0., toInt128(0), toInt128(value_minor)
-    FROM (SELECT * FROM spend FINAL) AS spend CROSS JOIN (SELECT DISTINCT toString(model) AS model FROM credits) AS models
-) GROUP BY month, channel, model, currency;
+    SELECT toStartOfMonth(day), channel, models.model, currency, 0, 0, 0, 0, 0, value_minor
+    FROM spend AS spend CROSS JOIN models
+), sums AS (
+    SELECT month, channel, model, currency, sum(came) AS visits, sum(lead_nano) / 1e9 AS leads, sum(mql_nano) / 1e9 AS mqls,
+        sum(deal_nano) / 1e9 AS deals, sum(toInt128(won)) AS won_minor, sum(toInt128(cost)) AS cost_minor
+    FROM parts GROUP BY month, channel, model, currency
+)
+SELECT month, channel, model, currency, visits, leads, mqls, deals, won_minor, cost_minor,
+    CASE WHEN visits > 0 THEN CAST(cost_minor AS DOUBLE PRECISION) / CAST(visits AS DOUBLE PRECISION) END AS cost_per_visit,
+    CASE WHEN leads > 0 THEN CAST(cost_minor AS DOUBLE PRECISION) / CAST(leads AS DOUBLE PRECISION) END AS cost_per_lead
+FROM sums;
 
--- From stage to stage: how many deals and leads reached a stage and then went on to which next one, and in how long: the lower median.
+-- From stage to stage. How many deals and leads reached a stage and then went on to which next one, and in how long, the lower median.
 CREATE OR REPLACE VIEW funnel AS
-SELECT milestone_kind, stage_after, count() AS reached,
-    if(stage_after = '', NULL, quantileExactLow(0.5)(stage_after_time - milestone_time)) AS median_ms
-FROM milestones WHERE NOT withdrawn GROUP BY milestone_kind, stage_after;
+SELECT milestone_kind, stage_after, count(*) AS reached,
+    quantileExactLowOrNull(0.5)(CASE WHEN stage_after <> '' THEN stage_after_time - milestone_time END) AS median_ms
+FROM milestones AS milestones WHERE NOT withdrawn GROUP BY milestone_kind, stage_after;
 
 -- The way of every account, or of a person without one, up to the first deal that was won; the whole way where none was.
 CREATE OR REPLACE VIEW paths AS
-SELECT visits.unit_id AS unit_id, won_time != 0 AS won, count() AS visits,
-    arrayStringConcat(arrayMap(step -> step.3, arraySort(groupArray((visit_time, touch_id, toString(channel))))), ' > ') AS path
-FROM visits LEFT JOIN (
-    SELECT if(account_id != '', account_id, profile_id) AS unit_id, min(milestone_time) AS won_time
-    FROM milestones WHERE milestone_kind = 'closed_won' AND NOT withdrawn GROUP BY unit_id
-) AS deals ON visits.unit_id = deals.unit_id
-WHERE consented AND (won_time = 0 OR visit_time <= won_time) GROUP BY unit_id, won_time;
+WITH won AS (
+    SELECT unit_id, min(milestone_time) AS won_time
+    FROM (
+        SELECT CASE WHEN account_id <> '' THEN account_id ELSE profile_id END AS unit_id, milestone_time
+        FROM milestones AS milestones WHERE milestone_kind = 'closed_won' AND NOT withdrawn
+    ) AS deals
+    GROUP BY unit_id
+), steps AS (
+    SELECT visits.unit_id AS unit_id, channel, visit_time, touch_id, coalesce(won.won_time, 0) AS won_time
+    FROM visits AS visits LEFT JOIN won ON visits.unit_id = won.unit_id
+    WHERE consented
+)
+SELECT unit_id, won_time <> 0 AS won, count(*) AS visits, arrayStringConcat(arrayMap(step -> step.2, arraySort(groupArray(((visit_time, touch_id), channel)))), ' > ') AS path
+FROM steps WHERE won_time = 0 OR visit_time <= won_time GROUP BY unit_id, won_time;

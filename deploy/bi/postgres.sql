@@ -13,7 +13,7 @@ CREATE TABLE IF NOT EXISTS credit_updates (
     PRIMARY KEY (milestone_id, model, touch_id, revision)
 );
 
-CREATE TABLE IF NOT EXISTS spend (
+CREATE TABLE IF NOT EXISTS spend_rows (
     spend_id text PRIMARY KEY, day date NOT NULL, channel text NOT NULL, source text NOT NULL, medium text NOT NULL, campaign text NOT NULL,
     value_minor bigint NOT NULL, currency text NOT NULL
 );
@@ -25,48 +25,10 @@ $$;
 
 -- A day of spend that is sent again takes the place of what it was.
 CREATE OR REPLACE FUNCTION take_spend(line jsonb) RETURNS void LANGUAGE sql AS $$
-    INSERT INTO spend SELECT (jsonb_populate_record(NULL::spend, line)).*
+    INSERT INTO spend_rows SELECT (jsonb_populate_record(NULL::spend_rows, line)).*
     ON CONFLICT (spend_id) DO UPDATE SET (day, channel, source, medium, campaign, value_minor, currency) =
         (excluded.day, excluded.channel, excluded.source, excluded.medium, excluded.campaign, excluded.value_minor, excluded.currency)
 $$;
-
-CREATE OR REPLACE VIEW credits AS
-SELECT * FROM (SELECT DISTINCT ON (milestone_id, model, touch_id) * FROM credit_updates
-    ORDER BY milestone_id, model, touch_id, revision DESC) AS latest
-WHERE weight_nano <> 0;
-
--- Days begin in Shanghai here, as in `ingest.time_zone`: spend has the day in that zone.
-CREATE OR REPLACE FUNCTION local_day(ms bigint) RETURNS date LANGUAGE sql STABLE AS
-    $$ SELECT (to_timestamp(ms / 1000.0) AT TIME ZONE 'Asia/Shanghai')::date $$;
-
--- What channels earned by month of the milestone, two ways that must agree: from the rows as they are now, and from the sums of all deltas.
-CREATE OR REPLACE VIEW credit_by_month AS
-SELECT date_trunc('month', local_day(milestone_time))::date AS month, milestone_kind, model, channel, currency,
-    sum(weight_nano) / 1e9 AS milestones, sum(value_minor) AS value_minor
-FROM credits GROUP BY 1, 2, 3, 4, 5;
-
-CREATE OR REPLACE VIEW credit_by_month_of_deltas AS
-SELECT date_trunc('month', local_day(milestone_time))::date AS month, milestone_kind, model, channel, currency,
-    sum(delta_weight_nano) / 1e9 AS milestones, sum(delta_value_minor) AS value_minor
-FROM credit_updates GROUP BY 1, 2, 3, 4, 5 HAVING sum(delta_weight_nano) <> 0 OR sum(delta_value_minor) <> 0;
-
--- What a campaign cost, and what it earned of deals that were won. What was spent in one currency and won in another stands in two rows.
-CREATE OR REPLACE VIEW return_by_campaign AS
-WITH won AS (
-    SELECT model, channel, source, campaign, currency, sum(weight_nano) / 1e9 AS deals, sum(value_minor) AS won_minor
-    FROM credits WHERE milestone_kind = 'closed_won' AND touch_id <> 'unattributed' GROUP BY 1, 2, 3, 4, 5
-), cost AS (
-    SELECT model, channel, source, campaign, currency, sum(value_minor) AS cost_minor
-    FROM spend CROSS JOIN (SELECT DISTINCT model FROM credits) AS models GROUP BY 1, 2, 3, 4, 5
-)
-SELECT model, channel, source, campaign, currency, coalesce(deals, 0) AS deals, coalesce(won_minor, 0) AS won_minor,
-    coalesce(cost_minor, 0) AS cost_minor, CASE WHEN cost_minor > 0 THEN coalesce(won_minor, 0) / cost_minor END AS return_on_spend
-FROM won FULL JOIN cost USING (model, channel, source, campaign, currency);
-
--- Which campaigns a deal owes itself to.
-CREATE OR REPLACE VIEW deals AS
-SELECT milestone_id, account_id, model, channel, source, campaign, currency, sum(weight_nano) / 1e9 AS share, sum(value_minor) AS value_minor
-FROM credits WHERE milestone_kind = 'closed_won' GROUP BY 1, 2, 3, 4, 5, 6, 7;
 
 -- Touches, credited or not, and milestones: the latest row of each key. One with `erased` is no more; it stays, so that an older one that is
 -- delivered again does not come back.
@@ -113,79 +75,194 @@ CREATE OR REPLACE FUNCTION take_milestone(line jsonb) RETURNS void LANGUAGE sql 
     ) WHERE excluded.revision >= milestone_rows.revision
 $$;
 
-CREATE OR REPLACE VIEW touchpoints AS SELECT * FROM touchpoint_rows WHERE NOT erased;
-CREATE OR REPLACE VIEW milestones AS SELECT * FROM milestone_rows WHERE NOT erased;
+-- Views from here on are made of deploy/bi/dbt: `scripts/bi --write`. They use Asia/Shanghai as the zone in which days begin, and a session gap of
+-- 30 minutes: put in yours, as in `ingest.time_zone` and `attribution.session_gap_minutes`.
 
--- Visits, as attribution makes them (`attribution.session_gap_minutes` is 30 here): hits of one person on one device, each at most half an
--- hour after the one before, until one names another source. A visit has the id of its first hit and the source of the first that names one.
--- What is not digital is a visit of one. Of an event that came in two versions one counts.
+-- Every update of credit, or where only the latest rows were loaded these; times are milliseconds since 1970 UTC.
+CREATE OR REPLACE VIEW credit_changes AS
+SELECT milestone_id, updates.milestone_kind AS milestone_kind, updates.model AS model, touch_id, account_id, profile_id,
+    updates.channel AS channel, updates.source AS source, updates.medium AS medium, campaign, content, term,
+    updates.touch_time AS touch_time, updates.milestone_time AS milestone_time,
+    weight_nano, value_minor, updates.currency AS currency, delta_weight_nano, delta_value_minor,
+    updates.reporting_currency AS reporting_currency, reporting_value_minor, delta_reporting_value_minor,
+    revision, updates.reason AS reason
+FROM credit_updates AS updates;
+
+-- The credit rows as they are now, of each key the highest revision. A row of weight 0 was taken back and is left out.
+CREATE OR REPLACE VIEW credits AS
+SELECT milestone_id, milestone_kind, model, touch_id, account_id, profile_id, channel, source, medium, campaign, content, term, touch_time,
+    milestone_time, weight_nano, value_minor, currency, reporting_currency, reporting_value_minor, revision, reason
+FROM (
+    SELECT *, row_number() OVER (PARTITION BY milestone_id, model, touch_id ORDER BY revision DESC) AS latest FROM credit_changes
+) AS changes
+WHERE latest = 1 AND weight_nano <> 0;
+
+-- What was spent on a channel or a campaign on a day, in minor units; `day` is a day in the reports' time zone.
+CREATE OR REPLACE VIEW spend AS
+SELECT spend_id, day, lines.channel AS channel, lines.source AS source, lines.medium AS medium, campaign,
+    value_minor, lines.currency AS currency
+FROM spend_rows AS lines;
+
+-- Touches that count, credited or not, and whose they are now. Touches are hits; visits are made of them.
+CREATE OR REPLACE VIEW touchpoints AS
+SELECT touchpoint_id, touch_id, hits.touch_time AS touch_time, profile_id, account_id, hits.role AS role, consented,
+    hits.channel AS channel, hits.source AS source, hits.medium AS medium, campaign, content, term,
+    hits.touch_type AS touch_type, url, referrer, hits.input AS input, public, identified, digital, names_source,
+    device, revision
+FROM (
+    SELECT *, row_number() OVER (PARTITION BY touchpoint_id ORDER BY revision DESC) AS latest
+    FROM touchpoint_rows AS said
+) AS hits
+WHERE latest = 1 AND NOT erased;
+
+-- Milestones as they stand, also those that were withdrawn.
+CREATE OR REPLACE VIEW milestones AS
+SELECT milestone_id, reached.milestone_kind AS milestone_kind, object_id, occurrence, reached.milestone_time AS milestone_time,
+    value_minor, reached.currency AS currency, exponent, reached.reporting_currency AS reporting_currency,
+    reporting_value_minor, account_id, profile_id, withdrawn, public, reached.stage_before AS stage_before,
+    reached.stage_before_time AS stage_before_time, reached.stage_after AS stage_after,
+    reached.stage_after_time AS stage_after_time, stages, revision
+FROM (
+    SELECT *, row_number() OVER (PARTITION BY milestone_id ORDER BY revision DESC) AS latest
+    FROM milestone_rows AS said
+) AS reached
+WHERE latest = 1 AND NOT erased;
+
+-- What a channel earned in a month of the milestone, from the rows as they are now.
+CREATE OR REPLACE VIEW credit_by_month AS
+SELECT CAST(date_trunc('month', CAST(to_timestamp(milestone_time / 1000.0) AT TIME ZONE 'Asia/Shanghai' AS DATE)) AS DATE) AS month, milestone_kind, model, channel, currency,
+    sum(weight_nano) / 1e9 AS milestones, sum(credits.value_minor) AS value_minor
+FROM credits AS credits
+GROUP BY CAST(date_trunc('month', CAST(to_timestamp(milestone_time / 1000.0) AT TIME ZONE 'Asia/Shanghai' AS DATE)) AS DATE), milestone_kind, model, channel, currency;
+
+-- The same from the sums of all updates. It always equals `credit_by_month`, and needs every update (`tributary export --all`).
+CREATE OR REPLACE VIEW credit_by_month_of_deltas AS
+SELECT CAST(date_trunc('month', CAST(to_timestamp(milestone_time / 1000.0) AT TIME ZONE 'Asia/Shanghai' AS DATE)) AS DATE) AS month, milestone_kind, model, channel, currency,
+    sum(delta_weight_nano) / 1e9 AS milestones, sum(delta_value_minor) AS value_minor
+FROM credit_changes AS changes
+GROUP BY CAST(date_trunc('month', CAST(to_timestamp(milestone_time / 1000.0) AT TIME ZONE 'Asia/Shanghai' AS DATE)) AS DATE), milestone_kind, model, channel, currency
+HAVING sum(delta_weight_nano) <> 0 OR sum(delta_value_minor) <> 0;
+
+-- What a campaign earned in a month of the milestone.
+CREATE OR REPLACE VIEW credit_by_campaign AS
+SELECT CAST(date_trunc('month', CAST(to_timestamp(milestone_time / 1000.0) AT TIME ZONE 'Asia/Shanghai' AS DATE)) AS DATE) AS month, milestone_kind, model, channel, source, medium, campaign, currency,
+    sum(weight_nano) / 1e9 AS milestones, sum(credits.value_minor) AS value_minor
+FROM credits AS credits
+GROUP BY CAST(date_trunc('month', CAST(to_timestamp(milestone_time / 1000.0) AT TIME ZONE 'Asia/Shanghai' AS DATE)) AS DATE), milestone_kind, model, channel, source, medium, campaign, currency;
+
+-- What a campaign cost, what it earned of deals that were won, and the quotient. What was spent in one currency and won in another stands
+-- in two rows; of each model there is one.
+CREATE OR REPLACE VIEW return_by_campaign AS
+WITH parts AS (
+    SELECT model, channel, source, campaign, currency, weight_nano, value_minor AS won, 0 AS cost
+    FROM credits AS credits WHERE milestone_kind = 'closed_won' AND touch_id <> 'unattributed'
+    UNION ALL
+    SELECT models.model, channel, source, campaign, currency, 0, 0, value_minor
+    FROM spend AS spend CROSS JOIN (SELECT DISTINCT model FROM credits AS credits) AS models
+), sums AS (
+    SELECT model, channel, source, campaign, currency, sum(weight_nano) / 1e9 AS deals, sum(won) AS won_minor, sum(cost) AS cost_minor
+    FROM parts GROUP BY model, channel, source, campaign, currency
+)
+SELECT model, channel, source, campaign, currency, deals, won_minor, cost_minor,
+    CASE WHEN cost_minor > 0 THEN CAST(won_minor AS DOUBLE PRECISION) / CAST(cost_minor AS DOUBLE PRECISION) END AS return_on_spend
+FROM sums;
+
+-- Which campaigns a deal owes itself to, and which deals a campaign has helped to win, with its share.
+CREATE OR REPLACE VIEW deals AS
+SELECT milestone_id, account_id, model, channel, source, campaign, currency, sum(weight_nano) / 1e9 AS share,
+    sum(credits.value_minor) AS value_minor
+FROM credits AS credits WHERE milestone_kind = 'closed_won'
+GROUP BY milestone_id, account_id, model, channel, source, campaign, currency;
+
+-- Visits, as attribution makes them. Hits of one person on one device, each at most the session gap after the one before, until one names
+-- another source. A visit has the id of its first hit and the source of the first that names one. What is not digital is a visit of one. Of
+-- an event that came in two versions one counts.
 CREATE OR REPLACE VIEW visits AS
-WITH hits AS (
+WITH versions AS (
     SELECT *, CASE WHEN account_id <> '' THEN account_id ELSE profile_id END AS unit_id,
         CASE WHEN digital THEN device ELSE touchpoint_id END AS place,
-        CASE WHEN names_source THEN concat_ws(chr(31), channel, source, medium, campaign) END AS named
-    FROM touchpoints
-), once AS (
-    SELECT DISTINCT ON (unit_id, touch_id) * FROM hits ORDER BY unit_id, touch_id, public, touch_time, touchpoint_id
+        CASE WHEN names_source THEN concat(channel, chr(31), source, chr(31), medium, chr(31), campaign) END AS named
+    FROM touchpoints AS touchpoints
+), counted AS (
+    SELECT *, row_number() OVER (PARTITION BY unit_id, touch_id ORDER BY public, touch_time, touchpoint_id) AS version FROM versions
 ), timed AS (
-    SELECT *, touch_time - lag(touch_time) OVER (PARTITION BY unit_id, profile_id, place ORDER BY touch_time, touchpoint_id) AS gap FROM once
+    SELECT *, touch_time - lag(touch_time) OVER (PARTITION BY unit_id, profile_id, place ORDER BY touch_time, touchpoint_id) AS gap FROM counted WHERE version = 1
 ), runs AS (
-    SELECT *, sum(CASE WHEN gap <= 1800000 THEN 0 ELSE 1 END) OVER (PARTITION BY unit_id, profile_id, place ORDER BY touch_time, touchpoint_id) AS run
-    FROM timed
-), begun AS (
-    SELECT *, CASE WHEN gap IS NULL OR gap > 1800000 OR named <> lag(named) OVER (
-        PARTITION BY unit_id, profile_id, place, run, named IS NOT NULL ORDER BY touch_time, touchpoint_id) THEN 1 ELSE 0 END AS begins
+    SELECT *, sum(CASE WHEN gap <= 1800000 THEN 0 ELSE 1 END) OVER (PARTITION BY unit_id, profile_id, place ORDER BY touch_time, touchpoint_id ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS run FROM timed
+), sources AS (
+    SELECT *, lag(named) OVER (PARTITION BY unit_id, profile_id, place, run, named IS NOT NULL ORDER BY touch_time, touchpoint_id) AS named_before
     FROM runs
+), begun AS (
+    SELECT *, CASE WHEN gap IS NULL OR gap > 1800000 OR named <> named_before THEN 1 ELSE 0 END AS begins FROM sources
 ), numbered AS (
-    SELECT *, sum(begins) OVER (PARTITION BY unit_id, profile_id, place ORDER BY touch_time, touchpoint_id) AS visit FROM begun
+    SELECT *, sum(begins) OVER (PARTITION BY unit_id, profile_id, place ORDER BY touch_time, touchpoint_id ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS visit FROM begun
+), placed AS (
+    SELECT *, row_number() OVER (PARTITION BY unit_id, profile_id, place, visit ORDER BY touch_time, touchpoint_id) AS hit,
+        row_number() OVER (PARTITION BY unit_id, profile_id, place, visit
+            ORDER BY CASE WHEN names_source THEN 0 ELSE 1 END, touch_time, touchpoint_id) AS rank_of_source
+    FROM numbered
 )
-SELECT unit_id, profile_id, account_id, (array_agg(touch_id ORDER BY touch_time, touchpoint_id))[1] AS touch_id, min(touch_time) AS visit_time,
-    (array_agg(channel ORDER BY NOT names_source, touch_time, touchpoint_id))[1] AS channel,
-    (array_agg(source ORDER BY NOT names_source, touch_time, touchpoint_id))[1] AS source,
-    (array_agg(campaign ORDER BY NOT names_source, touch_time, touchpoint_id))[1] AS campaign,
-    count(*) AS hits, bool_and(consented) AS consented
-FROM numbered GROUP BY unit_id, profile_id, account_id, place, visit;
+SELECT unit_id, profile_id, account_id, max(CASE WHEN hit = 1 THEN placed.touch_id END) AS touch_id, min(touch_time) AS visit_time,
+    max(CASE WHEN rank_of_source = 1 THEN placed.channel END) AS channel, max(CASE WHEN rank_of_source = 1 THEN placed.source END) AS source,
+    max(CASE WHEN rank_of_source = 1 THEN placed.campaign END) AS campaign, count(*) AS hits,
+    min(CASE WHEN placed.consented THEN 1 ELSE 0 END) = 1 AS consented
+FROM placed GROUP BY unit_id, profile_id, account_id, place, visit;
 
 -- How often people came by a channel in a month, and how many people.
 CREATE OR REPLACE VIEW visits_by_month AS
-SELECT date_trunc('month', local_day(visit_time))::date AS month, channel, count(*) AS visits, count(DISTINCT profile_id) AS people,
-    sum(hits)::bigint AS hits
-FROM visits GROUP BY 1, 2;
+SELECT CAST(date_trunc('month', CAST(to_timestamp(visit_time / 1000.0) AT TIME ZONE 'Asia/Shanghai' AS DATE)) AS DATE) AS month, channel, count(*) AS visits, count(DISTINCT profile_id) AS people, sum(visits.hits) AS hits
+FROM visits AS visits GROUP BY CAST(date_trunc('month', CAST(to_timestamp(visit_time / 1000.0) AT TIME ZONE 'Asia/Shanghai' AS DATE)) AS DATE), channel;
 
--- The ladder: what a channel cost in a month, how many visits came of it, and how many leads, qualified leads and deals it earned. Cost is there
--- once for each model: a report is of one.
+-- What a channel cost in a month, how many visits came of it, and how many leads, qualified leads and deals it earned. Cost is there once
+-- for each model; a report is of one.
 CREATE OR REPLACE VIEW ladder AS
-WITH now AS MATERIALIZED (SELECT DISTINCT model, currency FROM credits), models AS (SELECT DISTINCT model FROM now), currencies AS (
-    SELECT currency FROM spend UNION SELECT currency FROM now
+WITH credited AS (
+    SELECT DISTINCT model, currency FROM credits AS credits
+), models AS (
+    SELECT DISTINCT model FROM credited
+), currencies AS (
+    SELECT DISTINCT currency FROM (SELECT currency FROM spend AS spend UNION ALL SELECT currency FROM credited) AS named
 ), parts AS (
-    SELECT month, channel, model, currency, visits, 0::numeric AS leads, 0::numeric AS mqls, 0::numeric AS deals, 0::numeric AS won_minor,
-        0::numeric AS cost_minor
-    FROM visits_by_month, models, currencies
+    SELECT month, channel, models.model AS model, currencies.currency AS currency, visits AS came, 0 AS lead_nano, 0 AS mql_nano, 0 AS deal_nano,
+        0 AS won, 0 AS cost
+    FROM visits_by_month AS visits CROSS JOIN models CROSS JOIN currencies
     UNION ALL
-    SELECT month, channel, model, currency, 0, CASE milestone_kind WHEN 'lead' THEN milestones ELSE 0 END,
-        CASE milestone_kind WHEN 'mql' THEN milestones ELSE 0 END, CASE milestone_kind WHEN 'closed_won' THEN milestones ELSE 0 END,
+    SELECT CAST(date_trunc('month', CAST(to_timestamp(milestone_time / 1000.0) AT TIME ZONE 'Asia/Shanghai' AS DATE)) AS DATE), channel, model, currency, 0, CASE milestone_kind WHEN 'lead' THEN weight_nano ELSE 0 END,
+        CASE milestone_kind WHEN 'mql' THEN weight_nano ELSE 0 END, CASE milestone_kind WHEN 'closed_won' THEN weight_nano ELSE 0 END,
         CASE milestone_kind WHEN 'closed_won' THEN value_minor ELSE 0 END, 0
-    FROM credit_by_month WHERE channel <> 'unattributed'
+    FROM credits AS credits WHERE channel <> 'unattributed'
     UNION ALL
-    SELECT date_trunc('month', day)::date, channel, model, currency, 0, 0, 0, 0, 0, value_minor FROM spend, models
+    SELECT CAST(date_trunc('month', day) AS DATE), channel, models.model, currency, 0, 0, 0, 0, 0, value_minor
+    FROM spend AS spend CROSS JOIN models
+), sums AS (
+    SELECT month, channel, model, currency, sum(came) AS visits, sum(lead_nano) / 1e9 AS leads, sum(mql_nano) / 1e9 AS mqls,
+        sum(deal_nano) / 1e9 AS deals, sum(won) AS won_minor, sum(cost) AS cost_minor
+    FROM parts GROUP BY month, channel, model, currency
 )
-SELECT month, channel, model, currency, sum(visits)::bigint AS visits, sum(leads) AS leads, sum(mqls) AS mqls, sum(deals) AS deals,
-    sum(won_minor) AS won_minor, sum(cost_minor) AS cost_minor,
-    CASE WHEN sum(visits) > 0 THEN sum(cost_minor) / sum(visits) END AS cost_per_visit,
-    CASE WHEN sum(leads) > 0 THEN sum(cost_minor) / sum(leads) END AS cost_per_lead
-FROM parts GROUP BY 1, 2, 3, 4;
+SELECT month, channel, model, currency, visits, leads, mqls, deals, won_minor, cost_minor,
+    CASE WHEN visits > 0 THEN CAST(cost_minor AS DOUBLE PRECISION) / CAST(visits AS DOUBLE PRECISION) END AS cost_per_visit,
+    CASE WHEN leads > 0 THEN CAST(cost_minor AS DOUBLE PRECISION) / CAST(leads AS DOUBLE PRECISION) END AS cost_per_lead
+FROM sums;
 
--- From stage to stage: how many deals and leads reached a stage and then went on to which next one, and in how long: the lower median.
+-- From stage to stage. How many deals and leads reached a stage and then went on to which next one, and in how long, the lower median.
 CREATE OR REPLACE VIEW funnel AS
 SELECT milestone_kind, stage_after, count(*) AS reached,
     percentile_disc(0.5) WITHIN GROUP (ORDER BY CASE WHEN stage_after <> '' THEN stage_after_time - milestone_time END) AS median_ms
-FROM milestones WHERE NOT withdrawn GROUP BY 1, 2;
+FROM milestones AS milestones WHERE NOT withdrawn GROUP BY milestone_kind, stage_after;
 
 -- The way of every account, or of a person without one, up to the first deal that was won; the whole way where none was.
 CREATE OR REPLACE VIEW paths AS
 WITH won AS (
-    SELECT CASE WHEN account_id <> '' THEN account_id ELSE profile_id END AS unit_id, min(milestone_time) AS won_time
-    FROM milestones WHERE milestone_kind = 'closed_won' AND NOT withdrawn GROUP BY 1
+    SELECT unit_id, min(milestone_time) AS won_time
+    FROM (
+        SELECT CASE WHEN account_id <> '' THEN account_id ELSE profile_id END AS unit_id, milestone_time
+        FROM milestones AS milestones WHERE milestone_kind = 'closed_won' AND NOT withdrawn
+    ) AS deals
+    GROUP BY unit_id
+), steps AS (
+    SELECT visits.unit_id AS unit_id, channel, visit_time, touch_id, coalesce(won.won_time, 0) AS won_time
+    FROM visits AS visits LEFT JOIN won ON visits.unit_id = won.unit_id
+    WHERE consented
 )
-SELECT unit_id, won_time IS NOT NULL AS won, count(*) AS visits, string_agg(channel, ' > ' ORDER BY visit_time, touch_id) AS path
-FROM visits LEFT JOIN won USING (unit_id) WHERE consented AND (won_time IS NULL OR visit_time <= won_time) GROUP BY unit_id, won_time;
+SELECT unit_id, won_time <> 0 AS won, count(*) AS visits, string_agg(channel, ' > ' ORDER BY visit_time, touch_id) AS path
+FROM steps WHERE won_time = 0 OR visit_time <= won_time GROUP BY unit_id, won_time;

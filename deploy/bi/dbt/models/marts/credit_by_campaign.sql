@@ -1,0 +1,1 @@
+{{ credit_by(['channel', 'source', 'medium', 'campaign']) }}
