@@ -50,8 +50,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let declared = descriptors.file.iter().flat_map(|file| &file.enum_type).filter(|found| enums.contains(found.name()));
     let names = declared.map(|found| named(found.name(), found.value.iter().map(|value| (value.number(), value.name()))));
-    let texts = names.chain(descriptors.file.iter().flat_map(|file| described(file, &messages)));
-    fs::write(PathBuf::from(env::var("OUT_DIR")?).join("names.rs"), texts.collect::<String>())?;
+    let mut texts: String = names.collect();
+    for file in &descriptors.file {
+        texts += &described(file, &messages)?;
+    }
+    fs::write(PathBuf::from(env::var("OUT_DIR")?).join("names.rs"), texts)?;
     config.compile_fds(descriptors)?;
     Ok(())
 }
@@ -73,17 +76,21 @@ fn named<'a>(of: &str, values: impl Iterator<Item = (i32, &'a str)>) -> String {
 }
 
 /// What `src/dictionary.rs` tells of the messages of a file.
-fn described<'a>(file: &'a FileDescriptorProto, messages: &'a BTreeSet<&str>) -> impl Iterator<Item = String> + 'a {
-    let wanted = (0..).zip(&file.message_type).filter(|(_, message)| messages.contains(message.name()));
-    wanted.map(move |(at, message)| {
-        let fields = (0..).zip(&message.field).map(|(number, field)| {
-            let form = form(field, comment(file, [4, at, 2, number]));
+fn described(file: &FileDescriptorProto, messages: &BTreeSet<&str>) -> Result<String, String> {
+    let mut text = String::new();
+    for (at, message) in (0..).zip(&file.message_type).filter(|(_, message)| messages.contains(message.name())) {
+        let mut fields = String::new();
+        for (number, field) in (0..).zip(&message.field) {
+            let form = form(field, comment(file, [4, at, 2, number]))?;
             let repeated = field.label().as_str_name() == "LABEL_REPEATED";
-            format!("crate::dictionary::Field {{ name: {:?}, form: {form}, repeated: {repeated} }}, ", field.name())
-        });
-        let (name, fields) = (message.name(), fields.collect::<String>());
-        format!("impl crate::dictionary::Described for {name} {{ const FIELDS: &'static [crate::dictionary::Field] = &[{fields}]; }}\n")
-    })
+            fields += &format!("crate::dictionary::Field {{ name: {:?}, form: {form}, repeated: {repeated} }}, ", field.name());
+        }
+        text += &format!(
+            "impl crate::dictionary::Described for {} {{ const FIELDS: &'static [crate::dictionary::Field] = &[{fields}]; }}\n",
+            message.name()
+        );
+    }
+    Ok(text)
 }
 
 /// What is said of a field in its file.
@@ -93,7 +100,7 @@ fn comment(file: &FileDescriptorProto, path: [i32; 4]) -> &str {
 }
 
 /// What a field holds: its type, and of times and days what is said of it.
-fn form(field: &FieldDescriptorProto, comment: &str) -> String {
+fn form(field: &FieldDescriptorProto, comment: &str) -> Result<String, String> {
     let form = match field.r#type().as_str_name() {
         "TYPE_INT64" if comment.contains("milliseconds since 1970") => "Time",
         "TYPE_STRING" if comment.contains("YYYY-MM-DD") => "Day",
@@ -106,9 +113,9 @@ fn form(field: &FieldDescriptorProto, comment: &str) -> String {
         "TYPE_BYTES" => "Bytes",
         "TYPE_MESSAGE" => {
             let inner = field.type_name().trim_start_matches(PACKAGE);
-            return format!("crate::dictionary::Form::Message(<{inner} as crate::dictionary::Described>::FIELDS)");
+            return Ok(format!("crate::dictionary::Form::Message(<{inner} as crate::dictionary::Described>::FIELDS)"));
         }
-        other => panic!("{}: rows hold no {other}", field.name()),
+        other => return Err(format!("{}: rows hold no {other}", field.name())),
     };
-    format!("crate::dictionary::Form::{form}")
+    Ok(format!("crate::dictionary::Form::{form}"))
 }

@@ -44,11 +44,7 @@ pub fn has(folder: &Path, topic: Topic) -> bool {
 ///
 /// # Errors
 /// When the file cannot be read or a line is no row, and those of `hear`.
-pub fn each<E: From<ResultsError>>(
-    folder: &Path,
-    topic: Topic,
-    hear: &mut dyn FnMut(u64, &[u8]) -> Result<(), E>,
-) -> Result<(), E> {
+pub fn each(folder: &Path, topic: Topic, hear: &mut dyn FnMut(u64, &[u8]) -> anyhow::Result<()>) -> anyhow::Result<()> {
     let path = path(folder, topic);
     let failed = |source| ResultsError::Read { path: path.clone(), source };
     let mut file = BufReader::new(File::open(&path).map_err(failed)?);
@@ -103,7 +99,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("spend.ndjson"), "{\"spend_id\": \"1\"}\n{\"spend_id\":").unwrap();
         let mut rows = 0;
-        let error = each::<ResultsError>(folder.path(), Topic::Spend, &mut |_, _| {
+        let error = each(folder.path(), Topic::Spend, &mut |_, _| {
             rows += 1;
             Ok(())
         });

@@ -55,9 +55,8 @@ impl Draft {
             Err(TryLockError::Error(source)) => return Err(ExportError::file(&self.at, "cannot be locked")(source)),
         }
         // Another may have finished it between the two: then this is not the draft any more, but the file.
-        let looked =
-            file.metadata().and_then(|opened| Ok((opened.ino(), fs::metadata(&self.at).map(|there| there.ino()).ok())));
-        let (opened, there) = looked.map_err(ExportError::file(&self.at, "cannot be looked at"))?;
+        let opened = file.metadata().map_err(ExportError::file(&self.at, "cannot be looked at"))?.ino();
+        let there = fs::metadata(&self.at).map(|there| there.ino()).ok();
         if there != Some(opened) {
             return Err(ExportError::Busy(self.path.clone()));
         }

@@ -107,6 +107,9 @@ fn tell<E>(rows: Rows, hear: &mut dyn FnMut(&[u8]) -> Result<(), E>) -> Result<(
     rows.rows.into_values().flatten().try_for_each(|row| hear(&row))
 }
 
+/// A key, and its row; `None` where it was taken back.
+type Entry = (Vec<u8>, Option<Vec<u8>>);
+
 /// A row's length is written one greater; 0 stands for none.
 fn write_entry(out: &mut impl Write, key: &[u8], row: Option<&[u8]>) -> io::Result<()> {
     out.write_all(&(key.len() as u64).to_le_bytes())?;
@@ -115,7 +118,7 @@ fn write_entry(out: &mut impl Write, key: &[u8], row: Option<&[u8]>) -> io::Resu
     out.write_all(row.unwrap_or_default())
 }
 
-fn read_entry(from: &mut impl BufRead) -> io::Result<Option<(Vec<u8>, Option<Vec<u8>>)>> {
+fn read_entry(from: &mut impl BufRead) -> io::Result<Option<Entry>> {
     if from.fill_buf()?.is_empty() {
         return Ok(None);
     }

@@ -111,10 +111,10 @@ class Postgres:
         found = self.sql(f"SELECT to_json(answer) FROM ({query}) AS answer", "--tuples-only", "--no-align")
         return [list(json.loads(line).values()) for line in found.splitlines() if line]
 
-    def take(self, function, rows):
+    def take(self, function, rows, times=2):
+        """Has a function take rows: twice, for what is delivered again changes nothing."""
         text = "".join(json.dumps(row).replace("\\", "\\\\") + "\n" for row in rows)
-        # Twice: what is delivered again changes nothing.
-        self.sql(f"CREATE TEMP TABLE said (line jsonb);\nCOPY said FROM STDIN;\n{text}\\.\n" + f"SELECT count({function}(line)) FROM said;\n" * 2)
+        self.sql(f"CREATE TEMP TABLE said (line jsonb);\nCOPY said FROM STDIN;\n{text}\\.\n" + f"SELECT count({function}(line)) FROM said;\n" * times)
 
 
 def postgres(folder, queries, probe, then=lambda server: None):
@@ -128,7 +128,7 @@ def postgres(folder, queries, probe, then=lambda server: None):
             server.take(function, lines(folder / f"results/{file}.ndjson"))
         moments = []
         for portion in range(PORTIONS):
-            server.take("take_credit", lines(folder / f"portions/{portion}.ndjson"))
+            server.take("take_credit", lines(folder / f"portions/{portion}.ndjson"), 1 if portion else 2)
             if probe:
                 moments.append(server.ask(probe)[0][0])
         then(server)

@@ -112,7 +112,7 @@ impl ExportArgs {
 }
 
 fn of_results(folder: &Path, topic: Topic, mut table: Table, progress: &mut Progress) -> anyhow::Result<Table> {
-    results::each::<anyhow::Error>(folder, topic, &mut |line, row| {
+    results::each(folder, topic, &mut |line, row| {
         progress.add(1);
         // Of a compacted topic the file has one row of each key.
         table.take(&line.to_be_bytes(), Some(row)).with_context(|| format!("{}.ndjson, line {line}", topic.name()))
