@@ -4,8 +4,8 @@ use tributary_learn::parameters::Label;
 use tributary_proto::Touch;
 use tributary_runtime::state::{State, StateError};
 
-use super::{Explained, Standing, reading};
-use crate::journey::{Course, Touchpoint};
+use super::{Explained, Inclusion, reading};
+use crate::journey::{Timeline, Touchpoint};
 use crate::plan::Plan;
 use crate::unit::keys;
 use crate::unit::{Unit, corrupt};
@@ -60,7 +60,7 @@ pub fn of_unit(state: &mut dyn State, unit: &str, wanted: &Wanted, plan: &Plan) 
 fn journey(explained: &Explained, label: Label) -> Path {
     let end_ms = explained.milestone.time_ms;
     let mut path = Path { labels: Vec::new(), first_ms: end_ms, end_ms };
-    for of in explained.touches.iter().filter(|of| of.standing == Standing::InJourney) {
+    for of in explained.touches.iter().filter(|of| of.inclusion == Inclusion::InJourney) {
         let Touch { channel, source, campaign, .. } = of.touch.touch.clone().unwrap_or_default();
         path.first_ms = path.first_ms.min(of.touch.time_ms);
         path.labels.push(label.of(&channel, &source, &campaign).into_owned());
@@ -112,7 +112,7 @@ fn open_end(unit: &mut Unit<'_, '_>, wanted: &Wanted, plan: &Plan) -> Result<(Ve
     let Some(end_ms) = touches.last().map(|touch| touch.view.time_ms) else { return Ok((targets, None)) };
     let from_ms = end_ms.saturating_sub(plan.window_ms(&wanted.target)).max(after_ms);
     let mut rest = Path { labels: Vec::new(), first_ms: end_ms, end_ms };
-    for visit in Course::of(&touches, &plan.visits).visits(from_ms, end_ms) {
+    for visit in Timeline::of(&touches, &plan.visits).visits(from_ms, end_ms) {
         rest.first_ms = rest.first_ms.min(visit.view.time_ms);
         rest.labels.push(wanted.label.of(visit.view.channel, visit.view.source, visit.view.campaign).into_owned());
     }
