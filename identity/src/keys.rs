@@ -74,7 +74,7 @@ pub const ASSERTION: u8 = b'e';
 /// First byte of the sub-keys of people who belong to an account.
 pub const PERSON: u8 = b'h';
 /// The sub-key that is there while a root rests.
-pub const RESTING: &[u8] = b"b";
+pub const THROTTLED: &[u8] = b"b";
 /// First byte of the sub-keys of members whose clusters are to be computed once the root has rested.
 pub const DUE: u8 = b'y';
 /// First byte of the sub-keys of ids that are to be looked at then.

@@ -1,7 +1,7 @@
 //! The milestone's own row, in the topic `milestones`: as the rows of credit, from this one place and in order.
 
 use iso_currency::Currency;
-use tributary_proto::{Desired, LedgerState, MilestoneRow, StageMoment, occurrence};
+use tributary_proto::{CreditRows, LedgerState, MilestoneRow, StageMoment, occurrence};
 use tributary_runtime::state::{self, StateError};
 use tributary_runtime::topic::Topic;
 
@@ -36,7 +36,7 @@ fn row_of(head: &LedgerState) -> MilestoneRow {
         stage_before_time,
         stage_after,
         stage_after_time,
-        stages: standing.moments,
+        stages: standing.stages,
         revision: 0,
         erased: false,
     }
@@ -71,12 +71,12 @@ impl Ledger<'_> {
     }
 
     /// Nothing but the milestone's standing is news.
-    pub(super) fn stand(&mut self, mut head: LedgerState, desired: Desired) -> Result<(), StateError> {
-        if head.standing == desired.standing {
+    pub(super) fn stand(&mut self, mut head: LedgerState, credit_rows: CreditRows) -> Result<(), StateError> {
+        if head.standing == credit_rows.standing {
             return Ok(());
         }
         let before = shown(&head);
-        head.standing = desired.standing;
+        head.standing = credit_rows.standing;
         self.say_row(before.as_ref(), &mut head);
         state::put_message(self.state, &self.actor, &HEAD, &head);
         Ok(())

@@ -7,7 +7,7 @@ use tributary_runtime::state::{State, StateError};
 use super::reading;
 use crate::classifier::face;
 use crate::plan::Plan;
-use crate::wire::{Malformed, TouchView, split_origin};
+use crate::view::{Malformed, TouchView, split_origin};
 
 /// Touches, by what other channel rules make of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

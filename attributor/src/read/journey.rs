@@ -8,9 +8,9 @@ use tributary_runtime::state::{ActorKey, StateError};
 
 use super::{Explained, Portion, Stage, Standing, UnitTouch};
 use crate::credit;
-use crate::journey::{Cast, Course, Fold, Journey, Touchpoint, Visit};
-use crate::models::Basis;
-use crate::moments;
+use crate::funnel;
+use crate::journey::{Cast, Fold, Journey, Timeline, Touchpoint, Visit};
+use crate::models::Rationale;
 use crate::plan::{Plan, PlannedModel};
 use crate::unit::keys;
 use crate::unit::{Resident, Tracked, cast, corrupt};
@@ -49,7 +49,7 @@ impl UnitJourney<'_> {
         let mut standings: Vec<Standing> = all.iter().map(|owned| outside(owned, &cast, start_ms, of.time_ms)).collect();
         let mut folds: Vec<(Option<usize>, Option<Standing>)> = Vec::new();
         let journey = Journey::trace(
-            &Course::of(&sorted, &plan.visits),
+            &Timeline::of(&sorted, &plan.visits),
             of,
             &live,
             &cast,
@@ -134,10 +134,10 @@ fn outside((touch, by): &Owned<'_>, cast: &Cast<'_>, start_ms: i64, milestone_ms
 
 fn stages(journey: &Journey<'_>, of: &Milestone, live: &[&Milestone], plan: &Plan, place: &Place<'_>) -> Vec<Stage> {
     let reached = plan.stages.iter().enumerate().filter_map(|(at, kind)| {
-        let moment_ms = moments::of_stage(kind, of, live)?;
+        let moment_ms = funnel::of_stage(kind, of, live)?;
         Some(Stage { kind: kind.clone(), moment_ms, touch: journey.stage_anchor(at).and_then(place) })
     });
-    let close = moments::is_closing(&of.kind).then(|| Stage {
+    let close = funnel::is_closing(&of.kind).then(|| Stage {
         kind: "close".to_owned(),
         moment_ms: of.time_ms,
         touch: journey.close_anchor().and_then(place),
@@ -153,15 +153,15 @@ fn portions(journey: &Journey<'_>, of: &Milestone, plan: &Plan, place: &Place<'_
         let mut portions = Vec::new();
         for row in &rows {
             let at = positions.get(row.touch.as_slice()).copied();
-            let basis = match at {
-                Some(at) => model.basis(journey, of, at),
-                None => Basis { anchors: Vec::new(), words: "no touch in the journey".to_owned() },
+            let rationale = match at {
+                Some(at) => model.rationale(journey, of, at),
+                None => Rationale { anchors: Vec::new(), words: "no touch in the journey".to_owned() },
             };
-            portions.extend(row.shares.iter().filter(|share| share.model == number).map(|share| Portion {
+            portions.extend(row.credits.iter().filter(|share| share.model == number).map(|share| Portion {
                 touch: at.and_then(place),
                 weight_nano: share.weight_nano,
                 value_minor: share.value_minor,
-                basis: basis.clone(),
+                rationale: rationale.clone(),
             }));
         }
         (model.name.clone(), model.version.clone(), portions)

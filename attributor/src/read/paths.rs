@@ -5,7 +5,7 @@ use tributary_proto::Touch;
 use tributary_runtime::state::{State, StateError};
 
 use super::{Explained, Standing, reading};
-use crate::journey::{Course, Touchpoint};
+use crate::journey::{Timeline, Touchpoint};
 use crate::plan::Plan;
 use crate::unit::keys;
 use crate::unit::{Unit, corrupt};
@@ -112,7 +112,7 @@ fn open_end(unit: &mut Unit<'_, '_>, wanted: &Wanted, plan: &Plan) -> Result<(Ve
     let Some(end_ms) = touches.last().map(|touch| touch.view.time_ms) else { return Ok((targets, None)) };
     let from_ms = end_ms.saturating_sub(plan.window_ms(&wanted.target)).max(after_ms);
     let mut rest = Path { labels: Vec::new(), first_ms: end_ms, end_ms };
-    for visit in Course::of(&touches, &plan.visits).visits(from_ms, end_ms) {
+    for visit in Timeline::of(&touches, &plan.visits).visits(from_ms, end_ms) {
         rest.first_ms = rest.first_ms.min(visit.view.time_ms);
         rest.labels.push(wanted.label.of(visit.view.channel, visit.view.source, visit.view.campaign).into_owned());
     }

@@ -7,7 +7,7 @@ use super::keys::IdentifierHash;
 use super::rows::id_of;
 use super::{Span, Unit};
 use crate::metrics;
-use crate::wire::{TouchView, voids};
+use crate::view::{TouchView, voids};
 
 impl Unit<'_, '_> {
     /// Drops the touches of an identifier that the erasures `told` void, takes their rows back, and notes these with those that were `known`.
@@ -48,7 +48,7 @@ impl Unit<'_, '_> {
             self.dirty().erased.join(erased);
             self.dirty().retracted.join(retracted);
         }
-        self.post.outbox.observe(&metrics::TOUCHES_ERASED, "dropped", gone.len() as u64);
+        self.effects.outbox.observe(&metrics::TOUCHES_ERASED, "dropped", gone.len() as u64);
         for sub in gone {
             self.state.delete(&self.actor, &sub);
         }

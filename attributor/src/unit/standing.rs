@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use tributary_proto::{Desired, Milestone, StageMoment, Standing, attributor_message::Body};
+use tributary_proto::{CreditRows, Milestone, StageMoment, Standing, attributor_message::Body};
 
 use super::Unit;
 use super::tracks::{Task, Tracked};
-use crate::moments;
+use crate::funnel;
 use crate::plan::Plan;
 
 /// See the module. `live` are the unit's milestones that are not withdrawn; `None` where nobody wants to know.
@@ -28,8 +28,8 @@ pub(super) fn standing(of: &Tracked, live: &[&Milestone], plan: &Plan) -> Option
     let stages = || live.iter().filter(same).copied();
     standing.before = stages().filter(|other| order(other) < order(of)).max_by_key(|other| order(other)).as_ref().map(moment);
     standing.after = stages().filter(|other| order(other) > order(of)).min_by_key(|other| order(other)).as_ref().map(moment);
-    let reached = |kind: &String| Some(StageMoment { kind: kind.clone(), time: moments::of_stage(kind, of, live)? });
-    standing.moments = plan.stages.iter().filter_map(reached).collect();
+    let reached = |kind: &String| Some(StageMoment { kind: kind.clone(), time: funnel::of_stage(kind, of, live)? });
+    standing.stages = plan.stages.iter().filter_map(reached).collect();
     Some(standing)
 }
 
@@ -49,15 +49,15 @@ impl Unit<'_, '_> {
     /// Tells the ledgers of milestones how these stand.
     pub(super) fn tell_standing(&mut self, of: &[&Tracked], live: &[&Milestone]) {
         for one in of {
-            let desired = Desired {
+            let credit_rows = CreditRows {
                 milestone: Some(one.milestone.clone()),
                 stamp: one.stamp,
                 epoch: one.epoch,
                 standing: standing(one, live, self.plan),
                 stands: true,
-                ..Desired::default()
+                ..CreditRows::default()
             };
-            self.post.send(one.milestone.milestone_id.clone().into_bytes(), Body::Desired(desired));
+            self.effects.send(one.milestone.milestone_id.clone().into_bytes(), Body::CreditRows(credit_rows));
         }
     }
 }

@@ -62,7 +62,7 @@ impl Unit<'_, '_> {
             Some(_) => newer && self.gone_since(identifier, id)? <= track.stamp,
             None => self.note_gone(identifier, &track)?,
         };
-        self.post.outbox.observe(&metrics::TRACKS, if fresh { "stored" } else { "stale" }, 1);
+        self.effects.outbox.observe(&metrics::TRACKS, if fresh { "stored" } else { "stale" }, 1);
         match &track.milestone {
             _ if !fresh || !newer => return Ok(false),
             Some(_) => state::put_message(self.state, &self.actor, &sub, &track),

@@ -69,7 +69,9 @@ pub fn run(args: &ReclassifyArgs, global: &Global) -> anyhow::Result<()> {
     logging::start(&settings.log);
     let in_force = in_force(args, global)?;
     if in_force.is_none() && args.files.list().is_ok() {
-        return Err(Usage("raw files hold no channels: name the configuration that is in force (--in-force FILE)".into()).into());
+        return Err(
+            Usage("raw files hold no channels: name the configuration that is in force (--in-force FILE)".into()).into()
+        );
     }
     let found = look_at(&args.files, &settings, |whole| {
         let mut progress = whole.progress("units");

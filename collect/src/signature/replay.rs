@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
-use super::Once;
+use super::ReplayKey;
 
 /// The most pushes that are remembered; more than that within their window is refused until some are forgotten.
 const REMEMBERED_MAX: usize = 200_000;
@@ -91,29 +91,29 @@ impl Taken {
     ///
     /// # Errors
     /// Why it is not taken.
-    pub fn begin(&self, once: Once, now_ms: i64, now: Instant) -> Result<Taking<'_>, Refused> {
+    pub fn begin(&self, replay_key: ReplayKey, now_ms: i64, now: Instant) -> Result<Taking<'_>, Refused> {
         let mut marks = self.lock();
         marks.forget_stale(now_ms, now);
-        let signed_ms = once.sent_ms.saturating_add(once.max_age_ms);
-        if marks.until.contains_key(&once.mark) || signed_ms <= marks.forgotten_ms {
+        let signed_ms = replay_key.sent_ms.saturating_add(replay_key.max_age_ms);
+        if marks.until.contains_key(&replay_key.mark) || signed_ms <= marks.forgotten_ms {
             return Err(Refused::Again);
         }
         if marks.until.len() >= REMEMBERED_MAX {
             return Err(Refused::Full);
         }
-        let fresh_ms = signed_ms.saturating_sub(now_ms).max(once.max_age_ms);
+        let fresh_ms = signed_ms.saturating_sub(now_ms).max(replay_key.max_age_ms);
         let moment = now + Duration::from_millis(fresh_ms.unsigned_abs());
-        marks.until.insert(once.mark, Until { signed_ms, moment });
-        marks.by_time.insert((signed_ms, once.mark));
-        Ok(Taking { taken: self, mark: Some(once.mark) })
+        marks.until.insert(replay_key.mark, Until { signed_ms, moment });
+        marks.by_time.insert((signed_ms, replay_key.mark));
+        Ok(Taking { taken: self, mark: Some(replay_key.mark) })
     }
 
     /// Remembers what is no push, so that it is not taken for one. It may come again.
     ///
     /// # Errors
     /// Too many are remembered.
-    pub fn note(&self, once: Once, now_ms: i64, now: Instant) -> Result<(), Refused> {
-        match self.begin(once, now_ms, now) {
+    pub fn note(&self, replay_key: ReplayKey, now_ms: i64, now: Instant) -> Result<(), Refused> {
+        match self.begin(replay_key, now_ms, now) {
             Ok(taking) => taking.keep(),
             Err(Refused::Again) => {}
             Err(refused @ Refused::Full) => return Err(refused),
@@ -150,8 +150,8 @@ mod tests {
 
     const AGE_MS: i64 = 300_000;
 
-    fn once(name: &[u8], sent_ms: i64) -> Once {
-        Once { mark: Mark::of(name), sent_ms, max_age_ms: AGE_MS }
+    fn once(name: &[u8], sent_ms: i64) -> ReplayKey {
+        ReplayKey { mark: Mark::of(name), sent_ms, max_age_ms: AGE_MS }
     }
 
     /// A clock that may be set, beside one that may not.
@@ -166,14 +166,14 @@ mod tests {
             Self { start: Instant::now(), passed_ms: 0, set_ms: 0 }
         }
 
-        fn begin<'a>(&self, taken: &'a Taken, once: Once) -> Result<Taking<'a>, Refused> {
+        fn begin<'a>(&self, taken: &'a Taken, replay_key: ReplayKey) -> Result<Taking<'a>, Refused> {
             let now = self.start + Duration::from_millis(self.passed_ms.unsigned_abs());
-            taken.begin(once, self.passed_ms + self.set_ms, now)
+            taken.begin(replay_key, self.passed_ms + self.set_ms, now)
         }
 
         /// Whether a push is taken; it is kept then.
-        fn takes(&self, taken: &Taken, once: Once) -> bool {
-            self.begin(taken, once).map(Taking::keep).is_ok()
+        fn takes(&self, taken: &Taken, replay_key: ReplayKey) -> bool {
+            self.begin(taken, replay_key).map(Taking::keep).is_ok()
         }
     }
 

@@ -206,7 +206,7 @@ fn credit_rows(emitted: &Emitted, explained: Option<&Explained>, currency: &str)
         let portion = portions.get(&(of.model.model.as_str(), of.touch.event_id.as_str()));
         let same = |portion: &&&Portion| (portion.weight_nano, portion.value_minor) == (of.weight_nano, of.value_minor);
         let current = portion.filter(same);
-        let basis = current.map(|portion| portion.basis.clone());
+        let rationale = current.map(|portion| portion.rationale.clone());
         Credit {
             model: of.model.model.clone(),
             model_version: of.model.version.clone(),
@@ -216,8 +216,9 @@ fn credit_rows(emitted: &Emitted, explained: Option<&Explained>, currency: &str)
             weight_nano: of.weight_nano,
             value_minor: of.value_minor,
             currency: currency.to_owned(),
-            anchors: basis.as_ref().map(|basis| basis.anchors.clone()).unwrap_or_default(),
-            reason: basis.map_or_else(|| "does not follow from the state at hand (any more)".to_owned(), |basis| basis.words),
+            anchors: rationale.as_ref().map(|rationale| rationale.anchors.clone()).unwrap_or_default(),
+            reason: rationale
+                .map_or_else(|| "does not follow from the state at hand (any more)".to_owned(), |rationale| rationale.words),
             current: current.is_some(),
         }
     };

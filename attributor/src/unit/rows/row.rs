@@ -6,7 +6,7 @@ use tributary_runtime::stage::Outbox;
 use crate::classifier::renamed;
 use crate::plan::Plan;
 use crate::unit::keys::IdentifierHash;
-use crate::wire::{Malformed, OriginView, TouchView, Whose, split_origin};
+use crate::view::{Malformed, OriginView, TouchView, Whose, split_origin};
 
 /// What the next row is made in: it keeps its memory.
 #[derive(Debug, Default)]
