@@ -20,7 +20,7 @@ use rules::LEAD_STAGE;
 pub use rules::{JourneyRules, VisitRules, WindowMs};
 pub use timeline::Timeline;
 
-/// Bytes of an encoded `StoredTouch`'s `mention`: a tag and a `fixed64`.
+/// Bytes of an encoded `StoredTouch`'s `identifier_set`: a tag and a `fixed64`.
 const MENTION_BYTES: usize = 9;
 
 /// A touch that may be part of a journey, with what is known of its person.
@@ -38,7 +38,7 @@ pub struct Touchpoint<'a> {
     pub device: u64,
     /// xxh3-128 of the event id: the order among touches at one time.
     pub event_hash: Hash128,
-    /// xxh3-128 of `raw` without the mention: the order among versions of one event.
+    /// xxh3-128 of `raw` without the identifier set: the order among versions of one event.
     pub content_hash: Hash128,
 }
 
@@ -51,7 +51,8 @@ impl<'a> Touchpoint<'a> {
         let view = TouchView::parse(raw)?;
         let event_hash = Hash128::of(view.event_id.as_bytes());
         // Whom the event names is not what it is: the field stands last.
-        let content = if view.mention == 0 { raw } else { raw.get(..raw.len().saturating_sub(MENTION_BYTES)).unwrap_or(raw) };
+        let content =
+            if view.identifier_set == 0 { raw } else { raw.get(..raw.len().saturating_sub(MENTION_BYTES)).unwrap_or(raw) };
         let bringer = Hash128(u128::from_be_bytes(*by)).head();
         let device = if view.device == 0 { bringer } else { view.device };
         Ok(Self { view, raw, profile, role, device, event_hash, content_hash: Hash128::of(content) })

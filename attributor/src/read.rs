@@ -27,7 +27,7 @@ use journey::UnitJourney;
 
 /// Where a touch stands with regard to the journey to a milestone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum Inclusion {
     /// In it.
     InJourney,
     /// Its person has revoked the consent.
@@ -60,7 +60,7 @@ pub struct UnitTouch {
     /// The identifier that brought it; `None` where its name is not known.
     pub by: Option<Identifier>,
     /// Where it stands.
-    pub standing: Standing,
+    pub inclusion: Inclusion,
 }
 
 /// A stage that models look at, as seen from a milestone.

@@ -99,7 +99,7 @@ impl Core {
 
     /// A milestone decides what it is.
     fn announce_anew(&mut self, cx: &mut Context<'_>, actor: &ActorKey) -> Result<u64, StateError> {
-        let versions = scan_messages::<Event>(cx.state, actor, &[keys::SIGHTING])?;
+        let versions = scan_messages::<Event>(cx.state, actor, &[keys::OBSERVATION])?;
         let id = versions.iter().find_map(|(_, version)| match &version.body {
             Some(event::Body::Milestone(version)) => Some(version.milestone_id.clone()),
             _ => None,

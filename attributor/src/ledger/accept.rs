@@ -83,7 +83,7 @@ fn shown(touch: &[u8]) -> Result<(i64, [&str; 6]), Malformed> {
 impl Ledger<'_> {
     /// Takes over a whole set of rows, and emits what changes: first what is taken back under an old face, then everything else.
     pub(super) fn accept(&mut self, head: LedgerState, credit_rows: CreditRows) -> Result<(), StateError> {
-        let CreditRows { milestone, stamp, epoch, reason, account_id, models, rows, reporting, standing, .. } = credit_rows;
+        let CreditRows { milestone, stamp, epoch, reason, account_id, models, rows, reporting, status, .. } = credit_rows;
         let shown = row::shown(&head);
         let Reporting { currency: reporting_currency, value_minor: reporting_minor } = reporting.unwrap_or_default();
         let milestone = milestone.unwrap_or_default();
@@ -120,7 +120,7 @@ impl Ledger<'_> {
             account_id,
             reporting_currency,
             reporting_minor,
-            standing,
+            status,
             ..acceptance.head
         };
         self.say_row(shown.as_ref(), &mut head);

@@ -11,11 +11,11 @@ use crate::metrics;
 /// The row of what was last accepted; without revision.
 fn row_of(head: &LedgerState) -> MilestoneRow {
     let milestone = head.milestone.clone().unwrap_or_default();
-    let standing = head.standing.clone().unwrap_or_default();
+    let status = head.status.clone().unwrap_or_default();
     let exponent = Currency::from_code(&milestone.currency).and_then(Currency::exponent).unwrap_or(0);
     let stage = |stage: Option<StageMoment>| stage.map_or_else(Default::default, |stage| (stage.kind, stage.time));
-    let (stage_before, stage_before_time) = stage(standing.before);
-    let (stage_after, stage_after_time) = stage(standing.after);
+    let (stage_before, stage_before_time) = stage(status.before);
+    let (stage_after, stage_after_time) = stage(status.after);
     let (_, occurrence) = occurrence::parts(&milestone.milestone_id);
     MilestoneRow {
         milestone_id: milestone.milestone_id,
@@ -29,14 +29,14 @@ fn row_of(head: &LedgerState) -> MilestoneRow {
         reporting_currency: head.reporting_currency.clone(),
         reporting_value_minor: head.reporting_minor,
         account_id: head.account_id.clone(),
-        profile_id: standing.profile_id,
+        profile_id: status.profile_id,
         withdrawn: milestone.withdrawn,
         public: milestone.public,
         stage_before,
         stage_before_time,
         stage_after,
         stage_after_time,
-        stages: standing.stages,
+        stages: status.stages,
         revision: 0,
         erased: false,
     }
@@ -50,7 +50,7 @@ pub(super) fn shown(head: &LedgerState) -> Option<MilestoneRow> {
 impl Ledger<'_> {
     /// Says the milestone's row if it shows something else than the one that was there, or takes that back.
     pub(super) fn say_row(&mut self, before: Option<&MilestoneRow>, head: &mut LedgerState) {
-        let wanted = head.standing.is_some() && head.milestone.as_ref().is_some_and(|milestone| !milestone.gone);
+        let wanted = head.status.is_some() && head.milestone.as_ref().is_some_and(|milestone| !milestone.gone);
         if wanted {
             let row = row_of(head);
             if before == Some(&row) {
@@ -70,13 +70,13 @@ impl Ledger<'_> {
         head.row_there = wanted;
     }
 
-    /// Nothing but the milestone's standing is news.
+    /// Nothing but the milestone's status is news.
     pub(super) fn stand(&mut self, mut head: LedgerState, credit_rows: CreditRows) -> Result<(), StateError> {
-        if head.standing == credit_rows.standing {
+        if head.status == credit_rows.status {
             return Ok(());
         }
         let before = shown(&head);
-        head.standing = credit_rows.standing;
+        head.status = credit_rows.status;
         self.say_row(before.as_ref(), &mut head);
         state::put_message(self.state, &self.actor, &HEAD, &head);
         Ok(())

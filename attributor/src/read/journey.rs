@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use tributary_proto::{Message, Milestone, StoredTouch};
 use tributary_runtime::state::{ActorKey, StateError};
 
-use super::{Explained, Portion, Stage, Standing, UnitTouch};
+use super::{Explained, Inclusion, Portion, Stage, UnitTouch};
 use crate::credit;
 use crate::funnel;
 use crate::journey::{Cast, Fold, Journey, Timeline, Touchpoint, Visit};
@@ -46,8 +46,8 @@ impl UnitJourney<'_> {
             sorted.iter().map(std::ptr::from_ref).zip(consented().map(|(at, _)| at)).collect();
         let place = |touch: &Touchpoint<'_>| places.get(&std::ptr::from_ref(touch).cast()).copied();
 
-        let mut standings: Vec<Standing> = all.iter().map(|owned| outside(owned, &cast, start_ms, of.time_ms)).collect();
-        let mut folds: Vec<(Option<usize>, Option<Standing>)> = Vec::new();
+        let mut inclusions: Vec<Inclusion> = all.iter().map(|owned| outside(owned, &cast, start_ms, of.time_ms)).collect();
+        let mut folds: Vec<(Option<usize>, Option<Inclusion>)> = Vec::new();
         let journey = Journey::trace(
             &Timeline::of(&sorted, &plan.visits),
             of,
@@ -55,20 +55,20 @@ impl UnitJourney<'_> {
             &cast,
             &plan.journey(&of.kind),
             &mut |touch, fold| {
-                let standing = match fold {
-                    Fold::Duplicate(first) => place(first).map(Standing::Duplicate),
-                    Fold::Visit(first) => place(first).map(Standing::Visit),
-                    Fold::Overlong => Some(Standing::Overlong),
+                let inclusion = match fold {
+                    Fold::Duplicate(first) => place(first).map(Inclusion::Duplicate),
+                    Fold::Visit(first) => place(first).map(Inclusion::Visit),
+                    Fold::Overlong => Some(Inclusion::Overlong),
                 };
-                folds.push((place(touch), standing));
+                folds.push((place(touch), inclusion));
             },
         );
-        apply(folds, &mut standings);
+        apply(folds, &mut inclusions);
         let in_all = |position: usize| journey.touches.get(position).and_then(|visit| place(visit.first));
         let visits: BTreeMap<usize, &Visit<'_>> =
             journey.touches.iter().filter_map(|visit| Some((place(visit.first)?, visit))).collect();
-        let touches = all.iter().zip(standings).enumerate();
-        let touches = touches.map(|(at, (owned, standing))| self.unit_touch(owned, standing, visits.get(&at).copied()));
+        let touches = all.iter().zip(inclusions).enumerate();
+        let touches = touches.map(|(at, (owned, inclusion))| self.unit_touch(owned, inclusion, visits.get(&at).copied()));
         let newest_ms = all.last().map(|(touch, _)| touch.view.time_ms);
         Ok(Explained {
             milestone: of.clone(),
@@ -97,38 +97,38 @@ impl UnitJourney<'_> {
     fn unit_touch(
         &self,
         (touch, by): &Owned<'_>,
-        standing: Standing,
+        inclusion: Inclusion,
         visit: Option<&Visit<'_>>,
     ) -> Result<UnitTouch, StateError> {
         let (raw, hits) = visit.map_or((Cow::Borrowed(touch.raw), 1), |visit| (visit.encoded(), visit.hits));
         let stored = StoredTouch::decode(raw.as_ref()).map_err(|_| corrupt(&self.actor, &[keys::TOUCH]))?;
         let role = visit.map_or(touch.role, |visit| visit.role).to_owned();
         let profile_id = touch.profile.to_owned();
-        Ok(UnitTouch { touch: stored, hits, profile_id, role, by: by.identifier.clone(), standing })
+        Ok(UnitTouch { touch: stored, hits, profile_id, role, by: by.identifier.clone(), inclusion })
     }
 }
 
 /// Notes which touches are folded.
-fn apply(folds: Vec<(Option<usize>, Option<Standing>)>, standings: &mut [Standing]) {
-    for (at, standing) in folds {
-        if let (Some(slot), Some(standing)) = (at.and_then(|at| standings.get_mut(at)), standing) {
-            *slot = standing;
+fn apply(folds: Vec<(Option<usize>, Option<Inclusion>)>, inclusions: &mut [Inclusion]) {
+    for (at, inclusion) in folds {
+        if let (Some(slot), Some(inclusion)) = (at.and_then(|at| inclusions.get_mut(at)), inclusion) {
+            *slot = inclusion;
         }
     }
 }
 
 /// Where a touch stands by its time and its person alone.
-fn outside((touch, by): &Owned<'_>, cast: &Cast<'_>, start_ms: i64, milestone_ms: i64) -> Standing {
+fn outside((touch, by): &Owned<'_>, cast: &Cast<'_>, start_ms: i64, milestone_ms: i64) -> Inclusion {
     if by.placement.revoked {
-        Standing::Revoked
+        Inclusion::Revoked
     } else if touch.view.time_ms < start_ms {
-        Standing::BeforeWindow
+        Inclusion::BeforeWindow
     } else if touch.view.time_ms > milestone_ms {
-        Standing::AfterMilestone
+        Inclusion::AfterMilestone
     } else if !cast.includes(touch.profile) {
-        Standing::Unnamed
+        Inclusion::Unnamed
     } else {
-        Standing::InJourney
+        Inclusion::InJourney
     }
 }
 

@@ -4,7 +4,7 @@ use tributary_learn::parameters::Label;
 use tributary_proto::Touch;
 use tributary_runtime::state::{State, StateError};
 
-use super::{Explained, Standing, reading};
+use super::{Explained, Inclusion, reading};
 use crate::journey::{Timeline, Touchpoint};
 use crate::plan::Plan;
 use crate::unit::keys;
@@ -60,7 +60,7 @@ pub fn of_unit(state: &mut dyn State, unit: &str, wanted: &Wanted, plan: &Plan) 
 fn journey(explained: &Explained, label: Label) -> Path {
     let end_ms = explained.milestone.time_ms;
     let mut path = Path { labels: Vec::new(), first_ms: end_ms, end_ms };
-    for of in explained.touches.iter().filter(|of| of.standing == Standing::InJourney) {
+    for of in explained.touches.iter().filter(|of| of.inclusion == Inclusion::InJourney) {
         let Touch { channel, source, campaign, .. } = of.touch.touch.clone().unwrap_or_default();
         path.first_ms = path.first_ms.min(of.touch.time_ms);
         path.labels.push(label.of(&channel, &source, &campaign).into_owned());

@@ -74,7 +74,7 @@ pub struct Dirty {
     /// Objects in which somebody has another role.
     pub objects: BTreeSet<String>,
     /// Objects of which a milestone has come, changed or gone: how their others stand is to be told.
-    pub standing: BTreeSet<String>,
+    pub status: BTreeSet<String>,
     /// When the newest event behind all this was received, milliseconds since 1970-01-01 UTC.
     pub received_ms: i64,
     milestones: BTreeMap<String, Reason>,

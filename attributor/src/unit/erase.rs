@@ -19,7 +19,7 @@ impl Unit<'_, '_> {
     ) -> Result<(), StateError> {
         let mut all = known.erasures.clone();
         for erasure in told {
-            match all.iter_mut().find(|known| (known.mention, known.event) == (erasure.mention, erasure.event)) {
+            match all.iter_mut().find(|known| (known.identifier_set, known.event) == (erasure.identifier_set, erasure.event)) {
                 Some(known) => known.until_ms = known.until_ms.max(erasure.until_ms),
                 None => all.push(*erasure),
             }

@@ -34,7 +34,7 @@ mod recompute;
 mod remodel;
 mod roles;
 pub(crate) mod rows;
-mod standing;
+mod status;
 mod throttle;
 mod touches;
 mod tracks;
@@ -130,7 +130,7 @@ impl Unit<'_, '_> {
     /// The steady state: two look-ups, one write, one row, and no decoding but of what decides and is shown.
     fn touch(&mut self, item: &ItemView<'_>, raw: &[u8], touch: &TouchView<'_>) -> Result<(), StageError> {
         let time_ms = touch.time_ms;
-        let Some(Standing { resident, extent, shown }) = self.follow(item, time_ms, Some(touch))? else { return Ok(()) };
+        let Some(Residence { resident, extent, shown }) = self.follow(item, time_ms, Some(touch))? else { return Ok(()) };
         let out_of_reach = self.is_out_of_reach(extent, time_ms);
         if out_of_reach && !self.is_seen(time_ms)? {
             self.effects.outbox.observe(&metrics::TOUCHES_DROPPED, "refused", 1);
@@ -170,9 +170,9 @@ impl Unit<'_, '_> {
         item: &ItemView<'_>,
         time_ms: i64,
         touch: Option<&TouchView<'_>>,
-    ) -> Result<Option<Standing>, StageError> {
+    ) -> Result<Option<Residence>, StageError> {
         let sub = keys::of_identifier(keys::RESIDENT, &item.identifier);
-        let Some(bytes) = self.state.get(&self.actor, &sub)? else { return Ok(Some(Standing::default())) };
+        let Some(bytes) = self.state.get(&self.actor, &sub)? else { return Ok(Some(Residence::default())) };
         let unreadable = |_| corrupt(&self.actor, &sub);
         let known = ResidentView::parse(bytes).map_err(unreadable)?;
         if let Some((to, epoch)) = known.forwards(self.key, item.epoch, time_ms).map_err(unreadable)? {
@@ -199,7 +199,7 @@ impl Unit<'_, '_> {
             self.effects.scratch.of(&whose, known.rows + 1);
             shown = true;
         }
-        Ok(Some(Standing { resident: known.is_in(self.key).map_err(unreadable)?, extent: known.extent, shown }))
+        Ok(Some(Residence { resident: known.is_in(self.key).map_err(unreadable)?, extent: known.extent, shown }))
     }
 
     /// What is known here of an identifier.
@@ -239,7 +239,7 @@ impl Unit<'_, '_> {
 
 /// Where an identifier stands in a unit that something of it belongs to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Standing {
+struct Residence {
     /// It lives here at some time; else it has not arrived, and what it brought overtook it.
     resident: bool,
     /// Between which times its touches lie.

@@ -11,7 +11,7 @@ use tributary_runtime::mailbox::Parts;
 use tributary_runtime::state::{self, StateError};
 
 use super::keys::{self, IdentifierHash};
-use super::standing::standing;
+use super::status::status;
 use super::tracks::{Task, Tracked};
 use super::{Dirty, Unit, corrupt};
 use crate::credit;
@@ -57,7 +57,7 @@ impl Unit<'_, '_> {
         self.add_residents(&mut dirty, &tracked)?;
         let live = live(&tracked);
         let tasks = self.tasks(&tracked, |milestone, from_ms| dirty.reason(milestone, from_ms, self.plan));
-        let stand = self.standing_by(&tracked, &dirty.standing, &tasks);
+        let stand = self.standing_by(&tracked, &dirty.status, &tasks);
         if self.is_throttled()? {
             let all = self.tasks(&tracked, |milestone, from_ms| {
                 let stands = stand.iter().any(|one| one.milestone.milestone_id == milestone.milestone_id);
@@ -66,7 +66,7 @@ impl Unit<'_, '_> {
             return self.deferred(&all, dirty.received_ms);
         }
         let cost = self.compute_all(&tasks, &live)?;
-        self.tell_standing(&stand, &live);
+        self.tell_status(&stand, &live);
         self.rest_after(said + cost + stand.len() as u64);
         Ok(())
     }
@@ -165,7 +165,7 @@ impl Unit<'_, '_> {
             for one in tracked.iter().filter(|one| one.by == hash) {
                 dirty.milestone(&one.milestone.milestone_id, Reason::Identity);
                 if self.plan.outputs.milestones {
-                    dirty.standing.insert(one.milestone.object_id.clone());
+                    dirty.status.insert(one.milestone.object_id.clone());
                 }
                 if self.plan.is_stage(&one.milestone.kind) {
                     dirty.stage(None, Some(&one.milestone), Reason::Identity);
@@ -222,7 +222,7 @@ impl Unit<'_, '_> {
         }
         let header = CreditRows {
             reporting,
-            standing: standing(task.tracked, live, self.plan),
+            status: status(task.tracked, live, self.plan),
             milestone: Some(of.clone()),
             stamp: *stamp,
             epoch: *epoch,

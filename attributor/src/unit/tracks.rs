@@ -115,7 +115,7 @@ impl Unit<'_, '_> {
         let dirty = self.dirty();
         dirty.milestone(milestone_id, reason);
         if let Some(milestone) = after.or(before).filter(|_| tells) {
-            dirty.standing.insert(milestone.object_id.clone());
+            dirty.status.insert(milestone.object_id.clone());
         }
         if is_stage {
             dirty.stage(before, after, reason);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use tributary_proto::{CreditRows, Milestone, StageMoment, Standing, attributor_message::Body};
+use tributary_proto::{CreditRows, Milestone, MilestoneStatus, StageMoment, attributor_message::Body};
 
 use super::Unit;
 use super::tracks::{Task, Tracked};
@@ -10,14 +10,14 @@ use crate::funnel;
 use crate::plan::Plan;
 
 /// See the module. `live` are the unit's milestones that are not withdrawn; `None` where nobody wants to know.
-pub(super) fn standing(of: &Tracked, live: &[&Milestone], plan: &Plan) -> Option<Standing> {
+pub(super) fn status(of: &Tracked, live: &[&Milestone], plan: &Plan) -> Option<MilestoneStatus> {
     if !plan.outputs.milestones {
         return None;
     }
-    let mut standing = Standing { profile_id: of.profile_id.clone(), ..Standing::default() };
+    let mut status = MilestoneStatus { profile_id: of.profile_id.clone(), ..MilestoneStatus::default() };
     let of = &of.milestone;
     if of.withdrawn {
-        return Some(standing);
+        return Some(status);
     }
     let moment = |milestone: &&Milestone| StageMoment { kind: milestone.kind.clone(), time: milestone.time_ms };
     fn order(milestone: &Milestone) -> (i64, &str) {
@@ -26,11 +26,11 @@ pub(super) fn standing(of: &Tracked, live: &[&Milestone], plan: &Plan) -> Option
     // What only public events report is nothing to what trusted ones do.
     let same = |other: &&&Milestone| other.object_id == of.object_id && (of.public || !other.public);
     let stages = || live.iter().filter(same).copied();
-    standing.before = stages().filter(|other| order(other) < order(of)).max_by_key(|other| order(other)).as_ref().map(moment);
-    standing.after = stages().filter(|other| order(other) > order(of)).min_by_key(|other| order(other)).as_ref().map(moment);
+    status.before = stages().filter(|other| order(other) < order(of)).max_by_key(|other| order(other)).as_ref().map(moment);
+    status.after = stages().filter(|other| order(other) > order(of)).min_by_key(|other| order(other)).as_ref().map(moment);
     let reached = |kind: &String| Some(StageMoment { kind: kind.clone(), time: funnel::of_stage(kind, of, live)? });
-    standing.stages = plan.stages.iter().filter_map(reached).collect();
-    Some(standing)
+    status.stages = plan.stages.iter().filter_map(reached).collect();
+    Some(status)
 }
 
 impl Unit<'_, '_> {
@@ -47,13 +47,13 @@ impl Unit<'_, '_> {
     }
 
     /// Tells the ledgers of milestones how these stand.
-    pub(super) fn tell_standing(&mut self, of: &[&Tracked], live: &[&Milestone]) {
+    pub(super) fn tell_status(&mut self, of: &[&Tracked], live: &[&Milestone]) {
         for one in of {
             let credit_rows = CreditRows {
                 milestone: Some(one.milestone.clone()),
                 stamp: one.stamp,
                 epoch: one.epoch,
-                standing: standing(one, live, self.plan),
+                status: status(one, live, self.plan),
                 stands: true,
                 ..CreditRows::default()
             };
