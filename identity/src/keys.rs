@@ -30,7 +30,7 @@
 //! | `p` the partition | `h` | [`RemodelState`](tributary_proto::RemodelState): by which rules all of this was computed |
 //! | `o` object | `v` event, `x` identifier, `z` event | as of a milestone: the events that name its contacts |
 //! | `r` record of a CRM | `n` | [`RecordState`](tributary_proto::RecordState), once it was deleted |
-//! | | `v` said | [`Said`](tributary_proto::Said): an event that is its word |
+//! | | `v` said | [`Said`](tributary_proto::Said): an event that reports it |
 
 use tributary_proto::{Hash128, Identifier};
 use tributary_runtime::remodel::Walk;
