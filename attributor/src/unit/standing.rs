@@ -3,14 +3,16 @@
 use std::collections::BTreeSet;
 
 use tributary_proto::{Desired, Milestone, StageMoment, Standing, attributor_message::Body};
+use tributary_runtime::state::StateError;
 
 use super::Unit;
+use super::recompute::{Resident, cast};
 use super::tracks::{Task, Tracked};
 use crate::moments;
 use crate::plan::Plan;
 
 /// See the module. `live` are the unit's milestones that are not withdrawn; `None` where nobody wants to know.
-pub(super) fn standing(of: &Tracked, live: &[&Milestone], plan: &Plan) -> Option<Standing> {
+pub(super) fn standing(of: &Tracked, live: &[&Milestone], residents: &[Resident], plan: &Plan) -> Option<Standing> {
     if !plan.outputs.milestones {
         return None;
     }
@@ -30,6 +32,9 @@ pub(super) fn standing(of: &Tracked, live: &[&Milestone], plan: &Plan) -> Option
     standing.after = stages().filter(|other| order(other) > order(of)).min_by_key(|other| order(other)).as_ref().map(moment);
     let reached = |kind: &String| Some(StageMoment { kind: kind.clone(), time: moments::of_stage(kind, of, live)? });
     standing.moments = plan.stages.iter().filter_map(reached).collect();
+    if plan.named_only {
+        standing.named_profiles = cast(&of.object_id, residents, true).named().map(str::to_owned).collect();
+    }
     Some(standing)
 }
 
@@ -47,17 +52,19 @@ impl Unit<'_, '_> {
     }
 
     /// Tells the ledgers of milestones how these stand.
-    pub(super) fn tell_standing(&mut self, of: &[&Tracked], live: &[&Milestone]) {
+    pub(super) fn tell_standing(&mut self, of: &[&Tracked], live: &[&Milestone]) -> Result<(), StateError> {
+        let residents = if self.plan.named_only && !of.is_empty() { self.residents()? } else { Vec::new() };
         for one in of {
             let desired = Desired {
                 milestone: Some(one.milestone.clone()),
                 stamp: one.stamp,
                 epoch: one.epoch,
-                standing: standing(one, live, self.plan),
+                standing: standing(one, live, &residents, self.plan),
                 stands: true,
                 ..Desired::default()
             };
             self.post.send(one.milestone.milestone_id.clone().into_bytes(), Body::Desired(desired));
         }
+        Ok(())
     }
 }
