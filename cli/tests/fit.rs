@@ -170,7 +170,7 @@ fn all_partitions_of_topics_on_kafka_teach_what_the_files_do() {
     // From a machine that has no state.
     service.sets.push(format!("state.path={}", folder.path().join("elsewhere").display()));
     assert_eq!(fitted(&service, &folder.path().join("by topics, elsewhere"), &["--topics"]), by_files);
-    let found = service.command(&["fit", "--topics", "--set", "topics.prefix=nothing."]);
+    let found = service.command(&["fit", "--topics", "--set", "topics.prefix=nothing"]);
     assert_eq!(found.status.code(), Some(1));
     assert!(err(&found).contains("there is no topic nothing.milestones"), "{}", err(&found));
 }
