@@ -9,7 +9,7 @@ from ChannelAttribution import markov_model
 # Of less conversions than this a channel is rare: its simulated removal effect is noise.
 RARE = 0.01
 # How far off a channel that is not rare may be, in parts of what it has.
-OFF_MAX = 0.02
+OFF_MAX = 0.05
 
 
 def main(paths, ours, simulations):
