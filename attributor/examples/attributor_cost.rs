@@ -15,7 +15,7 @@ use tributary_proto::kind::Kinds;
 use tributary_proto::{
     Arrive, AttributorMessage, Identifier, Item, Message, Milestone, Placement, StoredTouch, StoredTrack, Touch, item,
 };
-use tributary_runtime::stage::{Context, Outbox, Record, Share, Stage};
+use tributary_runtime::stage::{Context, Outbox, PartitionSlice, Record, Stage};
 use tributary_runtime::state::{EmptyBase, Overlay};
 use tributary_runtime::topic::Topic;
 
@@ -33,7 +33,7 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let plan = Arc::new(Plan::compile(&Settings::default(), &Kinds::default()).expect("the default settings compile"));
-        let stage = AttributorStage::new(plan, Share { partition: 0, partitions: 1 });
+        let stage = AttributorStage::new(plan, PartitionSlice { partition: 0, partitions: 1 });
         Self { stage, state: Overlay::new(EmptyBase), outbox: Outbox::default(), inbox: Vec::new() }
     }
 

@@ -8,7 +8,7 @@ use std::fmt::Debug;
 
 use tributary_proto::{Message, Origin, StoredTouch, Touch};
 
-use crate::wire::{Malformed, split_origin};
+use crate::view::{Malformed, split_origin};
 
 /// The rules for channels, which are not the attributor's own.
 pub trait Classifier: Debug + Send + Sync {

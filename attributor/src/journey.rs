@@ -1,8 +1,8 @@
 //! The journey to a milestone: which touches count, in which order, and which of them brought about a stage.
 
 mod cast;
-mod course;
 mod rules;
+mod timeline;
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -12,15 +12,15 @@ use std::ops::Range;
 use tributary_proto::vocabulary::DIRECT;
 use tributary_proto::{Hash128, Message, Milestone};
 
-use crate::moments;
-use crate::wire::{Malformed, TouchView};
+use crate::funnel;
+use crate::view::{Malformed, TouchView};
 
 pub use cast::Cast;
-pub use course::Course;
 use rules::LEAD_STAGE;
 pub use rules::{JourneyRules, VisitRules, WindowMs};
+pub use timeline::Timeline;
 
-/// Bytes of an encoded `StoredTouch`'s `mention`: a tag and a `fixed64`.
+/// Bytes of an encoded `StoredTouch`'s `identifier_set`: a tag and a `fixed64`.
 const MENTION_BYTES: usize = 9;
 
 /// A touch that may be part of a journey, with what is known of its person.
@@ -38,7 +38,7 @@ pub struct Touchpoint<'a> {
     pub device: u64,
     /// xxh3-128 of the event id: the order among touches at one time.
     pub event_hash: Hash128,
-    /// xxh3-128 of `raw` without the mention: the order among versions of one event.
+    /// xxh3-128 of `raw` without the identifier set: the order among versions of one event.
     pub content_hash: Hash128,
 }
 
@@ -51,7 +51,8 @@ impl<'a> Touchpoint<'a> {
         let view = TouchView::parse(raw)?;
         let event_hash = Hash128::of(view.event_id.as_bytes());
         // Whom the event names is not what it is: the field stands last.
-        let content = if view.mention == 0 { raw } else { raw.get(..raw.len().saturating_sub(MENTION_BYTES)).unwrap_or(raw) };
+        let content =
+            if view.identifier_set == 0 { raw } else { raw.get(..raw.len().saturating_sub(MENTION_BYTES)).unwrap_or(raw) };
         let bringer = Hash128(u128::from_be_bytes(*by)).head();
         let device = if view.device == 0 { bringer } else { view.device };
         Ok(Self { view, raw, profile, role, device, event_hash, content_hash: Hash128::of(content) })
@@ -152,13 +153,19 @@ impl<'t> Journey<'t> {
     /// The journey to `of` among the touches of its unit. `live` are the milestones of the unit that are not withdrawn, `of` included.
     ///
     /// Looks at no more touches than the journey is to have, and at those a model singles out.
-    pub fn build(course: &Course<'t>, of: &Milestone, live: &[&Milestone], cast: &Cast<'t>, rules: &JourneyRules<'_>) -> Self {
+    pub fn build(
+        course: &Timeline<'t>,
+        of: &Milestone,
+        live: &[&Milestone],
+        cast: &Cast<'t>,
+        rules: &JourneyRules<'_>,
+    ) -> Self {
         Self::find(course, of, live, cast, rules, None)
     }
 
     /// The same, and tells `hear` of every touch in the window that has no place of its own.
     pub fn trace(
-        course: &Course<'t>,
+        course: &Timeline<'t>,
         of: &Milestone,
         live: &[&Milestone],
         cast: &Cast<'t>,
@@ -169,24 +176,24 @@ impl<'t> Journey<'t> {
     }
 
     fn find(
-        course: &Course<'t>,
+        course: &Timeline<'t>,
         of: &Milestone,
         live: &[&Milestone],
         cast: &Cast<'t>,
         rules: &JourneyRules<'_>,
         hear: Option<&mut Hear<'_, 't>>,
     ) -> Self {
-        let won_before_ms = moments::last_won_before(of, live);
+        let won_before_ms = funnel::last_won_before(of, live);
         let from_ms = rules.window.start_ms(of.time_ms, won_before_ms, rules.zone);
         let known = course.between(of.time_ms.saturating_sub(rules.look_back_ms), of.time_ms);
         let course = known.as_ref().unwrap_or(course);
         let search = Search { course, cast, window: course.window(from_ms, of.time_ms) };
 
         let last_until = |moment: i64| search.last(course.end(moment), |_| true);
-        let moments: Vec<Option<i64>> = rules.stages.iter().map(|kind| moments::of_stage(kind, of, live)).collect();
+        let moments: Vec<Option<i64>> = rules.stages.iter().map(|kind| funnel::of_stage(kind, of, live)).collect();
         let stages: Vec<Option<usize>> = moments.iter().map(|moment| moment.and_then(last_until)).collect();
-        let close = if moments::is_closing(&of.kind) { last_until(of.time_ms) } else { None };
-        let since_win = moments::won_for(of, live).and_then(|won_ms| search.first(course.end(won_ms)));
+        let close = if funnel::is_closing(&of.kind) { last_until(of.time_ms) } else { None };
+        let since_win = funnel::won_for(of, live).and_then(|won_ms| search.first(course.end(won_ms)));
         let singled = stages.iter().copied().chain([close, since_win]).flatten();
         let (positions, folded) = search.positions(singled, rules.max_journey, hear);
         let place = |position: Option<usize>| positions.binary_search(&position?).ok();
@@ -262,7 +269,7 @@ impl<'t> Journey<'t> {
 
 /// The search for the touches of a window that have a place of their own.
 struct Search<'a, 't> {
-    course: &'a Course<'t>,
+    course: &'a Timeline<'t>,
     cast: &'a Cast<'t>,
     window: Range<usize>,
 }

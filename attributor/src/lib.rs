@@ -4,10 +4,10 @@
 //! use std::sync::Arc;
 //! use tributary_attributor::{plan::Plan, settings::Settings, stage::AttributorStage};
 //! use tributary_proto::kind::Kinds;
-//! use tributary_runtime::stage::Share;
+//! use tributary_runtime::stage::PartitionSlice;
 //!
 //! let plan = Arc::new(Plan::compile(&Settings::default(), &Kinds::default())?);
-//! let stage = AttributorStage::new(plan, Share { partition: 0, partitions: 4 });
+//! let stage = AttributorStage::new(plan, PartitionSlice { partition: 0, partitions: 4 });
 //! # drop(stage);
 //! # Ok::<(), tributary_runtime::config::Problems>(())
 //! ```
@@ -22,22 +22,22 @@
 //! weights and values whole. None of it knows a clock, a log or a thread: the rows are a function of the touches, the milestones,
 //! the placements and the [`settings`].
 
+pub mod apportion;
 pub mod classifier;
 pub mod credit;
+pub mod funnel;
 pub mod journey;
 pub mod ledger;
 pub mod metrics;
 pub mod models;
-pub mod moments;
 pub mod plan;
 pub mod rates;
 pub mod read;
 mod remodel;
 pub mod settings;
-pub mod share;
 pub mod stage;
 pub mod unit;
 mod value;
-pub mod wire;
+pub mod view;
 
 pub use stage::LOG;

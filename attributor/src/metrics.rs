@@ -123,7 +123,7 @@ pub static HAND_OVERS: Metric =
 /// Touches handed over.
 pub static HAND_OVER_TOUCHES: Metric = counter("tributary_hand_over_touches_total", "Touches handed over to another unit.");
 
-/// Sets of desired rows at the ledgers, by what became of them.
+/// Sets of credit_rows rows at the ledgers, by what became of them.
 pub static DESIRED: Metric = counter_by(
     "outcome",
     &["changed", "unchanged", "stale"],

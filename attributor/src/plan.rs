@@ -13,13 +13,13 @@ use tributary_proto::kind::Kinds;
 use tributary_proto::{Hash128, Milestone};
 use tributary_runtime::config::{Problems, Section};
 
+use crate::apportion;
 use crate::classifier::Classifier;
+use crate::funnel;
 use crate::journey::{Journey, JourneyRules, VisitRules, WindowMs};
-use crate::models::{Basis, Model, Multipliers, Split};
-use crate::moments;
+use crate::models::{Model, Multipliers, Rationale, Split};
 use crate::rates::Rates;
 use crate::settings::{OutputSettings, Settings};
-use crate::share;
 
 const DAY_MS: i64 = 86_400_000;
 /// The most days that a setting may name.
@@ -61,10 +61,10 @@ impl PlannedModel {
     }
 
     fn shared_out(&self, journey: &Journey<'_>, of: &Milestone) -> Vec<u64> {
-        let Some(split) = &self.split else { return share::nano(&self.weights(journey, of)) };
+        let Some(split) = &self.split else { return apportion::nano(&self.weights(journey, of)) };
         let sides = split.parts(&journey.touches).into_iter().flat_map(|(side, nano)| {
             let (alone, kept) = journey.part(|touch| split.side(touch) == side);
-            kept.into_iter().zip(share::nano_of(&self.weights(&alone, of), nano))
+            kept.into_iter().zip(apportion::nano_of(&self.weights(&alone, of), nano))
         });
         at_places(journey.touches.len(), sides)
     }
@@ -74,22 +74,22 @@ impl PlannedModel {
     }
 
     /// Why the touch at this position of a journey has the credit it has.
-    pub fn basis(&self, journey: &Journey<'_>, of: &Milestone, at: usize) -> Basis {
+    pub fn rationale(&self, journey: &Journey<'_>, of: &Milestone, at: usize) -> Rationale {
         let start_ms = self.start_ms(journey).unwrap_or(i64::MIN);
-        let Some(touch) = journey.touches.get(at) else { return Basis::default() };
+        let Some(touch) = journey.touches.get(at) else { return Rationale::default() };
         let side = self.split.as_ref().map(|split| (split, split.side(touch)));
         let (alone, kept) =
             journey.part(|other| other.view.time_ms >= start_ms && side.is_none_or(|(split, side)| split.side(other) == side));
-        let Ok(place) = kept.binary_search(&at) else { return Basis::default() };
-        let mut basis = self.rule.basis(&alone, place);
-        if basis.words.is_empty() {
-            basis.words.push_str("the model singles out no touch of this journey: equal parts");
+        let Ok(place) = kept.binary_search(&at) else { return Rationale::default() };
+        let mut rationale = self.rule.rationale(&alone, place);
+        if rationale.words.is_empty() {
+            rationale.words.push_str("the model singles out no touch of this journey: equal parts");
         }
         if let Some((split, side)) = side {
-            basis.words += &format!("; among the touches of {:?}, which have a part of their own", split.name(side));
+            rationale.words += &format!("; among the touches of {:?}, which have a part of their own", split.name(side));
         }
-        basis.words += &self.multipliers.words(&alone, of, touch);
-        basis
+        rationale.words += &self.multipliers.words(&alone, of, touch);
+        rationale
     }
 }
 
@@ -190,7 +190,7 @@ impl Plan {
 
     /// When the window begins of the journey to a milestone.
     pub fn window_start_ms(&self, of: &Milestone, live: &[&Milestone]) -> i64 {
-        self.window(&of.kind).start_ms(of.time_ms, moments::last_won_before(of, live), &self.zone)
+        self.window(&of.kind).start_ms(of.time_ms, funnel::last_won_before(of, live), &self.zone)
     }
 
     /// The furthest that journeys to milestones of this kind reach back, milliseconds.
@@ -227,15 +227,15 @@ impl Plan {
 
     /// Whether a change of a milestone of kind `stage` can change the credit of one of kind `of`.
     pub fn looks_at(&self, of: &str, stage: &str) -> bool {
-        stage != moments::CLOSED_WON
+        stage != funnel::CLOSED_WON
             || self.lifecycles
-            || moments::follows_the_win(of)
+            || funnel::follows_the_win(of)
             || self.stages.iter().any(|kind| kind == stage)
     }
 
     /// Whether a milestone of this kind can change the credit of another one.
     pub fn is_stage(&self, kind: &str) -> bool {
-        kind == moments::MQL || kind == moments::CLOSED_WON || self.stages.iter().any(|stage| stage == kind)
+        kind == funnel::MQL || kind == funnel::CLOSED_WON || self.stages.iter().any(|stage| stage == kind)
     }
 
     /// The longest window of any kind, and how far back from the newest touch journeys to milestones within the horizon reach by it:

@@ -15,20 +15,20 @@ use tributary_proto::{
     Hash128, Identifier, LedgerRow, LedgerState, Message, Milestone, ModelRevision, ResidentState, StoredTouch, StoredTrack,
 };
 use tributary_runtime::mailbox::Mailbox;
-use tributary_runtime::stage::{Outbox, Share};
+use tributary_runtime::stage::{Outbox, PartitionSlice};
 use tributary_runtime::state::{self, State, StateError};
 
 use crate::ledger;
-use crate::models::Basis;
+use crate::models::Rationale;
 use crate::plan::Plan;
 use crate::unit::keys::{self, IdentifierHash};
-use crate::unit::{Post, Scratch, Unit, corrupt};
-use crate::wire::TouchView;
+use crate::unit::{Effects, Scratch, Unit, corrupt};
+use crate::view::TouchView;
 use journey::UnitJourney;
 
 /// Where a touch stands with regard to the journey to a milestone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum Inclusion {
     /// In it.
     InJourney,
     /// Its person has revoked the consent.
@@ -61,7 +61,7 @@ pub struct UnitTouch {
     /// The identifier that brought it; `None` where its name is not known.
     pub by: Option<Identifier>,
     /// Where it stands.
-    pub standing: Standing,
+    pub inclusion: Inclusion,
 }
 
 /// A stage that models look at, as seen from a milestone.
@@ -85,7 +85,7 @@ pub struct Portion {
     /// Minor units.
     pub value_minor: i64,
     /// Why.
-    pub basis: Basis,
+    pub rationale: Rationale,
 }
 
 /// A milestone in the unit that tracks it, with all the touches of the unit.
@@ -167,7 +167,7 @@ pub fn emitted(state: &mut dyn State, milestone_id: &str) -> Result<Option<Emitt
     let mut rows = Vec::new();
     for (sub, row) in state::scan_messages::<LedgerRow>(state, &actor, &[ledger::ROW])? {
         let touch = StoredTouch::decode(row.touch.as_slice()).map_err(|_| corrupt(&actor, &sub))?;
-        for share in &row.shares {
+        for share in &row.credits {
             let model = usize::try_from(share.model).ok().and_then(|at| head.revisions.get(at)).cloned().unwrap_or_default();
             let (touch, profile_id) = (touch.clone(), row.profile_id.clone());
             rows.push(EmittedRow { model, touch, profile_id, weight_nano: share.weight_nano, value_minor: share.value_minor });
@@ -259,9 +259,9 @@ fn reading<T>(
     read: impl FnOnce(&mut Unit<'_, '_>) -> Result<T, StateError>,
 ) -> Result<T, StateError> {
     let (mut outbox, mut dirty) = (Outbox::default(), BTreeMap::new());
-    let mut mail = Mailbox::new(Share { partition: 0, partitions: 1 });
+    let mut mail = Mailbox::new(PartitionSlice { partition: 0, partitions: 1 });
     let mut scratch = Scratch::default();
-    let mut post = Post { mail: &mut mail, outbox: &mut outbox, scratch: &mut scratch };
+    let mut effects = Effects { mail: &mut mail, outbox: &mut outbox, scratch: &mut scratch };
     let (actor, key) = (keys::actor(unit.as_bytes()), unit.as_bytes());
-    read(&mut Unit { actor, key, plan, state, post: &mut post, dirty: &mut dirty })
+    read(&mut Unit { actor, key, plan, state, effects: &mut effects, dirty: &mut dirty })
 }

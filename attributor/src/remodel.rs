@@ -4,7 +4,7 @@
 
 use tributary_proto::{AttributorMessage, Hash128, Remodel, RowsState, attributor_message::Body};
 use tributary_runtime::remodel::Walk;
-use tributary_runtime::stage::{Context, Share};
+use tributary_runtime::stage::{Context, PartitionSlice};
 use tributary_runtime::state::{self, ActorKey, State, StateError};
 use tributary_runtime::topic::Topic;
 
@@ -50,7 +50,7 @@ impl Rows {
 }
 
 /// Sends to the partition itself.
-pub(crate) fn send(context: &mut Context<'_>, share: Share, message: Remodel) {
+pub(crate) fn send(context: &mut Context<'_>, slice: PartitionSlice, message: Remodel) {
     let message = AttributorMessage { body: Some(Body::Remodel(message)) };
-    context.outbox.send(Topic::AttributorInbox, share.some_key("remodel:"), &message);
+    context.outbox.send(Topic::AttributorInbox, slice.some_key("remodel:"), &message);
 }

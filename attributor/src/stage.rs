@@ -7,17 +7,17 @@ use tributary_proto::{AttributorMessage, Message, Remodel, attributor_message::B
 use tributary_runtime::log::StageLog;
 use tributary_runtime::mailbox::Mailbox;
 use tributary_runtime::remodel::{Begun, Own, Step};
-use tributary_runtime::rest::still_to_wait;
-use tributary_runtime::stage::{Context, Record, Share, Stage, StageError};
+use tributary_runtime::stage::{Context, PartitionSlice, Record, Stage, StageError};
 use tributary_runtime::state::{ActorKey, State, StateError};
+use tributary_runtime::throttle::still_to_wait;
 use tributary_runtime::topic::Topic;
 
 use crate::ledger::{self, Ledger};
 use crate::metrics;
 use crate::plan::Plan;
 use crate::remodel::{self, Rows, WALK};
-use crate::unit::{self, Dirty, Post, Scratch, Unit, malformed};
-use crate::wire::ItemView;
+use crate::unit::{self, Dirty, Effects, Scratch, Unit, malformed};
+use crate::view::ItemView;
 
 /// What the stage reads and keeps.
 pub const LOG: StageLog =
@@ -50,11 +50,11 @@ pub struct AttributorStage {
 
 impl AttributorStage {
     /// The attributor of the partition that `share` names.
-    pub fn new(plan: Arc<Plan>, share: Share) -> Self {
+    pub fn new(plan: Arc<Plan>, slice: PartitionSlice) -> Self {
         Self {
             own: Own { digest: plan.digest, generation: 0 },
             plan,
-            mail: Mailbox::new(share),
+            mail: Mailbox::new(slice),
             dirty: BTreeMap::new(),
             scratch: Scratch::default(),
             wakes: Vec::new(),
@@ -75,11 +75,11 @@ impl AttributorStage {
 
     fn dispatch(&mut self, key: &[u8], body: Body, context: &mut Context<'_>) -> Result<(), StageError> {
         match body {
-            Body::Desired(desired) => self.ledger(key, context).desired(desired),
+            Body::CreditRows(credit_rows) => self.ledger(key, context).credit_rows(credit_rows),
             Body::Arrive(arrive) => self.with_unit(key, context, |unit| unit.arrive(arrive)),
             Body::Move(message) => self.with_unit(key, context, |unit| unit.leave(&message)),
             Body::HandOver(message) => self.with_unit(key, context, |unit| unit.hand_over(message)),
-            Body::Wake(wake) => {
+            Body::ResumeUnit(wake) => {
                 self.wakes.push((key.to_vec(), wake.wait));
                 Ok(())
             }
@@ -103,8 +103,15 @@ impl AttributorStage {
     ) -> Result<T, E> {
         let Context { state, outbox } = context;
         let state: &mut dyn State = *state;
-        let mut post = Post { mail: &mut self.mail, outbox, scratch: &mut self.scratch };
-        work(&mut Unit { actor: unit::keys::actor(key), key, plan: &self.plan, state, post: &mut post, dirty: &mut self.dirty })
+        let mut effects = Effects { mail: &mut self.mail, outbox, scratch: &mut self.scratch };
+        work(&mut Unit {
+            actor: unit::keys::actor(key),
+            key,
+            plan: &self.plan,
+            state,
+            effects: &mut effects,
+            dirty: &mut self.dirty,
+        })
     }
 
     fn ledger<'a>(&self, key: &'a [u8], context: &'a mut Context<'_>) -> Ledger<'a> {
@@ -127,7 +134,7 @@ impl AttributorStage {
 impl AttributorStage {
     /// Computes some more units by changed settings, where it is time.
     fn remodel(&mut self, message: &Remodel, handled: u64, context: &mut Context<'_>) -> Result<(), StateError> {
-        let share = self.mail.share();
+        let share = self.mail.slice();
         let Some(Step { first, mut known, actors }) = WALK.step(context.state, message, self.own)? else { return Ok(()) };
         let wait = still_to_wait(message.wait, handled, 1);
         if wait > 0 {
@@ -170,7 +177,7 @@ impl AttributorStage {
     fn go_on(&mut self, begun: Begun, context: &mut Context<'_>) {
         self.remodelled = begun.thousandths;
         if let Some(message) = begun.send {
-            remodel::send(context, self.mail.share(), message);
+            remodel::send(context, self.mail.slice(), message);
         }
     }
 

@@ -3,10 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "test code")]
 
 use tributary_attributor::credit;
-use tributary_attributor::journey::{Cast, Course, Journey, Touchpoint};
+use tributary_attributor::journey::{Cast, Journey, Timeline, Touchpoint};
 use tributary_attributor::plan::Plan;
 use tributary_attributor::settings::Settings;
-use tributary_attributor::wire::TouchView;
+use tributary_attributor::view::TouchView;
 use tributary_proto::kind::Kinds;
 use tributary_proto::{Message, Milestone, StoredTouch, Touch};
 use tributary_runtime::config::{Given, Problems, Section};
@@ -53,12 +53,12 @@ fn shares_of(settings: &Settings, rows: &[Row], value_minor: i64, stages: &[Mile
     let raws: Vec<Vec<u8>> = rows.iter().map(raw).collect();
     let touches: Vec<_> = raws.iter().map(|raw| Touchpoint::read(raw, "p", "", &[0; 16]).unwrap()).collect();
     let live: Vec<&Milestone> = stages.iter().chain([&of]).collect();
-    let journey = Journey::build(&Course::of(&touches, &plan.visits), &of, &live, &Cast::default(), &plan.journey(&of.kind));
+    let journey = Journey::build(&Timeline::of(&touches, &plan.visits), &of, &live, &Cast::default(), &plan.journey(&of.kind));
     let rows = credit::rows(&journey, &of, &plan);
-    assert_eq!(rows.iter().map(|row| row.shares[0].weight_nano).sum::<u64>(), 1_000_000_000);
-    assert_eq!(rows.iter().map(|row| row.shares[0].value_minor).sum::<i64>(), value_minor);
+    assert_eq!(rows.iter().map(|row| row.credits[0].weight_nano).sum::<u64>(), 1_000_000_000);
+    assert_eq!(rows.iter().map(|row| row.credits[0].value_minor).sum::<i64>(), value_minor);
     let id = |touch: &[u8]| TouchView::parse(touch).unwrap().event_id.to_owned();
-    rows.iter().map(|row| (id(&row.touch), (row.shares[0].weight_nano + 500) / 1_000)).collect()
+    rows.iter().map(|row| (id(&row.touch), (row.credits[0].weight_nano + 500) / 1_000)).collect()
 }
 
 fn check(model: &str, expected: &[(&str, u64)]) {
@@ -161,7 +161,7 @@ fn a_calendar_window_begins_with_the_period_in_the_zone_of_the_days() {
         let of = milestone("closed_won", 10, 0);
         let raws: Vec<Vec<u8>> = new_year.iter().map(raw).collect();
         let touches: Vec<_> = raws.iter().map(|raw| Touchpoint::read(raw, "p", "", &[0; 16]).unwrap()).collect();
-        let course = Course::of(&touches, &plan.visits);
+        let course = Timeline::of(&touches, &plan.visits);
         let journey = Journey::build(&course, &of, &[&of], &Cast::default(), &plan.journey(&of.kind));
         let rows = credit::rows(&journey, &of, &plan);
         rows.iter().map(|row| TouchView::parse(&row.touch).unwrap().event_id.to_owned()).collect()

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use tributary_attributor::{
     credit,
-    journey::{Cast, Course, Journey, Touchpoint},
+    journey::{Cast, Journey, Timeline, Touchpoint},
     plan::Plan,
     settings::Settings,
-    wire::TouchView,
+    view::TouchView,
 };
 use tributary_proto::kind::Kinds;
 use tributary_proto::{Message, Milestone, StoredTouch, Touch, WHOLE_NANO};
@@ -77,12 +77,12 @@ fn the_ten_models_give_the_golden_credit_table() {
         let models: Vec<&str> = plan.models_of(&of.kind).map(|model| model.name.as_str()).collect();
         let mut sums = vec![(0, 0); models.len()];
         for row in credit::rows(
-            &Journey::build(&Course::of(&sorted, &plan.visits), of, &live, &Cast::default(), &plan.journey(&of.kind)),
+            &Journey::build(&Timeline::of(&sorted, &plan.visits), of, &live, &Cast::default(), &plan.journey(&of.kind)),
             of,
             &plan,
         ) {
             let touch = TouchView::parse(&row.touch).unwrap();
-            for share in &row.shares {
+            for share in &row.credits {
                 let model = share.model as usize;
                 sums[model] = (sums[model].0 + share.weight_nano, sums[model].1 + share.value_minor);
                 let key = (of.milestone_id.clone(), models[model].to_owned(), touch.event_id.to_owned());

@@ -7,11 +7,11 @@ mod drawn;
 #[path = "models/learnt.rs"]
 mod learnt;
 
-use tributary_attributor::journey::{Cast, Course, Journey, Touchpoint};
+use tributary_attributor::journey::{Cast, Journey, Timeline, Touchpoint};
 use tributary_attributor::plan::Plan;
 use tributary_attributor::rates::Rates;
 use tributary_attributor::settings::{AnchorSettings, CurrencySettings, ModelSettings, MultiplierSettings, Settings, Window};
-use tributary_attributor::{credit, wire::TouchView};
+use tributary_attributor::{credit, view::TouchView};
 use tributary_proto::kind::Kinds;
 use tributary_proto::{Message, Milestone, StoredTouch, Touch, WHOLE_NANO};
 use tributary_runtime::config::{Given, Problems, Section};
@@ -108,13 +108,13 @@ fn weights(settings: &Settings, name: &str, raws: &[Raw], of: &Milestone, others
     let live: Vec<&Milestone> = others.iter().chain([of]).collect();
     let position = plan.models_of(&of.kind).position(|model| model.name == name).unwrap();
     let rows = credit::rows(
-        &Journey::build(&Course::of(&points, &plan.visits), of, &live, &Cast::default(), &plan.journey(&of.kind)),
+        &Journey::build(&Timeline::of(&points, &plan.visits), of, &live, &Cast::default(), &plan.journey(&of.kind)),
         of,
         &plan,
     );
     rows.iter()
         .filter_map(|row| {
-            let share = row.shares.iter().find(|share| share.model as usize == position)?;
+            let share = row.credits.iter().find(|share| share.model as usize == position)?;
             Some((TouchView::parse(&row.touch).unwrap().event_id.to_owned(), share.weight_nano))
         })
         .collect()
@@ -190,10 +190,10 @@ fn reasons(settings: &Settings, name: &str, raws: &[Raw], of: &Milestone, others
     let plan = Plan::compile(settings, &Kinds::default()).unwrap();
     let points = sorted(raws);
     let live: Vec<&Milestone> = others.iter().chain([of]).collect();
-    let journey = Journey::build(&Course::of(&points, &plan.visits), of, &live, &Cast::default(), &plan.journey(&of.kind));
+    let journey = Journey::build(&Timeline::of(&points, &plan.visits), of, &live, &Cast::default(), &plan.journey(&of.kind));
     let model = plan.models_of(&of.kind).find(|model| model.name == name).unwrap();
-    let basis = |at| model.basis(&journey, of, at);
-    (0..journey.touches.len()).map(basis).map(|basis| (basis.anchors, basis.words)).collect()
+    let rationale = |at| model.rationale(&journey, of, at);
+    (0..journey.touches.len()).map(rationale).map(|rationale| (rationale.anchors, rationale.words)).collect()
 }
 
 #[test]

@@ -132,7 +132,7 @@ enum Act {
     },
     Erase {
         name: usize,
-        mention: u64,
+        identifier_set: u64,
         step: i64,
     },
     Retract {
@@ -155,7 +155,7 @@ fn act() -> impl Strategy<Value = Act> {
             .prop_map(|(name, which, step, value, dollars, withdrawn)| Act::Milestone { name, which, step, value, dollars, withdrawn }),
         3 => (name.clone(), [0..4usize, 0..4, 0..4], [0..216i64, 0..216], 0..3usize)
             .prop_map(|(name, units, steps, profile)| Act::PlaceByTime { name, units, steps, profile }),
-        1 => (name.clone(), 0..3u64, 0..216i64).prop_map(|(name, mention, step)| Act::Erase { name, mention, step }),
+        1 => (name.clone(), 0..3u64, 0..216i64).prop_map(|(name, identifier_set, step)| Act::Erase { name, identifier_set, step }),
         1 => (name, 0..30usize).prop_map(|(name, event)| Act::Retract { name, event }),
         2 => (1..12usize).prop_map(|records| Act::Deliver { records }),
     ]
@@ -169,8 +169,8 @@ fn perform(world: &mut World, act: &Act) {
     let identity = &mut world.identity;
     match *act {
         Act::Touch { name, event, step, channel } => {
-            let mention = event as u64 % 3;
-            let mut touch = StoredTouch { mention, ..touch(&format!("e{event}"), step * STEP_MS, CHANNELS[channel]) };
+            let identifier_set = event as u64 % 3;
+            let mut touch = StoredTouch { identifier_set, ..touch(&format!("e{event}"), step * STEP_MS, CHANNELS[channel]) };
             touch.touch.as_mut().unwrap().public = step % 3 == 0;
             identity.touch(&format!("x{name}"), touch);
         }
@@ -194,7 +194,7 @@ fn perform(world: &mut World, act: &Act) {
             identity.place_by_time(&format!("x{name}"), spans, &format!("p_{profile}"), "", false);
         }
         Act::Retract { name, event } => identity.retract(&format!("x{name}"), &format!("e{event}")),
-        Act::Erase { name, mention, step } => identity.erase(&format!("x{name}"), mention, step * STEP_MS),
+        Act::Erase { name, identifier_set, step } => identity.erase(&format!("x{name}"), identifier_set, step * STEP_MS),
         Act::Deliver { records } => {
             world.take_identity();
             for _ in 0..records {

@@ -10,7 +10,7 @@ use tributary_collect::{Collector, Rate, ServeError, Server};
 use tributary_pipeline::settings::Settings;
 use tributary_pipeline::stages::{Pipeline, StageName, worker_options};
 use tributary_runtime::admin::{ListenError, Listener};
-use tributary_runtime::config::memory::Shares;
+use tributary_runtime::config::memory::MemoryBudget;
 use tributary_runtime::embedded::EmbeddedLog;
 use tributary_runtime::fresh::FreshGauges;
 use tributary_runtime::gate::Gate;
@@ -186,7 +186,7 @@ pub fn start_collector(
     Ok((address, rate))
 }
 
-fn kafka_options(settings: &Settings, shares: &Shares, budget: Arc<StoreBudget>, worker: u32) -> KafkaOptions {
+fn kafka_options(settings: &Settings, shares: &MemoryBudget, budget: Arc<StoreBudget>, worker: u32) -> KafkaOptions {
     let state = settings.state.folder_of_process();
     let mut options = KafkaOptions::new(settings.kafka.brokers.clone(), state, budget);
     options.group_prefix = settings.kafka.group_prefix.clone();

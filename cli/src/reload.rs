@@ -9,7 +9,7 @@ use tributary_collect::Rate;
 use tributary_pipeline::settings::Settings;
 use tributary_runtime::config::settings::LogLevel;
 use tributary_runtime::config::{ConfigErrors, Loaded, Values};
-use tributary_runtime::refusals::LiveLimits;
+use tributary_runtime::dead_letter_limit::LiveLimits;
 
 use crate::global::Global;
 use crate::logging;

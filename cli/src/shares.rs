@@ -2,7 +2,7 @@
 
 use tributary_pipeline::settings::Settings;
 use tributary_pipeline::stages::StageName;
-use tributary_runtime::config::memory::Shares;
+use tributary_runtime::config::memory::MemoryBudget;
 
 /// The workers of a stage.
 pub fn threads(settings: &Settings, stage: StageName) -> u32 {
@@ -15,12 +15,12 @@ pub fn threads(settings: &Settings, stage: StageName) -> u32 {
 }
 
 /// What the workers of these stages may take of the memory.
-pub fn memory(settings: &Settings, stages: &[StageName]) -> Shares {
+pub fn memory(settings: &Settings, stages: &[StageName]) -> MemoryBudget {
     let workers = |keeping: bool| {
         let counted = stages.iter().filter(|stage| !keeping || stage.log().changelog.is_some());
         counted.map(|stage| threads(settings, *stage) as usize).sum()
     };
     // What a collector may hold is set apart.
     let of_collector = if settings.collects() { settings.collector.queue_mb } else { 0 };
-    Shares::of(settings.worker.process_mb().saturating_sub(of_collector), workers(false), workers(true))
+    MemoryBudget::of(settings.worker.process_mb().saturating_sub(of_collector), workers(false), workers(true))
 }

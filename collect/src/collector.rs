@@ -24,7 +24,7 @@ use crate::refusal::Refusal;
 use crate::segment::{self, Call};
 use crate::settings::Settings;
 use crate::signature::replay::{Refused, Taken};
-use crate::signature::{self, Genuine, Push, Scheme};
+use crate::signature::{self, Push, Scheme, Verified};
 use crate::{body, envelope, utm};
 
 /// Everything that requests share.
@@ -189,13 +189,13 @@ impl Collector {
             now_ms,
         };
         let (clear, once) = match webhook.scheme.check(&push)? {
-            Genuine::Echo { text, once } => {
+            Verified::Echo { text, once } => {
                 // The signature of a question would be good for a push, too.
                 webhook.taken.note(once, now_ms, moment).map_err(refuse)?;
                 return Ok(text.into_response());
             }
-            Genuine::Push { .. } if method != "POST" => return Err(Refusal::Malformed("pushes are posted")),
-            Genuine::Push { body, once } => (body, once),
+            Verified::Push { .. } if method != "POST" => return Err(Refusal::Malformed("pushes are posted")),
+            Verified::Push { body, once } => (body, once),
         };
         self.take(sender, &webhook.bucket, Cost { messages: 1, bytes: body.len(), useless: 0 })?;
         let taking = once.map(|once| webhook.taken.begin(once, now_ms, moment)).transpose().map_err(refuse)?;

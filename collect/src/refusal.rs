@@ -3,7 +3,7 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use crate::signature::Doubt;
+use crate::signature::SignatureError;
 
 /// Why a request is refused. No text holds a value of the request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -13,7 +13,7 @@ pub enum Refusal {
     Unauthorised,
     /// A push that is not known to be genuine.
     #[error("{0}")]
-    Doubtful(#[from] Doubt),
+    SignatureError(#[from] SignatureError),
     /// A push that was taken already.
     #[error("this was sent before")]
     Replayed,
@@ -82,7 +82,7 @@ impl Refusal {
     /// The status of the answer.
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::Unauthorised | Self::Doubtful(_) => StatusCode::UNAUTHORIZED,
+            Self::Unauthorised | Self::SignatureError(_) => StatusCode::UNAUTHORIZED,
             Self::Replayed => StatusCode::CONFLICT,
             Self::UnknownPath => StatusCode::NOT_FOUND,
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
@@ -98,8 +98,8 @@ impl Refusal {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Unauthorised => "unauthorised",
-            Self::Doubtful(Doubt::Old) => "signature_old",
-            Self::Doubtful(_) => "signature_wrong",
+            Self::SignatureError(SignatureError::Old) => "signature_old",
+            Self::SignatureError(_) => "signature_wrong",
             Self::Replayed => "replayed",
             Self::UnknownPath => "path_unknown",
             Self::Malformed(_) => "malformed",
@@ -146,8 +146,8 @@ mod tests {
     fn every_code_is_listed() {
         let all = [
             Refusal::Unauthorised,
-            Refusal::Doubtful(Doubt::Old),
-            Refusal::Doubtful(Doubt::Wrong),
+            Refusal::SignatureError(SignatureError::Old),
+            Refusal::SignatureError(SignatureError::Wrong),
             Refusal::Replayed,
             Refusal::UnknownPath,
             Refusal::Malformed(""),

@@ -10,7 +10,7 @@ use tributary_runtime::state::StateError;
 use crate::core::Core;
 use crate::days::{merge_assertions, stored_earlier};
 use crate::facts::{merge_claim, merge_consent, merge_earliest, merge_link};
-use crate::mention::claim_about;
+use crate::identifier_set::claim_about;
 use crate::metrics;
 use crate::node::Node;
 use crate::units::send_arrive;
@@ -107,7 +107,7 @@ impl Core {
 
     /// Something was taken back: computes what is known from all claims again, and tells the root all of it under a new generation.
     pub(crate) fn retract(&mut self, cx: &mut Context<'_>, node: &mut Node) -> Result<(), StateError> {
-        let own = claim_about(&node.mentions(cx.state)?, &node.identifier);
+        let own = claim_about(&node.identifier_sets(cx.state)?, &node.identifier);
         let claims: Vec<Claim> = own.into_iter().chain(node.claims(cx.state)?).collect();
         let all = unite(&claims);
         let was_shared = node.state.shared;
@@ -177,7 +177,7 @@ impl Core {
 
     /// Tells an identifier all that this one still says of it.
     pub(crate) fn claim_anew(&mut self, cx: &mut Context<'_>, node: &Node, about: &Identifier) -> Result<(), StateError> {
-        let mut claim = claim_about(&node.mentions(cx.state)?, about);
+        let mut claim = claim_about(&node.identifier_sets(cx.state)?, about);
         if node.state.present && self.rules.corporate_domain(&node.identifier).as_ref() == Some(about) {
             merge_claim(claim.get_or_insert_default(), &seen(node));
         }
@@ -204,7 +204,7 @@ impl Core {
         strong_links > self.rules.shared_after || links > self.rules.shared_any
     }
 
-    /// Something was taken back from mentions that name these: all of them are told anew what is left.
+    /// Something was taken back from identifier sets that name these: all of them are told anew what is left.
     pub(crate) fn claim_all_anew<'a>(
         &mut self,
         cx: &mut Context<'_>,

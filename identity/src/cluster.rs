@@ -23,7 +23,7 @@ use sets::Sets;
 
 /// Why a link joins nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Refusal {
+pub enum LinkRefusal {
     /// One of its ends is shared.
     Shared,
     /// The cluster of one of its ends is too large.
@@ -46,7 +46,7 @@ pub struct Clustering {
     /// Links (by position) that united two of what was apart until then: of every profile just enough to hold it together.
     pub joined: Vec<usize>,
     /// Links (by position) that join nobody, and why.
-    pub refused: Vec<(usize, Refusal)>,
+    pub refused: Vec<(usize, LinkRefusal)>,
     /// Links (by position) refused by a limit: the kind of which there would be too many.
     pub over: BTreeMap<usize, String>,
     /// Members (by position) of clusters that are too large: they are joined to nobody.
@@ -76,9 +76,9 @@ pub fn cluster(members: &[(Hash128, Member)], links: &[LinkFact], rules: &Rules)
     let mut usable: Vec<Usable> = Vec::new();
     for (at, (link, ends)) in links.iter().zip(&ends).enumerate() {
         match ends {
-            Some((a, b)) if is_active(link) && (shared(*a) || shared(*b)) => result.refused.push((at, Refusal::Shared)),
+            Some((a, b)) if is_active(link) && (shared(*a) || shared(*b)) => result.refused.push((at, LinkRefusal::Shared)),
             Some((a, b)) if is_active(link) => usable.push((at, *a, *b)),
-            Some(_) if is_forbidden(link) && seen_ms(link).is_some() => result.refused.push((at, Refusal::NeverJoin)),
+            Some(_) if is_forbidden(link) && seen_ms(link).is_some() => result.refused.push((at, LinkRefusal::NeverJoin)),
             _ => {}
         }
     }
@@ -123,7 +123,7 @@ fn hold_back(members: &[(Hash128, Member)], public: &mut Vec<Usable>, result: &m
             stays |= hung.insert(*end);
         }
         if !stays {
-            result.refused.push((*at, Refusal::Public));
+            result.refused.push((*at, LinkRefusal::Public));
         }
         stays
     });
@@ -143,7 +143,7 @@ fn quarantine(members: &[(Hash128, Member)], [trusted, public]: [&mut Vec<Usable
         links.retain(|(at, a, b)| {
             let large = result.quarantined.contains(a) || result.quarantined.contains(b);
             if large {
-                result.refused.push((*at, Refusal::Quarantined));
+                result.refused.push((*at, LinkRefusal::Quarantined));
             }
             !large
         });
@@ -158,7 +158,7 @@ pub fn class(link: &LinkFact, rules: &Rules) -> i64 {
     if is_explicit(link) { -1 } else { rules.class(kind(link.a.as_ref()), kind(link.b.as_ref())) }
 }
 
-/// What a link is sorted by, beside its ends: a public one by when it was received; then the surer, then the older sighting.
+/// What a link is sorted by, beside its ends: a public one by when it was received; then the surer, then the older observation.
 fn order(link: &LinkFact, rules: &Rules) -> (i64, i64, i64) {
     let received = received_ms(link).filter(|_| is_public(link)).unwrap_or_default();
     (received, class(link, rules), seen_ms(link).unwrap_or(i64::MAX))

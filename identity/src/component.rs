@@ -1,8 +1,8 @@
 //! A component in the state of its root: one key a member and a link, never one growing value; and its clusters, one by one.
 
 mod accounts;
-mod rest;
 mod search;
+mod throttle;
 
 use std::collections::BTreeSet;
 
@@ -19,8 +19,8 @@ use crate::days::{assertion_key, merge_day, stored_earlier};
 use crate::facts::{is_active, is_public, merge_link, merge_member};
 use crate::group::Assertions;
 use crate::keys;
-pub use rest::Due;
 pub use search::Search;
+pub use throttle::Due;
 
 /// The component of one root.
 #[derive(Clone, Copy)]

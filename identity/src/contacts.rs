@@ -1,4 +1,4 @@
-//! Who has which role in a deal. An event that names the contacts of an object is no sighting of them and links nobody; it tells each what
+//! Who has which role in a deal. An event that names the contacts of an object is no observation of them and links nobody; it tells each what
 //! its role is, and a contact's units learn of it with its placement.
 
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ impl Core {
     pub(crate) fn object_contacts(&mut self, cx: &mut Context<'_>, event: &Event, object_id: &str) -> Result<(), StateError> {
         let key = occurrence::object_key(object_id);
         let actor = keys::object(&key);
-        let sub = keys::one(keys::SIGHTING, Hash128::of(&event.encode_to_vec()));
+        let sub = keys::one(keys::OBSERVATION, Hash128::of(&event.encode_to_vec()));
         if cx.state.get(&actor, &sub)?.is_some() {
             return Ok(());
         }

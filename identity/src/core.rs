@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tributary_proto::identity_message::Body;
-use tributary_proto::{Hash128, Identifier, IdentityMessage, Member, Remodel, Rest, item, kind};
+use tributary_proto::{Hash128, Identifier, IdentityMessage, Member, Remodel, ResumeRoot, item, kind};
 use tributary_runtime::mailbox::Mailbox;
 use tributary_runtime::remodel::Own;
-use tributary_runtime::stage::{Context, Share};
+use tributary_runtime::stage::{Context, PartitionSlice};
 use tributary_runtime::state::StateError;
 use tributary_runtime::topic::Topic;
 
@@ -51,11 +51,11 @@ pub struct Core {
 
 impl Core {
     /// The identity stage of a partition.
-    pub fn new(rules: Arc<Rules>, share: Share) -> Self {
+    pub fn new(rules: Arc<Rules>, slice: PartitionSlice) -> Self {
         let own = Own { digest: rules.digest, generation: 0 };
         Self {
             rules,
-            mail: Mailbox::new(share),
+            mail: Mailbox::new(slice),
             nodes: Nodes::default(),
             dirty: BTreeMap::new(),
             items: Vec::new(),
@@ -69,8 +69,8 @@ impl Core {
     }
 
     /// The partition.
-    pub(crate) fn share(&self) -> Share {
-        self.mail.share()
+    pub(crate) fn slice(&self) -> PartitionSlice {
+        self.mail.slice()
     }
 
     /// The node of an identifier; one that is met for the first time begins as a root of its own, with itself as member.
@@ -96,7 +96,7 @@ impl Core {
 
     /// By which an identifier keeps the node above it: of somebody who may be erased no name.
     pub(crate) fn address(&self, of: &Identifier) -> Identifier {
-        if kind::is_account(&of.kind) { of.clone() } else { of.address(self.mail.share().partitions) }
+        if kind::is_account(&of.kind) { of.clone() } else { of.address(self.mail.slice().partitions) }
     }
 
     /// Sends a message to a milestone.
@@ -129,7 +129,7 @@ impl Core {
     /// Has a root rest until others have had as much work done as it has cost. Its message to itself goes by way of the log: it comes
     /// behind whoever waits there, and comes again after a crash.
     pub(crate) fn rest(&self, cx: &mut Context<'_>, root: &Identifier, wait: u64) {
-        let message = IdentityMessage { body: Some(Body::Rest(Rest { wait })) };
+        let message = IdentityMessage { body: Some(Body::ResumeRoot(ResumeRoot { wait })) };
         cx.outbox.send(Topic::IdentityInbox, root.key(), &message);
     }
 

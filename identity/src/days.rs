@@ -1,7 +1,7 @@
-//! Statements by day: of what a mention's events state on one UTC day the first and the last count.
+//! Statements by day: of what an identifier set's events state on one UTC day the first and the last count.
 //!
 //! A person's accounts are a timeline, so more than the latest assertion must be known; and what was stated may be taken back, so that more
-//! than the latest word or consent must be. By day, this stays small. Of a day the first and the last are those of all that was said: one
+//! than the latest explicit link or consent must be. By day, this stays small. Of a day the first and the last are those of all that was said: one
 //! that was taken back is still there, counts for nothing, and hides what was said between the two. So the state is a function of the set
 //! of events, in whatever order statements and retractions come.
 

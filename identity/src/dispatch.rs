@@ -14,7 +14,7 @@ impl Core {
         if self.new.is_none() {
             self.new = Some(WALK.is_new(cx.state)?);
         }
-        self.handled += u64::from(!matches!(body, Body::Rest(_) | Body::Remodel(_)));
+        self.handled += u64::from(!matches!(body, Body::ResumeRoot(_) | Body::Remodel(_)));
         self.dispatch(cx, &to, body)?;
         self.drain(cx)
     }
@@ -45,7 +45,7 @@ impl Core {
             Body::TakenBack(said) => self.taken_back(cx, &said),
             Body::Contact(contact) => self.contact(cx, to, contact),
             Body::Belongs(belongs) => self.belongs(cx, to, belongs),
-            Body::Rest(rest) => {
+            Body::ResumeRoot(rest) => {
                 self.rests.push((to.clone(), rest.wait));
                 Ok(())
             }

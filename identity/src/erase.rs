@@ -1,7 +1,7 @@
 //! Erasure: the events that name an identifier, up to a time, are void, and so is all that follows from them.
 //!
 //! The identifier keeps the mark for ever, and whoever has said something of it is told: a primary identifier takes the void events out
-//! of its mentions and claims anew what is left, a milestone drops the versions, a unit the touches. Who speaks of the identifier later
+//! of its identifier sets and claims anew what is left, a milestone drops the versions, a unit the touches. Who speaks of the identifier later
 //! on without knowing of the erasure is told then.
 
 use std::collections::BTreeMap;
@@ -64,7 +64,7 @@ impl Core {
             self.void_roles(cx, node, until_ms)?;
         }
         let mut affected: BTreeMap<Hash128, Identifier> = BTreeMap::new();
-        for mut mentioned in node.mentions(cx.state)? {
+        for mut mentioned in node.identifier_sets(cx.state)? {
             if mentioned.names(about) {
                 affected.extend(mentioned.all().map(|named| (named.hash(), named.clone())));
                 node.void_mention(cx.state, &mut mentioned, until_ms)?;

@@ -1,17 +1,17 @@
 //! An event arrives at its primary identifier: what is new in it is claimed of those it names.
 //!
-//! In the steady state nothing is new, and an event costs one look-up of the primary, one of its mention, and one output.
+//! In the steady state nothing is new, and an event costs one look-up of the primary, one of its identifier set, and one output.
 
 use tributary_proto::event::Body as What;
 use tributary_proto::{
-    Claim, Day, DayAssertion, Erase, Event, Facts, Hash128, Identifier, Sighting, StoredTouch, TraitFact, item,
+    Claim, Day, DayAssertion, Erase, Event, Facts, Hash128, Identifier, Observation, StoredTouch, TraitFact, item,
 };
 use tributary_runtime::stage::Context;
 use tributary_runtime::state::StateError;
 
 use crate::core::Core;
 use crate::days::{Stated, day_of};
-use crate::mention::{Mentioned, asserted, counts, firsts, is_alone, see};
+use crate::identifier_set::{Mentioned, asserted, counts, firsts, is_alone, see};
 use crate::metrics;
 use crate::node::Node;
 use crate::stamp::stamp_key;
@@ -32,18 +32,18 @@ struct Heard {
     erased_ms: Option<i64>,
 }
 
-/// What of a mention an event has changed.
+/// What of an identifier set an event has changed.
 #[derive(Default)]
 struct Changed {
     /// When it was first seen, or received.
     seen: bool,
-    word: bool,
+    explicit: bool,
     consent: bool,
     /// What a CRM says of the account named: that it is there, or deleted.
     exists: bool,
     /// Whether the account is there again by that, or deleted.
     turned: bool,
-    /// Whether something that was claimed counts no more, so that all is to be claimed anew: the latest word or consent is an earlier one
+    /// Whether something that was claimed counts no more, so that all is to be claimed anew: the latest explicit link or consent is an earlier one
     /// than before, or of the day of an erasure another assertion is the last.
     anew: bool,
     /// The day of the account that is asserted.
@@ -53,7 +53,7 @@ struct Changed {
 
 impl Changed {
     fn nothing(&self) -> bool {
-        !(self.seen || self.word || self.consent || self.exists || self.account.is_some()) && self.traits.is_empty()
+        !(self.seen || self.explicit || self.consent || self.exists || self.account.is_some()) && self.traits.is_empty()
     }
 }
 
@@ -74,9 +74,9 @@ impl Core {
         }
         let Some(primary) = said.primary() else { return Ok(()) };
         let mut node = self.meet(cx, primary)?;
-        let mention = said.mention();
+        let identifier_set = said.identifier_set();
         let retracted = node.has_retracted(&said.stamp);
-        let Some(Heard { steady, erased_ms }) = self.hear(cx, &mut node, mention, &said, retracted)? else {
+        let Some(Heard { steady, erased_ms }) = self.hear(cx, &mut node, identifier_set, &said, retracted)? else {
             cx.outbox.observe(&metrics::ERASED, "event", 1);
             self.void_event(cx, &node, said.people)?;
             self.nodes.keep(node);
@@ -91,9 +91,10 @@ impl Core {
             cx.outbox.observe(&metrics::ERASED, why, 1);
         } else if let Some(What::Touch(mut touch)) = event.body {
             touch.device = if touch.digital { device(&event.identifiers) } else { 0 };
-            let mention = mention.head();
+            let identifier_set = identifier_set.head();
             let origin = touch.origin.take();
-            let touch = StoredTouch { event_id: event.event_id, time_ms: event.time_ms, touch: Some(touch), mention, origin };
+            let touch =
+                StoredTouch { event_id: event.event_id, time_ms: event.time_ms, touch: Some(touch), identifier_set, origin };
             if steady {
                 pass_from(cx, &mut node, item::What::Touch(touch));
             } else {
@@ -109,65 +110,72 @@ impl Core {
         &mut self,
         cx: &mut Context<'_>,
         node: &mut Node,
-        mention: Hash128,
+        identifier_set: Hash128,
         said: &Statement<'_>,
         retracted: bool,
     ) -> Result<Option<Heard>, StateError> {
-        let known = node.sighting(cx.state, mention)?;
+        let known = node.observation(cx.state, identifier_set)?;
         let new = known.is_none();
-        let mut sighting = match known {
+        let mut observation = match known {
             Some(known) => known,
-            None => Sighting { erased_ms: node.erased_of(cx.state, said.people)?, by_day: true, ..Sighting::default() },
+            None => Observation { erased_ms: node.erased_of(cx.state, said.people)?, by_day: true, ..Observation::default() },
         };
-        let erased_ms = sighting.erased_ms;
+        let erased_ms = observation.erased_ms;
         if erased_ms.is_some_and(|until_ms| said.time_ms <= until_ms) {
             return Ok(None);
         }
-        let before = if new { (None, None) } else { firsts(&sighting) };
-        let migrated = !sighting.by_day;
-        node.by_day(cx.state, mention, &mut sighting)?;
-        let later = said.is_sighting() && see(&mut sighting, said.time_ms, said.received_ms);
-        let mut changed = self.states(cx, node, mention, (said, retracted), &mut sighting)?;
-        changed.seen = firsts(&sighting) != before;
+        let before = if new { (None, None) } else { firsts(&observation) };
+        let migrated = !observation.by_day;
+        node.by_day(cx.state, identifier_set, &mut observation)?;
+        let later = said.is_sighting() && see(&mut observation, said.time_ms, said.received_ms);
+        let mut changed = self.states(cx, node, identifier_set, (said, retracted), &mut observation)?;
+        changed.seen = firsts(&observation) != before;
         if let (true, Some(day)) = (retracted, &changed.account) {
             // It counts for nothing, and hides what was asserted between it and the other end of its day: the root has to know it, even
             // where nothing else is news.
             let assertion = DayAssertion {
-                account: asserted(&said.to_mention()).cloned(),
+                account: asserted(&said.to_identifier_set()).cloned(),
                 day: Some(day.clone()),
                 ..DayAssertion::default()
             };
             self.report(cx, node, Facts { assertions: vec![assertion], ..Facts::default() })?;
         }
         let states = !retracted && said.stated().next().is_some();
-        let says_nothing = sighting.latest_hour.is_none() && !states && said.traits.is_empty();
+        let says_nothing = observation.latest_hour.is_none() && !states && said.traits.is_empty();
         if new && says_nothing {
             return Ok(Some(Heard { steady: true, erased_ms }));
         }
         let told = new || !changed.nothing();
         if later || told || migrated {
-            node.put_sighting(cx.state, mention, Some(sighting.clone()));
+            node.put_observation(cx.state, identifier_set, Some(observation.clone()));
         }
         if !told {
             return Ok(Some(Heard { steady: true, erased_ms }));
         }
         let gone = node.is_gone(cx.state)?;
-        // What was hidden of the mention is told with the word.
-        changed.anew |= gone && changed.word;
-        let hidden = gone && sighting.word.is_none();
-        let news = Sighting {
-            first_ms: sighting.first_ms.filter(|_| changed.seen),
-            received_ms: sighting.received_ms.filter(|_| changed.seen),
-            latest_hour: sighting.latest_hour.filter(|_| changed.seen),
-            word: sighting.word.filter(|_| changed.word),
-            consent: sighting.consent.filter(|_| changed.consent),
-            ..sighting
+        // What was hidden of the identifier set is told with the word.
+        changed.anew |= gone && changed.explicit;
+        let hidden = gone && observation.explicit.is_none();
+        let news = Observation {
+            first_ms: observation.first_ms.filter(|_| changed.seen),
+            received_ms: observation.received_ms.filter(|_| changed.seen),
+            latest_hour: observation.latest_hour.filter(|_| changed.seen),
+            explicit: observation.explicit.filter(|_| changed.explicit),
+            consent: observation.consent.filter(|_| changed.consent),
+            ..observation
         };
         let accounts = changed.account.take().into_iter().collect();
         let traits = std::mem::take(&mut changed.traits);
-        let news = Mentioned { hash: mention, mention: said.to_mention(), sighting: news, traits, accounts, gone: hidden };
-        if new && !is_alone(mention) {
-            node.put_mention(cx.state, mention, &news.mention);
+        let news = Mentioned {
+            hash: identifier_set,
+            identifier_set: said.to_identifier_set(),
+            observation: news,
+            traits,
+            accounts,
+            gone: hidden,
+        };
+        if new && !is_alone(identifier_set) {
+            node.put_identifier_set(cx.state, identifier_set, &news.identifier_set);
         }
         self.claim_news(cx, node, &news, &changed, new)?;
         Ok(Some(Heard { steady: false, erased_ms }))
@@ -193,69 +201,69 @@ impl Core {
 
     /// An account was deleted or is there again: what its records say of others is told anew.
     pub(crate) fn claim_records_anew(&mut self, cx: &mut Context<'_>, node: &mut Node) -> Result<(), StateError> {
-        let mentions = node.mentions(cx.state)?;
+        let identifier_sets = node.identifier_sets(cx.state)?;
         let named: Vec<Identifier> =
-            mentions.iter().filter(|of| of.is_of_account()).flat_map(Mentioned::all).cloned().collect();
+            identifier_sets.iter().filter(|of| of.is_of_account()).flat_map(Mentioned::all).cloned().collect();
         self.claim_all_anew(cx, node, named.iter())
     }
 
-    /// Keeps what the event states, sightings aside.
+    /// Keeps what the event states, observations aside.
     fn states(
         &mut self,
         cx: &mut Context<'_>,
         node: &Node,
-        mention: Hash128,
+        identifier_set: Hash128,
         (said, retracted): (&Statement<'_>, bool),
-        sighting: &mut Sighting,
+        observation: &mut Observation,
     ) -> Result<Changed, StateError> {
         let mut changed = Changed::default();
         let was_gone = said.exists.is_some() && node.is_gone(cx.state)?;
         for what in said.stated() {
             let day = said.day(retracted);
-            if !node.note(cx.state, mention, what, &day, sighting.erased_ms)? {
+            if !node.note(cx.state, identifier_set, what, &day, observation.erased_ms)? {
                 continue;
             }
             match what {
                 Stated::Account => {
-                    let last_of_day = sighting.erased_ms.map(day_of) == Some(day_of(said.time_ms));
+                    let last_of_day = observation.erased_ms.map(day_of) == Some(day_of(said.time_ms));
                     changed.anew |= last_of_day;
                     changed.account = Some(day);
                 }
                 Stated::Joined | Stated::Apart => {
-                    let word = node.word(cx.state, mention)?;
-                    changed.word = word != sighting.word;
+                    let explicit = node.explicit(cx.state, identifier_set)?;
+                    changed.explicit = explicit != observation.explicit;
                     let at = (
-                        word.as_ref().and_then(|now| now.at.as_ref()),
-                        sighting.word.as_ref().and_then(|known| known.at.as_ref()),
+                        explicit.as_ref().and_then(|now| now.at.as_ref()),
+                        observation.explicit.as_ref().and_then(|known| known.at.as_ref()),
                     );
                     changed.anew |= stamp_key(at.0) < stamp_key(at.1);
-                    sighting.word = word;
+                    observation.explicit = explicit;
                 }
                 Stated::Here | Stated::Gone => {
                     changed.exists = true;
                     changed.turned = node.is_gone(cx.state)? != was_gone;
                 }
                 Stated::Granted | Stated::Revoked => {
-                    let consent = node.consent(cx.state, mention)?;
-                    changed.consent = consent != sighting.consent;
+                    let consent = node.consent(cx.state, identifier_set)?;
+                    changed.consent = consent != observation.consent;
                     let at = (
                         consent.as_ref().and_then(|now| now.at.as_ref()),
-                        sighting.consent.as_ref().and_then(|known| known.at.as_ref()),
+                        observation.consent.as_ref().and_then(|known| known.at.as_ref()),
                     );
                     changed.anew |= stamp_key(at.0) < stamp_key(at.1);
-                    sighting.consent = consent;
+                    observation.consent = consent;
                 }
             }
         }
         for fact in said.trait_facts() {
-            if node.add_mention_trait(cx.state, mention, &fact)? {
+            if node.add_mention_trait(cx.state, identifier_set, &fact)? {
                 changed.traits.push(fact);
             }
         }
         Ok(changed)
     }
 
-    /// Claims what is new: of the primary itself at once, of the others by message, and of those of a new mention in any case.
+    /// Claims what is new: of the primary itself at once, of the others by message, and of those of a new identifier set in any case.
     fn claim_all(&mut self, cx: &mut Context<'_>, node: &mut Node, news: &Mentioned, new: bool) -> Result<(), StateError> {
         for about in news.all() {
             let Some(claim) = news.claim(about) else { continue };

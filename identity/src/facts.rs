@@ -5,7 +5,7 @@
 
 use std::cmp::Ordering;
 
-use tributary_proto::{Assertion, Claim, ConsentFact, LinkFact, Member, Placement, TraitFact, Word};
+use tributary_proto::{Assertion, Claim, ConsentFact, ExplicitLink, LinkFact, Member, Placement, TraitFact};
 
 use crate::days::merge_assertions;
 use crate::stamp::stamp_key;
@@ -85,7 +85,7 @@ pub fn merge_traits(known: &mut Vec<TraitFact>, said: &[TraitFact]) -> bool {
     news
 }
 
-/// Keeps the earliest sightings and the latest word of a pair.
+/// Keeps the earliest observations and the latest explicit link of a pair.
 pub fn merge_link(known: &mut LinkFact, said: &LinkFact) -> bool {
     let mut received = received_ms(known);
     let sooner = merge_earliest(&mut received, received_ms(said));
@@ -93,7 +93,7 @@ pub fn merge_link(known: &mut LinkFact, said: &LinkFact) -> bool {
     sooner
         | merge_earliest(&mut known.earliest_ms, said.earliest_ms)
         | merge_earliest(&mut known.public_ms, said.public_ms)
-        | merge_word(&mut known.word, said.word.as_ref())
+        | merge_explicit(&mut known.explicit, said.explicit.as_ref())
 }
 
 /// When a pair was first seen together: by a trusted event, else by a public one.
@@ -108,11 +108,11 @@ pub fn received_ms(link: &LinkFact) -> Option<i64> {
 
 /// Whether only public events say anything of a pair.
 pub fn is_public(link: &LinkFact) -> bool {
-    link.earliest_ms.is_none() && link.word.is_none()
+    link.earliest_ms.is_none() && link.explicit.is_none()
 }
 
-/// Keeps the later word; of two in the same event, the one that forbids.
-pub fn merge_word(known: &mut Option<Word>, said: Option<&Word>) -> bool {
+/// Keeps the later explicit link; of two in the same event, the one that forbids.
+pub fn merge_explicit(known: &mut Option<ExplicitLink>, said: Option<&ExplicitLink>) -> bool {
     merge_latest(known, said, |said, known| {
         (stamp_key(said.at.as_ref()), !said.join) > (stamp_key(known.at.as_ref()), !known.join)
     })
@@ -123,14 +123,14 @@ pub fn is_active(link: &LinkFact) -> bool {
     seen_ms(link).is_some() && !is_forbidden(link)
 }
 
-/// Whether the latest word on the pair is that they are not one.
+/// Whether the latest explicit link on the pair is that they are not one.
 pub fn is_forbidden(link: &LinkFact) -> bool {
-    link.word.as_ref().is_some_and(|word| !word.join)
+    link.explicit.as_ref().is_some_and(|explicit| !explicit.join)
 }
 
-/// Whether the latest word on the pair is that they are one.
+/// Whether the latest explicit link on the pair is that they are one.
 pub fn is_explicit(link: &LinkFact) -> bool {
-    link.word.as_ref().is_some_and(|word| word.join)
+    link.explicit.as_ref().is_some_and(|explicit| explicit.join)
 }
 
 fn epoch(of: Option<&Placement>) -> Option<u64> {
@@ -199,10 +199,10 @@ mod tests {
     }
 
     fn link() -> impl Strategy<Value = LinkFact> {
-        let word = (any::<bool>(), stamp()).prop_map(|(join, at)| Word { join, at });
-        (prop::option::of(0i64..5), prop::option::of(word)).prop_map(|(earliest_ms, word)| LinkFact {
+        let explicit = (any::<bool>(), stamp()).prop_map(|(join, at)| ExplicitLink { join, at });
+        (prop::option::of(0i64..5), prop::option::of(explicit)).prop_map(|(earliest_ms, explicit)| LinkFact {
             earliest_ms,
-            word,
+            explicit,
             ..LinkFact::default()
         })
     }

@@ -3,10 +3,10 @@
 //! | actor | sub-key | value |
 //! |---|---|---|
 //! | `i` identifier | `n` | [`IdentifierState`](tributary_proto::IdentifierState) |
-//! | as speaker | `v` mention | [`Sighting`](tributary_proto::Sighting) of events that name several identifiers |
-//! | | `w` mention | [`Mention`](tributary_proto::Mention): which identifiers those are |
-//! | | `d` what mention day | [`Day`](tributary_proto::Day) on which the events of a mention (0, 1: those that name nobody else) stated it
-//! | | `q` mention name | [`TraitFact`](tributary_proto::TraitFact) stated in them (mentions 0 and 1 as above) |
+//! | as speaker | `v` identifier set | [`Observation`](tributary_proto::Sighting) of events that name several identifiers |
+//! | | `w` identifier set | [`IdentifierSet`](tributary_proto::Mention): which identifiers those are |
+//! | | `d` what identifier set day | [`Day`](tributary_proto::Day) on which the events of an identifier set (0, 1: those that name nobody else) stated it
+//! | | `q` identifier set name | [`TraitFact`](tributary_proto::TraitFact) stated in them (identifier sets 0 and 1 as above) |
 //! | | `x` identifier | [`Erasure`](tributary_proto::Erasure) of one it was named with |
 //! | as spoken of | `c` speaker | [`Claim`](tributary_proto::Claim) of another identifier or a milestone |
 //! | | `l` other | [`LinkFact`](tributary_proto::LinkFact) between this and the other identifier, by all claims |
@@ -38,11 +38,11 @@ use tributary_runtime::state::ActorKey;
 
 /// Sub-key of an actor's own record.
 pub const NODE: &[u8] = b"n";
-/// First byte of the sub-keys of sightings, of a milestone's versions, and of what a record has said.
-pub const SIGHTING: u8 = b'v';
-/// First byte of the sub-keys of mentions.
-pub const MENTION: u8 = b'w';
-/// First byte of the sub-keys of traits by mention.
+/// First byte of the sub-keys of observations, of a milestone's versions, and of what a record has said.
+pub const OBSERVATION: u8 = b'v';
+/// First byte of the sub-keys of identifier sets.
+pub const IDENTIFIER_SET: u8 = b'w';
+/// First byte of the sub-keys of traits by identifier set.
 pub const MENTION_TRAIT: u8 = b'q';
 /// First byte of the sub-keys of erasures heard of.
 pub const ERASURE: u8 = b'x';
@@ -74,7 +74,7 @@ pub const ASSERTION: u8 = b'e';
 /// First byte of the sub-keys of people who belong to an account.
 pub const PERSON: u8 = b'h';
 /// The sub-key that is there while a root rests.
-pub const RESTING: &[u8] = b"b";
+pub const THROTTLED: &[u8] = b"b";
 /// First byte of the sub-keys of members whose clusters are to be computed once the root has rested.
 pub const DUE: u8 = b'y';
 /// First byte of the sub-keys of ids that are to be looked at then.
@@ -127,11 +127,11 @@ pub fn two(tag: u8, first: Hash128, second: Hash128) -> Vec<u8> {
     key
 }
 
-/// Where what the events of a mention stated on a day stands, and before the day where all of them begin.
-pub fn days(what: u8, mention: Hash128) -> Vec<u8> {
+/// Where what the events of an identifier set stated on a day stands, and before the day where all of them begin.
+pub fn days(what: u8, identifier_set: Hash128) -> Vec<u8> {
     let mut key = Vec::with_capacity(26);
     key.extend_from_slice(&[DAY, what]);
-    key.extend_from_slice(&mention.to_bytes());
+    key.extend_from_slice(&identifier_set.to_bytes());
     key
 }
 
@@ -140,9 +140,9 @@ pub fn push_day(key: &mut Vec<u8>, day: i64) {
     key.extend_from_slice(&(day.cast_unsigned() ^ (1 << 63)).to_be_bytes());
 }
 
-/// The sub-key of a trait stated in the events of a mention.
-pub fn mention_trait(mention: Hash128, name: &str) -> Vec<u8> {
-    let mut key = one(MENTION_TRAIT, mention);
+/// The sub-key of a trait stated in the events of an identifier set.
+pub fn mention_trait(identifier_set: Hash128, name: &str) -> Vec<u8> {
+    let mut key = one(MENTION_TRAIT, identifier_set);
     key.extend_from_slice(name.as_bytes());
     key
 }

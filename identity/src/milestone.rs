@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 
 use tributary_proto::identity_message::Body;
 use tributary_proto::{
-    Claim, Erased, Erasure, Event, Hash128, Identifier, Milestone, MilestoneState, MilestoneVersion, Reentry, Sighting, Track,
-    occurrence,
+    Claim, Erased, Erasure, Event, Hash128, Identifier, Milestone, MilestoneState, MilestoneVersion, Observation, Reentry,
+    Track, occurrence,
 };
 use tributary_runtime::stage::Context;
 use tributary_runtime::state::{ActorKey, State, StateError, get_message, put_message};
@@ -19,8 +19,8 @@ use crate::contacts::strip;
 use crate::core::Core;
 use crate::days::Stated;
 use crate::facts::trait_name;
+use crate::identifier_set::{Mentioned, claim_about, counts, see};
 use crate::keys;
-use crate::mention::{Mentioned, claim_about, counts, see};
 use crate::metrics;
 use crate::statement::{Statement, received_ms};
 use crate::versions::{is_marked, object_of, standing, stored, version_key};
@@ -116,14 +116,14 @@ impl Core {
         named: impl Iterator<Item = &'a Identifier>,
     ) -> Result<(), StateError> {
         let actor = keys::milestone(milestone_id);
-        let mut mentions = Vec::with_capacity(versions.len());
+        let mut identifier_sets = Vec::with_capacity(versions.len());
         for event in versions {
             let said = Statement::of(event);
             let (erased_ms, retracted) = (erased_of(cx.state, &actor, said.people)?, is_marked(cx.state, &actor, &said.stamp)?);
-            mentions.push(mentioned(&said, erased_ms, retracted));
+            identifier_sets.push(mentioned(&said, erased_ms, retracted));
         }
         for about in named {
-            let all = claim_about(&mentions, about);
+            let all = claim_about(&identifier_sets, about);
             let nothing = all.is_none();
             self.tell_claim(cx, milestone_id, about, Claim { anew: true, nothing, ..all.unwrap_or_default() })?;
         }
@@ -221,11 +221,18 @@ pub(crate) fn erased_of(state: &mut dyn State, actor: &ActorKey, people: &[Ident
 
 /// What a version says of those it names.
 fn mentioned(said: &Statement<'_>, erased_ms: Option<i64>, retracted: bool) -> Mentioned {
-    let mut sighting = Sighting { erased_ms, by_day: true, ..Sighting::default() };
-    see(&mut sighting, said.time_ms, said.received_ms);
+    let mut observation = Observation { erased_ms, by_day: true, ..Observation::default() };
+    see(&mut observation, said.time_ms, said.received_ms);
     let mut traits = said.trait_facts();
     traits.sort_by(|a, b| trait_name(a).cmp(trait_name(b)));
     let asserts = said.stated().any(|what| what == Stated::Account);
     let accounts = asserts.then(|| said.day(retracted)).into_iter().collect();
-    Mentioned { hash: said.mention(), mention: said.to_mention(), sighting, traits, accounts, gone: false }
+    Mentioned {
+        hash: said.identifier_set(),
+        identifier_set: said.to_identifier_set(),
+        observation,
+        traits,
+        accounts,
+        gone: false,
+    }
 }

@@ -1,16 +1,16 @@
 //! The record of an identifier, while it is worked on.
 
 pub(crate) mod days;
+mod identifier_sets;
 mod links;
-mod mentions;
 
 use prost::Message;
 use tributary_proto::{Claim, Erasure, Hash128, Identifier, IdentifierState, Stamp, Subscribe, TraitFact, kind};
 use tributary_runtime::state::{ActorKey, State, StateError, get_message, put_message, scan_messages};
 
 use crate::facts::{later_trait, merge_claim, trait_name};
+use crate::identifier_set::touches_void_until;
 use crate::keys;
-use crate::mention::touches_void_until;
 use crate::names::lone_placement;
 use crate::settings::Rules;
 use crate::stamp::head_of;

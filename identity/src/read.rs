@@ -14,7 +14,7 @@ use tributary_proto::{
 };
 use tributary_runtime::state::{Snapshot, StateError, get_message, scan_messages};
 
-use crate::cluster::Refusal;
+use crate::cluster::LinkRefusal;
 use crate::component::{Component, Search};
 use crate::keys;
 use crate::milestone::standing::{Standing, occurrences};
@@ -42,7 +42,7 @@ pub struct Link {
     /// Earliest event in which both were seen, milliseconds since 1970-01-01 UTC.
     pub earliest_ms: Option<i64>,
     /// The latest explicit statement: that they are one, or not, and when.
-    pub word: Option<(bool, i64)>,
+    pub explicit: Option<(bool, i64)>,
     /// Whether only public events have seen both.
     pub public: bool,
     /// Whether it united two that nothing surer had united already: these links alone hold the profile together.
@@ -66,7 +66,7 @@ pub struct Refused {
     /// The link.
     pub link: Link,
     /// The rule that refuses it.
-    pub rule: Refusal,
+    pub rule: LinkRefusal,
     /// Of a shared identifier: which, and what makes it shared.
     pub shared: Option<Shared>,
     /// Of a limit: the kind, and how many of it a profile may have.

@@ -38,8 +38,8 @@ impl Core {
 
     fn recompute_root(&mut self, cx: &mut Context<'_>, root: &mut Node, due: Due) -> Result<(), StateError> {
         let component = Component::of(root.hash);
-        if component.is_resting(cx.state)? {
-            component.put_off(cx.state, &due)?;
+        if component.is_throttled(cx.state)? {
+            component.deferred(cx.state, &due)?;
             cx.outbox.observe(&metrics::PUT_OFF, "", due.members.len() as u64);
             return Ok(());
         }

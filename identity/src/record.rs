@@ -40,7 +40,7 @@ impl Core {
     pub(crate) fn said(&mut self, cx: &mut Context<'_>, said: Said) -> Result<(), StateError> {
         let actor = keys::record(&occurrence::record_key(&said.record));
         let said = Said { record: String::new(), ..said };
-        let sub = keys::one(keys::SIGHTING, Hash128::of(&said.encode_to_vec()));
+        let sub = keys::one(keys::OBSERVATION, Hash128::of(&said.encode_to_vec()));
         if cx.state.get(&actor, &sub)?.is_some() {
             return Ok(());
         }
@@ -60,7 +60,7 @@ impl Core {
             return Ok(());
         }
         put_message(cx.state, &actor, keys::NODE, &RecordState { deleted_ms });
-        for (_, said) in scan_messages::<Said>(cx.state, &actor, &[keys::SIGHTING])? {
+        for (_, said) in scan_messages::<Said>(cx.state, &actor, &[keys::OBSERVATION])? {
             let was_told = known.as_ref().is_some_and(|known| is_before(&said, known.deleted_ms));
             if is_before(&said, deleted_ms) && !was_told {
                 self.tell_taken_back(cx, said);

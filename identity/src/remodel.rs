@@ -7,9 +7,9 @@
 use tributary_proto::identity_message::Body;
 use tributary_proto::{Event, Identifier, IdentifierState, IdentityMessage, Remodel, event};
 use tributary_runtime::remodel::{Begun, Step};
-use tributary_runtime::rest::still_to_wait;
 use tributary_runtime::stage::Context;
 use tributary_runtime::state::{ActorKey, StateError, get_message, scan_messages};
+use tributary_runtime::throttle::still_to_wait;
 use tributary_runtime::topic::Topic;
 
 use crate::component::Component;
@@ -35,7 +35,7 @@ impl Core {
 
     fn send_remodel(&self, cx: &mut Context<'_>, message: Remodel) {
         let message = IdentityMessage { body: Some(Body::Remodel(message)) };
-        cx.outbox.send(Topic::IdentityInbox, self.share().some_key("remodel:"), &message);
+        cx.outbox.send(Topic::IdentityInbox, self.slice().some_key("remodel:"), &message);
     }
 
     /// Decides some more by changed rules, where it is time.
@@ -72,7 +72,7 @@ impl Core {
         self.nodes.flush(cx.state)?;
         let Some(state) = get_message::<IdentifierState>(cx.state, actor, keys::NODE)? else { return Ok(1) };
         // Of whoever was erased only the hash is left.
-        let share = self.share();
+        let share = self.slice();
         let name = state.identifier.or_else(|| Some(Identifier::address_of(actor.hash()?, share.partition, share.partitions)));
         let Some(name) = name else { return Ok(1) };
         let mut node = self.nodes.take(cx.state, &name)?;
@@ -99,7 +99,7 @@ impl Core {
 
     /// A milestone decides what it is.
     fn announce_anew(&mut self, cx: &mut Context<'_>, actor: &ActorKey) -> Result<u64, StateError> {
-        let versions = scan_messages::<Event>(cx.state, actor, &[keys::SIGHTING])?;
+        let versions = scan_messages::<Event>(cx.state, actor, &[keys::OBSERVATION])?;
         let id = versions.iter().find_map(|(_, version)| match &version.body {
             Some(event::Body::Milestone(version)) => Some(version.milestone_id.clone()),
             _ => None,

@@ -63,9 +63,9 @@ impl Core {
 
     /// What an event has stated counts no more: accounts are told as taken back; of words and consents all is said anew.
     fn take_back_statements(&mut self, cx: &mut Context<'_>, node: &mut Node, event: u64) -> Result<(), StateError> {
-        for mut mentioned in node.mentions(cx.state)?.into_iter().filter(|mentioned| !mentioned.sighting.by_day) {
-            node.by_day(cx.state, mentioned.hash, &mut mentioned.sighting)?;
-            node.put_sighting(cx.state, mentioned.hash, Some(mentioned.sighting));
+        for mut mentioned in node.identifier_sets(cx.state)?.into_iter().filter(|mentioned| !mentioned.observation.by_day) {
+            node.by_day(cx.state, mentioned.hash, &mut mentioned.observation)?;
+            node.put_observation(cx.state, mentioned.hash, Some(mentioned.observation));
         }
         let was_gone = node.is_gone(cx.state)?;
         let touched: BTreeSet<Hash128> = node.retract_days(cx.state, event)?.into_iter().collect();
@@ -73,7 +73,7 @@ impl Core {
             return Ok(());
         }
         let (mut named, mut anew) = (Vec::new(), false);
-        for mut mentioned in node.mentions(cx.state)?.into_iter().filter(|mentioned| touched.contains(&mentioned.hash)) {
+        for mut mentioned in node.identifier_sets(cx.state)?.into_iter().filter(|mentioned| touched.contains(&mentioned.hash)) {
             let account = mentioned.asserted();
             let days = node.days(cx.state, mentioned.hash, Stated::Account)?;
             let asserted = |day| DayAssertion { account: account.cloned(), day: Some(day), ..DayAssertion::default() };
@@ -82,13 +82,13 @@ impl Core {
             if !assertions.is_empty() {
                 self.report(cx, node, Facts { assertions, ..Facts::default() })?;
             }
-            let (word, consent) = (node.word(cx.state, mentioned.hash)?, node.consent(cx.state, mentioned.hash)?);
-            let unseen = mentioned.sighting.latest_hour.is_none();
-            if unseen || (&word, &consent) != (&mentioned.sighting.word, &mentioned.sighting.consent) {
+            let (explicit, consent) = (node.explicit(cx.state, mentioned.hash)?, node.consent(cx.state, mentioned.hash)?);
+            let unseen = mentioned.observation.latest_hour.is_none();
+            if unseen || (&explicit, &consent) != (&mentioned.observation.explicit, &mentioned.observation.consent) {
                 anew = true;
                 named.extend(mentioned.all().cloned());
-                (mentioned.sighting.word, mentioned.sighting.consent) = (word, consent);
-                node.put_sighting(cx.state, mentioned.hash, Some(mentioned.sighting));
+                (mentioned.observation.explicit, mentioned.observation.consent) = (explicit, consent);
+                node.put_observation(cx.state, mentioned.hash, Some(mentioned.observation));
             }
         }
         if anew {

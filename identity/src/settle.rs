@@ -1,8 +1,8 @@
 //! The end of a batch: what was put off until everything in it had been said.
 
-use tributary_runtime::rest::still_to_wait;
 use tributary_runtime::stage::Context;
 use tributary_runtime::state::StateError;
+use tributary_runtime::throttle::still_to_wait;
 
 use crate::component::Component;
 use crate::core::Core;

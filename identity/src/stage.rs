@@ -8,7 +8,7 @@ use tributary_proto::identity_message::Body;
 use tributary_proto::{Event, Identifier, IdentityMessage, Retract};
 use tributary_runtime::log::StageLog;
 use tributary_runtime::reason;
-use tributary_runtime::stage::{Context, Record, Rejection, Share, Stage, StageError};
+use tributary_runtime::stage::{Context, PartitionSlice, Record, Rejection, Stage, StageError};
 use tributary_runtime::state::StateError;
 use tributary_runtime::topic::Topic;
 
@@ -26,8 +26,8 @@ pub struct IdentityStage {
 
 impl IdentityStage {
     /// The stage of a partition.
-    pub fn new(rules: Arc<Rules>, share: Share) -> Self {
-        Self { core: Core::new(rules, share) }
+    pub fn new(rules: Arc<Rules>, slice: PartitionSlice) -> Self {
+        Self { core: Core::new(rules, slice) }
     }
 
     /// With rules of this generation: 0 where nobody counts them.

@@ -1,10 +1,10 @@
 //! What an event says of the identifiers that it names.
 
 use tributary_proto::event::Body as What;
-use tributary_proto::{Day, Event, Hash128, Identifier, Mention, Stamp, Trait, TraitFact, kind};
+use tributary_proto::{Day, Event, Hash128, Identifier, IdentifierSet, Stamp, Trait, TraitFact, kind};
 
 use crate::days::{Stated, one};
-use crate::mention::{ALONE, PUBLIC_ALONE};
+use crate::identifier_set::{ALONE, PUBLIC_ALONE};
 
 /// When an event was received, or happened where that is not known.
 pub(crate) fn received_ms(event: &Event) -> i64 {
@@ -22,7 +22,7 @@ pub(crate) struct Statement<'a> {
     pub received_ms: Option<i64>,
     pub stamp: Stamp,
     /// What is said outright of every pair.
-    pub word: Option<bool>,
+    pub explicit: Option<bool>,
     pub traits: &'a [Trait],
     pub consent: Option<bool>,
     /// The account that is above the one named, where it says so: `Some(None)` where it says that none is.
@@ -36,7 +36,7 @@ pub(crate) struct Statement<'a> {
 impl<'a> Statement<'a> {
     pub(crate) fn of(event: &'a Event) -> Self {
         let stamp = Stamp { time_ms: event.time_ms, event_hash: Hash128::of(event.event_id.as_bytes()).to_bytes().to_vec() };
-        let (word, consent) = match &event.body {
+        let (explicit, consent) = match &event.body {
             Some(What::Link(_)) => (Some(true), None),
             Some(What::Unlink(_)) => (Some(false), None),
             Some(What::Consent(consent)) => (None, Some(consent.granted)),
@@ -53,11 +53,11 @@ impl<'a> Statement<'a> {
         Self {
             people: &event.identifiers,
             accounts: &event.account_identifiers,
-            links_accounts: record.is_some() || (word.is_some() && event.identifiers.is_empty()),
+            links_accounts: record.is_some() || (explicit.is_some() && event.identifiers.is_empty()),
             time_ms: event.time_ms,
             received_ms: event.public.then(|| received_ms(event)),
             stamp,
-            word,
+            explicit,
             traits: &event.traits,
             consent,
             parent,
@@ -72,7 +72,7 @@ impl<'a> Statement<'a> {
     }
 
     /// The hash of the set of identifiers named, and of whether the event is public.
-    pub(crate) fn mention(&self) -> Hash128 {
+    pub(crate) fn identifier_set(&self) -> Hash128 {
         if self.people.len() + self.accounts.len() < 2 && self.parent.is_none() {
             return if self.public { PUBLIC_ALONE } else { ALONE };
         }
@@ -103,15 +103,15 @@ impl<'a> Statement<'a> {
     pub(crate) fn stated(&self) -> impl Iterator<Item = Stated> {
         let beside = !self.people.is_empty() && !self.accounts.is_empty();
         let account = (beside || self.parent.is_some()).then_some(Stated::Account);
-        let word = self.word.map(|join| if join { Stated::Joined } else { Stated::Apart });
+        let explicit = self.explicit.map(|join| if join { Stated::Joined } else { Stated::Apart });
         let consent = self.consent.map(|granted| if granted { Stated::Granted } else { Stated::Revoked });
         let exists = self.exists.map(|exists| if exists { Stated::Here } else { Stated::Gone });
-        account.into_iter().chain(word).chain(consent).chain(exists)
+        account.into_iter().chain(explicit).chain(consent).chain(exists)
     }
 
-    /// Whether it states that identifiers are not one. Such an event is no sighting of them.
+    /// Whether it states that identifiers are not one. Such an event is no observation of them.
     pub(crate) fn is_apart(&self) -> bool {
-        self.word == Some(false)
+        self.explicit == Some(false)
     }
 
     /// Every identifier, people first.
@@ -119,7 +119,7 @@ impl<'a> Statement<'a> {
         self.people.iter().chain(self.accounts)
     }
 
-    /// Whether it is a sighting of anybody. That an account was deleted is none.
+    /// Whether it is an observation of anybody. That an account was deleted is none.
     pub(crate) fn is_sighting(&self) -> bool {
         if self.exists == Some(false) {
             return false;
@@ -133,8 +133,8 @@ impl<'a> Statement<'a> {
     }
 
     /// The identifiers named, as they are kept.
-    pub(crate) fn to_mention(&self) -> Mention {
-        Mention {
+    pub(crate) fn to_identifier_set(&self) -> IdentifierSet {
+        IdentifierSet {
             identifiers: self.people.to_vec(),
             account_identifiers: self.accounts.to_vec(),
             links_accounts: self.links_accounts,

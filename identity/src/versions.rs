@@ -10,13 +10,13 @@ use crate::statement::Statement;
 
 /// The events that a milestone or an object keeps, with their sub-keys.
 pub(crate) fn stored(state: &mut dyn State, actor: &ActorKey) -> Result<Vec<(Vec<u8>, Event)>, StateError> {
-    scan_messages(state, actor, &[keys::SIGHTING])
+    scan_messages(state, actor, &[keys::OBSERVATION])
 }
 
 /// Where a milestone keeps a version: it is one, whenever it was received.
 pub(crate) fn version_key(event: &Event) -> Vec<u8> {
     let said = Event { received_ms: 0, ..event.clone() };
-    keys::one(keys::SIGHTING, Hash128::of(&said.encode_to_vec()))
+    keys::one(keys::OBSERVATION, Hash128::of(&said.encode_to_vec()))
 }
 
 /// Those of them that were not taken back.

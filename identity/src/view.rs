@@ -28,7 +28,7 @@ pub enum Row {
 }
 
 /// A record of an output topic.
-pub struct Record {
+pub struct PublishedRow {
     /// profile_id or account_id: the record's key.
     pub id: String,
     /// Hash of the identifier it is called after.
@@ -42,7 +42,7 @@ pub struct View {
     /// Per member, in member order, with epoch 0.
     pub placements: Vec<Placement>,
     /// One a profile or account.
-    pub records: Vec<Record>,
+    pub records: Vec<PublishedRow>,
     /// Account identifiers that profiles name, each with the member that named it.
     pub subscriptions: Vec<(Identifier, Identifier)>,
 }
@@ -87,7 +87,7 @@ pub fn people(
         let memberships = memberships(&placement);
         let profile =
             Profile { profile_id, account_id, identifiers, traits, revoked, quarantined, memberships, ..Profile::default() };
-        view.records.push(Record { id: profile.profile_id.clone(), called_after: oldest.0, row: Row::Profile(profile) });
+        view.records.push(PublishedRow { id: profile.profile_id.clone(), called_after: oldest.0, row: Row::Profile(profile) });
         let mut asked = BTreeSet::new();
         for entry in entries {
             if asked.insert((entry.account.hash(), entry.by.hash())) {
@@ -146,7 +146,7 @@ pub fn companies(
             root_id,
             ..Account::default()
         };
-        view.records.push(Record { id: account.account_id.clone(), called_after, row: Row::Account(account) });
+        view.records.push(PublishedRow { id: account.account_id.clone(), called_after, row: Row::Account(account) });
     }
     Ok(view)
 }

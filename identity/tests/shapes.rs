@@ -12,7 +12,7 @@ use tributary_proto::event::Body;
 use tributary_proto::kind::Kinds;
 use tributary_proto::{Event, Identifier, Identify, IdentityMessage, Message, Touch, identity_message};
 use tributary_runtime::config::Section;
-use tributary_runtime::stage::{Context, Outbox, Record, Share, Stage};
+use tributary_runtime::stage::{Context, Outbox, PartitionSlice, Record, Stage};
 use tributary_runtime::state::{ActorKey, EmptyBase, Overlay, State, StateError};
 use tributary_runtime::topic::Topic;
 
@@ -84,7 +84,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let rules = Arc::new(Settings::default().compiled(&Kinds::default()).unwrap());
-        let stage = IdentityStage::new(rules, Share { partition: 0, partitions: 1 });
+        let stage = IdentityStage::new(rules, PartitionSlice { partition: 0, partitions: 1 });
         Self { stage, state: Counted { state: Overlay::new(EmptyBase), work: 0 }, outbox: Outbox::default() }
     }
 

@@ -6,7 +6,7 @@ mod world;
 
 use std::collections::BTreeMap;
 
-use tributary_identity::cluster::Refusal;
+use tributary_identity::cluster::LinkRefusal;
 use tributary_identity::{Settings, read};
 use tributary_proto::event::Body;
 use tributary_proto::{Erase, Event, Identify, Link, Profile, Unlink};
@@ -56,8 +56,8 @@ fn refused_links_are_kept_with_the_rule_that_refused_them() {
         let refused = person.refused.iter().find(|of| [&of.link.a, &of.link.b].contains(&&named(name))).unwrap();
         (refused.rule, refused.limit.clone())
     };
-    assert_eq!(find("crm_contact:2"), (Refusal::Limit, Some(("crm_contact".to_owned(), 1))));
-    assert_eq!(find("phone:2"), (Refusal::NeverJoin, None));
+    assert_eq!(find("crm_contact:2"), (LinkRefusal::Limit, Some(("crm_contact".to_owned(), 1))));
+    assert_eq!(find("phone:2"), (LinkRefusal::NeverJoin, None));
     assert_eq!(read::person(&mut world, &named("phone:9"), &rules).unwrap(), None);
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tributary_attributor::plan::Plan;
 use tributary_attributor::read::paths::{Path, UnitPaths, Wanted, of_unit};
 use tributary_attributor::read::rows::Rows;
-use tributary_attributor::wire::Malformed;
+use tributary_attributor::view::Malformed;
 use tributary_learn::parameters::About;
 use tributary_learn::paths::{ChannelId, Outcomes, Paths, TooManyLabels};
 use tributary_runtime::config::AccountLevel;

@@ -10,13 +10,13 @@ use tributary_identity::{IdentityStage, Rules};
 use tributary_ingest::{Decoder, IngestStage};
 use tributary_proto::kind::Kinds;
 use tributary_proto::{Origin, Touch};
-use tributary_runtime::config::memory::Shares;
+use tributary_runtime::config::memory::MemoryBudget;
 use tributary_runtime::config::{Given, Problems, Section};
+use tributary_runtime::dead_letter_limit::LiveLimits;
 use tributary_runtime::log::{BatchLimits, StageLog};
 use tributary_runtime::metrics::Counted;
 use tributary_runtime::reason;
-use tributary_runtime::refusals::LiveLimits;
-use tributary_runtime::stage::{Share, Stage};
+use tributary_runtime::stage::{PartitionSlice, Stage};
 use tributary_runtime::topic::Topic;
 use tributary_runtime::worker::{BuildStage, WorkerOptions};
 
@@ -165,12 +165,12 @@ impl Pipeline {
     /// What makes the stage of a partition.
     pub fn build(&self, stage: StageName) -> BuildStage {
         let Self { decoder, rules, plan, generations, .. } = self.clone();
-        Box::new(move |share: Share| -> Box<dyn Stage> {
+        Box::new(move |slice: PartitionSlice| -> Box<dyn Stage> {
             match stage {
                 StageName::Ingest => Box::new(IngestStage::new(decoder.clone())),
-                StageName::Identity => Box::new(IdentityStage::new(rules.clone(), share).of_generation(generations.of(stage))),
+                StageName::Identity => Box::new(IdentityStage::new(rules.clone(), slice).of_generation(generations.of(stage))),
                 StageName::Attributor => {
-                    Box::new(AttributorStage::new(plan.clone(), share).of_generation(generations.of(stage)))
+                    Box::new(AttributorStage::new(plan.clone(), slice).of_generation(generations.of(stage)))
                 }
             }
         })
@@ -192,7 +192,7 @@ impl Classifier for ByDecoder {
 }
 
 /// How workers work, by the settings, their shares of the memory, and the limits of what may be refused.
-pub fn worker_options(settings: &Settings, shares: &Shares, limits: &LiveLimits) -> WorkerOptions {
+pub fn worker_options(settings: &Settings, shares: &MemoryBudget, limits: &LiveLimits) -> WorkerOptions {
     WorkerOptions {
         limits: BatchLimits {
             records_max: settings.worker.batch_records as usize,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use tributary_attributor::plan::Plan;
 use tributary_attributor::read::channels::{self, Renaming};
-use tributary_attributor::read::{self, Standing};
+use tributary_attributor::read::{self, Inclusion};
 use tributary_identity::names::{account_unit, profile_unit};
 use tributary_proto::{Account, Identifier, Profile, kind};
 use tributary_runtime::state::{Snapshot, StateError};
@@ -74,7 +74,7 @@ pub fn on_public_evidence(
         let state = snapshot.owner_of(tributary_attributor::LOG.stage, unit.as_bytes())?;
         for of in read::milestones(state, unit, plan)?.into_iter().filter(|of| !of.withdrawn) {
             let Some(explained) = read::milestone(state, unit, &of.milestone_id, plan)? else { continue };
-            let in_journey = explained.touches.iter().filter(|touch| touch.standing == Standing::InJourney);
+            let in_journey = explained.touches.iter().filter(|touch| touch.inclusion == Inclusion::InJourney);
             let touches: Vec<_> = in_journey.filter_map(|touch| touch.touch.touch.as_ref()).collect();
             if !touches.is_empty() && touches.iter().all(|touch| touch.public) {
                 found.push(OnPublicEvidence {

@@ -3,7 +3,7 @@
 use tributary_runtime::config::admin::AdminSettings;
 use tributary_runtime::config::kafka::KafkaSettings;
 use tributary_runtime::config::kinds::KindsSettings;
-use tributary_runtime::config::memory::Shares;
+use tributary_runtime::config::memory::MemoryBudget;
 use tributary_runtime::config::settings::{HttpSettings, TopicsSettings, WorkerSettings};
 use tributary_runtime::config::{self, Given, Problems, Section, Shapes};
 
@@ -36,7 +36,7 @@ impl config::Settings for Settings {
         self.http.compile_in(&given, problems);
         self.admin.compile_in(&given, problems);
         self.collector.compile_in(&given, problems);
-        let queue_mb_max = Shares::collector_mb_max(self.worker.process_mb());
+        let queue_mb_max = MemoryBudget::collector_mb_max(self.worker.process_mb());
         let fits = !self.collects() || self.collector.queue_mb <= queue_mb_max;
         let expected = format!(
             "expected at most {queue_mb_max}: half of what worker.memory_mb, of which it is a part, leaves to be shared out"

@@ -11,7 +11,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 
 use crate::config::kafka::KafkaSettings;
-use crate::kafka::{Complaints, explain};
+use crate::kafka::{ConnectionErrors, explain};
 use crate::topics_plan::{FoundTopic, TopicSpec};
 
 /// Between two looks whether new topics are shown.
@@ -64,7 +64,7 @@ pub enum AdminError {
 pub struct KafkaAdmin {
     client: AdminClient<DefaultClientContext>,
     /// Asked for metadata: unlike that of the other client, its log can be heard.
-    asker: BaseConsumer<Complaints>,
+    asker: BaseConsumer<ConnectionErrors>,
     brokers: String,
     timeout: Duration,
 }
@@ -86,7 +86,7 @@ impl KafkaAdmin {
     pub fn new(settings: &KafkaSettings, timeout: Duration) -> Result<Self, AdminError> {
         let config: ClientConfig = settings.properties().into_iter().collect();
         let client = config.create().map_err(AdminError::Configure)?;
-        let asker = config.create_with_context(Complaints::of(&config)).map_err(AdminError::Configure)?;
+        let asker = config.create_with_context(ConnectionErrors::of(&config)).map_err(AdminError::Configure)?;
         Ok(Self { client, asker, brokers: settings.brokers.clone(), timeout })
     }
 

@@ -3,6 +3,8 @@
 #[cfg(feature = "native")]
 pub mod admin;
 pub mod config;
+pub mod dead_letter_limit;
+pub mod dead_letter_lines;
 #[cfg(feature = "native")]
 pub mod descriptors;
 #[cfg(feature = "native")]
@@ -26,16 +28,14 @@ mod pace;
 #[cfg(feature = "native")]
 pub mod page;
 pub mod reason;
-pub mod refusal_lines;
-pub mod refusals;
 pub mod remodel;
-pub mod rest;
 #[cfg(feature = "native")]
 mod rocks_failure;
 pub mod service;
 pub mod stage;
 pub mod state;
 mod stopped;
+pub mod throttle;
 pub mod topic;
 pub mod topics_plan;
 pub mod worker;

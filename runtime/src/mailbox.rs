@@ -9,7 +9,7 @@ use prost::Message;
 use prost::encoding::encoded_len_varint;
 use tributary_proto::{AttributorMessage, IdentityMessage, attributor_message, identity_message};
 
-use crate::stage::{Outbox, Share};
+use crate::stage::{Outbox, PartitionSlice};
 use crate::topic::Topic;
 
 /// The most bytes of a message between actors, unless a plan says less: what is larger travels in [`Parts`]. Well below Kafka's default
@@ -54,24 +54,24 @@ impl Mail for attributor_message::Body {
 /// The mail of a partition's actors to one another, by whatever names them among themselves.
 #[derive(Debug)]
 pub struct Mailbox<To, M> {
-    share: Share,
+    slice: PartitionSlice,
     waiting: VecDeque<(To, M)>,
 }
 
 impl<To, M: Mail> Mailbox<To, M> {
     /// The empty mailbox of a partition.
-    pub fn new(share: Share) -> Self {
-        Self { share, waiting: VecDeque::new() }
+    pub fn new(slice: PartitionSlice) -> Self {
+        Self { slice, waiting: VecDeque::new() }
     }
 
     /// The partition.
-    pub fn share(&self) -> Share {
-        self.share
+    pub fn slice(&self) -> PartitionSlice {
+        self.slice
     }
 
     /// Sends `mail` to the actor with this key; `name` is what names it within the partition.
     pub fn send(&mut self, outbox: &mut Outbox, key: Vec<u8>, name: impl FnOnce(Vec<u8>) -> To, mail: M) {
-        if self.share.owns(&key) {
+        if self.slice.owns(&key) {
             self.waiting.push_back((name(key), mail));
         } else {
             mail.post(outbox, key);
@@ -167,17 +167,17 @@ mod tests {
     #[test]
     fn mail_to_others_goes_to_their_inbox_and_mail_within_a_partition_waits() {
         let mut outbox = Outbox::default();
-        let mut mailbox = Mailbox::new(Share { partition: 0, partitions: 2 });
+        let mut mailbox = Mailbox::new(PartitionSlice { partition: 0, partitions: 2 });
         for key in 0..20_u8 {
             mailbox.send(&mut outbox, vec![key], |key| key, identity_message::Body::Join(tributary_proto::Join::default()));
         }
         let outputs: Vec<_> = outbox.take_outputs().collect();
-        assert!(outputs.iter().all(|(output, _)| output.topic == Topic::IdentityInbox && !mailbox.share().owns(&output.key)));
+        assert!(outputs.iter().all(|(output, _)| output.topic == Topic::IdentityInbox && !mailbox.slice().owns(&output.key)));
         let mut local = Vec::new();
         while let Some((key, _)) = mailbox.take() {
             local.push(key);
         }
-        assert!(local.is_sorted() && local.iter().all(|key| mailbox.share().owns(key)));
+        assert!(local.is_sorted() && local.iter().all(|key| mailbox.slice().owns(key)));
         assert_eq!(outputs.len() + local.len(), 20);
         assert!(!outputs.is_empty() && !local.is_empty());
     }

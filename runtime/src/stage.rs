@@ -215,14 +215,14 @@ pub struct Context<'a> {
 
 /// Which part of an inbox an instance owns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Share {
+pub struct PartitionSlice {
     /// The instance's partition.
     pub partition: u32,
     /// The partitions of its inbox.
     pub partitions: u32,
 }
 
-impl Share {
+impl PartitionSlice {
     /// Whether the actor with this key lives in this partition.
     pub fn owns(&self, key: &[u8]) -> bool {
         partition::of(key, self.partitions) == self.partition

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use crate::dead_letter_limit::{DeadLetterLimits, LimitExceeded};
 use crate::obstacle::Obstacle;
-use crate::refusals::{Excess, RefusalLimits};
 use crate::topic::Topic;
 
 /// How often it is said again that a partition stands still.
@@ -20,7 +20,7 @@ pub(crate) type Place = (Topic, u32);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stop {
     /// How much was refused.
-    pub excess: Excess,
+    pub excess: LimitExceeded,
     /// Why the last of it was: a code.
     pub reason: String,
     /// The record that was one too many.
@@ -28,13 +28,13 @@ pub(crate) struct Stop {
     /// The first record that is not committed: where the partition stands.
     pub first: u64,
     /// The limits under which it was stopped.
-    pub limits: RefusalLimits,
+    pub limits: DeadLetterLimits,
 }
 
 impl Stop {
     /// What has happened, and what to do.
     fn why(&self, (topic, partition): Place) -> String {
-        let Self { excess: Excess { refused, of }, reason, offset, first, .. } = self;
+        let Self { excess: LimitExceeded { refused, of }, reason, offset, first, .. } = self;
         let name = topic.name();
         format!(
             "of the last {of} records up to offset {offset} {refused} were refused, the last as {reason}. Nothing from offset {first} on is \
@@ -69,7 +69,7 @@ impl Stops {
     }
 
     /// Whether a partition was stopped under other limits than these.
-    pub fn other_limits(&self, place: Place, limits: &RefusalLimits) -> bool {
+    pub fn other_limits(&self, place: Place, limits: &DeadLetterLimits) -> bool {
         self.stopped.get(&place).is_some_and(|(stop, _)| stop.limits != *limits)
     }
 
@@ -114,10 +114,10 @@ mod tests {
 
     fn stopped() -> Stops {
         let mut stops = Stops::default();
-        let excess = Excess { refused: 20, of: 20 };
+        let excess = LimitExceeded { refused: 20, of: 20 };
         stops.add(
             PLACE,
-            Stop { excess, reason: "json_malformed".into(), offset: 119, first: 107, limits: RefusalLimits::default() },
+            Stop { excess, reason: "json_malformed".into(), offset: 119, first: 107, limits: DeadLetterLimits::default() },
         );
         stops
     }
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn other_limits_are_seen() {
-        assert!(!stopped().other_limits(PLACE, &RefusalLimits::default()));
-        assert!(stopped().other_limits(PLACE, &RefusalLimits::NONE));
+        assert!(!stopped().other_limits(PLACE, &DeadLetterLimits::default()));
+        assert!(stopped().other_limits(PLACE, &DeadLetterLimits::NONE));
     }
 }

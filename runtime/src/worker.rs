@@ -12,14 +12,14 @@ mod stopping;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crate::dead_letter_limit::{DeadLetterCount, DeadLetterLimits};
+use crate::dead_letter_lines::DeadLetterLines;
 use crate::log::{Assignment, Batch, BatchLimits, LogError, Session, StageLog};
 use crate::metrics;
 use crate::obstacle::Obstacle;
 use crate::pace::Pace;
-use crate::refusal_lines::RefusalLines;
-use crate::refusals::{RefusalLimits, Refusals};
 use crate::service::Pulse;
-use crate::stage::{Context, Outbox, Share, Stage};
+use crate::stage::{Context, Outbox, PartitionSlice, Stage};
 use crate::state::{Base, Overlay, State};
 use crate::stopped::Stops;
 use crate::topic::Topic;
@@ -29,7 +29,7 @@ pub use options::{WorkerError, WorkerOptions};
 use remodelling::Remodelling;
 
 /// Makes the stage of a partition.
-pub type BuildStage = Box<dyn Fn(Share) -> Box<dyn Stage> + Send>;
+pub type BuildStage = Box<dyn Fn(PartitionSlice) -> Box<dyn Stage> + Send>;
 
 /// What a partition has in memory.
 struct Slot {
@@ -38,11 +38,11 @@ struct Slot {
     /// When the newest event of the batch was received, milliseconds; `None` while the batch has no record of this partition.
     newest_ms: Option<i64>,
     /// What was refused, by input topic.
-    refusals: Vec<(Topic, Refusals)>,
+    refusals: Vec<(Topic, DeadLetterCount)>,
 }
 
 impl Slot {
-    fn refusals(&mut self, topic: Topic) -> Option<&mut Refusals> {
+    fn refusals(&mut self, topic: Topic) -> Option<&mut DeadLetterCount> {
         self.refusals.iter_mut().find(|(known, _)| *known == topic).map(|(_, refusals)| refusals)
     }
 }
@@ -63,9 +63,9 @@ pub struct Worker<S> {
     /// When that was last told.
     told: Option<Instant>,
     /// The limits of the current batch.
-    limits: RefusalLimits,
+    limits: DeadLetterLimits,
     stops: Stops,
-    refusal_lines: RefusalLines,
+    dead_letter_lines: DeadLetterLines,
     remodelling: Remodelling,
 }
 
@@ -105,9 +105,9 @@ impl<S: Session> Worker<S> {
             partition_counts: BTreeMap::new(),
             recovering: None,
             told: None,
-            limits: RefusalLimits::NONE,
+            limits: DeadLetterLimits::NONE,
             stops: Stops::default(),
-            refusal_lines: RefusalLines::default(),
+            dead_letter_lines: DeadLetterLines::default(),
             remodelling: Remodelling::default(),
         }
     }
@@ -198,7 +198,7 @@ impl<S: Session> Worker<S> {
     /// # Errors
     /// What the log says.
     pub fn close(&mut self) -> Result<(), WorkerError> {
-        self.refusal_lines.rest().iter().for_each(|line| line.log(self.log.stage));
+        self.dead_letter_lines.rest().iter().for_each(|line| line.log(self.log.stage));
         self.session.close().map_err(|source| self.log_error(source))
     }
 
@@ -217,7 +217,7 @@ impl<S: Session> Worker<S> {
         }
         let done = match polled {
             Ok(()) if self.batch.is_empty() && self.outbox.outputs.is_empty() => {
-                self.refusal_lines.due(Instant::now()).iter().for_each(|line| line.log(self.log.stage));
+                self.dead_letter_lines.due(Instant::now()).iter().for_each(|line| line.log(self.log.stage));
                 Ok(0)
             }
             Ok(()) => self.work(),
@@ -255,14 +255,14 @@ impl<S: Session> Worker<S> {
             Some(inbox) => self.session.partitions(*inbox).map_err(|source| self.log_error(source))?,
             None => 0,
         };
-        let mut stage = (self.build)(Share { partition, partitions });
+        let mut stage = (self.build)(PartitionSlice { partition, partitions });
         let mut state = Overlay::new(base);
         // No record has caused it.
         self.outbox.caused_at(now_ms());
         let begun = stage.begin(&mut Context { state: &mut state, outbox: &mut self.outbox });
         begun.map_err(|source| WorkerError::State { stage: self.log.stage, partition, source })?;
         let limited = self.log.inputs.iter().filter(|topic| !self.options.unlimited.contains(topic));
-        let refusals = limited.map(|topic| (*topic, Refusals::default())).collect();
+        let refusals = limited.map(|topic| (*topic, DeadLetterCount::default())).collect();
         self.slots.insert(partition, Slot { stage, state, newest_ms: None, refusals });
         Ok(())
     }

@@ -153,8 +153,8 @@ fn nothing_is_put_off(world: &World) -> Result<(), String> {
     for (_, partition, store) in world.stores().into_iter().filter(|(log, ..)| log.stage == tributary_attributor::LOG.stage) {
         let rests = |key: &Vec<u8>| {
             let sub = key.get(ACTOR_KEY_LEN..).unwrap_or_default();
-            let put_off = [Some(&keys::DUE), Some(&keys::ROWS_DUE)].contains(&sub.first());
-            key.first() == Some(&keys::TAG) && (sub == keys::RESTING || put_off)
+            let deferred = [Some(&keys::DEFERRED), Some(&keys::DEFERRED_ROWS)].contains(&sub.first());
+            key.first() == Some(&keys::TAG) && (sub == keys::THROTTLED || deferred)
         };
         if store.content().values.keys().any(rests) {
             return Err(format!("a unit of attributor {partition} still rests"));

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tributary_pipeline::stages::StageName;
 use tributary_proto::{CreditUpdate, partition};
+use tributary_runtime::dead_letter_limit::{DeadLetterLimits, LiveLimits};
 use tributary_runtime::log::BatchLimits;
-use tributary_runtime::refusals::{LiveLimits, RefusalLimits};
 use tributary_runtime::topic::{Role, Topic};
 use tributary_runtime::worker::WorkerOptions;
 
@@ -128,7 +128,7 @@ fn attempt(case: &Case, trace: bool) -> Result<Report, String> {
     let former = former.map(compiled).transpose()?;
     let world = World::new(cluster, faults, Draw::new(case.seed, 3), (former, pipeline), trace);
     let poisoned = world.around.attempts(Fault::PoisonedPartition);
-    let limits = if poisoned { limits(&mut draw) } else { RefusalLimits::NONE };
+    let limits = if poisoned { limits(&mut draw) } else { DeadLetterLimits::NONE };
     for (stage, count) in StageName::ALL.into_iter().zip(partitions) {
         world.around.cluster.borrow_mut().add_group(stage.name(), count);
         for number in 0..draw.between(1, 3) {
@@ -186,12 +186,12 @@ fn cluster(draw: &mut Draw) -> (Cluster, [u32; 3]) {
 }
 
 /// Limits so low that a burst of refused records reaches them.
-fn limits(draw: &mut Draw) -> RefusalLimits {
+fn limits(draw: &mut Draw) -> DeadLetterLimits {
     let (percent, window) = (draw.pick(&[0, 60]), draw.between(8, 30) as u32);
-    RefusalLimits { in_a_row: draw.between(3, 10) as u32, percent, window }
+    DeadLetterLimits { in_a_row: draw.between(3, 10) as u32, percent, window }
 }
 
-fn options(draw: &mut Draw, world: &World, limits: RefusalLimits) -> WorkerOptions {
+fn options(draw: &mut Draw, world: &World, limits: DeadLetterLimits) -> WorkerOptions {
     let small = world.around.strikes(Fault::SmallBatches);
     let cache_bytes = if world.around.strikes(Fault::CacheEvicted) { 0 } else { draw.pick(&[2_000, 1 << 20]) };
     let records_max = if small { draw.between(1, 3) } else { draw.between(4, 60) };

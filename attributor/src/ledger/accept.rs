@@ -6,15 +6,15 @@
 //! the latest rows say. The old face needs no place of its own: it is the milestone in the ledger's head and the touch in its row.
 
 use tributary_proto::{
-    CreditUpdate, Desired, DesiredRow, LedgerRow, LedgerState, Milestone, ModelRef, ModelRevision, Named, Reason, Reporting,
-    Share, WHOLE_NANO,
+    CreditRow, CreditRows, CreditUpdate, LedgerRow, LedgerState, Milestone, ModelCredit, ModelRef, ModelRevision, Named,
+    Reason, Reporting, WHOLE_NANO,
 };
 use tributary_runtime::state::{self, StateError};
 
 use super::{HEAD, Ledger, ROW, row, row_sub};
 use crate::metrics;
 use crate::unit::corrupt;
-use crate::wire::{Malformed, TouchView};
+use crate::view::{Malformed, TouchView};
 
 /// What is known of a model while a set of rows is accepted.
 #[derive(Debug, Clone, Copy)]
@@ -53,7 +53,7 @@ struct Change {
 
 /// A share of nothing: what a row has under a model that gives it no credit.
 fn share_of(row: Option<&LedgerRow>, model: u32) -> (u64, i64, i64) {
-    row.and_then(|row| row.shares.iter().find(|share| share.model == model))
+    row.and_then(|row| row.credits.iter().find(|share| share.model == model))
         .map_or((0, 0, 0), |share| (share.weight_nano, share.value_minor, share.reporting_minor))
 }
 
@@ -82,8 +82,8 @@ fn shown(touch: &[u8]) -> Result<(i64, [&str; 6]), Malformed> {
 
 impl Ledger<'_> {
     /// Takes over a whole set of rows, and emits what changes: first what is taken back under an old face, then everything else.
-    pub(super) fn accept(&mut self, head: LedgerState, desired: Desired) -> Result<(), StateError> {
-        let Desired { milestone, stamp, epoch, reason, account_id, models, rows, reporting, standing, .. } = desired;
+    pub(super) fn accept(&mut self, head: LedgerState, credit_rows: CreditRows) -> Result<(), StateError> {
+        let CreditRows { milestone, stamp, epoch, reason, account_id, models, rows, reporting, status, .. } = credit_rows;
         let shown = row::shown(&head);
         let Reporting { currency: reporting_currency, value_minor: reporting_minor } = reporting.unwrap_or_default();
         let milestone = milestone.unwrap_or_default();
@@ -120,7 +120,7 @@ impl Ledger<'_> {
             account_id,
             reporting_currency,
             reporting_minor,
-            standing,
+            status,
             ..acceptance.head
         };
         self.say_row(shown.as_ref(), &mut head);
@@ -129,12 +129,7 @@ impl Ledger<'_> {
     }
 
     /// The rows wanted and the rows known, each touch once: those wanted in their order, then those that nobody wants any more.
-    fn changes(
-        &mut self,
-        acceptance: &Acceptance,
-        wanted: Vec<DesiredRow>,
-        all_moved: bool,
-    ) -> Result<Vec<Change>, StateError> {
+    fn changes(&mut self, acceptance: &Acceptance, wanted: Vec<CreditRow>, all_moved: bool) -> Result<Vec<Change>, StateError> {
         let mut known: Vec<(Vec<u8>, Option<LedgerRow>)> =
             state::scan_messages(self.state, &self.actor, &[ROW])?.into_iter().map(|(sub, row)| (sub, Some(row))).collect();
         let mut changes = Vec::with_capacity(wanted.len() + known.len());
@@ -282,12 +277,12 @@ impl Acceptance {
     }
 
     /// A row with the ledger's positions of the models.
-    fn translate(&self, row: DesiredRow) -> LedgerRow {
+    fn translate(&self, row: CreditRow) -> LedgerRow {
         let position = |model: u32| self.positions.get(usize::try_from(model).ok()?).copied();
-        let mut shares: Vec<Share> =
-            row.shares.into_iter().filter_map(|share| Some(Share { model: position(share.model)?, ..share })).collect();
-        shares.sort_unstable_by_key(|share| share.model);
-        LedgerRow { touch: row.touch, profile_id: row.profile_id, shares }
+        let mut credits: Vec<ModelCredit> =
+            row.credits.into_iter().filter_map(|share| Some(ModelCredit { model: position(share.model)?, ..share })).collect();
+        credits.sort_unstable_by_key(|share| share.model);
+        LedgerRow { touch: row.touch, profile_id: row.profile_id, credits }
     }
 
     /// How many models do not add up.

@@ -1,6 +1,6 @@
 //! A ledger: one milestone, with the rows last emitted.
 //!
-//! Desired rows come from the unit that anchors the milestone; while it moves, from two. The ledger accepts them by (stamp, epoch),
+//! Credit rows come from the unit that anchors the milestone; while it moves, from two. The ledger accepts them by (stamp, epoch),
 //! never older ones, and emits the difference. So a milestone's updates come from one place, in order, whatever happens to the people
 //! and accounts behind it.
 //!
@@ -10,18 +10,18 @@
 //! |---|---|
 //! | `h` | `LedgerState` |
 //! | `o`, event id (16) | `LedgerRow`; the xxh3-128 of the touch's event id |
-//! | `p`, part (4) | `Desired`, of a set of which parts are missing |
+//! | `p`, part (4) | `CreditRows`, of a set of which parts are missing |
 
 mod accept;
 mod row;
 
-use tributary_proto::{Desired, Hash128, LedgerState};
+use tributary_proto::{CreditRows, Hash128, LedgerState};
 use tributary_runtime::stage::{Outbox, StageError};
 use tributary_runtime::state::{self, ActorKey, State, StateError};
 
 use crate::metrics;
 use crate::unit::malformed;
-use crate::wire::TouchView;
+use crate::view::TouchView;
 
 /// Tag of ledgers among the stage's actors.
 pub const TAG: u8 = b'l';
@@ -57,13 +57,13 @@ pub struct Ledger<'a> {
 }
 
 impl Ledger<'_> {
-    /// Desired rows, or a part of them.
+    /// Credit rows, or a part of them.
     ///
     /// # Errors
     /// [`StageError::Rejected`] when the message is not about this milestone or a row cannot be read.
-    pub fn desired(&mut self, desired: Desired) -> Result<(), StageError> {
-        let readable = desired.rows.iter().all(|row| TouchView::parse(&row.touch).is_ok());
-        let own = desired.milestone.as_ref().is_some_and(|milestone| milestone.milestone_id.as_bytes() == self.key);
+    pub fn credit_rows(&mut self, credit_rows: CreditRows) -> Result<(), StageError> {
+        let readable = credit_rows.rows.iter().all(|row| TouchView::parse(&row.touch).is_ok());
+        let own = credit_rows.milestone.as_ref().is_some_and(|milestone| milestone.milestone_id.as_bytes() == self.key);
         if !readable || !own {
             return Err(malformed().into());
         }
@@ -72,38 +72,38 @@ impl Ledger<'_> {
             self.state.begins(&self.actor);
             LedgerState::default()
         });
-        let of = (desired.stamp, desired.epoch);
+        let of = (credit_rows.stamp, credit_rows.epoch);
         let buffered = (head.parts_stamp, head.parts_epoch);
-        let follows = desired.part == 0 || (head.parts == desired.part && buffered == of);
+        let follows = credit_rows.part == 0 || (head.parts == credit_rows.part && buffered == of);
         let stale = of < (head.stamp, head.epoch);
-        if desired.stands {
-            return if stale { Ok(()) } else { Ok(self.stand(head, desired)?) };
+        if credit_rows.stands {
+            return if stale { Ok(()) } else { Ok(self.stand(head, credit_rows)?) };
         }
         if stale || (head.parts > 0 && of < buffered) || !follows {
             self.outbox.observe(&metrics::DESIRED, "stale", 1);
             return Ok(());
         }
-        if desired.part == 0 {
+        if credit_rows.part == 0 {
             self.forget_parts(&mut head);
         }
-        if desired.more {
-            state::put_message(self.state, &self.actor, &part_sub(desired.part), &desired);
-            head.parts = desired.part + 1;
+        if credit_rows.more {
+            state::put_message(self.state, &self.actor, &part_sub(credit_rows.part), &credit_rows);
+            head.parts = credit_rows.part + 1;
             (head.parts_stamp, head.parts_epoch) = of;
             state::put_message(self.state, &self.actor, &HEAD, &head);
             return Ok(());
         }
-        let whole = self.assemble(&mut head, desired)?;
+        let whole = self.assemble(&mut head, credit_rows)?;
         Ok(self.accept(head, whole)?)
     }
 
     /// The buffered parts and the last one as one.
-    fn assemble(&mut self, head: &mut LedgerState, mut last: Desired) -> Result<Desired, StateError> {
+    fn assemble(&mut self, head: &mut LedgerState, mut last: CreditRows) -> Result<CreditRows, StateError> {
         if head.parts == 0 {
             return Ok(last);
         }
         let mut rows = Vec::new();
-        for (_, part) in state::scan_messages::<Desired>(self.state, &self.actor, &[PART])? {
+        for (_, part) in state::scan_messages::<CreditRows>(self.state, &self.actor, &[PART])? {
             rows.extend(part.rows);
         }
         rows.append(&mut last.rows);

@@ -1,7 +1,7 @@
 //! The milestone's own row, in the topic `milestones`: as the rows of credit, from this one place and in order.
 
 use iso_currency::Currency;
-use tributary_proto::{Desired, LedgerState, MilestoneRow, StageMoment, occurrence};
+use tributary_proto::{CreditRows, LedgerState, MilestoneRow, StageMoment, occurrence};
 use tributary_runtime::state::{self, StateError};
 use tributary_runtime::topic::Topic;
 
@@ -11,11 +11,11 @@ use crate::metrics;
 /// The row of what was last accepted; without revision.
 fn row_of(head: &LedgerState) -> MilestoneRow {
     let milestone = head.milestone.clone().unwrap_or_default();
-    let standing = head.standing.clone().unwrap_or_default();
+    let status = head.status.clone().unwrap_or_default();
     let exponent = Currency::from_code(&milestone.currency).and_then(Currency::exponent).unwrap_or(0);
     let stage = |stage: Option<StageMoment>| stage.map_or_else(Default::default, |stage| (stage.kind, stage.time));
-    let (stage_before, stage_before_time) = stage(standing.before);
-    let (stage_after, stage_after_time) = stage(standing.after);
+    let (stage_before, stage_before_time) = stage(status.before);
+    let (stage_after, stage_after_time) = stage(status.after);
     let (_, occurrence) = occurrence::parts(&milestone.milestone_id);
     MilestoneRow {
         milestone_id: milestone.milestone_id,
@@ -29,15 +29,15 @@ fn row_of(head: &LedgerState) -> MilestoneRow {
         reporting_currency: head.reporting_currency.clone(),
         reporting_value_minor: head.reporting_minor,
         account_id: head.account_id.clone(),
-        profile_id: standing.profile_id,
+        profile_id: status.profile_id,
         withdrawn: milestone.withdrawn,
         public: milestone.public,
         stage_before,
         stage_before_time,
         stage_after,
         stage_after_time,
-        stages: standing.moments,
-        named_profiles: standing.named_profiles,
+        stages: status.stages,
+        named_profiles: status.named_profiles,
         revision: 0,
         erased: false,
     }
@@ -51,7 +51,7 @@ pub(super) fn shown(head: &LedgerState) -> Option<MilestoneRow> {
 impl Ledger<'_> {
     /// Says the milestone's row if it shows something else than the one that was there, or takes that back.
     pub(super) fn say_row(&mut self, before: Option<&MilestoneRow>, head: &mut LedgerState) {
-        let wanted = head.standing.is_some() && head.milestone.as_ref().is_some_and(|milestone| !milestone.gone);
+        let wanted = head.status.is_some() && head.milestone.as_ref().is_some_and(|milestone| !milestone.gone);
         if wanted {
             let row = row_of(head);
             if before == Some(&row) {
@@ -71,13 +71,13 @@ impl Ledger<'_> {
         head.row_there = wanted;
     }
 
-    /// Nothing but the milestone's standing is news.
-    pub(super) fn stand(&mut self, mut head: LedgerState, desired: Desired) -> Result<(), StateError> {
-        if head.standing == desired.standing {
+    /// Nothing but the milestone's status is news.
+    pub(super) fn stand(&mut self, mut head: LedgerState, credit_rows: CreditRows) -> Result<(), StateError> {
+        if head.status == credit_rows.status {
             return Ok(());
         }
         let before = shown(&head);
-        head.standing = desired.standing;
+        head.status = credit_rows.status;
         self.say_row(before.as_ref(), &mut head);
         state::put_message(self.state, &self.actor, &HEAD, &head);
         Ok(())

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use tributary_learn::parameters::{Label, ParameterSet};
 use tributary_learn::weigher::Weigher;
 
-use super::{Basis, Model};
+use super::{Model, Rationale};
 use crate::journey::Journey;
 
 /// `markov`, `shapley_rate`, `spm`, `blr` and `apriori` by a set; `shapley` without one.
@@ -46,7 +46,7 @@ impl Model for Learnt {
         self.parameters.clone()
     }
 
-    fn basis(&self, journey: &Journey<'_>, at: usize) -> Basis {
-        Basis::words(self.weigher.why(&self.labels(journey), at))
+    fn rationale(&self, journey: &Journey<'_>, at: usize) -> Rationale {
+        Rationale::words(self.weigher.why(&self.labels(journey), at))
     }
 }

@@ -40,19 +40,19 @@ pub trait Model: Debug + Send + Sync {
     fn parameters(&self) -> String;
 
     /// Why the touch at this position has its weight; empty for one that the model gives none.
-    fn basis(&self, journey: &Journey<'_>, at: usize) -> Basis;
+    fn rationale(&self, journey: &Journey<'_>, at: usize) -> Rationale;
 }
 
 /// Why a touch has its weight under a model.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Basis {
+pub struct Rationale {
     /// The anchors it holds: `first`, `last`, `close`, or kinds of milestones.
     pub anchors: Vec<String>,
     /// The reason in words.
     pub words: String,
 }
 
-impl Basis {
+impl Rationale {
     /// A reason without anchors.
     fn words(words: impl Into<String>) -> Self {
         Self { anchors: Vec::new(), words: words.into() }

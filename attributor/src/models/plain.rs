@@ -1,6 +1,6 @@
 //! The models that need no numbers: all credit to one touch, or the same to each.
 
-use super::{Basis, Model, all_on};
+use super::{Model, Rationale, all_on};
 use crate::journey::Journey;
 
 /// All credit to the first touch.
@@ -16,8 +16,8 @@ impl Model for FirstTouch {
         String::new()
     }
 
-    fn basis(&self, _: &Journey<'_>, at: usize) -> Basis {
-        Basis::sole(at == 0, "the first touch")
+    fn rationale(&self, _: &Journey<'_>, at: usize) -> Rationale {
+        Rationale::sole(at == 0, "the first touch")
     }
 }
 
@@ -35,8 +35,8 @@ impl Model for LastTouch {
         String::new()
     }
 
-    fn basis(&self, journey: &Journey<'_>, at: usize) -> Basis {
-        Basis::sole(at + 1 == journey.touches.len(), "the last touch")
+    fn rationale(&self, journey: &Journey<'_>, at: usize) -> Rationale {
+        Rationale::sole(at + 1 == journey.touches.len(), "the last touch")
     }
 }
 
@@ -54,10 +54,10 @@ impl Model for LastNonDirect {
         String::new()
     }
 
-    fn basis(&self, journey: &Journey<'_>, at: usize) -> Basis {
+    fn rationale(&self, journey: &Journey<'_>, at: usize) -> Rationale {
         match journey.last_non_direct() {
-            Some(last) => Basis::sole(at == last, "the last touch that is not direct"),
-            None => Basis::sole(at + 1 == journey.touches.len(), "the last touch: all are direct"),
+            Some(last) => Rationale::sole(at == last, "the last touch that is not direct"),
+            None => Rationale::sole(at + 1 == journey.touches.len(), "the last touch: all are direct"),
         }
     }
 }
@@ -78,14 +78,16 @@ impl Model for LeadConversion {
         String::new()
     }
 
-    fn basis(&self, journey: &Journey<'_>, at: usize) -> Basis {
+    fn rationale(&self, journey: &Journey<'_>, at: usize) -> Rationale {
         match (journey.lead_anchor(), journey.first_identified()) {
             (Some(lead), _) => {
-                let anchors = if at == lead { vec![crate::moments::LEAD.to_owned()] } else { Vec::new() };
-                Basis { anchors, ..Basis::sole(at == lead, "the last touch up to the lead") }
+                let anchors = if at == lead { vec![crate::funnel::LEAD.to_owned()] } else { Vec::new() };
+                Rationale { anchors, ..Rationale::sole(at == lead, "the last touch up to the lead") }
             }
-            (None, Some(first)) => Basis::sole(at == first, "no touch before a lead: the first that named a person"),
-            (None, None) => Basis::sole(at == journey.begins(), "no touch before a lead, and none named a person: the first"),
+            (None, Some(first)) => Rationale::sole(at == first, "no touch before a lead: the first that named a person"),
+            (None, None) => {
+                Rationale::sole(at == journey.begins(), "no touch before a lead, and none named a person: the first")
+            }
         }
     }
 }
@@ -103,7 +105,7 @@ impl Model for Linear {
         String::new()
     }
 
-    fn basis(&self, journey: &Journey<'_>, _: usize) -> Basis {
-        Basis::words(format!("one of {} touches, in equal parts", journey.touches.len()))
+    fn rationale(&self, journey: &Journey<'_>, _: usize) -> Rationale {
+        Rationale::words(format!("one of {} touches, in equal parts", journey.touches.len()))
     }
 }

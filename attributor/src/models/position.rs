@@ -1,6 +1,6 @@
 //! `position`: U, J, inverse J and custom.
 
-use super::{Basis, Model, percent};
+use super::{Model, Rationale, percent};
 use crate::journey::Journey;
 
 /// Fixed shares to the first and the last touch; the middle ones divide the rest equally.
@@ -38,17 +38,20 @@ impl Model for Position {
         format!("first={},middle={},last={}", self.first_nano, self.middle_nano, self.last_nano)
     }
 
-    fn basis(&self, journey: &Journey<'_>, at: usize) -> Basis {
+    fn rationale(&self, journey: &Journey<'_>, at: usize) -> Rationale {
         let count = journey.touches.len();
         let part = |nano: u64| percent(nano.into());
-        let end = |name: &str, nano: u64| Basis { anchors: vec![name.to_owned()], words: format!("{name}: {}", part(nano)) };
+        let end =
+            |name: &str, nano: u64| Rationale { anchors: vec![name.to_owned()], words: format!("{name}: {}", part(nano)) };
         match at {
-            0 if count == 1 => Basis { anchors: vec!["first".into(), "last".into()], words: "the only touch".into() },
+            0 if count == 1 => Rationale { anchors: vec!["first".into(), "last".into()], words: "the only touch".into() },
             0 => end("first", self.first_nano),
             at if at + 1 == count => end("last", self.last_nano),
-            _ => {
-                Basis::words(format!("one of {} between first and last: {} in equal parts", count - 2, part(self.middle_nano)))
-            }
+            _ => Rationale::words(format!(
+                "one of {} between first and last: {} in equal parts",
+                count - 2,
+                part(self.middle_nano)
+            )),
         }
     }
 }

@@ -3,8 +3,8 @@
 use tributary_proto::WHOLE_NANO;
 
 use super::pattern::ByName;
+use crate::apportion;
 use crate::journey::Visit;
-use crate::share;
 
 /// What the sides get: touches of the channels that are named, side by side, and all others.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl Split {
         let sides: Vec<usize> = (0..self.parts.len()).filter(filled).collect();
         let parts: Vec<u128> =
             sides.iter().filter_map(|side| self.parts.get(*side)).map(|(_, part)| u128::from(*part)).collect();
-        sides.into_iter().zip(share::nano(&parts)).collect()
+        sides.into_iter().zip(apportion::nano(&parts)).collect()
     }
 
     /// The name of a side.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Basis, Model, percent};
+use super::{Model, Rationale, percent};
 use crate::journey::Journey;
 
 /// Where an anchor stands in the journey.
@@ -82,7 +82,7 @@ impl Model for Staged {
         format!("{},middle={}", anchors.join(","), self.middle_nano)
     }
 
-    fn basis(&self, journey: &Journey<'_>, at: usize) -> Basis {
+    fn rationale(&self, journey: &Journey<'_>, at: usize) -> Rationale {
         let present = self.present(journey);
         let until = present.iter().map(|stage| stage.touch).max().unwrap_or(0);
         let begins = journey.begins();
@@ -90,14 +90,14 @@ impl Model for Staged {
         let held: Vec<&Present> = present.iter().filter(|stage| stage.touch == at).collect();
         if held.is_empty() && (begins..until).contains(&at) {
             let share = percent(self.middle_nano.into());
-            return Basis::words(format!("one of {middle} before the last anchor that hold none: {share} in equal parts"));
+            return Rationale::words(format!("one of {middle} before the last anchor that hold none: {share} in equal parts"));
         }
         let mut words: Vec<String> = held.iter().map(|stage| self.words(stage)).collect();
         if !words.is_empty() && middle == 0 && self.middle_nano > 0 {
             words.push(format!("no touch between: the middle's {} goes to the anchors", percent(self.middle_nano.into())));
         }
         let anchors = held.iter().map(|stage| self.name(stage.own).to_owned()).collect();
-        Basis { anchors, words: words.join("; ") }
+        Rationale { anchors, words: words.join("; ") }
     }
 }
 

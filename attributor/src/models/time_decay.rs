@@ -1,6 +1,6 @@
 //! `time_decay`.
 
-use super::{Basis, LastTouch, Model, elapsed_ms, scaled};
+use super::{LastTouch, Model, Rationale, elapsed_ms, scaled};
 use crate::journey::Journey;
 
 /// Milliseconds of a day.
@@ -34,14 +34,16 @@ impl Model for TimeDecay {
         format!("half_life_ms={}", self.half_life_ms)
     }
 
-    fn basis(&self, journey: &Journey<'_>, at: usize) -> Basis {
+    fn rationale(&self, journey: &Journey<'_>, at: usize) -> Rationale {
         if self.half_life_ms == 0 {
-            return LastTouch.basis(journey, at);
+            return LastTouch.rationale(journey, at);
         }
-        let (Some(touch), Some(latest)) = (journey.touches.get(at), journey.touches.last()) else { return Basis::default() };
+        let (Some(touch), Some(latest)) = (journey.touches.get(at), journey.touches.last()) else {
+            return Rationale::default();
+        };
         let days = elapsed_ms(touch.view.time_ms, latest.view.time_ms) / DAY_MS;
         let half_life_days = self.half_life_ms as f64 / DAY_MS;
         let place = if days > 0.0 { format!("{days:.1} days before the last touch") } else { "the last touch".to_owned() };
-        Basis::words(format!("{place}, halved every {half_life_days} days"))
+        Rationale::words(format!("{place}, halved every {half_life_days} days"))
     }
 }

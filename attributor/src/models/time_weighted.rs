@@ -1,6 +1,6 @@
 //! `time_weighted`: an asymmetric bathtub.
 
-use super::{Basis, Linear, Model, elapsed_ms, scaled};
+use super::{Linear, Model, Rationale, elapsed_ms, scaled};
 use crate::journey::Journey;
 
 /// Credit by the place of a touch between the first touch and the milestone, as a beta density: high at both ends, low between.
@@ -40,13 +40,15 @@ impl Model for TimeWeighted {
         format!("alpha_micro={},beta_micro={}", self.alpha_micro, self.beta_micro)
     }
 
-    fn basis(&self, journey: &Journey<'_>, at: usize) -> Basis {
-        let (Some(first), Some(touch)) = (journey.touches.first(), journey.touches.get(at)) else { return Basis::default() };
+    fn rationale(&self, journey: &Journey<'_>, at: usize) -> Rationale {
+        let (Some(first), Some(touch)) = (journey.touches.first(), journey.touches.get(at)) else {
+            return Rationale::default();
+        };
         let span_ms = elapsed_ms(first.view.time_ms, journey.milestone_time_ms);
         if span_ms <= 0.0 {
-            return Linear.basis(journey, at);
+            return Linear.rationale(journey, at);
         }
         let way = elapsed_ms(first.view.time_ms, touch.view.time_ms) / span_ms * 100.0;
-        Basis::words(format!("{way:.0} % of the way from the first touch to the milestone"))
+        Rationale::words(format!("{way:.0} % of the way from the first touch to the milestone"))
     }
 }

@@ -10,9 +10,9 @@ use tributary_runtime::config::{Given, OpenMap, Problems, Section, Shape};
 use super::model::{self, milestone};
 use super::sets::Sets;
 use super::{DAY_MS, DAYS_MAX, KindPlan, Plan, PlannedModel, WindowMs};
+use crate::funnel;
 use crate::journey::VisitRules;
 use crate::models::{By, Model, Multipliers};
-use crate::moments;
 use crate::rates::Rates;
 use crate::settings::{Contacts, ModelSettings, Settings, Window};
 
@@ -115,7 +115,7 @@ struct Common<'a> {
 impl Common<'_> {
     /// The models, and the stages that they look at.
     fn models(&self, settings: &Settings, problems: &mut Problems) -> (Vec<PlannedModel>, Vec<String>) {
-        let (mut models, mut names, mut stages) = (Vec::new(), BTreeSet::new(), vec![moments::LEAD.to_owned()]);
+        let (mut models, mut names, mut stages) = (Vec::new(), BTreeSet::new(), vec![funnel::LEAD.to_owned()]);
         for (at, model) in settings.models.iter().enumerate() {
             let field = format!("models[{at}]");
             check_name(&format!("{field}.name"), &model.name, problems);

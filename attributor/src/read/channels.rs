@@ -7,7 +7,7 @@ use tributary_runtime::state::{State, StateError};
 use super::reading;
 use crate::classifier::face;
 use crate::plan::Plan;
-use crate::wire::{Malformed, Split, TouchView, split_origin};
+use crate::view::{Malformed, Split, TouchView, split_origin};
 
 /// Touches, by what the plan's channel rules make of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

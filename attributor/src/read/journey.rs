@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use tributary_proto::{Message, Milestone, StoredTouch};
 use tributary_runtime::state::{ActorKey, StateError};
 
-use super::{Explained, Portion, Stage, Standing, UnitTouch};
+use super::{Explained, Inclusion, Portion, Stage, UnitTouch};
 use crate::credit;
-use crate::journey::{Cast, Course, Fold, Journey, Touchpoint, Visit};
-use crate::models::Basis;
-use crate::moments;
+use crate::funnel;
+use crate::journey::{Cast, Fold, Journey, Timeline, Touchpoint, Visit};
+use crate::models::Rationale;
 use crate::plan::{Plan, PlannedModel};
 use crate::unit::keys;
 use crate::unit::{Resident, Tracked, cast, corrupt};
@@ -46,28 +46,28 @@ impl UnitJourney<'_> {
             sorted.iter().map(std::ptr::from_ref).zip(consented().map(|(at, _)| at)).collect();
         let place = |touch: &Touchpoint<'_>| places.get(&std::ptr::from_ref(touch).cast()).copied();
 
-        let mut standings: Vec<Standing> = all.iter().map(|owned| outside(owned, &cast, start_ms, of.time_ms)).collect();
-        let mut folds: Vec<(Option<usize>, Option<Standing>)> = Vec::new();
+        let mut inclusions: Vec<Inclusion> = all.iter().map(|owned| outside(owned, &cast, start_ms, of.time_ms)).collect();
+        let mut folds: Vec<(Option<usize>, Option<Inclusion>)> = Vec::new();
         let journey = Journey::trace(
-            &Course::of(&sorted, &plan.visits),
+            &Timeline::of(&sorted, &plan.visits),
             of,
             &live,
             &cast,
             &plan.journey(&of.kind),
             &mut |touch, fold| {
                 let standing = match fold {
-                    Fold::Duplicate(first) => place(first).map(Standing::Duplicate),
-                    Fold::Visit(first) => place(first).map(Standing::Visit),
-                    Fold::Overlong => Some(Standing::Overlong),
+                    Fold::Duplicate(first) => place(first).map(Inclusion::Duplicate),
+                    Fold::Visit(first) => place(first).map(Inclusion::Visit),
+                    Fold::Overlong => Some(Inclusion::Overlong),
                 };
                 folds.push((place(touch), standing));
             },
         );
-        apply(folds, &mut standings);
+        apply(folds, &mut inclusions);
         let in_all = |position: usize| journey.touches.get(position).and_then(|visit| place(visit.first));
         let visits: BTreeMap<usize, &Visit<'_>> =
             journey.touches.iter().filter_map(|visit| Some((place(visit.first)?, visit))).collect();
-        let touches = all.iter().zip(standings).enumerate();
+        let touches = all.iter().zip(inclusions).enumerate();
         let touches = touches.map(|(at, (owned, standing))| self.unit_touch(owned, standing, visits.get(&at).copied()));
         let newest_ms = all.last().map(|(touch, _)| touch.view.time_ms);
         Ok(Explained {
@@ -97,47 +97,47 @@ impl UnitJourney<'_> {
     fn unit_touch(
         &self,
         (touch, by): &Owned<'_>,
-        standing: Standing,
+        inclusion: Inclusion,
         visit: Option<&Visit<'_>>,
     ) -> Result<UnitTouch, StateError> {
         let (raw, hits) = visit.map_or((Cow::Borrowed(touch.raw), 1), |visit| (visit.encoded(), visit.hits));
         let stored = StoredTouch::decode(raw.as_ref()).map_err(|_| corrupt(&self.actor, &[keys::TOUCH]))?;
         let role = visit.map_or(touch.role, |visit| visit.role).to_owned();
         let profile_id = touch.profile.to_owned();
-        Ok(UnitTouch { touch: stored, hits, profile_id, role, by: by.identifier.clone(), standing })
+        Ok(UnitTouch { touch: stored, hits, profile_id, role, by: by.identifier.clone(), inclusion })
     }
 }
 
 /// Notes which touches are folded.
-fn apply(folds: Vec<(Option<usize>, Option<Standing>)>, standings: &mut [Standing]) {
+fn apply(folds: Vec<(Option<usize>, Option<Inclusion>)>, inclusions: &mut [Inclusion]) {
     for (at, standing) in folds {
-        if let (Some(slot), Some(standing)) = (at.and_then(|at| standings.get_mut(at)), standing) {
+        if let (Some(slot), Some(standing)) = (at.and_then(|at| inclusions.get_mut(at)), standing) {
             *slot = standing;
         }
     }
 }
 
 /// Where a touch stands by its time and its person alone.
-fn outside((touch, by): &Owned<'_>, cast: &Cast<'_>, start_ms: i64, milestone_ms: i64) -> Standing {
+fn outside((touch, by): &Owned<'_>, cast: &Cast<'_>, start_ms: i64, milestone_ms: i64) -> Inclusion {
     if by.placement.revoked {
-        Standing::Revoked
+        Inclusion::Revoked
     } else if touch.view.time_ms < start_ms {
-        Standing::BeforeWindow
+        Inclusion::BeforeWindow
     } else if touch.view.time_ms > milestone_ms {
-        Standing::AfterMilestone
+        Inclusion::AfterMilestone
     } else if !cast.includes(touch.profile) {
-        Standing::Unnamed
+        Inclusion::Unnamed
     } else {
-        Standing::InJourney
+        Inclusion::InJourney
     }
 }
 
 fn stages(journey: &Journey<'_>, of: &Milestone, live: &[&Milestone], plan: &Plan, place: &Place<'_>) -> Vec<Stage> {
     let reached = plan.stages.iter().enumerate().filter_map(|(at, kind)| {
-        let moment_ms = moments::of_stage(kind, of, live)?;
+        let moment_ms = funnel::of_stage(kind, of, live)?;
         Some(Stage { kind: kind.clone(), moment_ms, touch: journey.stage_anchor(at).and_then(place) })
     });
-    let close = moments::is_closing(&of.kind).then(|| Stage {
+    let close = funnel::is_closing(&of.kind).then(|| Stage {
         kind: "close".to_owned(),
         moment_ms: of.time_ms,
         touch: journey.close_anchor().and_then(place),
@@ -153,15 +153,15 @@ fn portions(journey: &Journey<'_>, of: &Milestone, plan: &Plan, place: &Place<'_
         let mut portions = Vec::new();
         for row in &rows {
             let at = positions.get(row.touch.as_slice()).copied();
-            let basis = match at {
-                Some(at) => model.basis(journey, of, at),
-                None => Basis { anchors: Vec::new(), words: "no touch in the journey".to_owned() },
+            let rationale = match at {
+                Some(at) => model.rationale(journey, of, at),
+                None => Rationale { anchors: Vec::new(), words: "no touch in the journey".to_owned() },
             };
-            portions.extend(row.shares.iter().filter(|share| share.model == number).map(|share| Portion {
+            portions.extend(row.credits.iter().filter(|share| share.model == number).map(|share| Portion {
                 touch: at.and_then(place),
                 weight_nano: share.weight_nano,
                 value_minor: share.value_minor,
-                basis: basis.clone(),
+                rationale: rationale.clone(),
             }));
         }
         (model.name.clone(), model.version.clone(), portions)

@@ -8,7 +8,7 @@ use tributary_proto::Milestone;
 use tributary_runtime::state::{State, StateError};
 
 use super::reading;
-use crate::journey::{Cast, Course, Journey, Touchpoint, Visit};
+use crate::journey::{Cast, Journey, Timeline, Touchpoint, Visit};
 use crate::plan::Plan;
 use crate::unit::keys;
 use crate::unit::{cast, corrupt};
@@ -71,7 +71,7 @@ pub fn of_history(history: History<'_, '_>, wanted: &Wanted, plan: &Plan) -> Uni
     let History { mut touches, live, cast } = history;
     touches.retain(|touch| touch.view.time_ms <= wanted.until_ms);
     touches.sort_unstable_by(Touchpoint::order);
-    let course = Course::of(&touches, &plan.visits);
+    let course = Timeline::of(&touches, &plan.visits);
     let mut targets: Vec<&Milestone> =
         live.iter().copied().filter(|of| of.kind == wanted.target && of.time_ms <= wanted.until_ms).collect();
     targets.sort_unstable_by_key(|of| (of.time_ms, &of.milestone_id));
@@ -85,9 +85,9 @@ pub fn of_history(history: History<'_, '_>, wanted: &Wanted, plan: &Plan) -> Uni
 }
 
 /// The journey of a milestone as it is attributed.
-fn converting(course: &Course<'_>, of: &Milestone, live: &[&Milestone], cast: &Cast<'_>, label: Label, plan: &Plan) -> Path {
+fn converting(course: &Timeline<'_>, of: &Milestone, live: &[&Milestone], cast: &Cast<'_>, label: Label, plan: &Plan) -> Path {
     let some = if cast.is_of_some() { course.those(|touch| cast.includes(touch.profile)) } else { Vec::new() };
-    let of_some = cast.is_of_some().then(|| Course::of(&some, &plan.visits));
+    let of_some = cast.is_of_some().then(|| Timeline::of(&some, &plan.visits));
     let journey = Journey::build(of_some.as_ref().unwrap_or(course), of, live, cast, &plan.journey(&of.kind));
     Path::of(journey.touches.into_iter(), of.time_ms, label)
 }

@@ -12,7 +12,7 @@ use tributary_proto::{Account, Hash128, Message, Milestone, MilestoneRow, Stored
 use super::paths::{History, UnitPaths, Wanted, of_history};
 use crate::journey::{Cast, Touchpoint};
 use crate::plan::Plan;
-use crate::wire::Malformed;
+use crate::view::Malformed;
 
 /// A touch, as its row says.
 #[derive(Debug)]
@@ -221,5 +221,5 @@ fn stored(row: TouchpointRow, device: u64) -> StoredTouch {
         public: row.public,
         origin: None,
     };
-    StoredTouch { event_id: row.touch_id, time_ms: row.touch_time, touch: Some(touch), mention: 0, origin: None }
+    StoredTouch { event_id: row.touch_id, time_ms: row.touch_time, touch: Some(touch), identifier_set: 0, origin: None }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tributary_proto::{Milestone, Reason};
 
 use super::keys::IdentifierHash;
-use crate::moments;
+use crate::funnel;
 use crate::plan::Plan;
 
 /// Times from the first to the second, both included.
@@ -74,7 +74,7 @@ pub struct Dirty {
     /// Objects in which somebody has another role.
     pub objects: BTreeSet<String>,
     /// Objects of which a milestone has come, changed or gone: how their others stand is to be told.
-    pub standing: BTreeSet<String>,
+    pub status: BTreeSet<String>,
     /// When the newest event behind all this was received, milliseconds since 1970-01-01 UTC.
     pub received_ms: i64,
     milestones: BTreeMap<String, Reason>,
@@ -97,7 +97,7 @@ impl Dirty {
     pub fn stage(&mut self, before: Option<&Milestone>, after: Option<&Milestone>, reason: Reason) {
         let times = before.iter().chain(&after).map(|milestone| milestone.time_ms);
         if let (Some(earliest_ms), Some(any)) = (times.min(), after.or(before)) {
-            let from_ms = if [moments::LEAD, moments::MQL].contains(&any.kind.as_str()) { i64::MIN } else { earliest_ms };
+            let from_ms = if [funnel::LEAD, funnel::MQL].contains(&any.kind.as_str()) { i64::MIN } else { earliest_ms };
             self.stages.push(StageChange { from_ms, kind: any.kind.clone(), object_id: any.object_id.clone(), reason });
         }
     }

@@ -7,7 +7,7 @@ use super::keys::IdentifierHash;
 use super::rows::id_of;
 use super::{Span, Unit};
 use crate::metrics;
-use crate::wire::{TouchView, voids};
+use crate::view::{TouchView, voids};
 
 impl Unit<'_, '_> {
     /// Drops the touches of an identifier that the erasures `told` void, takes their rows back, and notes these with those that were `known`.
@@ -19,7 +19,7 @@ impl Unit<'_, '_> {
     ) -> Result<(), StateError> {
         let mut all = known.erasures.clone();
         for erasure in told {
-            match all.iter_mut().find(|known| (known.mention, known.event) == (erasure.mention, erasure.event)) {
+            match all.iter_mut().find(|known| (known.identifier_set, known.event) == (erasure.identifier_set, erasure.event)) {
                 Some(known) => known.until_ms = known.until_ms.max(erasure.until_ms),
                 None => all.push(*erasure),
             }
@@ -48,7 +48,7 @@ impl Unit<'_, '_> {
             self.dirty().erased.join(erased);
             self.dirty().retracted.join(retracted);
         }
-        self.post.outbox.observe(&metrics::TOUCHES_ERASED, "dropped", gone.len() as u64);
+        self.effects.outbox.observe(&metrics::TOUCHES_ERASED, "dropped", gone.len() as u64);
         for sub in gone {
             self.state.delete(&self.actor, &sub);
         }

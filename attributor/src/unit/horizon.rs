@@ -89,7 +89,7 @@ impl Unit<'_, '_> {
             Ok(())
         })?;
         if !gone.is_empty() {
-            self.post.outbox.observe(&metrics::TOUCHES_DROPPED, "dropped", gone.len() as u64);
+            self.effects.outbox.observe(&metrics::TOUCHES_DROPPED, "dropped", gone.len() as u64);
         }
         for sub in gone {
             self.state.delete(&self.actor, &sub);

@@ -8,7 +8,7 @@
 //! | `g`, identifier (16), milestone (16), time (8) | `StoredTrack` without milestone: it is no longer tracked at that time |
 //! | `s` | `UnitSummary` |
 //! | `w` | the byte 1, while the unit rests |
-//! | `d`, milestone (16) | `DueState` |
+//! | `d`, milestone (16) | `DeferredMilestone` |
 //! | `p`, identifier (16) | `Extent`: between which times rows of its touches are to be said once the unit has rested |
 //!
 //! Identifier and milestone are the xxh3-128 of their keys, content is the xxh3-128 of the value: a touch is written without being
@@ -35,12 +35,12 @@ pub const GONE: u8 = b'g';
 pub const SUMMARY: [u8; 1] = [b's'];
 
 /// The key that is there while the unit rests.
-pub const RESTING: [u8; 1] = [b'w'];
+pub const THROTTLED: [u8; 1] = [b'w'];
 /// Begins the key of a milestone that was put off.
-pub const DUE: u8 = b'd';
+pub const DEFERRED: u8 = b'd';
 
 /// Begins the key of rows that were put off.
-pub const ROWS_DUE: u8 = b'p';
+pub const DEFERRED_ROWS: u8 = b'p';
 
 /// The actor of the unit with this key.
 pub fn actor(key: &[u8]) -> ActorKey {
@@ -79,7 +79,7 @@ pub fn gone(identifier: &IdentifierHash, milestone_id: &str, at_ms: i64) -> [u8;
 
 /// The key of a milestone that was put off.
 pub fn due(milestone_id: &str) -> [u8; 17] {
-    of_identifier(DUE, &Hash128::of(milestone_id.as_bytes()).to_bytes())
+    of_identifier(DEFERRED, &Hash128::of(milestone_id.as_bytes()).to_bytes())
 }
 
 /// Where the touches of an identifier at `time_ms` and later begin.

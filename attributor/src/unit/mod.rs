@@ -32,10 +32,10 @@ pub mod keys;
 mod moves;
 mod recompute;
 mod remodel;
-mod rest;
 mod roles;
 pub(crate) mod rows;
-mod standing;
+mod status;
+mod throttle;
 mod touches;
 mod tracks;
 
@@ -48,25 +48,25 @@ use tributary_runtime::state::{self, ActorKey, State, StateError};
 
 use crate::metrics;
 use crate::plan::Plan;
-use crate::wire::{ItemBody, ItemView, Malformed, ResidentView, TouchView};
+use crate::view::{ItemBody, ItemView, Malformed, ResidentView, TouchView};
 
 pub use dirty::{Dirty, Span};
 use keys::IdentifierHash;
 pub(crate) use recompute::{Resident, cast};
 pub(crate) use remodel::name_of;
-pub use rest::REST_AFTER;
 pub use rows::{Scratch, touchpoint_id};
+pub use throttle::REST_AFTER;
 pub(crate) use tracks::Tracked;
 
 /// How a unit reaches the other actors, and the world.
-pub struct Post<'a> {
+pub struct Effects<'a> {
     pub(crate) mail: &'a mut Mailbox<Vec<u8>, Body>,
     pub(crate) outbox: &'a mut Outbox,
     /// What rows of touches are made in.
     pub(crate) scratch: &'a mut Scratch,
 }
 
-impl Post<'_> {
+impl Effects<'_> {
     /// Sends to the actor with this key.
     pub(crate) fn send(&mut self, key: Vec<u8>, body: Body) {
         self.mail.send(self.outbox, key, |key| key, body);
@@ -79,7 +79,7 @@ pub struct Unit<'a, 'p> {
     pub(crate) key: &'a [u8],
     pub(crate) plan: &'a Plan,
     pub(crate) state: &'a mut dyn State,
-    pub(crate) post: &'a mut Post<'p>,
+    pub(crate) effects: &'a mut Effects<'p>,
     /// What the batch has changed here; made when something does.
     pub(crate) dirty: &'a mut std::collections::BTreeMap<ActorKey, Dirty>,
 }
@@ -101,7 +101,7 @@ pub(crate) fn corrupt(actor: &ActorKey, sub: &[u8]) -> StateError {
 impl Unit<'_, '_> {
     fn dirty(&mut self) -> &mut Dirty {
         let dirty = self.dirty.entry(self.actor).or_insert_with(|| Dirty::of(self.key));
-        dirty.received_ms = dirty.received_ms.max(self.post.outbox.cause());
+        dirty.received_ms = dirty.received_ms.max(self.effects.outbox.cause());
         dirty
     }
 
@@ -130,19 +130,19 @@ impl Unit<'_, '_> {
     /// The steady state: two look-ups, one write, one row, and no decoding but of what decides and is shown.
     fn touch(&mut self, item: &ItemView<'_>, raw: &[u8], touch: &TouchView<'_>) -> Result<(), StageError> {
         let time_ms = touch.time_ms;
-        let Some(Standing { resident, extent, shown }) = self.follow(item, time_ms, Some(touch))? else { return Ok(()) };
+        let Some(Residence { resident, extent, shown }) = self.follow(item, time_ms, Some(touch))? else { return Ok(()) };
         let out_of_reach = self.is_out_of_reach(extent, time_ms);
         if out_of_reach && !self.is_seen(time_ms)? {
-            self.post.outbox.observe(&metrics::TOUCHES_DROPPED, "refused", 1);
+            self.effects.outbox.observe(&metrics::TOUCHES_DROPPED, "refused", 1);
             return Ok(());
         }
         if shown {
-            let said = self.post.scratch.say(self.post.outbox, self.plan, &item.identifier, raw, touch);
+            let said = self.effects.scratch.say(self.effects.outbox, self.plan, &item.identifier, raw, touch);
             said.map_err(|_| malformed())?;
-            self.post.outbox.observe(&metrics::TOUCHPOINT_ROWS, "said", 1);
+            self.effects.outbox.observe(&metrics::TOUCHPOINT_ROWS, "said", 1);
         }
         self.state.put(&self.actor, &keys::touch(&item.identifier, time_ms, raw), raw);
-        self.post.outbox.observe(&metrics::TOUCHES_STORED, "", 1);
+        self.effects.outbox.observe(&metrics::TOUCHES_STORED, "", 1);
         if !out_of_reach {
             self.extend(&item.identifier, extent, time_ms, time_ms)?;
         }
@@ -170,9 +170,9 @@ impl Unit<'_, '_> {
         item: &ItemView<'_>,
         time_ms: i64,
         touch: Option<&TouchView<'_>>,
-    ) -> Result<Option<Standing>, StageError> {
+    ) -> Result<Option<Residence>, StageError> {
         let sub = keys::of_identifier(keys::RESIDENT, &item.identifier);
-        let Some(bytes) = self.state.get(&self.actor, &sub)? else { return Ok(Some(Standing::default())) };
+        let Some(bytes) = self.state.get(&self.actor, &sub)? else { return Ok(Some(Residence::default())) };
         let unreadable = |_| corrupt(&self.actor, &sub);
         let known = ResidentView::parse(bytes).map_err(unreadable)?;
         if let Some((to, epoch)) = known.forwards(self.key, item.epoch, time_ms).map_err(unreadable)? {
@@ -181,14 +181,14 @@ impl Unit<'_, '_> {
                 ItemBody::Track(raw) => item::What::Track(StoredTrack::decode(raw).map_err(|_| malformed())?),
             };
             let forwarded = Item { identifier_hash: item.identifier.to_vec(), epoch, what: Some(what) };
-            self.post.outbox.observe(&metrics::FORWARDED, "item", 1);
-            self.post.send(to.to_vec(), Body::Item(forwarded));
+            self.effects.outbox.observe(&metrics::FORWARDED, "item", 1);
+            self.effects.send(to.to_vec(), Body::Item(forwarded));
             return Ok(None);
         }
         if let Some(touch) = touch
             && known.voids(touch).map_err(unreadable)?
         {
-            self.post.outbox.observe(&metrics::TOUCHES_ERASED, "refused", 1);
+            self.effects.outbox.observe(&metrics::TOUCHES_ERASED, "refused", 1);
             return Ok(None);
         }
         let mut shown = false;
@@ -196,10 +196,10 @@ impl Unit<'_, '_> {
             && self.plan.outputs.touchpoints
             && let Some(whose) = known.whose(self.key, time_ms).map_err(unreadable)?
         {
-            self.post.scratch.of(&whose, known.rows + 1);
+            self.effects.scratch.of(&whose, known.rows + 1);
             shown = true;
         }
-        Ok(Some(Standing { resident: known.is_in(self.key).map_err(unreadable)?, extent: known.extent, shown }))
+        Ok(Some(Residence { resident: known.is_in(self.key).map_err(unreadable)?, extent: known.extent, shown }))
     }
 
     /// What is known here of an identifier.
@@ -239,7 +239,7 @@ impl Unit<'_, '_> {
 
 /// Where an identifier stands in a unit that something of it belongs to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Standing {
+struct Residence {
     /// It lives here at some time; else it has not arrived, and what it brought overtook it.
     resident: bool,
     /// Between which times its touches lie.

@@ -18,7 +18,7 @@ use super::rows::{id_of, is_same_person};
 use super::tracks::time_ms;
 use super::{Span, Unit, malformed};
 use crate::metrics;
-use crate::wire::{Malformed, TouchView, voids};
+use crate::view::{Malformed, TouchView, voids};
 
 /// What is to be handed over, by where it goes.
 struct Packing<'d> {
@@ -178,10 +178,10 @@ impl Unit<'_, '_> {
         if tracks_left {
             self.refresh_summary()?;
         }
-        self.post.outbox.observe(&metrics::HAND_OVER_TOUCHES, "", packing.touches);
+        self.effects.outbox.observe(&metrics::HAND_OVER_TOUCHES, "", packing.touches);
         let parts = self.send_off(packing);
         if parts > 0 {
-            self.post.outbox.observe(&metrics::HAND_OVERS, "", parts);
+            self.effects.outbox.observe(&metrics::HAND_OVERS, "", parts);
         }
         Ok(span)
     }
@@ -197,7 +197,7 @@ impl Unit<'_, '_> {
         for (unit, parts) in packing.parts {
             for part in parts.finish(|_, _, _| {}) {
                 sent += 1;
-                self.post.send(unit.as_bytes().to_vec(), Body::HandOver(part));
+                self.effects.send(unit.as_bytes().to_vec(), Body::HandOver(part));
             }
         }
         sent
@@ -242,10 +242,10 @@ impl Unit<'_, '_> {
         for (time_ms, raw) in &kept {
             self.state.put(&self.actor, &keys::touch(&hash, *time_ms, raw), raw);
         }
-        self.post.outbox.observe(&metrics::TOUCHES_ERASED, "refused", refused.len() as u64);
+        self.effects.outbox.observe(&metrics::TOUCHES_ERASED, "refused", refused.len() as u64);
         self.rows_handed_over(&hash, &known, rows, &kept, &refused)?;
         let forwarded = self.send_off(packing);
-        self.post.outbox.observe(&metrics::FORWARDED, "hand_over", forwarded);
+        self.effects.outbox.observe(&metrics::FORWARDED, "hand_over", forwarded);
         let mut stored = false;
         for track in own {
             stored |= self.store_track(&hash, track, known.placement.as_ref(), Some(Reason::Identity))?;

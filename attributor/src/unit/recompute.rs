@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use tributary_proto::{
-    Desired, Extent, Identifier, Message, Milestone, ModelRef, Placement, Reason, ResidentState, Role, StoredTrack,
+    CreditRows, Extent, Identifier, Message, Milestone, ModelRef, Placement, Reason, ResidentState, Role, StoredTrack,
     attributor_message::Body,
 };
 use tributary_runtime::mailbox::Parts;
 use tributary_runtime::state::{self, StateError};
 
 use super::keys::{self, IdentifierHash};
-use super::standing::standing;
+use super::status::status;
 use super::tracks::{Task, Tracked};
 use super::{Dirty, Unit, corrupt};
 use crate::credit;
-use crate::journey::{Cast, Course, Journey, Touchpoint};
+use crate::journey::{Cast, Journey, Timeline, Touchpoint};
 use crate::metrics;
 
 /// An identifier that lives in the unit.
@@ -57,13 +57,13 @@ impl Unit<'_, '_> {
         self.add_residents(&mut dirty, &tracked)?;
         let live = live(&tracked);
         let tasks = self.tasks(&tracked, |milestone, from_ms| dirty.reason(milestone, from_ms, self.plan));
-        let stand = self.standing_by(&tracked, &dirty.standing, &tasks);
-        if self.is_resting()? {
+        let stand = self.standing_by(&tracked, &dirty.status, &tasks);
+        if self.is_throttled()? {
             let all = self.tasks(&tracked, |milestone, from_ms| {
                 let stands = stand.iter().any(|one| one.milestone.milestone_id == milestone.milestone_id);
                 dirty.reason(milestone, from_ms, self.plan).or(stands.then_some(Reason::Amended))
             });
-            return self.put_off(&all, dirty.received_ms);
+            return self.deferred(&all, dirty.received_ms);
         }
         let cost = self.compute_all(&tasks, &live)?;
         self.tell_standing(&stand, &live)?;
@@ -103,7 +103,7 @@ impl Unit<'_, '_> {
         }
         touches.sort_unstable_by(Touchpoint::order);
         self.count_beyond_horizon(tasks, &residents);
-        let course = Course::of(&touches, &self.plan.visits);
+        let course = Timeline::of(&touches, &self.plan.visits);
         let shares: u64 = tasks.iter().map(|task| self.compute(task, &course, live, &residents)).sum();
         Ok(touches.len() as u64 / 2 + shares / 2)
     }
@@ -113,7 +113,7 @@ impl Unit<'_, '_> {
         let horizon_ms = newest_ms.map_or(i64::MIN, |newest_ms| self.plan.horizon_ms(newest_ms));
         let beyond = tasks.iter().filter(|task| task.tracked.milestone.time_ms < horizon_ms).count();
         if beyond > 0 {
-            self.post.outbox.observe(&metrics::JOURNEYS_BEYOND_HORIZON, "", beyond as u64);
+            self.effects.outbox.observe(&metrics::JOURNEYS_BEYOND_HORIZON, "", beyond as u64);
         }
     }
 
@@ -165,7 +165,7 @@ impl Unit<'_, '_> {
             for one in tracked.iter().filter(|one| one.by == hash) {
                 dirty.milestone(&one.milestone.milestone_id, Reason::Identity);
                 if self.plan.outputs.milestones {
-                    dirty.standing.insert(one.milestone.object_id.clone());
+                    dirty.status.insert(one.milestone.object_id.clone());
                 }
                 if self.plan.is_stage(&one.milestone.kind) {
                     dirty.stage(None, Some(&one.milestone), Reason::Identity);
@@ -194,7 +194,7 @@ impl Unit<'_, '_> {
     }
 
     /// Computes one milestone and tells its ledger; returns how many shares it gave.
-    fn compute(&mut self, task: &Task<'_>, course: &Course<'_>, live: &[&Milestone], residents: &[Resident]) -> u64 {
+    fn compute(&mut self, task: &Task<'_>, course: &Timeline<'_>, live: &[&Milestone], residents: &[Resident]) -> u64 {
         let Tracked { milestone: of, stamp, epoch, account_id, .. } = task.tracked;
         let rows = if of.withdrawn {
             Vec::new()
@@ -202,9 +202,9 @@ impl Unit<'_, '_> {
             let cast = cast(&of.object_id, residents, self.plan.named_only);
             // Whom the deal does not name is left out first: a copy of an event that somebody else brought hides none.
             let some = if cast.is_of_some() { course.those(|touch| cast.includes(touch.profile)) } else { Vec::new() };
-            let of_some = cast.is_of_some().then(|| Course::of(&some, &self.plan.visits));
+            let of_some = cast.is_of_some().then(|| Timeline::of(&some, &self.plan.visits));
             let journey = Journey::build(of_some.as_ref().unwrap_or(course), of, live, &cast, &self.plan.journey(&of.kind));
-            let outbox = &mut *self.post.outbox;
+            let outbox = &mut *self.effects.outbox;
             outbox.observe(&metrics::JOURNEYS, "", 1);
             outbox.observe(&metrics::JOURNEY_TOUCHES, "", journey.touches.len() as u64);
             let folded = journey.folded;
@@ -218,27 +218,27 @@ impl Unit<'_, '_> {
         let models = self.plan.models_of(&of.kind);
         let reporting = credit::reporting(of, self.plan);
         if self.plan.rates.is_some() && reporting.is_none() && !of.withdrawn {
-            self.post.outbox.observe(&metrics::RATES_MISSING, "", 1);
+            self.effects.outbox.observe(&metrics::RATES_MISSING, "", 1);
         }
-        let header = Desired {
+        let header = CreditRows {
             reporting,
-            standing: standing(task.tracked, live, residents, self.plan),
+            status: status(task.tracked, live, residents, self.plan),
             milestone: Some(of.clone()),
             stamp: *stamp,
             epoch: *epoch,
             reason: task.reason.into(),
             account_id: account_id.clone(),
             models: models.map(|model| ModelRef { model: model.name.clone(), version: model.version.clone() }).collect(),
-            ..Desired::default()
+            ..CreditRows::default()
         };
-        let shares = rows.iter().map(|row| row.shares.len() as u64).sum();
+        let shares = rows.iter().map(|row| row.credits.len() as u64).sum();
         let key = of.milestone_id.as_bytes();
         let mut parts = Parts::new(header, self.plan.message_bytes_max);
         for row in rows {
             parts.room(row.encoded_len()).rows.push(row);
         }
         for part in parts.finish(|part, at, more| (part.part, part.more) = (at, more)) {
-            self.post.send(key.to_vec(), Body::Desired(part));
+            self.effects.send(key.to_vec(), Body::CreditRows(part));
         }
         shares
     }

@@ -17,9 +17,9 @@ impl Unit<'_, '_> {
         let tracked = self.tracked()?;
         let live = live(&tracked);
         let tasks = self.tasks(&tracked, |_, _| Some(Reason::Remodelled));
-        if self.is_resting()? {
-            let received_ms = self.post.outbox.cause();
-            self.put_off(&tasks, received_ms)?;
+        if self.is_throttled()? {
+            let received_ms = self.effects.outbox.cause();
+            self.deferred(&tasks, received_ms)?;
             return Ok(renewed + tasks.len() as u64);
         }
         let cost = self.compute_all(&tasks, &live)?;

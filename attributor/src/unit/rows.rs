@@ -26,7 +26,7 @@ use super::keys::{self, IdentifierHash};
 use super::{Span, Unit, corrupt};
 use crate::metrics;
 use crate::remodel::Rows;
-use crate::wire::{TouchView, Whose};
+use crate::view::{TouchView, Whose};
 
 pub(in crate::unit) use row::id_of;
 pub use row::{Scratch, touchpoint_id};
@@ -63,10 +63,10 @@ impl Unit<'_, '_> {
         if rows.is_empty() {
             return Ok(said);
         }
-        let resting = self.is_resting()?;
+        let resting = self.is_throttled()?;
         for (by, span) in rows {
             if resting {
-                self.put_off_rows(&by, span)?;
+                self.defer_rows(&by, span)?;
             } else {
                 said += self.say_all(&by, span)?;
             }
@@ -93,7 +93,7 @@ impl Unit<'_, '_> {
         }
         known.placement = Some(placement);
         state::put_message(self.state, &self.actor, &keys::of_identifier(keys::RESIDENT, by), &known);
-        self.post.outbox.observe(&metrics::TOUCHPOINT_ROWS, "again", touches.len() as u64);
+        self.effects.outbox.observe(&metrics::TOUCHPOINT_ROWS, "again", touches.len() as u64);
         Ok(touches.len() as u64)
     }
 
@@ -122,7 +122,7 @@ impl Unit<'_, '_> {
             }
         }
         state::put_message(self.state, &self.actor, &keys::of_identifier(keys::RESIDENT, by), &known);
-        self.post.outbox.observe(&metrics::TOUCHPOINT_ROWS, "again", kept.len() as u64);
+        self.effects.outbox.observe(&metrics::TOUCHPOINT_ROWS, "again", kept.len() as u64);
         Ok(())
     }
 
@@ -141,7 +141,7 @@ impl Unit<'_, '_> {
             return Ok(());
         }
         let Placement { profile_id, role, revoked, .. } = placement;
-        let (scratch, outbox) = (&mut *self.post.scratch, &mut *self.post.outbox);
+        let (scratch, outbox) = (&mut *self.effects.scratch, &mut *self.effects.outbox);
         scratch.of(&Whose { profile_id, account_id, role, revoked: *revoked }, revision);
         scratch.say(outbox, self.plan, by, raw, &touch).map_err(unreadable)
     }
@@ -159,11 +159,11 @@ impl Unit<'_, '_> {
         let mut row = TouchpointRow { erased: true, revision: *rows + 2, ..TouchpointRow::default() };
         for id in ids {
             row::write_id(&mut row.touchpoint_id, *id);
-            self.post.outbox.publish(&row);
-            self.post.outbox.unpublish(Topic::Touchpoints, row.touchpoint_id.as_bytes());
+            self.effects.outbox.publish(&row);
+            self.effects.outbox.unpublish(Topic::Touchpoints, row.touchpoint_id.as_bytes());
         }
         *rows += 2;
-        self.post.outbox.observe(&metrics::TOUCHPOINT_ROWS, "taken_back", ids.len() as u64);
+        self.effects.outbox.observe(&metrics::TOUCHPOINT_ROWS, "taken_back", ids.len() as u64);
     }
 
     /// What changed settings make of the rows of an identifier: said for the first time, said again where channel rules have `renamed` some, or
@@ -191,8 +191,8 @@ impl Unit<'_, '_> {
     }
 
     /// Notes rows that are to be said once the unit has rested.
-    fn put_off_rows(&mut self, by: &IdentifierHash, span: Span) -> Result<(), StateError> {
-        let sub = keys::of_identifier(keys::ROWS_DUE, by);
+    fn defer_rows(&mut self, by: &IdentifierHash, span: Span) -> Result<(), StateError> {
+        let sub = keys::of_identifier(keys::DEFERRED_ROWS, by);
         let known: Option<Extent> = state::get_message(self.state, &self.actor, &sub)?;
         let mut whole = known.map_or_else(Span::default, |known| Span::between(known.oldest_ms, known.newest_ms));
         whole.join(span);
@@ -203,9 +203,9 @@ impl Unit<'_, '_> {
     }
 
     /// Says the rows that were put off; returns how many.
-    pub(super) fn say_due(&mut self) -> Result<u64, StateError> {
+    pub(super) fn say_deferred(&mut self) -> Result<u64, StateError> {
         let mut said = 0;
-        for (sub, due) in state::scan_messages::<Extent>(self.state, &self.actor, &[keys::ROWS_DUE])? {
+        for (sub, due) in state::scan_messages::<Extent>(self.state, &self.actor, &[keys::DEFERRED_ROWS])? {
             let by = keys::identifier(&sub).ok_or_else(|| corrupt(&self.actor, &sub))?;
             self.state.delete(&self.actor, &sub);
             said += self.say_all(&by, Span::between(due.oldest_ms, due.newest_ms))?;

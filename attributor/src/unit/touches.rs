@@ -5,7 +5,7 @@ use tributary_runtime::state::{self, StateError};
 use super::keys::{self, IdentifierHash};
 use super::{Unit, corrupt};
 use crate::classifier::{face, renewed};
-use crate::wire::Malformed;
+use crate::view::Malformed;
 
 /// Told of a touch: its sub-key, and the encoded `StoredTouch`.
 type Read<'a> = dyn FnMut(&[u8], &[u8]) -> Result<(), Malformed> + 'a;

@@ -62,7 +62,7 @@ impl Unit<'_, '_> {
             Some(_) => newer && self.gone_since(identifier, id)? <= track.stamp,
             None => self.note_gone(identifier, &track)?,
         };
-        self.post.outbox.observe(&metrics::TRACKS, if fresh { "stored" } else { "stale" }, 1);
+        self.effects.outbox.observe(&metrics::TRACKS, if fresh { "stored" } else { "stale" }, 1);
         match &track.milestone {
             _ if !fresh || !newer => return Ok(false),
             Some(_) => state::put_message(self.state, &self.actor, &sub, &track),
@@ -115,7 +115,7 @@ impl Unit<'_, '_> {
         let dirty = self.dirty();
         dirty.milestone(milestone_id, reason);
         if let Some(milestone) = after.or(before).filter(|_| tells) {
-            dirty.standing.insert(milestone.object_id.clone());
+            dirty.status.insert(milestone.object_id.clone());
         }
         if is_stage {
             dirty.stage(before, after, reason);

@@ -28,7 +28,7 @@ fn voids(erasure: &Erasure, touch: &StoredTouch) -> bool {
     if erasure.event != 0 {
         return Hash128::of(touch.event_id.as_bytes()).head() == erasure.event;
     }
-    (erasure.mention == 0 || erasure.mention == touch.mention) && touch.time_ms <= erasure.until_ms
+    (erasure.identifier_set == 0 || erasure.identifier_set == touch.identifier_set) && touch.time_ms <= erasure.until_ms
 }
 
 impl Identity {
@@ -91,9 +91,9 @@ impl Identity {
         }
     }
 
-    /// What the identifier brought under a mention (0: under any) up to a time is void.
-    pub fn erase(&mut self, name: &str, mention: u64, until_ms: i64) {
-        self.void(name, Erasure { mention, until_ms, event: 0 });
+    /// What the identifier brought under an identifier set (0: under any) up to a time is void.
+    pub fn erase(&mut self, name: &str, identifier_set: u64, until_ms: i64) {
+        self.void(name, Erasure { identifier_set, until_ms, event: 0 });
     }
 
     /// An event of the identifier is taken back.
@@ -103,7 +103,7 @@ impl Identity {
 
     fn void(&mut self, name: &str, erasure: Erasure) {
         let all = self.erasures.entry(name.to_owned()).or_default();
-        match all.iter_mut().find(|known| (known.mention, known.event) == (erasure.mention, erasure.event)) {
+        match all.iter_mut().find(|known| (known.identifier_set, known.event) == (erasure.identifier_set, erasure.event)) {
             Some(known) => known.until_ms = known.until_ms.max(erasure.until_ms),
             None => all.push(erasure),
         }

@@ -16,7 +16,7 @@ use tributary_attributor::stage::AttributorStage;
 use tributary_proto::attributor_message::Body;
 use tributary_proto::kind::Kinds;
 use tributary_proto::*;
-use tributary_runtime::stage::{Context, Outbox, Record, Share as Part, Stage};
+use tributary_runtime::stage::{Context, Outbox, PartitionSlice, Record, Stage};
 use tributary_runtime::state::{ActorKey, Base, Overlay, StateError};
 use tributary_runtime::topic::Topic;
 
@@ -75,7 +75,7 @@ impl World {
         plan.rest_after = rest_after.unwrap_or(plan.rest_after);
         let plan = Arc::new(plan);
         let partition = |partition| Partition {
-            stage: AttributorStage::new(Arc::clone(&plan), Part { partition, partitions }),
+            stage: AttributorStage::new(Arc::clone(&plan), PartitionSlice { partition, partitions }),
             state: Overlay::new(NewStore),
             outbox: Outbox::default(),
         };
@@ -106,7 +106,7 @@ impl World {
         let partitions = self.count();
         for at in 0..partitions {
             let plan = Arc::clone(&self.plan);
-            let stage = AttributorStage::new(plan, Part { partition: at, partitions }).of_generation(generation);
+            let stage = AttributorStage::new(plan, PartitionSlice { partition: at, partitions }).of_generation(generation);
             self.partitions[at as usize].stage = stage;
             self.begin(at)?;
         }
@@ -231,7 +231,7 @@ impl World {
                     let value = output.value.unwrap();
                     let body = AttributorMessage::decode(value.as_slice()).unwrap().body;
                     assert!(
-                        to != from || matches!(body, Some(Body::Wake(_) | Body::Remodel(_))),
+                        to != from || matches!(body, Some(Body::ResumeUnit(_) | Body::Remodel(_))),
                         "mail to the own partition needs no log"
                     );
                     self.lanes.entry((false, from, to)).or_default().push_back((output.key, value));

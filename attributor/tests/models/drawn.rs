@@ -2,10 +2,10 @@
 
 use proptest::prelude::*;
 use tributary_attributor::credit;
-use tributary_attributor::journey::{Cast, Course, Journey};
+use tributary_attributor::journey::{Cast, Journey, Timeline};
 use tributary_attributor::plan::Plan;
 use tributary_attributor::settings::Settings;
-use tributary_attributor::wire::TouchView;
+use tributary_attributor::view::TouchView;
 use tributary_proto::kind::Kinds;
 use tributary_proto::{Hash128, Message, Milestone, StoredTouch, Touch, UNATTRIBUTED, WHOLE_NANO};
 
@@ -128,7 +128,7 @@ proptest! {
         let of = milestone("closed_won", "1", minute * MINUTE_MS, 0);
         let plan = Plan::compile(&Settings::default(), &Kinds::default()).unwrap();
         let points = sorted(&raws);
-        let journey = Journey::build(&Course::of(&points, &plan.visits), &of, &[&of], &Cast::default(), &plan.journey(&of.kind));
+        let journey = Journey::build(&Timeline::of(&points, &plan.visits), &of, &[&of], &Cast::default(), &plan.journey(&of.kind));
         let shown = |view: &TouchView<'_>| (view.event_id.to_owned(), view.channel.to_owned(), view.touch_type.to_owned());
         let journey: Vec<Shown> = journey.touches.iter().map(|visit| shown(&visit.view)).collect();
         prop_assert_eq!(journey, naive_journey(&raws, &of, 540));
@@ -153,9 +153,9 @@ proptest! {
             stages.iter().map(|(kind, object, minute)| milestone(kinds[*kind], &object.to_string(), minute * MINUTE_MS, 0)).collect();
         let live: Vec<&Milestone> = others.iter().chain([&of]).collect();
         let points = sorted(&raws);
-        let rows = credit::rows(&Journey::build(&Course::of(&points, &plan.visits), &of, &live, &Cast::default(), &plan.journey(&of.kind)), &of, &plan);
+        let rows = credit::rows(&Journey::build(&Timeline::of(&points, &plan.visits), &of, &live, &Cast::default(), &plan.journey(&of.kind)), &of, &plan);
         for (position, model) in plan.models_of("closed_won").enumerate() {
-            let shares: Vec<_> = rows.iter().flat_map(|row| &row.shares).filter(|share| share.model as usize == position).collect();
+            let shares: Vec<_> = rows.iter().flat_map(|row| &row.credits).filter(|share| share.model as usize == position).collect();
             prop_assert_eq!(shares.iter().map(|share| share.weight_nano).sum::<u64>(), WHOLE_NANO, "{}", &model.name);
             prop_assert_eq!(shares.iter().map(|share| i128::from(share.value_minor)).sum::<i128>(), i128::from(value), "{}", &model.name);
             prop_assert_eq!(shares.iter().map(|share| i128::from(share.reporting_minor)).sum::<i128>(), i128::from(worth), "{}", &model.name);

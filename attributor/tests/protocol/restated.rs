@@ -9,7 +9,7 @@ use tributary_attributor::stage::AttributorStage;
 use tributary_proto::attributor_message::Body;
 use tributary_proto::kind::Kinds;
 use tributary_proto::{AttributorMessage, Item, Message, Milestone, Reason, StoredTrack, item};
-use tributary_runtime::stage::{Context, Outbox, Record, Share, Stage, StageError};
+use tributary_runtime::stage::{Context, Outbox, PartitionSlice, Record, Stage, StageError};
 use tributary_runtime::state::{EmptyBase, Overlay};
 use tributary_runtime::topic::Topic;
 
@@ -335,11 +335,11 @@ fn what_is_not_a_message_of_the_inbox_is_refused_and_changes_nothing() {
         (Vec::new(), "protobuf_malformed"),
         (AttributorMessage { body: item(None) }.encode_to_vec(), "protobuf_malformed"),
         (AttributorMessage { body: Some(Body::Arrive(Default::default())) }.encode_to_vec(), "protobuf_malformed"),
-        (AttributorMessage { body: Some(Body::Desired(Default::default())) }.encode_to_vec(), "protobuf_malformed"),
+        (AttributorMessage { body: Some(Body::CreditRows(Default::default())) }.encode_to_vec(), "protobuf_malformed"),
         (AttributorMessage { body: item(Some(item::What::Track(negative))) }.encode_to_vec(), "value_negative"),
     ];
     let plan = Arc::new(Plan::compile(&Settings::default(), &Kinds::default()).unwrap());
-    let mut stage = AttributorStage::new(plan, Share { partition: 0, partitions: 1 });
+    let mut stage = AttributorStage::new(plan, PartitionSlice { partition: 0, partitions: 1 });
     let (mut state, mut outbox) = (Overlay::new(EmptyBase), Outbox::default());
     for (value, reason) in &records {
         let record =

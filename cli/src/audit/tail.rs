@@ -141,7 +141,7 @@ impl Tail {
             Some(Body::Arrive(arrive)) => arrive.identifier_hash,
             Some(Body::Move(moved)) => moved.identifier_hash,
             Some(Body::HandOver(part)) => part.identifier_hash,
-            Some(Body::Desired(_) | Body::Wake(_) | Body::Remodel(_)) | None => return Ok(()),
+            Some(Body::CreditRows(_) | Body::ResumeUnit(_) | Body::Remodel(_)) | None => return Ok(()),
         };
         self.moving.extend(<[u8; 16]>::try_from(identifier.as_slice()));
         Ok(())

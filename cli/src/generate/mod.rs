@@ -71,7 +71,7 @@ pub struct Spec {
 
 /// A record of a raw topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
+pub struct RawRecord {
     /// The raw topic.
     pub topic: Topic,
     /// When it arrives, milliseconds since 1970-01-01 UTC: the history is sorted by it.
@@ -86,7 +86,7 @@ pub struct Record {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Item {
     /// A record, in the order of arrival.
-    Record(Record),
+    Record(RawRecord),
     /// What is true of a person; comes before the person's first record.
     Person(Truth),
 }
@@ -150,7 +150,7 @@ impl History {
     }
 
     /// Takes the earliest step of all active companies.
-    fn take(&mut self) -> Option<Record> {
+    fn take(&mut self) -> Option<RawRecord> {
         let Reverse((arrives_ms, number)) = self.queue.pop()?;
         let (journey, at) = self.active.get_mut(&number)?;
         let step = journey.steps.get(*at)?;
@@ -164,7 +164,7 @@ impl History {
             Some(next) => self.queue.push(Reverse((next.arrives_ms, number))),
             None => drop(self.active.remove(&number)),
         }
-        Some(Record { topic, arrives_ms, value, sheet })
+        Some(RawRecord { topic, arrives_ms, value, sheet })
     }
 }
 

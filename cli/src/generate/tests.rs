@@ -9,7 +9,7 @@ use super::*;
 
 const SPEC: Spec = Spec { people: 400, seed: 42, days: 200, events: 8_000, messy: false };
 
-fn records(spec: Spec) -> Vec<Record> {
+fn records(spec: Spec) -> Vec<RawRecord> {
     History::new(spec).filter_map(|item| if let Item::Record(record) = item { Some(record) } else { None }).collect()
 }
 
@@ -133,7 +133,7 @@ fn the_truth_names_what_records_name() {
 
 #[test]
 fn rows_of_the_spreadsheet_have_a_cell_for_every_column() {
-    let sheet: Vec<Record> = records(Spec { messy: true, ..SPEC }).into_iter().filter(|record| record.sheet).collect();
+    let sheet: Vec<RawRecord> = records(Spec { messy: true, ..SPEC }).into_iter().filter(|record| record.sheet).collect();
     assert!(sheet.len() > 20);
     for record in sheet {
         assert_eq!(record.topic, Topic::Offline);

@@ -26,7 +26,7 @@ const ACCEPTED: &str = "accepted";
 
 /// Why a backup is not put back.
 #[derive(Debug, thiserror::Error)]
-pub enum Refusal {
+pub enum RestoreRefused {
     /// It is of something else.
     #[error("the backup does not fit: {what} is {found} there and {wanted} here")]
     Differs {
@@ -106,7 +106,7 @@ fn describe(settings: &Settings, stores: Vec<BackedUp>) -> Backup {
 /// When the service is running, there is no state, or the file system fails.
 pub fn back_up(settings: &Settings, to: &Path) -> anyhow::Result<Backup> {
     if to.symlink_metadata().is_ok() {
-        return Err(Refusal::Exists(to.to_owned()).into());
+        return Err(RestoreRefused::Exists(to.to_owned()).into());
     }
     let state = settings.state.folder_of_process();
     anyhow::ensure!(state.is_dir(), "there is no state in {}", state.display());
@@ -114,7 +114,7 @@ pub fn back_up(settings: &Settings, to: &Path) -> anyhow::Result<Backup> {
     let outside = std::path::absolute(to)?;
     let existing = outside.ancestors().find_map(|folder| folder.canonicalize().ok()).unwrap_or_default();
     if existing.starts_with(state.canonicalize()?) {
-        return Err(Refusal::Within { backup: to.to_owned(), state }.into());
+        return Err(RestoreRefused::Within { backup: to.to_owned(), state }.into());
     }
     let sealed = copy_stores(settings, to).and_then(|stores| {
         let mut backup = describe(settings, stores);
@@ -184,7 +184,7 @@ pub struct PutBack {
 /// in place; whenever this is cut off, each place has what it had or what the backup has, whole.
 ///
 /// # Errors
-/// A [`Refusal`] where it does not fit, a [`Damage`](super::manifest::Damage) where it is not what was copied, and when the state is in use,
+/// A [`RestoreRefused`] where it does not fit, a [`Damage`](super::manifest::Damage) where it is not what was copied, and when the state is in use,
 /// or the file system or the brokers fail.
 pub fn put_back(settings: &Settings, from: &Path, replace: bool) -> anyhow::Result<PutBack> {
     let backup = Backup::read(from)?;
@@ -201,7 +201,7 @@ pub fn put_back(settings: &Settings, from: &Path, replace: bool) -> anyhow::Resu
             tracing::warn!(folder = %swap.place.display(), "an interrupted restore into it was finished first");
         }
         if swap.place.exists() && !replace {
-            return Err(Refusal::Exists(swap.place.clone()).into());
+            return Err(RestoreRefused::Exists(swap.place.clone()).into());
         }
     }
     check_apart(from, &state, &places)?;
@@ -251,7 +251,7 @@ fn check_apart(from: &Path, state: &Path, places: &[Place<'_>]) -> anyhow::Resul
     let (from, state) = (from.canonicalize()?, state.canonicalize()?);
     let inside = places.iter().find(|place| from.starts_with(&place.swap.place));
     let other = inside.map(|place| place.swap.place.clone()).or(state.starts_with(&from).then_some(state));
-    other.map_or(Ok(()), |state| Err(Refusal::Within { backup: from, state }.into()))
+    other.map_or(Ok(()), |state| Err(RestoreRefused::Within { backup: from, state }.into()))
 }
 
 /// Copies every part beside its place, and verifies it there.
@@ -289,7 +289,7 @@ fn put_all(backup: &Backup, places: &[Place<'_>]) -> anyhow::Result<()> {
 
 /// Whether the store in a folder opens and is what was copied; where `whole`, by reading all of it.
 fn verify(place: &Place<'_>, folder: &Path, whole: bool) -> anyhow::Result<()> {
-    let unreadable = |why: String| Refusal::Unreadable { path: folder.to_owned(), why };
+    let unreadable = |why: String| RestoreRefused::Unreadable { path: folder.to_owned(), why };
     let Some(expected) = place.store else {
         let log = EmbeddedLog::open_read_only(folder).map_err(|error| unreadable(error.to_string()))?;
         if whole {
@@ -309,8 +309,8 @@ fn verify(place: &Place<'_>, folder: &Path, whole: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn check_fit(backup: &Backup, here: &Backup) -> Result<(), Refusal> {
-    let differs = |what: &str, found: &dyn ToString, wanted: &dyn ToString| Refusal::Differs {
+fn check_fit(backup: &Backup, here: &Backup) -> Result<(), RestoreRefused> {
+    let differs = |what: &str, found: &dyn ToString, wanted: &dyn ToString| RestoreRefused::Differs {
         what: what.to_owned(),
         found: found.to_string(),
         wanted: wanted.to_string(),
@@ -346,14 +346,14 @@ fn check_offsets(backup: &Backup, settings: &Settings) -> anyhow::Result<()> {
         for store in backup.stores.iter().filter(|store| store.stage == stage.log().stage) {
             let (stage, partition) = (store.stage.clone(), store.partition);
             if now_ms.saturating_sub(store.as_of_ms) > retention_ms {
-                return Err(Refusal::TooOld { stage, partition }.into());
+                return Err(RestoreRefused::TooOld { stage, partition }.into());
             }
             let of_partition = committed.iter().filter(|((_, at), _)| *at == partition);
             let committed = Inputs(of_partition.map(|((topic, _), next)| (*topic, *next)).collect());
             let found = inputs_of(store);
             if found.is_ahead_of(&committed) {
                 let (found, committed) = (found.to_string(), committed.to_string());
-                return Err(Refusal::Ahead { stage, partition, found, committed }.into());
+                return Err(RestoreRefused::Ahead { stage, partition, found, committed }.into());
             }
         }
     }

@@ -17,7 +17,7 @@ use tributary_runtime::embedded::EmbeddedLog;
 use tributary_runtime::exactly_once::Inputs;
 use tributary_runtime::state::{RocksStore, StoreBudget, store_folder};
 
-pub use backup::{PutBack, Refusal, back_up, put_back};
+pub use backup::{PutBack, RestoreRefused, back_up, put_back};
 pub use embedded::{make_ours, open_embedded};
 pub use leftovers::{Interrupted, settle};
 pub use manifest::{Backup, Damage};

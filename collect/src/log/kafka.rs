@@ -13,7 +13,7 @@ use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer}
 use tokio::sync::oneshot;
 use tributary_runtime::config::kafka::KafkaSettings;
 use tributary_runtime::config::settings::TopicsSettings;
-use tributary_runtime::kafka::{Complaints, Reach};
+use tributary_runtime::kafka::{ConnectionErrors, Reach};
 use tributary_runtime::topic::Topic;
 
 use super::Outcome;
@@ -63,12 +63,12 @@ impl Sent {
 }
 
 struct Deliveries {
-    complaints: Complaints,
+    connection_errors: ConnectionErrors,
 }
 
 impl ClientContext for Deliveries {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.complaints.log(level, facility, message);
+        self.connection_errors.log(level, facility, message);
     }
 }
 
@@ -122,7 +122,7 @@ impl KafkaLog {
                 config.set(key, value);
             }
         }
-        let deliveries = Deliveries { complaints: Complaints::of(&config) };
+        let deliveries = Deliveries { connection_errors: ConnectionErrors::of(&config) };
         let producer = config.create_with_context(deliveries).map_err(KafkaError::Configure)?;
         let names = TOPICS.map(|topic| (topic, topics.name(topic)));
         Ok(Self { producer, names, record_bytes_max: topics.record_bytes_max as usize, reach })
@@ -165,7 +165,7 @@ impl KafkaLog {
         for (_, name) in &self.names {
             let found = self.producer.client().fetch_metadata(Some(name), LOOK);
             let metadata =
-                found.map_err(|error| KafkaError::Unreachable(self.producer.context().complaints.explain(&error)))?;
+                found.map_err(|error| KafkaError::Unreachable(self.producer.context().connection_errors.explain(&error)))?;
             let exists = |topic: &rdkafka::metadata::MetadataTopic| topic.error().is_none() && !topic.partitions().is_empty();
             if !metadata.topics().first().is_some_and(exists) {
                 return Err(KafkaError::NoTopic(name.clone()));

@@ -8,7 +8,7 @@ use tributary_runtime::config::Secret;
 
 use super::replay::Mark;
 use super::settings::{Encoding, WebhookSettings};
-use super::{Doubt, Genuine, Once, Problem, Push, Scheme, check_age, decode, header_name, is_hmac};
+use super::{Problem, Push, ReplayKey, Scheme, SignatureError, Verified, check_age, decode, header_name, is_hmac};
 
 pub(super) struct HmacHeader {
     header: HeaderName,
@@ -30,25 +30,25 @@ impl HmacHeader {
 }
 
 impl Scheme for HmacHeader {
-    fn check<'a>(&self, push: &Push<'a>) -> Result<Genuine<'a>, Doubt> {
+    fn check<'a>(&self, push: &Push<'a>) -> Result<Verified<'a>, SignatureError> {
         const HEADER: &str = "the signature's header";
         const TIME: &str = "the timestamp's header";
-        let shown = push.header(&self.header).ok_or(Doubt::Missing(HEADER))?;
-        let shown = shown.strip_prefix(self.prefix.as_str()).ok_or(Doubt::Malformed(HEADER))?;
-        let signature = decode(shown, self.encoding).ok_or(Doubt::Malformed(HEADER))?;
+        let shown = push.header(&self.header).ok_or(SignatureError::Missing(HEADER))?;
+        let shown = shown.strip_prefix(self.prefix.as_str()).ok_or(SignatureError::Malformed(HEADER))?;
+        let signature = decode(shown, self.encoding).ok_or(SignatureError::Malformed(HEADER))?;
         let body = Cow::Borrowed(push.body);
         let Some(timestamp) = &self.timestamp else {
             let genuine = is_hmac(&self.secrets, &[push.body], &signature);
-            return if genuine { Ok(Genuine::Push { body, once: None }) } else { Err(Doubt::Wrong) };
+            return if genuine { Ok(Verified::Push { body, once: None }) } else { Err(SignatureError::Wrong) };
         };
-        let time = push.header(timestamp).ok_or(Doubt::Missing(TIME))?;
+        let time = push.header(timestamp).ok_or(SignatureError::Missing(TIME))?;
         if !is_hmac(&self.secrets, &[time.as_bytes(), b".", push.body], &signature) {
-            return Err(Doubt::Wrong);
+            return Err(SignatureError::Wrong);
         }
-        let sent_ms = time.parse::<i64>().ok().and_then(|s| s.checked_mul(1_000)).ok_or(Doubt::Malformed(TIME))?;
+        let sent_ms = time.parse::<i64>().ok().and_then(|s| s.checked_mul(1_000)).ok_or(SignatureError::Malformed(TIME))?;
         check_age(sent_ms, push.now_ms, self.max_age_ms)?;
-        let once = Some(Once { mark: Mark::of(&signature), sent_ms, max_age_ms: self.max_age_ms });
-        Ok(Genuine::Push { body, once })
+        let once = Some(ReplayKey { mark: Mark::of(&signature), sent_ms, max_age_ms: self.max_age_ms });
+        Ok(Verified::Push { body, once })
     }
 }
 
@@ -62,15 +62,20 @@ mod tests {
     // printf '1700000000.{"a":1}' | openssl dgst -sha256 -hmac 'the old one' -binary | base64
     const OF_TIME_AND_BODY: &str = "8W3IZLM2ix102aahC1EKjOpF0m9YfFIK3/g5S06q/0Q=";
 
-    fn check(settings: &WebhookSettings, pairs: &[(&'static str, &str)], body: &[u8], now_ms: i64) -> Result<bool, Doubt> {
+    fn check(
+        settings: &WebhookSettings,
+        pairs: &[(&'static str, &str)],
+        body: &[u8],
+        now_ms: i64,
+    ) -> Result<bool, SignatureError> {
         let headers = headers(pairs);
         let push = Push { method: "POST", path_and_query: "/", query: &[], headers: &headers, body, now_ms };
         match HmacHeader::compile(settings).unwrap().check(&push)? {
-            Genuine::Push { body: found, once } => {
+            Verified::Push { body: found, once } => {
                 assert_eq!(found, body);
                 Ok(once.is_some())
             }
-            Genuine::Echo { .. } => panic!("no echo was asked for"),
+            Verified::Echo { .. } => panic!("no echo was asked for"),
         }
     }
 
@@ -85,10 +90,13 @@ mod tests {
         let shown = format!("sha256={OF_BODY}");
         let header = [("x-hub-signature-256", shown.as_str())];
         assert_eq!(check(&settings, &header, b"{\"a\":1}", NOW_MS), Ok(false));
-        assert_eq!(check(&settings, &header, b"{\"a\":2}", NOW_MS), Err(Doubt::Wrong));
-        assert_eq!(check(&settings, &[("x-hub-signature-256", "sha256=00")], b"{\"a\":1}", NOW_MS), Err(Doubt::Wrong));
-        assert!(matches!(check(&settings, &[("x-hub-signature-256", OF_BODY)], b"", NOW_MS), Err(Doubt::Malformed(_))));
-        assert!(matches!(check(&settings, &[], b"", NOW_MS), Err(Doubt::Missing(_))));
+        assert_eq!(check(&settings, &header, b"{\"a\":2}", NOW_MS), Err(SignatureError::Wrong));
+        assert_eq!(check(&settings, &[("x-hub-signature-256", "sha256=00")], b"{\"a\":1}", NOW_MS), Err(SignatureError::Wrong));
+        assert!(matches!(
+            check(&settings, &[("x-hub-signature-256", OF_BODY)], b"", NOW_MS),
+            Err(SignatureError::Malformed(_))
+        ));
+        assert!(matches!(check(&settings, &[], b"", NOW_MS), Err(SignatureError::Missing(_))));
     }
 
     #[test]
@@ -102,9 +110,9 @@ mod tests {
         };
         let header = [("x-signature", OF_TIME_AND_BODY), ("x-time", "1700000000")];
         assert_eq!(check(&settings, &header, b"{\"a\":1}", NOW_MS + 300_000), Ok(true));
-        assert_eq!(check(&settings, &header, b"{\"a\":1}", NOW_MS + 300_001), Err(Doubt::Old));
-        assert_eq!(check(&settings, &header, b"{\"a\":1}", NOW_MS - 300_001), Err(Doubt::Old));
+        assert_eq!(check(&settings, &header, b"{\"a\":1}", NOW_MS + 300_001), Err(SignatureError::Old));
+        assert_eq!(check(&settings, &header, b"{\"a\":1}", NOW_MS - 300_001), Err(SignatureError::Old));
         let later = [("x-signature", OF_TIME_AND_BODY), ("x-time", "1700000300")];
-        assert_eq!(check(&settings, &later, b"{\"a\":1}", NOW_MS + 300_001), Err(Doubt::Wrong));
+        assert_eq!(check(&settings, &later, b"{\"a\":1}", NOW_MS + 300_001), Err(SignatureError::Wrong));
     }
 }

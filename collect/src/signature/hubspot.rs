@@ -10,7 +10,7 @@ use tributary_runtime::config::Secret;
 
 use super::replay::Mark;
 use super::settings::{Encoding, WebhookSettings};
-use super::{Doubt, Genuine, Once, Problem, Push, Scheme, check_age, decode, is_hmac, problem};
+use super::{Problem, Push, ReplayKey, Scheme, SignatureError, Verified, check_age, decode, is_hmac, problem};
 
 const SIGNATURE: HeaderName = HeaderName::from_static("x-hubspot-signature-v3");
 const TIMESTAMP: HeaderName = HeaderName::from_static("x-hubspot-request-timestamp");
@@ -51,19 +51,19 @@ impl HubSpot {
 }
 
 impl Scheme for HubSpot {
-    fn check<'a>(&self, push: &Push<'a>) -> Result<Genuine<'a>, Doubt> {
-        let shown = push.header(&SIGNATURE).ok_or(Doubt::Missing("x-hubspot-signature-v3"))?;
-        let time = push.header(&TIMESTAMP).ok_or(Doubt::Missing("x-hubspot-request-timestamp"))?;
-        let signature = decode(shown, Encoding::Base64).ok_or(Doubt::Malformed("x-hubspot-signature-v3"))?;
-        let sent_ms: i64 = time.parse().map_err(|_| Doubt::Malformed("x-hubspot-request-timestamp"))?;
+    fn check<'a>(&self, push: &Push<'a>) -> Result<Verified<'a>, SignatureError> {
+        let shown = push.header(&SIGNATURE).ok_or(SignatureError::Missing("x-hubspot-signature-v3"))?;
+        let time = push.header(&TIMESTAMP).ok_or(SignatureError::Missing("x-hubspot-request-timestamp"))?;
+        let signature = decode(shown, Encoding::Base64).ok_or(SignatureError::Malformed("x-hubspot-signature-v3"))?;
+        let sent_ms: i64 = time.parse().map_err(|_| SignatureError::Malformed("x-hubspot-request-timestamp"))?;
         let path = decoded(push.path_and_query);
         let parts = [push.method.as_bytes(), self.public_url.as_bytes(), path.as_bytes(), push.body, time.as_bytes()];
         if !is_hmac(&self.secrets, &parts, &signature) {
-            return Err(Doubt::Wrong);
+            return Err(SignatureError::Wrong);
         }
         check_age(sent_ms, push.now_ms, self.max_age_ms)?;
-        let once = Some(Once { mark: Mark::of(&signature), sent_ms, max_age_ms: self.max_age_ms });
-        Ok(Genuine::Push { body: Cow::Borrowed(push.body), once })
+        let once = Some(ReplayKey { mark: Mark::of(&signature), sent_ms, max_age_ms: self.max_age_ms });
+        Ok(Verified::Push { body: Cow::Borrowed(push.body), once })
     }
 }
 
@@ -86,7 +86,7 @@ mod tests {
     // printf 'POSThttps://hooks.a.example/webhooks/hubspot?x=a@b[{"eventId":1}]1700000000000' | openssl dgst -sha256 -hmac 'client secret' -binary | base64
     const SIGNED: &str = "sQ9UMsuXECmE8aRj8FB5M7V1/YRh/65ApVed38yiXbg=";
 
-    fn check(path_and_query: &str, body: &[u8], signature: &str, time: &str, now_ms: i64) -> Result<(), Doubt> {
+    fn check(path_and_query: &str, body: &[u8], signature: &str, time: &str, now_ms: i64) -> Result<(), SignatureError> {
         let settings = WebhookSettings {
             secrets: secrets(&["another", "client secret"]),
             public_url: "https://hooks.a.example".into(),
@@ -103,11 +103,11 @@ mod tests {
         let time = "1700000000000";
         assert_eq!(check(path, BODY, SIGNED, time, NOW_MS), Ok(()));
         assert_eq!(check(path, BODY, SIGNED, time, NOW_MS + 300_000), Ok(()));
-        assert_eq!(check(path, BODY, SIGNED, time, NOW_MS + 300_001), Err(Doubt::Old));
-        assert_eq!(check(path, b"[]", SIGNED, time, NOW_MS), Err(Doubt::Wrong));
-        assert_eq!(check("/webhooks/other?x=a%40b", BODY, SIGNED, time, NOW_MS), Err(Doubt::Wrong));
-        assert_eq!(check(path, BODY, SIGNED, "1700000000001", NOW_MS), Err(Doubt::Wrong));
-        assert!(matches!(check(path, BODY, "%", time, NOW_MS), Err(Doubt::Malformed(_))));
+        assert_eq!(check(path, BODY, SIGNED, time, NOW_MS + 300_001), Err(SignatureError::Old));
+        assert_eq!(check(path, b"[]", SIGNED, time, NOW_MS), Err(SignatureError::Wrong));
+        assert_eq!(check("/webhooks/other?x=a%40b", BODY, SIGNED, time, NOW_MS), Err(SignatureError::Wrong));
+        assert_eq!(check(path, BODY, SIGNED, "1700000000001", NOW_MS), Err(SignatureError::Wrong));
+        assert!(matches!(check(path, BODY, "%", time, NOW_MS), Err(SignatureError::Malformed(_))));
     }
 
     #[test]

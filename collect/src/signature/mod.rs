@@ -55,38 +55,38 @@ impl<'a> Push<'a> {
     }
 
     /// A query parameter, which must stand there once.
-    fn parameter(&self, name: &'static str) -> Result<&'a str, Doubt> {
+    fn parameter(&self, name: &'static str) -> Result<&'a str, SignatureError> {
         let mut found = self.query.iter().filter(|(known, _)| known == name);
         match (found.next(), found.next()) {
             (Some((_, value)), None) => Ok(value),
-            (None, _) => Err(Doubt::Missing(name)),
-            (Some(_), Some(_)) => Err(Doubt::Malformed(name)),
+            (None, _) => Err(SignatureError::Missing(name)),
+            (Some(_), Some(_)) => Err(SignatureError::Malformed(name)),
         }
     }
 }
 
 /// What a genuine request is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Genuine<'a> {
+pub enum Verified<'a> {
     /// A push, with its body in the clear.
     Push {
         /// The body.
         body: Cow<'a, [u8]>,
         /// What is to be taken once, where the scheme can tell.
-        once: Option<Once>,
+        replay_key: Option<ReplayKey>,
     },
     /// The sender wants to see that we know the secret.
     Echo {
         /// The answer.
         text: String,
         /// What it is signed by: good for this, and for no push.
-        once: Once,
+        replay_key: ReplayKey,
     },
 }
 
 /// A push that must not be taken twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Once {
+pub struct ReplayKey {
     /// What tells it from others.
     pub mark: replay::Mark,
     /// When it was sent, by its signature; milliseconds since 1970-01-01 UTC.
@@ -97,7 +97,7 @@ pub struct Once {
 
 /// Why a push is not known to be genuine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Doubt {
+pub enum SignatureError {
     /// It lacks a header or a parameter.
     #[error("{0} is missing")]
     Missing(&'static str),
@@ -121,7 +121,7 @@ pub trait Scheme: Send + Sync {
     ///
     /// # Errors
     /// Why it is not known to be genuine.
-    fn check<'a>(&self, push: &Push<'a>) -> Result<Genuine<'a>, Doubt>;
+    fn check<'a>(&self, push: &Push<'a>) -> Result<Verified<'a>, SignatureError>;
 }
 
 /// A setting of a webhook that cannot be used.
@@ -171,8 +171,8 @@ fn header_name(text: &str, field: &'static str) -> Result<HeaderName, Problem> {
 }
 
 /// Refuses what was sent longer ago than `max_age_ms`, or so far in the future.
-fn check_age(sent_ms: i64, now_ms: i64, max_age_ms: i64) -> Result<(), Doubt> {
-    if now_ms.abs_diff(sent_ms) > max_age_ms.unsigned_abs() { Err(Doubt::Old) } else { Ok(()) }
+fn check_age(sent_ms: i64, now_ms: i64, max_age_ms: i64) -> Result<(), SignatureError> {
+    if now_ms.abs_diff(sent_ms) > max_age_ms.unsigned_abs() { Err(SignatureError::Old) } else { Ok(()) }
 }
 
 /// Whether one of the secrets gives this HMAC-SHA256 of the parts. Looks at all of them.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
-use super::Once;
+use super::ReplayKey;
 
 /// The most pushes that are remembered; more than that within their window is refused until some are forgotten.
 const REMEMBERED_MAX: usize = 200_000;
@@ -91,7 +91,7 @@ impl Taken {
     ///
     /// # Errors
     /// Why it is not taken.
-    pub fn begin(&self, once: Once, now_ms: i64, now: Instant) -> Result<Taking<'_>, Refused> {
+    pub fn begin(&self, replay_key: ReplayKey, now_ms: i64, now: Instant) -> Result<Taking<'_>, Refused> {
         let mut marks = self.lock();
         marks.forget_stale(now_ms, now);
         let signed_ms = once.sent_ms.saturating_add(once.max_age_ms);
@@ -112,7 +112,7 @@ impl Taken {
     ///
     /// # Errors
     /// Too many are remembered.
-    pub fn note(&self, once: Once, now_ms: i64, now: Instant) -> Result<(), Refused> {
+    pub fn note(&self, replay_key: ReplayKey, now_ms: i64, now: Instant) -> Result<(), Refused> {
         match self.begin(once, now_ms, now) {
             Ok(taking) => taking.keep(),
             Err(Refused::Again) => {}
@@ -150,8 +150,8 @@ mod tests {
 
     const AGE_MS: i64 = 300_000;
 
-    fn once(name: &[u8], sent_ms: i64) -> Once {
-        Once { mark: Mark::of(name), sent_ms, max_age_ms: AGE_MS }
+    fn once(name: &[u8], sent_ms: i64) -> ReplayKey {
+        ReplayKey { mark: Mark::of(name), sent_ms, max_age_ms: AGE_MS }
     }
 
     /// A clock that may be set, beside one that may not.
@@ -166,13 +166,13 @@ mod tests {
             Self { start: Instant::now(), passed_ms: 0, set_ms: 0 }
         }
 
-        fn begin<'a>(&self, taken: &'a Taken, once: Once) -> Result<Taking<'a>, Refused> {
+        fn begin<'a>(&self, taken: &'a Taken, replay_key: ReplayKey) -> Result<Taking<'a>, Refused> {
             let now = self.start + Duration::from_millis(self.passed_ms.unsigned_abs());
             taken.begin(once, self.passed_ms + self.set_ms, now)
         }
 
         /// Whether a push is taken; it is kept then.
-        fn takes(&self, taken: &Taken, once: Once) -> bool {
+        fn takes(&self, taken: &Taken, replay_key: ReplayKey) -> bool {
             self.begin(taken, once).map(Taking::keep).is_ok()
         }
     }

@@ -7,7 +7,7 @@ use subtle::ConstantTimeEq;
 use tributary_runtime::config::Secret;
 
 use super::settings::WebhookSettings;
-use super::{Doubt, Genuine, Problem, Push, Scheme, header_name};
+use super::{Problem, Push, Scheme, SignatureError, Verified, header_name};
 
 pub(super) struct SecretHeader {
     header: HeaderName,
@@ -23,14 +23,14 @@ impl SecretHeader {
 }
 
 impl Scheme for SecretHeader {
-    fn check<'a>(&self, push: &Push<'a>) -> Result<Genuine<'a>, Doubt> {
-        let shown = push.header(&self.header).ok_or(Doubt::Missing("the secret's header"))?;
-        let shown = shown.strip_prefix(self.prefix.as_str()).ok_or(Doubt::Malformed("the secret's header"))?;
+    fn check<'a>(&self, push: &Push<'a>) -> Result<Verified<'a>, SignatureError> {
+        let shown = push.header(&self.header).ok_or(SignatureError::Missing("the secret's header"))?;
+        let shown = shown.strip_prefix(self.prefix.as_str()).ok_or(SignatureError::Malformed("the secret's header"))?;
         let same = |secret: &Secret| bool::from(secret.expose().as_bytes().ct_eq(shown.as_bytes()));
         if !self.secrets.iter().fold(false, |found, secret| same(secret) | found) {
-            return Err(Doubt::Wrong);
+            return Err(SignatureError::Wrong);
         }
-        Ok(Genuine::Push { body: Cow::Borrowed(push.body), once: None })
+        Ok(Verified::Push { body: Cow::Borrowed(push.body), once: None })
     }
 }
 
@@ -55,9 +55,9 @@ mod tests {
         };
         assert_eq!(check(&[("authorization", "Bearer the old one")]), Ok(()));
         assert_eq!(check(&[("authorization", "Bearer the new one")]), Ok(()));
-        assert_eq!(check(&[("authorization", "Bearer the new on")]), Err(Doubt::Wrong));
-        assert_eq!(check(&[("authorization", "Bearer ")]), Err(Doubt::Wrong));
-        assert!(matches!(check(&[("authorization", "the new one")]), Err(Doubt::Malformed(_))));
-        assert!(matches!(check(&[]), Err(Doubt::Missing(_))));
+        assert_eq!(check(&[("authorization", "Bearer the new on")]), Err(SignatureError::Wrong));
+        assert_eq!(check(&[("authorization", "Bearer ")]), Err(SignatureError::Wrong));
+        assert!(matches!(check(&[("authorization", "the new one")]), Err(SignatureError::Malformed(_))));
+        assert!(matches!(check(&[]), Err(SignatureError::Missing(_))));
     }
 }

@@ -16,7 +16,7 @@ use tributary_runtime::config::Secret;
 use super::replay::Mark;
 use super::settings::{Encoding, WebhookSettings};
 use super::wechat_crypt::Crypt;
-use super::{Doubt, Genuine, Once, Problem, Push, SECRETS_MAX, Scheme, check_age, decode, problem};
+use super::{Problem, Push, ReplayKey, SECRETS_MAX, Scheme, SignatureError, Verified, check_age, decode, problem};
 
 /// The longest text that is sent back to show that the token is known, bytes.
 const ECHO_BYTES_MAX: usize = 1_024;
@@ -43,9 +43,9 @@ impl WeChat {
     }
 
     /// Checks the signature in the parameter `name` over timestamp, nonce and `sealed`.
-    fn check_signature(&self, push: &Push<'_>, name: &'static str, sealed: Option<&str>) -> Result<Once, Doubt> {
+    fn check_signature(&self, push: &Push<'_>, name: &'static str, sealed: Option<&str>) -> Result<ReplayKey, SignatureError> {
         let (time, nonce) = (push.parameter("timestamp")?, push.parameter("nonce")?);
-        let shown = decode(push.parameter(name)?, Encoding::Hex).ok_or(Doubt::Malformed(name))?;
+        let shown = decode(push.parameter(name)?, Encoding::Hex).ok_or(SignatureError::Malformed(name))?;
         let signed = |token: &Secret| {
             let mut parts: Vec<&str> = [token.expose(), time, nonce].into_iter().chain(sealed).collect();
             parts.sort_unstable();
@@ -53,51 +53,51 @@ impl WeChat {
             bool::from(digest.ct_eq(&shown))
         };
         if !self.tokens.iter().fold(false, |found, token| signed(token) | found) {
-            return Err(Doubt::Wrong);
+            return Err(SignatureError::Wrong);
         }
         // The parts are run together before they are hashed: of other lengths they could be cut elsewhere.
         let digits = time.len() == 10 && time.bytes().all(|byte| byte.is_ascii_digit());
-        let sent_s: i64 = time.parse().ok().filter(|_| digits).ok_or(Doubt::Malformed("timestamp"))?;
+        let sent_s: i64 = time.parse().ok().filter(|_| digits).ok_or(SignatureError::Malformed("timestamp"))?;
         let sent_ms = sent_s * 1_000;
         check_age(sent_ms, push.now_ms, self.max_age_ms)?;
-        Ok(Once { mark: Mark::of(&shown), sent_ms, max_age_ms: self.max_age_ms })
+        Ok(ReplayKey { mark: Mark::of(&shown), sent_ms, max_age_ms: self.max_age_ms })
     }
 
     /// The answer to the request with which WeChat asks whether the token is known. WeCom encrypts what it asks, an official account
     /// does not.
-    fn echo(&self, push: &Push<'_>) -> Result<Genuine<'static>, Doubt> {
+    fn echo(&self, push: &Push<'_>) -> Result<Verified<'static>, SignatureError> {
         let text = push.parameter("echostr")?;
         if text.len() > ECHO_BYTES_MAX {
-            return Err(Doubt::Malformed("echostr"));
+            return Err(SignatureError::Malformed("echostr"));
         }
         let Some(crypt) = self.crypt.as_ref().filter(|_| push.parameter("msg_signature").is_ok()) else {
             let once = self.check_signature(push, "signature", None)?;
-            return Ok(Genuine::Echo { text: text.to_owned(), once });
+            return Ok(Verified::Echo { text: text.to_owned(), once });
         };
         let once = self.check_signature(push, "msg_signature", Some(text))?;
-        let text = String::from_utf8(crypt.open(text)?).map_err(|_| Doubt::Undecipherable)?;
-        Ok(Genuine::Echo { text, once })
+        let text = String::from_utf8(crypt.open(text)?).map_err(|_| SignatureError::Undecipherable)?;
+        Ok(Verified::Echo { text, once })
     }
 }
 
 impl Scheme for WeChat {
-    fn check<'a>(&self, push: &Push<'a>) -> Result<Genuine<'a>, Doubt> {
+    fn check<'a>(&self, push: &Push<'a>) -> Result<Verified<'a>, SignatureError> {
         if push.method == "GET" {
             return self.echo(push);
         }
         let Some(crypt) = &self.crypt else {
             let once = self.check_signature(push, "signature", None)?;
-            return Ok(Genuine::Push { body: Cow::Borrowed(push.body), once: Some(once) });
+            return Ok(Verified::Push { body: Cow::Borrowed(push.body), once: Some(once) });
         };
         let sealed = sealed(push.body)?;
         let once = self.check_signature(push, "msg_signature", Some(&sealed))?;
-        Ok(Genuine::Push { body: Cow::Owned(crypt.open(&sealed)?), once: Some(once) })
+        Ok(Verified::Push { body: Cow::Owned(crypt.open(&sealed)?), once: Some(once) })
     }
 }
 
 /// The text of `Encrypt`, a tag below the root. Read before anything is known to be genuine: within the limits of all XML.
-fn sealed(body: &[u8]) -> Result<String, Doubt> {
-    const MALFORMED: Doubt = Doubt::Malformed("the XML");
+fn sealed(body: &[u8]) -> Result<String, SignatureError> {
+    const MALFORMED: SignatureError = SignatureError::Malformed("the XML");
     let xml = std::str::from_utf8(body).ok().filter(|xml| xml.len() <= XML_BYTES_MAX).ok_or(MALFORMED)?;
     let mut reader = Reader::from_str(xml);
     let (mut depth, mut inside, mut text) = (0usize, false, String::new());
@@ -115,7 +115,7 @@ fn sealed(body: &[u8]) -> Result<String, Doubt> {
             Xml::Text(part) if inside => text.push_str(&part),
             Xml::CData(part) if inside => text.push_str(&part),
             Xml::DocType(_) | Xml::GeneralRef(_) => return Err(MALFORMED),
-            Xml::Eof => return Err(Doubt::Missing("the tag Encrypt")),
+            Xml::Eof => return Err(SignatureError::Missing("the tag Encrypt")),
             _ => {}
         }
     }
@@ -141,12 +141,12 @@ mod tests {
         }
     }
 
-    fn check(settings: &WebhookSettings, method: &str, text: &str, body: &str, now_ms: i64) -> Result<String, Doubt> {
+    fn check(settings: &WebhookSettings, method: &str, text: &str, body: &str, now_ms: i64) -> Result<String, SignatureError> {
         let (headers, query) = (HeaderMap::new(), query(text));
         let push = Push { method, path_and_query: "", query: &query, headers: &headers, body: body.as_bytes(), now_ms };
         match WeChat::compile(settings).unwrap().check(&push)? {
-            Genuine::Echo { text, .. } => Ok(format!("echo {text}")),
-            Genuine::Push { body, once } => {
+            Verified::Echo { text, .. } => Ok(format!("echo {text}")),
+            Verified::Push { body, once } => {
                 let once = once.unwrap();
                 assert_eq!((once.sent_ms, once.max_age_ms), (NOW_MS, 300_000));
                 Ok(String::from_utf8(body.into_owned()).unwrap())
@@ -166,19 +166,19 @@ mod tests {
     fn plain_pushes_are_signed_by_the_token() {
         let settings = settings(&[]);
         assert_eq!(check(&settings, "POST", PLAIN, "<xml/>", NOW_MS), Ok("<xml/>".into()));
-        assert_eq!(check(&settings, "POST", PLAIN, "<xml/>", NOW_MS + 300_001), Err(Doubt::Old));
+        assert_eq!(check(&settings, "POST", PLAIN, "<xml/>", NOW_MS + 300_001), Err(SignatureError::Old));
         let other = PLAIN.replace("nonce=1372623149", "nonce=1372623148");
-        assert_eq!(check(&settings, "POST", &other, "<xml/>", NOW_MS), Err(Doubt::Wrong));
-        assert_eq!(check(&settings, "POST", "nonce=1", "<xml/>", NOW_MS), Err(Doubt::Missing("timestamp")));
+        assert_eq!(check(&settings, "POST", &other, "<xml/>", NOW_MS), Err(SignatureError::Wrong));
+        assert_eq!(check(&settings, "POST", "nonce=1", "<xml/>", NOW_MS), Err(SignatureError::Missing("timestamp")));
         let twice = format!("{PLAIN}&nonce=1");
-        assert_eq!(check(&settings, "POST", &twice, "<xml/>", NOW_MS), Err(Doubt::Malformed("nonce")));
+        assert_eq!(check(&settings, "POST", &twice, "<xml/>", NOW_MS), Err(SignatureError::Malformed("nonce")));
     }
 
     #[test]
     fn the_parts_cannot_be_cut_elsewhere() {
         // Sorted and run together it is the same text, and so the same signature.
         let moved = PLAIN.replace("timestamp=1700000000&nonce=1372623149", "timestamp=91700000000&nonce=137262314");
-        assert_eq!(check(&settings(&[]), "POST", &moved, "", NOW_MS), Err(Doubt::Malformed("timestamp")));
+        assert_eq!(check(&settings(&[]), "POST", &moved, "", NOW_MS), Err(SignatureError::Malformed("timestamp")));
     }
 
     #[test]
@@ -187,7 +187,7 @@ mod tests {
         assert_eq!(check(&settings(&[]), "GET", &asked, "", NOW_MS), Ok("echo 5948109".into()));
         // An official account asks in the clear in every mode.
         assert_eq!(check(&settings(&[KEY]), "GET", &asked, "", NOW_MS), Ok("echo 5948109".into()));
-        assert_eq!(check(&settings(&[]), "GET", &asked.replace("9917", "9918"), "", NOW_MS), Err(Doubt::Wrong));
+        assert_eq!(check(&settings(&[]), "GET", &asked.replace("9917", "9918"), "", NOW_MS), Err(SignatureError::Wrong));
         // WeCom asks encrypted. Sealed and signed by another implementation (Python's `cryptography` and `hashlib`).
         let sealed = "Q3stYC6hdFzMh9T8HCvyDLvoDnzRxRst1MI9XzAiz9EMrvr8VFdRsoT8H6v68JM6DYd/puWIhZ+zw4uQeClr0IaMqx0qTbr5lZP5ywqlC0eWEfJoZxFkSrPTmlq+0NnN";
         let text: String = url::form_urlencoded::byte_serialize(sealed.as_bytes()).collect();
@@ -204,15 +204,15 @@ mod tests {
         let sealed = seal("<xml>\u{4f60}</xml>".as_bytes(), APP_ID, whole);
         let query = signed(&sealed);
         assert_eq!(check(&settings, "POST", &query, &push(&sealed), NOW_MS), Ok("<xml>\u{4f60}</xml>".into()));
-        assert_eq!(check(&settings, "POST", &query, &push(&sealed), NOW_MS - 300_001), Err(Doubt::Old));
+        assert_eq!(check(&settings, "POST", &query, &push(&sealed), NOW_MS - 300_001), Err(SignatureError::Old));
         let other = seal(b"<xml/>", APP_ID, whole);
-        assert_eq!(check(&settings, "POST", &query, &push(&other), NOW_MS), Err(Doubt::Wrong));
+        assert_eq!(check(&settings, "POST", &query, &push(&other), NOW_MS), Err(SignatureError::Wrong));
         // Of another app, though rightly signed.
         let foreign = seal(b"<xml/>", "wx0", whole);
         let found = check(&settings, "POST", &signed(&foreign), &push(&foreign), NOW_MS);
-        assert_eq!(found, Err(Doubt::Undecipherable));
+        assert_eq!(found, Err(SignatureError::Undecipherable));
         // A plain push is not taken where encrypted ones are expected.
-        assert_eq!(check(&settings, "POST", PLAIN, "<xml><a/></xml>", NOW_MS), Err(Doubt::Missing("the tag Encrypt")));
+        assert_eq!(check(&settings, "POST", PLAIN, "<xml><a/></xml>", NOW_MS), Err(SignatureError::Missing("the tag Encrypt")));
         assert!(check(&settings, "POST", PLAIN, &push(&sealed), NOW_MS).is_err());
     }
 

@@ -13,7 +13,7 @@ use cbc::cipher::{Block, BlockModeDecrypt, KeyIvInit};
 use subtle::ConstantTimeEq;
 use tributary_runtime::config::Secret;
 
-use super::Doubt;
+use super::SignatureError;
 
 /// The length of an EncodingAESKey.
 const KEY_CHARACTERS: usize = 43;
@@ -45,10 +45,10 @@ impl Crypt {
     /// The message in an encrypted text. To be called once its signature was verified: what is wrong with it is not told.
     ///
     /// # Errors
-    /// [`Doubt::Undecipherable`].
-    pub(super) fn open(&self, text: &str) -> Result<Vec<u8>, Doubt> {
-        let sealed = STANDARD.decode(text).map_err(|_| Doubt::Undecipherable)?;
-        self.keys.iter().find_map(|key| self.open_with(key, sealed.clone())).ok_or(Doubt::Undecipherable)
+    /// [`SignatureError::Undecipherable`].
+    pub(super) fn open(&self, text: &str) -> Result<Vec<u8>, SignatureError> {
+        let sealed = STANDARD.decode(text).map_err(|_| SignatureError::Undecipherable)?;
+        self.keys.iter().find_map(|key| self.open_with(key, sealed.clone())).ok_or(SignatureError::Undecipherable)
     }
 
     fn open_with(&self, key: &[u8; 32], mut bytes: Vec<u8>) -> Option<Vec<u8>> {
@@ -115,19 +115,19 @@ pub(super) mod tests {
         let other = "G".repeat(43);
         let sealed = seal(b"<xml/>", APP_ID, whole);
         assert_eq!(crypt(&[&other, KEY]).open(&sealed).unwrap(), b"<xml/>");
-        assert_eq!(crypt(&[&other]).open(&sealed), Err(Doubt::Undecipherable));
-        assert_eq!(crypt(&[KEY]).open(&seal(b"<xml/>", "wx1234567890abcdee", whole)), Err(Doubt::Undecipherable));
+        assert_eq!(crypt(&[&other]).open(&sealed), Err(SignatureError::Undecipherable));
+        assert_eq!(crypt(&[KEY]).open(&seal(b"<xml/>", "wx1234567890abcdee", whole)), Err(SignatureError::Undecipherable));
     }
 
     #[test]
     fn what_is_no_sealed_text_is_refused() {
         let crypt = crypt(&[KEY]);
         for text in ["", "%", "AAAA", "AAAAAAAAAAAAAAAAAAAAAA==", &STANDARD.encode([7; 64])] {
-            assert_eq!(crypt.open(text), Err(Doubt::Undecipherable), "{text}");
+            assert_eq!(crypt.open(text), Err(SignatureError::Undecipherable), "{text}");
         }
-        assert_eq!(crypt.open(&seal(b"x", APP_ID, |_| 0)), Err(Doubt::Undecipherable));
-        assert_eq!(crypt.open(&seal(b"x", APP_ID, |_| 33)), Err(Doubt::Undecipherable));
-        assert_eq!(crypt.open(&seal(b"x", APP_ID, |missing| whole(missing) - 1)), Err(Doubt::Undecipherable));
+        assert_eq!(crypt.open(&seal(b"x", APP_ID, |_| 0)), Err(SignatureError::Undecipherable));
+        assert_eq!(crypt.open(&seal(b"x", APP_ID, |_| 33)), Err(SignatureError::Undecipherable));
+        assert_eq!(crypt.open(&seal(b"x", APP_ID, |missing| whole(missing) - 1)), Err(SignatureError::Undecipherable));
     }
 
     #[test]

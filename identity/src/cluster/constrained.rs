@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tributary_proto::{Hash128, Member};
 
 use super::sets::Sets;
-use super::{Refusal, is_trusted};
+use super::{LinkRefusal, is_trusted};
 use crate::settings::Rules;
 
 /// Disjoint sets that keep the limits and the words.
@@ -63,7 +63,7 @@ impl<'a> Constrained<'a> {
     /// Unites the sets of two positions by a link, public or not; returns whether they were apart. A refusal by a limit comes with the kind.
     ///
     /// Where a trusted event names anybody, the limits are those of the trusted ones alone, but for how many others there are.
-    pub(super) fn unite(&mut self, public: bool, a: usize, b: usize) -> Result<bool, (Refusal, Option<&'a str>)> {
+    pub(super) fn unite(&mut self, public: bool, a: usize, b: usize) -> Result<bool, (LinkRefusal, Option<&'a str>)> {
         let (a, b) = (self.sets.find(a), self.sets.find(b));
         if a == b {
             return Ok(false);
@@ -72,15 +72,15 @@ impl<'a> Constrained<'a> {
         let known = [a, b].into_iter().any(|root| self.trusted.get(root).is_some_and(|counts| !counts.is_empty()));
         let limited = if public && !known { &self.public } else { &self.trusted };
         if let Some(kind) = self.over_limit(limited, a, b, &both) {
-            return Err((Refusal::Limit, Some(kind)));
+            return Err((LinkRefusal::Limit, Some(kind)));
         }
         if public && known && self.leaves(a) + self.leaves(b) > self.rules.public_leaves {
-            return Err((Refusal::Crowded, None));
+            return Err((LinkRefusal::Crowded, None));
         }
         let joins_enemies =
             |of: usize, other: usize| self.never.get(of).into_iter().flatten().any(|enemy| self.sets.find(*enemy) == other);
         if joins_enemies(a, b) || joins_enemies(b, a) {
-            return Err((Refusal::NeverJoin, None));
+            return Err((LinkRefusal::NeverJoin, None));
         }
         if let Some((keep, hang)) = self.sets.unite(a, b) {
             add_up(&mut self.trusted, keep, hang, &both);

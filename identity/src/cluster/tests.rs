@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use tributary_proto::kind::Kinds;
-use tributary_proto::{Stamp, Word};
+use tributary_proto::{ExplicitLink, Stamp};
 use tributary_runtime::config::Section;
 
 use super::*;
@@ -45,7 +45,7 @@ fn link(a: &str, b: &str, earliest_ms: i64) -> LinkFact {
 
 fn said(link: LinkFact, join: bool) -> LinkFact {
     let at = Some(Stamp { time_ms: 1, event_hash: vec![] });
-    LinkFact { word: Some(Word { join, at }), ..link }
+    LinkFact { explicit: Some(ExplicitLink { join, at }), ..link }
 }
 
 /// The profiles as sorted lists of values.
@@ -65,7 +65,7 @@ fn the_surer_link_wins_where_a_limit_allows_only_one() {
     // contact 2 - email is surer than contact 1 - phone; email - phone is older than the latter, of the same class.
     assert_eq!(profiles(&all, &links), [vec!["1"], vec!["2", "e", "p"]]);
     let refused = cluster(&all, &links, &rules()).refused;
-    assert_eq!(refused, [(1, Refusal::Limit)]);
+    assert_eq!(refused, [(1, LinkRefusal::Limit)]);
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn merged_records_count_once() {
     ];
     assert_eq!(profiles(&all, &links), [vec!["1", "2", "e", "p"], vec!["3"]]);
     let found = cluster(&all, &links, &rules());
-    assert_eq!((found.refused, found.over), (vec![(3, Refusal::Limit)], [(3, "crm_contact".to_owned())].into()));
+    assert_eq!((found.refused, found.over), (vec![(3, LinkRefusal::Limit)], [(3, "crm_contact".to_owned())].into()));
     // A merge that came late makes one of what a stated link had joined in the meantime, and leaves room for others.
     let two =
         Settings { limits: [("crm_contact".to_owned(), 2)].into(), ..Settings::default() }.compiled(&Kinds::default()).unwrap();
@@ -106,7 +106,7 @@ fn two_of_a_kind_that_is_never_merged_count_as_two() {
     let all = members(&["user_id:1", "user_id:2"], &[]);
     let links = [said(link("user_id:1", "user_id:2", 1), true)];
     let never = Settings { merged_kinds: BTreeSet::new(), ..Settings::default() }.compiled(&Kinds::default()).unwrap();
-    assert_eq!(cluster(&all, &links, &never).refused, [(0, Refusal::Limit)]);
+    assert_eq!(cluster(&all, &links, &never).refused, [(0, LinkRefusal::Limit)]);
 }
 
 /// An `alias` says so, and only trusted events link.
@@ -116,7 +116,7 @@ fn an_old_user_id_and_the_new_one_are_one_person() {
     let links = [said(link("user_id:1", "user_id:2", 1), true)];
     assert_eq!(profiles(&all, &links), [vec!["1", "2"]]);
     let seen = [link("user_id:1", "user_id:2", 1)];
-    assert_eq!(cluster(&all, &seen, &rules()).refused, [(0, Refusal::Limit)]);
+    assert_eq!(cluster(&all, &seen, &rules()).refused, [(0, LinkRefusal::Limit)]);
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn an_oversize_cluster_falls_apart_whole() {
     let all = members(&names, &[]);
     assert_eq!(profiles(&all, &links).len(), 7);
     let refused = cluster(&all, &links, &rules()).refused;
-    assert_eq!(refused, (0..links.len()).map(|at| (at, Refusal::Quarantined)).collect::<Vec<_>>());
+    assert_eq!(refused, (0..links.len()).map(|at| (at, LinkRefusal::Quarantined)).collect::<Vec<_>>());
     assert_eq!(profiles(&all, &links[1..]).len(), 2);
 }
 
@@ -152,10 +152,10 @@ proptest! {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let all = members(&names, &[]);
         let mut links: Vec<LinkFact> = Vec::new();
-        for (a, b, time, word) in pairs.into_iter().filter(|(a, b, ..)| a != b) {
+        for (a, b, time, explicit) in pairs.into_iter().filter(|(a, b, ..)| a != b) {
             let link = link(names[a], names[b], time);
             if links.iter().all(|known| (&known.a, &known.b) != (&link.a, &link.b)) {
-                links.push(if word == 0 { said(link, false) } else { link });
+                links.push(if explicit == 0 { said(link, false) } else { link });
             }
         }
         let result = cluster(&all, &links, &rules());

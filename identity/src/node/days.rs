@@ -1,6 +1,6 @@
-//! What the events of an identifier's mentions have stated, by day: see [`crate::days`].
+//! What the events of an identifier's identifier sets have stated, by day: see [`crate::days`].
 
-use tributary_proto::{Day, Hash128, Sighting, Stamp, kind};
+use tributary_proto::{Day, Hash128, Observation, Stamp, kind};
 use tributary_runtime::state::{State, StateError, get_message, put_message, scan_messages};
 
 use super::Node;
@@ -9,16 +9,16 @@ use crate::keys;
 use crate::stamp::{head_of, stamp_key};
 
 impl Node {
-    /// Notes what an event of a mention states; returns whether that was news. `erased_ms`: up to when the mention is erased.
+    /// Notes what an event of an identifier set states; returns whether that was news. `erased_ms`: up to when the identifier set is erased.
     pub fn note(
         &self,
         state: &mut dyn State,
-        mention: Hash128,
+        identifier_set: Hash128,
         what: Stated,
         said: &Day,
         erased_ms: Option<i64>,
     ) -> Result<bool, StateError> {
-        let (sub, now) = self.would_note(state, mention, what, said, erased_ms)?;
+        let (sub, now) = self.would_note(state, identifier_set, what, said, erased_ms)?;
         if let Some(now) = &now {
             put_message(state, &self.actor, &sub, now);
         }
@@ -29,13 +29,13 @@ impl Node {
     pub(crate) fn would_note(
         &self,
         state: &mut dyn State,
-        mention: Hash128,
+        identifier_set: Hash128,
         what: Stated,
         said: &Day,
         erased_ms: Option<i64>,
     ) -> Result<(Vec<u8>, Option<Day>), StateError> {
         let day = day_of(stamp_key(said.first.as_ref()).0);
-        let mut sub = keys::days(what as u8, mention);
+        let mut sub = keys::days(what as u8, identifier_set);
         keys::push_day(&mut sub, day);
         let known: Option<Day> = get_message(state, &self.actor, &sub)?;
         let mut now = known.clone().unwrap_or_default();
@@ -47,18 +47,18 @@ impl Node {
         Ok((sub, news.then_some(now)))
     }
 
-    /// What the events of a mention have stated, by day.
-    pub fn days(&self, state: &mut dyn State, mention: Hash128, what: Stated) -> Result<Vec<Day>, StateError> {
-        let found = scan_messages::<Day>(state, &self.actor, &keys::days(what as u8, mention))?;
+    /// What the events of an identifier set have stated, by day.
+    pub fn days(&self, state: &mut dyn State, identifier_set: Hash128, what: Stated) -> Result<Vec<Day>, StateError> {
+        let found = scan_messages::<Day>(state, &self.actor, &keys::days(what as u8, identifier_set))?;
         Ok(found.into_iter().map(|(_, day)| day).collect())
     }
 
     /// The last statement of each day that counts, the latest of them.
-    pub fn latest(&self, state: &mut dyn State, mention: Hash128, what: Stated) -> Result<Option<Stamp>, StateError> {
-        Ok(latest(self.days(state, mention, what)?.into_iter()))
+    pub fn latest(&self, state: &mut dyn State, identifier_set: Hash128, what: Stated) -> Result<Option<Stamp>, StateError> {
+        Ok(latest(self.days(state, identifier_set, what)?.into_iter()))
     }
 
-    /// Whether it is an account that its CRM has deleted: the latest word on that, in the events of any mention, says so. Of two in the same
+    /// Whether it is an account that its CRM has deleted: the latest explicit link on that, in the events of any identifier set, says so. Of two in the same
     /// event it is gone.
     pub fn is_gone(&self, state: &mut dyn State) -> Result<bool, StateError> {
         if self.identifier.kind != kind::CRM_ACCOUNT {
@@ -77,11 +77,11 @@ impl Node {
         Ok(latest(days.into_iter().map(|(_, day)| day)))
     }
 
-    /// Takes out what the events of a mention stated up to `until_ms`; returns whether anything is left.
-    pub fn void_days(&self, state: &mut dyn State, mention: Hash128, until_ms: i64) -> Result<bool, StateError> {
+    /// Takes out what the events of an identifier set stated up to `until_ms`; returns whether anything is left.
+    pub fn void_days(&self, state: &mut dyn State, identifier_set: Hash128, until_ms: i64) -> Result<bool, StateError> {
         let mut left = false;
         for what in Stated::ALL {
-            for (sub, mut day) in scan_messages::<Day>(state, &self.actor, &keys::days(what as u8, mention))? {
+            for (sub, mut day) in scan_messages::<Day>(state, &self.actor, &keys::days(what as u8, identifier_set))? {
                 if is_over(&day, until_ms) {
                     state.delete(&self.actor, &sub);
                     continue;
@@ -96,7 +96,7 @@ impl Node {
         Ok(left)
     }
 
-    /// Marks the statements of an event as taken back; returns the mentions in whose events it was.
+    /// Marks the statements of an event as taken back; returns the identifier sets in whose events it was.
     pub fn retract_days(&self, state: &mut dyn State, event_head: u64) -> Result<Vec<Hash128>, StateError> {
         let is_it = |at: Option<&Stamp>| at.is_some_and(|at| head_of(at) == Some(event_head));
         let mut touched = Vec::new();
@@ -112,36 +112,43 @@ impl Node {
         Ok(touched)
     }
 
-    /// Writes by day what an earlier version of this program kept of a mention: the latest only. What it has heard before that is not told
+    /// Writes by day what an earlier version of this program kept of an identifier set: the latest only. What it has heard before that is not told
     /// apart any more from what it has never heard, but for its time.
-    pub(crate) fn by_day(&self, state: &mut dyn State, mention: Hash128, sighting: &mut Sighting) -> Result<(), StateError> {
-        if sighting.by_day {
+    pub(crate) fn by_day(
+        &self,
+        state: &mut dyn State,
+        identifier_set: Hash128,
+        observation: &mut Observation,
+    ) -> Result<(), StateError> {
+        if observation.by_day {
             return Ok(());
         }
-        sighting.former_ms = former_ms(sighting);
-        sighting.by_day = true;
-        let assertion = sighting.assertion.take().and_then(|assertion| assertion.at).map(|at| (Stated::Account, at));
-        let word =
-            sighting.word.clone().and_then(|word| Some((if word.join { Stated::Joined } else { Stated::Apart }, word.at?)));
-        let consent = sighting.consent.clone();
+        observation.former_ms = former_ms(observation);
+        observation.by_day = true;
+        let assertion = observation.assertion.take().and_then(|assertion| assertion.at).map(|at| (Stated::Account, at));
+        let explicit = observation
+            .explicit
+            .clone()
+            .and_then(|explicit| Some((if explicit.join { Stated::Joined } else { Stated::Apart }, explicit.at?)));
+        let consent = observation.consent.clone();
         let consent =
             consent.and_then(|consent| Some((if consent.granted { Stated::Granted } else { Stated::Revoked }, consent.at?)));
-        for (what, at) in [assertion, word, consent].into_iter().flatten() {
-            self.note(state, mention, what, &one(&at, false), sighting.erased_ms)?;
+        for (what, at) in [assertion, explicit, consent].into_iter().flatten() {
+            self.note(state, identifier_set, what, &one(&at, false), observation.erased_ms)?;
         }
         Ok(())
     }
 }
 
-/// Up to when an earlier version of this program has kept the latest statement of a mention only; `None` where it has kept none.
-pub(crate) fn former_ms(sighting: &Sighting) -> Option<i64> {
-    if sighting.by_day {
-        return sighting.former_ms;
+/// Up to when an earlier version of this program has kept the latest statement of an identifier set only; `None` where it has kept none.
+pub(crate) fn former_ms(observation: &Observation) -> Option<i64> {
+    if observation.by_day {
+        return observation.former_ms;
     }
     let stamps = [
-        sighting.assertion.as_ref().and_then(|said| said.at.as_ref()),
-        sighting.word.as_ref().and_then(|said| said.at.as_ref()),
-        sighting.consent.as_ref().and_then(|said| said.at.as_ref()),
+        observation.assertion.as_ref().and_then(|said| said.at.as_ref()),
+        observation.explicit.as_ref().and_then(|said| said.at.as_ref()),
+        observation.consent.as_ref().and_then(|said| said.at.as_ref()),
     ];
     stamps.into_iter().flatten().map(|at| at.time_ms).max()
 }

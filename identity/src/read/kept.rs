@@ -1,13 +1,13 @@
 //! What became of an event: whoever counts what came in and what was made of it asks for each.
 
 use tributary_proto::event::Body;
-use tributary_proto::{Event, Hash128, Message, RecordState, Retract, Sighting, TraitFact, occurrence};
+use tributary_proto::{Event, Hash128, Message, Observation, RecordState, Retract, TraitFact, occurrence};
 use tributary_runtime::state::{ActorKey, State, StateError, get_message};
 
 use super::{LOG, Snapshot, load};
 use crate::facts::{later_trait, trait_name};
+use crate::identifier_set::{counts, see};
 use crate::keys;
-use crate::mention::{counts, see};
 use crate::milestone::erased_of;
 use crate::node::Node;
 use crate::node::days::former_ms;
@@ -58,7 +58,7 @@ pub fn kept(snapshot: &mut dyn Snapshot, event: &Event) -> Result<Kept, StateErr
     if let Some(Body::ObjectContacts(of)) = &event.body {
         let key = occurrence::object_key(&of.object_id);
         let state = snapshot.owner_of(LOG.stage, key.as_bytes())?;
-        let sub = keys::one(keys::SIGHTING, Hash128::of(&event.encode_to_vec()));
+        let sub = keys::one(keys::OBSERVATION, Hash128::of(&event.encode_to_vec()));
         return Ok(if state.get(&keys::object(&key), &sub)?.is_some() { Kept::Here } else { Kept::Missing });
     }
     if let Some(Body::Retract(of)) = &event.body {
@@ -78,10 +78,10 @@ fn is_known_to_former(state: &mut dyn State, actor: &ActorKey, event: &Event) ->
 
 /// What became of an event at its primary identifier.
 fn heard(state: &mut dyn State, node: &Node, event: &Event, said: &Statement<'_>) -> Result<Kept, StateError> {
-    let mention = said.mention();
-    let known = match node.sighting(state, mention)? {
+    let identifier_set = said.identifier_set();
+    let known = match node.observation(state, identifier_set)? {
         Some(known) => known,
-        None => Sighting { erased_ms: node.erased_of(state, said.people)?, ..Sighting::default() },
+        None => Observation { erased_ms: node.erased_of(state, said.people)?, ..Observation::default() },
     };
     let erased_ms = known.erased_ms;
     if erased_ms.is_some_and(|until_ms| said.time_ms <= until_ms) {
@@ -93,7 +93,7 @@ fn heard(state: &mut dyn State, node: &Node, event: &Event, said: &Statement<'_>
     // What an earlier version has heard and not kept.
     let former = former_ms(&known).is_some_and(|former_ms| said.time_ms <= former_ms);
     for what in said.stated().filter(|_| !former) {
-        if node.would_note(state, mention, what, &said.day(retracted), erased_ms)?.1.is_some() {
+        if node.would_note(state, identifier_set, what, &said.day(retracted), erased_ms)?.1.is_some() {
             return Ok(Kept::Missing);
         }
     }
@@ -111,9 +111,9 @@ fn heard(state: &mut dyn State, node: &Node, event: &Event, said: &Statement<'_>
 }
 
 fn traits_are_known(state: &mut dyn State, node: &Node, said: &Statement<'_>) -> Result<bool, StateError> {
-    let mention = said.mention();
+    let identifier_set = said.identifier_set();
     for fact in said.trait_facts() {
-        let sub = keys::mention_trait(mention, trait_name(&fact));
+        let sub = keys::mention_trait(identifier_set, trait_name(&fact));
         let known: Option<TraitFact> = get_message(state, &keys::identifier(node.hash), &sub)?;
         if known.is_none_or(|known| later_trait(&fact, &known)) {
             return Ok(false);

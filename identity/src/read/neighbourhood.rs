@@ -7,7 +7,7 @@ use tributary_proto::{Hash128, Identifier, LinkFact, Member, kind};
 use tributary_runtime::state::{Snapshot, StateError};
 
 use super::{AccountNamed, Link, Person, Refused, Shared, alone, load};
-use crate::cluster::{Clustering, Refusal, class, cluster};
+use crate::cluster::{Clustering, LinkRefusal, class, cluster};
 use crate::component::Component;
 use crate::facts::{is_active, is_forbidden, seen_ms};
 use crate::group;
@@ -106,7 +106,7 @@ impl Neighbourhood {
         let quarantined = own.iter().any(|at| clustering.quarantined.contains(at));
         let joined = clustering.joined.iter().copied().collect();
         let refusals =
-            Refusals { members: &members, links: &links, clustering: &clustering, joined, own: &own, sharing, rules };
+            LinkRefusals { members: &members, links: &links, clustering: &clustering, joined, own: &own, sharing, rules };
         let placement = view.placements.get(position).cloned().unwrap_or_default();
         let row = view.records.into_iter().find_map(|record| match record.row {
             Row::Account(row) if record.id == placement.account_id => Some(row),
@@ -149,7 +149,7 @@ fn positions_of(members: &[(Hash128, Member)], clustering: &Clustering, of: Hash
 }
 
 /// What a clustering says of the links of one profile.
-struct Refusals<'a> {
+struct LinkRefusals<'a> {
     members: &'a [(Hash128, Member)],
     links: &'a [LinkFact],
     clustering: &'a Clustering,
@@ -161,7 +161,7 @@ struct Refusals<'a> {
     rules: &'a Rules,
 }
 
-impl Refusals<'_> {
+impl LinkRefusals<'_> {
     /// Whether the member at this position is in the profile.
     fn has(&self, position: usize) -> bool {
         self.own.binary_search(&position).is_ok()
@@ -174,14 +174,14 @@ impl Refusals<'_> {
         let position = |of: &Identifier| self.members.binary_search_by_key(&of.hash(), |(hash, _)| *hash).ok();
         let (left, right) = (position(a)?, position(b)?);
         let own = self.has(left) || self.has(right);
-        let word = fact.word.as_ref().map(|word| (word.join, stamp_key(word.at.as_ref()).0));
+        let explicit = fact.explicit.as_ref().map(|explicit| (explicit.join, stamp_key(explicit.at.as_ref()).0));
         let link = Link {
             a: a.clone(),
             b: b.clone(),
             class: class(fact, self.rules),
             earliest_ms: seen_ms(fact),
             public: fact.earliest_ms.is_none(),
-            word,
+            explicit,
             joins: self.joined.contains(&at),
         };
         own.then_some((link, left, right))
@@ -204,7 +204,7 @@ impl Refusals<'_> {
             let (link, ..) = self.own_link(*at)?;
             let shared = [&link.a, &link.b].into_iter().find_map(|end| self.sharing.get(&end.hash()).cloned());
             let limit = self.clustering.over.get(at).map(|kind| (kind.clone(), self.rules.limit(kind)));
-            Some(Refused { link, rule: *rule, shared: shared.filter(|_| *rule == Refusal::Shared), limit })
+            Some(Refused { link, rule: *rule, shared: shared.filter(|_| *rule == LinkRefusal::Shared), limit })
         });
         let mut refused: Vec<Refused> = refused.collect();
         refused.sort_by_cached_key(|of| (of.link.class, of.link.earliest_ms, of.link.a.key(), of.link.b.key()));

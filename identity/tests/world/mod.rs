@@ -10,7 +10,7 @@ use tributary_proto::event::Body;
 use tributary_proto::kind::Kinds;
 use tributary_proto::{ErasureRequest, Event, Identifier, IdentityMessage, Message, Profile, Touch, identity_message};
 use tributary_runtime::config::Section;
-use tributary_runtime::stage::{Context, Outbox, Record, Share, Stage};
+use tributary_runtime::stage::{Context, Outbox, PartitionSlice, Record, Stage};
 use tributary_runtime::state::{EmptyBase, Overlay, Snapshot, State, StateError};
 use tributary_runtime::topic::Topic;
 
@@ -51,7 +51,7 @@ impl Snapshot for World {
 impl World {
     pub fn new(settings: Settings) -> Self {
         let rules = Arc::new(settings.compiled(&Kinds::default()).unwrap());
-        let stage = IdentityStage::new(rules.clone(), Share { partition: 0, partitions: 1 });
+        let stage = IdentityStage::new(rules.clone(), PartitionSlice { partition: 0, partitions: 1 });
         let (state, outbox) = (Overlay::new(EmptyBase), Outbox::default());
         Self { rules, stage, state, outbox, stored: BTreeMap::new(), count: 0, requests: Vec::new(), records: 0 }
     }

@@ -9,7 +9,7 @@ use tributary_proto::Identifier;
 use tributary_runtime::stage::Rejection;
 
 use kind::Kind;
-use record::Record;
+use record::NativeRecord;
 use statement::{OfRecord, Says, Statement};
 
 use crate::decoded::Decoded;
@@ -77,7 +77,7 @@ pub(crate) fn decode(rules: &Rules, text: &str, receipt: Receipt, out: &mut Deco
 }
 
 /// Whom a record names.
-fn identifiers(rules: &Rules, record: &mut Record<'_, '_>, ignored: &mut Ignored) -> Identifiers {
+fn identifiers(rules: &Rules, record: &mut NativeRecord<'_, '_>, ignored: &mut Ignored) -> Identifiers {
     let mut found = Identifiers::default();
     // The strongest first, whatever the order of the fields: where there are too many, the weakest are left out.
     record.identifiers.sort_by_key(|(rule, _)| (rule.account, rule.rank));
@@ -99,7 +99,7 @@ pub(crate) fn event_id(value: Scalar<'_>, field: &'static str) -> Result<Option<
 }
 
 /// What the record says, by its kind.
-fn says<'a>(rules: &Rules, kind: Kind, record: Record<'a, '_>, ignored: &mut Ignored) -> Result<Says<'a>, Rejection> {
+fn says<'a>(rules: &Rules, kind: Kind, record: NativeRecord<'a, '_>, ignored: &mut Ignored) -> Result<Says<'a>, Rejection> {
     Ok(match kind {
         Kind::Touch => Says::Touch(touch_fields(record, ignored)),
         Kind::Milestone => Says::Milestone(milestone(rules, record, ignored)?),
@@ -123,14 +123,14 @@ fn says<'a>(rules: &Rules, kind: Kind, record: Record<'a, '_>, ignored: &mut Ign
 }
 
 /// The account above the one that a record is about.
-fn parent(rules: &Rules, record: &Record<'_, '_>, ignored: &mut Ignored) -> Given<Identifier> {
+fn parent(rules: &Rules, record: &NativeRecord<'_, '_>, ignored: &mut Ignored) -> Given<Identifier> {
     if record.cleared.parent {
         return Given::Cleared;
     }
     Given::of(Identifiers::account(&rules.identifiers, &record.parent, "parent", ignored))
 }
 
-fn touch_fields<'a>(record: Record<'a, '_>, ignored: &mut Ignored) -> TouchFields<'a> {
+fn touch_fields<'a>(record: NativeRecord<'a, '_>, ignored: &mut Ignored) -> TouchFields<'a> {
     let mut text = |value: Scalar<'a>, field| ignored.read(value.text(field)).flatten().unwrap_or_default();
     TouchFields {
         channel: text(record.channel, "channel"),
@@ -145,7 +145,7 @@ fn touch_fields<'a>(record: Record<'a, '_>, ignored: &mut Ignored) -> TouchField
     }
 }
 
-fn milestone<'a>(rules: &Rules, record: Record<'a, '_>, ignored: &mut Ignored) -> Result<MilestoneFields<'a>, Rejection> {
+fn milestone<'a>(rules: &Rules, record: NativeRecord<'a, '_>, ignored: &mut Ignored) -> Result<MilestoneFields<'a>, Rejection> {
     let Some(kind) = record.milestone.text("milestone")? else {
         return Err(Rejection::new(reason::FIELD_MISSING, "milestone", "a milestone record needs the kind of milestone"));
     };

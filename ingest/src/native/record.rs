@@ -14,7 +14,7 @@ use crate::traits::RawTraits;
 
 /// The fields as they stand in the record.
 #[derive(Debug, Default)]
-pub(super) struct Record<'a, 'r> {
+pub(super) struct NativeRecord<'a, 'r> {
     pub(super) kind: Scalar<'a>,
     pub(super) event_id: Scalar<'a>,
     /// See [`TRUST_FIELD`].
@@ -55,7 +55,7 @@ pub(super) struct Record<'a, 'r> {
     pub(super) identifiers: Vec<(&'r KindRule, Vec<Scalar<'a>>)>,
 }
 
-impl<'a, 'r> Record<'a, 'r> {
+impl<'a, 'r> NativeRecord<'a, 'r> {
     fn slot(&mut self, name: &str) -> Option<&mut Scalar<'a>> {
         Some(match name {
             "kind" => &mut self.kind,
@@ -121,7 +121,7 @@ const TRAIT_PREFIX: &str = "traits.";
 
 /// Whether a name is a field of the native record other than an identifier kind.
 pub(crate) fn is_field(name: &str) -> bool {
-    let mut record = Record::default();
+    let mut record = NativeRecord::default();
     let known = record.slot(name).is_some() || record.raw(name).is_some();
     known || matches!(name, "traits" | "account") || name.starts_with(TRAIT_PREFIX)
 }
@@ -132,7 +132,7 @@ pub(crate) fn is_list(name: &str, rules: &IdentifierRules) -> bool {
 }
 
 /// Reads a record.
-pub(super) fn read<'a, 'r>(text: &'a str, rules: &'r IdentifierRules) -> Result<Record<'a, 'r>, serde_json::Error> {
+pub(super) fn read<'a, 'r>(text: &'a str, rules: &'r IdentifierRules) -> Result<NativeRecord<'a, 'r>, serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let record = deserializer.deserialize_map(RecordVisitor { rules })?;
     deserializer.end()?;
@@ -144,14 +144,14 @@ struct RecordVisitor<'r> {
 }
 
 impl<'de, 'r> Visitor<'de> for RecordVisitor<'r> {
-    type Value = Record<'de, 'r>;
+    type Value = NativeRecord<'de, 'r>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a native record")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut record = Record::default();
+        let mut record = NativeRecord::default();
         while let Some(Key(name)) = map.next_key()? {
             if let Some(slot) = record.slot(&name) {
                 slot.fill(&mut map)?;

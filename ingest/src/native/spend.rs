@@ -3,7 +3,7 @@
 use tributary_proto::Spend;
 use tributary_runtime::stage::Rejection;
 
-use super::record::Record;
+use super::record::NativeRecord;
 use crate::channel::Evidence;
 use crate::ignored::Ignored;
 use crate::milestone::{Given, amount};
@@ -17,7 +17,7 @@ use crate::{money, reason};
 /// When it does not say on what, or how much, in a currency that there is.
 pub(super) fn read<'a>(
     rules: &Rules,
-    record: Record<'a, '_>,
+    record: NativeRecord<'a, '_>,
     spend_id: String,
     time_ms: i64,
     ignored: &mut Ignored,

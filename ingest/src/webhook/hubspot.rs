@@ -14,7 +14,7 @@ use association::{activity_id, association};
 use notice::Notice;
 
 use super::body::{self, elements, field, millis};
-use super::records::{Record, Records};
+use super::records::{CrmRecord, Records};
 use super::stages::{Change, incomplete};
 use crate::decoded::Decoded;
 use crate::milestone::Given;
@@ -121,7 +121,7 @@ fn told(object: Object, what: &str, notice: Notice<'_>, head: Head, records: &mu
             }
         }
         (Object::Company, "deletion") => {
-            let mut gone = Record::new(head.event_id, head.time_ms);
+            let mut gone = CrmRecord::new(head.event_id, head.time_ms);
             gone.name("crm_account", &head.object_id, records);
             records.add(gone, Says::AccountGone);
         }
@@ -129,7 +129,7 @@ fn told(object: Object, what: &str, notice: Notice<'_>, head: Head, records: &mu
         (Object::Deal, "deletion") => deal(Change { gone: true, ..Change::default() }, &head, records),
         (Object::Activity(kind), "deletion") => {
             let id = activity_id(&head.portal, kind, &head.object_id);
-            records.add(Record::new(head.event_id, head.time_ms), Says::RecordDeleted { id });
+            records.add(CrmRecord::new(head.event_id, head.time_ms), Says::RecordDeleted { id });
         }
         (Object::Activity(_), "restore") => {
             let detail = "the activity is back, and the notice does not say with whom it was: send it as a native record";
@@ -143,7 +143,7 @@ fn told(object: Object, what: &str, notice: Notice<'_>, head: Head, records: &mu
         }
         (_, "propertyChange") => return property(object, notice, &head, records),
         (Object::Contact, "privacyDeletion") => {
-            let mut erase = Record::new(head.event_id, head.time_ms);
+            let mut erase = CrmRecord::new(head.event_id, head.time_ms);
             erase.name("crm_contact", &head.object_id, records);
             records.add(erase, Says::Erase { person: true });
         }
@@ -158,13 +158,13 @@ fn deal(change: Change, head: &Head, records: &mut Records<'_>) {
 }
 
 /// States that a contact or a company exists, and what `add` adds.
-fn identity(object: Object, head: &Head, records: &mut Records<'_>, add: impl FnOnce(&mut Record, &mut Records<'_>)) {
+fn identity(object: Object, head: &Head, records: &mut Records<'_>, add: impl FnOnce(&mut CrmRecord, &mut Records<'_>)) {
     let (says, name) = if object == Object::Contact {
         (Says::Identify, "crm_contact")
     } else {
         (Says::Account(Given::Nothing), "crm_account")
     };
-    let mut record = Record::new(head.event_id.clone(), head.time_ms);
+    let mut record = CrmRecord::new(head.event_id.clone(), head.time_ms);
     record.name(name, &head.object_id, records);
     add(&mut record, records);
     records.add(record, says);
@@ -231,7 +231,7 @@ fn parent(company: &str, above: Given<Identifier>, event_id: String, head: &Head
     if above == Given::Nothing {
         return records.nothing();
     }
-    let mut record = Record::new(event_id, head.time_ms);
+    let mut record = CrmRecord::new(event_id, head.time_ms);
     record.name("crm_account", company, records);
     records.add(record, Says::Account(above));
 }
@@ -257,7 +257,7 @@ fn merge(object: Object, notice: Notice<'_>, head: &Head, records: &mut Records<
         Object::Contact | Object::Company => {
             let name = if object == Object::Contact { "crm_contact" } else { "crm_account" };
             for (at, id) in merged.iter().enumerate() {
-                let mut link = Record::new(format!("{event_id}:{at}"), head.time_ms);
+                let mut link = CrmRecord::new(format!("{event_id}:{at}"), head.time_ms);
                 link.name(name, &stays, records);
                 link.name(name, id, records);
                 records.add_link(link);

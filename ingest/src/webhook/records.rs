@@ -50,8 +50,8 @@ impl<'a> Records<'a> {
     }
 
     /// Adds what is said of those whom the record names; what is refused becomes a rejection of this element.
-    pub(super) fn add(&mut self, record: Record, says: Says<'_>) {
-        let Record { event_id, time_ms, identifiers, mut traits, contacts, of_record, ignored } = record;
+    pub(super) fn add(&mut self, record: CrmRecord, says: Says<'_>) {
+        let CrmRecord { event_id, time_ms, identifiers, mut traits, contacts, of_record, ignored } = record;
         traits.sort_by(|a, b| a.name.cmp(&b.name));
         traits.dedup_by(|later, first| later.name == first.name);
         let event_id = if event_id.len() > ID_BYTES_MAX {
@@ -70,7 +70,7 @@ impl<'a> Records<'a> {
     }
 
     /// Adds that those whom the record names are one; where one of two is no identifier, that is left out, and nothing is said.
-    pub(super) fn add_link(&mut self, record: Record) {
+    pub(super) fn add_link(&mut self, record: CrmRecord) {
         if record.identifiers.count() < 2 {
             self.out.ignored.merge(record.ignored);
         } else {
@@ -124,7 +124,7 @@ pub(super) fn placed(mut rejection: Rejection, index: u32, place: &str) -> Rejec
 
 /// Whom a statement is about, while it is written.
 #[derive(Debug)]
-pub(super) struct Record {
+pub(super) struct CrmRecord {
     event_id: String,
     time_ms: i64,
     identifiers: Identifiers,
@@ -134,7 +134,7 @@ pub(super) struct Record {
     ignored: Ignored,
 }
 
-impl Record {
+impl CrmRecord {
     /// A record of nobody; `time_ms` is milliseconds since 1970-01-01 UTC.
     pub(super) fn new(event_id: impl Into<String>, time_ms: i64) -> Self {
         Self {

@@ -21,7 +21,7 @@ use merges::Merges;
 use who::{account, merged, person};
 
 use super::body::{self, elements};
-use super::records::{Record, Records};
+use super::records::{CrmRecord, Records};
 use super::stages::{Change, incomplete};
 use crate::decoded::Decoded;
 use crate::limits::ELEMENTS_MAX;
@@ -148,7 +148,7 @@ fn member(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>) ->
         records.nothing();
         return Ok(());
     }
-    let mut touch = Record::new(head.event_id.clone(), head.time_ms);
+    let mut touch = CrmRecord::new(head.event_id.clone(), head.time_ms);
     let mut named = false;
     for (name, kind) in [("ContactId", "crm_contact"), ("LeadId", "crm_lead")] {
         if let Some(id) = text(fields, name, records) {
@@ -177,7 +177,7 @@ fn role(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>) -> R
     let record_id = format!("salesforce:role:{}", long_form(head.id, ROLE));
     let (contact, opportunity) = (text(fields, "ContactId", records), text(fields, "OpportunityId", records));
     if head.deleted() {
-        let gone = Record::new(format!("{}:deleted", head.event_id), head.time_ms);
+        let gone = CrmRecord::new(format!("{}:deleted", head.event_id), head.time_ms);
         records.add(gone, Says::RecordDeleted { id: record_id.clone() });
         if contact.is_none() || opportunity.is_none() {
             return Ok(());
@@ -194,7 +194,7 @@ fn role(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>) -> R
     let role = text(fields, "Role", records);
     // A change of something else says nothing of the role.
     if role.is_some() || head.created() || head.deleted() || head.clears("Role") {
-        let mut contacts = Record::new(head.event_id.clone(), head.time_ms);
+        let mut contacts = CrmRecord::new(head.event_id.clone(), head.time_ms);
         if !head.deleted() {
             contacts = contacts.of(record_id, head.time_ms);
         }

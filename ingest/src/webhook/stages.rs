@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use tributary_proto::Identifier;
 use tributary_runtime::stage::Rejection;
 
-use super::records::{Record, Records};
+use super::records::{CrmRecord, Records};
 use super::vendor_stages::Ladder;
 use crate::milestone::{Given, MilestoneFields};
 use crate::native::statement::Says;
@@ -76,7 +76,7 @@ impl Change {
             if !reached && !withdrawn && !amended {
                 continue;
             }
-            let mut version = Record::new(format!("{event_id}:{kind}"), time_ms);
+            let mut version = CrmRecord::new(format!("{event_id}:{kind}"), time_ms);
             self.subject.iter().chain(&self.names).for_each(|(kind, text)| version.name(kind, text, records));
             let says = MilestoneFields {
                 kind: kind.into(),

@@ -24,7 +24,7 @@ pub(super) fn former(of: &Person) -> Vec<Former> {
         .links
         .iter()
         .filter_map(|link| {
-            let time_ms = link.earliest_ms.or(link.word.map(|(_, at_ms)| at_ms))?;
+            let time_ms = link.earliest_ms.or(link.explicit.map(|(_, at_ms)| at_ms))?;
             Some((time_ms, positions.get(&link.a.hash()).copied(), positions.get(&link.b.hash()).copied()))
         })
         .collect();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tributary_attributor::read::{Emitted, Explained, Portion, Standing, emitted, milestone as in_unit};
+use tributary_attributor::read::{Emitted, Explained, Inclusion, Portion, emitted, milestone as in_unit};
 use tributary_identity::read::{MilestoneFacts, milestone as facts_of};
 use tributary_proto::event::Body;
 use tributary_proto::vocabulary::{self, MODELS};
@@ -129,7 +129,7 @@ fn touch_rows(
     let Some(explained) = explained else { return Ok(rows) };
     for (at, of) in explained.touches.iter().enumerate() {
         let Touch { channel, source, medium, campaign, public, .. } = of.touch.touch.clone().unwrap_or_default();
-        let (standing, why) = standing(of.standing, of.hits, explained);
+        let (standing, why) = inclusion(of.inclusion, of.hits, explained);
         let time_ms = of.touch.time_ms;
         let then = match &of.by {
             Some(by) => people.account_then(snapshot, by, time_ms)?.unwrap_or_default(),
@@ -148,7 +148,7 @@ fn touch_rows(
             account_id: then.account_id,
             account_why: then.why,
             public,
-            in_journey: of.standing == Standing::InJourney,
+            in_journey: of.inclusion == Inclusion::InJourney,
             standing,
             why,
         });
@@ -156,20 +156,20 @@ fn touch_rows(
     Ok(rows)
 }
 
-fn standing(of: Standing, hits: usize, explained: &Explained) -> (&'static str, String) {
+fn inclusion(of: Inclusion, hits: usize, explained: &Explained) -> (&'static str, String) {
     match of {
-        Standing::InJourney if hits > 1 => ("in_journey", format!("in the journey: a visit of {hits} hits")),
-        Standing::InJourney => ("in_journey", "in the journey".to_owned()),
-        Standing::Revoked => ("revoked", "out: the profile's consent is revoked".to_owned()),
-        Standing::BeforeWindow => {
+        Inclusion::InJourney if hits > 1 => ("in_journey", format!("in the journey: a visit of {hits} hits")),
+        Inclusion::InJourney => ("in_journey", "in the journey".to_owned()),
+        Inclusion::Revoked => ("revoked", "out: the profile's consent is revoked".to_owned()),
+        Inclusion::BeforeWindow => {
             let start = minute(explained.window_start_ms);
             ("before_window", format!("out: before the window, which begins {start}"))
         }
-        Standing::AfterMilestone => ("after_milestone", "out: after the milestone".to_owned()),
-        Standing::Duplicate(first) => ("duplicate", format!("out: the same event as #{}", first + 1)),
-        Standing::Visit(first) => ("visit", format!("a hit of the visit that began with #{}", first + 1)),
-        Standing::Unnamed => ("unnamed", "out: of somebody whom the deal does not name (attribution.contacts)".to_owned()),
-        Standing::Overlong => ("overlong", "out: beyond attribution.max_journey".to_owned()),
+        Inclusion::AfterMilestone => ("after_milestone", "out: after the milestone".to_owned()),
+        Inclusion::Duplicate(first) => ("duplicate", format!("out: the same event as #{}", first + 1)),
+        Inclusion::Visit(first) => ("visit", format!("a hit of the visit that began with #{}", first + 1)),
+        Inclusion::Unnamed => ("unnamed", "out: of somebody whom the deal does not name (attribution.contacts)".to_owned()),
+        Inclusion::Overlong => ("overlong", "out: beyond attribution.max_journey".to_owned()),
     }
 }
 
@@ -206,7 +206,7 @@ fn credit_rows(emitted: &Emitted, explained: Option<&Explained>, currency: &str)
         let portion = portions.get(&(of.model.model.as_str(), of.touch.event_id.as_str()));
         let same = |portion: &&&Portion| (portion.weight_nano, portion.value_minor) == (of.weight_nano, of.value_minor);
         let current = portion.filter(same);
-        let basis = current.map(|portion| portion.basis.clone());
+        let rationale = current.map(|portion| portion.rationale.clone());
         Credit {
             model: of.model.model.clone(),
             model_version: of.model.version.clone(),
@@ -216,8 +216,9 @@ fn credit_rows(emitted: &Emitted, explained: Option<&Explained>, currency: &str)
             weight_nano: of.weight_nano,
             value_minor: of.value_minor,
             currency: currency.to_owned(),
-            anchors: basis.as_ref().map(|basis| basis.anchors.clone()).unwrap_or_default(),
-            reason: basis.map_or_else(|| "does not follow from the state at hand (any more)".to_owned(), |basis| basis.words),
+            anchors: rationale.as_ref().map(|rationale| rationale.anchors.clone()).unwrap_or_default(),
+            reason: rationale
+                .map_or_else(|| "does not follow from the state at hand (any more)".to_owned(), |rationale| rationale.words),
             current: current.is_some(),
         }
     };

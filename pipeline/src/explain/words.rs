@@ -1,7 +1,7 @@
 //! What identity says of links and accounts, in the answer's form and in words.
 
 use tributary_identity::Rules;
-use tributary_identity::cluster::Refusal;
+use tributary_identity::cluster::LinkRefusal;
 use tributary_identity::group::seen_first_ms;
 use tributary_identity::read::{AccountNamed, Link, Person, Refused, Shared};
 use tributary_identity::stamp::stamp_key;
@@ -18,7 +18,7 @@ pub(super) fn link(of: &Link, rules: &Rules) -> LinkUsed {
         class: of.class,
         class_name: class_name(of, rules),
         earliest_ms: of.earliest_ms,
-        stated_ms: of.word.map(|(_, at_ms)| at_ms),
+        stated_ms: of.explicit.map(|(_, at_ms)| at_ms),
         public: of.public,
         joins: of.joins,
     }
@@ -33,24 +33,24 @@ fn class_name(of: &Link, rules: &Rules) -> String {
 /// A refused link in the answer's form.
 pub(super) fn refused(of: &Refused, rules: &Rules) -> RefusedLink {
     let (rule, why) = match of.rule {
-        Refusal::Shared => ("shared", of.shared.as_ref().map_or_else(String::new, |shared| shared_why(shared, rules))),
-        Refusal::Quarantined => {
+        LinkRefusal::Shared => ("shared", of.shared.as_ref().map_or_else(String::new, |shared| shared_why(shared, rules))),
+        LinkRefusal::Quarantined => {
             let (most, public, anonymous) = (rules.max_cluster, rules.public_cluster, rules.anonymous_cluster);
             let why = format!(
                 "the cluster has more than identity.max_cluster = {most} identifiers; or of identifiers that only public events know more than identity.public_cluster = {public} hang together, or cookies and devices among them more than identity.anonymous_cluster = {anonymous}"
             );
             ("quarantined", why)
         }
-        Refusal::Limit => ("limit", limit_why(of.limit.as_ref())),
-        Refusal::NeverJoin => ("never_join", never_join_why(of.link.word)),
-        Refusal::Crowded => (
+        LinkRefusal::Limit => ("limit", limit_why(of.limit.as_ref())),
+        LinkRefusal::NeverJoin => ("never_join", never_join_why(of.link.explicit)),
+        LinkRefusal::Crowded => (
             "crowded",
             format!(
                 "only public events know it, and the profile has identity.public_leaves = {} such identifiers already",
                 rules.public_leaves
             ),
         ),
-        Refusal::Public => (
+        LinkRefusal::Public => (
             "public",
             "a public event may only hang a cookie or a device on one other identifier (identity.public_joins)".into(),
         ),

@@ -17,7 +17,7 @@ use serde::Serialize;
 use subtle::ConstantTimeEq;
 
 use super::Holdings;
-use super::views::{Refusal, Views};
+use super::views::{ViewError, Views};
 use super::wire::{HOLDINGS, Holder, Reads, VIEW, VIEWS};
 use crate::config::Secret;
 use crate::config::admin::AdminSettings;
@@ -150,12 +150,12 @@ fn json(answer: &impl Serialize) -> Response {
     }
 }
 
-fn refused(refusal: &Refusal) -> Response {
+fn refused(refusal: &ViewError) -> Response {
     let status = match refusal {
-        Refusal::Busy => StatusCode::SERVICE_UNAVAILABLE,
-        Refusal::Gone => StatusCode::GONE,
-        Refusal::NotHere(_) | Refusal::Malformed => StatusCode::BAD_REQUEST,
-        Refusal::Store(_) | Refusal::State(_) | Refusal::Thread(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        ViewError::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        ViewError::Gone => StatusCode::GONE,
+        ViewError::NotHere(_) | ViewError::Malformed => StatusCode::BAD_REQUEST,
+        ViewError::Store(_) | ViewError::State(_) | ViewError::Thread(_) => StatusCode::INTERNAL_SERVER_ERROR,
     };
     (status, refusal.to_string()).into_response()
 }

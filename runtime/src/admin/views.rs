@@ -27,7 +27,7 @@ const ROW_BYTES: usize = 16;
 
 /// Why a view is not opened or read.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Refusal {
+pub(super) enum ViewError {
     #[error("{} views are open already; ask again in a minute", VIEWS_MAX)]
     Busy,
     #[error("there is no such view: it was closed, or nobody has read it for {} s", IDLE.as_secs())]
@@ -46,7 +46,7 @@ pub(super) enum Refusal {
 
 struct Ask {
     reads: Reads,
-    answer: oneshot::Sender<Result<Pages, Refusal>>,
+    answer: oneshot::Sender<Result<Pages, ViewError>>,
 }
 
 #[derive(Default)]
@@ -61,12 +61,12 @@ pub(super) struct Views(Arc<Mutex<Open>>);
 
 impl Views {
     /// Opens a view of a stage's partitions.
-    pub async fn open(&self, holdings: &Holdings, stage: &str) -> Result<Opened, Refusal> {
+    pub async fn open(&self, holdings: &Holdings, stage: &str) -> Result<Opened, ViewError> {
         let (asks, heard) = channel();
         let view = {
             let mut open = self.lock();
             if open.asks.len() >= VIEWS_MAX {
-                return Err(Refusal::Busy);
+                return Err(ViewError::Busy);
             }
             open.last += 1;
             let view = open.last;
@@ -83,16 +83,16 @@ impl Views {
             self.close(view);
             return Err(error.into());
         }
-        let partitions = opened.await.map_err(|_| Refusal::Gone)??;
+        let partitions = opened.await.map_err(|_| ViewError::Gone)??;
         Ok(Opened { view, partitions })
     }
 
     /// Reads from a view.
-    pub async fn read(&self, view: u64, reads: Reads) -> Result<Pages, Refusal> {
-        let asks = self.lock().asks.get(&view).cloned().ok_or(Refusal::Gone)?;
+    pub async fn read(&self, view: u64, reads: Reads) -> Result<Pages, ViewError> {
+        let asks = self.lock().asks.get(&view).cloned().ok_or(ViewError::Gone)?;
         let (answer, answered) = oneshot::channel();
-        asks.send(Ask { reads, answer }).map_err(|_| Refusal::Gone)?;
-        answered.await.map_err(|_| Refusal::Gone)?
+        asks.send(Ask { reads, answer }).map_err(|_| ViewError::Gone)?;
+        answered.await.map_err(|_| ViewError::Gone)?
     }
 
     /// Closes a view: its thread ends once nobody can ask any more.
@@ -107,13 +107,13 @@ impl Views {
 }
 
 /// Answers until nobody asks any more.
-fn serve(stores: &[(u32, RocksStore)], asks: &Receiver<Ask>, ready: oneshot::Sender<Result<Vec<Seen>, Refusal>>) {
+fn serve(stores: &[(u32, RocksStore)], asks: &Receiver<Ask>, ready: oneshot::Sender<Result<Vec<Seen>, ViewError>>) {
     let views: BTreeMap<u32, StoreView<'_>> = stores.iter().map(|(partition, store)| (*partition, store.view())).collect();
-    let seen = |(partition, view): (&u32, &StoreView<'_>)| -> Result<Seen, Refusal> {
+    let seen = |(partition, view): (&u32, &StoreView<'_>)| -> Result<Seen, ViewError> {
         let inputs = view.inputs()?.0.into_iter().map(|(topic, next)| (topic.name().to_owned(), next)).collect();
         Ok(Seen { partition: *partition, inputs })
     };
-    let seen: Result<Vec<Seen>, Refusal> = views.iter().map(seen).collect();
+    let seen: Result<Vec<Seen>, ViewError> = views.iter().map(seen).collect();
     let (failed, begun) = (seen.is_err(), Instant::now());
     // Who asked for it may be gone; so is then whoever would read it.
     if ready.send(seen).is_err() || failed {
@@ -126,17 +126,17 @@ fn serve(stores: &[(u32, RocksStore)], asks: &Receiver<Ask>, ready: oneshot::Sen
     }
 }
 
-fn answer(views: &BTreeMap<u32, StoreView<'_>>, reads: &Reads) -> Result<Pages, Refusal> {
+fn answer(views: &BTreeMap<u32, StoreView<'_>>, reads: &Reads) -> Result<Pages, ViewError> {
     let mut left = ANSWER_BYTES_MAX;
     let page = |read: &Read| {
-        let view = views.get(&read.partition).ok_or(Refusal::NotHere(read.partition))?;
+        let view = views.get(&read.partition).ok_or(ViewError::NotHere(read.partition))?;
         page(view, read, &mut left)
     };
     reads.reads.iter().map(page).collect::<Result<_, _>>().map(|pages| Pages { pages })
 }
 
-fn page(view: &StoreView<'_>, read: &Read, left: &mut usize) -> Result<Page, Refusal> {
-    let actor = ActorKey(read.actor.as_slice().try_into().map_err(|_| Refusal::Malformed)?);
+fn page(view: &StoreView<'_>, read: &Read, left: &mut usize) -> Result<Page, ViewError> {
+    let actor = ActorKey(read.actor.as_slice().try_into().map_err(|_| ViewError::Malformed)?);
     let mut page = Page::default();
     if *left == 0 {
         page.more = true;

@@ -1,9 +1,9 @@
 //! How the memory that a process may take is shared out.
 //!
 //! ```
-//! use tributary_runtime::config::memory::Shares;
+//! use tributary_runtime::config::memory::MemoryBudget;
 //!
-//! let shares = Shares::of(1024, 3, 2);
+//! let shares = MemoryBudget::of(1024, 3, 2);
 //! assert_eq!((shares.stores >> 20, shares.values >> 20, shares.transaction >> 20), (232, 116, 9));
 //! ```
 
@@ -19,7 +19,7 @@ const FIXED_MB: u32 = 96;
 
 /// What each may take, in bytes. See the module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shares {
+pub struct MemoryBudget {
     /// RocksDB: blocks, indexes, filters and write buffers of all stores.
     pub stores: usize,
     /// The values that a worker of a stage with state holds between batches.
@@ -28,7 +28,7 @@ pub struct Shares {
     pub transaction: usize,
 }
 
-impl Shares {
+impl MemoryBudget {
     /// The most MiB of `memory_mb` that bodies and records may take which a collector holds: half of what is left after the fixed part.
     pub fn collector_mb_max(memory_mb: u32) -> u32 {
         memory_mb.saturating_sub(FIXED_MB) / 2

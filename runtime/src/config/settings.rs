@@ -10,7 +10,7 @@ pub use super::formats::{Format, FormatSettings};
 use super::kafka::is_topic_text;
 use super::section::{Given, Problems, Section};
 use super::section::{OpenMap, Shape};
-use crate::refusals::RefusalLimits;
+use crate::dead_letter_limit::DeadLetterLimits;
 use crate::topic::{Retention, Topic};
 
 /// What dead letters add to the record they hold: reason, detail, position. Generous.
@@ -263,7 +263,7 @@ const MEMORY_MB_MIN: u32 = 256;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WorkerSettings {
-    /// What the process may take in all, in MiB; how it is shared out: [`Shares`](super::memory::Shares). What a collector may hold is taken off
+    /// What the process may take in all, in MiB; how it is shared out: [`MemoryBudget`](super::memory::MemoryBudget). What a collector may hold is taken off
     /// first.
     pub memory_mb: u32,
     /// So much of the limit of the control group, or else of the machine's memory, instead; 0: `memory_mb` counts.
@@ -279,7 +279,7 @@ pub struct WorkerSettings {
     /// Encoding of each output topic.
     pub formats: FormatSettings,
     /// How much may be refused before the service stops.
-    pub dead_letters: RefusalLimits,
+    pub dead_letters: DeadLetterLimits,
 }
 
 impl Default for WorkerSettings {
@@ -292,7 +292,7 @@ impl Default for WorkerSettings {
             expand_erasures: true,
             threads: ThreadSettings::default(),
             formats: FormatSettings::default(),
-            dead_letters: RefusalLimits::default(),
+            dead_letters: DeadLetterLimits::default(),
         }
     }
 }
@@ -318,7 +318,7 @@ impl Section for WorkerSettings {
         problems.unless((1..=1_000_000).contains(&self.batch_records), "batch_records", "expected 1 to 1000000");
         problems.unless((1..=60_000).contains(&self.batch_ms), "batch_ms", "expected 1 to 60000 milliseconds");
         let ThreadSettings { ingest, identity, attributor } = self.threads;
-        let RefusalLimits { percent, .. } = self.dead_letters;
+        let DeadLetterLimits { percent, .. } = self.dead_letters;
         problems.unless(percent <= 100, "dead_letters.percent", "expected 1 to 100, or 0 for no limit");
         for (stage, threads) in [("ingest", ingest), ("identity", identity), ("attributor", attributor)] {
             problems.unless((1..=256).contains(&threads), &format!("threads.{stage}"), "expected 1 to 256");

@@ -8,7 +8,7 @@ use super::{INPUTS_KEY, Inputs, Ownership, Position, Store};
 use crate::log::{LogError, Routed, Transaction};
 
 /// What a commit asks of the log, in the order in which [`commit`] asks it.
-pub trait Wire {
+pub trait TransactionWriter {
     /// What holds a transactional id and its epoch.
     type Producer;
     /// Why something failed.
@@ -76,7 +76,7 @@ pub struct Ended {
 /// Why a transaction was not committed, or is not known to be.
 pub enum Failed<P, E> {
     /// The log failed. The producer is given up: its outcome is not known, whatever the error says.
-    Wire(P, E),
+    Writer(P, E),
     /// Something else did; the producer is gone.
     Log(LogError),
 }
@@ -93,7 +93,7 @@ impl<P, E> From<LogError> for Failed<P, E> {
 ///
 /// # Errors
 /// After any error nothing of the transaction may be assumed.
-pub fn commit<W: Wire, S: Store>(
+pub fn commit<W: TransactionWriter, S: Store>(
     wire: &mut W,
     slot: &mut Option<W::Producer>,
     ownership: &mut Ownership<S>,
@@ -107,7 +107,7 @@ pub fn commit<W: Wire, S: Store>(
     let next = ownership.next_inputs(transaction)?;
     let ended = match transact(wire, &producer, keeps_state, transaction, &next) {
         Ok(ended) => ended,
-        Err(error) => return Err(Failed::Wire(producer, error)),
+        Err(error) => return Err(Failed::Writer(producer, error)),
     };
     if keeps_state {
         write_stores(ownership, transaction, &next, &ended.changelog, now_ms())?;
@@ -127,7 +127,7 @@ pub fn commit<W: Wire, S: Store>(
     Ok(next)
 }
 
-fn transact<W: Wire>(
+fn transact<W: TransactionWriter>(
     wire: &mut W,
     producer: &W::Producer,
     keeps_state: bool,

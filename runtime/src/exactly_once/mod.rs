@@ -7,20 +7,20 @@
 //! |---|---|
 //! | which partitions are held, and which records may be taken | [`Ownership`] |
 //! | one transaction a batch, then the store | [`commit()`] |
-//! | starting anew after a transaction that failed | [`go_back()`] |
+//! | starting anew after a transaction that failed | [`recover()`] |
 //! | from where a state is restored, and when it is current | [`Restore`] |
 //! | the input offsets that a state stands for | [`Inputs`] |
 
 mod commit;
-mod go_back;
 mod inputs;
 mod ownership;
+mod recovery;
 mod restore;
 mod store;
 
-pub use commit::{Ended, Failed, Wire, commit};
-pub use go_back::{Anew, go_back};
+pub use commit::{Ended, Failed, TransactionWriter, commit};
 pub use inputs::{Inputs, VERSION, VERSION_HEADER};
 pub use ownership::{Admission, Owned, Ownership, Phase};
+pub use recovery::{Recovery, recover};
 pub use restore::{Change, Progress, Restore};
 pub use store::{INPUTS_KEY, Position, Store, StoreFailure};

@@ -14,7 +14,7 @@ use super::context::{Delivered, Tag};
 use super::message::{has_version, now_ms};
 use super::options::KafkaOptions;
 use super::session::{Consumed, KafkaSession, Produced};
-use crate::exactly_once::{Ended, Failed as Unsure, INPUTS_KEY, Inputs, VERSION, VERSION_HEADER, Wire, commit};
+use crate::exactly_once::{Ended, Failed as Unsure, INPUTS_KEY, Inputs, TransactionWriter, VERSION, VERSION_HEADER, commit};
 use crate::log::{LogError, Routed, Session, Transaction};
 use crate::stage::Output;
 use crate::topic::Topic;
@@ -44,12 +44,13 @@ impl KafkaSession {
         let end = Instant::now() + Duration::from_millis(self.options.transaction_timeout_ms);
         let changelog = self.log.changelog.map(|changelog| self.options.topics.of(changelog));
         let spread = self.spread();
-        let mut wire = KafkaWire { options: &self.options, consumer: self.consumer.as_ref(), changelog, spread, letters, end };
+        let mut wire =
+            KafkaWriter { options: &self.options, consumer: self.consumer.as_ref(), changelog, spread, letters, end };
         let keeps_state = changelog.is_some();
         match commit(&mut wire, &mut self.producer, &mut self.owned, keeps_state, &transaction, now_ms) {
             Ok(_) => Ok(()),
             Err(Unsure::Log(error)) => Err(error),
-            Err(Unsure::Wire(producer, failed)) => Err(self.give_up(&producer, failed)),
+            Err(Unsure::Writer(producer, failed)) => Err(self.give_up(&producer, failed)),
         }
     }
 
@@ -79,7 +80,7 @@ impl KafkaSession {
 }
 
 /// One transaction on its way to the brokers.
-struct KafkaWire<'a> {
+struct KafkaWriter<'a> {
     options: &'a KafkaOptions,
     consumer: Option<&'a Consumed>,
     changelog: Option<&'a str>,
@@ -90,7 +91,7 @@ struct KafkaWire<'a> {
     end: Instant,
 }
 
-impl KafkaWire<'_> {
+impl KafkaWriter<'_> {
     fn left(&self) -> Duration {
         self.end.saturating_duration_since(Instant::now())
     }
@@ -100,7 +101,7 @@ impl KafkaWire<'_> {
     }
 }
 
-impl Wire for KafkaWire<'_> {
+impl TransactionWriter for KafkaWriter<'_> {
     type Producer = Produced;
     type Error = Failed;
 

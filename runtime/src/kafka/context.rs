@@ -16,7 +16,7 @@ use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, TopicPartitionList};
 
-use super::Complaints;
+use super::ConnectionErrors;
 use super::client_log::{CONNECTION_LOST, log};
 
 /// What a rebalance asks for.
@@ -39,13 +39,13 @@ pub(super) struct ConsumerEvents {
     statistics: Mutex<Option<Noted>>,
     closing: AtomicBool,
     /// Why connections failed.
-    pub(super) complaints: Complaints,
+    pub(super) connection_errors: ConnectionErrors,
 }
 
 impl ConsumerEvents {
-    pub(super) fn new(stage: &'static str, cooperative: bool, complaints: Complaints) -> Self {
+    pub(super) fn new(stage: &'static str, cooperative: bool, connection_errors: ConnectionErrors) -> Self {
         let (pending, statistics, closing) = (Mutex::default(), Mutex::default(), AtomicBool::new(false));
-        Self { stage, cooperative, pending, made: Instant::now(), statistics, closing, complaints }
+        Self { stage, cooperative, pending, made: Instant::now(), statistics, closing, connection_errors }
     }
 
     /// The oldest rebalance that was not done yet.
@@ -110,7 +110,7 @@ pub(super) struct Noted {
 
 impl ClientContext for ConsumerEvents {
     fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
-        self.complaints.log(level, fac, message);
+        self.connection_errors.log(level, fac, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {

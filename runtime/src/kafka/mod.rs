@@ -11,7 +11,7 @@
 //! | reading the changelog | `restore` |
 //! | how far behind the inputs are, and what holds them up | `session/lag` |
 //! | what is decided without a client, and in which order things are done | [`crate::exactly_once`] |
-//! | whether the brokers can be reached, and why a connection cannot be made | `reach`, `complaints`, `certificate` |
+//! | whether the brokers can be reached, and why a connection cannot be made | `reach`, `connection_errors`, `certificate` |
 //! | what the clients call back, and what they write into their log | `context`, `client_log` |
 //! | which processes there are, and who holds what | `presence` |
 //! | partitions that stand still | `session/stopped` |
@@ -32,7 +32,7 @@
 mod certificate;
 mod client_log;
 mod commit;
-mod complaints;
+mod connection_errors;
 mod context;
 mod failure;
 mod message;
@@ -46,7 +46,7 @@ mod recover;
 mod restore;
 mod session;
 
-pub use complaints::{Complaints, explain};
+pub use connection_errors::{ConnectionErrors, explain};
 pub use options::{KafkaOptions, RefusedSetting, accepted_group, group_name, refused_setting};
 pub use partitions::spread_of;
 pub use presence::{Owners, PresenceError, Process, announce, owners, processes};

@@ -10,7 +10,7 @@ use rdkafka::metadata::MetadataTopic;
 use rdkafka::types::RDKafkaRespErr;
 
 use super::ASK;
-use super::complaints::explain;
+use super::connection_errors::explain;
 use super::context::RestorerEvents;
 use super::failure::{Remedy, remedy};
 use super::session::KafkaSession;
@@ -110,7 +110,7 @@ impl KafkaSession {
         let name = self.options.topics.of(topic);
         let consumer = self.consumer()?;
         let metadata = consumer.fetch_metadata(Some(name), ASK).map_err(|error| {
-            let why = explain(consumer, &consumer.context().complaints, &error);
+            let why = explain(consumer, &consumer.context().connection_errors, &error);
             LogError::recover(LOOKING_UP, format!("no broker of {} answered about topic {name}: {why}", self.options.brokers))
         })?;
         let found = metadata.topics().iter().find(|found| found.name() == name);

@@ -13,7 +13,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::statistics::{Broker, Statistics};
 use rdkafka::{ClientConfig, ClientContext};
 
-use super::complaints::Complaints;
+use super::connection_errors::ConnectionErrors;
 use super::metrics;
 use crate::fresh::FreshGauges;
 use crate::obstacle::Obstacle;
@@ -122,14 +122,14 @@ impl Reach {
 
 /// What the look-out's client tells.
 struct Ear {
-    complaints: Complaints,
+    connection_errors: ConnectionErrors,
     /// How many brokers could be reached when its statistics were last taken.
     reachable: Mutex<usize>,
 }
 
 impl ClientContext for Ear {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.complaints.log(level, facility, message);
+        self.connection_errors.log(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
@@ -185,7 +185,7 @@ impl Lookout {
             .set("statistics.interval.ms", ASK.saturating_add(PAUSE).as_millis().to_string())
             .set("socket.timeout.ms", "5000")
             .set("reconnect.backoff.max.ms", "1000");
-        let ear = Ear { complaints: Complaints::of(&config), reachable: Mutex::new(0) };
+        let ear = Ear { connection_errors: ConnectionErrors::of(&config), reachable: Mutex::new(0) };
         let consumer = config.create_with_context(ear)?;
         let (brokers, topic) = (config.get("bootstrap.servers").unwrap_or_default().to_owned(), topic.to_owned());
         Ok(Self { consumer, brokers, topic, reach: Arc::new(Reach(Mutex::new(State::new()))), gauges })
@@ -224,7 +224,7 @@ impl Lookout {
         let brokers = &self.brokers;
         match news {
             Some(News::Away(gone)) => {
-                let why = self.consumer.context().complaints.why().unwrap_or_else(|| UNTOLD.to_owned());
+                let why = self.consumer.context().connection_errors.why().unwrap_or_else(|| UNTOLD.to_owned());
                 let what = if met { "no broker answers" } else { "waiting for a broker" };
                 tracing::warn!(
                     "{what} (kafka.brokers = {brokers}), for {} s now: {why}. Nothing is read or committed meanwhile, and nothing is \

@@ -13,7 +13,7 @@ use super::failure::{Remedy, SAME_INSTANCE, remedy};
 use super::metrics;
 use super::reach::AWAY;
 use super::session::{KafkaSession, Produced};
-use crate::exactly_once::{Anew, Inputs, go_back};
+use crate::exactly_once::{Inputs, Recovery, recover};
 use crate::log::LogError;
 
 const OPERATION: &str = "recovering";
@@ -33,7 +33,7 @@ impl KafkaSession {
             return Err(LogError::recover(OPERATION, AWAY));
         }
         let since = *self.recovering_since.get_or_insert_with(Instant::now);
-        let result = go_back(&mut GoingBack(self));
+        let result = recover(&mut GoingBack(self));
         match result {
             Ok(()) => {
                 self.recovering_since = None;
@@ -126,7 +126,7 @@ impl KafkaSession {
 /// A session on its way back.
 struct GoingBack<'a>(&'a mut KafkaSession);
 
-impl Anew for GoingBack<'_> {
+impl Recovery for GoingBack<'_> {
     type Producer = Produced;
 
     fn slot(&mut self) -> &mut Option<Produced> {

@@ -16,7 +16,7 @@ use rdkafka::producer::BaseProducer;
 use rdkafka::topic_partition_list::Offset;
 
 use super::ASK;
-use super::complaints::Complaints;
+use super::connection_errors::ConnectionErrors;
 use super::context::{ConsumerEvents, ProducerEvents};
 use super::failure::{Remedy, remedy};
 use super::message;
@@ -164,7 +164,7 @@ impl KafkaSession {
     pub(super) fn new_consumer(&self) -> Result<Consumed, LogError> {
         let config = self.options.consumer(&self.log).map_err(|error| LogError::stop("opening the log", error))?;
         let cooperative = KafkaOptions::is_cooperative(&self.log);
-        let events = ConsumerEvents::new(self.log.stage, cooperative, Complaints::of(&config));
+        let events = ConsumerEvents::new(self.log.stage, cooperative, ConnectionErrors::of(&config));
         config.create_with_context(events).map_err(|error: KafkaError| LogError::stop("opening the log", error))
     }
 

@@ -7,10 +7,10 @@ use tributary_proto::partition;
 
 use super::dead_letter::dead_letter;
 use super::{Worker, WorkerError, now_ms};
+use crate::dead_letter_limit::{DeadLetterCount, LimitExceeded};
+use crate::dead_letter_lines::Refused;
 use crate::log::{Batch, Routed, Session, Transaction};
 use crate::metrics;
-use crate::refusal_lines::Refused;
-use crate::refusals::{Excess, Refusals};
 use crate::stage::{Context, Outbox, Record, StageError};
 use crate::stopped::{Place, Stop};
 use crate::topic::Topic;
@@ -44,7 +44,7 @@ impl<S: Session> Worker<S> {
         published.publish(&self.outbox.observations, begun.elapsed(), now_ms());
         self.outbox.observations.clear();
         if self.options.logs_refusals {
-            self.refusal_lines.note(refused, Instant::now()).iter().for_each(|line| line.log(self.log.stage));
+            self.dead_letter_lines.note(refused, Instant::now()).iter().for_each(|line| line.log(self.log.stage));
         }
         let budget = if self.session.keeps_state() { self.options.cache_bytes / self.slots.len().max(1) } else { usize::MAX };
         for slot in self.slots.values_mut() {
@@ -73,7 +73,7 @@ impl<S: Session> Worker<S> {
     }
 
     /// Runs the stage over a record; says when it was one refusal too many.
-    fn handle(&mut self, record: &Record<'_>, transaction: &mut Transaction) -> Result<Option<Excess>, WorkerError> {
+    fn handle(&mut self, record: &Record<'_>, transaction: &mut Transaction) -> Result<Option<LimitExceeded>, WorkerError> {
         let (stage, partition) = (self.log.stage, record.partition);
         let Some(slot) = self.slots.get_mut(&partition) else { return Err(WorkerError::Unassigned { stage, partition }) };
         slot.newest_ms = slot.newest_ms.max(Some(record.timestamp_ms));
@@ -134,7 +134,7 @@ impl<S: Session> Worker<S> {
             slot.stage.discard_batch();
             slot.state.discard();
             slot.newest_ms = None;
-            slot.refusals.iter_mut().for_each(|(_, refusals)| *refusals = Refusals::default());
+            slot.refusals.iter_mut().for_each(|(_, refusals)| *refusals = DeadLetterCount::default());
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use crate::dead_letter_limit::{DeadLetterLimits, LiveLimits};
 use crate::generation::RefusedGeneration;
 use crate::log::{BatchLimits, LogError};
-use crate::refusals::{LiveLimits, RefusalLimits};
 use crate::state::StateError;
 use crate::topic::Topic;
 
@@ -24,7 +24,7 @@ pub struct WorkerOptions {
     pub refusals: LiveLimits,
     /// Input topics of which any share may be refused: anybody may send to them.
     pub unlimited: Vec<Topic>,
-    /// Whether the log has lines about what is refused: see [`refusal_lines`](crate::refusal_lines).
+    /// Whether the log has lines about what is refused: see [`dead_letter_lines`](crate::dead_letter_lines).
     pub logs_refusals: bool,
 }
 
@@ -36,7 +36,7 @@ impl WorkerOptions {
             transaction_bytes: usize::MAX,
             cache_bytes: usize::MAX,
             json: BTreeSet::new(),
-            refusals: LiveLimits::new(RefusalLimits::NONE),
+            refusals: LiveLimits::new(DeadLetterLimits::NONE),
             unlimited: Vec::new(),
             logs_refusals: false,
         }

@@ -1,9 +1,9 @@
 //! Partitions of which too much is refused: they stand still, and go on once that was accepted or the limits were changed.
 
 use super::{Worker, WorkerError};
+use crate::dead_letter_limit::LimitExceeded;
 use crate::log::{Batch, LogError, Session, Transaction};
 use crate::metrics;
-use crate::refusals::Excess;
 use crate::stage::Record;
 use crate::stopped::{Place, Stop};
 
@@ -45,7 +45,7 @@ impl<S: Session> Worker<S> {
     }
 
     /// Why the partition of `record`, which was one too many, has to stop.
-    pub(super) fn stop(&self, record: &Record<'_>, excess: Excess, batch: &Batch, transaction: &Transaction) -> Stop {
+    pub(super) fn stop(&self, record: &Record<'_>, excess: LimitExceeded, batch: &Batch, transaction: &Transaction) -> Stop {
         let same = |of: &Record<'_>| of.topic == record.topic && of.partition == record.partition;
         Stop {
             excess,

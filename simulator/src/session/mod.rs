@@ -7,15 +7,15 @@
 //! [`Cluster`]: crate::cluster::Cluster
 //! [`exactly_once`]: tributary_runtime::exactly_once
 
-mod again;
+mod recovery;
 mod state;
-mod wire;
+mod writer;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::{Rc, Weak};
 
-use tributary_runtime::exactly_once::{Admission, Failed, Inputs, Ownership, commit, go_back};
+use tributary_runtime::exactly_once::{Admission, Failed, Inputs, Ownership, commit, recover};
 use tributary_runtime::log::{Assignment, Batch, BatchLimits, LogError, Session, StageLog, Transaction};
 use tributary_runtime::stage::Record;
 use tributary_runtime::topic::Topic;
@@ -25,7 +25,7 @@ use crate::faults::Fault;
 use crate::store::{Disk, LocalStore};
 use crate::surroundings::{Others, SimProducer, Surroundings};
 use state::Reading;
-use wire::{SimWire, Trouble};
+use writer::{SimWriter, Trouble};
 
 /// Tombstones are kept for at least this long by the changelogs, as far as sessions know.
 pub const TOMBSTONES_MS: u64 = 400;
@@ -273,7 +273,7 @@ impl Session for SimSession {
         // Taken apart, so that the wire can look at the session while the rest is changed.
         let mut producer = self.producer.take();
         let mut owned = std::mem::replace(&mut self.owned, Ownership::new(keeps_state));
-        let mut wire = SimWire::new(&around, self);
+        let mut wire = SimWriter::new(&around, self);
         let filled = fill_disk(&around, &owned);
         let done = commit(&mut wire, &mut producer, &mut owned, keeps_state, &transaction, || now_ms);
         if filled.is_some_and(|(store, writes)| store.no_room() < writes) {
@@ -288,7 +288,7 @@ impl Session for SimSession {
                 Ok(())
             }
             Err(Failed::Log(error)) => Err(error),
-            Err(Failed::Wire(producer, trouble)) => {
+            Err(Failed::Writer(producer, trouble)) => {
                 if trouble != Trouble::Crashed && around.strikes(Fault::AbortAfterUnknown) {
                     // Whether it succeeds is not known either.
                     let _unknown = around.cluster.borrow_mut().end(&producer.id, producer.epoch, false);
@@ -299,7 +299,7 @@ impl Session for SimSession {
     }
 
     fn recover(&mut self) -> Result<(), LogError> {
-        go_back(self)
+        recover(self)
     }
 
     fn stop_input(&mut self, topic: Topic, partition: u32) -> Result<(), LogError> {

@@ -4,7 +4,7 @@
 //! returned: others go on inside it ([`Others::interlude`]).
 
 mod drain;
-mod mischief;
+mod inject;
 mod processes;
 
 use std::cell::{Cell, RefCell};
@@ -185,7 +185,7 @@ impl World {
                 self.around.cluster.borrow_mut().settle_one(by);
             }
             92..94 => self.late_request_arrives(),
-            _ => self.mischief(),
+            _ => self.inject_faults(),
         }
     }
 

@@ -6,7 +6,7 @@ use tributary_runtime::stage::Outbox;
 use crate::classifier::renamed;
 use crate::plan::Plan;
 use crate::unit::keys::IdentifierHash;
-use crate::wire::{Malformed, OriginView, TouchView, Whose, split_origin};
+use crate::view::{Malformed, OriginView, TouchView, Whose, split_origin};
 
 /// What the next row is made in: it keeps its memory.
 #[derive(Debug, Default)]
@@ -101,7 +101,7 @@ fn id(sent: &mut Vec<u8>, by: &IdentifierHash, touch: &TouchView<'_>, origin: &O
     sent.clear();
     sent.extend(by);
     sent.extend(touch.time_ms.to_be_bytes());
-    sent.extend(touch.mention.to_be_bytes());
+    sent.extend(touch.identifier_set.to_be_bytes());
     sent.extend(touch.device.to_be_bytes());
     sent.extend([u8::from(touch.public), u8::from(touch.identified), u8::from(touch.digital)]);
     sent.extend(origin.found.to_be_bytes());
@@ -140,7 +140,8 @@ mod tests {
     fn touch(source: &str, found: u32, rules: u32) -> Vec<u8> {
         let touch = Touch { channel: "email".into(), source: source.into(), names_source: rules == 1, ..Touch::default() };
         let origin = Origin { rules, found, url: "https://a.example/".into(), ..Origin::default() };
-        let stored = StoredTouch { event_id: "e".into(), time_ms: 5, touch: Some(touch), origin: Some(origin), mention: 7 };
+        let stored =
+            StoredTouch { event_id: "e".into(), time_ms: 5, touch: Some(touch), origin: Some(origin), identifier_set: 7 };
         stored.encode_to_vec()
     }
 

@@ -12,7 +12,7 @@ use crate::scalar::{Scalar, flag};
 use crate::traits::RawTraits;
 use crate::webhook::activity::touch;
 use crate::webhook::body::field;
-use crate::webhook::records::{Record, Records};
+use crate::webhook::records::{CrmRecord, Records};
 use crate::webhook::stages::Change;
 
 /// The types of the association of a contact with a deal itself, from either side; an older form of the notice has none. Others are labels.
@@ -31,7 +31,7 @@ const DISPOSITIONS: [(&str, &str); 6] = [
 
 /// A contact took part in an activity, or did not (`None`). Either side tells, and each with an id of its own; the activity is one.
 fn activity_of<'a>(contact: &str, id: String, says: Option<Says<'a>>, head: &Head, records: &mut Records<'a>) {
-    let mut record = Record::new(&id, head.time_ms);
+    let mut record = CrmRecord::new(&id, head.time_ms);
     if says.is_some() {
         record = record.of(id, head.time_ms);
     }
@@ -149,7 +149,7 @@ fn contact_of_deal(
     let is_label = role.is_some();
     // Both are told at one time, and whoever loses a label is in the deal as before: what says less counts a moment earlier.
     let time_ms = if is_label == removed { head.time_ms.saturating_sub(1).max(0) } else { head.time_ms };
-    let mut contacts = Record::new(format!("{event_id}:contact:{label}"), time_ms);
+    let mut contacts = CrmRecord::new(format!("{event_id}:contact:{label}"), time_ms);
     let role = role.filter(|_| !removed).unwrap_or_default();
     contacts.contact("crm_contact", contact, (&role, removed && !is_label), records);
     records.add(contacts, Says::Contacts { object_id: deal_id.into() });

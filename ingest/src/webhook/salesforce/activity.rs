@@ -3,7 +3,7 @@
 use tributary_runtime::stage::Rejection;
 
 use super::super::activity::{touch, type_of};
-use super::super::records::{Record, Records};
+use super::super::records::{CrmRecord, Records};
 use super::super::stages::incomplete;
 use super::head::{Head, text, time};
 use crate::native::statement::Says;
@@ -66,7 +66,7 @@ fn activity(
     let id = id(head, prefix);
     // What was taken back with its record stays so: of a record that is back it is another event.
     let event_id = if head.restored() { &head.event_id } else { &id };
-    let mut record = Record::new(event_id, time_ms).of(&id, head.time_ms);
+    let mut record = CrmRecord::new(event_id, time_ms).of(&id, head.time_ms);
     if !name(&mut record, fields, records) {
         let detail = "the event does not say with whom: fetch the activity, or add WhoId to the channel's enriched fields";
         return Err(incomplete("WhoId", detail));
@@ -85,8 +85,8 @@ fn activity(
 /// where the event says so (an enriched field).
 fn gone(head: &Head<'_>, prefix: &str, fields: &RawTraits<'_>, records: &mut Records<'_>) {
     let id = id(head, prefix);
-    let mut touch = Record::new(&id, head.time_ms);
-    records.add(Record::new(&head.event_id, head.time_ms), Says::RecordDeleted { id });
+    let mut touch = CrmRecord::new(&id, head.time_ms);
+    records.add(CrmRecord::new(&head.event_id, head.time_ms), Says::RecordDeleted { id });
     if name(&mut touch, fields, records) {
         records.add(touch, Says::Retract { milestone: "".into(), object_id: "".into() });
     }
@@ -97,7 +97,7 @@ fn id(head: &Head<'_>, prefix: &str) -> String {
 }
 
 /// Names with whom an activity is; whether the event says so.
-fn name(record: &mut Record, fields: &RawTraits<'_>, records: &mut Records<'_>) -> bool {
+fn name(record: &mut CrmRecord, fields: &RawTraits<'_>, records: &mut Records<'_>) -> bool {
     let who = text(fields, "WhoId", records).unwrap_or_default();
     let what = text(fields, "WhatId", records).unwrap_or_default();
     let account = text(fields, "AccountId", records).unwrap_or_default();

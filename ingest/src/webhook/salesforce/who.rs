@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::super::records::{Record, Records};
+use super::super::records::{CrmRecord, Records};
 use super::super::stages::Change;
 use super::head::{Head, text};
 use crate::native::statement::Says;
@@ -22,7 +22,7 @@ const TRAITS: [(&str, &str); 6] = [
     ("Name", "name"),
 ];
 
-fn describe(record: &mut Record, fields: &RawTraits<'_>, of_account: bool, records: &mut Records<'_>) {
+fn describe(record: &mut CrmRecord, fields: &RawTraits<'_>, of_account: bool, records: &mut Records<'_>) {
     for (name, kind) in NAMES {
         // A lead's web site is no account of the CRM, and an account has no address of its own.
         if of_account == (kind == "domain")
@@ -48,7 +48,7 @@ fn describe(record: &mut Record, fields: &RawTraits<'_>, of_account: bool, recor
 
 pub(super) fn person(entity: &str, head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>) {
     let kind = if entity == "Lead" { "crm_lead" } else { "crm_contact" };
-    let mut identify = Record::new(head.event_id.clone(), head.time_ms);
+    let mut identify = CrmRecord::new(head.event_id.clone(), head.time_ms);
     identify.name(kind, head.id, records);
     describe(&mut identify, fields, false, records);
     records.add(identify, Says::Identify);
@@ -76,7 +76,7 @@ fn converted(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>)
         link(head, "crm_lead", &named, "converted", records);
     } else if !named.is_empty() {
         // Who has no contact belongs to the account all the same.
-        let mut identify = Record::new(format!("{}:converted", head.event_id), head.time_ms);
+        let mut identify = CrmRecord::new(format!("{}:converted", head.event_id), head.time_ms);
         identify.name("crm_lead", head.id, records);
         named.iter().for_each(|(kind, id)| identify.name(kind, id, records));
         records.add(identify, Says::Identify);
@@ -102,14 +102,14 @@ pub(super) fn merged(entity: &str, head: &Head<'_>, records: &mut Records<'_>) {
 }
 
 fn link(head: &Head<'_>, kind: &'static str, to: &[(&'static str, &str)], how: &str, records: &mut Records<'_>) {
-    let mut link = Record::new(format!("{}:{how}", head.event_id), head.time_ms);
+    let mut link = CrmRecord::new(format!("{}:{how}", head.event_id), head.time_ms);
     link.name(kind, head.id, records);
     to.iter().for_each(|(kind, id)| link.name(kind, id, records));
     records.add_link(link);
 }
 
 pub(super) fn account(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>) {
-    let mut account = Record::new(head.event_id.clone(), head.time_ms);
+    let mut account = CrmRecord::new(head.event_id.clone(), head.time_ms);
     account.name("crm_account", head.id, records);
     describe(&mut account, fields, true, records);
     let above = text(fields, "ParentId", records);
@@ -123,7 +123,7 @@ pub(super) fn account(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Rec
 
 /// An account was deleted, and not because it was merged into another.
 pub(super) fn gone(head: &Head<'_>, records: &mut Records<'_>) {
-    let mut gone = Record::new(head.event_id.clone(), head.time_ms);
+    let mut gone = CrmRecord::new(head.event_id.clone(), head.time_ms);
     gone.name("crm_account", head.id, records);
     records.add(gone, Says::AccountGone);
 }

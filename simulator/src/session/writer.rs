@@ -1,7 +1,7 @@
 //! One transaction on its way to the simulated cluster, and all that can happen to it.
 
 use tributary_proto::{DeadLetter, partition};
-use tributary_runtime::exactly_once::{Ended, INPUTS_KEY, Inputs, Wire};
+use tributary_runtime::exactly_once::{Ended, INPUTS_KEY, Inputs, TransactionWriter};
 use tributary_runtime::log::{LogError, Routed, Transaction};
 use tributary_runtime::stage::Output;
 use tributary_runtime::topic::Topic;
@@ -43,14 +43,14 @@ impl From<Refused> for Trouble {
 }
 
 /// See the module.
-pub struct SimWire<'a> {
+pub struct SimWriter<'a> {
     around: &'a Surroundings,
     session: &'a SimSession,
     /// What will be known once it is committed.
     ended: Ended,
 }
 
-impl<'a> SimWire<'a> {
+impl<'a> SimWriter<'a> {
     /// The wire of a session.
     pub fn new(around: &'a Surroundings, session: &'a SimSession) -> Self {
         Self { around, session, ended: Ended::default() }
@@ -85,7 +85,7 @@ impl<'a> SimWire<'a> {
     }
 }
 
-impl Wire for SimWire<'_> {
+impl TransactionWriter for SimWriter<'_> {
     type Producer = SimProducer;
     type Error = Trouble;
 

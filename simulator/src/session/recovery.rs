@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use tributary_runtime::exactly_once::{Anew, Inputs};
+use tributary_runtime::exactly_once::{Inputs, Recovery};
 use tributary_runtime::log::LogError;
 
 use super::SimSession;
 use crate::surroundings::SimProducer;
 
-impl Anew for SimSession {
+impl Recovery for SimSession {
     type Producer = SimProducer;
 
     fn slot(&mut self) -> &mut Option<SimProducer> {

@@ -2,24 +2,24 @@
 
 use std::collections::BTreeSet;
 
-use tributary_proto::{Desired, Milestone, StageMoment, Standing, attributor_message::Body};
+use tributary_proto::{CreditRows, Milestone, MilestoneStatus, StageMoment, attributor_message::Body};
 use tributary_runtime::state::StateError;
 
 use super::Unit;
 use super::recompute::{Resident, cast};
 use super::tracks::{Task, Tracked};
-use crate::moments;
+use crate::funnel;
 use crate::plan::Plan;
 
 /// See the module. `live` are the unit's milestones that are not withdrawn; `None` where nobody wants to know.
-pub(super) fn standing(of: &Tracked, live: &[&Milestone], residents: &[Resident], plan: &Plan) -> Option<Standing> {
+pub(super) fn status(of: &Tracked, live: &[&Milestone], residents: &[Resident], plan: &Plan) -> Option<MilestoneStatus> {
     if !plan.outputs.milestones {
         return None;
     }
-    let mut standing = Standing { profile_id: of.profile_id.clone(), ..Standing::default() };
+    let mut status = MilestoneStatus { profile_id: of.profile_id.clone(), ..MilestoneStatus::default() };
     let of = &of.milestone;
     if of.withdrawn {
-        return Some(standing);
+        return Some(status);
     }
     let moment = |milestone: &&Milestone| StageMoment { kind: milestone.kind.clone(), time: milestone.time_ms };
     fn order(milestone: &Milestone) -> (i64, &str) {
@@ -28,14 +28,14 @@ pub(super) fn standing(of: &Tracked, live: &[&Milestone], residents: &[Resident]
     // What only public events report is nothing to what trusted ones do.
     let same = |other: &&&Milestone| other.object_id == of.object_id && (of.public || !other.public);
     let stages = || live.iter().filter(same).copied();
-    standing.before = stages().filter(|other| order(other) < order(of)).max_by_key(|other| order(other)).as_ref().map(moment);
-    standing.after = stages().filter(|other| order(other) > order(of)).min_by_key(|other| order(other)).as_ref().map(moment);
-    let reached = |kind: &String| Some(StageMoment { kind: kind.clone(), time: moments::of_stage(kind, of, live)? });
-    standing.moments = plan.stages.iter().filter_map(reached).collect();
+    status.before = stages().filter(|other| order(other) < order(of)).max_by_key(|other| order(other)).as_ref().map(moment);
+    status.after = stages().filter(|other| order(other) > order(of)).min_by_key(|other| order(other)).as_ref().map(moment);
+    let reached = |kind: &String| Some(StageMoment { kind: kind.clone(), time: funnel::of_stage(kind, of, live)? });
+    status.stages = plan.stages.iter().filter_map(reached).collect();
     if plan.named_only {
-        standing.named_profiles = cast(&of.object_id, residents, true).named().map(str::to_owned).collect();
+        status.named_profiles = cast(&of.object_id, residents, true).named().map(str::to_owned).collect();
     }
-    Some(standing)
+    Some(status)
 }
 
 impl Unit<'_, '_> {
@@ -55,15 +55,15 @@ impl Unit<'_, '_> {
     pub(super) fn tell_standing(&mut self, of: &[&Tracked], live: &[&Milestone]) -> Result<(), StateError> {
         let residents = if self.plan.named_only && !of.is_empty() { self.residents()? } else { Vec::new() };
         for one in of {
-            let desired = Desired {
+            let credit_rows = CreditRows {
                 milestone: Some(one.milestone.clone()),
                 stamp: one.stamp,
                 epoch: one.epoch,
-                standing: standing(one, live, &residents, self.plan),
+                status: status(one, live, &residents, self.plan),
                 stands: true,
-                ..Desired::default()
+                ..CreditRows::default()
             };
-            self.post.send(one.milestone.milestone_id.clone().into_bytes(), Body::Desired(desired));
+            self.effects.send(one.milestone.milestone_id.clone().into_bytes(), Body::CreditRows(credit_rows));
         }
         Ok(())
     }

@@ -1,38 +1,38 @@
-//! What a primary identifier keeps of its events: one [`Sighting`] for every mention, which is the set of identifiers that events name.
+//! What a primary identifier keeps of its events: one [`Observation`] for every identifier set, which is the set of identifiers that events name.
 //!
-//! From the sightings follow the claims that the identifier makes about itself and about the others it is named with. They are
+//! From the observations follow the claims that the identifier makes about itself and about the others it is named with. They are
 //! registers that keep an earliest or a latest, and what was stated by day ([`crate::days`]), and yet an erasure can take out of them what
 //! it voids, because
 //!
-//! - an event is void when *any* identifier it names is erased, so that all events of one mention are voided by the same erasures;
+//! - an event is void when *any* identifier it names is erased, so that all events of one identifier set are voided by the same erasures;
 //! - an erasure voids a prefix of time: of a latest nothing or all is left;
 //! - of the earliest nothing is left but that something came later, which the hour of the latest event tells. What has been seen since
-//!   an erasure counts as first seen at the erasure. Sightings within the hour of an erasure are not counted, so that a sighting costs
+//!   an erasure counts as first seen at the erasure. Sightings within the hour of an erasure are not counted, so that an observation costs
 //!   a write once an hour only.
 
-use tributary_proto::{Claim, Day, DayAssertion, Hash128, Identifier, LinkFact, Mention, Sighting, TraitFact};
+use tributary_proto::{Claim, Day, DayAssertion, Hash128, Identifier, IdentifierSet, LinkFact, Observation, TraitFact};
 
 use crate::days::standing;
 use crate::facts::{merge_claim, merge_earliest};
 use crate::keys;
 
-/// The mention of trusted events that name nobody else. Part of the stored format: do not change.
+/// The identifier set of trusted events that name nobody else. Part of the stored format: do not change.
 pub const ALONE: Hash128 = Hash128(0);
-/// The mention of public events that name nobody else. Part of the stored format: do not change.
+/// The identifier set of public events that name nobody else. Part of the stored format: do not change.
 pub const PUBLIC_ALONE: Hash128 = Hash128(1);
 
-/// Whether a mention is that of nobody else.
-pub fn is_alone(mention: Hash128) -> bool {
-    mention == ALONE || mention == PUBLIC_ALONE
+/// Whether an identifier set is that of nobody else.
+pub fn is_alone(identifier_set: Hash128) -> bool {
+    identifier_set == ALONE || identifier_set == PUBLIC_ALONE
 }
 
-/// When the first of the events of a public mention was received; as [`first_seen`] where that is not known.
-fn first_received(of: &Sighting) -> Option<i64> {
+/// When the first of the events of a public identifier set was received; as [`first_seen`] where that is not known.
+fn first_received(of: &Observation) -> Option<i64> {
     of.received_ms.filter(|_| of.erased_ms.is_none()).or_else(|| first_seen(of))
 }
 
 /// When its events were first seen, and received.
-pub fn firsts(of: &Sighting) -> (Option<i64>, Option<i64>) {
+pub fn firsts(of: &Observation) -> (Option<i64>, Option<i64>) {
     (first_seen(of), first_received(of))
 }
 
@@ -40,76 +40,76 @@ pub fn firsts(of: &Sighting) -> (Option<i64>, Option<i64>) {
 const HOUR_MS: i64 = 3_600_000;
 
 /// When the identifiers count as first seen together, milliseconds since 1970-01-01 UTC; `None` where they do not.
-pub fn first_seen(of: &Sighting) -> Option<i64> {
+pub fn first_seen(of: &Observation) -> Option<i64> {
     match of.erased_ms {
         None => of.first_ms,
         Some(until_ms) => of.latest_hour.map(|_| until_ms.saturating_add(1)),
     }
 }
 
-/// Whether an event at this time is a sighting, and its touch counts, given the erasure of the identifiers it names.
+/// Whether an event at this time is an observation, and its touch counts, given the erasure of the identifiers it names.
 pub fn counts(time_ms: i64, erased_ms: Option<i64>) -> bool {
     erased_ms.is_none_or(|until_ms| time_ms.div_euclid(HOUR_MS).saturating_mul(HOUR_MS) > until_ms)
 }
 
-/// The last time at which touches do not count, given an erasure: the end of its hour. A touch that counts is a sighting, so that
+/// The last time at which touches do not count, given an erasure: the end of its hour. A touch that counts is an observation, so that
 /// everybody it names has heard of it, and can tell of a later erasure.
 pub fn touches_void_until(erased_ms: i64) -> i64 {
     erased_ms.div_euclid(HOUR_MS).saturating_add(1).saturating_mul(HOUR_MS).saturating_sub(1)
 }
 
-/// Notes an event, received at this time if it is a public one; returns whether that changed the sighting.
-pub fn see(sighting: &mut Sighting, time_ms: i64, received_ms: Option<i64>) -> bool {
-    if !counts(time_ms, sighting.erased_ms) {
+/// Notes an event, received at this time if it is a public one; returns whether that changed the observation.
+pub fn see(observation: &mut Observation, time_ms: i64, received_ms: Option<i64>) -> bool {
+    if !counts(time_ms, observation.erased_ms) {
         return false;
     }
     let hour = Some(time_ms.div_euclid(HOUR_MS));
-    let later = sighting.latest_hour < hour;
+    let later = observation.latest_hour < hour;
     if later {
-        sighting.latest_hour = hour;
+        observation.latest_hour = hour;
     }
-    if sighting.erased_ms.is_some() {
+    if observation.erased_ms.is_some() {
         return later;
     }
-    let mut received = first_received(sighting);
+    let mut received = first_received(observation);
     let sooner = received_ms.is_some() && merge_earliest(&mut received, received_ms);
     if received_ms.is_some() {
-        sighting.received_ms = received;
+        observation.received_ms = received;
     }
-    let earlier = merge_earliest(&mut sighting.first_ms, Some(time_ms));
+    let earlier = merge_earliest(&mut observation.first_ms, Some(time_ms));
     later | earlier | sooner
 }
 
 /// Takes out what happened up to `until_ms`.
-pub fn void(sighting: &mut Sighting, until_ms: i64) {
-    if sighting.erased_ms.is_some_and(|known| known >= until_ms) {
+pub fn void(observation: &mut Observation, until_ms: i64) {
+    if observation.erased_ms.is_some_and(|known| known >= until_ms) {
         return;
     }
-    sighting.erased_ms = Some(until_ms);
-    (sighting.first_ms, sighting.received_ms) = (None, None);
-    sighting.latest_hour = sighting.latest_hour.filter(|hour| hour.saturating_mul(HOUR_MS) > until_ms);
+    observation.erased_ms = Some(until_ms);
+    (observation.first_ms, observation.received_ms) = (None, None);
+    observation.latest_hour = observation.latest_hour.filter(|hour| hour.saturating_mul(HOUR_MS) > until_ms);
 }
 
-/// The account that the events of a mention assert: see [`Mentioned::asserted`].
-pub fn asserted(mention: &Mention) -> Option<&Identifier> {
-    let Mention { parent, parent_cleared, account_identifiers, .. } = mention;
+/// The account that the events of an identifier set assert: see [`Mentioned::asserted`].
+pub fn asserted(identifier_set: &IdentifierSet) -> Option<&Identifier> {
+    let IdentifierSet { parent, parent_cleared, account_identifiers, .. } = identifier_set;
     if *parent_cleared { None } else { parent.as_ref().or(account_identifiers.first()) }
 }
 
-/// A mention as it stands in the state.
+/// A identifier set as it stands in the state.
 #[derive(Debug, Clone)]
 pub struct Mentioned {
     /// Its hash.
     pub hash: Hash128,
     /// The identifiers.
-    pub mention: Mention,
+    pub identifier_set: IdentifierSet,
     /// What is kept of its events.
-    pub sighting: Sighting,
+    pub observation: Observation,
     /// Traits stated in its events.
     pub traits: Vec<TraitFact>,
     /// When its events asserted the account that they name first.
     pub accounts: Vec<Day>,
-    /// Whether a CRM has deleted the account that keeps the mention.
+    /// Whether a CRM has deleted the account that keeps the identifier set.
     pub gone: bool,
 }
 
@@ -121,30 +121,30 @@ impl Mentioned {
 
     /// All identifiers, people first.
     pub fn all(&self) -> impl Iterator<Item = &Identifier> {
-        self.mention.identifiers.iter().chain(&self.mention.account_identifiers)
+        self.identifier_set.identifiers.iter().chain(&self.identifier_set.account_identifiers)
     }
 
     /// The account that its events assert: the one that they name first, or that is above it; `None` where none is.
     pub fn asserted(&self) -> Option<&Identifier> {
-        asserted(&self.mention)
+        asserted(&self.identifier_set)
     }
 
     /// Whether its events are about accounts alone: records of a CRM, or words on accounts.
     pub fn is_of_account(&self) -> bool {
-        self.mention.links_accounts && self.mention.identifiers.is_empty()
+        self.identifier_set.links_accounts && self.identifier_set.identifiers.is_empty()
     }
 
     /// Whether what its events say of others than the account itself counts for nothing: records of an account that was deleted. A word that
     /// accounts are one is no part of the record.
     fn is_of_gone(&self) -> bool {
-        self.gone && self.is_of_account() && !self.mention.apart && self.sighting.word.is_none()
+        self.gone && self.is_of_account() && !self.identifier_set.apart && self.observation.explicit.is_none()
     }
 
     /// Whether anything that its events say counts.
     fn says_anything(&self) -> bool {
-        let Sighting { latest_hour, word, consent, .. } = &self.sighting;
+        let Observation { latest_hour, explicit, consent, .. } = &self.observation;
         let asserts = self.accounts.iter().any(|day| standing(day).next().is_some());
-        latest_hour.is_some() || word.is_some() || consent.is_some() || asserts || !self.traits.is_empty()
+        latest_hour.is_some() || explicit.is_some() || consent.is_some() || asserts || !self.traits.is_empty()
     }
 
     /// What is said of one of its identifiers; `None` where it is not one, or nothing counts. Accounts asserted and consent are said of
@@ -153,26 +153,27 @@ impl Mentioned {
         if !self.names(about) || !self.says_anything() {
             return None;
         }
-        let Mention { identifiers: people, account_identifiers: accounts, links_accounts, apart, public, .. } = &self.mention;
+        let IdentifierSet { identifiers: people, account_identifiers: accounts, links_accounts, apart, public, .. } =
+            &self.identifier_set;
         let gone = self.is_of_gone();
         if gone && accounts.first() != Some(about) {
             return None;
         }
-        let seen_ms = first_seen(&self.sighting);
+        let seen_ms = first_seen(&self.observation);
         let by_trust = |seen_ms: Option<i64>| if *public { (None, seen_ms) } else { (seen_ms, None) };
         let (earliest_ms, public_ms) = by_trust(seen_ms.filter(|_| !apart || !people.contains(about)));
         let first_ms = by_trust(seen_ms.filter(|_| !apart));
-        let received_ms = first_received(&self.sighting).filter(|_| *public && !apart);
+        let received_ms = first_received(&self.observation).filter(|_| *public && !apart);
         let mut claim = Claim { earliest_ms, public_ms, ..Claim::default() };
         let groups = [Some(people), (*links_accounts && !gone).then_some(accounts)];
         for group in groups.into_iter().flatten().filter(|group| group.contains(about)) {
             for other in group.iter().filter(|other| *other != about) {
                 let ((a, _), (b, _)) = keys::ordered(about, other);
                 let (a, b) = (Some(a.clone()), Some(b.clone()));
-                let word = self.sighting.word.clone();
-                if first_ms != (None, None) || word.is_some() {
+                let explicit = self.observation.explicit.clone();
+                if first_ms != (None, None) || explicit.is_some() {
                     let (earliest_ms, public_ms) = first_ms;
-                    claim.links.push(LinkFact { a, b, earliest_ms, public_ms, received_ms, word, generation: 0 });
+                    claim.links.push(LinkFact { a, b, earliest_ms, public_ms, received_ms, explicit, generation: 0 });
                 }
             }
         }
@@ -184,7 +185,7 @@ impl Mentioned {
             };
             claim.assertions = self.accounts.iter().map(asserted).collect();
             let consent = if *public { &mut claim.public_consent } else { &mut claim.consent };
-            consent.clone_from(&self.sighting.consent);
+            consent.clone_from(&self.observation.consent);
         }
         if bearer(people, accounts, *links_accounts) == Some(about) {
             claim.traits.clone_from(&self.traits);
@@ -198,10 +199,10 @@ fn bearer<'a>(people: &'a [Identifier], accounts: &'a [Identifier], links_accoun
     if links_accounts { accounts.first() } else { people.first().or_else(|| accounts.first()) }
 }
 
-/// All that mentions say of an identifier; `None` where none names it.
-pub fn claim_about(mentions: &[Mentioned], about: &Identifier) -> Option<Claim> {
+/// All that identifier sets say of an identifier; `None` where none names it.
+pub fn claim_about(identifier_sets: &[Mentioned], about: &Identifier) -> Option<Claim> {
     let mut all = None;
-    for claim in mentions.iter().filter_map(|mentioned| mentioned.claim(about)) {
+    for claim in identifier_sets.iter().filter_map(|mentioned| mentioned.claim(about)) {
         merge_claim(all.get_or_insert_default(), &claim);
     }
     all
@@ -214,15 +215,15 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Sightings and an erasure give the same in any order, and the same as sightings that were never there.
+        /// Sightings and an erasure give the same in any order, and the same as observations that were never there.
         #[test]
         fn an_erasure_commutes(times in prop::collection::vec(0i64..12 * HOUR_MS, 0..8), until_ms in 0i64..12 * HOUR_MS, at in 0usize..9) {
-            let mut early = Sighting::default();
+            let mut early = Observation::default();
             void(&mut early, until_ms);
             for time_ms in times.iter().filter(|time_ms| **time_ms > until_ms) {
                 see(&mut early, *time_ms, Some(time_ms + 5));
             }
-            let mut late = Sighting::default();
+            let mut late = Observation::default();
             for (position, time_ms) in times.iter().enumerate() {
                 if position == at {
                     void(&mut late, until_ms);

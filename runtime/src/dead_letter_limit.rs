@@ -1,13 +1,13 @@
 //! When too much of what arrives is refused, the fault is upstream: its partition stops instead of filling the dead letters.
 //!
 //! ```
-//! use tributary_runtime::refusals::{Excess, RefusalLimits, Refusals};
+//! use tributary_runtime::dead_letter_limit::{LimitExceeded, DeadLetterLimits, DeadLetterCount};
 //!
-//! let limits = RefusalLimits { in_a_row: 3, ..RefusalLimits::default() };
-//! let mut partition = Refusals::default();
+//! let limits = DeadLetterLimits { in_a_row: 3, ..DeadLetterLimits::default() };
+//! let mut partition = DeadLetterCount::default();
 //! assert_eq!(partition.note(true, &limits), None);
 //! assert_eq!(partition.note(true, &limits), None);
-//! assert_eq!(partition.note(true, &limits), Some(Excess { refused: 3, of: 3 }));
+//! assert_eq!(partition.note(true, &limits), Some(LimitExceeded { refused: 3, of: 3 }));
 //! ```
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 /// `[worker.dead_letters]`: how much of a partition of an input topic may be refused. 0 is no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct RefusalLimits {
+pub struct DeadLetterLimits {
     /// Fewer records than this may be refused one after the other.
     pub in_a_row: u32,
     /// At most this share of every `window` records may be refused, percent: 1 to 100.
@@ -26,34 +26,34 @@ pub struct RefusalLimits {
     pub window: u32,
 }
 
-impl Default for RefusalLimits {
+impl Default for DeadLetterLimits {
     fn default() -> Self {
         Self { in_a_row: 1_000, percent: 50, window: 10_000 }
     }
 }
 
-impl RefusalLimits {
+impl DeadLetterLimits {
     /// No limits: for files, whose dead letters are the report.
     pub const NONE: Self = Self { in_a_row: 0, percent: 0, window: 0 };
 }
 
 /// The limits as running workers read them before each batch: clones share them, and whoever has one can change them.
 #[derive(Debug, Clone, Default)]
-pub struct LiveLimits(Arc<Mutex<RefusalLimits>>);
+pub struct LiveLimits(Arc<Mutex<DeadLetterLimits>>);
 
 impl LiveLimits {
     /// These limits, until others are set.
-    pub fn new(limits: RefusalLimits) -> Self {
+    pub fn new(limits: DeadLetterLimits) -> Self {
         Self(Arc::new(Mutex::new(limits)))
     }
 
     /// The limits now.
-    pub fn get(&self) -> RefusalLimits {
+    pub fn get(&self) -> DeadLetterLimits {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sets other limits. Partitions that were stopped under the former ones go on, and are counted anew.
-    pub fn set(&self, limits: RefusalLimits) {
+    pub fn set(&self, limits: DeadLetterLimits) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = limits;
     }
 }
@@ -68,7 +68,7 @@ impl Eq for LiveLimits {}
 
 /// More was refused than may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Excess {
+pub struct LimitExceeded {
     /// So many records were refused
     pub refused: u32,
     /// of so many that were read last.
@@ -77,18 +77,18 @@ pub struct Excess {
 
 /// What was refused of a partition of an input topic. A worker that starts, or whose transaction was aborted, begins to count anew.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Refusals {
+pub struct DeadLetterCount {
     in_a_row: u32,
     seen: u32,
     refused: u32,
 }
 
-impl Refusals {
+impl DeadLetterCount {
     /// Notes that a record was read; says when that was one refusal too many.
-    pub fn note(&mut self, refused: bool, limits: &RefusalLimits) -> Option<Excess> {
+    pub fn note(&mut self, refused: bool, limits: &DeadLetterLimits) -> Option<LimitExceeded> {
         self.in_a_row = if refused { self.in_a_row.saturating_add(1) } else { 0 };
         if refused && self.in_a_row == limits.in_a_row {
-            return Some(Excess { refused: self.in_a_row, of: self.in_a_row });
+            return Some(LimitExceeded { refused: self.in_a_row, of: self.in_a_row });
         }
         if limits.window == 0 || limits.percent == 0 {
             return None;
@@ -101,7 +101,7 @@ impl Refusals {
         let Self { seen, refused, .. } = *self;
         (self.seen, self.refused) = (0, 0);
         let share = u64::from(refused) * 100;
-        (share > u64::from(limits.percent) * u64::from(seen)).then_some(Excess { refused, of: seen })
+        (share > u64::from(limits.percent) * u64::from(seen)).then_some(LimitExceeded { refused, of: seen })
     }
 }
 
@@ -111,8 +111,8 @@ mod tests {
 
     #[test]
     fn one_good_record_ends_a_row() {
-        let limits = RefusalLimits { in_a_row: 2, ..RefusalLimits::NONE };
-        let mut partition = Refusals::default();
+        let limits = DeadLetterLimits { in_a_row: 2, ..DeadLetterLimits::NONE };
+        let mut partition = DeadLetterCount::default();
         let excess: Vec<bool> =
             [true, false, true, false, true, true].map(|refused| partition.note(refused, &limits).is_some()).to_vec();
         assert_eq!(excess, [false, false, false, false, false, true]);
@@ -120,11 +120,11 @@ mod tests {
 
     #[test]
     fn a_share_is_taken_of_every_window() {
-        let limits = RefusalLimits { in_a_row: 0, percent: 50, window: 4 };
-        let mut partition = Refusals::default();
+        let limits = DeadLetterLimits { in_a_row: 0, percent: 50, window: 4 };
+        let mut partition = DeadLetterCount::default();
         let half = [true, false, true, false, true, true, false, true].map(|refused| partition.note(refused, &limits));
         assert_eq!(half[..7], [None; 7]);
-        assert_eq!(half[7], Some(Excess { refused: 3, of: 4 }));
-        assert_eq!(partition.note(true, &RefusalLimits::NONE), None);
+        assert_eq!(half[7], Some(LimitExceeded { refused: 3, of: 4 }));
+        assert_eq!(partition.note(true, &DeadLetterLimits::NONE), None);
     }
 }

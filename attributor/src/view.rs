@@ -113,7 +113,7 @@ pub struct TouchView<'a> {
     /// Whether its event is public.
     pub public: bool,
     /// Whom its event names beside the identifier that brought it; 0 for nobody.
-    pub mention: u64,
+    pub identifier_set: u64,
 }
 
 impl<'a> TouchView<'a> {
@@ -128,7 +128,7 @@ impl<'a> TouchView<'a> {
                 1 => view.event_id = value.text()?,
                 2 => view.time_ms = value.varint()?.cast_signed(),
                 3 => view.parse_touch(value.bytes()?)?,
-                4 => view.mention = value.fixed64()?,
+                4 => view.identifier_set = value.fixed64()?,
                 _ => {}
             }
         }
@@ -153,7 +153,7 @@ impl<'a> TouchView<'a> {
             origin: None,
         };
         let event_id = self.event_id.to_owned();
-        StoredTouch { event_id, time_ms: self.time_ms, touch: Some(touch), mention: self.mention, origin: None }
+        StoredTouch { event_id, time_ms: self.time_ms, touch: Some(touch), identifier_set: self.identifier_set, origin: None }
     }
 
     fn parse_touch(&mut self, mut rest: &'a [u8]) -> Result<(), Malformed> {
@@ -235,7 +235,7 @@ pub fn voids(erasure: &Erasure, touch: &TouchView<'_>) -> bool {
     if erasure.event != 0 {
         return Hash128::of(touch.event_id.as_bytes()).head() == erasure.event;
     }
-    (erasure.mention == 0 || erasure.mention == touch.mention) && touch.time_ms <= erasure.until_ms
+    (erasure.identifier_set == 0 || erasure.identifier_set == touch.identifier_set) && touch.time_ms <= erasure.until_ms
 }
 
 #[cfg(test)]

@@ -2,12 +2,12 @@
 //!
 //! What a unit costs grows with its touches and its milestones, and every batch may change it. So a unit that has cost much rests: what has
 //! to be computed is noted, and done at once when the partition has handled as many records as the unit has cost. The unit sends itself a
-//! `Wake` by way of the log: it comes behind whoever is waiting there, and comes again after a crash. Where nobody waits, a unit rests
+//! `ResumeUnit` by way of the log: it comes behind whoever is waiting there, and comes again after a crash. Where nobody waits, a unit rests
 //! for no longer than one turn of the log.
 
 use std::collections::BTreeMap;
 
-use tributary_proto::{AttributorMessage, DueState, Reason, Wake, attributor_message::Body};
+use tributary_proto::{AttributorMessage, DeferredMilestone, Reason, ResumeUnit, attributor_message::Body};
 use tributary_runtime::state::{self, StateError};
 use tributary_runtime::topic::Topic;
 
@@ -21,25 +21,25 @@ use crate::metrics;
 pub const REST_AFTER: u64 = 1_000;
 
 impl Unit<'_, '_> {
-    pub(super) fn is_resting(&mut self) -> Result<bool, StateError> {
-        Ok(self.state.get(&self.actor, &keys::RESTING)?.is_some())
+    pub(super) fn is_throttled(&mut self) -> Result<bool, StateError> {
+        Ok(self.state.get(&self.actor, &keys::THROTTLED)?.is_some())
     }
 
     /// Notes what has to be computed later.
-    pub(super) fn put_off(&mut self, tasks: &[Task<'_>], received_ms: i64) -> Result<(), StateError> {
+    pub(super) fn deferred(&mut self, tasks: &[Task<'_>], received_ms: i64) -> Result<(), StateError> {
         for task in tasks {
             let milestone_id = &task.tracked.milestone.milestone_id;
             let sub = keys::due(milestone_id);
-            let known: Option<DueState> = state::get_message(self.state, &self.actor, &sub)?;
+            let known: Option<DeferredMilestone> = state::get_message(self.state, &self.actor, &sub)?;
             let reason = known.as_ref().map_or(task.reason, |known| weightier(known.reason(), task.reason));
             let received_ms = known.as_ref().map_or(received_ms, |known| received_ms.max(known.received_ms));
-            let due = DueState { milestone_id: milestone_id.clone(), reason: reason.into(), received_ms };
+            let due = DeferredMilestone { milestone_id: milestone_id.clone(), reason: reason.into(), received_ms };
             if known.as_ref() != Some(&due) {
                 state::put_message(self.state, &self.actor, &sub, &due);
             }
         }
         if !tasks.is_empty() {
-            self.post.outbox.observe(&metrics::JOURNEYS_PUT_OFF, "", tasks.len() as u64);
+            self.effects.outbox.observe(&metrics::JOURNEYS_PUT_OFF, "", tasks.len() as u64);
         }
         Ok(())
     }
@@ -47,14 +47,14 @@ impl Unit<'_, '_> {
     /// Rests after a computation that has cost much.
     pub(super) fn rest_after(&mut self, cost: u64) {
         if cost > self.plan.rest_after {
-            self.state.put(&self.actor, &keys::RESTING, &[1]);
+            self.state.put(&self.actor, &keys::THROTTLED, &[1]);
             self.wake_up_after(cost);
         }
     }
 
     fn wake_up_after(&mut self, wait: u64) {
-        let message = AttributorMessage { body: Some(Body::Wake(Wake { wait })) };
-        self.post.outbox.send(Topic::AttributorInbox, self.key.to_vec(), &message);
+        let message = AttributorMessage { body: Some(Body::ResumeUnit(ResumeUnit { wait })) };
+        self.effects.outbox.send(Topic::AttributorInbox, self.key.to_vec(), &message);
     }
 
     /// Computes what was put off, if the unit has rested for long enough.
@@ -66,11 +66,11 @@ impl Unit<'_, '_> {
             self.wake_up_after(wait);
             return Ok(());
         }
-        self.state.delete(&self.actor, &keys::RESTING);
-        let said = self.say_due()?;
+        self.state.delete(&self.actor, &keys::THROTTLED);
+        let said = self.say_deferred()?;
         let mut reasons: BTreeMap<String, Reason> = BTreeMap::new();
         let mut received_ms = i64::MIN;
-        for (sub, due) in state::scan_messages::<DueState>(self.state, &self.actor, &[keys::DUE])? {
+        for (sub, due) in state::scan_messages::<DeferredMilestone>(self.state, &self.actor, &[keys::DEFERRED])? {
             received_ms = received_ms.max(due.received_ms);
             reasons.insert(due.milestone_id.clone(), due.reason());
             self.state.delete(&self.actor, &sub);
@@ -79,7 +79,7 @@ impl Unit<'_, '_> {
             self.rest_after(said);
             return Ok(());
         }
-        self.post.outbox.caused_at(received_ms);
+        self.effects.outbox.caused_at(received_ms);
         // What has moved on in the meantime is computed where it is now.
         let tracked = self.tracked()?;
         let live = live(&tracked);

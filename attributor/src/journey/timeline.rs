@@ -18,7 +18,7 @@ const NONE: usize = usize::MAX;
 
 /// See the module.
 #[derive(Debug)]
-pub struct Course<'t> {
+pub struct Timeline<'t> {
     /// The consented touches of the unit, sorted by [`Touchpoint::order`].
     touches: &'t [Touchpoint<'t>],
     rules: &'t VisitRules,
@@ -41,7 +41,7 @@ struct Open<'t> {
     source: Option<[&'t str; 4]>,
 }
 
-impl<'t> Course<'t> {
+impl<'t> Timeline<'t> {
     /// Those of its touches that are so.
     pub fn those(&self, so: impl Fn(&Touchpoint<'t>) -> bool) -> Vec<Touchpoint<'t>> {
         self.touches.iter().filter(|touch| so(touch)).copied().collect()

@@ -14,7 +14,7 @@ const RETENTION_MS: u64 = TOMBSTONES_MS;
 
 impl World {
     /// Something goes wrong.
-    pub(super) fn mischief(self: &Rc<Self>) {
+    pub(super) fn inject_faults(self: &Rc<Self>) {
         let count = self.processes.borrow().len();
         let at = self.around.below(count);
         let Some((stage, instance, runs)) = self.processes.borrow().get(at).map(|process| {

@@ -6,9 +6,9 @@
 //! ```
 //! use std::time::{Duration, Instant};
 //! use tributary_proto::DeadLetter;
-//! use tributary_runtime::refusal_lines::{LINES_A_MINUTE, Line, RefusalLines, Refused};
+//! use tributary_runtime::dead_letter_lines::{LINES_A_MINUTE, Line, DeadLetterLines, Refused};
 //!
-//! let (mut lines, start) = (RefusalLines::default(), Instant::now());
+//! let (mut lines, start) = (DeadLetterLines::default(), Instant::now());
 //! let letters = vec![DeadLetter { reason: "not_json".into(), topic: "sdk".into(), ..Default::default() }; LINES_A_MINUTE + 5];
 //! assert_eq!(lines.note(Refused::of(&letters), start).len(), LINES_A_MINUTE);
 //! assert_eq!(lines.due(start + Duration::from_secs(61)), Some(Line::More(5)));
@@ -81,14 +81,14 @@ impl Line {
 
 /// Which lines are written. Of one worker.
 #[derive(Debug, Default)]
-pub struct RefusalLines {
+pub struct DeadLetterLines {
     /// When the first line of this minute was written; `None` where nothing was refused of late.
     since: Option<Instant>,
     written: usize,
     withheld: u64,
 }
 
-impl RefusalLines {
+impl DeadLetterLines {
     /// What was refused of a batch, once it is committed: the lines about it.
     pub fn note(&mut self, refused: Refused, now: Instant) -> Vec<Line> {
         let mut lines: Vec<Line> = self.due(now).into_iter().collect();
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_few_have_lines_and_the_rest_a_count_when_the_minute_is_over() {
-        let (mut lines, start) = (RefusalLines::default(), Instant::now());
+        let (mut lines, start) = (DeadLetterLines::default(), Instant::now());
         let at = |seconds| start + Duration::from_secs(seconds);
         assert_eq!(lines.note(Refused::of(&letters(0..4)), at(0)).len(), 4);
         assert_eq!(lines.note(Refused::of(&letters(4..400)), at(20)).len(), LINES_A_MINUTE - 4);
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn what_a_worker_has_not_said_it_says_at_its_end() {
-        let (mut lines, start) = (RefusalLines::default(), Instant::now());
+        let (mut lines, start) = (DeadLetterLines::default(), Instant::now());
         assert_eq!(lines.rest(), None);
         lines.note(Refused::of(&letters(0..12)), start);
         assert_eq!(lines.rest(), Some(Line::More(2)));
@@ -162,14 +162,14 @@ mod tests {
 
     #[test]
     fn nothing_refused_says_nothing() {
-        let (mut lines, start) = (RefusalLines::default(), Instant::now());
+        let (mut lines, start) = (DeadLetterLines::default(), Instant::now());
         assert_eq!(lines.note(Refused::of(&[]), start), []);
         assert_eq!(lines.due(start + MINUTE * 2), None);
     }
 
     #[test]
     fn a_line_holds_the_place_and_nothing_of_the_record() {
-        let shown = format!("{:?}", RefusalLines::default().note(Refused::of(&letters(7..8)), Instant::now()));
+        let shown = format!("{:?}", DeadLetterLines::default().note(Refused::of(&letters(7..8)), Instant::now()));
         for secret in ["zhang", "138", "secret"] {
             assert!(!shown.contains(secret), "{shown}");
         }

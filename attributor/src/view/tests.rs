@@ -23,7 +23,7 @@ fn touch() -> StoredTouch {
             public: true,
             origin: None,
         }),
-        mention: 7,
+        identifier_set: 7,
         origin: None,
     }
 }
@@ -63,7 +63,7 @@ fn agrees_with_the_generated_types() {
         names_source: true,
         device: 9,
         public: true,
-        mention: 7,
+        identifier_set: 7,
     };
     assert_eq!(view, expected);
     assert_eq!(view.to_stored(), touch());
@@ -91,8 +91,8 @@ fn agrees_with_the_generated_types_of_residents() {
         ..Placement::default()
     };
     let erasures = vec![
-        Erasure { mention: 1, until_ms: 100, event: 0 },
-        Erasure { mention: 7, until_ms: -5, event: 0 },
+        Erasure { identifier_set: 1, until_ms: 100, event: 0 },
+        Erasure { identifier_set: 7, until_ms: -5, event: 0 },
         Erasure { event: Hash128::of(b"back").head(), ..Erasure::default() },
     ];
     let state = ResidentState {
@@ -117,7 +117,7 @@ fn agrees_with_the_generated_types_of_residents() {
             assert_eq!(view.whose(key, time_ms), Ok(Some(whose).filter(|_| unit.as_bytes() == key)), "{time_ms}");
         }
     }
-    let at = |mention, time_ms| view.voids(&TouchView { mention, time_ms, ..TouchView::default() }).unwrap();
+    let at = |identifier_set, time_ms| view.voids(&TouchView { identifier_set, time_ms, ..TouchView::default() }).unwrap();
     assert_eq!((at(7, -5), at(7, -4), at(1, 100), at(0, -9)), (true, false, true, false));
     assert!(view.voids(&TouchView { event_id: "back", time_ms: i64::MAX, ..TouchView::default() }).unwrap());
 }

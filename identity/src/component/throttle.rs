@@ -8,7 +8,7 @@ use tributary_runtime::state::{State, StateError, prefix_end};
 use super::Component;
 use crate::keys;
 
-/// The value under [`keys::RESTING`]: since the root rests nothing has been taken out of the component.
+/// The value under [`keys::THROTTLED`]: since the root rests nothing has been taken out of the component.
 const GROWN: &[u8] = &[1];
 /// The same: something has.
 const SHRUNK: &[u8] = &[2];
@@ -26,17 +26,17 @@ pub struct Due {
 
 impl Component {
     /// Whether it rests.
-    pub fn is_resting(self, state: &mut dyn State) -> Result<bool, StateError> {
-        Ok(state.get(&self.root, keys::RESTING)?.is_some())
+    pub fn is_throttled(self, state: &mut dyn State) -> Result<bool, StateError> {
+        Ok(state.get(&self.root, keys::THROTTLED)?.is_some())
     }
 
     /// Has it rest.
     pub fn rest(self, state: &mut dyn State) {
-        state.put(&self.root, keys::RESTING, GROWN);
+        state.put(&self.root, keys::THROTTLED, GROWN);
     }
 
     /// Notes of which members the clusters are to be computed after the rest, and which ids are to be looked at.
-    pub fn put_off(self, state: &mut dyn State, due: &Due) -> Result<(), StateError> {
+    pub fn deferred(self, state: &mut dyn State, due: &Due) -> Result<(), StateError> {
         let members = due.members.iter().map(|member| (keys::one(keys::DUE, *member), [1].as_slice()));
         let ids = due.ids.iter().map(|id| (keys::one(keys::DUE_ID, Hash128::of(id.as_bytes())), id.as_bytes()));
         for (sub, value) in members.chain(ids) {
@@ -45,7 +45,7 @@ impl Component {
             }
         }
         if due.shrunk {
-            state.put(&self.root, keys::RESTING, SHRUNK);
+            state.put(&self.root, keys::THROTTLED, SHRUNK);
         }
         Ok(())
     }
@@ -53,9 +53,9 @@ impl Component {
     /// Ends the rest; returns what was put off.
     pub fn wake(self, state: &mut dyn State) -> Result<Due, StateError> {
         let (mut due, mut gone) = (Due::default(), Vec::new());
-        let Some(resting) = state.get(&self.root, keys::RESTING)? else { return Ok(due) };
+        let Some(resting) = state.get(&self.root, keys::THROTTLED)? else { return Ok(due) };
         due.shrunk = resting == SHRUNK;
-        state.delete(&self.root, keys::RESTING);
+        state.delete(&self.root, keys::THROTTLED);
         for tag in [keys::DUE, keys::DUE_ID] {
             state.scan(&self.root, &[tag], &prefix_end(&[tag]), &mut |sub, value| {
                 match tag {

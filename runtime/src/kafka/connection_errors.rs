@@ -37,13 +37,13 @@ const HINTS: &[(&str, &str)] = &[
 
 /// Listens to the log of a client.
 #[derive(Debug, Default)]
-pub struct Complaints {
+pub struct ConnectionErrors {
     latest: Mutex<Option<String>>,
     /// The file of the authorities that are trusted; `None` for the system's.
     ca: Option<String>,
 }
 
-impl Complaints {
+impl ConnectionErrors {
     /// Of a client that is made of these settings.
     pub fn of(config: &ClientConfig) -> Self {
         Self { latest: Mutex::default(), ca: config.get("ssl.ca.location").map(str::to_owned) }
@@ -91,20 +91,24 @@ fn address(said: &str) -> Option<&str> {
 }
 
 /// An error of a consumer that nobody will use any more, with what its log said last and what to do: its log comes to who polls.
-pub fn explain<C: ConsumerContext>(consumer: &BaseConsumer<C>, complaints: &Complaints, error: &KafkaError) -> String {
+pub fn explain<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    connection_errors: &ConnectionErrors,
+    error: &KafkaError,
+) -> String {
     for _ in 0..POLLS_MAX {
         if consumer.poll(POLL).is_none() {
             break;
         }
     }
-    complaints.explain(error)
+    connection_errors.explain(error)
 }
 
 fn hint(said: &str) -> Option<&'static str> {
     HINTS.iter().find(|(part, _)| said.contains(part)).map(|(_, hint)| *hint)
 }
 
-impl ClientContext for Complaints {
+impl ClientContext for ConnectionErrors {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         self.hear(facility, message);
         log(level, facility, message);
@@ -115,7 +119,7 @@ impl ClientContext for Complaints {
     }
 }
 
-impl ConsumerContext for Complaints {}
+impl ConsumerContext for ConnectionErrors {}
 
 #[cfg(test)]
 mod tests {
@@ -125,20 +129,20 @@ mod tests {
 
     #[test]
     fn the_last_complaint_says_what_to_do() {
-        let complaints = Complaints::default();
+        let connection_errors = ConnectionErrors::default();
         let error = KafkaError::MetadataFetch(RDKafkaErrorCode::BrokerTransportFailure);
-        assert_eq!(complaints.explain(&error), error.to_string());
-        complaints.hear("CONFWARN", "something else");
-        complaints.hear(
+        assert_eq!(connection_errors.explain(&error), error.to_string());
+        connection_errors.hear("CONFWARN", "something else");
+        connection_errors.hear(
             "FAIL",
             "[thrd:ssl://127.0.0.1:1/bootstrap]: ssl://127.0.0.1:1/bootstrap: SSL handshake failed: certificate verify failed",
         );
-        let said = complaints.explain(&error);
+        let said = connection_errors.explain(&error);
         assert!(
             said.starts_with("the broker's certificate is refused") && said.contains("ssl://127.0.0.1:1/bootstrap"),
             "{said}"
         );
-        complaints.hear("FAIL", "kafka:9093: Disconnected");
-        assert_eq!(complaints.explain(&error), format!("{error} (kafka:9093: Disconnected)"));
+        connection_errors.hear("FAIL", "kafka:9093: Disconnected");
+        assert_eq!(connection_errors.explain(&error), format!("{error} (kafka:9093: Disconnected)"));
     }
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::Inputs;
 use crate::log::LogError;
 
-/// What going back asks of a session, in the order in which [`go_back`] asks it.
-pub trait Anew {
+/// What going back asks of a session, in the order in which [`recover`] asks it.
+pub trait Recovery {
     /// What holds a transactional id and its epoch.
     type Producer;
 
@@ -42,7 +42,7 @@ pub trait Anew {
 ///
 /// # Errors
 /// The error says whether another attempt makes sense.
-pub fn go_back<A: Anew>(session: &mut A) -> Result<(), LogError> {
+pub fn recover<A: Recovery>(session: &mut A) -> Result<(), LogError> {
     *session.slot() = None;
     let done = attempt(session);
     if done.is_err() {
@@ -51,7 +51,7 @@ pub fn go_back<A: Anew>(session: &mut A) -> Result<(), LogError> {
     done
 }
 
-fn attempt<A: Anew>(session: &mut A) -> Result<(), LogError> {
+fn attempt<A: Recovery>(session: &mut A) -> Result<(), LogError> {
     session.replace_consumer()?;
     // The order matters: once the new producer has its epoch, the former transaction is settled whole, and what is committed is what
     // was.
