@@ -27,12 +27,14 @@ pub fn units<'a>(profiles: impl Iterator<Item = &'a Profile>, accounts: impl Ite
 pub fn renaming(
     snapshot: &mut dyn Snapshot,
     units: &BTreeSet<String>,
+    in_force: Option<&Plan>,
     plan: &Plan,
     tick: &mut dyn FnMut(),
 ) -> Result<Renaming, StateError> {
     let mut all = Renaming::default();
     for unit in units {
-        all.add(channels::of_unit(snapshot.owner_of(tributary_attributor::LOG.stage, unit.as_bytes())?, unit, plan)?);
+        let state = snapshot.owner_of(tributary_attributor::LOG.stage, unit.as_bytes())?;
+        all.add(channels::of_unit(state, unit, in_force, plan)?);
         tick();
     }
     Ok(all)

@@ -71,24 +71,31 @@ pub fn of_history(history: History<'_, '_>, wanted: &Wanted, plan: &Plan) -> Uni
     let History { mut touches, live, cast } = history;
     touches.retain(|touch| touch.view.time_ms <= wanted.until_ms);
     touches.sort_unstable_by(Touchpoint::order);
-    let course = Timeline::of(&touches, &plan.visits);
+    let timeline = Timeline::of(&touches, &plan.visits);
     let mut targets: Vec<&Milestone> =
         live.iter().copied().filter(|of| of.kind == wanted.target && of.time_ms <= wanted.until_ms).collect();
     targets.sort_unstable_by_key(|of| (of.time_ms, &of.milestone_id));
-    let converting = targets.iter().map(|of| converting(&course, of, &live, &cast(of), wanted.label, plan)).collect();
+    let converting = targets.iter().map(|of| converting(&timeline, of, &live, &cast(of), wanted.label, plan)).collect();
     let after_ms = targets.last().map_or(i64::MIN, |of| of.time_ms.saturating_add(1));
     let rest = touches.last().map(|touch| touch.view.time_ms).map(|end_ms| {
         let from_ms = end_ms.saturating_sub(plan.window_ms(&wanted.target)).max(after_ms);
-        Path::of(course.visits(from_ms, end_ms), end_ms, wanted.label)
+        Path::of(timeline.visits(from_ms, end_ms), end_ms, wanted.label)
     });
     UnitPaths { converting, rest: rest.filter(|rest| !rest.labels.is_empty()) }
 }
 
 /// The journey of a milestone as it is attributed.
-fn converting(course: &Timeline<'_>, of: &Milestone, live: &[&Milestone], cast: &Cast<'_>, label: Label, plan: &Plan) -> Path {
-    let some = if cast.is_of_some() { course.those(|touch| cast.includes(touch.profile)) } else { Vec::new() };
+fn converting(
+    timeline: &Timeline<'_>,
+    of: &Milestone,
+    live: &[&Milestone],
+    cast: &Cast<'_>,
+    label: Label,
+    plan: &Plan,
+) -> Path {
+    let some = if cast.is_of_some() { timeline.those(|touch| cast.includes(touch.profile)) } else { Vec::new() };
     let of_some = cast.is_of_some().then(|| Timeline::of(&some, &plan.visits));
-    let journey = Journey::build(of_some.as_ref().unwrap_or(course), of, live, cast, &plan.journey(&of.kind));
+    let journey = Journey::build(of_some.as_ref().unwrap_or(timeline), of, live, cast, &plan.journey(&of.kind));
     Path::of(journey.touches.into_iter(), of.time_ms, label)
 }
 

@@ -66,7 +66,7 @@ impl Unit<'_, '_> {
             return self.deferred(&all, dirty.received_ms);
         }
         let cost = self.compute_all(&tasks, &live)?;
-        self.tell_standing(&stand, &live)?;
+        self.tell_status(&stand, &live)?;
         self.rest_after(said + cost + stand.len() as u64);
         Ok(())
     }

@@ -52,7 +52,7 @@ impl Unit<'_, '_> {
     }
 
     /// Tells the ledgers of milestones how these stand.
-    pub(super) fn tell_standing(&mut self, of: &[&Tracked], live: &[&Milestone]) -> Result<(), StateError> {
+    pub(super) fn tell_status(&mut self, of: &[&Tracked], live: &[&Milestone]) -> Result<(), StateError> {
         let residents = if self.plan.named_only && !of.is_empty() { self.residents()? } else { Vec::new() };
         for one in of {
             let credit_rows = CreditRows {
