@@ -44,7 +44,7 @@ pub static JOURNEYS_BEYOND_HORIZON: Metric = counter(
 /// Milestones whose computation was put off.
 pub static JOURNEYS_PUT_OFF: Metric = counter(
     "tributary_journeys_put_off_total",
-    "Milestones that wait to be computed because their unit rests: a large unit takes no more than its share of the time.",
+    "Milestones that wait to be computed because their unit is throttled: a large unit takes no more than its share of the time.",
 );
 
 /// Touches of computed journeys.

@@ -9,7 +9,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use tributary_pipeline::settings::Settings;
 use tributary_pipeline::stages::StageName;
 use tributary_runtime::embedded::EmbeddedLog;
-use tributary_runtime::kafka::Complaints;
+use tributary_runtime::kafka::ConnectionErrors;
 use tributary_runtime::log::StageLog;
 use tributary_runtime::topic::Topic;
 
@@ -67,9 +67,9 @@ pub fn left_kafka(settings: &Settings, stages: &[StageName], stopped: &Places) -
 /// Two consumers, because the end of a partition is another one for each.
 struct Clients {
     /// Sees the last stable offset.
-    committed: BaseConsumer<Complaints>,
+    committed: BaseConsumer<ConnectionErrors>,
     /// Sees the high watermark.
-    all: BaseConsumer<Complaints>,
+    all: BaseConsumer<ConnectionErrors>,
 }
 
 impl Clients {

@@ -12,7 +12,7 @@ use tributary_proto::{Generation, Message};
 use tributary_runtime::embedded::{EmbeddedError, EmbeddedLog};
 use tributary_runtime::gate::Gate;
 use tributary_runtime::generation::{self, Choice, Generations, RefusedGeneration, Terms};
-use tributary_runtime::kafka::{Complaints, Reach};
+use tributary_runtime::kafka::{ConnectionErrors, Reach};
 use tributary_runtime::log::LogError;
 use tributary_runtime::service::Pulse;
 use tributary_runtime::stage::Output;
@@ -173,7 +173,7 @@ impl Plans for EmbeddedLog {
 /// The topic on Kafka. Of its partitions only the first is used: the order counts.
 pub struct KafkaPlans<'s> {
     settings: &'s Settings,
-    asker: BaseConsumer<Complaints>,
+    asker: BaseConsumer<ConnectionErrors>,
     producer: ThreadedProducer<Deliveries>,
 }
 

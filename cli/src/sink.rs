@@ -13,7 +13,7 @@ use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer}
 use tributary_pipeline::settings::Settings;
 use tributary_pipeline::time::now_ms;
 use tributary_runtime::embedded::EmbeddedLog;
-use tributary_runtime::kafka::Complaints;
+use tributary_runtime::kafka::ConnectionErrors;
 use tributary_runtime::stage::Output;
 use tributary_runtime::topic::Topic;
 
@@ -106,17 +106,17 @@ pub fn open(settings: &Settings) -> Result<Box<dyn RawSink>, SinkError> {
 pub(crate) struct Deliveries {
     failed: AtomicU64,
     first: Mutex<Option<String>>,
-    complaints: Complaints,
+    connection_errors: ConnectionErrors,
 }
 
 impl Deliveries {
     pub fn of(config: &ClientConfig) -> Self {
-        Self { complaints: Complaints::of(config), ..Self::default() }
+        Self { connection_errors: ConnectionErrors::of(config), ..Self::default() }
     }
 
     /// An error, with what the client has complained of.
     pub fn explain(&self, error: &KafkaError) -> String {
-        self.complaints.explain(error)
+        self.connection_errors.explain(error)
     }
 
     /// Whether all went well so far.
@@ -133,7 +133,7 @@ impl Deliveries {
 
 impl ClientContext for Deliveries {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.complaints.log(level, facility, message);
+        self.connection_errors.log(level, facility, message);
     }
 }
 
@@ -225,7 +225,7 @@ impl RawSink for KafkaSink {
     fn flush(&mut self) -> Result<(), SinkError> {
         let flushed = self.producer.flush(FLUSH_TIMEOUT);
         self.producer.context().check()?;
-        flushed.map_err(|error| SinkError::Flush { why: self.producer.context().complaints.explain(&error) })
+        flushed.map_err(|error| SinkError::Flush { why: self.producer.context().connection_errors.explain(&error) })
     }
 }
 

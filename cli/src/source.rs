@@ -10,7 +10,7 @@ use rdkafka::metadata::Metadata;
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use tributary_pipeline::settings::Settings;
 use tributary_runtime::embedded::EmbeddedLog;
-use tributary_runtime::kafka::{Complaints, explain, group_name};
+use tributary_runtime::kafka::{ConnectionErrors, explain, group_name};
 use tributary_runtime::log::StageLog;
 use tributary_runtime::topic::Topic;
 
@@ -85,13 +85,17 @@ pub trait TopicReader {
 }
 
 /// A consumer that belongs to no group and commits nothing.
-pub(crate) fn outsider(settings: &Settings, isolation: &str, reset: &str) -> Result<BaseConsumer<Complaints>, SourceError> {
+pub(crate) fn outsider(
+    settings: &Settings,
+    isolation: &str,
+    reset: &str,
+) -> Result<BaseConsumer<ConnectionErrors>, SourceError> {
     let mut config: ClientConfig = settings.kafka.properties().into_iter().collect();
     // The client asks for a group even where none is joined.
     config.set("group.id", format!("{}-outside", settings.kafka.group_prefix));
     config.set("enable.auto.commit", "false").set("enable.partition.eof", "true").set("allow.auto.create.topics", "false");
     config.set("isolation.level", isolation).set("auto.offset.reset", reset);
-    config.create_with_context(Complaints::of(&config)).map_err(SourceError::Configure)
+    config.create_with_context(ConnectionErrors::of(&config)).map_err(SourceError::Configure)
 }
 
 /// Opens a topic at its first record, or behind its last.
@@ -107,17 +111,34 @@ pub fn open(settings: &Settings, topic: Topic, from_beginning: bool) -> Result<B
     Ok(Box::new(KafkaReader::open(settings, topic, from_beginning)?))
 }
 
-/// Calls `hear` with every record of a topic that is there now, and with none that is written meanwhile: of a transaction all or none of a
-/// partition.
+/// Opens a topic at its first record, to be read to where it ends now: of a transaction all or none of a partition.
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn open_whole(settings: &Settings, topic: Topic) -> Result<Box<dyn TopicReader>, SourceError> {
+    if settings.kafka.is_embedded() {
+        return open(settings, topic, true);
+    }
+    Ok(Box::new(KafkaReader::open(settings, topic, true)?.to_where_it_ends_now()?))
+}
+
+/// Calls `hear` with every record of a topic that is there now, and with none that is written meanwhile.
 ///
 /// # Errors
 /// When it cannot be read, and those of `hear`.
 pub fn each(settings: &Settings, topic: Topic, hear: &mut dyn FnMut(Found) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    let mut reader: Box<dyn TopicReader> = if settings.kafka.is_embedded() {
-        open(settings, topic, true)?
-    } else {
-        Box::new(KafkaReader::open(settings, topic, true)?.to_where_it_ends_now()?)
-    };
+    read_whole(&mut *open_whole(settings, topic)?, topic, hear)
+}
+
+/// Calls `hear` with every record of a topic that [`open_whole`] has opened.
+///
+/// # Errors
+/// When it cannot be read, and those of `hear`.
+pub fn read_whole(
+    reader: &mut dyn TopicReader,
+    topic: Topic,
+    hear: &mut dyn FnMut(Found) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     loop {
         match reader.next(WAIT)? {
             Next::Record(found) => {
@@ -142,7 +163,7 @@ pub fn committed(settings: &Settings, stage: StageLog) -> anyhow::Result<BTreeMa
     let mut committed = BTreeMap::new();
     let mut config: ClientConfig = settings.kafka.properties().into_iter().collect();
     config.set("group.id", group_name(&settings.kafka.group_prefix, stage.stage));
-    let consumer = config.create_with_context(Complaints::of(&config)).map_err(SourceError::Configure)?;
+    let consumer = config.create_with_context(ConnectionErrors::of(&config)).map_err(SourceError::Configure)?;
     for topic in stage.inputs {
         let name = settings.topics.name(*topic);
         let read = |source| SourceError::Read { topic: name.clone(), source };
@@ -162,7 +183,7 @@ pub fn committed(settings: &Settings, stage: StageLog) -> anyhow::Result<BTreeMa
 
 /// What a group has committed. A group whose coordinator has only just been found, or is moving, is asked again.
 pub(crate) fn offsets_of_group(
-    consumer: &BaseConsumer<Complaints>,
+    consumer: &BaseConsumer<ConnectionErrors>,
     list: &TopicPartitionList,
 ) -> Result<TopicPartitionList, KafkaError> {
     use RDKafkaErrorCode::{CoordinatorLoadInProgress, CoordinatorNotAvailable, NotCoordinator};
@@ -208,7 +229,7 @@ pub(crate) fn partitions(settings: &Settings, topics: &[Topic]) -> Result<Vec<(T
     Ok(found)
 }
 
-pub(crate) fn ask(consumer: &BaseConsumer<Complaints>, topic: &str) -> Result<Metadata, SourceError> {
+pub(crate) fn ask(consumer: &BaseConsumer<ConnectionErrors>, topic: &str) -> Result<Metadata, SourceError> {
     consumer.fetch_metadata(Some(topic), METADATA_TIMEOUT).map_err(|error| SourceError::Unreachable {
         topic: topic.to_owned(),
         why: explain(consumer, consumer.context(), &error),
@@ -217,7 +238,7 @@ pub(crate) fn ask(consumer: &BaseConsumer<Complaints>, topic: &str) -> Result<Me
 
 /// A Kafka topic, all partitions, `read_committed`.
 pub struct KafkaReader {
-    consumer: BaseConsumer<Complaints>,
+    consumer: BaseConsumer<ConnectionErrors>,
     topic: String,
     /// Per partition: whether its end was reached.
     ended: Vec<bool>,

@@ -5,6 +5,7 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -87,8 +88,8 @@ fn a_longer_window_than_what_is_kept_is_refused_where_anything_is() {
     longest.drain();
 }
 
-/// The versions of the models in the rows that hold.
-fn versions(service: &Service) -> BTreeSet<String> {
+/// A field of the credit rows that hold.
+fn held(service: &Service, field: &str) -> BTreeSet<String> {
     let lines = service.ok(&["tail", "credits", "--from-beginning", "--until-end"]);
     let mut rows: BTreeMap<[String; 3], Value> = BTreeMap::new();
     for line in lines.lines() {
@@ -100,7 +101,35 @@ fn versions(service: &Service) -> BTreeSet<String> {
         }
     }
     let live = rows.into_values().filter(|row| row["weight_nano"].as_i64().unwrap() > 0);
-    live.map(|row| row["model_version"].as_str().unwrap().to_owned()).collect()
+    live.map(|row| row[field].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn changed_channel_rules_are_told_beforehand_and_take_hold_of_what_is_stored() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = folder.path().join("rules.toml");
+    std::fs::write(&rules, "[[rule]]\nchannel = 'brand_search'\nsource = ['baidu']\n").unwrap();
+    let before = Service::in_folder(folder.path(), 2);
+    let next = folder.path().join("next.toml");
+    std::fs::write(&next, format!("[ingest]\nchannels_file = '{}'\n", rules.display())).unwrap();
+    let now = folder.path().join("now.toml");
+    std::fs::write(&now, "").unwrap();
+    let of = |config: &Path| Service { config: Some(config.display().to_string()), sets: before.sets.clone() };
+    send(&before.sets, &golden());
+    before.drain();
+    let told = |in_force: &Path, next: &Path| {
+        let told = of(next).ok(&["reclassify", "--json", "--in-force", in_force.to_str().unwrap()]);
+        serde_json::from_str::<Value>(&told).unwrap()["moved"].take()
+    };
+    let moved = |from: &str, to: &str| serde_json::json!([{"from": from, "to": to, "touches": 1}]);
+    assert_eq!(told(&now, &next), moved("paid_search", "brand_search"));
+    let channels = held(&before, "channel");
+    assert!(channels.contains("paid_search") && !channels.contains("brand_search"), "nothing has changed: {channels:?}");
+    of(&next).drain();
+    let channels = held(&before, "channel");
+    assert!(!channels.contains("paid_search") && channels.contains("brand_search"), "{channels:?}");
+    assert_eq!(told(&next, &now), moved("brand_search", "paid_search"), "and back");
+    assert_eq!(told(&next, &next), serde_json::json!([]));
 }
 
 /// A process of a pipeline on Kafka, with a folder of its own.
@@ -152,7 +181,7 @@ fn in_a_rolling_restart_the_old_ones_stop_and_nothing_swings_back() {
     changed.push(CHANGED.to_owned());
     finish(&changed);
     assert_eq!(tailed_table(&sets).imbalances(), []);
-    assert_eq!(versions(&service).len(), 10, "every row is of the new settings");
+    assert_eq!(held(&service, "model_version").len(), 10, "every row is of the new settings");
     let mut check: Command = tributary(&sets);
     check.args(["run", "--until-idle", "1"]);
     let refused = check.output().unwrap();

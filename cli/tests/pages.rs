@@ -245,3 +245,24 @@ fn every_command_line_that_a_page_shows_can_be_read() {
     }
     assert!(read.len() > 20, "{}", read.len());
 }
+
+/// The blocks of a page, without their fences.
+fn blocks(page: &str) -> Vec<String> {
+    let text = fs::read_to_string(root().join(page)).unwrap();
+    text.split("```").skip(1).step_by(2).map(|block| block.split_once('\n').unwrap().1.to_owned()).collect()
+}
+
+#[test]
+fn the_explanation_in_the_page_is_what_is_printed() {
+    let blocks = blocks("docs/outputs.md");
+    let at = blocks.iter().position(|block| block.contains(" --explain ")).unwrap();
+    let (folder, command) = blocks[at].trim().split_once('\n').unwrap();
+    let (folder, arguments) = (folder.strip_prefix("cd ").unwrap(), command.strip_prefix("tributary ").unwrap());
+    let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_tributary"));
+    program.args(arguments.split(' ')).current_dir(root().join(folder)).env_remove("TRIBUTARY_CONFIG");
+    let printed = String::from_utf8(program.output().unwrap().stdout).unwrap();
+    let mut lines = printed.lines();
+    for shown in blocks[at + 1].lines().filter(|line| *line != "...") {
+        assert!(lines.any(|line| line == shown), "not printed, or not there: {shown}");
+    }
+}

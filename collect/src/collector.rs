@@ -188,17 +188,17 @@ impl Collector {
             body: &body,
             now_ms,
         };
-        let (clear, once) = match webhook.scheme.check(&push)? {
-            Verified::Echo { text, once } => {
+        let (clear, replay_key) = match webhook.scheme.check(&push)? {
+            Verified::Echo { text, replay_key } => {
                 // The signature of a question would be good for a push, too.
-                webhook.taken.note(once, now_ms, moment).map_err(refuse)?;
+                webhook.taken.note(replay_key, now_ms, moment).map_err(refuse)?;
                 return Ok(text.into_response());
             }
             Verified::Push { .. } if method != "POST" => return Err(Refusal::Malformed("pushes are posted")),
-            Verified::Push { body, once } => (body, once),
+            Verified::Push { body, replay_key } => (body, replay_key),
         };
         self.take(sender, &webhook.bucket, Cost { messages: 1, bytes: body.len(), useless: 0 })?;
-        let taking = once.map(|once| webhook.taken.begin(once, now_ms, moment)).transpose().map_err(refuse)?;
+        let taking = replay_key.map(|key| webhook.taken.begin(key, now_ms, moment)).transpose().map_err(refuse)?;
         let record = envelope::record(&webhook.provider, &webhook.keep_headers, &headers, &clear, now)?;
         drop(clear);
         drop((body, room));

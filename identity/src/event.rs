@@ -153,7 +153,7 @@ impl Core {
             return Ok(Some(Heard { steady: true, erased_ms }));
         }
         let gone = node.is_gone(cx.state)?;
-        // What was hidden of the identifier set is told with the word.
+        // What was hidden of the identifier set is told with the explicit link.
         changed.anew |= gone && changed.explicit;
         let hidden = gone && observation.explicit.is_none();
         let news = Observation {

@@ -1,4 +1,4 @@
-//! What a primary identifier keeps of its events: one [`Observation`] for every identifier set, which is the set of identifiers that events name.
+//! What a primary identifier keeps of its events: one [`Observation`] for every set of identifiers that events name.
 //!
 //! From the observations follow the claims that the identifier makes about itself and about the others it is named with. They are
 //! registers that keep an earliest or a latest, and what was stated by day ([`crate::days`]), and yet an erasure can take out of them what
@@ -7,7 +7,7 @@
 //! - an event is void when *any* identifier it names is erased, so that all events of one identifier set are voided by the same erasures;
 //! - an erasure voids a prefix of time: of a latest nothing or all is left;
 //! - of the earliest nothing is left but that something came later, which the hour of the latest event tells. What has been seen since
-//!   an erasure counts as first seen at the erasure. Sightings within the hour of an erasure are not counted, so that an observation costs
+//!   an erasure counts as first seen at the erasure. Observations within the hour of an erasure are not counted, so that an observation costs
 //!   a write once an hour only.
 
 use tributary_proto::{Claim, Day, DayAssertion, Hash128, Identifier, IdentifierSet, LinkFact, Observation, TraitFact};
@@ -96,7 +96,7 @@ pub fn asserted(identifier_set: &IdentifierSet) -> Option<&Identifier> {
     if *parent_cleared { None } else { parent.as_ref().or(account_identifiers.first()) }
 }
 
-/// A identifier set as it stands in the state.
+/// An identifier set as it stands in the state.
 #[derive(Debug, Clone)]
 pub struct Mentioned {
     /// Its hash.
@@ -215,7 +215,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Sightings and an erasure give the same in any order, and the same as observations that were never there.
+        /// Observations and an erasure give the same in any order, and the same as observations that were never there.
         #[test]
         fn an_erasure_commutes(times in prop::collection::vec(0i64..12 * HOUR_MS, 0..8), until_ms in 0i64..12 * HOUR_MS, at in 0usize..9) {
             let mut early = Observation::default();

@@ -3,10 +3,10 @@
 //! | actor | sub-key | value |
 //! |---|---|---|
 //! | `i` identifier | `n` | [`IdentifierState`](tributary_proto::IdentifierState) |
-//! | as speaker | `v` identifier set | [`Observation`](tributary_proto::Sighting) of events that name several identifiers |
-//! | | `w` identifier set | [`IdentifierSet`](tributary_proto::Mention): which identifiers those are |
-//! | | `d` what identifier set day | [`Day`](tributary_proto::Day) on which the events of an identifier set (0, 1: those that name nobody else) stated it
-//! | | `q` identifier set name | [`TraitFact`](tributary_proto::TraitFact) stated in them (identifier sets 0 and 1 as above) |
+//! | as speaker | `v` identifier set | [`Observation`](tributary_proto::Observation) of events that name several identifiers |
+//! | | `w` identifier set | [`IdentifierSet`](tributary_proto::IdentifierSet): which identifiers those are |
+//! | | `d` what set day | [`Day`](tributary_proto::Day) on which the events of an identifier set (0, 1: those that name nobody else) stated it
+//! | | `q` set name | [`TraitFact`](tributary_proto::TraitFact) stated in them (identifier sets 0 and 1 as above) |
 //! | | `x` identifier | [`Erasure`](tributary_proto::Erasure) of one it was named with |
 //! | as spoken of | `c` speaker | [`Claim`](tributary_proto::Claim) of another identifier or a milestone |
 //! | | `l` other | [`LinkFact`](tributary_proto::LinkFact) between this and the other identifier, by all claims |
@@ -30,7 +30,7 @@
 //! | `p` the partition | `h` | [`RemodelState`](tributary_proto::RemodelState): by which rules all of this was computed |
 //! | `o` object | `v` event, `x` identifier, `z` event | as of a milestone: the events that name its contacts |
 //! | `r` record of a CRM | `n` | [`RecordState`](tributary_proto::RecordState), once it was deleted |
-//! | | `v` said | [`Said`](tributary_proto::Said): an event that is its word |
+//! | | `v` said | [`Said`](tributary_proto::Said): an event that reports it |
 
 use tributary_proto::{Hash128, Identifier};
 use tributary_runtime::remodel::Walk;

@@ -13,12 +13,12 @@ use crate::core::{Core, Dirty};
 use crate::group::People;
 use crate::metrics;
 use crate::node::Node;
-use crate::view::{self, Record, Row, View};
+use crate::view::{self, PublishedRow, Row, View};
 
 /// What a round of computation says of profiles or accounts.
 #[derive(Default)]
 struct Round {
-    records: Vec<Record>,
+    records: Vec<PublishedRow>,
     /// Ids that may be no more: those that members had before.
     before: BTreeSet<String>,
     /// Where members were before and are now.

@@ -1,6 +1,6 @@
 //! A record of a CRM is deleted: all that it has said until then is taken back.
 //!
-//! A CRM that tells of a deletion tells an id, and no longer whom the record was about. So who hears an event that is a record's word tells
+//! A CRM that tells of a deletion tells an id, and no longer whom the record was about. So who hears an event that reports a record tells
 //! that record's actor, which keeps where it went and nothing of what it says: people by their addresses. Whichever comes first, the word or
 //! the deletion, the other one finds it there. What a record says after it was deleted, for it was brought back, counts.
 
@@ -16,7 +16,7 @@ use crate::stamp::stamp_key;
 use crate::statement::Statement;
 
 impl Core {
-    /// Tells the record whose word an event is that it was heard.
+    /// Tells the record that an event reports that the event was heard.
     pub(crate) fn tell_record(&mut self, cx: &mut Context<'_>, event: &Event) {
         if event.record.is_empty() {
             return;
@@ -36,7 +36,7 @@ impl Core {
         self.tell_milestone(cx, &to_record, Body::Said(Said { record, to, key, at }));
     }
 
-    /// A record is told that its word was heard.
+    /// A record is told that an event that reports it was heard.
     pub(crate) fn said(&mut self, cx: &mut Context<'_>, said: Said) -> Result<(), StateError> {
         let actor = keys::record(&occurrence::record_key(&said.record));
         let said = Said { record: String::new(), ..said };

@@ -38,7 +38,7 @@ pub(crate) fn event_id(
     }
 }
 
-/// The id of the record of a CRM whose word something is; what cannot be one is left out.
+/// The id of the CRM record that something reports; what cannot be one is left out.
 pub(crate) fn record_id(given: Scalar<'_>, rules: &Rules, ignored: &mut Ignored) -> Option<String> {
     let id = ignored.read(given.text(RECORD_FIELD)).flatten().filter(|id| !rules.identifiers.is_blocked(id))?;
     if id.len() > ID_BYTES_MAX {

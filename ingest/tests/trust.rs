@@ -197,7 +197,7 @@ fn a_copy_has_the_same_id_whoever_sent_it() {
     assert_eq!(of(&message), marked);
 }
 
-/// With a public key nobody's word becomes that of a record, which would go when the record is deleted; and nobody deletes one.
+/// With a public key nobody's event becomes the report of a CRM record, which would go when the record is deleted; and nobody deletes one.
 #[test]
 fn a_public_event_is_no_word_of_a_record_and_deletes_none() {
     let word = json!({"kind": "touch", "timestamp": NOW, "anonymous_id": "c", "channel": "events", "crm_record": "00T1", TRUST_FIELD: "public"});

@@ -1,4 +1,4 @@
-//! What the plan's channel rules make of the touches that a unit holds.
+//! What other channel rules make of the touches that a unit holds.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,12 @@ use tributary_runtime::state::{State, StateError};
 use super::reading;
 use crate::classifier::face;
 use crate::plan::Plan;
-use crate::view::{Malformed, Split, TouchView, split_origin};
+use crate::view::{Malformed, TouchView, split_origin};
 
-/// Touches, by what the plan's channel rules make of them.
+/// Touches, by what other channel rules make of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Renaming {
-    /// As they are stored.
+    /// As they were.
     pub same: u64,
     /// In another channel: from, to.
     pub moved: BTreeMap<(String, String), u64>,
@@ -39,29 +39,30 @@ impl Renaming {
     }
 }
 
-/// Counts the touches of the unit with this key. `state` is that of the unit's partition.
+/// Counts the touches of the unit with this key, by what the channel rules of `plan` make of them instead of those of `in_force`; where that
+/// is `None`, instead of those by which each came in. `state` is that of the unit's partition.
 ///
 /// # Errors
 /// When the state cannot be read.
-pub fn of_unit(state: &mut dyn State, unit: &str, plan: &Plan) -> Result<Renaming, StateError> {
+pub fn of_unit(state: &mut dyn State, unit: &str, in_force: Option<&Plan>, plan: &Plan) -> Result<Renaming, StateError> {
     reading(state, unit, plan, |unit| {
         let mut counted = Renaming::default();
         for resident in unit.residents()? {
-            unit.read_touches(&resident.hash, i64::MIN, i64::MAX, &mut |_, raw| count(&mut counted, raw, plan))?;
+            unit.read_touches(&resident.hash, i64::MIN, i64::MAX, &mut |_, raw| count(&mut counted, raw, in_force, plan))?;
         }
         Ok(counted)
     })
 }
 
-fn count(counted: &mut Renaming, raw: &[u8], plan: &Plan) -> Result<(), Malformed> {
-    let Split { face: stored, rules, .. } = split_origin(raw)?;
-    let now = face(raw, plan.classifier.as_deref())?;
-    if rules.is_none() {
+fn count(counted: &mut Renaming, raw: &[u8], in_force: Option<&Plan>, plan: &Plan) -> Result<(), Malformed> {
+    let before = face(raw, in_force.and_then(|plan| plan.classifier.as_deref()))?;
+    let after = face(raw, plan.classifier.as_deref())?;
+    if split_origin(raw)?.rules.is_none() {
         counted.unknown += 1;
-    } else if now == stored {
+    } else if after == before {
         counted.same += 1;
     } else {
-        let (from, to) = (TouchView::parse(stored)?.channel, TouchView::parse(&now)?.channel);
+        let (from, to) = (TouchView::parse(&before)?.channel, TouchView::parse(&after)?.channel);
         if from == to {
             counted.refined += 1;
         } else {

@@ -55,12 +55,12 @@ impl UnitJourney<'_> {
             &cast,
             &plan.journey(&of.kind),
             &mut |touch, fold| {
-                let standing = match fold {
+                let inclusion = match fold {
                     Fold::Duplicate(first) => place(first).map(Inclusion::Duplicate),
                     Fold::Visit(first) => place(first).map(Inclusion::Visit),
                     Fold::Overlong => Some(Inclusion::Overlong),
                 };
-                folds.push((place(touch), standing));
+                folds.push((place(touch), inclusion));
             },
         );
         apply(folds, &mut inclusions);
@@ -68,7 +68,7 @@ impl UnitJourney<'_> {
         let visits: BTreeMap<usize, &Visit<'_>> =
             journey.touches.iter().filter_map(|visit| Some((place(visit.first)?, visit))).collect();
         let touches = all.iter().zip(inclusions).enumerate();
-        let touches = touches.map(|(at, (owned, standing))| self.unit_touch(owned, standing, visits.get(&at).copied()));
+        let touches = touches.map(|(at, (owned, inclusion))| self.unit_touch(owned, inclusion, visits.get(&at).copied()));
         let newest_ms = all.last().map(|(touch, _)| touch.view.time_ms);
         Ok(Explained {
             milestone: of.clone(),
@@ -110,9 +110,9 @@ impl UnitJourney<'_> {
 
 /// Notes which touches are folded.
 fn apply(folds: Vec<(Option<usize>, Option<Inclusion>)>, inclusions: &mut [Inclusion]) {
-    for (at, standing) in folds {
-        if let (Some(slot), Some(standing)) = (at.and_then(|at| inclusions.get_mut(at)), standing) {
-            *slot = standing;
+    for (at, inclusion) in folds {
+        if let (Some(slot), Some(inclusion)) = (at.and_then(|at| inclusions.get_mut(at)), inclusion) {
+            *slot = inclusion;
         }
     }
 }

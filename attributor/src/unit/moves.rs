@@ -138,7 +138,11 @@ impl Unit<'_, '_> {
             return Ok(span);
         }
         let on = self.plan.outputs.touchpoints;
-        let mut packing = self.packing(hash, placement.epoch, if on { *rows + 1 } else { 0 });
+        // Where rows are being taken back, these are before they leave.
+        let taken_back = !on && self.may_have_rows()?;
+        // The highest revision that rows of what leaves have had, so that those said later are above it.
+        let said = *rows + if taken_back { 2 } else { u64::from(on) };
+        let mut packing = self.packing(hash, placement.epoch, said);
         let (mut gone, mut tracks_left) = (Vec::new(), false);
         // Milestones go first: their new unit keeps what they see.
         for (sub, track) in self.tracks_of(hash)? {
@@ -155,8 +159,6 @@ impl Unit<'_, '_> {
             gone.push(sub);
             packing.track(unit, track);
         }
-        // Where rows are being taken back, these are before they leave.
-        let taken_back = !on && self.may_have_rows()?;
         let mut ids = Vec::new();
         for stay in elsewhere {
             self.read_touches(hash, stay.from_ms, stay.to_ms, &mut |sub, raw| {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::{Message, Offset, TopicPartitionList};
-use tributary_runtime::kafka::Complaints;
+use tributary_runtime::kafka::ConnectionErrors;
 
 use crate::source::{SourceError, WAIT};
 
@@ -42,7 +42,7 @@ impl Newer {
 /// # Errors
 /// When the brokers do not answer.
 pub fn count(
-    consumer: &BaseConsumer<Complaints>,
+    consumer: &BaseConsumer<ConnectionErrors>,
     name: &str,
     from: &BTreeMap<u32, Option<u64>>,
 ) -> Result<BTreeMap<u32, Newer>, SourceError> {
@@ -67,7 +67,7 @@ pub fn count(
 
 /// Reads partitions up to these ends; of those that were read in time, the number of records.
 fn records_up_to(
-    consumer: &BaseConsumer<Complaints>,
+    consumer: &BaseConsumer<ConnectionErrors>,
     list: &TopicPartitionList,
     ends: &BTreeMap<i32, i64>,
 ) -> KafkaResult<BTreeMap<u32, u64>> {

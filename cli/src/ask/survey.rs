@@ -9,7 +9,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use tributary_pipeline::settings::Settings;
 use tributary_pipeline::stages::StageName;
 use tributary_runtime::admin::{AskError, Client, RemoteView};
-use tributary_runtime::kafka::{self, Complaints, Owners, Process};
+use tributary_runtime::kafka::{self, ConnectionErrors, Owners, Process};
 use tributary_runtime::topic::Topic;
 
 use super::{PartitionOf, Place, now_ms};
@@ -64,7 +64,7 @@ impl Survey {
 
 /// One look; also whether something is changing hands.
 fn look(
-    asker: &BaseConsumer<Complaints>,
+    asker: &BaseConsumer<ConnectionErrors>,
     settings: &Settings,
     local: &dyn Fn(PartitionOf) -> bool,
 ) -> Result<(Survey, bool), String> {

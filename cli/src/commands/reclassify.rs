@@ -1,11 +1,15 @@
 //! `tributary reclassify`: what changed channel rules make of the touches that are stored.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use serde::Serialize;
 use tributary_attributor::read::channels::Renaming;
+use tributary_pipeline::stages::Pipeline;
 use tributary_pipeline::units::renaming;
 
 use crate::global::Global;
+use crate::outcome::Usage;
 use crate::raw_files::RawFiles;
 use crate::stdout::outln;
 use crate::table::{align_right, table};
@@ -15,11 +19,12 @@ use crate::{logging, table};
 const AFTER_HELP: &str = "\
 Nothing is changed. Channel rules take hold of all touches that are stored when the service is started with them, as every changed setting
 does: `tributary check` tells how many milestones that would compute anew, and this tells which channels would have how many touches more
-or less. Touches keep their URL, the site they came from and what the sender gave; those that an earlier build has stored do not, and stay as
+or less. Without --in-force a touch is compared with the channel that it came in with, which is that in force as long as the rules have never
+changed. Touches keep their URL, the site they came from and what the sender gave; those that an earlier build has stored do not, and stay as
 they are until they are replayed.
 
-Example, with new rules in next.toml, before the service is started with it:
-  tributary reclassify --config next.toml";
+Example, with new rules in next.toml, before the service that runs with tributary.toml is started with it:
+  tributary reclassify --in-force tributary.toml --config next.toml";
 
 /// The arguments of `reclassify`.
 #[derive(Debug, Args)]
@@ -27,6 +32,9 @@ Example, with new rules in next.toml, before the service is started with it:
 pub struct ReclassifyArgs {
     #[command(flatten)]
     files: RawFiles,
+    /// The configuration that is in force: files as for --config. --set and the environment hold for both. Needed for raw files
+    #[arg(long, value_name = "FILE", value_delimiter = ',')]
+    in_force: Vec<PathBuf>,
 }
 
 /// What is told.
@@ -59,16 +67,31 @@ struct Moved {
 pub fn run(args: &ReclassifyArgs, global: &Global) -> anyhow::Result<()> {
     let settings = global.settings()?;
     logging::start(&settings.log);
+    let in_force = in_force(args, global)?;
+    if in_force.is_none() && args.files.list().is_ok() {
+        return Err(
+            Usage("raw files hold no channels: name the configuration that is in force (--in-force FILE)".into()).into()
+        );
+    }
     let found = look_at(&args.files, &settings, |whole| {
         let mut progress = whole.progress("units");
         let Whole { snapshot, units, pipeline } = whole;
-        Ok(renaming(snapshot, units, pipeline.plan(), &mut || progress.add(1))?)
+        Ok(renaming(snapshot, units, in_force.as_ref().map(Pipeline::plan), pipeline.plan(), &mut || progress.add(1))?)
     })?;
     let told = told(found);
     if global.json {
         return Ok(table::print_json(&told)?);
     }
     print(&told)
+}
+
+/// The configuration that is in force, where it is named.
+fn in_force(args: &ReclassifyArgs, global: &Global) -> anyhow::Result<Option<Pipeline>> {
+    if args.in_force.is_empty() {
+        return Ok(None);
+    }
+    let settings = Global { config: args.in_force.clone(), ..global.clone() }.settings()?;
+    Ok(Some(Pipeline::compile(&settings).map_err(Usage::from)?))
 }
 
 fn told(found: Renaming) -> Told {

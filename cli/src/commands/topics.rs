@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::BaseConsumer;
 use tributary_pipeline::settings::Settings;
-use tributary_runtime::kafka::{Complaints, group_name, spread_of};
+use tributary_runtime::kafka::{ConnectionErrors, group_name, spread_of};
 use tributary_runtime::kafka_admin::{AdminError, KafkaAdmin};
 use tributary_runtime::topic::Topic;
 use tributary_runtime::topics_plan::{PlannedTopic, Verdict, plan, wanted};
@@ -86,7 +86,7 @@ pub async fn find(admin: &KafkaAdmin, settings: &Settings) -> Result<Vec<Planned
 fn spread(settings: &Settings, inbox: Topic, reader: &str, partitions: u32) -> Option<u32> {
     let mut config: ClientConfig = settings.kafka.properties().into_iter().collect();
     config.set("group.id", group_name(&settings.kafka.group_prefix, reader));
-    let asker: BaseConsumer<Complaints> = config.create_with_context(Complaints::of(&config)).ok()?;
+    let asker: BaseConsumer<ConnectionErrors> = config.create_with_context(ConnectionErrors::of(&config)).ok()?;
     spread_of(&asker, &settings.topics.name(inbox), partitions, METADATA_TIMEOUT).ok()?
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use tributary_identity::mention::touches_void_until;
+use tributary_identity::identifier_set::touches_void_until;
 use tributary_ingest::Decoded;
 use tributary_pipeline::stages::Pipeline;
 use tributary_proto::event::Body;

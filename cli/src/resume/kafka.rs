@@ -8,7 +8,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::producer::{Producer, ThreadedProducer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use tributary_pipeline::settings::Settings;
-use tributary_runtime::kafka::{Complaints, group_name};
+use tributary_runtime::kafka::{ConnectionErrors, group_name};
 use tributary_runtime::topic::Topic;
 
 use super::{MarkedSink, Work};
@@ -31,7 +31,7 @@ pub struct KafkaMarked {
     producer: ThreadedProducer<Deliveries>,
     names: Vec<(Topic, String)>,
     group: String,
-    consumer: BaseConsumer<Complaints>,
+    consumer: BaseConsumer<ConnectionErrors>,
     group_metadata: ConsumerGroupMetadata,
     /// Since when a transaction has been open.
     open: Option<Instant>,
@@ -55,8 +55,8 @@ impl KafkaMarked {
 
         let mut config: ClientConfig = settings.kafka.properties().into_iter().collect();
         config.set("group.id", &group).set("enable.auto.commit", "false").set("isolation.level", "read_committed");
-        let consumer: BaseConsumer<Complaints> =
-            config.create_with_context(Complaints::of(&config)).map_err(SinkError::Configure)?;
+        let consumer: BaseConsumer<ConnectionErrors> =
+            config.create_with_context(ConnectionErrors::of(&config)).map_err(SinkError::Configure)?;
         let none = || SinkError::Transaction { name: group.clone(), why: "the client has no group".into() };
         let group_metadata = consumer.group_metadata().ok_or_else(none)?;
         let names = sink::names(settings);

@@ -39,7 +39,7 @@ impl Scheme for HmacHeader {
         let body = Cow::Borrowed(push.body);
         let Some(timestamp) = &self.timestamp else {
             let genuine = is_hmac(&self.secrets, &[push.body], &signature);
-            return if genuine { Ok(Verified::Push { body, once: None }) } else { Err(SignatureError::Wrong) };
+            return if genuine { Ok(Verified::Push { body, replay_key: None }) } else { Err(SignatureError::Wrong) };
         };
         let time = push.header(timestamp).ok_or(SignatureError::Missing(TIME))?;
         if !is_hmac(&self.secrets, &[time.as_bytes(), b".", push.body], &signature) {
@@ -47,8 +47,8 @@ impl Scheme for HmacHeader {
         }
         let sent_ms = time.parse::<i64>().ok().and_then(|s| s.checked_mul(1_000)).ok_or(SignatureError::Malformed(TIME))?;
         check_age(sent_ms, push.now_ms, self.max_age_ms)?;
-        let once = Some(ReplayKey { mark: Mark::of(&signature), sent_ms, max_age_ms: self.max_age_ms });
-        Ok(Verified::Push { body, once })
+        let replay_key = Some(ReplayKey { mark: Mark::of(&signature), sent_ms, max_age_ms: self.max_age_ms });
+        Ok(Verified::Push { body, replay_key })
     }
 }
 
@@ -71,9 +71,9 @@ mod tests {
         let headers = headers(pairs);
         let push = Push { method: "POST", path_and_query: "/", query: &[], headers: &headers, body, now_ms };
         match HmacHeader::compile(settings).unwrap().check(&push)? {
-            Verified::Push { body: found, once } => {
+            Verified::Push { body: found, replay_key } => {
                 assert_eq!(found, body);
-                Ok(once.is_some())
+                Ok(replay_key.is_some())
             }
             Verified::Echo { .. } => panic!("no echo was asked for"),
         }

@@ -62,8 +62,8 @@ impl Scheme for HubSpot {
             return Err(SignatureError::Wrong);
         }
         check_age(sent_ms, push.now_ms, self.max_age_ms)?;
-        let once = Some(ReplayKey { mark: Mark::of(&signature), sent_ms, max_age_ms: self.max_age_ms });
-        Ok(Verified::Push { body: Cow::Borrowed(push.body), once })
+        let replay_key = Some(ReplayKey { mark: Mark::of(&signature), sent_ms, max_age_ms: self.max_age_ms });
+        Ok(Verified::Push { body: Cow::Borrowed(push.body), replay_key })
     }
 }
 

@@ -72,7 +72,7 @@ pub enum Verified<'a> {
     Push {
         /// The body.
         body: Cow<'a, [u8]>,
-        /// What is to be taken once, where the scheme can tell.
+        /// Which push this is, to be taken once; where the scheme can tell.
         replay_key: Option<ReplayKey>,
     },
     /// The sender wants to see that we know the secret.

@@ -94,18 +94,18 @@ impl Taken {
     pub fn begin(&self, replay_key: ReplayKey, now_ms: i64, now: Instant) -> Result<Taking<'_>, Refused> {
         let mut marks = self.lock();
         marks.forget_stale(now_ms, now);
-        let signed_ms = once.sent_ms.saturating_add(once.max_age_ms);
-        if marks.until.contains_key(&once.mark) || signed_ms <= marks.forgotten_ms {
+        let signed_ms = replay_key.sent_ms.saturating_add(replay_key.max_age_ms);
+        if marks.until.contains_key(&replay_key.mark) || signed_ms <= marks.forgotten_ms {
             return Err(Refused::Again);
         }
         if marks.until.len() >= REMEMBERED_MAX {
             return Err(Refused::Full);
         }
-        let fresh_ms = signed_ms.saturating_sub(now_ms).max(once.max_age_ms);
+        let fresh_ms = signed_ms.saturating_sub(now_ms).max(replay_key.max_age_ms);
         let moment = now + Duration::from_millis(fresh_ms.unsigned_abs());
-        marks.until.insert(once.mark, Until { signed_ms, moment });
-        marks.by_time.insert((signed_ms, once.mark));
-        Ok(Taking { taken: self, mark: Some(once.mark) })
+        marks.until.insert(replay_key.mark, Until { signed_ms, moment });
+        marks.by_time.insert((signed_ms, replay_key.mark));
+        Ok(Taking { taken: self, mark: Some(replay_key.mark) })
     }
 
     /// Remembers what is no push, so that it is not taken for one. It may come again.
@@ -113,7 +113,7 @@ impl Taken {
     /// # Errors
     /// Too many are remembered.
     pub fn note(&self, replay_key: ReplayKey, now_ms: i64, now: Instant) -> Result<(), Refused> {
-        match self.begin(once, now_ms, now) {
+        match self.begin(replay_key, now_ms, now) {
             Ok(taking) => taking.keep(),
             Err(Refused::Again) => {}
             Err(refused @ Refused::Full) => return Err(refused),
@@ -168,12 +168,12 @@ mod tests {
 
         fn begin<'a>(&self, taken: &'a Taken, replay_key: ReplayKey) -> Result<Taking<'a>, Refused> {
             let now = self.start + Duration::from_millis(self.passed_ms.unsigned_abs());
-            taken.begin(once, self.passed_ms + self.set_ms, now)
+            taken.begin(replay_key, self.passed_ms + self.set_ms, now)
         }
 
         /// Whether a push is taken; it is kept then.
         fn takes(&self, taken: &Taken, replay_key: ReplayKey) -> bool {
-            self.begin(taken, once).map(Taking::keep).is_ok()
+            self.begin(taken, replay_key).map(Taking::keep).is_ok()
         }
     }
 

@@ -30,7 +30,7 @@ impl Scheme for SecretHeader {
         if !self.secrets.iter().fold(false, |found, secret| same(secret) | found) {
             return Err(SignatureError::Wrong);
         }
-        Ok(Verified::Push { body: Cow::Borrowed(push.body), once: None })
+        Ok(Verified::Push { body: Cow::Borrowed(push.body), replay_key: None })
     }
 }
 

@@ -71,12 +71,12 @@ impl WeChat {
             return Err(SignatureError::Malformed("echostr"));
         }
         let Some(crypt) = self.crypt.as_ref().filter(|_| push.parameter("msg_signature").is_ok()) else {
-            let once = self.check_signature(push, "signature", None)?;
-            return Ok(Verified::Echo { text: text.to_owned(), once });
+            let replay_key = self.check_signature(push, "signature", None)?;
+            return Ok(Verified::Echo { text: text.to_owned(), replay_key });
         };
-        let once = self.check_signature(push, "msg_signature", Some(text))?;
+        let replay_key = self.check_signature(push, "msg_signature", Some(text))?;
         let text = String::from_utf8(crypt.open(text)?).map_err(|_| SignatureError::Undecipherable)?;
-        Ok(Verified::Echo { text, once })
+        Ok(Verified::Echo { text, replay_key })
     }
 }
 
@@ -86,12 +86,12 @@ impl Scheme for WeChat {
             return self.echo(push);
         }
         let Some(crypt) = &self.crypt else {
-            let once = self.check_signature(push, "signature", None)?;
-            return Ok(Verified::Push { body: Cow::Borrowed(push.body), once: Some(once) });
+            let replay_key = self.check_signature(push, "signature", None)?;
+            return Ok(Verified::Push { body: Cow::Borrowed(push.body), replay_key: Some(replay_key) });
         };
         let sealed = sealed(push.body)?;
-        let once = self.check_signature(push, "msg_signature", Some(&sealed))?;
-        Ok(Verified::Push { body: Cow::Owned(crypt.open(&sealed)?), once: Some(once) })
+        let replay_key = self.check_signature(push, "msg_signature", Some(&sealed))?;
+        Ok(Verified::Push { body: Cow::Owned(crypt.open(&sealed)?), replay_key: Some(replay_key) })
     }
 }
 
@@ -146,9 +146,9 @@ mod tests {
         let push = Push { method, path_and_query: "", query: &query, headers: &headers, body: body.as_bytes(), now_ms };
         match WeChat::compile(settings).unwrap().check(&push)? {
             Verified::Echo { text, .. } => Ok(format!("echo {text}")),
-            Verified::Push { body, once } => {
-                let once = once.unwrap();
-                assert_eq!((once.sent_ms, once.max_age_ms), (NOW_MS, 300_000));
+            Verified::Push { body, replay_key } => {
+                let replay_key = replay_key.unwrap();
+                assert_eq!((replay_key.sent_ms, replay_key.max_age_ms), (NOW_MS, 300_000));
                 Ok(String::from_utf8(body.into_owned()).unwrap())
             }
         }

@@ -6,7 +6,7 @@ use crate::reason;
 use crate::scalar::Scalar;
 use crate::time::OfDay;
 
-/// The field that names the record of a CRM whose word a native record is.
+/// The field that names the CRM record that a native record reports.
 pub(crate) const RECORD_FIELD: &str = "crm_record";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -49,7 +49,7 @@ pub(crate) fn decode(rules: &Rules, text: &str, receipt: Receipt, out: &mut Deco
     rules.check_time(time_ms, &receipt, field)?;
     let crm_record = tolerant::record_id(std::mem::take(&mut record.crm_record), rules, &mut ignored);
     if kind == Kind::Retract && crm_record.is_none() && record.event_id.clone().text("event_id")?.is_none() {
-        let detail = "a retraction has the id of the event that it takes back, or the `crm_record` whose word that is";
+        let detail = "a retraction has the id of the event that it takes back, or the `crm_record` that it reported";
         return Err(Rejection::new(reason::FIELD_MISSING, "event_id", detail));
     }
     let event_id = tolerant::event_id(std::mem::take(&mut record.event_id), "event_id", text, &NOT_CONTENT, &mut ignored)?;

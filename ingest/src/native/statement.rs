@@ -31,7 +31,7 @@ pub(crate) struct Statement<'a> {
     /// Who has which role in the object that it is about; sorted.
     pub(crate) contacts: Vec<Contact>,
     pub(crate) says: Says<'a>,
-    /// The record of a CRM whose word it is, where that is known.
+    /// The CRM record that it reports, where that is known.
     pub(crate) of_record: Option<OfRecord>,
     /// What was left out of it so far.
     pub(crate) ignored: Ignored,

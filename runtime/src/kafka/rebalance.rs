@@ -57,7 +57,7 @@ impl KafkaSession {
         self.prepare(&committed, &list)?;
         self.show_begun(committed.keys().copied());
         self.owned.begin(committed);
-        self.share.given();
+        self.membership.given();
         self.pause_stopped(partitions)?;
         self.count_restoring();
         Ok(true)
@@ -147,7 +147,7 @@ impl KafkaSession {
         let lost = consumer.assignment_lost();
         let revoked = consumer.context().unassign(consumer, &list);
         revoked.map_err(|error| LogError::recover("giving partitions back", error))?;
-        self.share.taken(lost);
+        self.membership.taken(lost);
         self.count_restoring();
         Ok(true)
     }

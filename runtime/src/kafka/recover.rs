@@ -65,7 +65,7 @@ impl KafkaSession {
         let fresh = self.new_consumer()?;
         self.close_consumer();
         self.consumer = Some(fresh);
-        self.share.taken(true);
+        self.membership.taken(true);
         self.subscribe()
     }
 

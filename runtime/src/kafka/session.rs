@@ -1,7 +1,7 @@
 //! The session: opening, polling, closing.
 
 mod lag;
-mod share;
+mod membership;
 mod stopped;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,7 +30,7 @@ use crate::service::Pulse;
 use crate::state::RocksStore;
 use crate::topic::Topic;
 use lag::HeldUps;
-use share::Share;
+use membership::Membership;
 use stopped::Accepted;
 
 /// The wait between two attempts to open.
@@ -64,7 +64,7 @@ pub struct KafkaSession {
     pub(super) subscribed: bool,
     pub(super) restorer: Option<Restorer>,
     pub(super) owned: Ownership<RocksStore>,
-    pub(super) share: Share,
+    pub(super) membership: Membership,
     /// When each partition was given to us, or had to be begun again.
     pub(super) since: BTreeMap<u32, Instant>,
     pub(super) fenced_at: Option<Instant>,
@@ -139,7 +139,7 @@ impl KafkaSession {
             producer: None,
             restorer: None,
             owned: Ownership::new(log.changelog.is_some()),
-            share: Share::default(),
+            membership: Membership::default(),
             since: BTreeMap::new(),
             fenced_at: None,
             contested_since: None,

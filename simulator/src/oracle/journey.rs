@@ -132,7 +132,7 @@ pub fn body(touch: &Brought) -> &Touch {
 fn order(touch: &Brought) -> (i64, u128, u128, String, String, u64) {
     let stored = &touch.touch;
     // Whom the event named is no part of what it is.
-    let unnamed = StoredTouch { mention: 0, ..stored.clone() };
+    let unnamed = StoredTouch { identifier_set: 0, ..stored.clone() };
     let (event, content) = (xxh3_128(stored.event_id.as_bytes()), xxh3_128(&unnamed.encode_to_vec()));
     (stored.time_ms, event, content, touch.home.profile_id.clone(), touch.home.role.clone(), touch.device)
 }

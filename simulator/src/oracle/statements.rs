@@ -89,7 +89,7 @@ pub fn asserting<'a>(events: &[&'a Event], void: &Void) -> Vec<&'a Event> {
     events.iter().filter(asserts).filter(is_known).copied().collect()
 }
 
-/// The events whose words and consents count: of one mention, word and day the last; none where that was taken back.
+/// The events whose explicit links and consents count: of one mention, explicit link and day the last; none where that was taken back.
 pub fn words_and_consents<'a>(events: &[&'a Event], void: &Void) -> Vec<&'a Event> {
     let says = |event: &Event| match &event.body {
         Some(Body::Consent(consent)) => Some(consent.granted),

@@ -9,7 +9,7 @@ use serde_json::json;
 use tributary_pipeline::settings::Settings;
 use tributary_pipeline::stages::StageName;
 use tributary_runtime::embedded::{self, EmbeddedLog};
-use tributary_runtime::kafka::{Complaints, accepted_group};
+use tributary_runtime::kafka::{ConnectionErrors, accepted_group};
 use tributary_runtime::topic::Topic;
 
 use crate::global::Global;
@@ -83,7 +83,7 @@ fn accept_kafka(input: Input, settings: &Settings) -> anyhow::Result<u64> {
     let group = accepted_group(&settings.kafka.group_prefix);
     let mut config: ClientConfig = settings.kafka.properties().into_iter().collect();
     config.set("group.id", &group).set("enable.auto.commit", "false").set("allow.auto.create.topics", "false");
-    let consumer: BaseConsumer<Complaints> = config.create_with_context(Complaints::of(&config))?;
+    let consumer: BaseConsumer<ConnectionErrors> = config.create_with_context(ConnectionErrors::of(&config))?;
     let name = settings.topics.name(input.topic);
     let partitions = source::ask(&consumer, &name)?.topics().first().map_or(0, |found| found.partitions().len());
     if partitions <= input.partition as usize {

@@ -15,7 +15,7 @@ const ASK: Duration = Duration::from_secs(1);
 
 /// What the group has told.
 #[derive(Debug, Default)]
-pub(in crate::kafka) struct Share {
+pub(in crate::kafka) struct Membership {
     /// Whether we are one of the group, as far as we know.
     joined: bool,
     /// When a rebalance took partitions; none was given since.
@@ -25,7 +25,7 @@ pub(in crate::kafka) struct Share {
     asked: Option<Instant>,
 }
 
-impl Share {
+impl Membership {
     /// The group has told us our share, which may be nothing.
     pub fn given(&mut self) {
         *self = Self { joined: true, ..Self::default() };
@@ -48,16 +48,16 @@ impl Share {
 
 impl KafkaSession {
     pub(in crate::kafka) fn share_obstacle(&self) -> Option<Obstacle> {
-        self.share.obstacle(self.has_nothing())
+        self.membership.obstacle(self.has_nothing())
     }
 
     /// Where we have nothing: asks the group from time to time whether that is as it should be.
     pub(in crate::kafka) fn watch_share(&mut self) {
-        let share = &self.share;
-        let due = share.asked.is_none_or(|asked| asked.elapsed() > ASK_EVERY);
-        if due && share.joined && share.taken.is_none() && self.has_nothing() {
-            self.share.spare = self.members().is_some_and(|members| members > self.places_to_give());
-            self.share.asked = Some(Instant::now());
+        let membership = &self.membership;
+        let due = membership.asked.is_none_or(|asked| asked.elapsed() > ASK_EVERY);
+        if due && membership.joined && membership.taken.is_none() && self.has_nothing() {
+            self.membership.spare = self.members().is_some_and(|members| members > self.places_to_give());
+            self.membership.asked = Some(Instant::now());
         }
     }
 
@@ -85,20 +85,20 @@ mod tests {
 
     #[test]
     fn nothing_is_a_share_only_of_a_spare_member() {
-        let mut share = Share::default();
-        assert_eq!(share.obstacle(true), Some(Obstacle::Joining));
-        share.given();
-        assert_eq!(share.obstacle(false), None);
-        assert_eq!(share.obstacle(true), Some(Obstacle::NoPartitions));
-        share.spare = true;
-        assert_eq!(share.obstacle(true), None);
-        share.taken(false);
-        assert_eq!(share.obstacle(true), None, "a rebalance goes on");
-        share.taken = Instant::now().checked_sub(2 * REBALANCE);
-        assert_eq!(share.obstacle(true), Some(Obstacle::Joining), "a rebalance does not end");
-        share.given();
-        assert_eq!(share.obstacle(false), None);
-        share.taken(true);
-        assert_eq!(share.obstacle(true), Some(Obstacle::Joining), "the group has lost us");
+        let mut membership = Membership::default();
+        assert_eq!(membership.obstacle(true), Some(Obstacle::Joining));
+        membership.given();
+        assert_eq!(membership.obstacle(false), None);
+        assert_eq!(membership.obstacle(true), Some(Obstacle::NoPartitions));
+        membership.spare = true;
+        assert_eq!(membership.obstacle(true), None);
+        membership.taken(false);
+        assert_eq!(membership.obstacle(true), None, "a rebalance goes on");
+        membership.taken = Instant::now().checked_sub(2 * REBALANCE);
+        assert_eq!(membership.obstacle(true), Some(Obstacle::Joining), "a rebalance does not end");
+        membership.given();
+        assert_eq!(membership.obstacle(false), None);
+        membership.taken(true);
+        assert_eq!(membership.obstacle(true), Some(Obstacle::Joining), "the group has lost us");
     }
 }
