@@ -1,4 +1,4 @@
-//! Where the identity stage keeps what: actor tags and sub-keys. Part of the stored format: do not change.
+//! Layout of the state of the identity stage: actor tags and sub-keys. Part of the stored format: do not change.
 //!
 //! | actor | sub-key | value |
 //! |---|---|---|

@@ -1,4 +1,4 @@
-//! The paths of a unit, for models that learn: the journeys that led to milestones of a kind, and what came after.
+//! The paths of a unit, for models that learn: the journeys to milestones of a kind, and the touches afterwards.
 
 use tributary_learn::parameters::Label;
 use tributary_proto::Touch;
