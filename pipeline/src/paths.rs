@@ -1,4 +1,4 @@
-//! What models learn from: the paths of all units of a snapshot.
+//! The input of models that learn: the paths of all units of a snapshot.
 
 use std::collections::BTreeSet;
 
