@@ -1,4 +1,4 @@
-//! Where paths come from: files of paths, raw files that are replayed, or the state of a service.
+//! Sources of paths: files of paths, raw files that are replayed, or the state of a service.
 
 use std::path::PathBuf;
 
