@@ -17,7 +17,7 @@ use tributary_simulator::faults::Fault;
 use tributary_simulator::history::{Features, History};
 use tributary_simulator::planted::Bug;
 use tributary_simulator::planted::report::report;
-use tributary_simulator::planted::trial::{Finding, Trial};
+use tributary_simulator::planted::trial::{Finding, Trial, TrialError};
 use tributary_simulator::run::{Case, run};
 use tributary_simulator::shrink::shrink;
 use tributary_simulator::sums::{self, Coverage};
@@ -269,10 +269,19 @@ fn planted(args: &Args) -> anyhow::Result<bool> {
     bugs.retain(|bug| args.planted.iter().any(|name| name == "all" || *name == bug.name));
     let trial = Trial { sources, from: args.from, seeds: PLANTED_SEEDS, jobs: args.jobs };
     let bar = progress(bugs.len() as u64);
-    let mut found = Vec::new();
+    let (mut found, mut not_built) = (Vec::new(), Vec::new());
     for bug in bugs {
         bar.set_message(bug.name.clone());
-        let first = trial.find(&bug)?;
+        let first = match trial.find(&bug) {
+            // The others are tried all the same: a campaign takes an hour.
+            Err(error @ TrialError::Build { .. }) => {
+                eprintln!("{error}");
+                not_built.push(bug.name);
+                bar.inc(1);
+                continue;
+            }
+            tried => tried?,
+        };
         if !args.json && !std::io::stderr().is_terminal() {
             eprintln!(
                 "{}: {}",
@@ -281,7 +290,7 @@ fn planted(args: &Args) -> anyhow::Result<bool> {
             );
         }
         found.push((bug, first));
-        // After each, so that what was found is kept when the campaign is interrupted: it takes an hour.
+        // After each, so that what was found is kept when the campaign is interrupted.
         if let Some(path) = &args.report {
             std::fs::write(path, report(&found, args.from, PLANTED_SEEDS))
                 .with_context(|| format!("writing {}", path.display()))?;
@@ -294,6 +303,9 @@ fn planted(args: &Args) -> anyhow::Result<bool> {
         println!("{}", json!({ "planted": found.iter().map(finding_json).collect::<Vec<_>>(), "found": caught }));
     } else {
         println!("{caught} of {} planted mistakes found", found.len());
+    }
+    if !not_built.is_empty() {
+        bail!("the sources do not compile with {}", not_built.join(", "));
     }
     Ok(caught * 100 >= found.len() * 95)
 }
