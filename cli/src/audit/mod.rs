@@ -9,7 +9,7 @@
 //! | the states, in running processes or on the disk | [`crate::ask`], `lookup` |
 //! | what is on its way to them | `tail` |
 //! | what channels have earned | [`Earned`] |
-//! | what is said in the end | [`Verdict`] |
+//! | the verdict | [`Verdict`] |
 
 mod earned;
 mod lookup;

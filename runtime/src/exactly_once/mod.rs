@@ -7,7 +7,7 @@
 //! |---|---|
 //! | which partitions are held, and which records may be taken | [`Ownership`] |
 //! | one transaction a batch, then the store | [`commit()`] |
-//! | starting anew after a transaction that failed | [`recover()`] |
+//! | recovery after a failed transaction | [`recover()`] |
 //! | from where a state is restored, and when it is current | [`Restore`] |
 //! | the input offsets that a state stands for | [`Inputs`] |
 
