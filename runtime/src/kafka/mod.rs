@@ -6,7 +6,7 @@
 //! | what | where |
 //! |---|---|
 //! | settings, and which of the client's settings are refused | `options` |
-//! | polling and rebalances | `session`, `message`, `rebalance`, `session/share` |
+//! | polling and rebalances | `session`, `message`, `rebalance`, `session/membership` |
 //! | one transaction a batch | `commit` |
 //! | reading the changelog | `restore` |
 //! | lag of the inputs, and open transactions that block them | `session/lag` |
