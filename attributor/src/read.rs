@@ -5,6 +5,7 @@
 pub mod channels;
 mod journey;
 pub mod paths;
+pub mod rows;
 mod size;
 
 use std::collections::{BTreeMap, BTreeSet};

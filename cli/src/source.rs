@@ -111,17 +111,34 @@ pub fn open(settings: &Settings, topic: Topic, from_beginning: bool) -> Result<B
     Ok(Box::new(KafkaReader::open(settings, topic, from_beginning)?))
 }
 
-/// Calls `hear` with every record of a topic that is there now, and with none that is written meanwhile: of a transaction all or none of a
-/// partition.
+/// Opens a topic at its first record, to be read to where it ends now: of a transaction all or none of a partition.
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn open_whole(settings: &Settings, topic: Topic) -> Result<Box<dyn TopicReader>, SourceError> {
+    if settings.kafka.is_embedded() {
+        return open(settings, topic, true);
+    }
+    Ok(Box::new(KafkaReader::open(settings, topic, true)?.to_where_it_ends_now()?))
+}
+
+/// Calls `hear` with every record of a topic that is there now, and with none that is written meanwhile.
 ///
 /// # Errors
 /// When it cannot be read, and those of `hear`.
 pub fn each(settings: &Settings, topic: Topic, hear: &mut dyn FnMut(Found) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    let mut reader: Box<dyn TopicReader> = if settings.kafka.is_embedded() {
-        open(settings, topic, true)?
-    } else {
-        Box::new(KafkaReader::open(settings, topic, true)?.to_where_it_ends_now()?)
-    };
+    read_whole(&mut *open_whole(settings, topic)?, topic, hear)
+}
+
+/// Calls `hear` with every record of a topic that [`open_whole`] has opened.
+///
+/// # Errors
+/// When it cannot be read, and those of `hear`.
+pub fn read_whole(
+    reader: &mut dyn TopicReader,
+    topic: Topic,
+    hear: &mut dyn FnMut(Found) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     loop {
         match reader.next(WAIT)? {
             Next::Record(found) => {

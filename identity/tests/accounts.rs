@@ -159,7 +159,7 @@ fn the_domain_of_a_deleted_account_is_nobodys_where_nobody_else_has_it() {
     assert_eq!(row(&mut world, "domain:b.example").account_id, "b.example");
     let link = Event { body: Some(Body::Link(tributary_proto::Link {})), ..record(3, &["crm_account:A", "domain:b.example"]) };
     world.say(Event { event_id: "one".into(), ..link });
-    assert_eq!(row(&mut world, "domain:b.example").account_id, "A", "a word that they are one is no part of the record");
+    assert_eq!(row(&mut world, "domain:b.example").account_id, "A", "a explicit that they are one is no part of the record");
 }
 
 #[test]

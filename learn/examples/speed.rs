@@ -57,5 +57,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let options = Options { models: ModelKind::all(u8::try_from(order)?).to_vec(), threads: 2, ..Options::default() };
     fit(&counted, &About::default(), &options, &|_| {})?;
     told("fitted, all models");
+    // Linux says what the process has had at most.
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    if let Some(peak) = status.lines().find_map(|line| line.strip_prefix("VmHWM:")) {
+        println!("at most {} of memory", peak.trim());
+    }
     Ok(())
 }

@@ -116,6 +116,25 @@ fn weights_in_a_journey_by_hand() {
 }
 
 #[test]
+fn reasons_by_hand() {
+    let counted = three();
+    let of = |kind, touches: &[&str]| Weigher::new(&fitted(&counted, kind)).why(touches, 0);
+    let markov = ModelKind::Markov { order: 1 };
+    assert_eq!(of(markov, &["A", "B"]), "removal effect of A 0.642857 of 1.357143 in this journey");
+    assert_eq!(of(ModelKind::Spm, &["B", "A"]), "conversion rate with B 0.250000, with A too -0.150000");
+    let rules = "rules: A + B (confidence 0.400000, lift 1.714286), A (confidence 0.300000, lift 1.285714)";
+    assert_eq!(of(ModelKind::Apriori, &["A", "B"]), rules);
+    assert_eq!(of(ModelKind::ShapleyRate, &["A", "B"]), "Shapley value of A in the game of conversion rates of 2 channels");
+    assert_eq!(of(ModelKind::Shapley, &["A", "B", "A"]), "one of 2 channels, in equal parts; in equal parts to its 2 touches");
+    let Parameters::Blr { coefficients, .. } = fitted(&counted, ModelKind::Blr).parameters else { panic!() };
+    let (mean, deviation) = (coefficients[0].mean_nano as f64 / 1e9, coefficients[0].deviation_nano as f64 / 1e9);
+    assert!(mean > 0.0 && deviation > 0.0, "{mean} {deviation}");
+    let words = format!("coefficient of A {mean:.6}, with a deviation of {deviation:.6}");
+    assert_eq!(of(ModelKind::Blr, &["A", "B"]), words);
+    assert_eq!(of(markov, &["x", "y"]), "the parameter set knows no channel of this journey: equal parts");
+}
+
+#[test]
 fn ten_thousand_paths_to_nine_digits() {
     let rows = mta();
     let (counted, exact) = (counted(&rows), exact());

@@ -105,6 +105,32 @@ proptest! {
 }
 
 #[test]
+fn bags_that_are_drawn_in_another_order_or_from_twice_as_much_are_nearly_the_same() {
+    let rows: Vec<Row> = vec![
+        (vec![0], 400, 3_000),
+        (vec![1], 200, 4_000),
+        (vec![0, 1], 900, 2_000),
+        (vec![2, 0], 500, 2_500),
+        (vec![2], 100, 4_000),
+        (vec![3, 1], 250, 3_000),
+    ];
+    let options = Options { models: vec![ModelKind::Blr], ..Options::default() };
+    let shares = |rows: &[Row], name: &dyn Fn(u8) -> String| {
+        let set = fitted(&collected(rows, name).counted(), &options).remove(0);
+        set.channels.iter().map(|channel| channel.share_nano as f64 / 1e9).collect::<Vec<_>>()
+    };
+    let known = shares(&rows, &plain);
+    let mut renamed = shares(&rows, &|channel| format!("{}", 90 - channel));
+    renamed.reverse();
+    let twice: Vec<Row> = rows.iter().map(|(path, converting, null)| (path.clone(), converting * 2, null * 2)).collect();
+    for other in [renamed, shares(&twice, &plain)] {
+        for (one, same) in known.iter().zip(&other) {
+            assert!((one - same).abs() < 0.05, "{known:?} {other:?}");
+        }
+    }
+}
+
+#[test]
 fn intervals_shrink_with_data_and_hold_the_share() {
     let rows: Vec<Row> = vec![(vec![0], 4, 20), (vec![1], 2, 30), (vec![0, 1], 9, 10), (vec![2, 0], 5, 14), (vec![2], 3, 40)];
     let options = Options { models: ModelKind::all(1).to_vec(), seed: 1, resamples: 200, threads: 2 };

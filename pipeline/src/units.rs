@@ -7,12 +7,16 @@ use tributary_attributor::plan::Plan;
 use tributary_attributor::read::channels::{self, Renaming};
 use tributary_attributor::read::{self, Inclusion};
 use tributary_identity::names::{account_unit, profile_unit};
-use tributary_proto::{Account, Profile};
+use tributary_proto::{Account, Identifier, Profile, kind};
 use tributary_runtime::state::{Snapshot, StateError};
 
-/// The units that profiles and accounts may have.
+/// The units that profiles and accounts may have. An account at the top of others need not have a row of its own.
 pub fn units<'a>(profiles: impl Iterator<Item = &'a Profile>, accounts: impl Iterator<Item = &'a Account>) -> BTreeSet<String> {
-    let of_accounts = accounts.flat_map(|account| account.identifiers.iter().map(account_unit));
+    let of_accounts = accounts.flat_map(|account| {
+        let root = Some(&account.root_id).filter(|root| !root.is_empty());
+        let root = root.map(|root| account_unit(&Identifier::new(kind::CRM_ACCOUNT, "", root)));
+        account.identifiers.iter().map(account_unit).chain(root)
+    });
     profiles.map(|profile| profile_unit(&profile.profile_id)).chain(of_accounts).collect()
 }
 

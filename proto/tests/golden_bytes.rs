@@ -136,9 +136,10 @@ fn touchpoint_row() {
         device: "d".into(),
         revision: 3,
         erased: true,
+        device_named: true,
     };
     let first = b"\x0a\x03t_1\x12\x01E\x18\x01\x22\x03p_1\x2a\x01A\x32\x01r\x38\x01\x42\x01c\x4a\x01s\x52\x01m\x5a\x01k\x62\x01o\x6a\x01t";
-    let rest = b"\x72\x01y\x7a\x01u\x82\x01\x01f\x88\x01\x02\x90\x01\x01\x98\x01\x01\xa0\x01\x01\xa8\x01\x01\xb2\x01\x01d\xb8\x01\x03\xc0\x01\x01";
+    let rest = b"\x72\x01y\x7a\x01u\x82\x01\x01f\x88\x01\x02\x90\x01\x01\x98\x01\x01\xa0\x01\x01\xa8\x01\x01\xb2\x01\x01d\xb8\x01\x03\xc0\x01\x01\xd0\x01\x01";
     assert_eq!(row.encode_to_vec(), [&first[..], rest].concat());
     let json = serde_json::to_string(&row).unwrap();
     assert_eq!(
@@ -146,7 +147,7 @@ fn touchpoint_row() {
         "{\"touchpoint_id\":\"t_1\",\"touch_id\":\"E\",\"touch_time\":1,\"profile_id\":\"p_1\",\"account_id\":\"A\",\"role\":\"r\",\
          \"consented\":true,\"channel\":\"c\",\"source\":\"s\",\"medium\":\"m\",\"campaign\":\"k\",\"content\":\"o\",\"term\":\"t\",\
          \"touch_type\":\"y\",\"url\":\"u\",\"referrer\":\"f\",\"input\":\"utm\",\"public\":true,\"identified\":true,\"digital\":true,\
-         \"names_source\":true,\"device\":\"d\",\"revision\":3,\"erased\":true}"
+         \"names_source\":true,\"device\":\"d\",\"revision\":3,\"erased\":true,\"device_named\":true}"
     );
 }
 
@@ -174,9 +175,10 @@ fn milestone_row() {
         stages: vec![StageMoment { kind: "lead".into(), time: 1 }],
         revision: 7,
         erased: true,
+        named_profiles: vec!["p_2".into()],
     };
     let first = b"\x0a\x07mql:1#2\x12\x03mql\x1a\x011\x20\x02\x28\x03\x30\x04\x3a\x03CNY\x40\x02\x4a\x03USD\x50\x05\x5a\x01A\x62\x03p_1\x68\x01\x70\x01";
-    let rest = b"\x7a\x04lead\x80\x01\x01\x8a\x01\x03sal\x90\x01\x06\x9a\x01\x08\x0a\x04lead\x10\x01\xa0\x01\x07\xa8\x01\x01";
+    let rest = b"\x7a\x04lead\x80\x01\x01\x8a\x01\x03sal\x90\x01\x06\x9a\x01\x08\x0a\x04lead\x10\x01\xa0\x01\x07\xa8\x01\x01\xba\x01\x03p_2";
     assert_eq!(row.encode_to_vec(), [&first[..], rest].concat());
     let json = serde_json::to_value(&row).unwrap();
     assert_eq!((&json["stages"][0]["kind"], &json["exponent"]), (&"lead".into(), &2.into()));

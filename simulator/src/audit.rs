@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tributary_attributor::settings::OutputSettings;
 use tributary_attributor::unit::keys;
 use tributary_pipeline::stages::StageName;
 use tributary_proto::event::Body as EventBody;
@@ -71,7 +70,8 @@ pub struct Counted {
 ///
 /// # Errors
 /// What does not hold.
-pub fn audit(world: &World, sent: &Sent, verdict: &Verdict, outputs_on: OutputSettings) -> Result<Counted, String> {
+pub fn audit(world: &World, sent: &Sent, verdict: &Verdict, rules: &Rules) -> Result<Counted, String> {
+    let outputs_on = rules.attribution.outputs;
     let cluster = world.around.cluster.borrow();
     each_record_once(&cluster)?;
     nothing_lost_on_the_way_in(&cluster, sent)?;
@@ -83,6 +83,7 @@ pub fn audit(world: &World, sent: &Sent, verdict: &Verdict, outputs_on: OutputSe
     nothing_is_put_off(world)?;
     check(&outputs, verdict)?;
     crate::rows::are_of_stored_touches(world, &outputs, outputs_on.touchpoints)?;
+    crate::paths::check(world, &outputs, rules)?;
     stores_are_what_the_changelogs_say(world)?;
     let dropped = touches_are_there(&stored_touches(world)?, &outputs, verdict)?;
     Ok(Counted { dropped, coverage })

@@ -25,6 +25,7 @@ pub mod history;
 pub mod hostile;
 pub mod oracle;
 pub mod outputs;
+pub mod paths;
 pub mod pipeline;
 pub mod planted;
 pub mod rows;

@@ -150,7 +150,7 @@ fn attempt(case: &Case, trace: bool) -> Result<Report, String> {
         .and_then(|()| world.drain(ROUNDS_MAX, &|stopped| audit::beside_stopped(&world, stopped, &sent, &history.rules)));
     let audited = drained.and_then(|()| {
         let events: Vec<_> = outcomes.iter().flat_map(|outcome| outcome.events.clone()).collect();
-        audit::audit(&world, &sent, &oracle::judge(&events, &history.rules), history.rules.attribution.outputs)
+        audit::audit(&world, &sent, &oracle::judge(&events, &history.rules), &history.rules)
     });
     let (counted, failure) = match audited {
         Ok(counted) => (counted, None),

@@ -29,6 +29,17 @@ impl<'a> Cast<'a> {
         Self { roles, named: Some(named).filter(|named| named_only && !named.is_empty()) }
     }
 
+    /// The cast of a deal of which no roles are known: these profiles, or everybody where there are none.
+    pub fn of_profiles(profiles: impl Iterator<Item = &'a str>) -> Self {
+        let named: BTreeSet<&str> = profiles.collect();
+        Self { roles: BTreeMap::new(), named: Some(named).filter(|named| !named.is_empty()) }
+    }
+
+    /// The profiles whose touches alone count, sorted; none where everybody's do.
+    pub fn named(&self) -> impl Iterator<Item = &'a str> {
+        self.named.iter().flatten().copied()
+    }
+
     /// The role of a profile in the deal; `None` where it has none there.
     pub(super) fn role(&self, profile: &str) -> Option<&'a str> {
         self.roles.get(profile).copied()
@@ -57,6 +68,10 @@ mod tests {
         let cast = Cast::of("6", people(), true);
         assert_eq!((cast.role("p_a"), cast.role("p_b")), (Some("Champion"), None));
         assert_eq!((cast.includes("p_a"), cast.includes("p_b")), (true, false));
+        assert!(cast.named().eq(["p_a"]));
+        let again = Cast::of_profiles(cast.named());
+        assert_eq!((again.includes("p_a"), again.includes("p_b")), (true, false));
+        assert_eq!(Cast::of_profiles([].into_iter()), Cast::default());
         assert!(Cast::of("6", people(), false).includes("p_b"));
         assert_eq!(Cast::of("8", people(), true), Cast::default(), "a deal that names nobody has everybody");
     }

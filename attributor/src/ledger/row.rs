@@ -37,6 +37,7 @@ fn row_of(head: &LedgerState) -> MilestoneRow {
         stage_after,
         stage_after_time,
         stages: status.stages,
+        named_profiles: status.named_profiles,
         revision: 0,
         erased: false,
     }

@@ -1,14 +1,17 @@
 //! The paths of a unit, for models that learn: the journeys to milestones of a kind, and the touches afterwards.
+//!
+//! [`of_history`] alone decides which paths a unit has. A history is read from a unit's state ([`of_unit`]), or from the rows of the
+//! topics ([`super::rows`]).
 
 use tributary_learn::parameters::Label;
-use tributary_proto::Touch;
+use tributary_proto::Milestone;
 use tributary_runtime::state::{State, StateError};
 
-use super::{Explained, Inclusion, reading};
-use crate::journey::{Timeline, Touchpoint};
+use super::reading;
+use crate::journey::{Cast, Journey, Timeline, Touchpoint, Visit};
 use crate::plan::Plan;
 use crate::unit::keys;
-use crate::unit::{Unit, corrupt};
+use crate::unit::{cast, corrupt};
 
 /// Which paths are wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +35,17 @@ pub struct Path {
     pub end_ms: i64,
 }
 
+impl Path {
+    fn of<'t>(visits: impl Iterator<Item = Visit<'t>>, end_ms: i64, label: Label) -> Self {
+        let mut path = Self { labels: Vec::new(), first_ms: end_ms, end_ms };
+        for Visit { view, .. } in visits {
+            path.first_ms = path.first_ms.min(view.time_ms);
+            path.labels.push(label.of(view.channel, view.source, view.campaign).into_owned());
+        }
+        path
+    }
+}
+
 /// The paths of a unit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UnitPaths {
@@ -42,30 +56,70 @@ pub struct UnitPaths {
     pub rest: Option<Path>,
 }
 
+/// What has happened in a unit.
+pub struct History<'a, 'h> {
+    /// The touches of people who have not revoked their consent.
+    pub touches: Vec<Touchpoint<'a>>,
+    /// The milestones that are not withdrawn.
+    pub live: Vec<&'a Milestone>,
+    /// Who takes part in a deal.
+    pub cast: &'h dyn Fn(&Milestone) -> Cast<'a>,
+}
+
+/// The paths of a history.
+pub fn of_history(history: History<'_, '_>, wanted: &Wanted, plan: &Plan) -> UnitPaths {
+    let History { mut touches, live, cast } = history;
+    touches.retain(|touch| touch.view.time_ms <= wanted.until_ms);
+    touches.sort_unstable_by(Touchpoint::order);
+    let timeline = Timeline::of(&touches, &plan.visits);
+    let mut targets: Vec<&Milestone> =
+        live.iter().copied().filter(|of| of.kind == wanted.target && of.time_ms <= wanted.until_ms).collect();
+    targets.sort_unstable_by_key(|of| (of.time_ms, &of.milestone_id));
+    let converting = targets.iter().map(|of| converting(&timeline, of, &live, &cast(of), wanted.label, plan)).collect();
+    let after_ms = targets.last().map_or(i64::MIN, |of| of.time_ms.saturating_add(1));
+    let rest = touches.last().map(|touch| touch.view.time_ms).map(|end_ms| {
+        let from_ms = end_ms.saturating_sub(plan.window_ms(&wanted.target)).max(after_ms);
+        Path::of(timeline.visits(from_ms, end_ms), end_ms, wanted.label)
+    });
+    UnitPaths { converting, rest: rest.filter(|rest| !rest.labels.is_empty()) }
+}
+
+/// The journey of a milestone as it is attributed.
+fn converting(
+    timeline: &Timeline<'_>,
+    of: &Milestone,
+    live: &[&Milestone],
+    cast: &Cast<'_>,
+    label: Label,
+    plan: &Plan,
+) -> Path {
+    let some = if cast.is_of_some() { timeline.those(|touch| cast.includes(touch.profile)) } else { Vec::new() };
+    let of_some = cast.is_of_some().then(|| Timeline::of(&some, &plan.visits));
+    let journey = Journey::build(of_some.as_ref().unwrap_or(timeline), of, live, cast, &plan.journey(&of.kind));
+    Path::of(journey.touches.into_iter(), of.time_ms, label)
+}
+
 /// The paths of the unit with this key. `state` is that of the unit's partition.
 ///
 /// # Errors
 /// When the state cannot be read.
 pub fn of_unit(state: &mut dyn State, unit: &str, wanted: &Wanted, plan: &Plan) -> Result<UnitPaths, StateError> {
-    let (targets, rest) = reading(state, unit, plan, |unit| open_end(unit, wanted, plan))?;
-    let mut paths = UnitPaths { converting: Vec::new(), rest };
-    for milestone_id in targets {
-        let explained = super::milestone(state, unit, &milestone_id, plan)?;
-        paths.converting.extend(explained.map(|explained| journey(&explained, wanted.label)));
-    }
-    Ok(paths)
-}
-
-/// The journey of a milestone as it is attributed.
-fn journey(explained: &Explained, label: Label) -> Path {
-    let end_ms = explained.milestone.time_ms;
-    let mut path = Path { labels: Vec::new(), first_ms: end_ms, end_ms };
-    for of in explained.touches.iter().filter(|of| of.inclusion == Inclusion::InJourney) {
-        let Touch { channel, source, campaign, .. } = of.touch.touch.clone().unwrap_or_default();
-        path.first_ms = path.first_ms.min(of.touch.time_ms);
-        path.labels.push(label.of(&channel, &source, &campaign).into_owned());
-    }
-    path
+    reading(state, unit, plan, |unit| {
+        let tracked = unit.tracked()?;
+        let residents = unit.residents()?;
+        let mut stored = Vec::new();
+        for by in residents.iter().filter(|by| !by.placement.revoked) {
+            unit.scan_faces(&by.hash, i64::MIN, wanted.until_ms, &mut |face| stored.push((face.to_vec(), by)))?;
+        }
+        let mut touches = Vec::with_capacity(stored.len());
+        for (raw, by) in &stored {
+            let touch = Touchpoint::read(raw, &by.placement.profile_id, &by.placement.role, &by.hash);
+            touches.push(touch.map_err(|_| corrupt(&unit.actor, &[keys::TOUCH]))?);
+        }
+        let live = tracked.iter().map(|one| &one.milestone).filter(|of| !of.withdrawn).collect();
+        let cast = |of: &Milestone| cast(&of.object_id, &residents, plan.named_only);
+        Ok(of_history(History { touches, live, cast: &cast }, wanted, plan))
+    })
 }
 
 /// The newest touch of the unit with this key, milliseconds since 1970-01-01 UTC. `state` is that of the unit's partition.
@@ -83,38 +137,4 @@ pub fn newest_ms(state: &mut dyn State, unit: &str, plan: &Plan) -> Result<Optio
         }
         Ok(newest_ms)
     })
-}
-
-/// The milestones of the kind, in the order of their times, and the touches after the last.
-fn open_end(unit: &mut Unit<'_, '_>, wanted: &Wanted, plan: &Plan) -> Result<(Vec<String>, Option<Path>), StateError> {
-    let mut targets: Vec<(i64, String)> = unit
-        .tracked()?
-        .into_iter()
-        .map(|one| one.milestone)
-        .filter(|of| of.kind == wanted.target && !of.withdrawn && of.time_ms <= wanted.until_ms)
-        .map(|of| (of.time_ms, of.milestone_id))
-        .collect();
-    targets.sort_unstable();
-    let after_ms = targets.last().map_or(i64::MIN, |(time_ms, _)| time_ms.saturating_add(1));
-    let targets = targets.into_iter().map(|(_, milestone_id)| milestone_id).collect();
-
-    let residents = unit.residents()?;
-    let mut stored = Vec::new();
-    for resident in residents.iter().filter(|resident| !resident.placement.revoked) {
-        unit.scan_faces(&resident.hash, i64::MIN, wanted.until_ms, &mut |face| stored.push((face.to_vec(), resident)))?;
-    }
-    let mut touches = Vec::with_capacity(stored.len());
-    for (raw, by) in &stored {
-        let touch = Touchpoint::read(raw, &by.placement.profile_id, &by.placement.role, &by.hash);
-        touches.push(touch.map_err(|_| corrupt(&unit.actor, &[keys::TOUCH]))?);
-    }
-    touches.sort_unstable_by(Touchpoint::order);
-    let Some(end_ms) = touches.last().map(|touch| touch.view.time_ms) else { return Ok((targets, None)) };
-    let from_ms = end_ms.saturating_sub(plan.window_ms(&wanted.target)).max(after_ms);
-    let mut rest = Path { labels: Vec::new(), first_ms: end_ms, end_ms };
-    for visit in Timeline::of(&touches, &plan.visits).visits(from_ms, end_ms) {
-        rest.first_ms = rest.first_ms.min(visit.view.time_ms);
-        rest.labels.push(wanted.label.of(visit.view.channel, visit.view.source, visit.view.campaign).into_owned());
-    }
-    Ok((targets, Some(rest).filter(|rest| !rest.labels.is_empty())))
 }

@@ -66,7 +66,7 @@ impl Unit<'_, '_> {
             return self.deferred(&all, dirty.received_ms);
         }
         let cost = self.compute_all(&tasks, &live)?;
-        self.tell_status(&stand, &live);
+        self.tell_status(&stand, &live)?;
         self.rest_after(said + cost + stand.len() as u64);
         Ok(())
     }
@@ -222,7 +222,7 @@ impl Unit<'_, '_> {
         }
         let header = CreditRows {
             reporting,
-            status: status(task.tracked, live, self.plan),
+            status: status(task.tracked, live, residents, self.plan),
             milestone: Some(of.clone()),
             stamp: *stamp,
             epoch: *epoch,

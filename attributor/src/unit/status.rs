@@ -3,14 +3,16 @@
 use std::collections::BTreeSet;
 
 use tributary_proto::{CreditRows, Milestone, MilestoneStatus, StageMoment, attributor_message::Body};
+use tributary_runtime::state::StateError;
 
 use super::Unit;
+use super::recompute::{Resident, cast};
 use super::tracks::{Task, Tracked};
 use crate::funnel;
 use crate::plan::Plan;
 
 /// See the module. `live` are the unit's milestones that are not withdrawn; `None` where nobody wants to know.
-pub(super) fn status(of: &Tracked, live: &[&Milestone], plan: &Plan) -> Option<MilestoneStatus> {
+pub(super) fn status(of: &Tracked, live: &[&Milestone], residents: &[Resident], plan: &Plan) -> Option<MilestoneStatus> {
     if !plan.outputs.milestones {
         return None;
     }
@@ -30,6 +32,9 @@ pub(super) fn status(of: &Tracked, live: &[&Milestone], plan: &Plan) -> Option<M
     status.after = stages().filter(|other| order(other) > order(of)).min_by_key(|other| order(other)).as_ref().map(moment);
     let reached = |kind: &String| Some(StageMoment { kind: kind.clone(), time: funnel::of_stage(kind, of, live)? });
     status.stages = plan.stages.iter().filter_map(reached).collect();
+    if plan.named_only {
+        status.named_profiles = cast(&of.object_id, residents, true).named().map(str::to_owned).collect();
+    }
     Some(status)
 }
 
@@ -47,17 +52,19 @@ impl Unit<'_, '_> {
     }
 
     /// Tells the ledgers of milestones how these stand.
-    pub(super) fn tell_status(&mut self, of: &[&Tracked], live: &[&Milestone]) {
+    pub(super) fn tell_status(&mut self, of: &[&Tracked], live: &[&Milestone]) -> Result<(), StateError> {
+        let residents = if self.plan.named_only && !of.is_empty() { self.residents()? } else { Vec::new() };
         for one in of {
             let credit_rows = CreditRows {
                 milestone: Some(one.milestone.clone()),
                 stamp: one.stamp,
                 epoch: one.epoch,
-                status: status(one, live, self.plan),
+                status: status(one, live, &residents, self.plan),
                 stands: true,
                 ..CreditRows::default()
             };
             self.effects.send(one.milestone.milestone_id.clone().into_bytes(), Body::CreditRows(credit_rows));
         }
+        Ok(())
     }
 }

@@ -16,25 +16,27 @@ use tributary_pipeline::settings::Settings;
 use tributary_proto::vocabulary::{MODELS, find};
 
 use crate::fit::show::{self, Change};
-use crate::fit::source::{self, Asked};
+use crate::fit::source::{self, Asked, Happened};
 use crate::global::Global;
 use crate::logging;
 use crate::outcome::Usage;
 use crate::progress::Progress;
-use crate::raw_files::RawFiles;
 use crate::stdout::outln;
 use crate::table;
 
 const AFTER_HELP: &str = "\
 Paths come from files of paths (CSV with the columns path, converting, null; NDJSON with the same fields), from raw files, which are
-replayed, or, where neither is given, from the state of the service that the configuration names. A journey that has led to no milestone of
-the target counts as one that does not convert once its last touch is old enough; younger ones are left out.
+replayed, or, where neither is given, from the state of the service that the configuration names. With --topics they come from the topics
+that the service writes, touchpoints and milestones: on Kafka all partitions, read committed, to where they end at the start. All of them
+give the same paths. A journey that has led to no milestone of the target counts as one that does not convert once its last touch is old
+enough; younger ones are left out.
 
 Writes a parameter set for every model that needs one, named after what is in it. The same paths, options and seed give the same bytes. To
 use one, name it in the configuration: [attribution.parameters] won = \"FILE\", and in a model: type = \"markov\", parameters = \"won\".
 
 Examples:
   tributary fit --target closed_won --out sets --set state.path=/var/lib/tributary
+  tributary fit --target closed_won --out sets --topics --set kafka.brokers=kafka:9092
   tributary fit --paths paths.csv --models markov,spm --order 2 --resamples 0 --out sets
   tributary fit --sdk history/sdk.ndjson --utm history/utm.ndjson --webhook history/webhook.ndjson \\
       --offline history/offline.ndjson --offline history/offline.csv --patience-days 90 --out sets";
@@ -47,10 +49,10 @@ pub struct FitArgs {
     #[arg(long, value_name = "KIND", default_value = "closed_won")]
     target: String,
     /// Files of paths, CSV or NDJSON
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["sdk", "utm", "webhook", "offline"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["sdk", "utm", "webhook", "offline", "topics"])]
     paths: Vec<PathBuf>,
     #[command(flatten)]
-    files: RawFiles,
+    happened: Happened,
     /// Leaves out what happened later, RFC 3339; default: nothing
     #[arg(long, value_name = "TIME")]
     until: Option<Timestamp>,
@@ -155,7 +157,7 @@ fn training(args: &FitArgs, settings: &Settings) -> anyhow::Result<Training> {
     if !args.paths.is_empty() {
         source::of_tables(&args.paths, &asked)
     } else {
-        source::of_units(&args.files, &asked, settings)
+        source::of_journeys(&args.happened, &asked, settings)
     }
 }
 

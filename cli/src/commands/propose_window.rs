@@ -6,9 +6,8 @@ use serde::Serialize;
 use tributary_learn::parameters::Label;
 use tributary_pipeline::paths::{Training, quantile};
 
-use crate::fit::source::{self, Asked};
+use crate::fit::source::{self, Asked, Happened};
 use crate::global::Global;
-use crate::raw_files::RawFiles;
 use crate::stdout::outln;
 use crate::table::{align_right, table};
 use crate::{logging, table};
@@ -16,7 +15,7 @@ use crate::{logging, table};
 const AFTER_HELP: &str = "\
 A cycle is the time from the first touch of a journey to the milestone. Proposed are 1.5 times the median cycle, and what holds three quarters
 of the cycles. Cycles are seen as far as the present window reaches: where many are nearly as long as that, set a longer one and ask again.
-Without raw files the state of the service is read that the configuration names.
+Without raw files the state of the service is read that the configuration names, or with --topics the topics that it writes.
 
 Example:
   tributary propose-window --target closed_won --set state.path=/var/lib/tributary";
@@ -31,7 +30,7 @@ pub struct ProposeWindowArgs {
     #[arg(long, value_name = "KIND", default_value = "closed_won")]
     target: String,
     #[command(flatten)]
-    files: RawFiles,
+    happened: Happened,
     /// Leaves out what happened later, RFC 3339; default: nothing
     #[arg(long, value_name = "TIME")]
     until: Option<Timestamp>,
@@ -63,7 +62,7 @@ pub fn run(args: &ProposeWindowArgs, global: &Global) -> anyhow::Result<()> {
     logging::start(&settings.log);
     let until_ms = args.until.map(Timestamp::as_millisecond);
     let asked = Asked { target: &args.target, label: Label::Channel, until_ms, patience_days: None };
-    let training = source::of_units(&args.files, &asked, &settings)?;
+    let training = source::of_journeys(&args.happened, &asked, &settings)?;
     let Some(proposal) = proposal(&training) else {
         anyhow::bail!("no journey with a touch leads to a milestone of kind {}", args.target);
     };

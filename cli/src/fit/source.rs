@@ -1,20 +1,36 @@
-//! Sources of paths: files of paths, raw files that are replayed, or the state of a service.
+//! Sources of paths: files of paths, raw files that are replayed, the state of a service, or the topics that it writes.
 
 use std::path::PathBuf;
 
+use clap::Args;
+use tributary_attributor::plan::Plan;
 use tributary_attributor::read::paths::Wanted;
+use tributary_attributor::read::rows::Rows;
 use tributary_learn::parameters::{About, Label};
 use tributary_learn::paths::Paths;
-use tributary_pipeline::paths::{Training, collect, newest_ms};
+use tributary_pipeline::paths::{Training, collect, collect_rows, newest_ms, take, topics};
 use tributary_pipeline::settings::Settings;
+use tributary_pipeline::stages::Pipeline;
+use tributary_runtime::topic::Topic;
 
 use super::table;
 use crate::outcome::Usage;
 use crate::progress::Progress;
 use crate::raw_files::RawFiles;
+use crate::source::{Found, SourceError, open_whole, read_whole};
 use crate::whole::{Whole, look_at};
 
 const DAY_MS: i64 = 86_400_000;
+
+/// What happened: raw files, else the state of the service that the configuration names, or its topics.
+#[derive(Debug, Args)]
+pub struct Happened {
+    #[command(flatten)]
+    files: RawFiles,
+    /// Reads the topics touchpoints and milestones, on Kafka all partitions of them, and no state
+    #[arg(long, conflicts_with_all = ["sdk", "utm", "webhook", "offline"])]
+    topics: bool,
+}
 
 /// What is asked for.
 pub struct Asked<'a> {
@@ -26,6 +42,24 @@ pub struct Asked<'a> {
     pub until_ms: Option<i64>,
     /// How long after its last touch a journey has not converted; the window if not given.
     pub patience_days: Option<u32>,
+}
+
+impl Asked<'_> {
+    fn check(&self, plan: &Plan) -> Result<(), Usage> {
+        let known: Vec<&str> = plan.kinds().collect();
+        if known.contains(&self.target) {
+            return Ok(());
+        }
+        Err(Usage(format!("--target {:?} is no kind of milestone; known are {}", self.target, known.join(", "))))
+    }
+
+    fn wanted(&self, until_ms: Option<i64>) -> Wanted {
+        Wanted { target: self.target.to_owned(), label: self.label, until_ms: until_ms.unwrap_or_default() }
+    }
+
+    fn patience_ms(&self, plan: &Plan) -> i64 {
+        self.patience_days.map_or_else(|| plan.window_ms(self.target), |days| i64::from(days) * DAY_MS)
+    }
 }
 
 /// Paths of files of paths.
@@ -42,30 +76,55 @@ pub fn of_tables(files: &[PathBuf], asked: &Asked<'_>) -> anyhow::Result<Trainin
     Ok(Training { paths, about, cycles_ms: Vec::new() })
 }
 
-/// Paths of raw files, which are replayed, or of the state of a service.
+/// Paths of what has happened.
 ///
 /// # Errors
-/// When these cannot be read.
-pub fn of_units(files: &RawFiles, asked: &Asked<'_>, settings: &Settings) -> anyhow::Result<Training> {
+/// When it cannot be read.
+pub fn of_journeys(happened: &Happened, asked: &Asked<'_>, settings: &Settings) -> anyhow::Result<Training> {
+    if happened.topics { of_topics(asked, settings) } else { of_units(&happened.files, asked, settings) }
+}
+
+/// Paths of raw files, which are replayed, or of the state of a service.
+fn of_units(files: &RawFiles, asked: &Asked<'_>, settings: &Settings) -> anyhow::Result<Training> {
     look_at(files, settings, |whole| {
         let mut progress = whole.progress("journeys");
         let Whole { snapshot, units, pipeline } = whole;
         let plan = pipeline.plan();
-        let known: Vec<&str> = plan.kinds().collect();
-        if !known.contains(&asked.target) {
-            return Err(
-                Usage(format!("--target {:?} is no kind of milestone; known are {}", asked.target, known.join(", "))).into()
-            );
-        }
-        let until_ms = match asked.until_ms {
-            Some(until_ms) => until_ms,
-            None => newest_ms(snapshot, units, plan)?.unwrap_or_default(),
-        };
-        let patience_ms = match asked.patience_days {
-            Some(days) => i64::from(days) * DAY_MS,
-            None => plan.window_ms(asked.target),
-        };
-        let wanted = Wanted { target: asked.target.to_owned(), label: asked.label, until_ms };
-        Ok(collect(snapshot, units, plan, &wanted, patience_ms, &mut || progress.add(1))?)
+        asked.check(plan)?;
+        let newest = || newest_ms(snapshot, units, plan);
+        let wanted = asked.wanted(asked.until_ms.map_or_else(newest, |until_ms| Ok(Some(until_ms)))?);
+        Ok(collect(snapshot, units, plan, &wanted, asked.patience_ms(plan), &mut || progress.add(1))?)
     })
+}
+
+/// Paths of what the output topics say: on Kafka of all partitions, whichever machines hold their state.
+fn of_topics(asked: &Asked<'_>, settings: &Settings) -> anyhow::Result<Training> {
+    let pipeline = Pipeline::compile(settings).map_err(Usage::from)?;
+    let plan = pipeline.plan();
+    asked.check(plan)?;
+    for (on, topic) in [(settings.outputs.touchpoints, Topic::Touchpoints), (settings.outputs.milestones, Topic::Milestones)] {
+        if !on {
+            let (name, setting) = (settings.topics.name(topic), topic.name());
+            return Err(Usage(format!(
+                "--topics: outputs.{setting} = false, so nothing is written to {name}; set it to true and have `tributary run` write \
+                 the rows, or leave out --topics to read the state"
+            ))
+            .into());
+        }
+    }
+    let topics = topics(settings.attribution.account_level);
+    // Where all of them end is looked for before any is read.
+    let opened = topics.into_iter().map(|topic| Ok((topic, open_whole(settings, topic)?)));
+    let mut opened = opened.collect::<Result<Vec<_>, SourceError>>()?;
+    let mut rows = Rows::default();
+    for (topic, reader) in &mut opened {
+        let mut progress = Progress::new(topic.name(), None);
+        read_whole(&mut **reader, *topic, &mut |Found { key, value, .. }| {
+            progress.add(1);
+            Ok(take(&mut rows, *topic, &key, value.as_deref())?)
+        })?;
+    }
+    let wanted = asked.wanted(asked.until_ms.or_else(|| rows.newest_ms()));
+    let mut progress = Progress::new("journeys", Some(rows.units() as u64));
+    Ok(collect_rows(&rows, plan, &wanted, asked.patience_ms(plan), &mut || progress.add(1))?)
 }

@@ -11,7 +11,7 @@ use crate::support::{golden, write_files};
 
 /// Every command that there is, with arguments that make it print something, and the exit code of a run that nobody reads. `DIR` is a
 /// folder with a history, its replay and a backup; `NEW` one that does not exist yet.
-const COMMANDS: [(&str, &str, i32); 41] = [
+const COMMANDS: [(&str, &str, i32); 42] = [
     ("audit", "", 0),
     ("check", "", 0),
     ("classify", "https://a.example/?utm_source=x", 0),
@@ -26,6 +26,7 @@ const COMMANDS: [(&str, &str, i32); 41] = [
     ("erase", "email:a@b.example", 0),
     ("explain", "closed_won:006X", 0),
     ("fit", "--paths DIR/paths.ndjson --resamples 0", 0),
+    ("fit", "--topics --resamples 0 --until 2030-01-01T00:00:00Z", 0),
     ("generate", "--out NEW --people 5", 0),
     ("import", "DIR/sheet.csv --dry-run", 0),
     ("man", "", 0),

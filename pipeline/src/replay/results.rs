@@ -46,6 +46,11 @@ impl Table {
         }
     }
 
+    /// The records: key and value.
+    pub fn records(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.0.iter().map(|(key, value)| (key.as_slice(), value.as_slice()))
+    }
+
     fn write(&self, path: &Path, rows: &Rows) -> Result<(), WriteError> {
         let lines = self.0.values().map(|row| rows.to_json(row).map_err(io::Error::other));
         write_texts(path, lines)

@@ -15,8 +15,8 @@ use super::void::Void;
 pub struct Contacts {
     /// By profile and object: the role, where one was said.
     people: BTreeMap<(String, String), Option<String>>,
-    /// Units of which somebody is in an object.
-    units: BTreeSet<(String, String)>,
+    /// By unit and object: the profiles of the unit that are in it.
+    units: BTreeMap<(String, String), BTreeSet<String>>,
 }
 
 impl Contacts {
@@ -26,9 +26,11 @@ impl Contacts {
         // In the order of the identifiers' hashes: the first role of a profile counts.
         for ((name, object), (_, removed, role)) in latest(events, void) {
             let Some((profile_id, units)) = people.units(&name).filter(|_| !removed) else { continue };
-            let said = contacts.people.entry((profile_id, object.clone())).or_default();
+            let said = contacts.people.entry((profile_id.clone(), object.clone())).or_default();
             *said = said.take().or(Some(role).filter(|role| !role.is_empty()));
-            contacts.units.extend(units.into_iter().map(|unit| (unit, object.clone())));
+            for unit in units {
+                contacts.units.entry((unit, object.clone())).or_default().insert(profile_id.clone());
+            }
         }
         contacts
     }
@@ -40,7 +42,12 @@ impl Contacts {
 
     /// Whether anybody of the unit is.
     pub fn names_any(&self, unit: &str, object_id: &str) -> bool {
-        self.units.contains(&(unit.to_owned(), object_id.to_owned()))
+        self.units.contains_key(&(unit.to_owned(), object_id.to_owned()))
+    }
+
+    /// The profiles of the unit that are in the object.
+    pub fn named(&self, unit: &str, object_id: &str) -> Vec<String> {
+        self.units.get(&(unit.to_owned(), object_id.to_owned())).into_iter().flatten().cloned().collect()
     }
 
     /// The role of a profile in the object.

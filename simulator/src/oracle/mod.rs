@@ -120,7 +120,7 @@ pub fn judge(events: &[Event], rules: &Rules) -> Verdict {
     verdict.beyond = beyond.map(|of| of.milestone.milestone_id.clone()).collect();
     let contacts = Contacts::of(events, &void, &people);
     if rules.attribution.outputs.milestones {
-        verdict.milestones = rows::of_milestones(&reached, &rules.attribution);
+        verdict.milestones = rows::of_milestones(&reached, &contacts, &rules.attribution);
     }
     verdict.credits = credit::table_with(&touches, &reached, &contacts, &rules.attribution);
     verdict

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tributary_attributor::settings::Settings;
+use tributary_attributor::settings::{Contacts as ContactsSetting, Settings};
 use tributary_proto::{Milestone, MilestoneRow, Origin, StageMoment, TouchpointRow};
 
+use super::contacts::Contacts;
 use super::journey::{body, moment_of_stage, stages_looked_at};
 use super::placed::{Brought, Reached};
 use super::rates;
@@ -39,24 +40,25 @@ pub fn of_touch(touch: &Brought, origin: &Origin) -> TouchpointRow {
         digital: said.digital,
         names_source: said.names_source,
         device: format!("{:016x}", touch.device),
+        device_named: said.device != 0,
         ..TouchpointRow::default()
     }
 }
 
 /// The rows of all milestones, by id.
-pub fn of_milestones(reached: &[Reached], settings: &Settings) -> BTreeMap<String, MilestoneRow> {
+pub fn of_milestones(reached: &[Reached], contacts: &Contacts, settings: &Settings) -> BTreeMap<String, MilestoneRow> {
     let row = |of: &Reached| {
         let live: Vec<&Milestone> = reached
             .iter()
             .filter(|other| other.home.unit == of.home.unit && !other.milestone.withdrawn)
             .map(|other| &other.milestone)
             .collect();
-        (of.milestone.milestone_id.clone(), of_milestone(of, &live, settings))
+        (of.milestone.milestone_id.clone(), of_milestone(of, &live, contacts, settings))
     };
     reached.iter().map(row).collect()
 }
 
-fn of_milestone(reached: &Reached, live: &[&Milestone], settings: &Settings) -> MilestoneRow {
+fn of_milestone(reached: &Reached, live: &[&Milestone], contacts: &Contacts, settings: &Settings) -> MilestoneRow {
     let Reached { milestone: of, home } = reached;
     let worth = rates::worth(of, &settings.currency.reporting);
     let number = of.milestone_id.rsplit_once('#').and_then(|(_, number)| number.parse().ok());
@@ -96,5 +98,7 @@ fn of_milestone(reached: &Reached, live: &[&Milestone], settings: &Settings) -> 
     let kinds: BTreeSet<String> = stages_looked_at(settings);
     let moment = |kind: String| Some(StageMoment { time: moment_of_stage(&kind, of, live)?, kind });
     let stages = kinds.into_iter().filter_map(moment).collect();
-    MilestoneRow { stage_before, stage_before_time, stage_after, stage_after_time, stages, ..row }
+    let named_only = settings.contacts == ContactsSetting::Named;
+    let named_profiles = if named_only { contacts.named(&home.unit, &of.object_id) } else { Vec::new() };
+    MilestoneRow { stage_before, stage_before_time, stage_after, stage_after_time, stages, named_profiles, ..row }
 }

@@ -217,6 +217,11 @@ impl World {
         self.deliveries.borrow().is_empty()
     }
 
+    /// The settings that hold in the end.
+    pub fn pipeline(&self) -> &Pipeline {
+        &self.pipeline
+    }
+
     /// The stores that processes work on: stage, partition, store.
     pub fn stores(&self) -> Vec<(StageLog, u32, LocalStore)> {
         let processes = self.processes.borrow();

@@ -74,6 +74,7 @@ impl Scratch {
         row.identified = touch.identified;
         row.digital = touch.digital;
         row.names_source = touch.names_source;
+        row.device_named = touch.device != 0;
         let device = if touch.device == 0 { Hash128(u128::from_be_bytes(*by)).head() } else { touch.device };
         row.device.clear();
         push_hex(&mut row.device, &device.to_be_bytes());
