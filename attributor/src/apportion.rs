@@ -1,4 +1,4 @@
-//! Whole shares of a whole: the largest-remainder method, in integers.
+//! Apportions a whole into integer shares by the largest-remainder method.
 
 use std::cmp::Reverse;
 

@@ -1,7 +1,7 @@
-//! Channel rules that have changed: touches are named anew by what their channel was found in.
+//! Changed channel rules: touches are classified again, from the input of the original classification.
 //!
-//! A touch says by which rules its channel was found ([`Origin::rules`]). Where these are not the plan's, whoever looks at the touch sees
-//! it as the plan's rules name it. So a journey knows one set of rules only, whichever were in force when its touches came.
+//! A touch records which rules found its channel ([`Origin::rules`]). If these are not the plan's, every reader of the touch classifies it
+//! by the plan's rules. So a journey uses one set of rules only, whichever rules were active when its touches arrived.
 
 use std::borrow::Cow;
 use std::fmt::Debug;

@@ -1,4 +1,4 @@
-//! The journey to a milestone: which touches count, in which order, and which of them brought about a stage.
+//! The journey to a milestone: which touches count, in which order, and which of them led to a stage.
 
 mod cast;
 mod rules;

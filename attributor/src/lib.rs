@@ -18,9 +18,9 @@
 //!   that brought it, and computes the rows a milestone should have;
 //! - a [`ledger`] (one a milestone) keeps the rows last emitted and emits the difference.
 //!
-//! Between the two stands arithmetic alone: the [`journey`] to a milestone, the [`models`] that weigh it, and [`share`], which makes
-//! weights and values whole. None of it knows a clock, a log or a thread: the rows are a function of the touches, the milestones,
-//! the placements and the [`settings`].
+//! Everything between the two is pure arithmetic: the [`journey`] to a milestone, the [`models`] that compute weights, and
+//! [`apportion`], which turns weights and values into integers. No part uses a clock, a log or a thread: the rows are a function of
+//! the touches, the milestones, the placements and the [`settings`].
 
 pub mod apportion;
 pub mod classifier;

@@ -1,4 +1,4 @@
-//! What the attributor counts.
+//! Metrics of the attributor.
 
 use tributary_runtime::metric::{Metric, MetricKind};
 

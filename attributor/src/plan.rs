@@ -1,4 +1,4 @@
-//! The settings, checked and made usable: what the attributor computes with.
+//! The settings, checked and compiled: what the attributor computes with.
 
 mod compile;
 mod factors;

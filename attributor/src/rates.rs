@@ -1,5 +1,5 @@
-//! One reporting currency: dated exchange rates, and what a milestone is worth by the rate of its day. Money is never guessed: where no
-//! rate is known there is no value.
+//! One reporting currency: dated exchange rates, and the value of a milestone by the rate of its day. Money is never guessed: without a
+//! known rate there is no value.
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
-//! What the attributor holds, and why: read for whoever asks, never changed.
+//! Read-only queries: what the attributor knows, and why.
 //!
-//! Nothing is decided here. The journey and the credit of a milestone come from the functions by which a unit computes them.
+//! Nothing is decided here. The journey and the credit of a milestone come from the functions that units use.
 
 pub mod channels;
 mod journey;

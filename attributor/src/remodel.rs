@@ -1,6 +1,5 @@
-//! Changed settings take hold of all units: see [`tributary_runtime::remodel`]. Rows of models that are gone are taken back by the ledgers,
-//! which are told of all models there are. Where the topic `touchpoints` was switched on, every touch gets its row; where it was switched off,
-//! every row is taken back.
+//! Applies changed settings to all units: see [`tributary_runtime::remodel`]. Ledgers get the list of all models and take back the rows of
+//! removed ones. If the topic `touchpoints` was switched on, every touch gets its row; if it was switched off, every row is taken back.
 
 use tributary_proto::{AttributorMessage, Hash128, Remodel, RowsState, attributor_message::Body};
 use tributary_runtime::remodel::Walk;

@@ -1,4 +1,4 @@
-//! What an operator can set, as it is written. [`crate::plan::Plan::compile`] checks it and makes it usable.
+//! The settings as written by an operator. [`crate::plan::Plan::compile`] checks and compiles them.
 
 use std::collections::BTreeMap;
 

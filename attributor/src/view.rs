@@ -1,6 +1,6 @@
 //! Reads Protobuf in place: the per-touch path needs five fields of a message, and no copy of the other twelve.
 //!
-//! The tags are those of `attributor.proto` and `event.proto`; a test holds them against the generated types.
+//! The tags are those of `attributor.proto` and `event.proto`; a test checks them against the generated types.
 
 mod field;
 mod resident;

@@ -1,4 +1,4 @@
-//! The answers, for people.
+//! Prints answers for people.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};

@@ -1,4 +1,4 @@
-//! The command line: what stands before commands, and the list of them.
+//! The command line: global options, and the list of commands.
 
 use std::ffi::OsString;
 use std::path::PathBuf;

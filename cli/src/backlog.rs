@@ -1,4 +1,4 @@
-//! Whether stages have anything left to read, seen from the outside: whoever owns the partitions, and whatever transaction hides them.
+//! Whether stages have a backlog, seen from the outside: independent of who owns the partitions and of open transactions.
 
 use std::collections::BTreeSet;
 use std::time::Instant;

@@ -1,5 +1,5 @@
-//! Cells of the CSV files that are written for people: a spreadsheet that opens one takes a cell that begins with `=`, `+`, `-` or `@` for a
-//! formula, which may send what stands beside it to a stranger. Values come from strangers.
+//! Cells of the CSV files that are written for people. A spreadsheet reads a cell that begins with `=`, `+`, `-` or `@` as a formula, which
+//! may send neighbouring cells to a stranger. Values come from strangers.
 
 use std::borrow::Cow;
 

@@ -1,8 +1,8 @@
-//! The dead letters of a topic, and what became of each.
+//! The dead letters of a topic, and their status.
 //!
-//! The topic says it all: a letter that was sent again is followed by one with the reason `retried` that names its place, and a record
-//! that was refused again is there again with the same bytes. So nothing else has to be remembered, and a record that is refused over
-//! and over is not sent for ever.
+//! The topic itself has all information: a letter that was sent again is followed by one with the reason `retried` that names its position,
+//! and a record that was refused again is there again with the same bytes. So no other state is needed, and a record that is refused
+//! repeatedly is not sent forever.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Who needs the open files that this process may have, by the settings.
+//! How many file descriptors each part of this process needs, by the settings.
 
 use tributary_pipeline::settings::Settings;
 use tributary_pipeline::stages::StageName;

@@ -1,4 +1,4 @@
-//! Workers of the stages on the log that the settings choose.
+//! Runs workers of the stages on the log that the settings choose.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

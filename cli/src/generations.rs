@@ -1,5 +1,5 @@
-//! Settings take hold: the topic `plans` is read, written where settings are new, and watched, so that a process whose settings are no longer
-//! the newest goes no further. What that means is decided in [`tributary_runtime::generation`].
+//! Reads the topic `plans`, writes it when settings are new, and watches it, so that a process stops when its settings are no longer the
+//! newest. The rules are in [`tributary_runtime::generation`].
 
 use std::time::Duration;
 

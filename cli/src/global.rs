@@ -1,4 +1,4 @@
-//! What every command understands.
+//! Options of all commands.
 
 use std::path::PathBuf;
 

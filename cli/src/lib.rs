@@ -1,7 +1,8 @@
-//! Tributary's command line, as a library: what the commands are made of, and the seeded histories that tests feed.
+//! Tributary's command line, as a library: the building blocks of the commands, and the seeded histories for tests.
 //!
-//! A command is a file in [`commands`] with its arguments and a `run`. It writes what it found to [standard output](stdout) (a table for
-//! people, JSON for programs), everything else to [standard error](logging), and leaves errors to [`main`](mod@outcome), which turns them into exit codes.
+//! A command is a file in [`commands`] with its arguments and a `run`. It writes its result to [standard output](stdout) (a table for
+//! people, JSON for programs) and everything else to [standard error](logging). It returns errors to [`main`](mod@outcome), which turns
+//! them into exit codes.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 

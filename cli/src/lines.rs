@@ -1,5 +1,5 @@
-//! Reads files line by line, as bytes and with a limit, so that a broken line reaches the dead letters as it is. However long a line is, no
-//! more of it is held than a line may have.
+//! Reads files line by line, as bytes and with a limit, so that a broken line reaches the dead letters unchanged. No more of a line than
+//! the limit is held in memory.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};

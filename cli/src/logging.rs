@@ -1,8 +1,8 @@
-//! What goes to standard error: logs and what ends a command, as text for people or as JSON for programs. Nothing of it may hold
-//! personal data.
+//! Writes standard error: logs and the final error of a command, as text for people or as JSON for programs. It must never contain personal
+//! data.
 //!
-//! The log [begins](begin) before anything can fail; the settings then say its [level](start), and may say another one
-//! [later](set_level). In JSON every line is an object with `timestamp`, `level` and `message`.
+//! The log [begins](begin) before anything can fail. The settings then set its [level](start), and may change it [later](set_level). In
+//! JSON every line is an object with `timestamp`, `level` and `message`.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt::Arguments;

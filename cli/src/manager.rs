@@ -1,7 +1,7 @@
-//! What the service manager is told, where there is one that asks: `sd_notify(3)`, a datagram to the socket that it names.
+//! Notifies the service manager, if there is one: `sd_notify(3)`, a datagram to the socket that it names.
 //!
-//! The watchdog is fed by whoever looks at the workers, and only while each of them comes round its loop: a worker that is stuck starves it, and the
-//! process is started again.
+//! The watchdog is notified by the code that watches the workers, and only while each of them completes its loop. If a worker is stuck, the
+//! notifications stop, and the service manager restarts the process.
 
 use std::env;
 use std::ffi::OsStr;

@@ -1,4 +1,4 @@
-//! Who may read what a process leaves on the disk: its user alone. State, backups, results and drafts hold personal data.
+//! File modes: only the user of a process may read the files it leaves. State, backups, results and drafts hold personal data.
 
 use std::fs::{self, Permissions};
 use std::io;

@@ -1,4 +1,4 @@
-//! How a command ends: 0 done, 1 failed, 2 usage or configuration.
+//! Exit codes of a command: 0 done, 1 failed, 2 usage or configuration.
 
 use std::ffi::OsString;
 

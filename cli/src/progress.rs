@@ -1,4 +1,4 @@
-//! Progress of long work: a bar on a terminal, a line of the log now and then elsewhere.
+//! Progress of long work: a bar on a terminal, otherwise an occasional log line.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};

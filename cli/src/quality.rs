@@ -1,4 +1,4 @@
-//! How well profiles agree with the truth about who is who: pairwise precision and recall.
+//! How well profiles agree with the truth: pairwise precision and recall.
 //!
 //! Of all pairs of identifiers, a pair that shares a profile was *joined*, and a pair that shares a person *should be*. Precision is the
 //! part of the joined pairs that should be, recall the part of those that should be that were. (Pairwise comparison as in Menestrina,

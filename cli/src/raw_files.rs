@@ -1,4 +1,4 @@
-//! Files of raw records: which there are, and their records one by one.
+//! Files of raw records: the list of files, and an iterator over their records.
 
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,6 @@
-//! SIGHUP: the configuration is read again from where it was read before, and what can change while a service runs is changed.
+//! SIGHUP: reads the configuration again from the same sources, and applies the values that can change while a service runs.
 //!
-//! A configuration that cannot be used changes nothing. Log lines say what was applied, and what waits for a restart.
+//! A configuration with errors changes nothing. Log lines say what was applied, and what needs a restart.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;

@@ -1,5 +1,5 @@
-//! Requests to erase a person, as identity writes them down: each becomes ordinary erasures, and is gone. Whoever does it twice, or with
-//! another beside him, says the same again: that counts once.
+//! Executes identity's requests to erase a person: each becomes ordinary erasures, and is deleted. This is idempotent: when two processes
+//! do it, or one does it twice, the erasures are equal and count once.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

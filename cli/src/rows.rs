@@ -1,5 +1,5 @@
-//! Tables as native JSON records, one a row: delimited text in its many encodings, and worksheets. A file is read twice: first to see its
-//! encoding, its rows and what its ids look like, then for its records. Memory does not grow with a text file.
+//! Tables as native JSON records, one per row: delimited text in many encodings, and worksheets. A file is read twice: first to detect its
+//! encoding, its rows and the form of its ids, then for its records. Memory does not grow with the size of a text file.
 
 mod chance;
 mod encoding;

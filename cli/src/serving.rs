@@ -1,4 +1,4 @@
-//! What a process that serves has, whatever it serves: health, the collector, and an end.
+//! Common parts of a serving process: health, the collector, and shutdown.
 
 use std::time::Duration;
 

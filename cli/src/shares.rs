@@ -1,4 +1,4 @@
-//! How threads and memory are shared out between the stages of a process, by the settings.
+//! Divides threads and memory between the stages of a process, by the settings.
 
 use tributary_pipeline::settings::Settings;
 use tributary_pipeline::stages::StageName;

@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM ask a service to stop, SIGHUP to read its configuration again. From the first moment on none of them just kills it.
+//! SIGINT and SIGTERM stop a service, SIGHUP reloads its configuration. From the start none of them kills it directly.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};

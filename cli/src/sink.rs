@@ -1,4 +1,4 @@
-//! Where raw records are sent: Kafka's raw topics, or the embedded log.
+//! The destination of raw records: Kafka's raw topics, or the embedded log.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,4 +1,4 @@
-//! Where records are read for people and programs: a Kafka topic from the outside, or the embedded log.
+//! Reads records for people and programs: from a Kafka topic, or from the embedded log.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};

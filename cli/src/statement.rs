@@ -1,4 +1,4 @@
-//! Statements that operators make about people: an erasure, an unlink. Each is a native record like any other.
+//! Statements of operators about people: an erasure, an unlink. Each is an ordinary native record.
 
 use serde_json::{Map, Value};
 use tributary_ingest::limits::IDENTIFIERS_MAX;

@@ -1,4 +1,4 @@
-//! Standard output: the one place that writes to it, so that a reader who goes away, as `head` does, ends every command quietly.
+//! Standard output: the only place that writes to it. If the reader closes the pipe, as `head` does, every command ends quietly.
 
 use std::fmt::Arguments;
 use std::io::{self, ErrorKind, IsTerminal, Stdout, StdoutLock, Write};

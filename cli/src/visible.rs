@@ -1,7 +1,7 @@
-//! Text that may go to a terminal: what would move its cursor, change its title or hide and turn words around is shown as `\u001b`, not
-//! obeyed. Values come from strangers.
+//! Escapes text for a terminal: characters that would move its cursor, change its title, or hide or reverse text are shown as `\u001b`.
+//! Values come from strangers.
 //!
-//! The form is that of JSON, so that a document stays the same document.
+//! The form is that of JSON, so that a JSON document stays the same document.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;

@@ -1,4 +1,4 @@
-//! What each address may send: a share of what a key may, so that one address does not use up what all senders of a key have together.
+//! Rate limits by address: a share of a key's limit, so that one address cannot use up the limit of all senders with that key.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};

@@ -1,4 +1,4 @@
-//! Reads a body within its limits: as it comes, and while it is inflated, so that neither a long one nor a bomb fills the memory.
+//! Reads a body within its limits, both compressed and decompressed, so that neither a long body nor a decompression bomb fills the memory.
 
 use std::io::Read;
 

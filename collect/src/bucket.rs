@@ -1,4 +1,4 @@
-//! Token buckets: how much one sender may send, in messages, in bytes, and in messages that are of no use.
+//! Token buckets: rate limits of a sender, for messages, for bytes, and for useless messages.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,7 +1,7 @@
-//! The memory that requests take: bodies that are under way, and records that wait for the log, in one count of bytes.
+//! The memory budget of requests: bodies in flight and records that wait for the log, in one count of bytes.
 //!
-//! Bodies that are waited for may take half of it, and of that each address its share; the rest is for what is there. When that half is
-//! full the body goes that has held most for longest: it comes slowly, and who sends at an honest pace gets through.
+//! Incomplete bodies may take half of it, and each address its share of that; the rest is for complete requests. When that half is full,
+//! the body that has held the most bytes for the longest time is dropped: it arrives slowly, while senders with a normal speed get through.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;

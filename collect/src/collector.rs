@@ -1,4 +1,4 @@
-//! What a request becomes: who sent it, what is in it, and the records of it in the log. The answer waits for the log.
+//! Handles a request: identifies the sender, reads the content, and writes its records to the log. The answer waits for the log.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

@@ -1,4 +1,4 @@
-//! A push in the envelope that the decoder of webhooks reads: `{provider, received_at, _trust, headers, body}`.
+//! Wraps a push in the envelope that the decoder of webhooks reads: `{provider, received_at, _trust, headers, body}`.
 
 use axum::http::HeaderMap;
 use jiff::Timestamp;

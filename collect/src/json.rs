@@ -1,4 +1,4 @@
-//! JSON objects whose fields are left as they stand in the text: read to their ends, checked, and not understood.
+//! JSON objects whose fields stay as they are in the text: read to their ends and checked, but not interpreted.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Write keys: who may send. Looked up in a time that tells nothing about them.
+//! Write keys. The time of a look-up reveals nothing about them.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

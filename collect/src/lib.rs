@@ -1,4 +1,4 @@
-//! The collector: HTTP endpoints that put what senders send on the raw topics, and answer once the log has it.
+//! The collector: HTTP endpoints that write what they receive to the raw topics, and answer once the log has it.
 //!
 //! | path | what it takes | topic |
 //! |---|---|---|
@@ -7,9 +7,9 @@
 //! | `GET /utm.gif` | the same as the query of a pixel | `utm` |
 //! | `POST /webhooks/{name}` | pushes whose signature is right | `webhook` |
 //!
-//! A request is read within limits (`body`, `budget`), its sender is known (`keys`, [`signature`]) and sends no more than it may (`bucket`,
-//! `addresses`), its records are made by pure functions (`segment`, `utm`, `envelope`), and the [`log`] has them before it is answered (`collector`).
-//! A sender that got no answer sends again: everything has an id, and what comes twice counts once.
+//! A request is read within limits (`body`, `budget`). Its sender is authenticated (`keys`, [`signature`]) and rate-limited (`bucket`,
+//! `addresses`). Pure functions make its records (`segment`, `utm`, `envelope`), and the [`log`] has them before the answer (`collector`).
+//! A sender that got no answer sends again: everything has an id, and duplicates count once.
 
 #[cfg(feature = "native")]
 mod addresses;

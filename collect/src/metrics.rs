@@ -1,4 +1,4 @@
-//! What the collector counts.
+//! Metrics of the collector.
 
 #[cfg(feature = "native")]
 mod counting;

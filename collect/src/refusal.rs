@@ -1,4 +1,4 @@
-//! Why a request is refused, and what the sender is told: a status, a code that does not change, a sentence, and when to come again.
+//! Refusals of requests: a status, a stable code, a sentence, and when to retry.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};

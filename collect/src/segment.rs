@@ -1,7 +1,7 @@
-//! Requests of the Segment HTTP API: what servers of the specification add to a message, and nothing else is changed.
+//! Requests of the Segment HTTP API. A message gets what servers of the specification add to it, and is not changed otherwise.
 //!
-//! Source: <https://segment.com/docs/connections/sources/catalog/libraries/server/http-api/>. Libraries for browsers call `/v1/t` and
-//! the like; the Rudder SDK for Node sends batches to `/v1/batch`.
+//! Source: <https://segment.com/docs/connections/sources/catalog/libraries/server/http-api/>. Libraries for browsers call `/v1/t` and the
+//! like; the Rudder SDK for Node sends batches to `/v1/batch`.
 
 use std::borrow::Cow;
 use std::collections::HashSet;

@@ -1,4 +1,4 @@
-//! Listens, and serves connections until it is told to stop; then finishes what it has begun.
+//! Listens, and serves connections until it is stopped; then finishes the requests in progress.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};

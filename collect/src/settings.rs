@@ -1,4 +1,4 @@
-//! `[collector]`: where it listens, who may send, and how much.
+//! `[collector]`: addresses, senders and limits.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

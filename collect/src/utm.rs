@@ -1,5 +1,5 @@
-//! Landing hits: native touch records, posted as JSON or as the query of a pixel. A write key is public, so nothing else than a touch is
-//! taken: no erasure, no milestone.
+//! Landing hits: native touch records, posted as JSON or as the query of a pixel. A write key is public, so only touches are accepted: no
+//! erasure, no milestone.
 
 use jiff::Timestamp;
 use serde_json::value::RawValue;

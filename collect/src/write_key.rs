@@ -1,4 +1,4 @@
-//! A write key as an operator names it: a text, or a section that also says who has it.
+//! A write key in the configuration: a text, or a section that also gives its trust.
 
 use std::fmt;
 

@@ -1,8 +1,8 @@
-//! People tell their accounts that they belong to them.
+//! People report their membership to their accounts.
 //!
-//! The identifier that a profile is called after tells every account that the profile has belonged to since when and until when, whenever
-//! that changes. The account's identifier takes it up to its root, which keeps one entry a person and lists them in its row
-//! ([`crate::people`]).
+//! The identifier that gives a profile its name reports to every account of the profile since when and until when the profile belongs to
+//! it, whenever that changes. The account's identifier passes the report up to its root, which keeps one entry per person and lists them in
+//! its row ([`crate::people`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 

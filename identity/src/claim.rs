@@ -1,4 +1,4 @@
-//! What others say of an identifier: it keeps the claims, and takes up to its root what follows from all of them.
+//! Claims about an identifier: it stores them, and reports to its root what follows from all of them.
 
 use std::collections::BTreeMap;
 

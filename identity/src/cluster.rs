@@ -1,13 +1,13 @@
 //! Which identifiers of a component are one person: a constrained clustering that is a function of the set of facts.
 //!
-//! The links between identifiers that are not shared are sorted by (class, earliest time, the two hashes) and united one by one; a
-//! link whose union would break a limit, or unite two that must never be joined, is refused. The order of the links is that of their
-//! evidence, so the result does not depend on the order in which they arrived. Records that their system has merged count once against
-//! a limit: there may be as many of them as there were duplicates.
+//! The links between identifiers that are not shared are sorted by (class, earliest time, the two hashes) and united one by one. A link
+//! whose union would break a limit, or unite two that must never be joined, is refused. The order of the links is that of their evidence,
+//! so the result does not depend on their order of arrival. Records that their system has merged count once against a limit, however many
+//! duplicates there were.
 //!
-//! What trusted events say is decided first, as if there were nothing else. What only public events know hangs on that, and counts against
-//! no limit of it: so nobody outside can move what is known inside. Public links are sorted by when they were *received*: that no sender can
-//! choose, so nobody outside comes before those who were there.
+//! Trusted events are decided first, as if there were nothing else. What only public events know is attached to the result, and counts
+//! against none of its limits, so no outsider can change what trusted events have established. Public links are sorted by the time of their
+//! *receipt*: no sender can choose it, so no outsider gets ahead of earlier ones.
 
 mod constrained;
 mod sets;

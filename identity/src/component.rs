@@ -1,4 +1,4 @@
-//! A component in the state of its root: one key a member and a link, never one growing value; and its clusters, one by one.
+//! A component in the state of its root: one key per member and per link, never one growing value; and its clusters, one by one.
 
 mod accounts;
 mod search;

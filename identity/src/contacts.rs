@@ -1,5 +1,5 @@
-//! Who has which role in a deal. An event that names the contacts of an object is no observation of them and links nobody; it tells each what
-//! its role is, and a contact's units learn of it with its placement.
+//! Roles in a deal. An event that names the contacts of an object is no observation of them and links nobody. It sends each contact its
+//! role, and the contact's units get it with its placement.
 
 use std::collections::BTreeMap;
 

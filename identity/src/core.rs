@@ -1,7 +1,7 @@
-//! What the actors of one partition share: their records, the mail between them, and what is put off until the end of a batch.
+//! What the actors of one partition share: their records, the mailbox between them, and the work that is deferred to the end of a batch.
 //!
-//! Each file that handles messages adds to [`Core`] what it does. `dispatch.rs` knows which file handles which message, `settle.rs` what
-//! comes at the end of a batch; both stand above those files, and this one below them.
+//! Each file that handles messages adds its methods to [`Core`]. `dispatch.rs` lists which file handles which message, `settle.rs` what
+//! happens at the end of a batch; both import those files, and those files import this one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

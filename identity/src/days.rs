@@ -1,9 +1,9 @@
-//! Statements by day: of what an identifier set's events state on one UTC day the first and the last count.
+//! Statements by day: of the statements of an identifier set on one UTC day the first and the last count.
 //!
-//! A person's accounts are a timeline, so more than the latest assertion must be known; and what was stated may be taken back, so that more
-//! than the latest explicit link or consent must be. By day, this stays small. Of a day the first and the last are those of all that was said: one
-//! that was taken back is still there, counts for nothing, and hides what was said between the two. So the state is a function of the set
-//! of events, in whatever order statements and retractions come.
+//! A person's accounts are a timeline, so the latest assertion is not enough. A statement may be retracted, so the latest explicit link or
+//! consent is not enough either. Kept by day, the state stays small. The first and the last of a day are taken over all statements: a
+//! retracted one is still stored, has no effect, and hides those between the two. So the state is a function of the set of events, in
+//! whatever order statements and retractions arrive.
 
 use tributary_proto::{Assertion, Day, DayAssertion, Hash128, Identifier, Stamp};
 

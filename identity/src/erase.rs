@@ -1,8 +1,8 @@
-//! Erasure: the events that name an identifier, up to a time, are void, and so is all that follows from them.
+//! Erasure: the events that name an identifier, up to a time, are void, and so is everything that follows from them.
 //!
-//! The identifier keeps the mark for ever, and whoever has said something of it is told: a primary identifier takes the void events out
-//! of its identifier sets and claims anew what is left, a milestone drops the versions, a unit the touches. Who speaks of the identifier later
-//! on without knowing of the erasure is told then.
+//! The identifier keeps the mark forever and notifies every actor that made a claim about it: a primary identifier removes the void events
+//! from its identifier sets and claims the rest again, a milestone drops the versions, a unit the touches. An actor that makes a claim
+//! later without knowing of the erasure is notified then.
 
 use std::collections::BTreeMap;
 

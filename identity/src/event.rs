@@ -1,4 +1,4 @@
-//! An event arrives at its primary identifier: what is new in it is claimed of those it names.
+//! An event arrives at its primary identifier, which sends claims about new facts to the identifiers that the event names.
 //!
 //! In the steady state nothing is new, and an event costs one look-up of the primary, one of its identifier set, and one output.
 

@@ -1,7 +1,7 @@
-//! Facts are sets: how two statements about the same thing become one, whichever comes first.
+//! Facts are sets: merging two statements about the same thing, in any order.
 //!
-//! Every `merge_*` takes what is known and what is said, makes the known the union of both (a minimum, a maximum, or both), and
-//! returns whether anything was news. They commute, associate and are idempotent: that is why arrival order cannot matter.
+//! Every `merge_*` takes the known value and the stated one, sets the known one to the union of both (a minimum, a maximum, or both), and
+//! returns whether anything was new. They are commutative, associative and idempotent: that is why arrival order cannot matter.
 
 use std::cmp::Ordering;
 

@@ -1,4 +1,5 @@
-//! Mail providers anyone may sign up with: their domains name no account. Our own list, and that of others, which `scripts/refresh_lists` writes.
+//! Mail providers where anyone may sign up: their domains name no account. Our own list, and third-party lists that `scripts/refresh_lists`
+//! writes.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;

@@ -1,4 +1,4 @@
-//! The members of one profile or account: who is the oldest of them, what they say together, and what else is known when they are looked at.
+//! The members of one profile or account: the oldest of them, their combined statements, and what else is known about them.
 
 use std::collections::BTreeMap;
 

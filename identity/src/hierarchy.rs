@@ -1,9 +1,9 @@
-//! Accounts above accounts: a record of an account may name its parent.
+//! Account hierarchies: a record of an account may name its parent.
 //!
-//! Of an account the latest parent counts, by event time and event. An account tells whoever asks for its id, and so the accounts below it,
-//! what is above it, the nearest first; each puts its parent before what that has told. What is told is right as far as the messages have
-//! come: the first account after one, the second after two. Where the way comes back to an account that it has passed it ends, so that a
-//! circle comes to rest, too: nobody in it has a parent, and the one with the smallest id is the root of all.
+//! The latest parent of an account counts, by event time and event. An account sends its list of ancestors, nearest first, to all that
+//! asked for its id, and so to the accounts below it. Each of these puts its parent in front of the list it received. The lists become
+//! complete message by message: the first ancestor after one, the second after two. A path that comes back to an account ends there, so a
+//! cycle settles, too: no account in it has a parent, and the one with the smallest id is the root of all.
 
 use tributary_proto::{Identifier, Placement};
 use tributary_runtime::config::AccountLevel;

@@ -1,14 +1,13 @@
 //! What a primary identifier keeps of its events: one [`Observation`] for every set of identifiers that events name.
 //!
-//! From the observations follow the claims that the identifier makes about itself and about the others it is named with. They are
-//! registers that keep an earliest or a latest, and what was stated by day ([`crate::days`]), and yet an erasure can take out of them what
-//! it voids, because
+//! From the observations follow the claims that the identifier makes about itself and about the others it is named with. They are registers
+//! with an earliest or a latest value, and the statements by day ([`crate::days`]). An erasure can still remove what it voids, because
 //!
 //! - an event is void when *any* identifier it names is erased, so that all events of one identifier set are voided by the same erasures;
-//! - an erasure voids a prefix of time: of a latest nothing or all is left;
-//! - of the earliest nothing is left but that something came later, which the hour of the latest event tells. What has been seen since
-//!   an erasure counts as first seen at the erasure. Observations within the hour of an erasure are not counted, so that an observation costs
-//!   a write once an hour only.
+//! - an erasure voids a prefix of time: of a latest value nothing or all is left;
+//! - of an earliest value nothing is left except that something came later, which the hour of the latest event shows. What has been seen
+//!   since an erasure counts as first seen at the erasure. Observations within the hour of an erasure are not counted, so that an
+//!   observation costs a write only once an hour.
 
 use tributary_proto::{Claim, Day, DayAssertion, Hash128, Identifier, IdentifierSet, LinkFact, Observation, TraitFact};
 

@@ -1,4 +1,4 @@
-//! Where the identity stage keeps what: actor tags and sub-keys. Part of the stored format: do not change.
+//! Layout of the state of the identity stage: actor tags and sub-keys. Part of the stored format: do not change.
 //!
 //! | actor | sub-key | value |
 //! |---|---|---|
@@ -20,9 +20,9 @@
 //! | | `e` member account day | [`DayAssertion`](tributary_proto::DayAssertion) of a member |
 //! | | `h` member person | [`Belongs`](tributary_proto::Belongs): a person, by the hash of who the profile is called after, in an account
 //! | | `p` id | [`Published`](tributary_proto::Published) profile or account |
-//! | | `b` | the byte 1, while it rests |
-//! | | `y` member | the byte 1: its cluster is to be computed once it has rested |
-//! | | `i` id | a profile or account id that is to be looked at then |
+//! | | `b` | the byte 1, while it is throttled |
+//! | | `y` member | the byte 1: its cluster is deferred until the throttle ends |
+//! | | `i` id | a profile or account id that must be checked then |
 //! | `m` milestone | `n` | [`MilestoneState`](tributary_proto::MilestoneState) |
 //! | | `v` version | [`Event`](tributary_proto::Event) that reported it |
 //! | | `x` identifier | [`Erasure`](tributary_proto::Erasure) of one that a version names |

@@ -1,10 +1,10 @@
-//! Who is this? Identifiers become profiles, and profiles become accounts.
+//! Identity resolution: identifiers become profiles, and profiles become accounts.
 //!
-//! Every identifier is an actor on the partition of its key. What events say are *facts*, and facts are sets ([`facts`]); identifiers
-//! that were seen together hang under one root, which holds their facts as a component and computes its profiles by a
-//! [clustering](cluster) that is a function of the set. So the profiles do not depend on the order, the repetition or the partitioning
-//! of what arrived. Roots find each other by messages (union-find without shared memory); an identifier learns its placement from its
-//! root, and passes what it brings on to the unit of that placement.
+//! Every identifier is an actor on the partition of its key. Events state *facts*, and facts are sets ([`facts`]). Identifiers that were
+//! seen together have a common root, which holds their facts as a component and computes its profiles by a [clustering](cluster) that is a
+//! function of the set. So the profiles do not depend on the order, the repetition or the partitioning of the events. Roots find each other
+//! by messages (union-find without shared memory). An identifier gets its placement from its root, and forwards its touches and milestones
+//! to the units of that placement.
 //!
 //! ```
 //! use tributary_identity::{Settings, cluster::cluster};

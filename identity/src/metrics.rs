@@ -1,4 +1,4 @@
-//! What the identity stage counts.
+//! Metrics of the identity stage.
 
 use tributary_runtime::metric::{Metric, MetricKind};
 

@@ -1,7 +1,7 @@
-//! A milestone decides what it is from all its versions, and tells its anchor.
+//! The milestone actor decides the milestone from all its versions, and sends it to its anchor.
 //!
-//! The versions are kept, so that it is a function of their set (`standing.rs`): an amendment that arrives before what it amends is not
-//! lost, and an erasure takes out what it voids.
+//! It keeps the versions, so that the result is a function of their set (`standing.rs`): an amendment that arrives before its milestone is
+//! not lost, and an erasure can remove what it voids.
 
 pub(crate) mod standing;
 

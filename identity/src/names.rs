@@ -1,4 +1,4 @@
-//! What profiles, accounts and the units of both are called.
+//! Ids of profiles, accounts and their units.
 
 use tributary_proto::{AccountIs, Hash128, Identifier, Placement, kind};
 

@@ -1,4 +1,4 @@
-//! The record of an identifier, while it is worked on.
+//! The record of an identifier, while it is being changed.
 
 pub(crate) mod days;
 mod identifier_sets;

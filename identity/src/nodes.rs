@@ -1,4 +1,4 @@
-//! The records of the identifiers that a batch works on: decoded once, changed in place, and encoded once, at the batch's end.
+//! The records of the identifiers of a batch: decoded once, changed in place, and encoded once, at the end of the batch.
 
 use std::hash::{BuildHasherDefault, Hasher};
 

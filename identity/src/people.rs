@@ -1,4 +1,4 @@
-//! Who belongs to an account: the list in its row, of what people have said (`belonging.rs`).
+//! The people of an account: the list in its row, from what people have reported (`belonging.rs`).
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
-//! Requests to erase a person. Who is one is known only at a moment, so that an erasure of *all that is joined* would depend on the order of
-//! events. What was joined when the request came is therefore written down, and whoever operates the pipeline makes an ordinary event of it:
-//! that is an input, of which every replay says the same.
+//! Requests to erase a person. Who is joined is known only at one moment, so an erasure of *everything that is joined* would depend on the
+//! order of events. So the identifiers that were joined when the request came are stored, and the operator's process makes an ordinary
+//! event of them: an input that every replay reads in the same way.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! Placements: what an identifier does when its root tells it where it belongs, and how people learn their account's id.
+//! Placements: how an identifier reacts to a placement from its root, and how people get their account's id.
 
 use tributary_proto::identity_message::Body;
 use tributary_proto::{AccountIs, Identifier, Place, Placement, StoredTrack, Subscribe, Track, item};

@@ -1,7 +1,7 @@
-//! What identity holds of an identifier or a milestone, and why: read for whoever asks, never changed.
+//! Read-only queries: what identity knows of an identifier or a milestone, and why.
 //!
-//! Nothing is decided here. Who is one person comes from the [`clustering`](crate::cluster) that roots call, the account and the
-//! placement from the [`view`](crate::view) they make of it.
+//! Nothing is decided here. The profiles come from the [`clustering`](crate::cluster) that roots call, accounts and placements from the
+//! [`view`](crate::view) of its result.
 
 mod kept;
 mod neighbourhood;

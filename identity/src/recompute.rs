@@ -1,4 +1,4 @@
-//! What a root computes of its component: the clusters that facts have touched, and whom it concerns what has changed.
+//! What a root computes of its component: the clusters that changed facts touch, and notifications about the changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,8 +1,9 @@
-//! A record of a CRM is deleted: all that it has said until then is taken back.
+//! Deletion of a CRM record: everything that it has stated until then is taken back.
 //!
-//! A CRM that tells of a deletion tells an id, and no longer whom the record was about. So who hears an event that reports a record tells
-//! that record's actor, which keeps where it went and nothing of what it says: people by their addresses. Whichever comes first, the word or
-//! the deletion, the other one finds it there. What a record says after it was deleted, for it was brought back, counts.
+//! A CRM reports a deletion with an id only, without whom the record was about. So an actor that gets an event which reports a record
+//! notifies the record's actor, which stores where the event went and nothing of its content: people by their addresses. Whichever arrives
+//! first, the event or the deletion, the other one finds it there. What a record states after its deletion, because it was restored,
+//! counts.
 
 use tributary_proto::event::Body as What;
 use tributary_proto::identity_message::Body;

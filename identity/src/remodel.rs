@@ -1,8 +1,8 @@
-//! Changed rules take hold of everything: see [`tributary_runtime::remodel`].
+//! Applies changed rules to all identifiers and milestones: see [`tributary_runtime::remodel`].
 //!
-//! An identifier decides anew whether it is shared, by the links that it keeps; a root computes all its clusters; a milestone decides what it
-//! is. What follows from that spreads as ever. Facts are what events have said, and no rule of this stage changes them: but for the
-//! domains that addresses speak for, which are said again or taken back as the rules want it.
+//! An identifier decides again whether it is shared, by its stored links; a root computes all its clusters; a milestone is decided again.
+//! The results spread by the usual messages. Facts come from events, and no rule of this stage changes them, with one exception: the
+//! domains of email addresses, which are claimed or taken back as the rules require.
 
 use tributary_proto::identity_message::Body;
 use tributary_proto::{Event, Identifier, IdentifierState, IdentityMessage, Remodel, event};

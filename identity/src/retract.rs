@@ -1,5 +1,5 @@
-//! An event is taken back: its touch, the account it asserted, its explicit word, its consent, its contacts, or its version of a milestone
-//! count for nothing, whichever comes first, and for ever. That it was seen, and its traits, stay: of these only extremes are kept.
+//! An event is taken back: its touch, its asserted account, its explicit link, its consent, its contacts or its milestone version have no
+//! effect, permanently, whichever arrives first. The observation and the traits stay: only their extremes are stored.
 
 use std::collections::BTreeSet;
 

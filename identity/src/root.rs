@@ -1,4 +1,4 @@
-//! Roots: how news climb to them, and how two become one. What a root then computes: [`crate::recompute`].
+//! Roots: how facts move up to them, and how two roots become one. What a root then computes: [`crate::recompute`].
 
 use tributary_proto::identity_message::Body;
 use tributary_proto::{Absorb, AccountIs, DayAssertion, Facts, Hash128, Identifier, Join, Member};

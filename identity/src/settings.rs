@@ -1,4 +1,4 @@
-//! The rules of identity: what a configuration may say, and the form the core uses.
+//! The rules of identity: the configuration, and its compiled form.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! The end of a batch: what was put off until everything in it had been said.
+//! The end of a batch: work that was deferred until all records of the batch were handled.
 
 use tributary_runtime::stage::Context;
 use tributary_runtime::state::StateError;

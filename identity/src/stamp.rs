@@ -1,4 +1,4 @@
-//! When something was stated, and by which event.
+//! The time and the event of a statement.
 
 use tributary_proto::{Hash128, Stamp};
 

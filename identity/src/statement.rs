@@ -1,4 +1,4 @@
-//! What an event says of the identifiers that it names.
+//! What an event states about the identifiers that it names.
 
 use tributary_proto::event::Body as What;
 use tributary_proto::{Day, Event, Hash128, Identifier, IdentifierSet, Stamp, Trait, TraitFact, kind};

@@ -1,7 +1,8 @@
 //! Which account a person belongs to, by time. People change companies; deals do not follow them.
 //!
-//! Every account that is named for one of a person's identifiers begins a span; before the first that is named, corporate addresses do,
-//! each from when it was first seen. A touch belongs to the account of its own time, so a change of company moves what comes after it.
+//! Every account that is named for one of a person's identifiers begins a span. Before the first of these, corporate email addresses begin
+//! spans, each from the time it was first seen. A touch belongs to the account of its own time, so a change of company affects only later
+//! touches.
 
 use std::collections::BTreeMap;
 

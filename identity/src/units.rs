@@ -1,4 +1,4 @@
-//! What an identifier tells the units of its placement: where it belongs, and what it has brought.
+//! Messages of an identifier to the units of its placement: its spans, and its touches and milestones.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! The events that a milestone or an object keeps, and which of them were taken back.
+//! The events that a milestone or an object keeps, and which of them were retracted.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! What a cluster means to the world: the profiles (or accounts) of its members and the placement of each.
+//! What follows from a cluster: the profiles (or accounts) of its members and the placement of each.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! An event written as the native record that says the same: for people who look at what was decoded, and for tests.
+//! Writes an event as the equivalent native record: for people who look at decoded events, and for tests.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};

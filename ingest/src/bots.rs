@@ -1,6 +1,7 @@
-//! Programs that visit pages: crawlers, link previews, assistants that fetch for somebody, monitors, HTTP libraries. What they do is no touch.
+//! Bots: crawlers, link previews, assistants that fetch for somebody, monitors, HTTP libraries. Their visits are no touches.
 //!
-//! `rules/bots.txt` is a maintained list of their user agents; the words here find those that it does not have, by what nearly all of them say.
+//! `rules/bots.txt` is a maintained list of their user agents. The words here find bots that the list does not have, by words that nearly
+//! all bots use.
 
 use regex::{Regex, RegexBuilder};
 

@@ -1,4 +1,4 @@
-//! Why a visit has the channel it has: for `tributary classify`, from the very code that classifies touches.
+//! Explains the channel of a visit for `tributary classify`, with the same code that classifies touches.
 
 use serde::Serialize;
 use tributary_proto::{Origin, Source, Touch};

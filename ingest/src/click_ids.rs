@@ -1,8 +1,8 @@
 //! Click ids of landing URLs as identifiers.
 //!
-//! Offline conversions often come with nothing but the id of the click that began them (Google Ads' `gclid`, Baidu's `bd_vid`). Where a
-//! kind of identifier is named like a click id's parameter, who lands with one is known by it, so that such a conversion finds the visit.
-//! It does not make a visitor *identified*, and one that cannot be an identifier is left out: the touch counts all the same.
+//! Offline conversions often have nothing but the id of the click that led to them (Google Ads' `gclid`, Baidu's `bd_vid`). If a kind of
+//! identifier has the name of a click id's parameter, a visitor who lands with one has it as an identifier, so the conversion finds the
+//! visit. It does not make a visitor *identified*. A click id that cannot be an identifier is left out, and the touch still counts.
 
 use crate::channel::Channels;
 use crate::identifiers::Sorted;

@@ -1,9 +1,9 @@
-//! The name of a company as a last resort for the account: where nothing else tells which company somebody is of, people who give the same
-//! name are of the same one, and of the CRM's account that is called so. Only where the configuration says which traits hold it
+//! Company names as accounts of last resort: if nothing else names the account of some people, those who give the same company name are in
+//! the same account, and in the CRM's account of that name. Only if the configuration names the traits that hold it
 //! (`ingest.company_names`).
 //!
-//! A name is an identifier of accounts and never of people: it joins nobody. It is written in many ways, so what is compared is the name
-//! without its legal form, without case, signs and white space, and with full-width characters as ASCII.
+//! A name is an identifier of accounts and never of people: it joins nobody. Names are written in many ways, so they are compared without
+//! the legal form, case, punctuation and white space, and with full-width characters as ASCII.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;

@@ -1,4 +1,4 @@
-//! From the settings to the rules of decoding, with all that is wrong with them at once.
+//! Compiles the settings to decoding rules, and reports all errors at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,5 +1,5 @@
-//! `contacts` of a record: who has which role in a deal or a lead. A list of objects, each with identifiers of one person, or a text for a
-//! cell of a table: `crm_contact:003X=Champion; -email:li@b.example` (who is no longer in it has a `-`).
+//! The field `contacts`: the people of a deal or a lead, and their roles. A list of objects, each with identifiers of one person, or a text
+//! for a cell of a table: `crm_contact:003X=Champion; -email:li@b.example` (a `-` marks a person who has left).
 
 use std::borrow::Cow;
 

@@ -1,8 +1,7 @@
-//! The canonical content of a record: the event id of records that have none.
+//! The canonical content of a record, whose hash is the event id of records without one.
 //!
-//! A record is flattened to pairs of path and text (`traits.name`, `张先生`), blank ones left out, sorted, and hashed with lengths in
-//! between. So neither key order nor white space matter, nor whether the record came as JSON or as a CSV row; part of the stored
-//! format: do not change.
+//! A record is flattened to pairs of path and text (`traits.name`, `张先生`), without blank ones, sorted, and hashed with their lengths. So
+//! key order and white space do not matter, nor whether the record came as JSON or as a CSV row. Part of the stored format: do not change.
 
 use std::fmt::{self, Write};
 use std::ops::Range;

@@ -1,4 +1,4 @@
-//! Rows of tables as native records: what `import` sends and `replay` reads.
+//! Table rows as native records: what `import` sends and `replay` reads.
 
 mod layout;
 

@@ -1,4 +1,4 @@
-//! What comes out of a raw record.
+//! The result of decoding a raw record.
 
 use tributary_proto::{Event, Spend};
 use tributary_runtime::stage::Rejection;

@@ -1,4 +1,4 @@
-//! The identifiers of one event while they are collected.
+//! Collects the identifiers of one event.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! Parts of records that are left out because they cannot be read: a good event is not lost for a bad part.
+//! Unreadable parts of records that are left out: a good event is not lost because of a bad part.
 
 use tributary_runtime::stage::Rejection;
 

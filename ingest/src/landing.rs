@@ -1,8 +1,8 @@
-//! What a landing URL says of the campaign that led to it, in the messy forms that real links have.
+//! Campaign information in a landing URL, in the messy forms that real links have.
 //!
-//! Tracked links are glued together by hand and by redirectors: `?a=1?utm_source=x`, `/page&utm_source=x`, `utm_source[]=x`, parameters
-//! in the fragment, `;` between pairs, encoded twice, encoded as a whole, or percent-encoded GBK. Only known parameters are looked for,
-//! so that a `?` or `;` inside another value does no harm.
+//! Tracked links are put together by hand and by redirectors: `?a=1?utm_source=x`, `/page&utm_source=x`, `utm_source[]=x`, parameters in
+//! the fragment, `;` between pairs, encoded twice, encoded as a whole, or percent-encoded GBK. The parser looks only for known parameters,
+//! so a `?` or `;` inside another value does no harm.
 
 mod escapes;
 

@@ -1,4 +1,4 @@
-//! Objects of known fields, of which one may be anything: JSON of the wrong type costs its own field and nothing else.
+//! Objects of known fields, each of which may be anything: JSON of the wrong type makes only its own field unreadable.
 
 use std::fmt;
 use std::marker::PhantomData;

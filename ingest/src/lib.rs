@@ -15,8 +15,8 @@
 //! ```
 //!
 //! [`Settings`] are compiled once into a [`Decoder`], which is pure: bytes in, events or a rejection out, no clock, no state. The
-//! [`IngestStage`] around it reads the raw topics and writes the identity inbox. Raw records are parsed in place; every limit of
-//! [`limits`] is checked before anything is parsed.
+//! [`IngestStage`] around it reads the raw topics and writes the identity inbox. Raw records are parsed in place; every limit of [`limits`]
+//! is checked before anything is parsed.
 
 mod as_native;
 mod bots;

@@ -1,4 +1,4 @@
-//! How large an input may be, checked before anything parses it.
+//! Limits of the size of an input, checked before anything parses it.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! What ingest counts.
+//! Metrics of ingest.
 
 use tributary_runtime::metric::{Metric, MetricKind};
 use tributary_runtime::topic::Topic;

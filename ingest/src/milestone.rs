@@ -1,4 +1,4 @@
-//! Milestone versions. What cannot be read of one is left out, but for what it is a milestone of.
+//! Milestone versions. Unreadable fields are left out, except those that say which milestone it is.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! Amounts: decimal text in major units, and whole minor units by the exponents of ISO 4217. No float comes near them.
+//! Amounts: decimal text in major units, and whole minor units by the exponents of ISO 4217. No floats.
 
 mod agreed;
 mod column;

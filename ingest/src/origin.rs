@@ -1,7 +1,8 @@
-//! What is kept of where a visit came from: enough to name its channel anew by other rules, and nobody's address or number.
+//! The origin of a visit: enough to classify it again by other rules, without anybody's address or number.
 //!
-//! Pages put people into URLs: `?email=`, `/u/anna@b-corp.example`, `tel=`. A touch is kept for years, and may be found under another name than
-//! the one in its URL, so that an erasure of that name would pass it by. What a touch has fields for (campaign, term, ...) is kept as ever.
+//! Pages put personal data into URLs: `?email=`, `/u/anna@b-corp.example`, `tel=`. A touch is kept for years, and may be stored under
+//! another identifier than the one in its URL, so an erasure of that identifier would miss it. Values for which a touch has fields
+//! (campaign, term, ...) are kept as usual.
 
 use std::borrow::Cow;
 

@@ -1,5 +1,5 @@
-//! What public events may say. Whoever looks into a page finds its write key: what comes by one names no record of the CRM and no account,
-//! and moves nobody else's credit.
+//! What public events may state. Anybody can read the write key in a page. So an event of such a key names no CRM record and no account,
+//! and does not affect other people's credit.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! How a record came in: by which topic, when, and who could have sent it.
+//! How a record came in: its topic, its time of receipt, and its trust.
 
 use serde::{Deserialize, Serialize};
 use tributary_proto::{Event, Source};

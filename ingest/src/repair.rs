@@ -1,6 +1,5 @@
-//! JSON that is well-formed but for a value in it: half an emoji, bytes that are not UTF-8, a number that no machine can hold, or that is nested
-//! too deeply. The value is
-//! made one that every field refuses, so that the rest of the record can be read.
+//! Repairs JSON with one unreadable value: half an emoji, bytes that are not UTF-8, a number that is too large, or too much nesting. The
+//! value is replaced by one that every field refuses, so that the rest of the record can be read.
 
 use std::borrow::Cow;
 

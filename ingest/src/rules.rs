@@ -1,4 +1,4 @@
-//! The rules of decoding: the settings, compiled once. Every decoder reads by them; none knows another.
+//! The rules of decoding: the settings, compiled once. Every decoder uses them; no decoder knows another.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Values of JSON fields as senders really write them: text, but also numbers and booleans where text is meant.
+//! Values of JSON fields as senders really write them: text, but also numbers and booleans in place of text.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! What an operator can set of ingest.
+//! Settings of ingest.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! Events without the parts that cannot be read. What an event cannot be without refuses it: its time, whom it is of, what a milestone is of.
+//! Events without their unreadable parts. An event is refused if an essential part is missing: its time, its person or account, the
+//! identity of a milestone.
 
 use std::borrow::Cow;
 

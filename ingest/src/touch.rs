@@ -1,5 +1,4 @@
-//! From what a sender says of a touch to the touch: campaign parameters, click ids and the referrer fill what is not said, then the
-//! rules name the channel.
+//! Completes a touch: campaign parameters, click ids and the referrer fill missing fields, then the rules name the channel.
 
 use std::borrow::Cow;
 

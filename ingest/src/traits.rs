@@ -1,4 +1,4 @@
-//! What a record says of a person or account beyond its identifiers.
+//! Traits of a person or account.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! A map with a fixed hash, for counting where the order does not show.
+//! A map with a fixed hash, for counting where the order does not matter.
 
 use std::hash::{BuildHasherDefault, Hasher};
 

@@ -1,4 +1,4 @@
-//! The one place that starts threads.
+//! The only place that starts threads.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;

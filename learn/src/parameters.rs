@@ -1,4 +1,4 @@
-//! Parameter sets: what a fit has found, as it is kept in a file.
+//! Parameter sets: the result of a fit, as stored in a file.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! Paths, counted: the channels of a journey in their order, and how many journeys that went so converted or did not.
+//! Counted paths: the channels of a journey in order, with the numbers of journeys that converted and that did not.
 
 use std::hash::BuildHasher;
 

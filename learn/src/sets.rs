@@ -1,4 +1,4 @@
-//! Journeys by the set of their channels: all that most models look at.
+//! Journeys by the set of their channels, the input of most models.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What speaks against relying on a fit.
+//! Warnings: reasons not to rely on a fit.
 
 use crate::parameters::{About, ModelKind, Warning};
 use crate::paths::{Counted, Outcomes};

@@ -1,4 +1,4 @@
-//! What a model gives the touches of a journey, in whole numbers of which only the proportions matter.
+//! The weights of the touches of a journey under a model, as integers of which only the proportions matter.
 
 mod why;
 

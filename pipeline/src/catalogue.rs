@@ -1,4 +1,4 @@
-//! Every metric that there is: what `tributary metrics` lists, and what `docs/metrics.md`, the rules and the dashboards are held to
+//! The catalogue of all metrics: `tributary metrics` lists it, and tests check `docs/metrics.md`, the rules and the dashboards against it
 //! (`tests/catalogue.rs`).
 //!
 //! ```

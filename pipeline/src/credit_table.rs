@@ -1,4 +1,4 @@
-//! The credit table: what credit updates fold to, as BI would see it.
+//! The credit table: the result of folding credit updates, as BI would see it.
 
 mod face;
 

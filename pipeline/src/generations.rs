@@ -1,4 +1,4 @@
-//! Which settings a stage works by, as a generation: see [`tributary_runtime::generation`].
+//! The settings of a stage as a generation: see [`tributary_runtime::generation`].
 
 use std::collections::BTreeMap;
 

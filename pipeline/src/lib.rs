@@ -1,5 +1,6 @@
-//! The pipeline put together: [all settings](settings), the [three stages](stages) they make, [the pipeline in memory](replay), and
-//! [why it is so](explain), and [what models learn from](paths). What shows it (the command line, the simulator) is built on this; it knows neither Kafka nor RocksDB.
+//! The pipeline put together: [all settings](settings), the [three stages](stages) that they configure, [the pipeline in memory](replay),
+//! [explanations](explain), and [the paths that models learn from](paths). The command line and the simulator are built on this crate. It
+//! uses neither Kafka nor RocksDB.
 
 pub mod catalogue;
 pub mod credit_table;

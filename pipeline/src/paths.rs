@@ -1,4 +1,4 @@
-//! What models learn from: the paths of all units, of a snapshot or of the rows of the topics.
+//! The input of models that learn: the paths of all units, of a snapshot or of the rows of the topics.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! The three stages, from settings: the same for `run`, `replay`, `demo` and tests.
+//! The three stages, built from settings: the same for `run`, `replay`, `demo` and tests.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

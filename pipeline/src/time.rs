@@ -1,4 +1,4 @@
-//! Times as people read them, and the time of day: no stage reads it.
+//! Times in the form that people read, and the current time: no stage reads it.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

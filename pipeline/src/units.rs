@@ -1,4 +1,4 @@
-//! All units of a snapshot, and what is asked of every one.
+//! Iterates over all units of a snapshot.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! The configuration as a whole: which keys there are, and what is wrong with their values.
+//! The configuration as a whole: its keys, and errors in their values.
 
 use tributary_runtime::config::admin::AdminSettings;
 use tributary_runtime::config::kafka::KafkaSettings;

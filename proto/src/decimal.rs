@@ -1,4 +1,4 @@
-//! Amounts of money as decimals: what a sender wrote, before it is known in which currency.
+//! Amounts of money as decimals: what a sender wrote, before the currency is known.
 
 use std::fmt;
 

@@ -1,5 +1,4 @@
-//! Identifier kinds and their rank: the stronger the kind, the surer it is that it names one person. And all [`Kinds`] that a configuration
-//! has in force.
+//! Identifier kinds and their rank: the stronger the kind, the more certainly it names one person. And all [`Kinds`] of a configuration.
 
 use crate::vocabulary::MILESTONES;
 

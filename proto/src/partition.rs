@@ -1,4 +1,4 @@
-//! Which partition a key belongs to: the rule of Kafka's Java producers, so that theirs and ours agree.
+//! The partition of a key: the rule of Kafka's Java producers, so that both agree.
 
 /// The partition of `key` among `count` partitions; 0 when `count` is 0.
 ///

@@ -1,4 +1,4 @@
-//! Where an identifier belongs, by time.
+//! The placement of an identifier, by time.
 
 use crate::{Placement, Span};
 

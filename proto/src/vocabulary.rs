@@ -1,5 +1,5 @@
-//! The words that settings, records and rows share, and what people call them in English and Chinese: models, kinds of milestones, roles
-//! and channels. Those of identifiers are in [`kind`](crate::kind), with their ranks.
+//! The vocabulary of settings, records and rows, with synonyms in English and Chinese: models, kinds of milestones, roles and channels.
+//! Identifier kinds are in [`kind`](crate::kind), with their ranks.
 
 /// A word, and what people call it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]

@@ -1,4 +1,5 @@
-//! When too much of what arrives is refused, the fault is upstream: its partition stops instead of filling the dead letters.
+//! A circuit breaker per partition: if too many records are refused, the fault is upstream, and the partition stops instead of filling the
+//! dead letters.
 //!
 //! ```
 //! use tributary_runtime::dead_letter_limit::{LimitExceeded, DeadLetterLimits, DeadLetterCount};

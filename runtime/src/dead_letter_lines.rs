@@ -1,7 +1,7 @@
-//! One line in the log for what was refused: where it is, and why by its code; never what it is. So many a minute, and then how many more:
-//! nothing is hidden, and a flood does not drown the log.
+//! One log line for a refused record: its position and the code of its reason, never its content. The number of lines per minute is
+//! limited; then a count follows. So nothing is hidden, and a flood does not fill the log.
 //!
-//! Pure: the time is passed in, and [`Line::log`] alone writes.
+//! Pure: the time is a parameter, and only [`Line::log`] writes.
 //!
 //! ```
 //! use std::time::{Duration, Instant};

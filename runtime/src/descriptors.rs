@@ -1,7 +1,7 @@
-//! Open files: how many this process may have, who needs them, and what is left for connections from outside.
+//! File descriptors: how many this process may have, which parts need them, and how many are left for outside connections.
 //!
-//! A socket is a file. Where strangers' connections take the last one, RocksDB cannot open its next and refuses to write from then on: so
-//! what the process needs itself is set apart first.
+//! A socket is a file. If outside connections took the last descriptor, RocksDB could not open its next file and would refuse all further
+//! writes. So the descriptors that the process needs itself are reserved first.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 

@@ -1,6 +1,6 @@
-//! Gauges that are known for a while only: a series is shown as long as its value is fresh, and absent otherwise.
+//! Gauges with an expiry: a series is shown while its value is fresh, and absent afterwards.
 //!
-//! The recorder of metrics has no way to take a gauge away: whatever was set last would be shown for ever, as if it still held.
+//! The metrics recorder cannot remove a gauge: an old value would be shown forever, as if it were current.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -1,5 +1,5 @@
-//! Holds the workers of a process back until all of them have what they need: none joins its group, and takes partitions that others could
-//! have, before everything has been opened that can fail.
+//! Holds the workers of a process back until all of them have what they need. No worker joins its group, and takes partitions from others,
+//! before everything that can fail has been opened.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

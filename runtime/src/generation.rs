@@ -1,11 +1,11 @@
-//! Settings take hold in generations, so that a rolling restart with two configurations never swings back and forth.
+//! Settings have generations, so that a rolling restart with two configurations never swings back and forth.
 //!
-//! Of each stage whose settings are part of what it has computed, the topic `plans` has every set of settings that ever took hold, by its
-//! digest. Who starts with settings that nobody has started with before writes them as the next generation; who starts with, or runs by,
-//! others than the newest refuses to go on. To go back to settings that were left is said deliberately (`tributary plan accept`), and is one
-//! more generation. Several processes that start together with the same settings write the same record: it is one generation.
+//! For each stage whose results depend on settings, the topic `plans` has every set of settings that was ever active, by digest. A process
+//! that starts with new settings writes them as the next generation. A process that starts or runs with settings older than the newest
+//! generation refuses to continue. Going back to former settings is an explicit command (`tributary plan accept`) and creates one more
+//! generation. Several processes that start together with the same settings write the same record: that is one generation.
 //!
-//! Pure: who reads and writes the topic asks here. What a partition's state notes of it stands in [`RefusedGeneration::State`].
+//! Pure: the code that reads and writes the topic asks here. What a partition's state stores of it: [`RefusedGeneration::State`].
 
 use tributary_proto::{Generation, Hash128, Message as _};
 

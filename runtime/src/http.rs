@@ -1,5 +1,5 @@
-//! `/metrics`, `/livez` and `/readyz`, on a listener of their own; and health alone on another, for whoever may not see the metrics. And how
-//! connections are served, here and by every other listener: [`serve_connections`].
+//! `/metrics`, `/livez` and `/readyz` on one listener; health alone on another, for callers that may not see the metrics. Also how all
+//! listeners serve connections: [`serve_connections`].
 
 mod body;
 mod connection;

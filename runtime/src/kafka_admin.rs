@@ -1,4 +1,4 @@
-//! What is asked of the brokers beside reading and writing: which topics there are, and to create those that are missing.
+//! Admin requests to the brokers: listing topics, and creating missing ones.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What the three stages share: the log, the state, the exactly-once loop, metrics and configuration.
+//! Shared by the three stages: the log, the state, the exactly-once loop, metrics and configuration.
 
 #[cfg(feature = "native")]
 pub mod admin;

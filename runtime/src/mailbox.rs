@@ -1,7 +1,8 @@
-//! Mail between the actors of a stage, and what is too long for one message.
+//! Messages between the actors of a stage, and chunking of long ones.
 //!
-//! An actor lives in the partition of its key. Mail to one's own partition does not go through the log: it waits in the [`Mailbox`] and is
-//! delivered in the same batch. Either way what one partition sends to another arrives in the order in which it was sent.
+//! An actor lives in the partition of its key. A message to an actor in the same partition does not go through the log: it waits in the
+//! [`Mailbox`] and is delivered in the same batch. In both cases messages from one partition to another arrive in the order in which they
+//! were sent.
 
 use std::collections::VecDeque;
 

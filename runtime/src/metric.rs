@@ -1,4 +1,4 @@
-//! Metrics as constants, and what a batch observed of them.
+//! Metrics as constants, and the observations of a batch.
 
 /// What a metric does with its values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

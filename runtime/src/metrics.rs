@@ -1,4 +1,4 @@
-//! How a batch's observations are published.
+//! Publishes the observations of a batch.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What keeps a worker from its work: what `/readyz` says while it is not ready.
+//! Reasons why a worker cannot work: what `/readyz` reports while it is not ready.
 
 use std::fmt;
 use std::time::Instant;

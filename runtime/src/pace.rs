@@ -1,8 +1,8 @@
-//! How many records the next batch may have, so that what it causes stays within bounds.
+//! Limits the number of records of the next batch, so that its output stays within bounds.
 //!
-//! What a record causes is known only afterwards, and differs by orders of magnitude: nothing for a touch that no milestone sees, a
-//! thousand rows of credit for the milestone of a large account. So batches are short at first, may double from one to the next, and
-//! shrink at once when records come to cause more.
+//! The output that a record causes is known only afterwards, and differs by orders of magnitude: nothing for a touch that no milestone
+//! sees, a thousand rows of credit for the milestone of a large account. So batches start small, may double from one to the next, and
+//! shrink at once when records cause more output.
 
 /// Records of the first batch, at most.
 const FIRST: usize = 1_000;

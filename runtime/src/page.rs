@@ -1,4 +1,4 @@
-//! The page of metrics: what was recorded, what is fresh, and what is looked up when somebody asks.
+//! The metrics page: recorded values, fresh gauges, and values that are looked up on request.
 
 use std::path::{Path, PathBuf};
 

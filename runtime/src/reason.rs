@@ -1,6 +1,6 @@
-//! Why records are refused: codes that do not change, because operators and dashboards key on them.
+//! Reasons for refusing records: stable codes, because operators and dashboards key on them.
 //!
-//! Nobody can refuse a record for a reason that is not in these lists: so metrics have their bounded set of labels.
+//! Every refusal has a reason from these lists, so the metrics have a bounded set of labels.
 
 use std::fmt;
 

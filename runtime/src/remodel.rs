@@ -1,12 +1,12 @@
-//! Changed settings take hold of everything that a partition holds.
+//! Applies changed settings to everything that a partition holds.
 //!
-//! A partition's state names the digest of the settings by which it was computed. Where a worker finds another one it says so to its own inbox
-//! (`Remodel`), and then walks over all actors of some kinds in the order of their keys: some at a time, and then as much for others as they
-//! have cost. What it has come to is in the state, changed in the batch that computed it: who crashes goes on there. Of two messages for one
-//! step the second is none, so that whoever takes a partition over may begin again. What comes in the meantime is computed by the new
-//! settings anyway.
+//! The state of a partition stores the digest of the settings that computed it. A worker that finds another digest sends a `Remodel`
+//! message to its own inbox. Then it walks over all actors of some kinds in the order of their keys: some at a time, and between the steps
+//! other records get as much time as the step has cost. Its progress is in the state, changed in the batch that computed it, so it
+//! continues there after a crash. The second of two messages for one step has no effect, so a new owner of the partition may start the walk
+//! again. Records that arrive meanwhile are computed with the new settings anyway.
 //!
-//! What is done with an actor is the stage's, and so is sending what this asks to be sent, by way of the log.
+//! The stage decides what is done with an actor, and sends the messages that this module requests, through the log.
 
 use tributary_proto::{Hash128, Remodel, RemodelState};
 

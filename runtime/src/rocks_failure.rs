@@ -1,4 +1,4 @@
-//! What a failure of RocksDB says. The binding gives a kind and a text; where the kind does not tell, the texts do.
+//! Classifies failures of RocksDB. The binding gives a kind and a text; where the kind is ambiguous, the text decides.
 
 use rocksdb::{Error, ErrorKind};
 

@@ -1,4 +1,4 @@
-//! Workers on threads of their own: started, watched, and stopped together.
+//! Workers on separate threads: started, watched, and stopped together.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;

@@ -1,8 +1,7 @@
-//! What a stage is: a pure state machine, one instance a partition, fed record by record.
+//! What a stage is: a pure state machine, one instance per partition, fed record by record.
 //!
-//! A stage sees no log, no clock and no thread. It reads a record, changes the [`State`] of its partition, and leaves what it wants
-//! said in the [`Outbox`]. Whoever drives it (the worker on Kafka or the embedded log, `replay`, a simulator) commits all three
-//! together, or none.
+//! A stage sees no log, no clock and no thread. It reads a record, changes the [`State`] of its partition, and puts its output into the
+//! [`Outbox`]. Its driver (the worker on Kafka or the embedded log, `replay`, a simulator) commits all three together, or none.
 
 use std::collections::BTreeSet;
 

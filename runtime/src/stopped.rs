@@ -1,7 +1,7 @@
-//! Partitions of inputs that stand still because too much of what they hold was refused. All others go on.
+//! Stopped partitions: inputs of which too many records were refused. All other partitions continue.
 //!
-//! One goes on once the limits are others, or once somebody has accepted that what it holds is refused: then refusals below the accepted
-//! offset do not count.
+//! A stopped partition continues when the limits are changed, or when an operator has accepted the refusals: then refusals below the
+//! accepted offset do not count.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

@@ -1,7 +1,7 @@
-//! An actor whose computations have cost much rests, until others have had as much.
+//! Throttles an actor whose computations were expensive, until other actors have had as much time.
 //!
-//! Work that grows with what an actor holds, and that every batch may cause, would take all the time of a partition. So the actor notes
-//! what is to be computed, and sends itself a message by way of the log that says how much is to be done for others first.
+//! Work that grows with the size of an actor, and that every batch may cause, would take all the time of a partition. So the actor defers
+//! the work: it notes what must be computed, and sends itself a message through the log that says how much work others get first.
 
 /// Records of a batch that is so small that nobody can be waiting behind it.
 const QUIET: u64 = 100;

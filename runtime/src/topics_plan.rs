@@ -1,5 +1,5 @@
-//! Which topics there should be, and how what was found differs from that. Pure: [`kafka_admin`](crate::kafka_admin) asks the brokers
-//! and creates.
+//! Which topics should exist, and how the existing ones differ. Pure: [`kafka_admin`](crate::kafka_admin) asks the brokers and creates
+//! topics.
 
 use std::collections::BTreeMap;
 

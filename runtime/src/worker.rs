@@ -1,7 +1,7 @@
-//! The exactly-once loop: poll a batch, run the stage over it, commit what came of it, or none of it.
+//! The exactly-once loop: poll a batch, run the stage over it, then commit all of its results or none.
 //!
-//! One [`Worker`] owns one [`Session`] and, for every partition the session owns, a stage with the overlay of its state. It runs on a
-//! thread of its own ([`Worker::run`]), or step by step where somebody else decides when ([`Worker::step`]).
+//! One [`Worker`] owns one [`Session`] and, for every partition of the session, a stage with the overlay of its state. It runs on its own
+//! thread ([`Worker::run`]), or step by step when a caller controls the timing ([`Worker::step`]).
 
 mod batch;
 mod dead_letter;

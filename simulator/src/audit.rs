@@ -1,4 +1,4 @@
-//! What must hold when a run has drained: between the inputs, the log, the stores and the oracle.
+//! Checks after a run has drained: inputs, log, stores and oracle must agree.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! What must hold once everything has drained.
+//! Invariants that must hold after everything has drained.
 
 use std::collections::BTreeMap;
 

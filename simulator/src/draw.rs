@@ -1,4 +1,4 @@
-//! Seeded draws: the only source of chance in the simulator, so that a seed says everything.
+//! Seeded random numbers: the only source of randomness in the simulator, so that a seed determines everything.
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::{RngCore, SeedableRng};

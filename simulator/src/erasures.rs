@@ -1,6 +1,6 @@
-//! What is said of profiles, accounts, touches and milestones of which all was erased: a row with the id and `erased`, and at once a tombstone.
+//! Rows of completely erased profiles, accounts, touches and milestones: a row with the id and `erased`, directly followed by a tombstone.
 //!
-//! Who skips tombstones must come to the same people as who heeds them.
+//! Readers that skip tombstones and readers that use them must get the same result.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! What can go wrong, how often it does, and how often it did.
+//! The kinds of faults, how often each is injected, and how often each was.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,7 +1,7 @@
 //! What a hostile sender with a public write key can change: by the oracle alone, without the stages.
 //!
-//! A history is judged without what the sender says, and with it. [`Promise`]s must hold; [`Remains`] is what is left to such a sender, and
-//! counted, so that the documentation can say it.
+//! A history is judged with and without the sender's events. Each [`Promise`] must hold. [`Remains`] counts what such a sender can still
+//! change, so that the documentation can state it.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! Same events, same answer: the real stages under every fault that a seed can think of, judged by a naive computation.
+//! Same events, same answer: runs the real stages under seeded faults, and compares the result with a naive computation.
 //!
 //! ```
 //! use tributary_simulator::run::{Case, run};
@@ -8,11 +8,11 @@
 //! assert_eq!(run(&Case::of(7), false).struck, report.struck, "a seed says everything");
 //! ```
 //!
-//! A seed draws a [`history`] with its settings, a cluster with 1 to 8 partitions a stage, one to three processes a stage, and
-//! how often which [fault](faults) strikes. The [world] then lets one thing happen at a time: a process does a turn of the real
-//! [`Worker`](tributary_runtime::worker::Worker) over a [session] on the simulated [cluster], a record arrives, a mark is written,
-//! something goes wrong. When all has drained, the [audit] compares everything with everything, and with the [oracle]; what was committed on the
-//! way it goes through transaction by transaction.
+//! A seed determines a [`history`] with its settings, a cluster with 1 to 8 partitions per stage, one to three processes per stage, and how
+//! often each [fault](faults) is injected. The [world] then lets one thing happen at a time: a process does a turn of the real
+//! [`Worker`](tributary_runtime::worker::Worker) over a [session] on the simulated [cluster], a record arrives, a marker is written, a
+//! fault is injected. When everything has drained, the [audit] compares inputs, log, stores and the [oracle]; it also checks every
+//! committed transaction on the way.
 
 pub mod audit;
 pub mod campaign;

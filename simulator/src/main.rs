@@ -1,4 +1,4 @@
-//! `simulate`: runs seeds, replays one, or shows that planted mistakes are found.
+//! `simulate`: runs seeds, replays one seed, or shows that planted bugs are found.
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal;

@@ -1,4 +1,4 @@
-//! What a run has written to the output topics.
+//! The output topics of a run.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What models learn from: the paths by the rows of the topics are the paths by the stores.
+//! Checks the input of models that learn: the paths from the rows of the topics equal those from the stores.
 
 use std::collections::{BTreeMap, BTreeSet};
 

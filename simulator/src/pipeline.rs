@@ -1,4 +1,4 @@
-//! The real pipeline, with what only a simulation changes.
+//! The real pipeline, with the parts that a simulation replaces.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -1,4 +1,5 @@
-//! The rows of touches and milestones: as the oracle has them, one for each touch that a unit holds, and in the order of their revisions.
+//! Checks the rows of touches and milestones: equal to the oracle's, one for each touch that a unit holds, and in the order of their
+//! revisions.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! One seed: its history under its faults, and what came of it.
+//! Runs one seed: its history under its faults, with the result.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! A failing case becomes smaller: fewer faults, fewer records, as long as it fails.
+//! Shrinks a failing case: fewer faults and fewer records, as long as it fails.
 
 use crate::faults::Fault;
 use crate::run::{Case, run};

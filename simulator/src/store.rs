@@ -1,4 +1,4 @@
-//! The local stores of a machine: a copy of the state that a crash throws back to what was flushed.
+//! The local stores of a machine: a copy of the state that a crash sets back to what was flushed.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};

@@ -1,10 +1,10 @@
-//! Two ways to read credits, and whether they agree: the latest row of each key, and the sums of the deltas.
+//! Checks that the two ways to read credits agree: the latest row of each key, and the sums of the deltas.
 //!
-//! They must, after every committed transaction, whatever the sums are grouped by. Looked at is the finest grouping there is: by all that
-//! a row shows, its key included (its *face*). The groups of any other grouping are made of whole groups of this one, so that where these
-//! sums are equal all are. `simulator/tests/sums.rs` groups by single columns.
+//! They must agree after every committed transaction, under any grouping. The check uses the finest grouping: by all columns of a row,
+//! including its key (its *face*). The groups of any other grouping consist of whole groups of this one, so if these sums are equal, all
+//! are. `simulator/tests/sums.rs` groups by single columns.
 //!
-//! How rows change is counted, by what changed and why, so that a campaign can tell what it has never seen: [`Coverage`].
+//! It also counts how rows change, by column and reason, so that a campaign can report what it has never seen: [`Coverage`].
 
 use std::collections::BTreeMap;
 

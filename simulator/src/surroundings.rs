@@ -1,6 +1,7 @@
-//! What is around the processes: the cluster that they talk to, and what goes wrong.
+//! The environment of the processes: the cluster that they talk to, and the faults.
 //!
-//! Sessions know this much of the [world](crate::world). That others go on while one of them stands still they ask of [`Others`].
+//! This is the part of the [world](crate::world) that sessions know. They use [`Others`] to let other processes continue while one of them
+//! is paused.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! Who takes part in a deal, as a milestone of it sees its unit.
+//! The people in a deal, as one of its milestones sees the unit.
 
 use std::collections::{BTreeMap, BTreeSet};
 

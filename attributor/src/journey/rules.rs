@@ -1,4 +1,4 @@
-//! By which rules a journey is found.
+//! The rules for finding a journey.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;

@@ -1,10 +1,10 @@
-//! The touches of a unit in their order, with what it takes to tell of each whether it counts by itself: without it every milestone would
-//! have to look at its whole window.
+//! The touches of a unit in order, prepared so that each can be checked by itself: otherwise every milestone would have to read its whole
+//! window.
 //!
-//! Two rules fold touches. *Of one event that came more than once the smallest copy counts, a trusted one before a public one.* *Hits of one visit are one touch*: digital
-//! touches of one profile on one device, each within the session gap of the one before, as long as none of them names another source than
-//! the visit has. The first hit that names a source gives it to the visit: what only has a referrer (a stale one of a single-page
-//! application, a sign-in or payment page) or has none goes on with the visit. A visit is in a window if its first hit is.
+//! Two rules fold touches. *Of several copies of one event the smallest counts, trusted ones before public ones.* *Hits of one visit are
+//! one touch*: digital touches of one profile on one device, each within the session gap of the one before, as long as none names another
+//! source than the visit has. The visit has the source of the first hit that names one. A hit with only a referrer (stale in a single-page
+//! application, or that of a sign-in or payment page), or without one, continues the visit. A visit is in a window if its first hit is.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

@@ -1,9 +1,9 @@
-//! The difference between the rows that were emitted and those that should be.
+//! Computes the difference between the rows that were emitted and those that should exist.
 //!
-//! What a row shows beside its share is its *face*: where its milestone stands (kind, time, currency, account) and whose touch it is
-//! (profile, channel, campaign, ...). While the face stays, a changed share is one update with the difference. Where it changes, the row
-//! is first taken back under its old face and then given anew under the new one. So whoever sums the deltas, by whatever column, has what
-//! the latest rows say. The old face needs no place of its own: it is the milestone in the ledger's head and the touch in its row.
+//! The columns of a row other than its share are its *face*: those of its milestone (kind, time, currency, account) and those of its touch
+//! (profile, channel, campaign, ...). While the face stays the same, a changed share is one update with the difference. When the face
+//! changes, the row is first taken back under its old face and then emitted under the new one. So the sums of the deltas, by any column,
+//! equal the latest rows. The old face needs no extra storage: it is the milestone in the ledger's head and the touch in its row.
 
 use tributary_proto::{
     CreditRow, CreditRows, CreditUpdate, LedgerRow, LedgerState, Milestone, ModelCredit, ModelRef, ModelRevision, Named,

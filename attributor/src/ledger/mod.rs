@@ -1,7 +1,7 @@
 //! A ledger: one milestone, with the rows last emitted.
 //!
-//! Credit rows come from the unit that anchors the milestone; while it moves, from two. The ledger accepts them by (stamp, epoch),
-//! never older ones, and emits the difference. So a milestone's updates come from one place, in order, whatever happens to the people
+//! Credit rows come from the unit that anchors the milestone; while it moves, from two units. The ledger accepts them by (stamp, epoch),
+//! never older ones, and emits the difference. So all updates of a milestone come from one place, in order, whatever happens to the people
 //! and accounts behind it.
 //!
 //! Its state, whose sub-keys are part of the stored format:

@@ -1,4 +1,4 @@
-//! The milestone's own row, in the topic `milestones`: as the rows of credit, from this one place and in order.
+//! The milestone's own row, in the topic `milestones`: like the rows of credit, it comes from this one place and in order.
 
 use iso_currency::Currency;
 use tributary_proto::{CreditRows, LedgerState, MilestoneRow, StageMoment, occurrence};

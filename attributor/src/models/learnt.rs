@@ -1,4 +1,4 @@
-//! Models that learn: the channels of a journey weigh what a parameter set says.
+//! Models that learn: a parameter set gives the weights of the channels of a journey.
 
 use std::borrow::Cow;
 

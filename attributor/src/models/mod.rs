@@ -1,8 +1,8 @@
-//! The models: each turns a journey into relative weights, one a touch.
+//! The models: each turns a journey into relative weights, one per touch.
 //!
-//! A model is a pure function of the journey and its parameters. Weights are integers, so that billionths and their ties come out the
-//! same on every platform; where a definition needs a transcendental function it comes from `libm`, whose bits do not depend on the
-//! platform, and goes through `scaled`. What models that learn have learnt, and how they weigh by it, is in `tributary_learn`.
+//! A model is a pure function of the journey and its parameters. Weights are integers, so that billionths and ties are the same on every
+//! platform. A transcendental function comes from `libm`, whose results do not depend on the platform, and goes through `scaled`. The
+//! parameters and weights of models that learn are in `tributary_learn`.
 
 mod learnt;
 mod multipliers;

@@ -1,4 +1,4 @@
-//! Multipliers on any model: by who brought a touch, by what it is, by when it was, and by the size of the deal.
+//! Multipliers on any model: by the person of a touch, its fields, its time, and the size of the deal.
 
 use tributary_proto::{Milestone, vocabulary};
 

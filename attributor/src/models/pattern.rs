@@ -1,4 +1,4 @@
-//! Names with `*` for any run of characters, and what is said of them.
+//! Names with `*` for any run of characters, and values by name.
 
 use std::cmp::Reverse;
 

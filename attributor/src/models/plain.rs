@@ -1,4 +1,4 @@
-//! The models that need no numbers: all credit to one touch, or the same to each.
+//! The models without parameters: all credit to one touch, or the same to each.
 
 use super::{Model, Rationale, all_on};
 use crate::journey::Journey;

@@ -1,4 +1,4 @@
-//! Sides of a journey that get a fixed part of the credit together, whatever their number.
+//! Groups of touches that get a fixed part of the credit together, whatever their number.
 
 use tributary_proto::WHOLE_NANO;
 

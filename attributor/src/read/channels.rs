@@ -1,4 +1,4 @@
-//! What other channel rules make of the touches that a unit holds.
+//! How other channel rules would classify the touches of a unit.
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
-//! The paths of a unit, for models that learn: the journeys that led to milestones of a kind, and what came after.
+//! The paths of a unit, for models that learn: the journeys to milestones of a kind, and the touches afterwards.
 //!
-//! What paths a unit has is said once, in [`of_history`]. A history is read from a unit's state ([`of_unit`]), or from the rows of the
+//! [`of_history`] alone decides which paths a unit has. A history is read from a unit's state ([`of_unit`]), or from the rows of the
 //! topics ([`super::rows`]).
 
 use tributary_learn::parameters::Label;

@@ -1,8 +1,8 @@
-//! What the rows of the topics `touchpoints`, `milestones` and `accounts` say of units, for whoever has the topics and no state.
+//! Rebuilds units from the rows of the topics `touchpoints`, `milestones` and `accounts`, for readers that have the topics and no state.
 //!
-//! Of each key the row with the highest revision counts, and none after a tombstone; so it does not matter in which order the topics are
-//! read. A row of a touch has all that a journey looks at: the touch as it was stored is made from it again, but for whom its event names
-//! beside, which decides nothing here. What paths follow is for [`of_history`] to say, as it is of a state.
+//! Of each key the row with the highest revision counts, and none after a tombstone. So the order in which the topics are read does not
+//! matter. A row of a touch has everything that a journey uses, so the stored touch is rebuilt from it. Only the other identifiers of its
+//! event are missing, which decide nothing here. [`of_history`] decides which paths follow, as it does for a state.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

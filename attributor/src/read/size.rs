@@ -1,4 +1,4 @@
-//! How much there is to compute.
+//! Counts the work of a remodel.
 
 use tributary_runtime::state::{ActorKey, State, StateError};
 

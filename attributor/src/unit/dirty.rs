@@ -1,4 +1,4 @@
-//! What a batch changed in a unit, kept until the batch ends so that each milestone is computed once.
+//! What a batch changed in a unit, collected until the batch ends so that each milestone is computed once.
 
 use std::collections::{BTreeMap, BTreeSet};
 

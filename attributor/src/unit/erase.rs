@@ -1,4 +1,4 @@
-//! What an identifier brought and has been erased or taken back is dropped, and refused for ever.
+//! Touches and milestones of an identifier that were erased or retracted are dropped, and refused forever.
 
 use tributary_proto::{Erasure, ResidentState};
 use tributary_runtime::state::StateError;

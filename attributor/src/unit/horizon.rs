@@ -1,17 +1,17 @@
-//! Touches that lie too far back are dropped: the state of a unit is bounded by its activity, not by its age.
+//! Touches that are too old are dropped: the size of a unit is bounded by its activity, not by its age.
 //!
-//! The newest touch of an identifier says how far back it is worth while to keep its touches: a touch that is older by the horizon and
-//! the longest window is in the journey to no milestone within the horizon. It is dropped, unless a milestone that is tracked here at that
-//! moment can see it. Of each identifier by itself, whatever unit it is in: the newest touch of a unit may go back, when people are
-//! un-merged, and what was dropped would be missed.
+//! The newest touch of an identifier decides how far back its touches are worth keeping: a touch that is older by the horizon plus the
+//! longest window is in the journey to no milestone within the horizon. It is dropped, unless a milestone that is tracked here at that
+//! moment can see it. This is decided for each identifier separately, whatever unit it is in: the newest touch of a unit may become older
+//! when people are un-merged, and the dropped touches would be missing.
 //!
-//! So the journey to a milestone is whole, in any order of events, as long as the milestone is no older than the newest touch of anybody in
-//! its unit by more than the horizon. To one beyond it the journey has the touches that are there: all that the unit had when the
-//! milestone became known; what comes to the unit later may have been dropped before.
+//! So the journey to a milestone is complete, in any order of events, as long as the milestone is no older than the newest touch of anybody
+//! in its unit by more than the horizon. For an older one the journey has the touches that are there: all that the unit had when the
+//! milestone became known; touches that arrive later may have been dropped before.
 //!
-//! Where an identifier is in a unit for a time only, the newest of its touches *there* counts.
+//! If an identifier is in a unit only for a time, the newest of its touches *there* counts.
 //!
-//! Each touch is looked at once for this: an [`Extent`] says from which time on touches have not been, and moves by whole steps.
+//! Each touch is checked once: an [`Extent`] stores from which time on touches have not been checked, and moves by whole steps.
 
 use tributary_proto::{Extent, Hash128, StoredTrack};
 use tributary_runtime::state::{self, StateError};

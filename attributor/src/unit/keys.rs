@@ -7,9 +7,9 @@
 //! | `m`, identifier (16), milestone (16) | `StoredTrack` |
 //! | `g`, identifier (16), milestone (16), time (8) | `StoredTrack` without milestone: it is no longer tracked at that time |
 //! | `s` | `UnitSummary` |
-//! | `w` | the byte 1, while the unit rests |
+//! | `w` | the byte 1, while the unit is throttled |
 //! | `d`, milestone (16) | `DeferredMilestone` |
-//! | `p`, identifier (16) | `Extent`: between which times rows of its touches are to be said once the unit has rested |
+//! | `p`, identifier (16) | `Extent`: between which times rows of its touches are published once the throttle ends |
 //!
 //! Identifier and milestone are the xxh3-128 of their keys, content is the xxh3-128 of the value: a touch is written without being
 //! looked up, whether it is there already or not. Time is big-endian with the sign bit flipped, so that byte order is time order.

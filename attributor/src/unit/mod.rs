@@ -1,29 +1,30 @@
 //! A unit: one account, or one person while no account is known.
 //!
-//! An identifier belongs to units by time: its placement is a row of spans, each with a unit. What happened at a time sits in the unit of
-//! that time, under the identifier that brought it, so that a changed placement is a hand-over of what lies in the spans that changed.
+//! An identifier belongs to units by time: its placement is a list of spans, each with a unit. A touch or milestone is in the unit of its
+//! time, under the identifier that brought it. So a changed placement is a hand-over of what lies in the changed spans.
 //!
 //! The rules of the protocol:
 //!
-//! - Identity tells a placement (`Arrive`) to every unit of it, and to every unit of the one before. A unit keeps the newest it was told,
-//!   also where that has no span here any more: then it says where things have gone.
+//! - Identity sends a placement (`Arrive`) to every unit in it, and to every unit of the one before. A unit keeps the newest placement it
+//!   got, even if that has no span here any more: then it says where things have gone.
 //! - Something sent under an epoch that is no newer than the placement known here belongs where that placement says: here, or it is
-//!   forwarded under the epoch of that placement. What is sent under a newer epoch waits here for the placement of that epoch.
-//! - A newer placement hands over all that is elsewhere by it.
-//! - A milestone is computed here only where it belongs here by the placement known: else two units could speak of it under one epoch.
+//!   forwarded under the epoch of that placement. Something sent under a newer epoch waits here for the placement of that epoch.
+//! - A newer placement hands over everything that belongs elsewhere by it.
+//! - A milestone is computed here only if it belongs here by the known placement: otherwise two units could send rows for it under one
+//!   epoch.
 //!
-//! Why everything ends in its one right unit: identity's messages about one identifier arrive here in order; hand-overs and what is
-//! forwarded come from other units, and may overtake or be overtaken. But whatever is in a unit or on its way to one was sent there because
-//! of a placement that has a span there, and so this unit is told that placement, and the one after it. It moves on unless that says the
-//! same unit; so nothing rests but where the last placement says. Each placement moves a thing at most once from each unit, and there are
-//! finitely many.
+//! Why everything ends in its one right unit: identity's messages about one identifier arrive here in order; hand-overs and forwarded
+//! messages come from other units and may overtake or be overtaken. But whatever is in a unit or on its way to one was sent there because
+//! of a placement that has a span there. So this unit gets that placement, and the one after it. Then it forwards the thing, unless the
+//! placement names the same unit; so nothing stays anywhere except where the last placement says. Each placement moves a thing at most once
+//! from each unit, and the number of placements is finite.
 //!
 //! *Milestones whose time or anchor changes.* The newer version goes to the unit of the new time, and a mark to that of the former time:
-//! what was tracked at that time under a lower stamp is void. Marks are kept, and move by the time they are about. So a version that is
-//! superseded and the mark that voids it end in one unit: whichever comes second meets the other. Where a version meets a newer one it is
-//! dropped, and nothing is missed by that: what is still to be voided has marks of its own.
+//! what was tracked at that time under a lower stamp is void. Marks are kept, and move by the time they refer to. So a superseded version
+//! and the mark that voids it end in one unit: whichever comes second meets the other. A version that meets a newer one is dropped. Nothing
+//! is lost by that: what must still be voided has marks of its own.
 //!
-//! What is old is forgotten: see `horizon.rs`. State: see [`keys`].
+//! Old touches are dropped: see `horizon.rs`. State: see [`keys`].
 
 mod dirty;
 mod erase;

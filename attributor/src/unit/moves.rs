@@ -1,7 +1,7 @@
-//! An identifier's placement changes: what it brought follows it.
+//! When an identifier's placement changes, its touches and milestones move with it.
 //!
-//! A placement says of every time which unit an identifier belongs to then. The unit that holds something of a time at which the newest
-//! placement known here says another unit hands it over to that one.
+//! A placement gives the unit of an identifier for every time. A unit that holds something of a time for which the newest known placement
+//! names another unit hands it over to that unit.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The end of a batch: each milestone that it made dirty is computed once, and its ledger is told.
+//! The end of a batch: each milestone that it made dirty is computed once, and its rows go to its ledger.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

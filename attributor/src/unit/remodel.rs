@@ -1,4 +1,4 @@
-//! A unit is computed by settings that have changed.
+//! Recomputes a unit after a change of settings.
 
 use tributary_proto::{Hash128, Reason, ResidentState};
 use tributary_runtime::state::{self, ActorKey, State, StateError};

@@ -1,17 +1,17 @@
-//! Rows of the topic `touchpoints`: what a unit says of the touches that belong to it.
+//! Rows of the topic `touchpoints`, published by the units of the touches.
 //!
-//! A row is a function of the touch, as the plan's rules name it, and of where the identifier that brought it belongs. It is said when the
-//! touch is stored, and again when what it shows has changed; it is taken back when the touch goes.
+//! A row is a function of the touch, as classified by the plan's rules, and of the placement of the identifier that brought it. It is
+//! published when the touch is stored, and again when a shown value has changed; it is taken back when the touch is dropped.
 //!
-//! Several units may say rows of one touch on its way. *Why the last one is that of the unit where it belongs:* who says a row holds the
-//! touch, and hands it over once a placement says that it belongs elsewhere. Who is handed a touch says its row then, and that comes after
-//! all that the former unit has said, for nobody reads what was handed over before it is committed. What is void is void everywhere, so
-//! that whoever refuses it takes its row back.
+//! Several units may publish rows of one touch while it moves. *Why the last row is that of the unit where the touch belongs:* the
+//! publisher of a row holds the touch, and hands it over once a placement says that it belongs elsewhere. The new unit publishes its row
+//! after everything the former unit has published, because nobody reads a hand-over before it is committed. A void touch is void
+//! everywhere, so a unit that refuses it takes its row back.
 //!
-//! *Revisions* grow by a counter of each identifier in each unit: it rises whenever rows are said again or taken back, and a hand-over carries
-//! it along.
+//! *Revisions* grow by a counter of each identifier in each unit. It rises whenever rows are published again or taken back, and a hand-over
+//! carries it along.
 //!
-//! *The key* is a hash of the identifier and of all that was sent, without what channel rules have found: the same whichever were in force.
+//! *The key* is a hash of the identifier and of everything that was sent, without what channel rules have found: the same under all rules.
 
 mod row;
 

@@ -1,4 +1,4 @@
-//! What a unit knows of a milestone beside the milestone itself: for its own row, in the topic `milestones`.
+//! What a unit knows of a milestone in addition to the milestone itself: for its row in the topic `milestones`.
 
 use std::collections::BTreeSet;
 

@@ -1,9 +1,9 @@
-//! A large unit takes no more than its share of the time.
+//! Throttling: a large unit takes no more than its share of the time.
 //!
-//! What a unit costs grows with its touches and its milestones, and every batch may change it. So a unit that has cost much rests: what has
-//! to be computed is noted, and done at once when the partition has handled as many records as the unit has cost. The unit sends itself a
-//! `ResumeUnit` by way of the log: it comes behind whoever is waiting there, and comes again after a crash. Where nobody waits, a unit rests
-//! for no longer than one turn of the log.
+//! The cost of a unit grows with its touches and its milestones, and every batch may change it. So a unit that was expensive is throttled:
+//! it stores the deferred milestones, and computes them when the partition has handled as many records as the unit has cost. The unit sends
+//! itself a `ResumeUnit` through the log: this message is behind the waiting records, and arrives again after a crash. If no records wait,
+//! a unit is throttled for no longer than one round trip through the log.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The touches that a unit keeps, as they are stored and as journeys see them.
+//! The touches of a unit, as stored and as journeys see them.
 
 use tributary_runtime::state::{self, StateError};
 

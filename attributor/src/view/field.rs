@@ -1,4 +1,4 @@
-//! The fields of a Protobuf message, one after the other, in place.
+//! Iterates over the fields of a Protobuf message, in place.
 
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 

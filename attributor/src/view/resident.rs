@@ -1,4 +1,4 @@
-//! Where an identifier stands in a unit, read in place.
+//! An identifier's record in a unit, read in place.
 
 use prost::Message;
 use tributary_proto::{Erasure, Extent};

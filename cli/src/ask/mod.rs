@@ -1,7 +1,7 @@
-//! The states of a pipeline, wherever they are: in running processes, which are asked, or on the disk of this machine.
+//! Reads the states of a pipeline: from running processes, or from the disk of this machine.
 //!
-//! A partition's state is read as it was at one moment. Of several partitions the moments differ by what it takes to ask; what is on its way
-//! between two of them is in neither, and an answer whose parts do not fit says so (`current`).
+//! The state of a partition is read as of one moment. The moments of several partitions differ by the duration of the requests. Messages
+//! between two of them are then in neither state, and an answer whose parts do not fit says so (`current`).
 //!
 //! | what | where |
 //! |---|---|

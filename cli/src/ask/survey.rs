@@ -1,4 +1,4 @@
-//! Which processes there are, what they hold, and why a partition is not to be had from any.
+//! Which processes exist, which partitions they hold, and why a partition is not available from any.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! What channels have earned, model by model: a sum of the credit table that a dashboard can show.
+//! The credit of channels by model: a sum of the credit table that a dashboard can show.
 
 use std::collections::{BTreeMap, BTreeSet};
 

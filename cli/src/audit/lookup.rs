@@ -1,7 +1,7 @@
-//! Looking things up in states that are far away, many at a time.
+//! Batched look-ups in remote states.
 //!
-//! What is looked for reads one value after the other, and each would be a question to another process. So it is tried for many things at
-//! once: whoever needs a value that was not fetched yet stops there, what all of them need is fetched together, and they are tried again.
+//! A check reads one value after the other, and each would be a request to another process. So many checks run at once: a check that needs
+//! a value that was not fetched yet stops there, all needed values are fetched together, and the checks run again.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,7 +1,7 @@
-//! The account as metrics, in a file that the node exporter's [textfile collector] reads.
+//! The result of an audit as metrics, in a file that the node exporter's [textfile collector] reads.
 //!
-//! A process that counts while it works cannot tell exactly: its counters end with it, and a stage stores a touch without looking whether
-//! it came before. An audit can, whenever it runs.
+//! A running process cannot count this exactly: its counters end with it, and a stage stores a touch without checking for duplicates. An
+//! audit can.
 //!
 //! [textfile collector]: https://github.com/prometheus/node_exporter#textfile-collector
 

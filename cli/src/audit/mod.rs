@@ -1,7 +1,7 @@
-//! The account of a pipeline: what came in, what became of it, and whether the credit adds up.
+//! The audit of a pipeline: what came in, what became of it, and whether the credit adds up.
 //!
-//! Nothing that the pipeline has counted is believed. Every raw record is read and decoded again; what must have been refused is looked
-//! for in the dead letters, and every event in the state. Every credit update is added to the table that BI would have.
+//! It does not rely on counters. It reads and decodes every raw record again, looks up each refusal in the dead letters and each event in
+//! the state, and adds every credit update to the table that BI would have.
 //!
 //! | what | where |
 //! |---|---|
@@ -9,7 +9,7 @@
 //! | the states, in running processes or on the disk | [`crate::ask`], `lookup` |
 //! | what is on its way to them | `tail` |
 //! | what channels have earned | [`Earned`] |
-//! | what is said in the end | [`Verdict`] |
+//! | the verdict | [`Verdict`] |
 
 mod earned;
 mod lookup;

@@ -1,8 +1,8 @@
 //! What became of every raw record.
 //!
-//! Beside a running service things go on while they are counted, so the order in which they are looked at matters: first how far ingest has
-//! come, then the states, then what is behind them in the inboxes, and last what ingest has written elsewhere. What ingest has read by the
-//! first is then in the states or behind them.
+//! A running service continues during the audit, so the order of reading matters: first ingest's position, then the states, then the
+//! inboxes behind them, and last the other outputs of ingest. Everything that ingest had read at first is then in the states or behind
+//! them.
 
 use std::collections::{BTreeMap, HashSet};
 

@@ -1,8 +1,8 @@
-//! What is behind the states: records of the inboxes that a stage had still to read when its state was looked at.
+//! The tail behind the states: records of the inboxes that a stage had not read when its state was read.
 //!
-//! What they say is not in the states yet, and is not missing. An event is in identity's inbox until identity knows it, a touch in the
-//! attributor's until its unit has it; an erasure travels to whom it names, and what an identifier brought moves with it from one unit to
-//! another, by way of the inboxes.
+//! Their content is not in the states yet, and is not missing. An event is in identity's inbox until identity has processed it, a touch in
+//! the attributor's until its unit has it. An erasure travels to the identifiers it names, and touches move from one unit to another,
+//! through the inboxes.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::{Duration, Instant};

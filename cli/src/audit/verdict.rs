@@ -1,4 +1,4 @@
-//! What is said in the end, of everything.
+//! The verdict of an audit.
 
 use serde::Serialize;
 

@@ -1,4 +1,4 @@
-//! `tributary audit`: is everything accounted for?
+//! `tributary audit`: checks that every record is accounted for.
 
 use std::path::PathBuf;
 

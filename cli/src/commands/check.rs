@@ -1,4 +1,4 @@
-//! `tributary check`: would it run here?
+//! `tributary check`: checks whether the service can run here.
 
 mod plans;
 mod ports;

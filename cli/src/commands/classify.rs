@@ -1,4 +1,4 @@
-//! `tributary classify`: which channel a landing URL and a referrer give, and why.
+//! `tributary classify`: the channel of a landing URL and a referrer, with the reason.
 
 use clap::Args;
 use tributary_ingest::channel::Listing;

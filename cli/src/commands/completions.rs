@@ -1,4 +1,4 @@
-//! `tributary completions`: what a shell needs to complete our commands.
+//! `tributary completions`: completion scripts for shells.
 
 use clap::{Args, Command};
 use clap_complete::{Shell, generate};

@@ -1,4 +1,4 @@
-//! `tributary dead-letters`: what was refused and why; and sending it again.
+//! `tributary dead-letters`: shows refused records and their reasons, and sends them again.
 
 mod accept;
 

@@ -1,4 +1,4 @@
-//! `tributary demo`: the main job, end to end, on the embedded log in a folder of its own.
+//! `tributary demo`: the whole pipeline, end to end, on the embedded log in a temporary folder.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! `tributary erase`: makes void what events say of somebody, and shows what is still kept.
+//! `tributary erase`: voids what events state about a person, and shows what is still kept.
 
 use std::collections::BTreeSet;
 

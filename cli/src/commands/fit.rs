@@ -1,4 +1,4 @@
-//! `tributary fit`: learns the parameters of models from paths.
+//! `tributary fit`: fits the parameters of models from paths.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! `tributary generate`: a seeded history in files.
+//! `tributary generate`: writes a seeded history to files.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};

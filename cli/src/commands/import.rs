@@ -1,4 +1,4 @@
-//! `tributary import`: the rows of a file to the offline topic, checked first.
+//! `tributary import`: checks the rows of a file and sends them to the offline topic.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! `tributary man`: the manual, a page a command.
+//! `tributary man`: manual pages, one per command.
 
 use std::fs;
 use std::io::{self, Write};

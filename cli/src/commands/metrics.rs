@@ -1,4 +1,4 @@
-//! `tributary metrics`: every metric that there is.
+//! `tributary metrics`: lists all metrics.
 
 use clap::Args;
 use serde::Serialize;

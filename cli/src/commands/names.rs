@@ -1,4 +1,4 @@
-//! `tributary names`: the words of settings, records and rows, and what else they are called.
+//! `tributary names`: the names in settings, records and rows, with their synonyms.
 
 use clap::Args;
 use serde::Serialize;

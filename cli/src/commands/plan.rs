@@ -1,4 +1,4 @@
-//! `tributary plan`: which settings have taken hold, and going back to others deliberately.
+//! `tributary plan`: shows the generations of settings, and accepts other settings explicitly.
 
 use clap::{Args, Subcommand};
 use serde_json::json;

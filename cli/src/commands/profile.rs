@@ -1,4 +1,4 @@
-//! `tributary profile`: what is known of an identifier.
+//! `tributary profile`: shows what is known of an identifier.
 
 use clap::Args;
 use tributary_pipeline::explain::{Profile, profile};

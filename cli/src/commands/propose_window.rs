@@ -1,4 +1,4 @@
-//! `tributary propose-window`: how far back journeys should reach, by how long they took.
+//! `tributary propose-window`: proposes how far back journeys should reach, from their durations.
 
 use clap::Args;
 use jiff::Timestamp;

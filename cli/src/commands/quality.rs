@@ -1,4 +1,4 @@
-//! `tributary quality`: profiles, or the credit of models, against the hidden truth of a generated history.
+//! `tributary quality`: compares profiles, or the credit of models, with the hidden truth of a generated history.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! `tributary reclassify`: what changed channel rules make of the touches that are stored.
+//! `tributary reclassify`: shows how changed channel rules would classify the stored touches.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! `tributary report`: what the credit says, for people.
+//! `tributary report`: reports over the credit, for people.
 
 use clap::{Args, Subcommand};
 use jiff::Timestamp;

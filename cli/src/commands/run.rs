@@ -1,4 +1,4 @@
-//! `tributary run`: the stages, until told to stop.
+//! `tributary run`: runs the stages until it is stopped.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};

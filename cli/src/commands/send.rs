@@ -1,4 +1,4 @@
-//! `tributary send`: files to the raw topics.
+//! `tributary send`: sends files to the raw topics.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

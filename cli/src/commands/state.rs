@@ -1,4 +1,4 @@
-//! `tributary state`: what a service keeps on this machine.
+//! `tributary state`: the state that a service keeps on this machine.
 
 mod accept_loss;
 mod forget;

@@ -1,4 +1,4 @@
-//! `tributary tail`: the records of a topic as JSON lines.
+//! `tributary tail`: prints the records of a topic as JSON lines.
 
 use std::io::{self, Write};
 use std::time::Duration;

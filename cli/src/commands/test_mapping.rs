@@ -1,4 +1,4 @@
-//! `tributary test-mapping`: what example payloads of a webhook become.
+//! `tributary test-mapping`: shows what example payloads of a webhook become.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! `tributary topics`: what is missing or different, and creation of what is missing.
+//! `tributary topics`: shows missing or different topics, and creates missing ones.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! `tributary unlink`: states that two identifiers are not one person, or not one account.
+//! `tributary unlink`: states that two identifiers do not belong to one person, or not to one account.
 
 use clap::Args;
 use serde_json::json;

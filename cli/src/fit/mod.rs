@@ -1,4 +1,4 @@
-//! What `fit` learns from, and how it shows what it has learnt.
+//! The input of `fit`, and the presentation of its results.
 
 pub mod show;
 pub mod source;

@@ -1,4 +1,4 @@
-//! What was learnt, for people: every model's shares side by side, and what is different from a set of before.
+//! Fitted parameters for people: every model's shares side by side, and the differences from an earlier set.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Where paths come from: files of paths, raw files that are replayed, the state of a service, or the topics that it writes.
+//! Sources of paths: files of paths, raw files that are replayed, the state of a service, or the topics that it writes.
 
 use std::path::PathBuf;
 

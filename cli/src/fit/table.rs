@@ -1,4 +1,4 @@
-//! Paths in files: CSV with a column of paths, or NDJSON, each row with how many journeys went so.
+//! Files of paths: CSV with a column of paths, or NDJSON, each row with the number of journeys.
 //!
 //! | form | a row |
 //! |---|---|

@@ -1,4 +1,4 @@
-//! What topics, and on the embedded log the states and the files, still hold that names somebody.
+//! Searches topics, and on the embedded log the states and the files, for data that still names an erased person.
 
 use std::fs;
 use std::path::Path;

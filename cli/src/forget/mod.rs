@@ -1,4 +1,4 @@
-//! Forgetting who was erased: in the embedded log, which does it by itself, and a search of what an operator's topics still hold.
+//! Deletion of erased people's data: in the embedded log, which does it by itself, and a search of an operator's topics.
 
 mod held;
 mod named;

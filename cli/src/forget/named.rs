@@ -1,4 +1,4 @@
-//! Which raw records name somebody in what happened before an erasure.
+//! Finds raw records that name a person in an event before an erasure.
 
 use std::collections::HashMap;
 

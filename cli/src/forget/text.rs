@@ -1,8 +1,8 @@
-//! Whether a text names an identifier, in whatever form it was written there: upper or lower case, full-width, as JSON, in a URL, as a
-//! character reference, in base64 or compressed in it; a phone number with or without its country code and with whatever between the digits.
+//! Whether a text names an identifier, in any written form: upper or lower case, full-width, as JSON, in a URL, as a character reference,
+//! in base64 or compressed in it; a phone number with or without its country code and with any separators.
 //!
-//! This is for what no decoder reads: notes, traits of traits, parameters of a landing URL, records that were refused. It looks for the
-//! value as it is normalised, and of a short one (`42`) not at all: decoded events tell who is named.
+//! This is for texts that no decoder reads: notes, nested traits, parameters of a landing URL, refused records. It searches for the
+//! normalised value, and not at all for short ones (`42`): for these the decoded events show who is named.
 
 use std::borrow::Cow;
 use std::io::Read;

@@ -1,4 +1,4 @@
-//! Records that must become dead letters: valid JSON, and wrong.
+//! Records that must become dead letters: valid JSON with wrong content.
 
 use serde_json::json;
 use tributary_runtime::topic::Topic;

@@ -1,4 +1,4 @@
-//! Who there is: companies and the people who buy for them, with every name the senders know them by.
+//! The population: companies and their buyers, with every name the senders know them by.
 
 use serde::Serialize;
 

@@ -1,4 +1,4 @@
-//! Seeded draws. Every company has a stream of its own, so that what one draws changes nothing for another.
+//! Seeded random numbers. Every company has its own stream, so one company's draws do not affect another.
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::{RngCore, SeedableRng};

@@ -1,9 +1,9 @@
-//! Histories in which it is known what each channel has done.
+//! Histories in which the causal effect of each channel is known.
 //!
-//! A touch raises the chance to convert on every day after it, by an amount that halves in [`HALF_LIFE_DAYS`]. The truth of a channel is by
-//! how much fewer people are expected to convert when its touches are taken out, the others staying as they are; its share is its part of
-//! the sum over the channels. None of the models is made like this: people convert by a hazard over time, not by a walk over their touches,
-//! a regression on which channels there were, or a rule.
+//! A touch raises the chance to convert on every day after it, by an amount that halves in [`HALF_LIFE_DAYS`]. The true effect of a channel
+//! is the drop in expected conversions when its touches are taken out while the others stay; its share is its part of the sum over the
+//! channels. None of the models has this form: people convert by a hazard over time, not by a walk over their touches, a regression on the
+//! channels present, or a rule.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! What a company does: visits, forms, scans, trade shows, and the deal with its milestones, as steps in time.
+//! The journey of a company: visits, forms, scans, trade shows, and the deal with its milestones, as steps in time.
 
 use super::company::{Company, base36, names};
 use super::draw::{Draw, pick};

@@ -8,8 +8,8 @@
 //! assert_eq!(records, 500);
 //! ```
 //!
-//! The same [`Spec`] gives the same bytes on every machine and day. Memory is proportional to the companies active at one time, not to
-//! the length of the history.
+//! The same [`Spec`] gives the same bytes on every machine and day. Memory is proportional to the number of companies that are active at
+//! one time, not to the length of the history.
 
 mod broken;
 mod company;

@@ -1,4 +1,4 @@
-//! A step as the bytes that its sender would put on the wire.
+//! Renders a step as the bytes that its sender would send.
 
 use tributary_runtime::topic::Topic;
 

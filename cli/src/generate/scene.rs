@@ -1,4 +1,4 @@
-//! What a renderer is given, and how ids and moments are written.
+//! The input of a renderer, and the format of ids and times.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! What happens, one step a record.
+//! The steps of a history, one per record.
 
 /// What kind of record a step becomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! The history as its readers see it.
+//! Tests of a history as its readers see it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use tributary_proto::kind::Kinds;

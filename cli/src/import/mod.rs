@@ -1,4 +1,4 @@
-//! Rows of a file to the offline topic, each checked first. An interrupted import goes on where it was ([`crate::resume`]).
+//! Sends the rows of a file to the offline topic, after checking each. An interrupted import continues where it was ([`crate::resume`]).
 
 mod shown;
 

@@ -1,4 +1,4 @@
-//! What a row is, in a line for people: whom it names by kind, never by value.
+//! A row in one line for people: it names identifiers by kind, never by value.
 
 use serde::Serialize;
 use tributary_ingest::Decoded;

@@ -1,7 +1,7 @@
-//! How far the credit of each model is from what channels have really done.
+//! How far the credit of each model is from the true effects of the channels.
 //!
-//! The distance is the sum of the absolute differences of shares, over all channels: 0 is the truth, 2 is all wrong. Its interval holds nine
-//! of ten distances of milestones drawn anew with replacement (Efron and Tibshirani: An Introduction to the Bootstrap, 1993).
+//! The distance is the sum of the absolute differences of shares, over all channels: 0 is the truth, 2 is completely wrong. Its 90 %
+//! interval comes from resampling milestones with replacement (Efron and Tibshirani: An Introduction to the Bootstrap, 1993).
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The embedded log: records and mark are one write batch.
+//! The embedded log: records and progress mark are one write batch.
 
 use tributary_pipeline::settings::Settings;
 use tributary_runtime::embedded::EmbeddedLog;

@@ -1,5 +1,5 @@
-//! Kafka: records and mark are one transaction. The mark is the metadata of an offset that a group of its own commits in it; nobody joins
-//! that group, and the brokers forget it days later (`offsets.retention.minutes`).
+//! Kafka: records and progress mark are one transaction. The mark is the metadata of an offset that the transaction commits for a separate
+//! group. Nobody joins that group, and the brokers delete it days later (`offsets.retention.minutes`).
 
 use std::time::{Duration, Instant};
 

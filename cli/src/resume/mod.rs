@@ -1,11 +1,11 @@
-//! Sending files so that each record arrives once, though the process be killed at any moment, once the same command has been given again.
+//! Sends files so that each record arrives once, even if the process is killed at any moment and the same command is given again.
 //!
-//! How far it has come is changed together with the records, all or nothing: in one write batch of the embedded log, in one transaction on
-//! Kafka. That is a [`Position`]. Whether a run is unfinished says a small file ([`Unfinished`]), in the state folder or beside the input: it is
-//! made before the first record is sent, and says otherwise, or is gone, once the command has told its result, so that a file that is sent
-//! again on purpose is sent whole.
+//! The progress ([`Position`]) changes together with the records, all or nothing: in one write batch of the embedded log, in one
+//! transaction on Kafka. A small file ([`Unfinished`]), in the state folder or beside the input, marks a run as unfinished. It is created
+//! before the first record is sent. After the command has printed its result, it is changed or removed, so that a file that is sent again
+//! on purpose is sent completely.
 //!
-//! What can be read only once, such as a pipe, cannot be gone on with: it is sent as it comes.
+//! Input that can be read only once, such as a pipe, cannot be resumed: it is sent as it comes.
 
 mod embedded;
 mod kafka;

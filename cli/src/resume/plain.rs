@@ -1,4 +1,4 @@
-//! Sending what can be read only once: nothing is marked.
+//! Sends input that can be read only once: without progress marks.
 
 use tributary_pipeline::settings::Settings;
 use tributary_runtime::topic::Topic;

@@ -1,4 +1,4 @@
-//! What is to be sent, known by its content; and the file that says that it is unfinished.
+//! The files to be sent, identified by their content; and the file that marks a run as unfinished.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};

@@ -1,4 +1,5 @@
-//! Text that is UTF-8 by chance: some characters of GBK and of Korean are, two bytes each, letters of UTF-8 that nobody would write side by side.
+//! Text that is valid UTF-8 by chance: some pairs of bytes in GBK and in Korean encodings are UTF-8 letters that nobody would write side by
+//! side.
 
 use std::io::{self, Read};
 

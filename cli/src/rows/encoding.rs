@@ -1,4 +1,4 @@
-//! Which encoding a text file has, and its text as UTF-8, without ever holding more than a few kilobytes of it.
+//! Detects the encoding of a text file, and converts it to UTF-8 with a buffer of a few kilobytes.
 
 use std::io::{self, Read};
 

@@ -1,5 +1,5 @@
-//! Cost exports of advertising networks: which of their columns are which fields of a `spend` record. A format is a file of `formats/` and a
-//! row below.
+//! Cost exports of advertising networks: maps their columns to the fields of a `spend` record. A format is a file of `formats/` and a row
+//! below.
 
 use std::collections::{BTreeMap, BTreeSet};
 

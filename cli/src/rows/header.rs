@@ -1,4 +1,4 @@
-//! Where the header of a table is: exports have titles above it.
+//! Finds the header of a table: exports have titles above it.
 
 /// How many rows that are not blank are looked at.
 pub const ROWS_MAX: usize = 20;

@@ -1,8 +1,8 @@
-//! Which of the encodings that a text may have it has: from how common its characters would be in each.
+//! Chooses between the possible encodings of a text, by how common its characters would be in each.
 //!
-//! The old encodings of East Asia use the same bytes, so a few characters of one are valid in another, as other characters. Each has an area
-//! of the characters that people use; the others are rare names. Read in the wrong encoding, most of a text falls outside. An encoding is
-//! taken where it explains the text a thousand times better than every other one; with less than that, nobody knows.
+//! The old encodings of East Asia use the same bytes, so a few characters of one are valid in another, as other characters. Each encoding
+//! has an area for common characters; the others are rare names. Read in the wrong encoding, most of a text falls outside that area. An
+//! encoding is accepted if it explains the text a thousand times better than every other one; otherwise the encoding is unknown.
 
 use std::collections::BTreeSet;
 use std::io::{self, Read};

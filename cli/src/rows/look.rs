@@ -1,4 +1,4 @@
-//! The first look at a table: which sheet its rows are on, and which row is the header.
+//! The first pass over a table: finds the sheet with the rows, and the header row.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! A file that says which columns of a table are which fields.
+//! A mapping file: which columns of a table are which fields.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,7 +1,7 @@
-//! A copy of the state with what it belongs to, and putting it back where it fits.
+//! Copies the state together with its identity (topics, partitions, groups), and restores it where it fits.
 //!
-//! On Kafka the changelogs are the true copy: without any backup a state is restored from them. A backup saves that time. On the embedded
-//! log it is the only copy there is.
+//! On Kafka the changelogs are the authoritative copy: a state is restored from them without any backup, and a backup only saves time. On
+//! the embedded log the state is the only copy.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! The hold on a state folder. RocksDB locks each store while it is open; a restore puts folders in the place of others, and must know that
-//! nobody opens one meanwhile. Whoever works on a state shares the hold, a restore has it alone.
+//! The lock on a state folder. RocksDB locks each store while it is open. A restore replaces folders, and must know that nobody opens one
+//! meanwhile. Processes that work on a state share the lock; a restore holds it exclusively.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;

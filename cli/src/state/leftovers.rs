@@ -1,4 +1,4 @@
-//! What a restore has left that was cut off: found by whoever uses the state next, finished where that is possible, else told.
+//! Leftovers of an interrupted restore: the next user of the state finds them, and finishes the restore if possible, otherwise reports it.
 
 use std::fs;
 use std::io;

@@ -1,4 +1,4 @@
-//! `backup.json`: what a backup is of, and every file in it with its size and checksum.
+//! `backup.json`: the identity of a backup, and every file in it with its size and checksum.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};

@@ -1,4 +1,4 @@
-//! What a service keeps on this machine: looked at, checked, copied and put back.
+//! The state that a service keeps on this machine: inspect, verify, back up and restore.
 
 mod backup;
 mod embedded;

@@ -1,4 +1,4 @@
-//! Puts a folder in the place of another, so that whenever the process is killed the place has one of the two, whole.
+//! Replaces one folder by another. If the process is killed at any time, the place has one of the two, complete.
 //!
 //! | beside `log` | what it is |
 //! |---|---|
@@ -7,8 +7,8 @@
 //! | `log.replaced` | what was replaced last |
 //! | `log.discarded` | what was replaced before that, on its way out |
 //!
-//! The two change places in one step where the file system can do that, else in two. Whoever uses the state next [settles](Swap::settle)
-//! what was left half done.
+//! The two are exchanged in one step if the file system can do that, otherwise in two. The next user of the state [completes](Swap::settle)
+//! an interrupted exchange.
 
 use std::fs::{self, File};
 use std::io;

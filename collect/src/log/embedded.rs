@@ -1,4 +1,4 @@
-//! Writes to the embedded log on a thread of its own: what comes in while it writes is one write batch, the next.
+//! Writes to the embedded log on a separate thread: records that arrive during a write form the next write batch.
 
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};

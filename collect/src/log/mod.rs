@@ -1,4 +1,4 @@
-//! The log as the collector sees it: records go in, and are stored, or it is not known that they are.
+//! The log as the collector sees it: for each record, either it is stored, or the outcome is unknown.
 
 mod embedded;
 mod kafka;

@@ -1,4 +1,4 @@
-//! The values of labels, and how counters begin.
+//! Label values, and initialisation of counters.
 
 use metrics::counter;
 

@@ -1,5 +1,5 @@
-//! HMAC-SHA256 of the body in a header, as most senders of webhooks sign. With a header for the time of sending, the signature is of
-//! `time.body`, and a push is taken once and only while it is fresh.
+//! HMAC-SHA256 of the body in a header, as most senders of webhooks sign. With a header for the time of sending, the signature covers
+//! `time.body`, and a push is accepted once and only while it is fresh.
 
 use std::borrow::Cow;
 

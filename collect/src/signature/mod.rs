@@ -1,4 +1,4 @@
-//! How a push is known to be genuine, checked where it enters. A scheme is a file here and a line in [`compile`].
+//! Verifies the signature of a push where it enters. A scheme is a file here and a line in [`compile`].
 //!
 //! | scheme | what is signed | kept from being sent again by |
 //! |---|---|---|
@@ -7,7 +7,7 @@
 //! | `hmac_header` | the body, and the timestamp where there is one | the same, where there is a timestamp |
 //! | `secret_header` | nothing: the sender shows a secret | nothing |
 //!
-//! Everything is compared in a time that does not depend on where it differs. No error holds a value.
+//! All comparisons take constant time. No error contains a value.
 
 mod hmac_header;
 mod hubspot;

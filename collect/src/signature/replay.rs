@@ -1,5 +1,5 @@
-//! Pushes that were taken already: each is taken once while its timestamp is fresh, also where the system's clock is set meanwhile. Known to
-//! this process only; what another one has taken is found to be a duplicate by its event id.
+//! Replay protection: each push is accepted once while its timestamp is fresh, even if the system's clock is set meanwhile. It works within
+//! this process only; a push that another process has accepted is found to be a duplicate by its event id.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};

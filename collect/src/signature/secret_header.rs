@@ -1,4 +1,4 @@
-//! A shared secret in a header: for senders that cannot sign. Whoever reads the request once can send anything.
+//! A shared secret in a header, for senders that cannot sign. Anybody who reads one request can send anything.
 
 use std::borrow::Cow;
 

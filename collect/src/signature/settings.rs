@@ -1,4 +1,4 @@
-//! `[collector.webhooks.NAME]`: what a webhook is, and how its pushes are signed.
+//! `[collector.webhooks.NAME]`: a webhook and its signature scheme.
 
 use serde::{Deserialize, Serialize};
 use tributary_runtime::config::Secret;

@@ -1,8 +1,8 @@
 //! WeChat's signature, of official accounts and of WeCom: SHA-1 over token, timestamp and nonce in the order of their bytes; of an
 //! encrypted push over its encrypted text too.
 //!
-//! In the plain mode the body is not signed: whoever has seen one signature could send another body with it. So a signature is taken
-//! once, and the encrypted mode is to be preferred. Source: WeChat's documentation "Getting started", WeCom's of callbacks.
+//! In the plain mode the body is not signed: anybody who has seen one signature could send another body with it. So a signature is accepted
+//! once; prefer the encrypted mode. Source: WeChat's documentation "Getting started", WeCom's of callbacks.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! Disjoint sets that keep the limits and the words.
+//! Disjoint sets that respect the limits and the explicit links and unlinks.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What a component knows of accounts: the answers of account identifiers, on whose behalf they were asked, and who belongs to its own.
+//! What a component knows of accounts: the answers of account identifiers, the members that need them, and the people of its own accounts.
 
 use tributary_proto::{AccountIs, Belongs, Hash128, Identifier, Member, Subscribe};
 use tributary_runtime::state::{State, StateError, get_message, put_message, scan_messages};

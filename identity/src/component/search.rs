@@ -1,6 +1,5 @@
-//! The search for the cluster of a member: from there along the links, but never through more identifiers that only public events know
-//! than may hang together. Whoever has a public write key can chain any number of these, and what they chain is not walked through again
-//! with every event.
+//! The search for the cluster of a member: it follows the links from there, but never through more public-only identifiers than may be
+//! connected. Anybody with a public write key can chain any number of these, and the chain must not be searched again with every event.
 
 use std::collections::{BTreeMap, BTreeSet};
 

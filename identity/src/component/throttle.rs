@@ -1,4 +1,4 @@
-//! The rest of a root whose clusters cost much, and what is put off until it is over.
+//! Throttling of a root whose clusters are expensive, and the work that is deferred meanwhile.
 
 use std::collections::BTreeSet;
 

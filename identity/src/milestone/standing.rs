@@ -1,10 +1,10 @@
-//! What a milestone is, decided from the set of its versions, and which of an object's several times each version belongs to.
+//! Decides a milestone from the set of its versions, and assigns versions to the re-entries of its object.
 //!
 //! Versions are taken in the order of (version time, event-id hash); of two under one event id and time the greater encoding is the later.
-//! Of every field the latest version that gives it wins: an amount without a currency keeps the deal's, a currency alone changes it. Where a
-//! trusted event reports that the milestone was reached, what public ones say of it counts for nothing; elsewhere trusted versions come after
-//! public ones, whatever their times. A *reaching* is a version that neither amends nor withdraws.
-//! An amendment that says `withdrawn: false` calls off the withdrawals since the last reaching: they were none.
+//! For every field the latest version that gives it wins: an amount without a currency keeps the deal's, a currency alone changes it. If a
+//! trusted event reports that the milestone was reached, public versions have no effect; otherwise trusted versions come after public ones,
+//! whatever their times. A *reaching* is a version that neither amends nor withdraws. An amendment with `withdrawn: false` cancels the
+//! withdrawals since the last reaching.
 
 use std::collections::{BTreeMap, BTreeSet};
 

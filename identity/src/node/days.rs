@@ -1,4 +1,4 @@
-//! What the events of an identifier's identifier sets have stated, by day: see [`crate::days`].
+//! Statements by day of an identifier's identifier sets: see [`crate::days`].
 
 use tributary_proto::{Day, Hash128, Observation, Stamp, kind};
 use tributary_runtime::state::{State, StateError, get_message, put_message, scan_messages};

@@ -1,4 +1,4 @@
-//! What an identifier keeps of its events, by identifier set: see [`crate::identifier_set`].
+//! Observations of an identifier, by identifier set: see [`crate::identifier_set`].
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! An identifier's links to others, and how many there are: by that it is found to be shared.
+//! An identifier's links, and their number, which decides whether it is shared.
 
 use tributary_proto::{Identifier, IdentifierState, LinkFact};
 use tributary_runtime::state::{State, StateError, get_message, put_message, scan_messages};

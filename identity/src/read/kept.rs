@@ -1,4 +1,4 @@
-//! What became of an event: whoever counts what came in and what was made of it asks for each.
+//! What became of an event: an audit asks this for each event.
 
 use tributary_proto::event::Body;
 use tributary_proto::{Event, Hash128, Message, Observation, RecordState, Retract, TraitFact, occurrence};

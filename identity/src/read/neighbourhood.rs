@@ -1,4 +1,4 @@
-//! An identifier's cluster with all that its profile is linked to: what tells which links hold, and which are refused.
+//! An identifier's cluster with everything its profile is linked to: this shows which links hold, and which are refused.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,4 +1,4 @@
-//! From the data to what touches are compared with.
+//! Compiles the rule data to the form that touches are matched with.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The form of the channel rules: what the built-in files, a file of the operator and the configuration may say.
+//! The format of the channel rules: in the built-in files, a file of the operator and the configuration.
 
 use std::collections::BTreeMap;
 

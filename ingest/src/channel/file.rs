@@ -1,4 +1,4 @@
-//! A file of channel rules, and which line of it says what.
+//! A file of channel rules, with the line number of each rule.
 
 use std::ops::Range;
 

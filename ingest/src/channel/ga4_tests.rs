@@ -1,4 +1,4 @@
-//! GA4's default channel group, written down a second time and straight from its description
+//! A second copy of GA4's default channel group, written straight from its description
 //! (https://support.google.com/analytics/answer/9756891), and compared with the rules.
 
 use std::sync::LazyLock;

@@ -1,4 +1,4 @@
-//! All that the rules know, for people.
+//! A listing of all rules, for people.
 
 use std::collections::BTreeMap;
 

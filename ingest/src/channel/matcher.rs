@@ -1,4 +1,4 @@
-//! The conditions on one field, asked all at once.
+//! Evaluates all conditions on one field at once.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

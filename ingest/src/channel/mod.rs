@@ -1,8 +1,8 @@
-//! The channel of a touch: ordered rules over source, medium and campaign, of which the first that matches wins.
+//! The channel of a touch: ordered rules over source, medium and campaign; the first that matches wins.
 //!
-//! The rules, the sites, the query parameters and the click ids are data (`rules/`); the configuration, and a file that it names, can
-//! put their own before them. They are compiled once: each field is looked up once per touch and answers with the set of conditions it
-//! fulfils, a rule is then a few bit tests.
+//! The rules, the sites, the query parameters and the click ids are data (`rules/`); the configuration, and a file that it names, can put
+//! their own before them. They are compiled once: each field is looked up once per touch and gives the set of conditions it fulfils. A rule
+//! is then a few bit tests.
 
 pub(crate) mod compile;
 pub mod data;

@@ -1,4 +1,4 @@
-//! Which site a source or a referrer is.
+//! Finds the known site of a source or a referrer.
 
 use std::collections::BTreeMap;
 

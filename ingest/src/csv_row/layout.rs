@@ -1,6 +1,5 @@
-//! Tables of other programs whose columns are known: GA4's offline events
-//! (<https://support.google.com/analytics/answer/10325025>) and Google Ads' click conversions
-//! (<https://support.google.com/google-ads/answer/7014069>).
+//! Tables of other programs with known columns: GA4's offline events (<https://support.google.com/analytics/answer/10325025>) and Google
+//! Ads' click conversions (<https://support.google.com/google-ads/answer/7014069>).
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! Names and values as they stand in URLs: percent-encoded once or twice, as UTF-8 or GBK.
+//! Decodes names and values in URLs: percent-encoded once or twice, as UTF-8 or GBK.
 
 use std::borrow::Cow;
 

@@ -1,5 +1,5 @@
-//! An amount and what is said of its currency, taken together. Money is never guessed: where they contradict each other, or the number can
-//! be read in two ways, nothing is taken.
+//! Combines an amount and its currency. Money is never guessed: if they contradict each other, or the number is ambiguous, nothing is
+//! taken.
 
 use iso_currency::Currency;
 use tributary_runtime::stage::Rejection;

@@ -1,5 +1,5 @@
-//! What the name of a column of amounts says of them: `金额（万元）`, `Amount (USD)`, `Revenue, EUR million`. Whoever renames the column must not
-//! lose that.
+//! Currency and unit in the name of an amount column: `金额（万元）`, `Amount (USD)`, `Revenue, EUR million`. Renaming the column must not lose
+//! them.
 
 use super::unit::{is_of_units, understood};
 use super::{Unit, unit};

@@ -1,5 +1,5 @@
-//! What a cell says of an amount's currency: `RMB`, `CNY（元）`, and with a unit, `人民币（万元）`, `USD k`. A unit that is not understood makes the
-//! whole cell one that names no currency: the amount is left out with it.
+//! Currency and unit in a cell: `RMB`, `CNY（元）`, and with a unit `人民币（万元）`, `USD k`. A cell with an unknown unit names no currency: the
+//! amount is left out with it.
 
 use std::borrow::Cow;
 

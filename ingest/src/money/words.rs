@@ -1,4 +1,4 @@
-//! Words and signs of currencies and of units (`万元`, `US$ k`), and of which currencies a sign may be.
+//! Words and signs of currencies and of units (`万元`, `US$ k`), and the currencies that a sign may stand for.
 
 use iso_currency::Currency;
 

@@ -1,4 +1,4 @@
-//! Amounts as people write them: `¥1,234.50`, `30.5万元`, `(500)`, `$3k`. What can mean two things (`1234,5`) is left as it is, or said to.
+//! Amounts as people write them: `¥1,234.50`, `30.5万元`, `(500)`, `$3k`. Ambiguous ones (`1234,5`) are left unread, or reported.
 
 use std::borrow::Cow;
 

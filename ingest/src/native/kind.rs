@@ -1,4 +1,4 @@
-//! What a native record can be.
+//! The kinds of native records.
 
 use tributary_runtime::stage::Rejection;
 

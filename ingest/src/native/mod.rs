@@ -1,4 +1,4 @@
-//! The native record: flat, so that it is the same thing as a JSON object and as a CSV row.
+//! The native record: flat, so that it is the same as a JSON object and as a CSV row.
 
 pub(crate) mod kind;
 pub(crate) mod record;

@@ -1,4 +1,4 @@
-//! Records of spend: what was paid for a channel or a campaign on a day.
+//! Records of spend: the cost of a channel or a campaign on a day.
 
 use tributary_proto::Spend;
 use tributary_runtime::stage::Rejection;

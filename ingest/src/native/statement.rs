@@ -1,4 +1,4 @@
-//! What is said of whom: a native record that was read, or what the push of a provider means. Here it becomes an event.
+//! Turns statements into events: those of a native record, and those that a provider's push means.
 
 use std::borrow::Cow;
 

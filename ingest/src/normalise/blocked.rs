@@ -1,4 +1,4 @@
-//! Values that broken senders write where they know no identifier. One of them taken for an id would join strangers.
+//! Placeholder values that broken senders write when they know no identifier. Used as an identifier, one of them would join strangers.
 
 use super::placeholders::{BUILT_IN, is_word, names_nobody};
 

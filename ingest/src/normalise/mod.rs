@@ -1,4 +1,4 @@
-//! One way to write every identifier: what two senders mean as the same must become the same bytes.
+//! Normalisation of identifiers: what two senders mean as the same must become the same bytes.
 
 pub mod blocked;
 pub mod email;

@@ -1,5 +1,5 @@
-//! Phone numbers in E.164, by the rules of libphonenumber. A number is an identifier only where the library calls it *valid* for its region:
-//! masked, shortened and local ones are many people's.
+//! Phone numbers in E.164, by the rules of libphonenumber. A number is an identifier only if the library calls it *valid* for its region:
+//! masked, shortened and local numbers belong to many people.
 
 mod whole;
 

@@ -1,4 +1,4 @@
-//! Placeholders: words, ids and addresses that stand for nobody, and the forms that they have. Looked through in November 2026.
+//! Placeholders: words, ids and addresses that stand for nobody, and their forms. Reviewed in November 2026.
 
 use std::sync::LazyLock;
 

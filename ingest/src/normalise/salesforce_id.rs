@@ -1,8 +1,8 @@
-//! Ids of Salesforce records: 15 characters in which case matters, or 18, of which the last three say which letters are capitals. Both
-//! name one record: <https://developer.salesforce.com/docs/platform/object-reference/guide/field-types.html>.
+//! Ids of Salesforce records: 15 case-sensitive characters, or 18, of which the last three encode the case of the others. Both name one
+//! record: <https://developer.salesforce.com/docs/platform/object-reference/guide/field-types.html>.
 //!
-//! The long form is the one kept: change events have it. A short one only gets its checksum, so no two records become one. Of other
-//! systems' ids only such as begin like a Salesforce record of the kind are touched.
+//! The long form is kept: change events have it. A short id only gets its checksum, so no two records become one. Ids of other systems are
+//! changed only if they begin like a Salesforce record of the kind.
 
 use std::borrow::Cow;
 

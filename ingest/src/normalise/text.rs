@@ -1,4 +1,4 @@
-//! Characters that nobody sees, and those that Chinese input methods write for ASCII.
+//! Invisible characters, and characters that Chinese input methods write for ASCII.
 
 use std::borrow::Cow;
 

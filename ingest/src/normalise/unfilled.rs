@@ -1,4 +1,4 @@
-//! Macros and variables of templates that nobody filled in: `{{user_id}}`, `${userId}`, `%USER_ID%`, `__CLICK_ID__`, `*|EMAIL|*`.
+//! Unfilled macros and template variables: `{{user_id}}`, `${userId}`, `%USER_ID%`, `__CLICK_ID__`, `*|EMAIL|*`.
 
 /// What encloses a macro of a template language or of an advertising network, whatever stands in it.
 const ENCLOSED: [(&str, &str); 14] = [

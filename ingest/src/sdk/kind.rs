@@ -1,4 +1,4 @@
-//! What an SDK message can be.
+//! The kinds of SDK messages.
 
 use tributary_runtime::stage::Rejection;
 

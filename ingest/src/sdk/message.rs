@@ -1,5 +1,4 @@
-//! The fields of an SDK message that matter, borrowed from it; all others are skipped unread. Whatever stands in one of them costs that field
-//! and no other.
+//! The relevant fields of an SDK message, borrowed from it; all others are skipped unread. A bad value makes only its own field unreadable.
 
 use crate::lenient::{Part, Raw, object};
 use crate::scalar::Scalar;

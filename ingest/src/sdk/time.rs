@@ -1,4 +1,4 @@
-//! When a message happened, by a clock that can be trusted.
+//! The time of a message, corrected for the sender's clock.
 
 use tributary_runtime::stage::Rejection;
 

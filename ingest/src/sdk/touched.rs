@@ -1,4 +1,4 @@
-//! What a message says of a touch.
+//! The fields of a touch in a message.
 
 use std::borrow::Cow;
 

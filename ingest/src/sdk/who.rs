@@ -1,4 +1,4 @@
-//! Whom a message names.
+//! The identifiers in a message.
 
 use serde_json::value::RawValue;
 use tributary_runtime::stage::Rejection;

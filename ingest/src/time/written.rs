@@ -1,4 +1,4 @@
-//! Dates and times as programs and people write them. What could mean two things (03/04/2026, `CST`, `2026-03`) is not read.
+//! Dates and times as programs and people write them. Ambiguous ones (03/04/2026, `CST`, `2026-03`) are not read.
 
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::Offset;

@@ -1,4 +1,4 @@
-//! What visits give.
+//! Tests of the touches that visits give.
 
 use super::*;
 use crate::normalise::blocked::BlockedValues;

@@ -1,4 +1,4 @@
-//! What sales people did with somebody, as CRMs keep it: calls, meetings, mails.
+//! Sales activities as CRMs record them: calls, meetings, mails.
 
 use std::borrow::Cow;
 

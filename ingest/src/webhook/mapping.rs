@@ -1,4 +1,4 @@
-//! Providers that an operator describes: a mapping says, for each event in a body, where the fields of a native record stand.
+//! Providers that an operator describes: a mapping gives, for each event in a body, the location of the fields of a native record.
 
 pub(crate) mod compiled;
 mod exact;

@@ -1,4 +1,4 @@
-//! Native records: one, or an array of them of which each stands or falls alone.
+//! Native records: one, or an array of records that are accepted or refused separately.
 
 use serde_json::value::RawValue;
 use tributary_runtime::stage::Rejection;

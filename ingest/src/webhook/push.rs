@@ -1,4 +1,4 @@
-//! What pushes of WeChat and of WeCom have in common once they are read: one person, who did something, left or came back.
+//! Common to pushes of WeChat and WeCom after parsing: one person, who did something, left or came back.
 
 use tributary_runtime::stage::Rejection;
 

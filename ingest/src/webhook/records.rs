@@ -1,4 +1,4 @@
-//! What a provider's event says, written as statements of the native record: there is one set of rules for values, times and money.
+//! A provider's events as statements of native records: so there is one set of rules for values, times and money.
 
 use tributary_proto::{Contact, Hash128, Identifier, Trait};
 use tributary_runtime::stage::Rejection;

@@ -1,4 +1,4 @@
-//! What is compiled of the webhooks' settings.
+//! The compiled settings of webhooks.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! What the code of a QR code says: WeChat calls it scene, WeCom state. Whoever prints a code chooses it, so patterns read it.
+//! The content of a QR code: WeChat calls it scene, WeCom state. The person who prints a code chooses its content, so configurable patterns
+//! read it.
 
 use regex::Regex;
 

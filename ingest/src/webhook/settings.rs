@@ -1,4 +1,4 @@
-//! What an operator can set of webhooks.
+//! Settings of webhooks.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,8 @@
-//! What a CRM says of a lead or a deal, as versions of its milestones.
+//! Changes of a lead or a deal in a CRM, as versions of its milestones.
 //!
-//! A CRM tells one change at a time: a stage, an amount, an account. An object has one milestone of each kind that its stages can
-//! reach. The stage that was reached gives its kind a version; whatever else changes is sent to the others as an amendment, which
-//! changes a milestone that was reached, before or after, and is nothing where it never is.
+//! A CRM reports one change at a time: a stage, an amount, an account. An object has one milestone of each kind that its stages can reach.
+//! A new stage gives its kind a version. Any other change is sent to the other kinds as an amendment, which changes a milestone that was
+//! reached, before or after, and has no effect if it is never reached.
 
 use std::borrow::Cow;
 

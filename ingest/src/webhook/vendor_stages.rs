@@ -1,4 +1,4 @@
-//! What the stages of CRMs mean.
+//! The meaning of the stages of CRMs.
 
 use std::collections::{BTreeMap, BTreeSet};
 

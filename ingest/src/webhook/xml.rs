@@ -1,4 +1,4 @@
-//! The flat XML of WeChat and WeCom pushes: tags below one root, read without looking at anything that a push does not need.
+//! The flat XML of WeChat and WeCom pushes: tags below one root. Everything that a push does not need is skipped.
 
 use quick_xml::events::{BytesRef, Event as Xml};
 use quick_xml::reader::Reader;

@@ -1,8 +1,8 @@
-//! `blr`: bagged logistic regression on which channels a journey has (after Shao and Li, *Data-driven multi-touch attribution models*, 2011).
+//! `blr`: bagged logistic regression on the channels of a journey (after Shao and Li, *Data-driven multi-touch attribution models*, 2011).
 //!
-//! A bag draws converting and other journeys anew, as many of one as of the other, and looks at half of the channels. Its coefficients
-//! minimise the negative log-likelihood plus half of [`PENALTY`] times their squares (the constant is not penalised), by iteratively
-//! reweighted least squares. A channel's coefficient is the mean over the bags that looked at it.
+//! A bag draws converting and other journeys with replacement, as many of one as of the other, and looks at half of the channels. Its
+//! coefficients minimise the negative log-likelihood plus half of [`PENALTY`] times their squares (the constant is not penalised), by
+//! iteratively reweighted least squares. A channel's coefficient is the mean over the bags that looked at it.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,9 +1,9 @@
 //! `markov`: removal effects in a Markov chain of order 1 to 3.
 //!
-//! A state is what the journey's last touches were, at most as many as the order; journeys begin in the empty one, and end in conversion or
-//! not. Removing a channel makes every step into a state that contains it an end without conversion. Steps from a state to itself are
-//! kept. Edges are counted in integers, so that neither order nor threads show; the linear systems are solved by Gauss and Seidel from
-//! below, with a bound on what is missing.
+//! A state is the last touches of a journey, at most as many as the order. Journeys begin in the empty state, and end in conversion or
+//! without it. Removing a channel turns every step into a state that contains it into an end without conversion. Steps from a state to
+//! itself are kept. Edges are counted in integers, so that order and threads do not matter; the linear systems are solved by Gauss-Seidel
+//! iteration from below, with a bound on the error.
 
 use std::ops::Range;
 

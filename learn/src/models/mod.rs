@@ -1,4 +1,4 @@
-//! The models that learn. Each has a file, which says what is learnt, what weights follow from that, and why; and here its place among them.
+//! The models that learn. Each has a file, which says what is fitted, how weights follow, and why; this module lists them.
 
 mod apriori;
 mod blr;

@@ -1,4 +1,4 @@
-//! `shapley`: the sum game, in which every channel of a journey is worth the same. There is nothing to fit.
+//! `shapley`: the sum game, in which every channel of a journey has the same value. There is nothing to fit.
 
 use super::{Learnt, Names};
 use crate::paths::ChannelId;

@@ -1,4 +1,4 @@
-//! Why a touch has its weight, in words.
+//! The reason for a touch's weight, in words.
 
 use super::Weigher;
 use crate::paths::ChannelId;

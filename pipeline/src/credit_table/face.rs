@@ -1,4 +1,4 @@
-//! What rows of credit show, each text and each combination of texts once: millions of rows say the same few things.
+//! Faces of credit rows, with each text and each combination of texts stored once: millions of rows share few values.
 
 use std::collections::HashMap;
 use std::sync::Arc;

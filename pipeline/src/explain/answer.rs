@@ -1,5 +1,5 @@
-//! The answers, in the shape that `--json` prints. Times are milliseconds since 1970-01-01 UTC, values minor units of `currency`,
-//! weights billionths, identifiers `kind|scope|value`.
+//! The answers, in the shape that `--json` prints. Times are milliseconds since 1970-01-01 UTC, values minor units of `currency`, weights
+//! billionths, identifiers `kind|scope|value`.
 
 use serde::Serialize;
 use tributary_proto::AccountPerson;

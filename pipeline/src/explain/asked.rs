@@ -1,4 +1,4 @@
-//! Which identifier is meant: the forms in which one may be asked for.
+//! Parses the identifier in a question, in all accepted forms.
 
 use serde_json::{Map, Value};
 use tributary_ingest::Decoded;

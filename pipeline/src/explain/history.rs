@@ -1,7 +1,7 @@
-//! Which ids parts of a profile had, as its events happened.
+//! Former ids of the parts of a profile, in the order of its events.
 //!
-//! The state does not keep what was published and is no more, and what was published on the way depends on the order of arrival. The
-//! order of the events does not: going through the links between the profile's identifiers by time tells which parts there were.
+//! The state does not keep what was published before, and what was published depends on the order of arrival. The order of the events does
+//! not: following the links between the profile's identifiers by time shows which parts there were.
 
 use std::collections::BTreeMap;
 

@@ -1,11 +1,10 @@
-//! Why is it so: what `explain` and `profile` answer, over the state of a running service, or of a replay.
+//! Explanations: what `explain` and `profile` answer, over the state of a running service, or of a replay.
 //!
-//! An answer is a function of a [`Snapshot`](tributary_runtime::state::Snapshot) and the settings: the same over every kind of
-//! snapshot. Nothing is decided here; the stages' own functions are called ([`tributary_identity::read`],
-//! [`tributary_attributor::read`]), and what they say is put together.
+//! An answer is a function of a [`Snapshot`](tributary_runtime::state::Snapshot) and the settings: the same over every kind of snapshot.
+//! Nothing is decided here: this module calls the stages' own functions ([`tributary_identity::read`], [`tributary_attributor::read`]) and
+//! combines their results.
 //!
-//! Answers hold personal data. They go to whoever has asked for them, and nowhere else: the errors of this
-//! module name kinds of identifiers, never values.
+//! Answers hold personal data. They go to the caller and nowhere else: the errors of this module name kinds of identifiers, never values.
 
 mod answer;
 mod asked;

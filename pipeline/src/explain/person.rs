@@ -1,4 +1,4 @@
-//! Identities looked up once each: several identifiers of an answer are often one person.
+//! Caches identities: several identifiers of an answer are often one person.
 
 use std::collections::BTreeMap;
 

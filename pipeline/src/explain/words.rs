@@ -1,4 +1,4 @@
-//! What identity says of links and accounts, in the answer's form and in words.
+//! Identity's reasons for links and accounts, in the answer's form and in words.
 
 use tributary_identity::Rules;
 use tributary_identity::cluster::LinkRefusal;

@@ -1,4 +1,4 @@
-//! Takes in what a replay puts out, on a thread of its own: folding and writing the outputs costs half as much as making them.
+//! Takes the outputs of a replay on a separate thread: folding and writing them costs half as much as computing them.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};

@@ -1,4 +1,4 @@
-//! What a replay leaves, and its files.
+//! The results of a replay, and their files.
 
 use std::collections::BTreeMap;
 use std::fs::File;

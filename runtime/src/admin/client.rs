@@ -1,4 +1,4 @@
-//! Asking another process.
+//! Queries the admin listener of another process.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What the workers of this process hold.
+//! Which partitions and stores the workers of this process hold.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,10 +1,10 @@
-//! The admin listener: where a running process on Kafka is asked about its state.
+//! The admin listener: here a running process on Kafka answers questions about its state.
 //!
-//! Nothing can be changed here, and nothing is decided: raw values of actors are read from a view (`views`) of the committed state. What
-//! they mean is known to whoever asks. How processes are found: [`crate::kafka::announce`].
+//! It is read-only and has no decision logic: it returns raw values of actors from a view (`views`) of the committed state. The caller
+//! interprets them. How processes are found: [`crate::kafka::announce`].
 //!
-//! The values hold personal data. The listener is therefore not that of the metrics, is on loopback unless the settings say otherwise, and
-//! asks for a token then.
+//! The values are personal data. So this listener is separate from that of the metrics, is on loopback by default, and requires a token
+//! otherwise.
 
 mod client;
 mod holdings;

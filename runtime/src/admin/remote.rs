@@ -1,4 +1,4 @@
-//! The state of another process, read like one's own.
+//! The state of another process, with the same interface as local state.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

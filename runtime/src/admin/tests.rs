@@ -1,4 +1,4 @@
-//! A listener, a client, and what they must not show or do.
+//! A listener and a client: what they return, and what they must not reveal or do.
 
 use super::*;
 use crate::admin::{Holdings, Listener};

@@ -1,7 +1,7 @@
-//! Views: the states of a stage's partitions in this process, each at one moment, for as long as somebody reads them.
+//! Views: the states of a stage's partitions in this process, each at one moment, kept while a caller reads them.
 //!
-//! A view is a snapshot of each store, on a thread of its own. Between two batches a store is all that is committed, whether it has reached
-//! the disk or not; so a view shows what workers would read, and no worker waits for it.
+//! A view is a snapshot of each store, on a separate thread. Between two batches a store holds all committed data, flushed or not. So a
+//! view shows what workers would read, and no worker waits for it.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel};

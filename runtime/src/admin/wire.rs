@@ -1,4 +1,4 @@
-//! What is asked and answered. The paths begin with the version of all of it.
+//! Requests and responses of the admin listener. The paths begin with the version of the protocol.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What the unit of attribution is: identity places by it, attribution names it.
+//! The level of accounts that is the unit of attribution: identity uses it for placements, attribution has the setting.
 
 use serde::{Deserialize, Serialize};
 

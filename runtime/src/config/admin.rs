@@ -1,4 +1,4 @@
-//! `[admin]`: where a running process is asked about its state.
+//! `[admin]`: the address on which a running process answers questions about its state.
 
 use std::net::SocketAddr;
 

@@ -1,4 +1,4 @@
-//! How the memory that a process may take is shared out.
+//! How the memory budget of a process is divided.
 //!
 //! ```
 //! use tributary_runtime::config::memory::MemoryBudget;

@@ -1,5 +1,5 @@
-//! Makes settings of a tree of values. Unlike those of `serde_json`, its errors name the key and never hold a value: what stands in the
-//! wrong place, or is of the wrong kind, may be a secret.
+//! Deserialises settings from a tree of values. Unlike those of `serde_json`, its errors name the key and never contain a value: a
+//! misplaced value, or one of the wrong type, may be a secret.
 
 use std::fmt;
 

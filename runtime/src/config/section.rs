@@ -1,4 +1,4 @@
-//! A section of the configuration, and what is wrong with it.
+//! A section of the configuration, and its validation errors.
 
 use std::fmt;
 use std::fs::File;

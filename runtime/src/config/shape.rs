@@ -1,4 +1,4 @@
-//! The keys that exist: found in the defaults, so that no list of them can be forgotten.
+//! The keys that exist. They are derived from the defaults, so there is no list to maintain.
 
 use serde_json::Value;
 

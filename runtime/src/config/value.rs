@@ -1,4 +1,4 @@
-//! Values: from text, from TOML, and whether they are of the kind that a key wants.
+//! Values: parsed from text or TOML, and checked against the type that a key requires.
 
 use serde_json::Value;
 use toml::de::{DeTable, DeValue};

@@ -1,4 +1,4 @@
-//! The values of all keys, to be compared with those of another time: they hold secrets, and show none.
+//! The values of all keys, for a comparison with those of another time. They contain secrets and never display them.
 
 use std::fmt;
 

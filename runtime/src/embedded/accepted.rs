@@ -1,5 +1,5 @@
-//! What somebody has accepted of a partition: a small file beside the log, which another process can write while a service has the log
-//! open, and which outlives both.
+//! The accepted position of a stopped partition: a small file beside the log. Another process can write it while a service has the log
+//! open, and it survives both.
 
 use std::fs::{self, File};
 use std::io::{self, Write};

@@ -1,4 +1,4 @@
-//! A log that is read beside the process that writes it.
+//! Tests of reading a log while another process writes it.
 
 use super::*;
 use crate::log::{Session, Transaction};

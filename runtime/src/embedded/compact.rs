@@ -1,8 +1,8 @@
-//! Compaction of the topics of which only the latest record of a key is kept, as Kafka's log cleaner does it.
+//! Compaction of topics that keep only the latest record of a key, like Kafka's log cleaner.
 //!
-//! Records are looked at once, in order, behind those who write them: an index in `meta` knows the latest record of every key, and an older
-//! one is deleted in the batch that notes a later one. A tombstone stays for `topics.tombstone_retention_days` after it was looked at, for
-//! readers who are behind, and beside it the row before it that says that all was erased. Offsets stay as they are: what is deleted leaves a gap.
+//! Each record is visited once, in order, behind the writers. An index in `meta` has the latest record of every key; an older one is
+//! deleted in the batch that indexes a later one. A tombstone stays for `topics.tombstone_retention_days` after it was visited, for readers
+//! with a backlog; so does the `erased` row before it. Offsets do not change: a deleted record leaves a gap.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! Why the embedded log failed.
+//! Errors of the embedded log.
 
 use std::path::{Path, PathBuf};
 

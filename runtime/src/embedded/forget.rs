@@ -1,8 +1,8 @@
-//! Forgetting who was erased: their records are dropped, and then no file holds a byte of what was deleted.
+//! Physical deletion of erased people: their records are dropped, then no file may hold a byte of them.
 //!
-//! RocksDB deletes by writing that something is deleted; the bytes stay in its files until they are compacted. So after an erasure the
-//! memtables are flushed, which lets go of the write-ahead log, and the ranges of the files that held something deleted are compacted.
-//! Everything that is still to be done is noted in `meta`: who is killed meanwhile begins again.
+//! RocksDB deletes by writing a tombstone; the bytes stay in its files until they are compacted. So after an erasure the memtables are
+//! flushed, which frees the write-ahead log, and the ranges of the files with deleted data are compacted. All pending work is noted in
+//! `meta`: a killed process starts it again.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What clones and sessions of an embedded log share: the database, and how far its topics and readers have come.
+//! Shared by the clones and sessions of an embedded log: the database, the end offsets of its topics and the positions of its readers.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

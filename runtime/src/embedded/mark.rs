@@ -1,8 +1,8 @@
-//! The high-water mark: a small file beside RocksDB's own that says how far the log has come. RocksDB cannot tell a log that lost its end
-//! from one that never had it; whoever opens the log compares the two.
+//! The high-water mark: a small file beside RocksDB's own that records the end of the log. RocksDB cannot distinguish a log that lost its
+//! end from one that never had it. Opening the log compares the two.
 //!
-//! It is written after each commit, without waiting for the disk: what a killed process leaves is exact. It has two slots, written in
-//! turn, so that one that is cut off in writing leaves the other.
+//! It is written after each commit, without waiting for the disk: after a kill it is exact. It has two slots, written in turn, so that a
+//! write that is cut off leaves the other slot.
 //!
 //! | bytes of a slot (integers big-endian) | |
 //! |---|---|

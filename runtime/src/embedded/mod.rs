@@ -1,8 +1,8 @@
 //! The embedded log: topics, offsets and state in one RocksDB, for a single process without a broker. Durable.
 //!
-//! A transaction is one write batch: records, offsets and state change together or not at all, whenever the process is killed. Records
-//! that the machine's own failure could lose are those the operating system had not written yet, unless `sync` is set. What is missing
-//! when the log is opened, by whatever cause, is noticed by the high-water mark beside it (`mark.rs`).
+//! A transaction is one write batch: records, offsets and state change together or not at all, whenever the process is killed. A failure of
+//! the machine can lose the records that the operating system had not written yet, unless `sync` is set. The high-water mark beside the log
+//! (`mark.rs`) detects any loss when the log is opened.
 //!
 //! | column family | key (integers big-endian) | value |
 //! |---|---|---|
@@ -16,8 +16,9 @@
 //! | `meta` | `end`, 0, topic u8, partition u32 | next offset u64, running hash u64 |
 //! | `meta` | notes of the log's upkeep | see `notes` |
 //!
-//! What is deleted leaves a gap: offsets never change, and no end goes back. Beside those who work on the log its [`Upkeep`] compacts what is
-//! compacted on Kafka (`compact`), drops what was read or is old (`retention`), and forgets who was erased (`forget`).
+//! Deleted records leave gaps: offsets never change, and an end offset never goes back. Beside the workers, the [`Upkeep`] compacts the
+//! topics that are compacted on Kafka (`compact`), drops records that were read or are old (`retention`), and deletes erased people
+//! (`forget`).
 
 mod accepted;
 mod compact;

@@ -1,4 +1,4 @@
-//! What the log keeps of its own upkeep, in the family `meta`. Part of the stored format: do not change.
+//! Notes of the upkeep, in the family `meta`. Part of the stored format: do not change.
 //!
 //! | key | value |
 //! |---|---|
@@ -10,8 +10,8 @@
 //! | 7, hash of an identifier (16) | until i64, noted at i64, number u64, the identifier's key: it was erased, and is still to be forgotten |
 //! | 8, place | from u64, to u64: offsets between which records were deleted whose bytes are still in the files |
 //!
-//! A place is a topic u8 and a partition u32, integers are big-endian. No key holds anything personal: keys of files are in RocksDB's manifest,
-//! too, and stay there.
+//! A place is a topic u8 and a partition u32, integers are big-endian. No key holds personal data: keys of files are also in RocksDB's
+//! manifest, and stay there.
 
 mod work;
 

@@ -1,5 +1,5 @@
-//! Opening an embedded log. A log that lacks what it once had is not opened, and nothing in its folder is changed: RocksDB, opened for
-//! writing, would remove what its remaining files do not name.
+//! Opening an embedded log. A log that lost data is not opened, and nothing in its folder is changed: RocksDB, opened for writing, would
+//! delete files that its remaining files do not name.
 
 use std::fs;
 use std::path::Path;

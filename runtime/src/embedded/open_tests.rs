@@ -1,4 +1,4 @@
-//! A log that is not whole is not opened. Damage to its files, of every kind: `runtime/tests/damage`.
+//! An incomplete log is not opened. Damage to its files, of every kind: `runtime/tests/damage`.
 
 use super::*;
 use crate::embedded::mark::file_in;

@@ -1,4 +1,4 @@
-//! What is no longer needed is deleted: records of inboxes once they are read, raw records and dead letters once they are old.
+//! Retention: deletes records of inboxes once they are read, and raw records and dead letters once they are old.
 
 use rocksdb::WriteBatch;
 use tributary_proto::DeadLetter;

@@ -1,4 +1,4 @@
-//! Marks: how far somebody has come who writes records from outside, changed in one write batch with the records.
+//! Progress marks of `send` and `import`: changed in one write batch with the records.
 
 use super::{EmbeddedError, EmbeddedLog, META};
 use crate::stage::Output;

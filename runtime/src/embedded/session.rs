@@ -1,4 +1,4 @@
-//! A worker's hold on the embedded log.
+//! A worker's session on the embedded log.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

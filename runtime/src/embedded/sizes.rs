@@ -1,4 +1,4 @@
-//! How much of disk and memory the embedded log takes.
+//! Disk and memory usage of the embedded log.
 
 use super::inner::Inner;
 use super::{FAMILIES, STATE};

@@ -1,4 +1,4 @@
-//! What keeps the log in order beside those who work on it: compaction, retention, and forgetting who was erased.
+//! Background maintenance of the log: compaction, retention, and deletion of erased people.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

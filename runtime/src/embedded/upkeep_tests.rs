@@ -1,4 +1,4 @@
-//! Compaction, retention and forgetting, against what should be left.
+//! Tests of compaction, retention and deletion against the expected content.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,8 @@
-//! What the changelog carries beside the state: which input offsets it stands for.
+//! The input offsets that a state stands for, as records of the changelog.
 //!
-//! A changelog record is a change of the state: key = actor key and sub-key, value, or a tombstone; its partition is the partition of
-//! the state. The last one of a transaction, in each partition it touched, has the key [`INPUTS_KEY`](super::INPUTS_KEY) and the offsets of the next
-//! records to read, one per input topic. Part of the stored format: do not change.
+//! A changelog record is a change of the state: key = actor key and sub-key, value, or a tombstone; its partition is the partition of the
+//! state. The last record of a transaction, in each partition it touched, has the key [`INPUTS_KEY`](super::INPUTS_KEY) and the offsets of
+//! the next records to read, one per input topic. Part of the stored format: do not change.
 
 use std::collections::BTreeMap;
 use std::fmt;

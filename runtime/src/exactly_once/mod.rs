@@ -1,13 +1,13 @@
-//! What makes a log and a local store exactly-once, without any client in it: decisions, and the order of steps.
+//! What makes a log and a local store exactly-once, without any client in it: the decisions, and the order of steps.
 //!
-//! The session on Kafka and the simulated one read facts (what the group gave, which offsets are committed, what the changelog holds)
-//! and do what is decided here. So what a simulation shows about the decisions holds for both.
+//! The session on Kafka and the simulated one read facts (assigned partitions, committed offsets, the content of the changelog) and follow
+//! the decisions made here. So what a simulation shows about the decisions holds for both.
 //!
 //! | what | where |
 //! |---|---|
 //! | which partitions are held, and which records may be taken | [`Ownership`] |
 //! | one transaction a batch, then the store | [`commit()`] |
-//! | starting anew after a transaction that failed | [`recover()`] |
+//! | recovery after a failed transaction | [`recover()`] |
 //! | from where a state is restored, and when it is current | [`Restore`] |
 //! | the input offsets that a state stands for | [`Inputs`] |
 

@@ -1,4 +1,4 @@
-//! Going back after a transaction that failed, or whose outcome is not known.
+//! Recovery after a transaction that failed, or whose outcome is unknown.
 
 use std::collections::BTreeMap;
 

@@ -1,12 +1,12 @@
 //! Bringing the state of a partition to its committed offsets, from the changelog.
 //!
-//! What is read last decides nothing: the marks that end a transaction reach the changelog's partitions and the offsets one by one, so
-//! the last committed transaction may be missing from what can be read. A state is current when the input offsets in it are the
-//! committed ones; until then there is more to come.
+//! The last readable record decides nothing: the markers that end a transaction reach the changelog's partitions and the offsets one by
+//! one, so the last committed transaction may still be unreadable. A state is current when its input offsets are the committed ones; until
+//! then more records will come.
 //!
-//! A changelog keeps tombstones for a limited time ([KIP-534]): a store must see one within that time of the moment it is known to
-//! lack none, or it must begin anew. That moment is the state's `as_of_ms`: when the store was emptied, when it was at the end of what
-//! can be read, or when the last record read was written, whichever is the latest.
+//! A changelog keeps tombstones for a limited time ([KIP-534]). A store must read a tombstone within that time after the moment at which
+//! the store was known to miss none; otherwise it must start again. That moment is the state's `as_of_ms`: the latest of the time when the
+//! store was emptied, the time when it was at the end of what can be read, and the time when the last record it read was written.
 //!
 //! [KIP-534]: https://cwiki.apache.org/confluence/display/KAFKA/KIP-534%3A+Retain+tombstones+and+transaction+markers+for+approximately+delete.retention.ms+milliseconds
 

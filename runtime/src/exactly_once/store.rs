@@ -1,4 +1,4 @@
-//! The local store of a partition: a copy of what the changelog holds, never ahead of the log.
+//! The local store of a partition: a copy of the changelog's content, never ahead of the log.
 
 use std::fmt::Display;
 

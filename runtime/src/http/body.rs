@@ -1,4 +1,4 @@
-//! A body that has to come at a pace.
+//! A request body with a minimum rate.
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What callers of a server may take: places, time and bytes.
+//! Limits for the callers of a server: connections, time and bytes.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What is seen of a connection from outside: what it is at, since when, and when it last got on.
+//! The observable phase of a connection: what it is doing, since when, and when it last made progress.
 
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

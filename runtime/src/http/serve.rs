@@ -1,8 +1,8 @@
-//! Serves the connections of a listener within limits: the one way in which this program does.
+//! Serves the connections of a listener within limits; all listeners of the program use it.
 //!
-//! A connection always gets accepted. Where all places are taken the idlest goes: one that is over, then one that is between requests or
-//! has not sent a whole head, then the slowest body. Only where every place has a request that is worked on, the new one is told to come
-//! again.
+//! A connection is always accepted. If all slots are taken, the idlest connection is closed: first one that is finished, then one between
+//! requests or without a complete head, then the one with the slowest body. Only if every slot has a request in progress is the new
+//! connection asked to retry.
 
 use std::collections::HashMap;
 use std::io;

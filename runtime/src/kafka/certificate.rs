@@ -1,6 +1,6 @@
-//! Which of the reasons there are a broker's certificate is refused for: the client tells only that it is.
+//! Finds out why a broker's certificate was refused: the client reports only that it was.
 //!
-//! The library that has refused it, OpenSSL, is asked again, in a connection of its own that nothing is sent on.
+//! OpenSSL, which refused it, is asked again on a separate connection over which nothing is sent.
 
 use std::fs;
 use std::net::{TcpStream, ToSocketAddrs};

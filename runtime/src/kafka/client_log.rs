@@ -1,4 +1,4 @@
-//! What the clients write into their log, as lines of ours.
+//! Log lines of the Kafka clients, converted to our own log.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};

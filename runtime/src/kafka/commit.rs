@@ -1,4 +1,4 @@
-//! One transaction a batch, as [`commit`] orders it.
+//! One transaction per batch, in the order that [`commit`] prescribes.
 
 use std::time::{Duration, Instant};
 

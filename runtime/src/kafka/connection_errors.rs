@@ -1,6 +1,6 @@
-//! Why a connection cannot be made, in words that say what to do.
+//! Reasons why a connection fails, in words that say what to do.
 //!
-//! The client tells whoever asks it something that "the transport failed", and its log why. Here both are put together.
+//! To a caller the client reports only "the transport failed"; the reason is in its log. Here both are combined.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

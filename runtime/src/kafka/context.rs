@@ -1,6 +1,6 @@
-//! What the clients call back: rebalances, delivery reports, statistics, their log.
+//! Callbacks of the clients: rebalances, delivery reports, statistics, their log.
 //!
-//! All but the log is called on the thread that polls. A callback only notes what happened; the session acts on it.
+//! All except the log are called on the thread that polls. A callback only records what happened; the session acts on it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};

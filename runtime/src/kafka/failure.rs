@@ -1,4 +1,4 @@
-//! What is to be done about an error of the client, by its code.
+//! How to react to an error of the client, by its code.
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 

@@ -1,4 +1,4 @@
-//! A message of a topic as the record that it is, and the version that wrote it.
+//! Converts a Kafka message to a record, with the version that wrote it.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -1,4 +1,4 @@
-//! What the log on Kafka tells of itself.
+//! Metrics of the log on Kafka.
 
 use metrics::{counter, gauge};
 

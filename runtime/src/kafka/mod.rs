@@ -1,33 +1,32 @@
 //! The log on Kafka: [`KafkaSession`].
 //!
-//! A session has a consumer of its stage's group, a transactional producer, and, for a stage with state, one RocksDB store for each
+//! A session has a consumer in its stage's group, a transactional producer, and, for a stage with state, one RocksDB store for each
 //! partition it owns. Everything happens on the thread that calls it. Where to look:
 //!
 //! | what | where |
 //! |---|---|
 //! | settings, and which of the client's settings are refused | `options` |
-//! | polling, and what changes hands in a rebalance | `session`, `message`, `rebalance`, `session/share` |
+//! | polling and rebalances | `session`, `message`, `rebalance`, `session/membership` |
 //! | one transaction a batch | `commit` |
 //! | reading the changelog | `restore` |
-//! | how far behind the inputs are, and what holds them up | `session/lag` |
-//! | what is decided without a client, and in which order things are done | [`crate::exactly_once`] |
+//! | lag of the inputs, and open transactions that block them | `session/lag` |
+//! | decisions without a client, and the order of steps | [`crate::exactly_once`] |
 //! | whether the brokers can be reached, and why a connection cannot be made | `reach`, `connection_errors`, `certificate` |
-//! | what the clients call back, and what they write into their log | `context`, `client_log` |
-//! | which processes there are, and who holds what | `presence` |
-//! | partitions that stand still | `session/stopped` |
-//! | which errors are gone back from, and which stop the worker | `failure`, `recover` |
+//! | callbacks of the clients, and their log | `context`, `client_log` |
+//! | discovery of processes, and of the partitions they hold | `presence` |
+//! | stopped partitions | `session/stopped` |
+//! | which errors lead to a recovery, and which stop the worker | `failure`, `recover` |
 //!
-//! What holds it together:
+//! Its principles:
 //!
-//! - **Who may commit.** Static membership and a transactional id per worker; every transaction carries the consumer group's metadata
-//!   (KIP-447), so the group refuses the offsets of a former owner; a restarted worker fences what it left behind.
-//! - **State is never ahead.** The store is written after the commit. Each transaction ends a partition's changes in the changelog with
-//!   the input offsets they stand for, so a state can be told from one that is behind: it is current when its offsets are the
-//!   group's committed ones, and nothing else counts.
-//! - **No unknown outcome is built upon.** After any error in a transaction its producer is dropped. The next one has the same
-//!   transactional id: the broker settles the former transaction before it answers. Then the committed offsets are read again.
-//!   The same after a commit that succeeded while a connection was lost: the client has sent again what was under way on it, and a copy
-//!   that comes late would be taken for a part of the next transaction, were the epoch the same.
+//! - **Who may commit.** Static membership and a transactional id per worker. Every transaction carries the consumer group's metadata
+//!   (KIP-447), so the group refuses the offsets of a former owner. A restarted worker fences its former producer.
+//! - **State is never ahead.** The store is written after the commit. Each transaction ends a partition's changes in the changelog with the
+//!   input offsets they stand for. So a state is known to be current exactly when its offsets are the group's committed ones.
+//! - **Nothing builds on an unknown outcome.** After any error in a transaction its producer is dropped. The next one has the same
+//!   transactional id: the broker settles the former transaction before it answers. Then the committed offsets are read again. The same
+//!   happens after a successful commit during which a connection was lost: the client has sent its pending requests again, and a late copy
+//!   would count as a part of the next transaction if the epoch were the same.
 
 mod certificate;
 mod client_log;

@@ -1,4 +1,4 @@
-//! The number of partitions. Keys of inboxes are spread over it, so that it must not change under a state; raw topics may grow.
+//! The number of partitions. The keys of inboxes are distributed over it, so it must not change under a state; raw topics may grow.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

@@ -1,9 +1,9 @@
-//! Which processes there are, and where each is asked.
+//! Discovery: which processes exist, and the address of each.
 //!
-//! Every process is a member of one more consumer group, `{group_prefix}-processes`, which reads nothing: the name of its client,
-//! `instance@address`, is what there is to be read in the group's description. A member that has died is gone with its session. The groups of
-//! the stages could not carry the address: their members are static, and the broker keeps the client's name that a static member had when it
-//! first joined, also for the process that takes its place.
+//! Every process is a member of an additional consumer group, `{group_prefix}-processes`, which reads nothing. The client id,
+//! `instance@address`, can be read in the group's description. A dead member disappears with its session. The groups of the stages cannot
+//! carry the address: their members are static, and the broker keeps the client id that a static member had when it first joined, even for
+//! the process that replaces it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
-//! Whether the brokers can be reached: one look-out for the process, whatever its workers are doing.
+//! Whether the brokers can be reached: one monitor for the process, independent of its workers.
 //!
-//! A client of its own holds a connection to every broker and has something answered all the time; its statistics tell which
-//! connections stand. So it is known within seconds that the brokers are away, while workers may still wait for them.
+//! It has its own client, which keeps a connection to every broker and constantly sends small requests. The client's statistics show which
+//! connections are up. So an outage is known within seconds, while workers may still wait for the brokers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,4 +1,4 @@
-//! What changes hands: partitions come with their committed offsets, wait for their state, and go at once.
+//! Rebalances: partitions arrive with their committed offsets, wait for their state, and leave at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};

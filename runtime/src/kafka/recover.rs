@@ -1,4 +1,4 @@
-//! A new producer, and back to the committed offsets.
+//! Recovery: a new producer, and a return to the committed offsets.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};

@@ -1,7 +1,6 @@
-//! Reading the changelog for [`Restore`], which decides.
+//! Reads the changelog for [`Restore`], which makes the decisions.
 //!
-//! The end is where the broker says it is (its last stable offset), not the last record's offset: aborted records and marks have
-//! offsets too.
+//! The end is the broker's last stable offset, not the offset of the last record: aborted records and transaction markers have offsets too.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! The log in memory: for `replay` and for tests. It keeps no state of its own: the overlays of its workers are the state.
+//! The log in memory, for `replay` and tests. It stores no state of its own: the overlays of its workers are the state.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

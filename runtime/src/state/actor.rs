@@ -1,4 +1,4 @@
-//! What is held in memory of one actor, and how much that is.
+//! The cached values of one actor, and their size.
 
 use super::ActorKey;
 use super::slots::{ALLOCATION, Slots};

@@ -1,5 +1,5 @@
-//! Where the stores of Kafka's workers are, and whether a folder for them can be used: found out before a process takes partitions that
-//! others could have.
+//! The folder of the stores of Kafka workers, and a check that it can be used: made before a process takes partitions that others could
+//! have.
 
 use std::fs::{self, File};
 use std::io::{self, Write};

@@ -1,4 +1,4 @@
-//! Changes on their way into a store: collected in the order of the changelog, taken out sorted, the latest of each key.
+//! Changes on their way into a store: collected in the order of the changelog, written sorted, the latest of each key.
 
 /// Room for a change beside its bytes.
 const ENTRY_BYTES: usize = size_of::<Entry>();

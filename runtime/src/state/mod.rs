@@ -1,8 +1,8 @@
-//! The state of a partition as the pure cores see it: the values of actors, under keys of two levels.
+//! The state of a partition as the pure cores see it: the values of actors, under two-level keys.
 //!
-//! An *actor* is an identifier, a milestone, a unit or a ledger. Its [`ActorKey`] is a tag and a hash; what it keeps stands under
-//! sub-keys in byte order, so that a part of it can be scanned. No core scans across actors; who has to come to all of a kind in the
-//! end walks over their keys, some at a time ([`State::actors`]).
+//! An *actor* is an identifier, a milestone, a unit or a ledger. Its [`ActorKey`] is a tag and a hash. Its values are stored under sub-keys
+//! in byte order, so that a range of them can be scanned. No core scans across actors, except for a walk over the keys of all actors of a
+//! kind, some at a time ([`State::actors`]).
 
 mod actor;
 mod folder;

@@ -1,7 +1,7 @@
 //! The overlay: the changes of the current batch over the committed state, and the cache of what was read from it.
 //!
-//! A read goes to the store below at most once; a write goes there once a commit, however often the value changed within it
-//! (measured: 2.8 times the throughput of reading and writing the store for every record).
+//! A value is read from the store at most once, and written once per commit, however often it changed in between (measured: 2.8 times the
+//! throughput of reading and writing the store for every record).
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};

@@ -1,4 +1,4 @@
-//! The overlay against a map: whatever is read, written, settled, discarded or evicted, both hold the same.
+//! Property test of the overlay against a map: after reads, writes, settling, discarding and evicting both hold the same.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The cached values of one actor, by sub-key: one allocation a value, and none for the container of an actor that has few.
+//! The cached values of one actor, by sub-key: one allocation per value, and none for the container of an actor with few values.
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;

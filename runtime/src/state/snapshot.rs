@@ -1,4 +1,4 @@
-//! The states of all partitions, to be read together: who asks why something is as it is has to look at several.
+//! The states of all partitions, read together: an explanation needs several of them.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Rows of the output topics: as Protobuf or, for topics that are configured so and for people, as JSON.
+//! Rows of the output topics: as Protobuf, or as JSON for topics that are configured so and for people.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -1,4 +1,4 @@
-//! One batch: the stage over its records, and the commit of what came of it, or none of it.
+//! One batch: the stage runs over its records, then all of its results are committed, or none.
 
 use std::collections::BTreeMap;
 use std::time::Instant;

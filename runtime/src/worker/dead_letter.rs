@@ -1,4 +1,4 @@
-//! What becomes of a record that is refused.
+//! What happens to a refused record.
 
 use tributary_proto::DeadLetter;
 

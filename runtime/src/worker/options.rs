@@ -1,4 +1,4 @@
-//! How a worker works, and why it may stop.
+//! Options of a worker, and the reasons why it may stop.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Partitions that are computed anew because settings have changed: what the log, the metrics and `/readyz` say of them.
+//! Partitions that are being recomputed after a change of settings: log lines, metrics and `/readyz` lines about them.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

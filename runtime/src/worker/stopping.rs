@@ -1,4 +1,4 @@
-//! Partitions of which too much is refused: they stand still, and go on once that was accepted or the limits were changed.
+//! Stopping partitions with too many refusals, and resuming them after they were accepted or the limits were changed.
 
 use super::{Worker, WorkerError};
 use crate::dead_letter_limit::LimitExceeded;

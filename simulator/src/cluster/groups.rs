@@ -1,7 +1,7 @@
-//! Consumer groups: who holds which partition, and what is committed.
+//! Consumer groups: assignments and committed offsets.
 //!
-//! Members are static (each has an instance name) and rebalances cooperative: a partition changes hands only after its holder has let
-//! go of it in a poll, or was thrown out.
+//! Members are static (each has an instance name) and rebalances cooperative: a partition is reassigned only after its holder has released
+//! it in a poll, or was removed.
 
 use std::collections::BTreeMap;
 

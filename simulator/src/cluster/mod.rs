@@ -1,9 +1,9 @@
 //! A cluster in memory: topics, transactions and groups, as Kafka's protocol defines them.
 //!
-//! - A transaction is open from its first record to the marks that end it, which reach its partitions and its offsets one by one.
-//! - Readers see committed records below the last stable offset. Marks and aborted records have offsets too.
-//! - A producer with a transactional id has an epoch. A new one ends what the old one left open, and the old one is fenced.
-//! - Offsets are committed by transactions, in the name of a member of the group; of a former member they are refused.
+//! - A transaction is open from its first record to the markers that end it, which reach its partitions and its offsets one by one.
+//! - Readers see committed records below the last stable offset. Markers and aborted records have offsets too.
+//! - A producer with a transactional id has an epoch. A new producer ends the old one's open transaction, and the old one is fenced.
+//! - Offsets are committed by transactions, in the name of a member of the group; those of a former member are refused.
 //!
 //! ```
 //! use tributary_runtime::topic::Topic;

@@ -1,4 +1,4 @@
-//! One partition of a topic: records, the marks that end transactions, and who may see what.
+//! One partition of a topic: records, transaction markers, and visibility.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! What the senders of a small, quarrelsome market say.
+//! The events of a small market in which senders contradict each other.
 
 use super::Raw;
 use super::render::{self, Draft, Moment};

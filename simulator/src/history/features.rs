@@ -1,4 +1,4 @@
-//! What histories are made of beside records of their own: each can be left out.
+//! The features of histories in addition to plain records: each can be left out.
 
 use std::fmt;
 use std::str::FromStr;

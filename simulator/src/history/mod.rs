@@ -1,7 +1,7 @@
-//! Seeded histories: raw records as nasty as senders can make them, and settings so tight that every limit bites.
+//! Seeded histories: raw records as difficult as senders can make them, and settings so tight that every limit is reached.
 //!
-//! Each seed favours some features over others, so that rare combinations come about: one history is all unlinks and shared phones,
-//! another all amended milestones of one account.
+//! Each seed favours some features over others, so that rare combinations occur: one history is all unlinks and shared phones, another all
+//! amended milestones of one account.
 
 mod events;
 mod features;

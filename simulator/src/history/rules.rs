@@ -1,4 +1,4 @@
-//! Settings so tight that every limit bites.
+//! Settings so tight that every limit is reached.
 
 use std::collections::BTreeMap;
 

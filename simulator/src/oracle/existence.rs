@@ -1,4 +1,4 @@
-//! Accounts that their CRM has deleted. While one is deleted its records name nobody but it.
+//! Accounts that their CRM has deleted. While an account is deleted, its records name only the account itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! What the events say, as sets: nothing here depends on the order in which they are heard.
+//! The statements of all events, as sets: nothing here depends on their order.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! Accounts above accounts.
+//! Account hierarchies.
 
 use std::collections::{BTreeMap, BTreeSet};
 

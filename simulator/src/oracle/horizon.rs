@@ -1,4 +1,4 @@
-//! How far back everything must be known.
+//! How far back everything must be known exactly.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
-//! The judge: who is who, and who gets which credit, computed from the whole set of events at once.
+//! The oracle: profiles and credit, computed from the whole set of events at once.
 //!
-//! Naive on purpose. All events are in one list; there are no partitions, no messages, no epochs and nothing incremental. It shares
-//! nothing with the cores but the message types and the settings, so that a misreading of the rules would have to be made twice.
+//! It is naive on purpose. All events are in one list; there are no partitions, no messages, no epochs and nothing incremental. It shares
+//! only message types and settings with the cores, so the same misreading of a rule would have to be made twice.
 //!
 //! | what | where |
 //! |---|---|

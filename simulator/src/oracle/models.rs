@@ -1,4 +1,4 @@
-//! The models: the weight of every touch of a journey, as exact whole numbers of which only the proportions matter.
+//! The models: the weight of every touch of a journey, as exact integers of which only the proportions matter.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;

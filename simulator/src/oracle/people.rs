@@ -1,4 +1,4 @@
-//! Who is who: people and accounts, and where each identifier belongs at which time.
+//! People and accounts, and the account of each identifier at each time.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};

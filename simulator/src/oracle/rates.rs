@@ -1,4 +1,4 @@
-//! What a milestone is worth in the reporting currency, by the rates that histories have.
+//! The value of a milestone in the reporting currency, by the rates of the histories.
 
 use tributary_proto::Milestone;
 

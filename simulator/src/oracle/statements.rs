@@ -1,5 +1,4 @@
-//! What is said by day: accounts asserted, words on pairs, consents. Of a day only some of them count, so that whoever keeps them keeps
-//! little.
+//! Statements by day: asserted accounts, explicit links and unlinks, consents. Only some of a day count, so that the state stays small.
 
 use std::collections::{BTreeMap, BTreeSet};
 

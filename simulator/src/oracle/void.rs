@@ -1,4 +1,4 @@
-//! What counts for nothing: because somebody was erased, or because it was taken back.
+//! Events that have no effect, because of an erasure or a retraction.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,7 +1,7 @@
-//! Mistakes to plant into a copy of the sources, one at a time: how it is known that the simulator finds mistakes.
+//! Mutation tests: bugs that are planted into a copy of the sources, one at a time, to show that the simulator finds bugs.
 //!
-//! Each is a file of `simulator/planted`: a line that says what goes wrong, and a unified diff. A patch is found again by the lines it
-//! replaces and their neighbours, which must stand in the file once, wherever that is.
+//! Each is a file of `simulator/planted`: a line that describes the bug, and a unified diff. A patch is located by the lines it replaces
+//! and their neighbours, which must occur in the file exactly once, at any position.
 
 pub mod report;
 pub mod trial;

@@ -1,4 +1,4 @@
-//! What is said of the bugs that were found.
+//! The report of the planted bugs.
 
 use std::fmt::Write;
 

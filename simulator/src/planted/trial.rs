@@ -1,4 +1,4 @@
-//! A copy of the sources in which a bug is planted, built and simulated.
+//! A copy of the sources with one planted bug, built and simulated.
 
 use std::ffi::OsStr;
 use std::fs;

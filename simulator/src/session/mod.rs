@@ -1,11 +1,10 @@
-//! A session on the simulated cluster: what [`KafkaSession`] does with a client, done with the [`Cluster`] in memory.
+//! A session on the simulated cluster: the counterpart of [`KafkaSession`], with the [`Cluster`] in memory.
 //!
-//! What is decided, and the order of the commit, is [`exactly_once`]'s, as it is on Kafka. Here stand the same few calls between the
-//! two, and the places where something goes wrong.
+//! Decisions and the order of the commit come from [`exactly_once`], as on Kafka. This module has only the calls between the two, and the
+//! points where faults are injected.
 //!
-//! [`KafkaSession`]: https://docs.rs/tributary-runtime
-//! [`Cluster`]: crate::cluster::Cluster
-//! [`exactly_once`]: tributary_runtime::exactly_once
+//! [`KafkaSession`]: https://docs.rs/tributary-runtime [`Cluster`]: crate::cluster::Cluster [`exactly_once`]:
+//! tributary_runtime::exactly_once
 
 mod recovery;
 mod state;

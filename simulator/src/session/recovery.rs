@@ -1,4 +1,4 @@
-//! Starting anew after a transaction that failed.
+//! Recovery after a failed transaction.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Bringing the state of a partition to its committed offsets: a slice a poll.
+//! Restores the state of a partition to its committed offsets: a slice per poll.
 
 use std::collections::BTreeMap;
 

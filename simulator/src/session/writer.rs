@@ -1,4 +1,4 @@
-//! One transaction on its way to the simulated cluster, and all that can happen to it.
+//! One transaction on its way to the simulated cluster, with all faults that can occur.
 
 use tributary_proto::{DeadLetter, partition};
 use tributary_runtime::exactly_once::{Ended, INPUTS_KEY, Inputs, TransactionWriter};

@@ -1,4 +1,4 @@
-//! The end of a run: everybody goes on until nobody has anything to do.
+//! The end of a run: all processes continue until none has work left.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;

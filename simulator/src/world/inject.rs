@@ -1,4 +1,4 @@
-//! What goes wrong between two turns.
+//! Injects faults between two turns.
 
 use std::rc::Rc;
 

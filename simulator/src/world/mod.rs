@@ -1,7 +1,7 @@
 //! The machines, the processes on them, and the order in which everything happens.
 //!
-//! One thing happens at a time, chosen by the seed. A process that stands still in the middle of a commit is a call that has not
-//! returned: others go on inside it ([`Others::interlude`]).
+//! One thing happens at a time, chosen by the seed. A process that is paused in the middle of a commit is a call that has not returned: the
+//! others continue inside it ([`Others::interlude`]).
 
 mod drain;
 mod inject;

@@ -1,4 +1,4 @@
-//! Processes: how they start, do their turns, die and come back.
+//! Processes: how they start, take their turns, die and restart.
 
 use std::rc::Rc;
 

@@ -1,4 +1,4 @@
-//! Whether these settings would take hold, and what would be computed anew.
+//! Whether these settings are accepted, and what would be recomputed.
 
 use comfy_table::Table;
 use serde::Serialize;

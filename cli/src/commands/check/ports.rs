@@ -1,4 +1,4 @@
-//! Whether an address can be listened on; and if not, whether it is this very service that listens there.
+//! Whether an address is free to listen on; if not, whether this very service listens there.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};

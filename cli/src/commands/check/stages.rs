@@ -1,4 +1,4 @@
-//! Stages of CRMs that no rule names, as a running service has counted them.
+//! Stages of CRMs that no rule names, from the counters of a running service.
 
 use tributary_ingest::metrics::STAGES_WITHOUT_RULE;
 

@@ -1,4 +1,4 @@
-//! `dead-letters accept`: all that a partition of an input holds now may be refused.
+//! `dead-letters accept`: accepts refusals among the records that an input partition holds now.
 
 use std::str::FromStr;
 

@@ -1,4 +1,4 @@
-//! `tributary state accept-loss`: goes on without what an embedded log has lost.
+//! `tributary state accept-loss`: continues without the records that an embedded log has lost.
 
 use anyhow::bail;
 use serde::Serialize;

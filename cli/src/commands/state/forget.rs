@@ -1,4 +1,4 @@
-//! `tributary state forget`: what the running service does by itself, by hand.
+//! `tributary state forget`: deletes erased people at once, as the running service does by itself.
 
 use clap::Args;
 use serde_json::json;

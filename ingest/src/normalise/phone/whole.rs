@@ -1,5 +1,5 @@
-//! Whether a national number is one of its country from the first digit to the last. The library's own check is content where a number begins
-//! like a valid one (`phonenumber` 0.3: `Descriptor::is_match` looks at the start of the match alone).
+//! Checks a national number from the first digit to the last. The library's own check accepts a number that only begins like a valid one
+//! (`phonenumber` 0.3: `Descriptor::is_match` looks at the start of the match only).
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};

@@ -1,4 +1,4 @@
-//! What belongs to what: contacts, companies, deals, and calls and meetings.
+//! Associations between contacts, companies, deals, calls and meetings.
 
 use tributary_runtime::stage::Rejection;
 

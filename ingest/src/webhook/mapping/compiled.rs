@@ -1,4 +1,4 @@
-//! Mappings, compiled: what stands where in a provider's bodies.
+//! Compiled mappings.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! JSON whose numbers are kept as they were written.
+//! JSON whose numbers keep their original text.
 
 use serde_json::Value;
 use serde_json::value::RawValue;

@@ -1,4 +1,4 @@
-//! How an operator writes a mapping.
+//! The configuration format of a mapping.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Tasks and events: what was done with somebody.
+//! Tasks and events: sales activities.
 
 use tributary_runtime::stage::Rejection;
 

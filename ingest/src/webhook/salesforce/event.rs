@@ -1,4 +1,4 @@
-//! A change event, read: what changed, in which records, in which transaction.
+//! A parsed change event: what changed, in which records, in which transaction.
 
 use std::borrow::Cow;
 

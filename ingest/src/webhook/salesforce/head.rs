@@ -1,4 +1,4 @@
-//! What the events of all objects have.
+//! The fields that events of all objects have.
 
 use std::borrow::Cow;
 

@@ -1,10 +1,10 @@
-//! Which records were merged into which. Change Data Capture does not say so: in one transaction it tells the deletion of the losers,
-//! and the update of the winner and of what hung on the losers.
-//! See <https://developer.salesforce.com/docs/atlas.en-us.apexcode.meta/apexcode/apex_triggers_merge_statements.htm>.
+//! Merges of records. Change Data Capture does not report them as such: in one transaction it reports the deletion of the losers, and the
+//! update of the winner and of the records that referred to the losers. See
+//! <https://developer.salesforce.com/docs/atlas.en-us.apexcode.meta/apexcode/apex_triggers_merge_statements.htm>.
 //!
-//! So the events of a transaction must come in one body, as the streaming clients give them, unless the deletion says `MasterRecordId`. Of
-//! two bodies neither can be known to be a half: whoever waited for the other would have to keep every change of a parent, and to take back
-//! what he had made of a transaction of which more comes.
+//! So the events of a transaction must come in one body, as the streaming clients deliver them, unless the deletion has `MasterRecordId`. A
+//! body does not show whether it is only half of a transaction. To wait for the other half, ingest would have to keep every change of a
+//! parent, and to take back results whenever more of a transaction arrives.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,4 +1,4 @@
-//! Leads, contacts and accounts: who they are, and who became whom.
+//! Leads, contacts and accounts: their identifiers, and conversions.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! Settings of the Kafka client that are passed through to it, and those that are not.
+//! Settings of the Kafka client: those that are passed through, and those that are refused.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! What was dropped, who is to be forgotten, and what is still to be cleaned.
+//! Notes about dropped records, pending erasures and pending compactions.
 
 use std::collections::BTreeMap;
 

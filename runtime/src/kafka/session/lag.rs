@@ -1,4 +1,4 @@
-//! How far behind the inputs are, and what holds up their readers: as far as that is known, from the consumer's statistics.
+//! Lag of the inputs, and open transactions that block readers: as far as the consumer's statistics tell.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

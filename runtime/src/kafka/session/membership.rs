@@ -1,4 +1,4 @@
-//! Our share of the partitions: whether the group has told it, and whether none is a share.
+//! Our assignment: whether the group has sent it, and whether an empty one is final.
 
 use std::time::{Duration, Instant};
 

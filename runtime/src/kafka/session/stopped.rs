@@ -1,7 +1,7 @@
-//! Partitions of single inputs that stand still, and what somebody has accepted of them.
+//! Stopped partitions of single inputs, and their accepted positions.
 //!
-//! `tributary dead-letters accept` commits the offset below which records of a partition may be refused in the name of a group that nobody
-//! joins ([`accepted_group`]). So it outlives processes, can be said on any machine, and is heard by whoever owns the partition.
+//! `tributary dead-letters accept` commits the offset below which records of a partition may be refused, in the name of a group that nobody
+//! joins ([`accepted_group`]). So it survives processes, can be given on any machine, and is seen by every owner of the partition.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

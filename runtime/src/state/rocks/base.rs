@@ -1,4 +1,4 @@
-//! A store as the overlay and the exactly-once loop see it.
+//! A store with the interfaces of the overlay and the exactly-once loop.
 
 use rocksdb::ReadOptions;
 

@@ -1,7 +1,7 @@
-//! Folders that RocksDB cannot make sense of.
+//! Folders that RocksDB cannot read.
 //!
-//! What is broken is never repaired and never read on: it is set aside, and the state is restored from the changelog. Damage that shows
-//! only when a block is read stops the worker; the folder is marked then, so that the next start does not stumble over it again.
+//! A damaged store is never repaired and never used: it is set aside, and the state is restored from the changelog. Damage that is found
+//! only when a block is read stops the worker and marks the folder, so that the next start does not use it again.
 
 use std::fs;
 use std::path::Path;

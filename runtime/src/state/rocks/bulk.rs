@@ -1,4 +1,4 @@
-//! Taking in much at once, when a state is restored from its changelog.
+//! Bulk loading, when a state is restored from its changelog.
 
 use rocksdb::{IngestExternalFileOptions, SstFileWriter};
 

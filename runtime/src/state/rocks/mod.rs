@@ -1,8 +1,8 @@
 //! The committed state of a partition in RocksDB: one database per stage and partition.
 //!
-//! Everything is in one column family, so that a write batch is in one memtable and reaches the disk whole or not at all: values,
-//! the input offsets they stand for, and the position in the changelog. That is why the write-ahead log can be off: what a crash
-//! takes away is a tail of whole batches, and the changelog has it.
+//! Everything is in one column family, so that a write batch is in one memtable and reaches the disk whole or not at all: values, the input
+//! offsets they stand for, and the position in the changelog. So the write-ahead log can be off: a crash loses a tail of whole batches, and
+//! the changelog has them.
 //!
 //! ```text
 //! actor key (17 bytes) sub-key   value        written by the stages; no actor has the tag 0 or 255

@@ -1,4 +1,4 @@
-//! Opening a folder for writing: one that cannot be used is set aside, and begun anew.
+//! Opens a folder for writing. An unusable one is set aside, and a new one is created.
 
 use std::path::Path;
 use std::sync::Mutex;

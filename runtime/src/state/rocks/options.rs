@@ -1,4 +1,4 @@
-//! How RocksDB is set up for a partition's state.
+//! RocksDB's options for a partition's state.
 
 use rocksdb::{BlockBasedOptions, Cache, DBCompressionType, LogLevel, Options, SliceTransform};
 

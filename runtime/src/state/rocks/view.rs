@@ -1,4 +1,4 @@
-//! The committed state of a partition at one moment, while its worker goes on.
+//! The committed state of a partition at one moment, while its worker continues.
 
 use rocksdb::Snapshot;
 

@@ -1,5 +1,5 @@
-//! Records of accounts: they claim domains and names, are deleted and come back, out of order, several a day, and it is taken back. People
-//! say what their companies are called.
+//! Records of accounts: they claim domains and names, are deleted and restored, out of order, several a day, and are retracted. People
+//! state the names of their companies.
 
 use tributary_proto::event::Body;
 use tributary_proto::{AccountRecord, Event, Identifier, Identify, Link, Retract, Trait, kind};

@@ -1,4 +1,4 @@
-//! What is taken back, and who is erased.
+//! Retractions and erasures.
 
 use tributary_proto::event::Body;
 use tributary_proto::{Erase, Event, Retract};

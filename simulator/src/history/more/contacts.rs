@@ -1,4 +1,4 @@
-//! Who has which role in which deal.
+//! Roles in deals.
 
 use tributary_proto::event::Body;
 use tributary_proto::{Contact, Event, ObjectContacts};

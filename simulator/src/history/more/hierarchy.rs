@@ -1,4 +1,4 @@
-//! Accounts name the accounts above them: late, out of order, several a day, in circles, and it is taken back.
+//! Account hierarchies: parents are stated late, out of order, several a day, in cycles, and are retracted.
 
 use tributary_proto::event::Body;
 use tributary_proto::{AccountRecord, Event, Identifier, Retract, kind};

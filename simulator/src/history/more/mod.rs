@@ -1,6 +1,6 @@
-//! What is said beside the records: events as ingest would have decoded them. They go into the inbox of identity.
+//! Additional events, in the form that ingest would have decoded. They go directly into the inbox of identity.
 //!
-//! They are made of what the records name, at the same times or nearly, so that all of it meets.
+//! They use the names in the records, at the same times or nearly, so that everything interacts.
 
 mod accounts;
 mod back;

@@ -1,4 +1,4 @@
-//! People change companies: it is told late, twice, out of order, to the millisecond, and of several on one day.
+//! People change companies: reported late, twice, out of order, to the millisecond, and several on one day.
 
 use tributary_proto::event::Body;
 use tributary_proto::{AccountRecord, Decimal, Event, Identifier, Identify, Link, MilestoneVersion};

@@ -1,4 +1,4 @@
-//! What comes through a public write key: visitors who fill in forms, and senders who invent whatever does harm.
+//! Public events: visitors who fill in forms, and senders who invent whatever does harm.
 
 use tributary_proto::event::Body;
 use tributary_proto::{Consent, Decimal, Event, Identifier, Identify, MilestoneVersion, Trait};

@@ -1,4 +1,4 @@
-//! Records of a CRM: what they say, and that they are deleted and brought back.
+//! CRM records: their statements, deletions and restorations.
 
 use tributary_proto::event::Body;
 use tributary_proto::{Event, Retract};
