@@ -126,7 +126,7 @@ pub fn settle(
         for generation in next {
             plans.write(&generation)?;
             let Generation { stage, generation, .. } = generation;
-            tracing::info!(stage, generation, "settings take hold");
+            tracing::info!(stage, generation, "settings are active");
         }
     }
 }
@@ -281,7 +281,7 @@ impl Guard {
     ) -> Result<Option<T>, WorkerError> {
         while reach.wait(pulse) {
             match work() {
-                Err(error) if error.may_pass() => tracing::info!(%error, "it is not known yet which settings hold"),
+                Err(error) if error.may_pass() => tracing::info!(%error, "the current generation of settings is not known yet"),
                 done => return done.map(Some).map_err(GenerationsError::stop),
             }
             pulse.turn(0);

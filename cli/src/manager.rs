@@ -40,7 +40,7 @@ impl Manager {
         let socket = socket.and_then(|name| match open(name) {
             Ok(open) => Some(open),
             Err(error) => {
-                tracing::warn!(%error, "the service manager cannot be told anything: NOTIFY_SOCKET is no socket");
+                tracing::warn!(%error, "cannot notify the service manager: NOTIFY_SOCKET is not a socket");
                 None
             }
         });

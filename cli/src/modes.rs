@@ -34,8 +34,8 @@ pub fn tighten(state: &Path) -> io::Result<()> {
     for folder in open_to_others(state) {
         let mode = mode(&folder).unwrap_or_default();
         match fs::set_permissions(&folder, Permissions::from_mode(mode & 0o7777 & !OTHERS)) {
-            Ok(()) => tracing::info!(folder = %folder.display(), "was open to other users, and is no more"),
-            Err(error) => tracing::warn!(folder = %folder.display(), "is open to other users: {error}; `chmod 700` closes it"),
+            Ok(()) => tracing::info!(folder = %folder.display(), "was accessible to other users; permissions were restricted"),
+            Err(error) => tracing::warn!(folder = %folder.display(), "is accessible to other users: {error}; run `chmod 700`"),
         }
     }
     Ok(())

@@ -108,7 +108,7 @@ fn run(pulse: &Pulse, settings: &Settings, pipeline: &Pipeline, log: Option<&Emb
             waited = Duration::ZERO;
             match look(settings, pipeline, log) {
                 Ok(left) => gauge!(ERASURE_REQUESTS_OPEN.name).set(f64::from(u32::try_from(left).unwrap_or(u32::MAX))),
-                Err(error) => tracing::warn!(%error, "requests to erase a person cannot be looked at; it is tried again"),
+                Err(error) => tracing::warn!(%error, "requests to erase a person cannot be read; will retry"),
             }
         }
         pulse.rest(REST);

@@ -22,7 +22,7 @@ pub const LOOK: Duration = Duration::from_millis(50);
 pub fn serve_probes(settings: &Settings, service: &Service) -> anyhow::Result<()> {
     if let Some(address) = settings.http.probes {
         let address = http::serve_probes(address, service.health(), &settings.service_name())?;
-        tracing::info!(%address, "tells health alone");
+        tracing::info!(%address, "serves health only");
     }
     Ok(())
 }
@@ -35,7 +35,7 @@ pub fn end(service: Service, global: &Global) -> anyhow::Result<()> {
         WorkerError::Settings(_) | WorkerError::State { source: StateError::Newer(_), .. } => Usage(error.to_string()).into(),
         error => anyhow::Error::from(error),
     })?;
-    tracing::info!("stopped, with nothing open");
+    tracing::info!("stopped; no transaction is open");
     if global.json {
         table::print_json(&health.work())?;
     }

@@ -165,7 +165,7 @@ fn a_running_service_goes_on_once_it_is_accepted() {
     let mut command = tributary(&service.sets);
     command.arg("run");
     let mut running = Watched::start(command, folder.path().join("log"));
-    let stopped = running.wait("stopped at utm/0", |look| look.reasons.contains("utm/0 stands still"));
+    let stopped = running.wait("stopped at utm/0", |look| look.reasons.contains("utm/0 is stopped"));
     assert_eq!(stopped.ready, Some(false));
     assert_eq!(stopped.sum("tributary_stopped_partitions"), Some(1.0));
     service.ok(&["dead-letters", "accept", "utm/0"]);

@@ -16,7 +16,7 @@ pub static REQUESTS: Metric = Metric {
     kind: MetricKind::Counter,
     label: "outcome",
     values: &[],
-    help: "Requests answered, by route and outcome: ok, or the code of the refusal. busy and log_away: senders have to wait, look at the log.",
+    help: "Requests answered, by route and outcome: ok, or the code of the refusal. busy and log_away: senders must retry; check the log.",
 };
 /// Records stored.
 pub static RECORDS: Metric = Metric {
@@ -48,7 +48,7 @@ pub static QUEUE_BYTES: Metric = Metric {
     kind: MetricKind::Gauge,
     label: "",
     values: &[],
-    help: "Bytes of bodies that are under way and of records that wait for the log. At collector.queue_mb requests are answered 503.",
+    help: "Bytes of bodies in flight and of records that wait for the log. At collector.queue_mb requests are answered 503.",
 };
 /// Open connections.
 pub static CONNECTIONS: Metric = Metric {
@@ -56,7 +56,7 @@ pub static CONNECTIONS: Metric = Metric {
     kind: MetricKind::Gauge,
     label: "",
     values: &[],
-    help: "Open connections. At collector.connections_max a further one takes the place of the idlest.",
+    help: "Open connections. At collector.connections_max a further one replaces the idlest.",
 };
 
 /// All metrics of the collector.

@@ -132,7 +132,7 @@ impl Server {
         let drain = if log.failure().is_some() { DRAIN_FAILED } else { drain };
         let finished = runtime.block_on(async { tokio::time::timeout(drain, serving).await.is_ok() });
         if !finished {
-            tracing::warn!("requests that did not end in time were broken off");
+            tracing::warn!("requests that did not finish in time were aborted");
         }
         runtime.shutdown_background();
         log.close();

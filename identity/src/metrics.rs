@@ -64,7 +64,7 @@ pub static PUT_OFF: Metric = Metric {
     kind: MetricKind::Counter,
     label: "",
     values: &[],
-    help: "Identifiers whose cluster has cost much to compute and is computed again later, once others have had as much. Many over a long time: somebody sends identifiers that are joined to very many others.",
+    help: "Identifiers whose expensive cluster is throttled and recomputed later. Many over a long time: somebody sends identifiers that are joined to very many others.",
 };
 
 /// Amounts that count otherwise than they say.
@@ -82,7 +82,7 @@ pub static REMODELLED: Metric = Metric {
     kind: MetricKind::Counter,
     label: "",
     values: &[],
-    help: "Identifiers and milestones that were looked at because settings of identity have changed: all of a partition, beside what comes in.",
+    help: "Identifiers and milestones recomputed after changed settings of identity: all of a partition, beside new records.",
 };
 
 /// All metrics of this crate.

@@ -14,7 +14,7 @@ pub static EVENTS: Metric = Metric {
     kind: MetricKind::Counter,
     label: "topic",
     values: &INPUTS,
-    help: "Events, and records of spend, decoded and passed on, by raw input. A source that stands still while its topic grows: look at the dead letters.",
+    help: "Events, and records of spend, decoded and passed on, by raw input. A source that does not advance while its topic grows: check the dead letters.",
 };
 
 /// Fields that were left out.

@@ -304,7 +304,7 @@ mod tests {
             health.obstacles(),
             [
                 "ingest-0: going back to what was committed last: fenced",
-                "ingest-0: partition offline/3 stands still: too much was refused"
+                "ingest-0: partition offline/3 is stopped: too much was refused"
             ]
         );
         assert_eq!(health.stopped_alone(), None, "something else keeps it from its work");

@@ -37,9 +37,9 @@ impl Stop {
         let Self { excess: LimitExceeded { refused, of }, reason, offset, first, .. } = self;
         let name = topic.name();
         format!(
-            "of the last {of} records up to offset {offset} {refused} were refused, the last as {reason}. Nothing from offset {first} on is \
-             committed; everything else goes on. Repair what sends them; then `tributary dead-letters accept {name}/{partition}` refuses \
-             what is there now into the dead letters, or allow more in [worker.dead_letters]"
+            "{refused} of the last {of} records up to offset {offset} were refused, the last as {reason}. Nothing from offset {first} on is \
+             committed; everything else continues. Repair the sender; then run `tributary dead-letters accept {name}/{partition}` to \
+             accept the refusals among the present records, or set higher limits in [worker.dead_letters]"
         )
     }
 }
@@ -95,7 +95,7 @@ impl Stops {
             *said = Some(Instant::now());
             let (topic, partition) = (place.0.name(), place.1);
             let (offset, reason) = (stop.first, &stop.reason);
-            tracing::error!(stage, topic, partition, offset, reason, "{topic}/{partition} stands still: {}", stop.why(place));
+            tracing::error!(stage, topic, partition, offset, reason, "{topic}/{partition} is stopped: {}", stop.why(place));
         }
     }
 

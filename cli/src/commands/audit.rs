@@ -16,10 +16,10 @@ use crate::table::{align_right, table};
 use crate::{logging, table};
 
 const AFTER_HELP: &str = "\
-Reads all raw records, dead letters and credit updates that are there, and the states, and believes no counter. A service may be running
-beside it: on Kafka its processes are asked for their states (admin.listen), and where none runs the disk of this machine is read. What is
-on its way to the states counts as newer, what ingest has not read yet as waiting: neither is missing. The last line is the verdict on
-everything. Exit code 1: something is missing, surplus, or does not add up, or a state is not at hand.
+Counts from the records themselves, not from counters: it reads all raw records, dead letters, credit updates and states. The service may
+be running: on Kafka its processes are asked for their states (admin.listen); if none runs, the disk of this machine is read. Events on
+their way to the states count as newer, records that ingest has not read yet as waiting: neither is missing. The last line is the
+verdict. Exit code 1: something is missing, surplus, or does not add up, or a state is not available.
 
 Example:
   tributary audit --config tributary.toml --metrics /var/lib/node_exporter/tributary.prom";

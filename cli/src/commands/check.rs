@@ -28,10 +28,10 @@ use crate::{descriptors, logging, stdout, table};
 
 const AFTER_HELP: &str = "\
 Checks the configuration first (exit code 2 when it is at fault), then whether brokers answer, topics are as they should be, the
-state folder can be written, the limit of open files suffices and the addresses can be listened on (exit code 1). What a running service of
-the same configuration uses is as it should be; of one, it also tells the stages of CRMs that no rule names. Of settings that have not taken
-hold yet it tells what they would compute anew: which models are new, changed or gone, how many units and milestones, and which settings
-differ from those that hold; and whether they would be refused, because they were left or look further back than what is stored.
+state folder can be written, the limit of open files suffices and the addresses can be listened on (exit code 1). Resources in use by a
+running service with the same configuration are fine; for a running service it also shows the CRM stages that no rule names. For new
+settings it shows what they would recompute: new, changed and removed models, the number of units and milestones, and the settings that
+differ from the current ones. It also shows whether they would be refused, as former settings or because they look too far back.
 
 Example, and what a changed configuration would do before it is started:
   tributary check --config tributary.toml

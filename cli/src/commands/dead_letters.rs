@@ -25,7 +25,7 @@ use crate::{logging, sink, stdout, table};
 const AFTER_HELP: &str = "\
 On the embedded log `retry` needs the service to be stopped; `list` and `show` do not.
 
-Example: what is wrong, one of them whole, and all of one reason once more after its cause was repaired:
+Example: list the reasons, show one letter completely, and retry all letters with one reason after its cause was repaired:
   tributary dead-letters list
   tributary dead-letters show 0:17
   tributary dead-letters retry --reason milestone_unknown";
@@ -59,12 +59,12 @@ enum Action {
         #[arg(value_name = "PARTITION:OFFSET")]
         place: Place,
     },
-    /// Let a partition go on that stands still because too much of it is refused: all that it holds now may be
+    /// Resume a stopped partition: accept refusals among the records that it holds now
     #[command(after_help = "\
-What is refused of it goes to the dead letters as ever, and stops the partition no more, up to the last record that is there now. Run it on
-any machine beside the service (on the embedded log: the service's); it holds for processes that are started later, too.
+Refused records go to the dead letters as usual, and no longer stop the partition, up to the last record that is there now. Run it on any
+machine while the service runs (on the embedded log: on its machine). It also applies to processes that are started later.
 
-Example: an upload to the topic offline was junk, and partition 0 stands still:
+Example: an upload to the topic offline was junk, and partition 0 has stopped:
   tributary dead-letters accept offline/0")]
     Accept {
         /// The partition of an input, as /readyz names it: offline/0
@@ -73,8 +73,8 @@ Example: an upload to the topic offline was junk, and partition 0 stands still:
     },
     /// Send the refused records to their topics again, each as it was received
     #[command(after_help = "\
-Letters that were sent again are skipped, and so are records that were refused too often: whatever happens, nothing goes round for ever.
-A record that had been processed after all changes nothing when it comes again.
+Skips letters that were already sent again, and records that were refused too often, so that no record is retried forever. A record that
+was already processed has no further effect.
 
 Example: look first, then send:
   tributary dead-letters retry --topic sdk --dry-run

@@ -24,18 +24,19 @@ use crate::table::{align_right, grouped, table};
 use crate::{logging, table};
 
 const AFTER_HELP: &str = "\
-Every event that names one of the identifiers and happened at or before the time becomes void, wherever it is and whenever it comes; credit
-is given anew without it. ARCHITECTURE.md says what stays. This cannot be undone, and other identifiers of the same person are not erased by
-it, unless --person is given: then all identifiers are named that are joined with these now, as `tributary profile IDENTIFIER` has them. Look
-at the list before --yes: what public events alone have joined is marked, and may be somebody else's. On the embedded log the service must be stopped meanwhile; once it has run again, its records
-are dropped and its files hold nothing of the person within a minute. On Kafka topics are their operator's: they keep what they have for their
-retention (docs/erasure.md).
+Voids every event that names one of the identifiers and happened at or before the time, including events that arrive later. Credit is
+recomputed without it. ARCHITECTURE.md lists what stays. This cannot be undone. Other identifiers of the same person are not erased, unless
+--person is given: then all identifiers that are joined with these now are erased, as `tributary profile IDENTIFIER` shows them. Check the
+list before --yes: identifiers joined by public events alone are marked, and may be somebody else's. On the embedded log the service must be
+stopped meanwhile; when it runs again, the records are deleted and its files contain nothing of the person within a minute. On Kafka the
+topics keep what they have for their retention (docs/erasure.md).
 
---requests is for what HubSpot's contact.privacyDeletion asks: its contact is erased at once, and the rest of the person by `tributary run`
-within a minute, but for those whom public events alone have joined; those, and all where worker.expand_erasures is false, wait for it.
+--requests executes open requests of HubSpot's contact.privacyDeletion. The contact itself was erased at once, and `tributary run` erases the
+rest of the person within a minute, except identifiers joined by public events alone; these, and all with worker.expand_erasures = false,
+wait for this command.
 
---verify looks for the identifiers in all topics, of Kafka also in what is not committed or was aborted, in changelogs and dead letters; on
-the embedded log also in the states and the files. It says until when what it finds may stay. Exit code 1: something is still held.
+--verify searches all topics for the identifiers, including changelogs, dead letters, and on Kafka uncommitted and aborted records; on the
+embedded log also the states and the files. It shows until when each finding may stay. Exit code 1: something is still held.
 
 Example:
   tributary erase email:zhang@b-corp.example phone:+8613800001111 --yes
@@ -59,13 +60,13 @@ pub struct EraseArgs {
     /// Erase the person: all identifiers that are joined with these now
     #[arg(long)]
     person: bool,
-    /// Erase the persons that a CRM has asked for and that are not erased yet, as topic erasure-requests has them
+    /// Execute open requests of a CRM to erase people (topic erasure-requests)
     #[arg(long, conflicts_with_all = ["identifiers", "until", "person", "verify"])]
     requests: bool,
-    /// Do it; without, only say what would be done
+    /// Do it; otherwise only show what would be done
     #[arg(long)]
     yes: bool,
-    /// Look for what is still kept that names them, of what happened up to then, and until when
+    /// Search for data that still names them, up to that time, and show until when it may stay
     #[arg(long, conflicts_with = "yes")]
     verify: bool,
 }

@@ -12,10 +12,10 @@ use crate::outcome::Usage;
 use crate::{logging, stdout, table};
 
 const AFTER_HELP: &str = "\
-Reads the embedded log in state.path, beside a running service or without; on Kafka it asks the processes that hold the partitions
-(admin.listen), from any machine, and where none runs it reads the disk of this machine. The first line says how fresh the answer is where
-it is not of all that there is. `tributary replay --explain` answers the same over files.
-The answer holds personal data: mind where you write it. Exit code 1: no event has reported the milestone.
+Reads the embedded log in state.path, whether the service runs or not. On Kafka it asks the processes that hold the partitions
+(admin.listen), from any machine; if none runs, it reads the disk of this machine. If the answer does not include all records, the first
+line says how fresh it is. `tributary replay --explain` answers the same over files. The answer holds personal data: mind where you
+write it. Exit code 1: no event has reported the milestone.
 
 Example:
   tributary explain closed_won:006X --model w_shaped --set state.path=/var/lib/tributary";

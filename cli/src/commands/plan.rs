@@ -13,10 +13,10 @@ use crate::stdout::outln;
 use crate::{logging, table};
 
 const AFTER_HELP: &str = "\
-Settings of attribution take hold in generations: the first process that starts with new ones begins the next, and processes with older ones
-refuse to go on. `tributary check` tells what new ones will compute again.
+Settings of identity and attribution have generations: the first process that starts with new settings begins the next generation, and
+processes with older settings stop. `tributary check` shows what new settings will recompute.
 
-Example: which generations there were; then back to the settings before, which somebody has left:
+Example: list the generations; then go back to former settings:
   tributary plan show
   tributary plan accept --config before.toml";
 
@@ -33,7 +33,7 @@ enum Action {
     /// Show which settings have taken hold, newest last
     #[command(after_help = "Example:\n  tributary plan show --json")]
     Show,
-    /// Let these settings take hold: although they were left, or look further back than what is stored
+    /// Make these settings the newest generation, even if they are former ones or look further back than the stored touches
     #[command(after_help = "\
 On the embedded log the service must be stopped. Running processes with other settings stop.
 

@@ -28,9 +28,9 @@ enum Report {
 }
 
 const PUBLIC_EVIDENCE_HELP: &str = "\
-Public is what came through a write key that stands in pages, or a pixel: anybody could have sent it (docs/trust.md). Listed are milestones
-whose journeys have touches, and none that a trusted event reports: the dearest first. Where a sale looks odd, begin here.
-Without raw files the state of the service is read that the configuration names.
+Public events came through a write key in web pages, or a pixel: anybody could have sent them (docs/trust.md). Lists the milestones whose
+journeys have touches but none from a trusted event, the highest values first. If a deal looks suspicious, start here. Without raw files it
+reads the state of the configured service.
 
 Example:
   tributary report public-evidence --kind closed_won";

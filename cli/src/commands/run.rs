@@ -24,9 +24,9 @@ use crate::signals::Signals;
 use crate::{engine, forget, logging, requests, state};
 
 const AFTER_HELP: &str = "\
-Runs on Kafka where kafka.brokers is set, else on the embedded log in state.path. SIGINT and SIGTERM finish the open transaction
-and leave; SIGHUP reads the configuration again, applies log.level, worker.dead_letters and collector.rate, and says which other keys wait
-for a restart. Metrics and health are on http.listen (/metrics, /livez, /readyz), health alone on http.probes; on Kafka `explain`,
+Runs on Kafka if kafka.brokers is set, otherwise on the embedded log in state.path. SIGINT and SIGTERM finish the open transaction and
+exit. SIGHUP reloads the configuration, applies log.level, worker.dead_letters, collector.rate and rate_kb, and logs which other keys need
+a restart. Metrics and health are on http.listen (/metrics, /livez, /readyz), health alone on http.probes; on Kafka `explain`,
 `profile` and `audit` are answered on admin.listen. --json prints at the end what each worker has done.
 
 Example, all stages in one process, then one stage of three, then the embedded log with events taken over HTTP:
@@ -44,8 +44,8 @@ pub struct RunArgs {
     /// Takes events over HTTP too, on collector.listen (see `tributary collect --help`)
     #[arg(long)]
     collect: bool,
-    /// Leaves once no stage of this process has had a record for this long, and none is left to be read: also not one that
-    /// another process holds or an open transaction hides. What a partition holds that stands still is left: exit code 1
+    /// Exits when no stage of this process has had a record for this long and no record is unread, including records of other
+    /// processes and behind open transactions. Records of stopped partitions stay unread: exit code 1
     #[arg(long, value_name = "SECONDS")]
     until_idle: Option<f64>,
 }
@@ -130,7 +130,7 @@ fn say_left(stopped: &Places) -> anyhow::Result<()> {
         return Ok(());
     }
     let names: Vec<String> = stopped.iter().map(|(topic, partition)| format!("{}/{partition}", topic.name())).collect();
-    bail!("left: the records of {}, which stand still because too much was refused; all others were read", names.join(", "))
+    bail!("unread: the records of {}, which stopped because too much was refused; all others were read", names.join(", "))
 }
 
 /// Waits for a signal, the end of a worker, or idleness with nothing left but for partitions that stand still: returns those.
@@ -150,7 +150,7 @@ fn wait(
             match left(&stopped) {
                 Ok(None) => return stopped,
                 Ok(Some(left)) => tracing::info!(%left, "idle, but not at the end"),
-                Err(error) => tracing::info!(%error, "idle, but it cannot be seen whether anything is left"),
+                Err(error) => tracing::info!(%error, "idle, but it is unknown whether records are left"),
             }
             asked = Instant::now();
         }

@@ -19,13 +19,13 @@ use crate::stdout::outln;
 use crate::{logging, table};
 
 const AFTER_HELP: &str = "\
-Every line becomes one record, as it is; what is wrong with it shows in the dead letters. Of a line that is longer than a record may be
-(topics.record_bytes_max) the beginning is sent, and refused like every record that is too large; the log says which line it was. Files that
-end in .csv, .tsv or .xlsx are read as offline rows. `-` is standard input.
+Every line becomes one record, unchanged; invalid records appear in the dead letters. If a line is longer than topics.record_bytes_max,
+its beginning is sent, and refused like every record that is too large; the log names the line. Files that end in .csv, .tsv or .xlsx
+are read as offline rows. `-` is standard input.
 
-Whatever interrupts it, the same command goes on where it was, and each record is in the topic once. On Kafka FIRST-FILE.sent says that it
-is unfinished, on the embedded log a file in the state folder. A file that was sent to its end is sent again when it is asked for again, which does no harm: events count once. What comes from
-a pipe cannot be gone on with.
+After an interruption, the same command continues where it was, and each record is in the topic once. On Kafka FIRST-FILE.sent marks an
+unfinished run, on the embedded log a file in the state folder. A completely sent file is sent again if you ask for it, which does no
+harm: events count once. Input from a pipe cannot be resumed.
 
 Example:
   tributary send --set kafka.brokers=localhost:9092 --sdk history/sdk.ndjson --offline history/offline.csv";

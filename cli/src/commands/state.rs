@@ -19,8 +19,8 @@ use crate::table::{align_right, grouped, table};
 use crate::{logging, table};
 
 const AFTER_HELP: &str = "\
-On Kafka the changelog topics are the true copy of the state: a backup saves the time of restoring from them. On the embedded log it is
-the only copy.
+On Kafka the changelog topics are the authoritative copy of the state, and a backup saves the time of a restore. On the embedded log the
+state is the only copy.
 
 Example:
   tributary state info --config tributary.toml
@@ -53,12 +53,12 @@ Example:
         #[arg(value_name = "FOLDER")]
         to: PathBuf,
     },
-    /// Put a backup back, unless it does not fit
+    /// Restore a backup, if it fits
     #[command(after_help = "\
-Refused: a running service; a backup that is not what was copied, in any byte (SHA-256); other partitions, topics or consumer groups; offsets
-that the group has not committed; a copy that the changelog cannot bring up to date any more. The backup is copied beside its place and read
-whole before anything is put in place; what was there stays beside it as FOLDER.replaced. When this is cut off, what is in place is the old
-or the new state, whole; the next command says which.
+Refused: while the service runs; a backup with any changed byte (SHA-256); a backup of other partitions, topics or consumer groups; offsets
+that the group has not committed; a backup older than the changelog's tombstones. The backup is copied beside its target and verified
+completely before anything is replaced; the former state stays as FOLDER.replaced. If this is interrupted, the old or the new state is in
+place, complete, and the next command says which.
 
 Example:
   tributary state restore /backups/tributary-monday")]
@@ -70,11 +70,11 @@ Example:
         #[arg(long)]
         replace: bool,
     },
-    /// Drop what names somebody who was erased, and clean the files, of a stopped service on the embedded log
+    /// Delete the records of erased people and clean the files now (stopped service, embedded log)
     Forget(forget::ForgetArgs),
-    /// Show what an embedded log has lost, and go on without it
+    /// Show what an embedded log has lost, and continue without it
     #[command(after_help = "\
-What was lost was answered for, and is gone: senders have to send it again. Where there is a backup, `state restore` may lose less.
+Lost records were confirmed to their senders, who must send them again. If there is a backup, `state restore` may lose less.
 
 Example:
   tributary state accept-loss

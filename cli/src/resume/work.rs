@@ -104,7 +104,7 @@ impl Unfinished {
         match write(&path, &Note { work: work.id.clone(), run: run.clone() }) {
             Ok(file) => Self { run, noted: Some((path, file)), kept },
             Err(error) => {
-                tracing::warn!(file = %path.display(), "cannot be written: {error}; if this is interrupted, it will begin anew");
+                tracing::warn!(file = %path.display(), "cannot be written: {error}; an interrupted run will start from the beginning");
                 Self { run, noted: None, kept }
             }
         }

@@ -126,11 +126,11 @@ fn a_partition_that_stands_still_goes_on_once_the_limit_is_higher() {
     let (mut run, file) = command(folder.path(), &limit(20));
     run.arg("run");
     let mut running = Watched::start(run);
-    running.line(&["offline/0 stands still"]);
+    running.line(&["offline/0 is stopped"]);
     fs::write(&file, limit(1_000)).unwrap();
     running.signal("HUP");
     running.line(&["SIGHUP: applied", "worker.dead_letters.in_a_row"]);
-    running.line(&["goes on: the limits of refusals were changed"]);
+    running.line(&["resumed: the limits of refusals were changed"]);
     running.line(&["refused: it is in the dead letters", "offset=0"]);
     let (status, lines) = running.terminate();
     assert!(status.success(), "{lines:#?}");

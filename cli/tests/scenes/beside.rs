@@ -117,7 +117,7 @@ fn junk_in_one_partition_stops_that_one_until_it_is_accepted() {
     note("100 records of junk arrive in offline/2");
     let junk: Vec<Vec<u8>> = (0..100).map(|at| format!("junk {at}").into_bytes()).collect();
     produce(brokers, "poisoned.offline", 2, &junk);
-    let standing = |process: &Watched| process.view.look().reasons.contains("offline/2 stands still");
+    let standing = |process: &Watched| process.view.look().reasons.contains("offline/2 is stopped");
     let until = Instant::now() + PATIENCE;
     while !standing(&first) && !standing(&second) {
         assert!(Instant::now() < until, "{}\n{}", first.view.log(), second.view.log());

@@ -218,7 +218,7 @@ impl MarkFile {
         let at = if self.generation.is_multiple_of(2) { 0 } else { self.slot_bytes as u64 };
         let written = self.file.write_all_at(&self.buffer, at);
         if let (Err(error), false) = (&written, self.failing) {
-            tracing::warn!(%error, "the high-water mark of the embedded log cannot be written: what gets lost now would not be noticed");
+            tracing::warn!(%error, "the high-water mark of the embedded log cannot be written: a loss would not be detected now");
         }
         self.failing = written.is_err();
     }

@@ -74,7 +74,7 @@ pub fn announce(options: &KafkaOptions, address: &str, stop: Arc<AtomicBool>) ->
         while !stop.load(Ordering::Relaxed) {
             if let Some(Err(error)) = consumer.poll(LOOK) {
                 if !std::mem::replace(&mut told, true) {
-                    tracing::info!(%error, "this process is not named in the group of processes yet: others cannot ask it");
+                    tracing::info!(%error, "this process has not joined the group of processes yet: other processes cannot query it");
                 }
                 tracing::debug!(%error, "group of processes");
             }

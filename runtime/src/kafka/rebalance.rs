@@ -250,7 +250,7 @@ impl KafkaSession {
     fn hold_unopened(&mut self, partition: u32, why: String) {
         if self.unopened.get(&partition).is_none_or(|(_, known)| *known != why) {
             let stage = self.log.stage;
-            tracing::error!(stage, partition, "the partition waits, the others go on: its state cannot be opened: {why}");
+            tracing::error!(stage, partition, "the partition waits, the others continue: its state cannot be opened: {why}");
         }
         self.unopened.insert(partition, (Instant::now(), why));
     }

@@ -181,7 +181,7 @@ impl KafkaSession {
         });
         if closing.is_ok() && ended.recv_timeout(CLOSE_MAX) == Err(RecvTimeoutError::Timeout) {
             let seconds = CLOSE_MAX.as_secs();
-            tracing::warn!(stage = self.log.stage, seconds, "the Kafka consumer does not end, and is left behind");
+            tracing::warn!(stage = self.log.stage, seconds, "the Kafka consumer does not close, and is abandoned");
         }
     }
 

@@ -26,7 +26,7 @@ pub static ERASURE_REQUESTS_OPEN: Metric = Metric {
     kind: MetricKind::Gauge,
     label: "",
     values: &[],
-    help: "Requests to erase a person (topic erasure-requests) of which something is still to be erased, by processes with the stage \
+    help: "Open requests to erase a person (topic erasure-requests), by processes with the stage \
            identity, counted once a minute. Look at any that stays for a quarter of an hour.",
 };
 /// Records read.
@@ -91,7 +91,7 @@ pub static RECOVERIES: Metric = Metric {
     kind: MetricKind::Counter,
     label: "",
     values: &[],
-    help: "Transactions aborted and begun again from the committed offsets, by stage.",
+    help: "Transactions aborted and retried from the committed offsets, by stage.",
 };
 /// Partitions owned.
 pub static PARTITIONS_OWNED: Metric = Metric {
@@ -107,7 +107,7 @@ pub static REMODELLING_PARTITIONS: Metric = Metric {
     kind: MetricKind::Gauge,
     label: "",
     values: &[],
-    help: "Partitions of this process that are being computed anew because settings have changed, by stage: until then rows of the former settings are among theirs. /readyz and the log say how far each is.",
+    help: "Partitions of this process that are being recomputed after changed settings, by stage: until then they also have rows of the former settings. /readyz and the log show the progress.",
 };
 /// Partitions changing hands.
 pub static REBALANCES: Metric = Metric {
@@ -115,7 +115,7 @@ pub static REBALANCES: Metric = Metric {
     kind: MetricKind::Counter,
     label: "",
     values: &[],
-    help: "Times that partitions came to a worker or left it, by stage. Several a minute for long: members come and go, or are too slow for \
+    help: "Partitions assigned to or revoked from a worker, by stage. Several a minute for long: members come and go, or are too slow for \
            their group.",
 };
 /// Consumer lag.
@@ -158,7 +158,7 @@ pub static STOPPED_PARTITIONS: Metric = Metric {
     kind: MetricKind::Gauge,
     label: "",
     values: &[],
-    help: "1 while a partition of an input stands still because too much of it was refused, else 0, by stage, topic and partition. \
+    help: "1 while a partition of an input is stopped because too many of its records were refused, else 0, by stage, topic and partition. \
            The log and /readyz say what to do; alert on any that is 1.",
 };
 /// State on disk.

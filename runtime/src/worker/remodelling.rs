@@ -29,11 +29,11 @@ impl Remodelling {
         let before = self.under_way.len();
         for news in self.news(&found.collect(), Instant::now()) {
             match news {
-                News::Begun(partition) => tracing::info!(stage, partition, "settings have changed: all is computed anew"),
+                News::Begun(partition) => tracing::info!(stage, partition, "settings have changed: recomputing everything"),
                 News::Going(partition, thousandths) => {
-                    tracing::info!(stage, partition, percent = thousandths / 10, "computing anew by changed settings");
+                    tracing::info!(stage, partition, percent = thousandths / 10, "recomputing after changed settings");
                 }
-                News::Done(partition) => tracing::info!(stage, partition, "all is computed by the present settings"),
+                News::Done(partition) => tracing::info!(stage, partition, "everything is recomputed with the current settings"),
             }
         }
         if before != self.under_way.len() {
@@ -78,7 +78,7 @@ impl Remodelling {
         let line = |(partition, (thousandths, _)): (&u32, &(u32, Instant))| {
             let percent = thousandths / 10;
             format!(
-                "partition {partition}: {percent} % of it computed anew, because settings have changed; the rest has rows of the former ones"
+                "partition {partition}: {percent} % recomputed after changed settings; the rest still has rows of the former settings"
             )
         };
         self.under_way.iter().map(line).collect()

@@ -22,9 +22,9 @@ impl<S: Session> Worker<S> {
                 let (stage, topic) = (self.log.stage, topic.name());
                 match accepted {
                     Some(until) => {
-                        tracing::info!(stage, topic, partition, until, "goes on: what is refused below this offset is accepted")
+                        tracing::info!(stage, topic, partition, until, "resumed: refusals below this offset are accepted")
                     }
-                    None => tracing::info!(stage, topic, partition, "goes on: the limits of refusals were changed"),
+                    None => tracing::info!(stage, topic, partition, "resumed: the limits of refusals were changed"),
                 }
             } else if ours {
                 self.stops.say(self.log.stage, place);

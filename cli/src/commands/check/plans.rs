@@ -113,8 +113,8 @@ impl Verdict {
             if names.is_empty() { String::new() } else { format!("; {word}: {}", names.join(", ")) }
         };
         format!(
-            "{stage}: generation {own} would take the place of {holds}, and processes with the former settings would stop; {what} computed \
-             anew, beside what comes in{}{}{}",
+            "{stage}: generation {own} would replace {holds}, and processes with the former settings would stop; {what} recomputed \
+             beside new records{}{}{}",
             listed("models that are new", &changes.models_new),
             listed("changed", &changes.models_changed),
             listed("gone, their rows taken back", &changes.models_gone),

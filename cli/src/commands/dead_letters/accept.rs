@@ -57,8 +57,8 @@ pub(super) fn accept(input: Input, settings: &Settings, global: &Global) -> anyh
         )?);
     }
     Ok(outln!(
-        "{topic}/{partition}: whatever is refused of the {records} records from offset {from} to before {until} stops nothing. A running \
-         service goes on with them within seconds, one that is started later does too; what comes behind them counts anew."
+        "{topic}/{partition}: refusals among the {records} records from offset {from} to before {until} are accepted. A running service \
+         continues with them within seconds, and so does one that is started later. Refusals after them are counted from 0 again."
     )?)
 }
 
