@@ -127,18 +127,11 @@ impl Core {
         let before = if new { (None, None) } else { firsts(&observation) };
         let migrated = !observation.by_day;
         node.by_day(cx.state, identifier_set, &mut observation)?;
-        let later = said.is_sighting() && see(&mut observation, said.time_ms, said.received_ms);
+        let later = said.is_observation() && see(&mut observation, said.time_ms, said.received_ms);
         let mut changed = self.states(cx, node, identifier_set, (said, retracted), &mut observation)?;
         changed.seen = firsts(&observation) != before;
         if let (true, Some(day)) = (retracted, &changed.account) {
-            // It counts for nothing, and hides what was asserted between it and the other end of its day: the root has to know it, even
-            // where nothing else is news.
-            let assertion = DayAssertion {
-                account: asserted(&said.to_identifier_set()).cloned(),
-                day: Some(day.clone()),
-                ..DayAssertion::default()
-            };
-            self.report(cx, node, Facts { assertions: vec![assertion], ..Facts::default() })?;
+            self.report_hidden(cx, node, said, day)?;
         }
         let states = !retracted && said.stated().next().is_some();
         let says_nothing = observation.latest_hour.is_none() && !states && said.traits.is_empty();
@@ -205,6 +198,20 @@ impl Core {
         let named: Vec<Identifier> =
             identifier_sets.iter().filter(|of| of.is_of_account()).flat_map(Mentioned::all).cloned().collect();
         self.claim_all_anew(cx, node, named.iter())
+    }
+
+    /// An account was asserted by an event that had been taken back. It counts for nothing, and hides what was asserted between it and the
+    /// other end of its day: the root has to know it, even where nothing else is news.
+    fn report_hidden(
+        &mut self,
+        cx: &mut Context<'_>,
+        node: &mut Node,
+        said: &Statement<'_>,
+        day: &Day,
+    ) -> Result<(), StateError> {
+        let account = asserted(&said.to_identifier_set()).cloned();
+        let assertion = DayAssertion { account, day: Some(day.clone()), ..DayAssertion::default() };
+        self.report(cx, node, Facts { assertions: vec![assertion], ..Facts::default() })
     }
 
     /// Keeps what the event states, observations aside.

@@ -120,7 +120,7 @@ impl<'a> Statement<'a> {
     }
 
     /// Whether it is an observation of anybody. That an account was deleted is none.
-    pub(crate) fn is_sighting(&self) -> bool {
+    pub(crate) fn is_observation(&self) -> bool {
         if self.exists == Some(false) {
             return false;
         }

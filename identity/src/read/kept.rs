@@ -88,7 +88,7 @@ fn heard(state: &mut dyn State, node: &Node, event: &Event, said: &Statement<'_>
         return Ok(Kept::Erased);
     }
     let mut again = known.clone();
-    let unseen = said.is_sighting() && see(&mut again, said.time_ms, said.received_ms);
+    let unseen = said.is_observation() && see(&mut again, said.time_ms, said.received_ms);
     let retracted = node.has_retracted(&said.stamp);
     // What an earlier version has heard and not kept.
     let former = former_ms(&known).is_some_and(|former_ms| said.time_ms <= former_ms);
