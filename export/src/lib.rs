@@ -4,7 +4,7 @@
 //! |---|---|
 //! | which columns a file has, by the data dictionary | [`schema`] |
 //! | rows become columns, a row group at a time | [`columns`] |
-//! | a file is there whole or not at all | [`file`] |
+//! | a file is there whole or not at all | [`mod@file`] |
 //! | of each key the latest row, in bounded memory | [`fold`] |
 //! | the records of a topic become its file | [`table`] |
 //!

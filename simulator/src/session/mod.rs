@@ -3,8 +3,9 @@
 //! Decisions and the order of the commit come from [`exactly_once`], as on Kafka. This module has only the calls between the two, and the
 //! points where faults are injected.
 //!
-//! [`KafkaSession`]: https://docs.rs/tributary-runtime [`Cluster`]: crate::cluster::Cluster [`exactly_once`]:
-//! tributary_runtime::exactly_once
+//! [`KafkaSession`]: https://docs.rs/tributary-runtime
+//! [`Cluster`]: crate::cluster::Cluster
+//! [`exactly_once`]: tributary_runtime::exactly_once
 
 mod recovery;
 mod state;
