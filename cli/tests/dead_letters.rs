@@ -129,7 +129,7 @@ fn a_partition_that_is_mostly_refused_stands_still_and_all_others_go_on() {
     let run = service.command(&["run", "--until-idle", "1"]);
     let text = err(&run);
     assert_eq!(run.status.code(), Some(1), "{text}");
-    for part in ["utm/0", "up to offset 19", "json_malformed", "accept utm/0", "left: the records of utm/0"] {
+    for part in ["utm/0", "up to offset 19", "json_malformed", "accept utm/0", "unread: the records of utm/0"] {
         assert!(text.contains(part), "{text}");
     }
     assert_eq!(letters(&service, &[]).len(), 0, "its batch was not committed");

@@ -54,7 +54,7 @@ fn settings_that_were_left_are_refused_until_they_are_accepted() {
     assert_eq!((told["settings"].as_array().unwrap(), &told["ok"]), (&vec![setting], &true.into()));
     assert_eq!(told["models_changed"].as_array().unwrap().len(), 10);
     let table = after.ok(&["check"]);
-    assert!(table.contains("generation 2 would take the place of 1") && table.contains("would hold"), "{table}");
+    assert!(table.contains("generation 2 would replace 1") && table.contains("would hold"), "{table}");
     assert_eq!(generations(&before), [(1, true)], "it changes nothing");
     after.drain();
     assert_eq!(generations(&before), [(1, false), (2, true)]);
