@@ -303,8 +303,8 @@ mod tests {
         assert_eq!(
             health.obstacles(),
             [
-                "ingest-0: going back to what was committed last: fenced",
-                "ingest-0: partition offline/3 is stopped: too much was refused"
+                "ingest-0: partition offline/3 is stopped: too much was refused",
+                "ingest-0: recovering to the committed offsets: fenced"
             ]
         );
         assert_eq!(health.stopped_alone(), None, "something else keeps it from its work");

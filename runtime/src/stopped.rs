@@ -126,9 +126,14 @@ mod tests {
     fn it_is_said_what_happened_and_what_to_do() {
         let Some(Obstacle::Stopped { topic, partition, why }) = stopped().obstacle(PLACE) else { panic!("it is stopped") };
         assert_eq!((topic, partition), PLACE);
-        for part in
-            ["offset 119", "20 were refused", "json_malformed", "offset 107", "accept offline/3", "[worker.dead_letters]"]
-        {
+        for part in [
+            "offset 119",
+            "20 of the last 20 records",
+            "json_malformed",
+            "offset 107",
+            "accept offline/3",
+            "[worker.dead_letters]",
+        ] {
             assert!(why.contains(part), "{why}");
         }
     }

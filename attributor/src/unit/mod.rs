@@ -33,6 +33,7 @@ pub mod keys;
 mod moves;
 mod recompute;
 mod remodel;
+mod residents;
 mod roles;
 pub(crate) mod rows;
 mod status;
@@ -53,8 +54,8 @@ use crate::view::{ItemBody, ItemView, Malformed, ResidentView, TouchView};
 
 pub use dirty::{Dirty, Span};
 use keys::IdentifierHash;
-pub(crate) use recompute::{Resident, cast};
 pub(crate) use remodel::name_of;
+pub(crate) use residents::{Resident, cast};
 pub use rows::{Scratch, touchpoint_id};
 pub use throttle::REST_AFTER;
 pub(crate) use tracks::Tracked;

@@ -3,36 +3,18 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use tributary_proto::{
-    CreditRows, Extent, Identifier, Message, Milestone, ModelRef, Placement, Reason, ResidentState, Role, StoredTrack,
-    attributor_message::Body,
-};
+use tributary_proto::{CreditRows, Message, Milestone, ModelRef, Reason, StoredTrack, attributor_message::Body};
 use tributary_runtime::mailbox::Parts;
 use tributary_runtime::state::{self, StateError};
 
-use super::keys::{self, IdentifierHash};
+use super::keys;
+use super::residents::{Resident, cast};
 use super::status::status;
 use super::tracks::{Task, Tracked};
 use super::{Dirty, Unit, corrupt};
 use crate::credit;
-use crate::journey::{Cast, Journey, Timeline, Touchpoint};
+use crate::journey::{Journey, Timeline, Touchpoint};
 use crate::metrics;
-
-/// An identifier that lives in the unit.
-pub(crate) struct Resident {
-    pub hash: IdentifierHash,
-    pub identifier: Option<Identifier>,
-    pub placement: Placement,
-    pub extent: Option<Extent>,
-    /// Its roles in deals.
-    pub roles: Vec<Role>,
-}
-
-/// Who takes part in an object, of these residents.
-pub(crate) fn cast<'a>(object_id: &str, residents: &'a [Resident], named_only: bool) -> Cast<'a> {
-    let people = residents.iter().filter(|resident| !resident.roles.is_empty());
-    Cast::of(object_id, people.map(|one| (one.placement.profile_id.as_str(), one.roles.as_slice())), named_only)
-}
 
 /// Stored touches of several residents, copied out of the state in one piece.
 #[derive(Default)]
@@ -115,21 +97,6 @@ impl Unit<'_, '_> {
         if beyond > 0 {
             self.effects.outbox.observe(&metrics::JOURNEYS_BEYOND_HORIZON, "", beyond as u64);
         }
-    }
-
-    /// The identifiers that live here, by hash.
-    pub(crate) fn residents(&mut self) -> Result<Vec<Resident>, StateError> {
-        let states = state::scan_messages::<ResidentState>(self.state, &self.actor, &[keys::RESIDENT])?;
-        let mut residents = Vec::with_capacity(states.len());
-        for (sub, mut state) in states {
-            // What earlier versions left where an identifier went has no placement.
-            if let Some(placement) = state.placement.take_if(|placement| placement.is_in(self.key)) {
-                let hash = keys::identifier(&sub).ok_or_else(|| corrupt(&self.actor, &sub))?;
-                let ResidentState { identifier, extent, roles, .. } = state;
-                residents.push(Resident { hash, identifier, placement, extent, roles });
-            }
-        }
-        Ok(residents)
     }
 
     /// The milestones anchored by residents, that belong here. Where a milestone is on its way from one to another, the newer stamp counts.

@@ -6,7 +6,7 @@ use tributary_proto::{CreditRows, Milestone, MilestoneStatus, StageMoment, attri
 use tributary_runtime::state::StateError;
 
 use super::Unit;
-use super::recompute::{Resident, cast};
+use super::residents::{Resident, cast};
 use super::tracks::{Task, Tracked};
 use crate::funnel;
 use crate::plan::Plan;
