@@ -14,7 +14,7 @@ use tributary_runtime::stage::StageError;
 use tributary_runtime::state::{self, StateError};
 
 use super::keys::{self, IdentifierHash};
-use super::rows::{id_of, is_same_person};
+use super::rows::{TAKEN_BACK, id_of, is_same_person};
 use super::tracks::time_ms;
 use super::{Span, Unit, malformed};
 use crate::metrics;
@@ -141,7 +141,7 @@ impl Unit<'_, '_> {
         // Where rows are being taken back, these are before they leave.
         let taken_back = !on && self.may_have_rows()?;
         // The highest revision that rows of what leaves have had, so that those said later are above it.
-        let said = *rows + if taken_back { 2 } else { u64::from(on) };
+        let said = *rows + if taken_back { TAKEN_BACK } else { u64::from(on) };
         let mut packing = self.packing(hash, placement.epoch, said);
         let (mut gone, mut tracks_left) = (Vec::new(), false);
         // Milestones go first: their new unit keeps what they see.

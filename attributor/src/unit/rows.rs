@@ -31,6 +31,10 @@ use crate::view::{TouchView, Whose};
 pub(in crate::unit) use row::id_of;
 pub use row::{Scratch, touchpoint_id};
 
+/// By how much an identifier's counter rises when rows are taken back: past the revision that rows have by the counter as it is, which is one
+/// above it.
+pub(super) const TAKEN_BACK: u64 = 2;
+
 /// Whether all that rows show or weigh of a person is the same.
 pub(super) fn is_same_person(before: &Placement, now: &Placement) -> bool {
     (&before.profile_id, &before.role, before.revoked) == (&now.profile_id, &now.role, now.revoked)
@@ -156,13 +160,13 @@ impl Unit<'_, '_> {
         if ids.is_empty() {
             return;
         }
-        let mut row = TouchpointRow { erased: true, revision: *rows + 2, ..TouchpointRow::default() };
+        let mut row = TouchpointRow { erased: true, revision: *rows + TAKEN_BACK, ..TouchpointRow::default() };
         for id in ids {
             row::write_id(&mut row.touchpoint_id, *id);
             self.effects.outbox.publish(&row);
             self.effects.outbox.unpublish(Topic::Touchpoints, row.touchpoint_id.as_bytes());
         }
-        *rows += 2;
+        *rows += TAKEN_BACK;
         self.effects.outbox.observe(&metrics::TOUCHPOINT_ROWS, "taken_back", ids.len() as u64);
     }
 
