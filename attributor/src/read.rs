@@ -16,13 +16,13 @@ use tributary_proto::{
 };
 use tributary_runtime::mailbox::Mailbox;
 use tributary_runtime::stage::{Outbox, PartitionSlice};
-use tributary_runtime::state::{self, State, StateError};
+use tributary_runtime::state::{self, ActorKey, State, StateError};
 
 use crate::ledger;
 use crate::models::Rationale;
 use crate::plan::Plan;
 use crate::unit::keys::{self, IdentifierHash};
-use crate::unit::{Effects, Scratch, Unit, corrupt};
+use crate::unit::{Effects, Scratch, Unit, corrupt, name_of};
 use crate::view::TouchView;
 use journey::UnitJourney;
 
@@ -231,6 +231,31 @@ pub fn find_touch(
 /// When the state cannot be read.
 pub fn milestones(state: &mut dyn State, unit: &str, plan: &Plan) -> Result<Vec<Milestone>, StateError> {
     reading(state, unit, plan, |unit| Ok(unit.tracked()?.into_iter().map(|one| one.milestone).collect()))
+}
+
+/// Units of a partition, as far as one step of a walk over them comes.
+#[derive(Debug, Default)]
+pub struct Units {
+    /// Their keys.
+    pub keys: Vec<String>,
+    /// Behind which actor the next step begins; `None` where all have been seen.
+    pub behind: Option<ActorKey>,
+}
+
+/// The units of a partition behind an actor: those that hold anything, whether profiles and accounts have rows or not. An erased person's
+/// company may have no row and still have deals. At most `max` actors are looked at.
+///
+/// # Errors
+/// When the state cannot be read.
+pub fn units(state: &mut dyn State, behind: Option<&ActorKey>, max: usize) -> Result<Units, StateError> {
+    let actors = state.actors(keys::TAG, behind, max)?;
+    let mut units = Units { keys: Vec::new(), behind: actors.last().filter(|_| actors.len() == max).copied() };
+    for actor in &actors {
+        if let Some(key) = name_of(state, actor, true)? {
+            units.keys.push(String::from_utf8(key).map_err(|_| corrupt(actor, &[keys::RESIDENT]))?);
+        }
+    }
+    Ok(units)
 }
 
 /// A milestone in the unit with this key; `None` where the unit does not track it. `state` is that of the unit's partition.

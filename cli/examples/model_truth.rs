@@ -43,8 +43,7 @@ fn replayed(records: &[Vec<u8>], settings: &Settings) -> anyhow::Result<Replay> 
 fn learnt(records: &[Vec<u8>], seed: u64) -> anyhow::Result<Vec<ParameterSet>> {
     let settings = Settings::default();
     let mut replay = replayed(records, &settings)?;
-    let results = replay.results()?;
-    let units = units(results.profiles.values(), results.accounts.values());
+    let units = units(replay.snapshot())?;
     let pipeline = Pipeline::compile(&settings)?;
     let wanted = Wanted { target: TARGET.to_owned(), label: Label::Channel, until_ms: END_MS };
     let training = collect(replay.snapshot(), &units, pipeline.plan(), &wanted, 0, &mut || {})?;

@@ -1,21 +1,18 @@
 //! All units at once: of raw files, which are replayed, or of the state of a service.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use tributary_pipeline::replay::Replay;
 use tributary_pipeline::settings::Settings;
 use tributary_pipeline::stages::Pipeline;
 use tributary_pipeline::time::now_ms;
 use tributary_pipeline::units::units;
-use tributary_proto::{Account, Profile};
 use tributary_runtime::state::Snapshot;
-use tributary_runtime::topic::Topic;
-use tributary_runtime::topic::format::{self, Row};
 
+use crate::ask;
 use crate::outcome::Usage;
 use crate::progress::Progress;
 use crate::raw_files::{RawFiles, feed};
-use crate::{ask, source};
 
 /// A state, its units, and the settings by which they are looked at.
 pub struct Whole<'a> {
@@ -47,26 +44,10 @@ pub fn look_at<T>(
     if let Ok(list) = files.list() {
         let mut replay = Replay::new(settings, 1).map_err(Usage::from)?;
         feed(&mut replay, &list, None, now_ms(), settings)?;
-        let results = replay.results()?;
-        let units = units(results.profiles.values(), results.accounts.values());
+        let units = units(replay.snapshot())?;
         return look(Whole { snapshot: replay.snapshot(), units: &units, pipeline });
     }
     let mut states = ask::open(settings)?;
-    let profiles = latest::<Profile>(settings, Topic::Profiles)?;
-    let accounts = latest::<Account>(settings, Topic::Accounts)?;
-    let units = units(profiles.values(), accounts.values());
+    let units = units(&mut states)?;
     look(Whole { snapshot: &mut states, units: &units, pipeline })
-}
-
-/// The latest row of every key of a compacted topic.
-fn latest<R: Row>(settings: &Settings, topic: Topic) -> anyhow::Result<BTreeMap<Vec<u8>, R>> {
-    let mut rows = BTreeMap::new();
-    source::each(settings, topic, &mut |found| {
-        match found.value {
-            Some(bytes) => drop(rows.insert(found.key, format::read::<R>(&bytes)?)),
-            None => drop(rows.remove(&found.key)),
-        }
-        Ok(())
-    })?;
-    Ok(rows)
 }

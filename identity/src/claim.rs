@@ -55,6 +55,12 @@ impl Core {
         if !node.state.present {
             node.edit().present = true;
             news.present = true;
+            if !node.state.roles.is_empty()
+                && let Some(placement) = &node.state.placement
+            {
+                // Its units were told of no roles while it was nobody.
+                send_arrive(cx, node, placement);
+            }
         }
         if merge_earliest(&mut node.state.earliest_ms, said.earliest_ms) {
             node.touch(true);

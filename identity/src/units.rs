@@ -29,7 +29,8 @@ fn arrive(node: &Node, placement: &Placement) -> Arrive {
         placement: Some(placement.clone()),
         identifier_hash: node.hash.to_bytes().to_vec(),
         erasures: node.erasures(),
-        roles: node.state.roles.clone(),
+        // Whom no event names any more is nobody, whatever deals say of them.
+        roles: if node.state.present { node.state.roles.clone() } else { Vec::new() },
     }
 }
 

@@ -6,18 +6,31 @@ use serde::Serialize;
 use tributary_attributor::plan::Plan;
 use tributary_attributor::read::channels::{self, Renaming};
 use tributary_attributor::read::{self, Inclusion};
-use tributary_identity::names::{account_unit, profile_unit};
-use tributary_proto::{Account, Identifier, Profile, kind};
 use tributary_runtime::state::{Snapshot, StateError};
 
-/// The units that profiles and accounts may have. An account at the top of others need not have a row of its own.
-pub fn units<'a>(profiles: impl Iterator<Item = &'a Profile>, accounts: impl Iterator<Item = &'a Account>) -> BTreeSet<String> {
-    let of_accounts = accounts.flat_map(|account| {
-        let root = Some(&account.root_id).filter(|root| !root.is_empty());
-        let root = root.map(|root| account_unit(&Identifier::new(kind::CRM_ACCOUNT, "", root)));
-        account.identifiers.iter().map(account_unit).chain(root)
-    });
-    profiles.map(|profile| profile_unit(&profile.profile_id)).chain(of_accounts).collect()
+/// How many units are looked for at once.
+const STEP: usize = 1000;
+
+/// The keys of all units.
+///
+/// # Errors
+/// When the state cannot be read.
+pub fn units(snapshot: &mut dyn Snapshot) -> Result<BTreeSet<String>, StateError> {
+    let stage = tributary_attributor::LOG.stage;
+    let mut units = BTreeSet::new();
+    for partition in 0..snapshot.partitions(stage) {
+        let state = snapshot.state(stage, partition)?;
+        let mut behind = None;
+        loop {
+            let step = read::units(state, behind.as_ref(), STEP)?;
+            units.extend(step.keys);
+            behind = step.behind;
+            if behind.is_none() {
+                break;
+            }
+        }
+    }
+    Ok(units)
 }
 
 /// What the plan's channel rules make of all touches. `tick` hears of every unit.

@@ -39,7 +39,7 @@ fn paths_of(records: &[String], partitions: u32, label: Label) -> (Vec<(String, 
     records.iter().for_each(|record| replay.append(Topic::Offline, 0, record.as_bytes()));
     let results = replay.results().unwrap();
     assert!(results.dead_letters.is_empty(), "{:?}", results.dead_letters);
-    let units = units(results.profiles.values(), results.accounts.values());
+    let units = units(replay.snapshot()).unwrap();
     let until_ms = newest_ms(replay.snapshot(), &units, pipeline.plan()).unwrap().unwrap();
     let wanted = Wanted { target: "closed_won".into(), label, until_ms };
     let mut training = collect(replay.snapshot(), &units, pipeline.plan(), &wanted, 10 * DAY_MS, &mut || {}).unwrap();
@@ -161,7 +161,7 @@ fn the_topics_and_the_state_teach_the_same() {
         let results = replay.results().unwrap();
         assert!(results.dead_letters.is_empty(), "{:?}", results.dead_letters);
         let rows = rows_of(&results, &settings);
-        let units = units(results.profiles.values(), results.accounts.values());
+        let units = units(replay.snapshot()).unwrap();
         let newest = newest_ms(replay.snapshot(), &units, pipeline.plan()).unwrap();
         assert_eq!((rows.newest_ms(), newest.is_some()), (newest, true));
         for (label, until_ms) in [(Label::Channel, newest.unwrap()), (Label::ChannelSource, newest.unwrap() - 14 * DAY_MS)] {

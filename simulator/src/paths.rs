@@ -30,7 +30,7 @@ pub fn check(world: &World, outputs: &Outputs, rules: &Rules) -> Result<(), Stri
     }
     let rows = rows(world, rules)?;
     let mut states = states(world);
-    let units = units(outputs.profiles.iter(), outputs.accounts.iter());
+    let units = units(&mut states).map_err(|error| error.to_string())?;
     let plan = world.pipeline().plan();
     let failed = |error: PathsError| format!("paths: {error}");
     let newest = newest_ms(&mut states, &units, plan).map_err(|error| error.to_string())?;

@@ -130,10 +130,10 @@ pub fn newest_ms(state: &mut dyn State, unit: &str, plan: &Plan) -> Result<Optio
     reading(state, unit, plan, |unit| {
         let mut newest_ms = None;
         for resident in unit.residents()? {
-            // What is noted is at or before the newest touch.
-            let Some(extent) = resident.extent else { continue };
-            let newest = unit.span_of(&resident.hash, extent.newest_ms, i64::MAX)?.ends().map(|(_, to_ms)| to_ms);
-            newest_ms = newest_ms.max(newest);
+            if resident.extent.is_some() {
+                let newest = unit.span_of(&resident.hash, i64::MIN, i64::MAX)?.ends().map(|(_, to_ms)| to_ms);
+                newest_ms = newest_ms.max(newest);
+            }
         }
         Ok(newest_ms)
     })

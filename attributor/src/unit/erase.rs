@@ -3,6 +3,7 @@
 use tributary_proto::{Erasure, ResidentState};
 use tributary_runtime::state::StateError;
 
+use super::horizon::without_newest;
 use super::keys::IdentifierHash;
 use super::rows::id_of;
 use super::{Span, Unit};
@@ -47,6 +48,9 @@ impl Unit<'_, '_> {
         if !gone.is_empty() {
             self.dirty().erased.join(erased);
             self.dirty().retracted.join(retracted);
+            let mut both = erased;
+            both.join(retracted);
+            known.extent = known.extent.map(|extent| without_newest(extent, both));
         }
         self.effects.outbox.observe(&metrics::TOUCHES_ERASED, "dropped", gone.len() as u64);
         for sub in gone {

@@ -16,10 +16,17 @@
 use tributary_proto::{Extent, Hash128, StoredTrack};
 use tributary_runtime::state::{self, StateError};
 
-use super::Unit;
 use super::keys::{self, IdentifierHash};
 use super::rows::id_of;
+use super::{Span, Unit};
 use crate::metrics;
+
+/// The extent of what is left when the touches of a span have gone: which of those that stay is the newest is not known, and nothing is
+/// dropped until the next one comes.
+pub(super) fn without_newest(extent: Extent, gone: Span) -> Extent {
+    let newest_gone = gone.ends().is_some_and(|(_, to_ms)| to_ms >= extent.newest_ms);
+    if newest_gone { Extent { newest_ms: extent.oldest_ms, ..extent } } else { extent }
+}
 
 impl Unit<'_, '_> {
     /// Whether a touch is too old for every milestone within the horizon, given the extent of the identifier that brings it.

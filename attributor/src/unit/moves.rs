@@ -6,13 +6,14 @@
 use std::collections::BTreeMap;
 
 use tributary_proto::{
-    Extent, HandOver, Identifier, Message, Move, Placement, Reason, ResidentState, Role, Span as Later, StoredTrack,
+    HandOver, Identifier, Message, Move, Placement, Reason, ResidentState, Role, Span as Later, StoredTrack,
     attributor_message::Body,
 };
 use tributary_runtime::mailbox::Parts;
 use tributary_runtime::stage::StageError;
 use tributary_runtime::state::{self, StateError};
 
+use super::horizon::without_newest;
 use super::keys::{self, IdentifierHash};
 use super::rows::{TAKEN_BACK, id_of, is_same_person};
 use super::tracks::time_ms;
@@ -289,11 +290,4 @@ fn mark(placement: Placement) -> Placement {
         .map(|span| Later { account_id: String::new(), account_unit: String::new(), ..span })
         .collect();
     Placement { unit: placement.unit, epoch: placement.epoch, later, ..Placement::default() }
-}
-
-/// The extent of what is left when the touches of a span have gone: which of those that stay is the newest is not known, and nothing is
-/// dropped until the next one comes.
-fn without_newest(extent: Extent, gone: Span) -> Extent {
-    let newest_gone = gone.ends().is_some_and(|(_, to_ms)| to_ms >= extent.newest_ms);
-    if newest_gone { Extent { newest_ms: extent.oldest_ms, ..extent } } else { extent }
 }

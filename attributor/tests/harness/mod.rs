@@ -38,6 +38,10 @@ impl Base for NewStore {
     fn scan(&self, _: &ActorKey, _: &[u8], _: &[u8], _: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StateError> {
         Ok(())
     }
+
+    fn actors(&self, _: u8, _: Option<&ActorKey>, _: usize) -> Result<Vec<ActorKey>, StateError> {
+        Ok(Vec::new())
+    }
 }
 
 pub struct Partition {

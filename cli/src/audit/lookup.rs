@@ -121,7 +121,7 @@ struct FetchedBase {
 
 impl FetchedBase {
     fn rows(&self, actor: &ActorKey, from: &[u8], to: &[u8], one: bool) -> Result<Vec<Row>, StateError> {
-        let read = Read { partition: self.of.1, actor: actor.0.to_vec(), from: from.to_vec(), to: to.to_vec(), one };
+        let read = Read { partition: self.of.1, actor: actor.0.to_vec(), from: from.to_vec(), to: to.to_vec(), one, actors: 0 };
         let wanted = (self.of.0, read);
         let mut fetched = lock(&self.fetched);
         if let Some(rows) = fetched.have.get(&wanted) {

@@ -110,8 +110,11 @@ pub struct RemoteBase {
 impl RemoteBase {
     fn read(&self, actor: &ActorKey, from: &[u8], to: &[u8], one: bool) -> Result<Vec<Row>, StateError> {
         let (actor, from, to) = (actor.0.to_vec(), from.to_vec(), to.to_vec());
-        let found = self.view.read(vec![Read { partition: self.partition, actor, from, to, one }]);
-        let found = found.map_err(|error| StateError::Read(error.to_string()))?;
+        self.ask(Read { partition: self.partition, actor, from, to, one, actors: 0 })
+    }
+
+    fn ask(&self, read: Read) -> Result<Vec<Row>, StateError> {
+        let found = self.view.read(vec![read]).map_err(|error| StateError::Read(error.to_string()))?;
         Ok(found.into_iter().next().unwrap_or_default())
     }
 }
@@ -124,6 +127,14 @@ impl Base for RemoteBase {
     fn scan(&self, actor: &ActorKey, from: &[u8], to: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StateError> {
         self.read(actor, from, to, false)?.iter().for_each(|row| visit(&row.sub, &row.value));
         Ok(())
+    }
+
+    fn actors(&self, tag: u8, after: Option<&ActorKey>, max: usize) -> Result<Vec<ActorKey>, StateError> {
+        let actor = after.map_or_else(|| vec![tag], |after| after.0.to_vec());
+        let actors = u32::try_from(max).unwrap_or(u32::MAX);
+        let found = self.ask(Read { partition: self.partition, actor, actors, ..Read::default() })?;
+        let strange = || StateError::Read("an answer with an actor that is none".into());
+        found.iter().map(|row| ActorKey::of(&row.sub).ok_or_else(strange)).collect()
     }
 }
 

@@ -100,7 +100,8 @@ fn what_has_no_room_in_an_answer_comes_with_the_next() {
     assert_eq!(found.iter().map(|(sub, _)| sub[0]).collect::<Vec<_>>(), (0..60).collect::<Vec<_>>());
     assert!(found.iter().all(|(_, value)| *value == large));
 
-    let read = |sub: &[u8], one| Read { partition: 3, actor: ACTOR.0.to_vec(), from: sub.to_vec(), to: Vec::new(), one };
+    let read =
+        |sub: &[u8], one| Read { partition: 3, actor: ACTOR.0.to_vec(), from: sub.to_vec(), to: Vec::new(), one, actors: 0 };
     let reads: Vec<Read> = (0..40).map(|sub| read(&[sub], true)).chain([read(&[58], false)]).collect();
     let found = base.view.read(reads).unwrap();
     assert!(found[..40].iter().all(|rows| rows.len() == 1));
@@ -157,4 +158,22 @@ fn strangers_at_the_door_keep_nobody_out() {
             case.client().holder().unwrap();
         }
     }
+}
+
+#[test]
+fn actors_of_a_kind_are_listed_in_steps() {
+    let case = Case::new("");
+    let position = Position { changelog_next: 1, as_of_ms: 1 };
+    let keys: Vec<[u8; 17]> = [(6, 9), (7, 1), (7, 2), (7, 3), (8, 0)]
+        .map(|(tag, at)| [&[tag; 1][..], &[at; 16]].concat().try_into().unwrap())
+        .into();
+    let rows: Vec<Vec<u8>> = keys.iter().flat_map(|key| [b"a", b"b"].map(|sub| [key.as_slice(), sub].concat())).collect();
+    case.store.write(rows.iter().map(|key| (key.as_slice(), Some(&b"1"[..]))), position).unwrap();
+    let base = RemoteBase { view: case.view(), partition: 3 };
+    let step = |after: Option<&ActorKey>, max| base.actors(7, after, max).unwrap();
+    let all = [1, 2, 3].map(|at| ActorKey(keys[at]));
+    assert_eq!(step(None, 2), all[..2]);
+    assert_eq!(step(Some(&all[1]), 2), all[2..]);
+    assert_eq!(step(Some(&all[2]), 2), []);
+    assert_eq!(base.actors(9, None, 2).unwrap(), []);
 }

@@ -22,6 +22,8 @@ const IDLE: Duration = Duration::from_mins(5);
 const AGE_MAX: Duration = Duration::from_hours(1);
 /// What an answer may hold, bytes, about.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
+/// The most actors in an answer.
+const ACTORS_MAX: usize = 10_000;
 /// What a row takes beside its bytes, about.
 const ROW_BYTES: usize = 16;
 
@@ -135,13 +137,26 @@ fn answer(views: &BTreeMap<u32, StoreView<'_>>, reads: &Reads) -> Result<Pages, 
     reads.reads.iter().map(page).collect::<Result<_, _>>().map(|pages| Pages { pages })
 }
 
+/// The keys of actors.
+fn actors(view: &StoreView<'_>, read: &Read, left: &mut usize) -> Result<Page, ViewError> {
+    let [tag, ..] = *read.actor.as_slice() else { return Err(ViewError::Malformed) };
+    let behind = ActorKey::of(&read.actor);
+    let max = usize::try_from(read.actors).unwrap_or(usize::MAX).min(ACTORS_MAX);
+    let found = view.actors(tag, behind.as_ref(), max)?;
+    let rows: Vec<Row> = found.iter().map(|actor| Row { sub: actor.0.to_vec(), value: Vec::new() }).collect();
+    *left = left.saturating_sub(rows.iter().map(|row| row.sub.len() + ROW_BYTES).sum());
+    Ok(Page { rows, more: false })
+}
+
 fn page(view: &StoreView<'_>, read: &Read, left: &mut usize) -> Result<Page, ViewError> {
+    if *left == 0 {
+        return Ok(Page { rows: Vec::new(), more: true });
+    }
+    if read.actors > 0 {
+        return actors(view, read, left);
+    }
     let actor = ActorKey(read.actor.as_slice().try_into().map_err(|_| ViewError::Malformed)?);
     let mut page = Page::default();
-    if *left == 0 {
-        page.more = true;
-        return Ok(page);
-    }
     let mut take = |sub: &[u8], value: &[u8]| {
         *left = left.saturating_sub(sub.len() + value.len() + ROW_BYTES);
         page.rows.push(Row { sub: sub.to_vec(), value: value.to_vec() });

@@ -69,6 +69,9 @@ pub struct Read {
     /// Whether only the value under `from` is wanted.
     #[prost(bool, tag = "5")]
     pub one: bool,
+    /// Not 0: the keys of so many actors are wanted, those of the kind that `actor` begins with, and behind it if it is a whole key.
+    #[prost(uint32, tag = "6")]
+    pub actors: u32,
 }
 
 /// The answers to several reads.
@@ -93,7 +96,7 @@ pub struct Page {
 /// A value.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct Row {
-    /// Its sub-key.
+    /// Its sub-key; of an actor its key.
     #[prost(bytes = "vec", tag = "1")]
     pub sub: Vec<u8>,
     /// The value.

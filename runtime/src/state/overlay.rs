@@ -24,12 +24,12 @@ pub trait Base {
     /// When the store cannot be read.
     fn scan(&self, actor: &ActorKey, from: &[u8], to: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StateError>;
 
-    /// The next actors of a kind behind `after`, at most `max`, in the order of their keys. A base that is only looked into knows none.
+    /// The next actors of a kind behind `after`, at most `max`, in the order of their keys.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// When the store cannot be read, or cannot list what it holds: the default.
     fn actors(&self, _tag: u8, _after: Option<&ActorKey>, _max: usize) -> Result<Vec<ActorKey>, StateError> {
-        Ok(Vec::new())
+        Err(StateError::Read("this state cannot list what it holds".into()))
     }
 
     /// Whether it holds nothing and never will: then the overlay is all the state there is, with nothing to be written anywhere.
@@ -67,6 +67,10 @@ impl Base for EmptyBase {
 
     fn scan(&self, _: &ActorKey, _: &[u8], _: &[u8], _: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StateError> {
         Ok(())
+    }
+
+    fn actors(&self, _: u8, _: Option<&ActorKey>, _: usize) -> Result<Vec<ActorKey>, StateError> {
+        Ok(Vec::new())
     }
 
     fn is_empty(&self) -> bool {

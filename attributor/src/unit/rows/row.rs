@@ -6,7 +6,7 @@ use tributary_runtime::stage::Outbox;
 use crate::classifier::renamed;
 use crate::plan::Plan;
 use crate::unit::keys::IdentifierHash;
-use crate::view::{Malformed, OriginView, TouchView, Whose, split_origin};
+use crate::view::{Malformed, OriginView, Split, TouchView, Whose, split_origin};
 
 /// What the next row is made in: it keeps its memory.
 #[derive(Debug, Default)]
@@ -37,7 +37,7 @@ impl Scratch {
     ) -> Result<(), Malformed> {
         let split = split_origin(raw)?;
         let origin = OriginView::parse(split.origin)?;
-        let id = id(&mut self.sent, by, sent, &origin);
+        let id = id(&mut self.sent, by, &split, sent, &origin);
         write_id(&mut self.row.touchpoint_id, id);
         let other = plan.classifier.as_deref().filter(|known| split.rules.is_some_and(|rules| rules != known.rules()));
         match other {
@@ -97,13 +97,15 @@ pub(super) fn write_id(field: &mut String, id: Hash128) {
 }
 
 /// The hash that rows of a touch have as their key: of the identifier and all that was sent, without what channel rules have found.
-fn id(sent: &mut Vec<u8>, by: &IdentifierHash, touch: &TouchView<'_>, origin: &OriginView<'_>) -> Hash128 {
+fn id(sent: &mut Vec<u8>, by: &IdentifierHash, split: &Split<'_>, touch: &TouchView<'_>, origin: &OriginView<'_>) -> Hash128 {
     sent.clear();
     sent.extend(by);
     sent.extend(touch.time_ms.to_be_bytes());
     sent.extend(touch.identifier_set.to_be_bytes());
     sent.extend(touch.device.to_be_bytes());
-    sent.extend([u8::from(touch.public), u8::from(touch.identified), u8::from(touch.digital)]);
+    // Where its origin is known, the rules say whether it names its source.
+    let names_source = split.rules.is_none() && touch.names_source;
+    sent.extend([u8::from(touch.public), u8::from(touch.identified), u8::from(touch.digital) | u8::from(names_source) << 1]);
     sent.extend(origin.found.to_be_bytes());
     sent.extend(origin.input.to_be_bytes());
     let named = [touch.channel, touch.source, touch.medium, touch.campaign, touch.content, touch.term];
@@ -117,8 +119,9 @@ fn id(sent: &mut Vec<u8>, by: &IdentifierHash, touch: &TouchView<'_>, origin: &O
 
 /// The same of an encoded `StoredTouch`.
 pub(in crate::unit) fn id_of(by: &IdentifierHash, raw: &[u8]) -> Result<Hash128, Malformed> {
-    let origin = OriginView::parse(split_origin(raw)?.origin)?;
-    Ok(id(&mut Vec::new(), by, &TouchView::parse(raw)?, &origin))
+    let split = split_origin(raw)?;
+    let origin = OriginView::parse(split.origin)?;
+    Ok(id(&mut Vec::new(), by, &split, &TouchView::parse(raw)?, &origin))
 }
 
 /// The key of the row of an encoded `StoredTouch` that this identifier brought.
@@ -152,6 +155,13 @@ mod tests {
         let all = [id(1, &touch("a", 0, 1)), id(1, &touch("b", 0, 1)), id(1, &touch("a", 2, 1)), id(2, &touch("a", 2, 1))];
         assert!(all.iter().enumerate().all(|(at, one)| !all[..at].contains(one)), "{all:?}");
         assert_eq!((all[0].len(), &all[0][..2]), (34, "t_"));
+        // Of a touch whose origin nobody knows, all was sent.
+        let old = |names_source| {
+            let touch = Touch { names_source, ..Touch::default() };
+            StoredTouch { event_id: "e".into(), time_ms: 5, touch: Some(touch), origin: None, identifier_set: 7 }
+                .encode_to_vec()
+        };
+        assert_ne!(id(1, &old(true)), id(1, &old(false)));
         assert!(touchpoint_id(&[1; 16], b"\x0a").is_err());
     }
 }

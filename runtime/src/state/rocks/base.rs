@@ -1,6 +1,6 @@
 //! A store with the interfaces of the overlay and the exactly-once loop.
 
-use rocksdb::ReadOptions;
+use rocksdb::{DBAccess, DBRawIteratorWithThreadMode, ReadOptions};
 
 use super::{RocksStore, StoreError};
 use crate::exactly_once::{Position, Store, StoreFailure};
@@ -56,6 +56,29 @@ pub(super) fn range(actor: &ActorKey, from: &[u8], to: &[u8]) -> Option<(Vec<u8>
     Some((start, options))
 }
 
+/// The options of an iterator over all actors.
+pub(super) fn over_all() -> ReadOptions {
+    let mut options = ReadOptions::default();
+    options.set_total_order_seek(true);
+    options
+}
+
+/// The next actors of a kind behind `after`, at most `max`, of an iterator over all. Its status says whether they could be read.
+pub(super) fn actors<D: DBAccess>(
+    rows: &mut DBRawIteratorWithThreadMode<'_, D>,
+    tag: u8,
+    after: Option<&ActorKey>,
+    max: usize,
+) -> Vec<ActorKey> {
+    let mut found = Vec::new();
+    rows.seek(ActorKey::behind(tag, after));
+    while let Some(actor) = rows.key().and_then(ActorKey::of).filter(|actor| actor.tag() == tag && found.len() < max) {
+        found.push(actor);
+        rows.seek(ActorKey::behind(tag, Some(&actor)));
+    }
+    found
+}
+
 impl Base for RocksStore {
     fn get(&self, actor: &ActorKey, sub: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
         let mut key = Vec::with_capacity(ACTOR_KEY_LEN + sub.len());
@@ -76,15 +99,8 @@ impl Base for RocksStore {
     }
 
     fn actors(&self, tag: u8, after: Option<&ActorKey>, max: usize) -> Result<Vec<ActorKey>, StateError> {
-        let mut options = ReadOptions::default();
-        options.set_total_order_seek(true);
-        let mut rows = self.inner.db.raw_iterator_opt(options);
-        let mut found = Vec::new();
-        rows.seek(ActorKey::behind(tag, after));
-        while let Some(actor) = rows.key().and_then(ActorKey::of).filter(|actor| actor.tag() == tag && found.len() < max) {
-            found.push(actor);
-            rows.seek(ActorKey::behind(tag, Some(&actor)));
-        }
+        let mut rows = self.inner.db.raw_iterator_opt(over_all());
+        let found = actors(&mut rows, tag, after, max);
         rows.status().map_err(|error| self.inner.unreadable(&error))?;
         Ok(found)
     }

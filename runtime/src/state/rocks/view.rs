@@ -2,7 +2,7 @@
 
 use rocksdb::Snapshot;
 
-use super::base::range;
+use super::base::{actors, over_all, range};
 use super::{Inner, POSITION_KEY, RocksStore, StoreError};
 use crate::exactly_once::{INPUTS_KEY, Inputs, Position};
 use crate::state::{ACTOR_KEY_LEN, ActorKey, StateError};
@@ -69,6 +69,17 @@ impl StoreView<'_> {
             rows.next();
         }
         rows.status().map_err(|error| self.inner.unreadable(&error))
+    }
+
+    /// The next actors of a kind behind `after`, at most `max`, in the order of their keys.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn actors(&self, tag: u8, after: Option<&ActorKey>, max: usize) -> Result<Vec<ActorKey>, StateError> {
+        let mut rows = self.snapshot.raw_iterator_opt(over_all());
+        let found = actors(&mut rows, tag, after, max);
+        rows.status().map_err(|error| self.inner.unreadable(&error))?;
+        Ok(found)
     }
 
     fn value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
