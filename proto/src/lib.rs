@@ -33,7 +33,7 @@ mod generated {
 pub use generated::*;
 pub use identifier::{Hash128, ParseKeyError};
 pub use json::Named;
-pub use prost::Message;
+pub use prost::{DecodeError, Message};
 pub use vocabulary::UNATTRIBUTED;
 
 /// Version of the internal messages, state and changelog; written to the headers of internal records.

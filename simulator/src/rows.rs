@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tributary_attributor::unit::{keys, touchpoint_id};
-use tributary_proto::{Message, MilestoneRow, TouchpointRow};
+use tributary_proto::{DecodeError, Message, MilestoneRow, TouchpointRow};
 use tributary_runtime::state::ACTOR_KEY_LEN;
 use tributary_runtime::topic::Topic;
 
@@ -41,33 +41,43 @@ pub fn check(outputs: &Outputs, verdict: &Verdict) -> Result<(), String> {
     compare("row of a milestone", &found, &verdict.milestones)
 }
 
-/// The latest row of a key has the highest revision: who keeps that one has the same as who reads in order.
+/// The row of a key with the highest revision is the last one, or says the same: who keeps that one has the same as who reads in order.
 ///
 /// # Errors
 /// The first key of which that is not so.
 pub fn revisions(cluster: &Cluster) -> Result<(), String> {
-    let mut latest: BTreeMap<(Topic, Vec<u8>), (u64, u64)> = BTreeMap::new();
+    let mut latest: BTreeMap<(Topic, Vec<u8>), [(u64, Vec<u8>); 2]> = BTreeMap::new();
     for topic in [Topic::Touchpoints, Topic::Milestones] {
         for partition in 0..cluster.partitions(topic) {
             for (_, entry) in cluster.committed(topic, partition, 0) {
                 let Some(value) = &entry.value else { continue };
-                let failed = |error| format!("a record of {} cannot be read: {error}", topic.name());
-                let revision = match topic {
-                    Topic::Touchpoints => TouchpointRow::decode(value.as_slice()).map_err(failed)?.revision,
-                    _ => MilestoneRow::decode(value.as_slice()).map_err(failed)?.revision,
-                };
-                let (last, highest) = latest.entry((topic, entry.key.clone())).or_default();
-                (*last, *highest) = (revision, revision.max(*highest));
+                let row = numbered(topic, value).map_err(|error| format!("a record of {} cannot be read: {error}", topic.name()))?;
+                let [last, highest] = latest.entry((topic, entry.key.clone())).or_default();
+                if row.0 >= highest.0 {
+                    highest.clone_from(&row);
+                }
+                *last = row;
             }
         }
     }
-    match latest.into_iter().find(|(_, (last, highest))| last != highest || *last == 0) {
+    match latest.into_iter().find(|(_, [last, highest])| last.1 != highest.1 || last.0 == 0) {
         None => Ok(()),
-        Some(((topic, key), (last, highest))) => {
+        Some(((topic, key), [(last, _), (highest, _)])) => {
             let key = String::from_utf8_lossy(&key).into_owned();
             Err(format!("{} {key}: the last row has revision {last}, and another one {highest}", topic.name()))
         }
     }
+}
+
+/// The revision of a row, and what it says beside it.
+fn numbered(topic: Topic, value: &[u8]) -> Result<(u64, Vec<u8>), DecodeError> {
+    Ok(if topic == Topic::Touchpoints {
+        let row = TouchpointRow::decode(value)?;
+        (row.revision, TouchpointRow { revision: 0, ..row }.encode_to_vec())
+    } else {
+        let row = MilestoneRow::decode(value)?;
+        (row.revision, MilestoneRow { revision: 0, ..row }.encode_to_vec())
+    })
 }
 
 /// Every touch that a unit holds has a row, and every row is of such a touch.

@@ -162,6 +162,10 @@ impl Unit<'_, '_> {
         }
         let mut ids = Vec::new();
         for stay in elsewhere {
+            if *rows > 0 {
+                // Rows were taken back or said again here: whoever says them next must know, whether anything is handed over or not.
+                packing.to(stay.unit);
+            }
             self.read_touches(hash, stay.from_ms, stay.to_ms, &mut |sub, raw| {
                 if let Some(time_ms) = keys::time_ms(sub) {
                     span.add(time_ms);
@@ -223,6 +227,10 @@ impl Unit<'_, '_> {
         let settled = known.placement.as_ref().filter(|known| known.epoch >= epoch);
         let elsewhere = |at_ms: i64| settled.map(|known| known.at(at_ms).0).filter(|unit| unit.as_bytes() != self.key);
         let mut packing = self.packing(&hash, settled.map_or(epoch, |known| known.epoch), rows);
+        if rows > known.rows {
+            let moved_on = settled.into_iter().flat_map(Placement::stays).filter(|stay| stay.unit.as_bytes() != self.key);
+            moved_on.for_each(|stay| drop(packing.to(stay.unit)));
+        }
         let mut own = Vec::with_capacity(tracks.len());
         for track in tracks {
             match elsewhere(time_ms(&track)) {

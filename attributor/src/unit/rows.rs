@@ -9,7 +9,9 @@
 //! everywhere, so a unit that refuses it takes its row back.
 //!
 //! *Revisions* grow by a counter of each identifier in each unit. It rises whenever rows are published again or taken back, and a hand-over
-//! carries it along.
+//! carries it along, also one of no touches: a copy of a touch that was dropped here may have come to the new unit directly, before it knew
+//! the counter. Then it publishes what it has again. If it has dropped the copy too, both units have taken the row back, and either revision
+//! may be the higher one.
 //!
 //! *The key* is a hash of the identifier and of everything that was sent, without what channel rules have found: the same under all rules.
 
@@ -101,8 +103,9 @@ impl Unit<'_, '_> {
         Ok(touches.len() as u64)
     }
 
-    /// Touches were handed over whose rows may have revisions up to `rows`: says those of the touches that were `kept`, and takes those of the
-    /// `refused` back. Where the topic is switched off, all are taken back.
+    /// Touches were handed over, and rows of the identifier may have revisions up to `rows`: says those of the touches that were `kept`, and
+    /// takes those of the `refused` back. What came here before it was known how far revisions go is said again. Where the topic is switched
+    /// off, all are taken back.
     pub(super) fn rows_handed_over(
         &mut self,
         by: &IdentifierHash,
@@ -112,15 +115,19 @@ impl Unit<'_, '_> {
         refused: &[&Vec<u8>],
     ) -> Result<(), StateError> {
         let on = self.plan.outputs.touchpoints;
-        if (!on && rows == 0) || (kept.is_empty() && refused.is_empty()) {
+        let risen = rows > known.rows;
+        if (!on && rows == 0) || (kept.is_empty() && refused.is_empty() && !risen) {
             return Ok(());
         }
+        let said_before = on && risen && known.extent.is_some();
         let unreadable = |_| corrupt(&self.actor, &keys::of_identifier(keys::TOUCH, by));
         let unwanted = kept.iter().filter(|_| !on).map(|(_, raw)| *raw).chain(refused.iter().copied());
         let ids = unwanted.map(|raw| id_of(by, raw)).collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
         let mut known = ResidentState { rows: known.rows.max(rows), ..known.clone() };
         self.take_rows_back(&ids, &mut known.rows);
-        if let Some(placement) = known.placement.as_ref().filter(|_| on) {
+        if said_before {
+            self.dirty().rows.entry(*by).or_default().join(Span::between(i64::MIN, i64::MAX));
+        } else if let Some(placement) = known.placement.as_ref().filter(|_| on) {
             for (_, raw) in kept {
                 self.say_by(by, placement, raw, known.rows + 1)?;
             }
