@@ -93,3 +93,24 @@ fn everybody_has_a_horizon_of_their_own() {
     world.drain();
     assert!(world.holds(b"annas"), "anna may be un-merged from bert, and her milestones be found within the horizon");
 }
+
+/// The row of a touch was taken back when it was dropped. A copy of it comes to the unit that its person has moved to, where a milestone
+/// sees it: that row must count for whoever keeps the highest revision.
+#[test]
+fn a_dropped_touch_that_comes_again_elsewhere_has_a_row_above_the_one_that_ended_it() {
+    for seed in 0..40 {
+        let mut world = world(2);
+        world.reseed(seed);
+        world.identity.place("bert", OTHER, "p_bert", "", false);
+        world.identity.milestone("bert", milestone("closed_won", "1", 2 * DAY_MS, 100));
+        touched(&mut world, &[("again", 1), ("newest", 31)]);
+        world.drain();
+        assert_eq!(world.rows.iter().filter(|row| row.erased).count(), 1);
+        world.identity.place("anna", OTHER, "p_anna", "", false);
+        touched(&mut world, &[("again", 1)]);
+        assert_eq!(credited(&mut world, "closed_won:1"), ["again"]);
+        let key = &world.rows.iter().find(|row| row.touch_id == "again").unwrap().touchpoint_id;
+        let highest = world.rows.iter().filter(|row| row.touchpoint_id == *key).max_by_key(|row| row.revision).unwrap();
+        assert!(!highest.erased, "seed {seed}");
+    }
+}

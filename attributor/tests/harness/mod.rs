@@ -62,6 +62,8 @@ pub struct World {
     lanes: BTreeMap<Lane, VecDeque<Keyed>>,
     pub identity: Identity,
     pub updates: Vec<CreditUpdate>,
+    /// The rows of touches, without what ends them.
+    pub rows: Vec<TouchpointRow>,
     pub counts: BTreeMap<(&'static str, &'static str), u64>,
     random: u64,
     /// What the changelog holds, compacted.
@@ -90,6 +92,7 @@ impl World {
             lanes: BTreeMap::new(),
             identity: Identity::default(),
             updates: Vec::new(),
+            rows: Vec::new(),
             counts: BTreeMap::new(),
             random: seed,
             stored: BTreeMap::new(),
@@ -240,6 +243,7 @@ impl World {
                     );
                     self.lanes.entry((false, from, to)).or_default().push_back((output.key, value));
                 }
+                Topic::Touchpoints => self.rows.extend(output.value.map(|row| TouchpointRow::decode(row.as_slice()).unwrap())),
                 // Whatever else it says is for others.
                 _ => {}
             }
