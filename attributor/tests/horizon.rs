@@ -106,7 +106,8 @@ fn a_dropped_touch_that_comes_again_elsewhere_has_a_row_above_the_one_that_ended
         touched(&mut world, &[("again", 1), ("newest", 31)]);
         world.drain();
         assert_eq!(world.rows.iter().filter(|row| row.erased).count(), 1);
-        world.identity.place("anna", OTHER, "p_anna", "", false);
+        // Nothing that is left is handed over.
+        world.identity.place_by_time("anna", &[(i64::MIN, OTHER), (20 * DAY_MS, UNIT)], "p_anna", "", false);
         touched(&mut world, &[("again", 1)]);
         assert_eq!(credited(&mut world, "closed_won:1"), ["again"]);
         let key = &world.rows.iter().find(|row| row.touch_id == "again").unwrap().touchpoint_id;

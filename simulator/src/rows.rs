@@ -51,7 +51,8 @@ pub fn revisions(cluster: &Cluster) -> Result<(), String> {
         for partition in 0..cluster.partitions(topic) {
             for (_, entry) in cluster.committed(topic, partition, 0) {
                 let Some(value) = &entry.value else { continue };
-                let row = numbered(topic, value).map_err(|error| format!("a record of {} cannot be read: {error}", topic.name()))?;
+                let row =
+                    numbered(topic, value).map_err(|error| format!("a record of {} cannot be read: {error}", topic.name()))?;
                 let [last, highest] = latest.entry((topic, entry.key.clone())).or_default();
                 if row.0 >= highest.0 {
                     highest.clone_from(&row);
