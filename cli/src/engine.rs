@@ -25,6 +25,7 @@ use crate::descriptors;
 use crate::forget;
 use crate::generations::{self, Guard};
 use crate::outcome::Usage;
+use crate::traces::Export;
 use crate::{shares, state};
 
 /// Starts workers of the stages on an embedded log, and its upkeep beside them.
@@ -117,11 +118,14 @@ pub fn start_kafka(
         let (reach, gate) = (watched.reach.clone(), gate.clone());
         service.guard("plans".to_owned(), move |pulse| guard.run(&reach, &gate, pulse))?;
     }
+    let export = Export::of(settings)?.map(Arc::new);
     for stage in stages {
         for number in 0..shares::threads(settings, *stage) {
             let mut kafka = kafka_options(settings, &shares, budget.clone(), number);
             kafka.holdings = admin.holdings();
             (kafka.reach, kafka.gauges) = (watched.reach.clone(), watched.gauges.clone());
+            kafka.traced = export.is_some();
+            let traced = export.clone().map(|export| (export.tracer(stage.log().stage, settings), export));
             let options = worker_options(settings, &shares, pipeline.limits());
             let (log, build, gate) = (stage.log(), pipeline.build(*stage), gate.clone());
             gate.expect();
@@ -131,7 +135,15 @@ pub fn start_kafka(
                     return Ok(());
                 };
                 gate.ready();
-                if gate.pass(pulse) { Worker::new(session, log, build, options).run(pulse) } else { Ok(()) }
+                if !gate.pass(pulse) {
+                    return Ok(());
+                }
+                let mut worker = Worker::new(session, log, build, options);
+                match traced {
+                    // The last worker that ends exports the last spans.
+                    Some((tracer, _export)) => worker.traced_by(tracer).run(pulse),
+                    None => worker.run(pulse),
+                }
             })?;
         }
     }

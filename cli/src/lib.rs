@@ -44,5 +44,6 @@ pub mod state;
 pub mod statement;
 pub mod stdout;
 pub mod table;
+pub mod traces;
 pub mod visible;
 pub mod whole;

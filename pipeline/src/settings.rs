@@ -6,6 +6,7 @@ use tributary_runtime::config::admin::AdminSettings;
 use tributary_runtime::config::kafka::KafkaSettings;
 use tributary_runtime::config::kinds::KindsSettings;
 use tributary_runtime::config::settings::{HttpSettings, LogSettings, StateSettings, TopicsSettings, WorkerSettings};
+use tributary_runtime::config::traces::TraceSettings;
 use tributary_runtime::topic::Topic;
 
 /// The whole configuration. `deploy/config/reference.toml` names every key with its default.
@@ -24,6 +25,8 @@ pub struct Settings {
     pub admin: AdminSettings,
     /// What is written to standard error.
     pub log: LogSettings,
+    /// Spans of single records, exported by OTLP.
+    pub traces: TraceSettings,
     /// Where events are taken over HTTP, and from whom.
     pub collector: tributary_collect::Settings,
     /// How records are processed.

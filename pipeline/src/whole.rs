@@ -5,6 +5,7 @@ use tributary_runtime::config::kafka::KafkaSettings;
 use tributary_runtime::config::kinds::KindsSettings;
 use tributary_runtime::config::memory::MemoryBudget;
 use tributary_runtime::config::settings::{HttpSettings, TopicsSettings, WorkerSettings};
+use tributary_runtime::config::traces::TraceSettings;
 use tributary_runtime::config::{self, Given, Problems, Section, Shapes};
 
 use crate::settings::Settings;
@@ -18,6 +19,7 @@ impl config::Settings for Settings {
             .with::<TopicsSettings>()
             .with::<HttpSettings>()
             .with::<AdminSettings>()
+            .with::<TraceSettings>()
             .with::<tributary_collect::Settings>()
             .with::<WorkerSettings>()
             .with::<tributary_ingest::Settings>()
@@ -35,6 +37,9 @@ impl config::Settings for Settings {
         self.worker.compile_in(&given, problems);
         self.http.compile_in(&given, problems);
         self.admin.compile_in(&given, problems);
+        self.traces.compile_in(&given, problems);
+        let has_headers = !self.traces.is_on() || !self.kafka.is_embedded();
+        problems.unless(has_headers, "traces.otlp_endpoint", "needs kafka.brokers: the embedded log has no headers for traces");
         self.collector.compile_in(&given, problems);
         let queue_mb_max = MemoryBudget::collector_mb_max(self.worker.process_mb());
         let fits = !self.collects() || self.collector.queue_mb <= queue_mb_max;

@@ -38,4 +38,5 @@ mod stopped;
 pub mod throttle;
 pub mod topic;
 pub mod topics_plan;
+pub mod trace;
 pub mod worker;

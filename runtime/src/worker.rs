@@ -23,6 +23,7 @@ use crate::stage::{Context, Outbox, PartitionSlice, Stage};
 use crate::state::{Base, Overlay, State};
 use crate::stopped::Stops;
 use crate::topic::Topic;
+use crate::trace::{Tracer, Traces};
 
 pub use options::{WorkerError, WorkerOptions};
 
@@ -67,6 +68,7 @@ pub struct Worker<S> {
     stops: Stops,
     dead_letter_lines: DeadLetterLines,
     remodelling: Remodelling,
+    traces: Traces,
 }
 
 /// What came of a turn of the loop.
@@ -109,7 +111,14 @@ impl<S: Session> Worker<S> {
             stops: Stops::default(),
             dead_letter_lines: DeadLetterLines::default(),
             remodelling: Remodelling::default(),
+            traces: Traces::default(),
         }
+    }
+
+    /// The same, with its records traced.
+    #[must_use]
+    pub fn traced_by(self, tracer: Box<dyn Tracer>) -> Self {
+        Self { traces: Traces::by(tracer), ..self }
     }
 
     /// Works until it is asked to stop, recovering from whatever can be recovered from; then leaves the log with nothing open.

@@ -229,7 +229,9 @@ impl Unit<'_, '_> {
         let mut packing = self.packing(&hash, settled.map_or(epoch, |known| known.epoch), rows);
         if rows > known.rows {
             let moved_on = settled.into_iter().flat_map(Placement::stays).filter(|stay| stay.unit.as_bytes() != self.key);
-            moved_on.for_each(|stay| drop(packing.to(stay.unit)));
+            for stay in moved_on {
+                packing.to(stay.unit);
+            }
         }
         let mut own = Vec::with_capacity(tracks.len());
         for track in tracks {

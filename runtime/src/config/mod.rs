@@ -52,6 +52,7 @@ mod secret;
 mod section;
 pub mod settings;
 mod shape;
+pub mod traces;
 mod value;
 mod values;
 

@@ -1,5 +1,6 @@
 //! One transaction per batch, in the order that [`commit`] prescribes.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
@@ -18,6 +19,7 @@ use crate::exactly_once::{Ended, Failed as Unsure, INPUTS_KEY, Inputs, Transacti
 use crate::log::{LogError, Routed, Session, Transaction};
 use crate::stage::Output;
 use crate::topic::Topic;
+use crate::trace::{HEADER, TraceContext};
 
 const OPERATION: &str = "committing";
 /// A slice of waiting for deliveries, or for room in the producer's queue. The client's own flush waits in slices of 100 ms, each out to
@@ -44,8 +46,16 @@ impl KafkaSession {
         let end = Instant::now() + Duration::from_millis(self.options.transaction_timeout_ms);
         let changelog = self.log.changelog.map(|changelog| self.options.topics.of(changelog));
         let spread = self.spread();
-        let mut wire =
-            KafkaWriter { options: &self.options, consumer: self.consumer.as_ref(), changelog, spread, letters, end };
+        let mut wire = KafkaWriter {
+            options: &self.options,
+            consumer: self.consumer.as_ref(),
+            changelog,
+            spread,
+            letters,
+            end,
+            traces: &transaction.traces,
+            outputs: 0,
+        };
         let keeps_state = changelog.is_some();
         match commit(&mut wire, &mut self.producer, &mut self.owned, keeps_state, &transaction, now_ms) {
             Ok(_) => Ok(()),
@@ -89,6 +99,10 @@ struct KafkaWriter<'a> {
     /// Partitions of the dead letters.
     letters: u32,
     end: Instant,
+    /// The contexts of outputs that follow from traced records, by position.
+    traces: &'a BTreeMap<usize, TraceContext>,
+    /// How many outputs were written.
+    outputs: usize,
 }
 
 impl KafkaWriter<'_> {
@@ -113,13 +127,15 @@ impl TransactionWriter for KafkaWriter<'_> {
     }
 
     fn output(&mut self, producer: &Produced, routed: &Routed) -> Result<(), Failed> {
+        let trace = self.traces.get(&self.outputs);
+        self.outputs += 1;
         let outgoing = Outgoing {
             topic: self.options.topics.of(routed.output.topic),
             partition: routed.partition,
             key: &routed.output.key,
             value: routed.output.value.as_deref(),
             timestamp_ms: Some(routed.timestamp_ms),
-            headers: has_version(routed.output.topic).then(version_header),
+            headers: output_headers(routed.output.topic, trace),
             tag: 0,
         };
         send(producer, outgoing, self.end)
@@ -206,6 +222,18 @@ fn change<'a>(topic: &'a str, partition: u32, key: &'a [u8], value: Option<&'a [
 
 fn version_header() -> OwnedHeaders {
     OwnedHeaders::new_with_capacity(1).insert(Header { key: VERSION_HEADER, value: Some(VERSION) })
+}
+
+/// The version between stages, and the context of a traced record.
+fn output_headers(topic: Topic, trace: Option<&TraceContext>) -> Option<OwnedHeaders> {
+    let version = has_version(topic).then(version_header);
+    match trace {
+        None => version,
+        Some(trace) => {
+            let value = trace.header();
+            Some(version.unwrap_or_default().insert(Header { key: HEADER, value: Some(value.as_str()) }))
+        }
+    }
 }
 
 /// Queues a record, waiting for room.

@@ -9,11 +9,13 @@ use crate::log::{Batch, LogError};
 use crate::stage::Record;
 use crate::state::RocksStore;
 use crate::topic::Topic;
+use crate::trace::{HEADER, TraceContext};
 
-/// Copies a message into the batch, if it may come now.
+/// Copies a message into the batch, if it may come now; with its trace where records are `traced`.
 pub(super) fn take(
     owned: &mut Ownership<RocksStore>,
     inputs: &[(Topic, String)],
+    traced: bool,
     message: &BorrowedMessage<'_>,
     batch: &mut Batch,
 ) -> Result<(), LogError> {
@@ -34,6 +36,9 @@ pub(super) fn take(
     let timestamp_ms = message.timestamp().to_millis().unwrap_or(0);
     let (key, value) = (message.key().unwrap_or_default(), message.payload().unwrap_or_default());
     batch.push(&Record { topic: *topic, partition, offset, timestamp_ms, key, value });
+    if traced && let Some(context) = context_of(message) {
+        batch.trace(*topic, partition, offset, context);
+    }
     Ok(())
 }
 
@@ -59,6 +64,12 @@ fn check_version(topic: Topic, message: &BorrowedMessage<'_>) -> Result<(), LogE
 /// The version that wrote a record, where it says.
 pub(super) fn version_of<'a>(message: &'a BorrowedMessage<'_>) -> Option<&'a [u8]> {
     message.headers()?.iter().find(|header| header.key == VERSION_HEADER)?.value
+}
+
+/// The context of a record that is traced.
+fn context_of(message: &BorrowedMessage<'_>) -> Option<TraceContext> {
+    let found = message.headers()?.iter().find(|header| header.key == HEADER)?;
+    TraceContext::parse(found.value?)
 }
 
 /// Whether the records of a topic carry the format's version.

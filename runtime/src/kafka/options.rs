@@ -70,6 +70,8 @@ pub struct KafkaOptions {
     pub reach: Arc<Reach>,
     /// Where it is told how far behind the inputs are.
     pub gauges: FreshGauges,
+    /// Whether the contexts of traced records are read.
+    pub traced: bool,
 }
 
 /// The name of a stage's consumer group.
@@ -105,6 +107,7 @@ impl KafkaOptions {
             holdings: Holdings::default(),
             reach: Reach::unwatched(),
             gauges: FreshGauges::default(),
+            traced: false,
         }
     }
 

@@ -228,7 +228,7 @@ impl KafkaSession {
             match consumer.poll(wait) {
                 // Nothing more, or a rebalance: both end the batch.
                 None => break,
-                Some(Ok(message)) => message::take(&mut self.owned, &self.inputs, &message, batch)?,
+                Some(Ok(message)) => message::take(&mut self.owned, &self.inputs, self.options.traced, &message, batch)?,
                 Some(Err(error)) => {
                     self.consumer_failed(&error)?;
                     break;

@@ -1,9 +1,11 @@
 //! A batch of records in one buffer: no allocation a record.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::stage::Record;
 use crate::topic::Topic;
+use crate::trace::TraceContext;
 
 struct Entry {
     topic: Topic,
@@ -19,9 +21,21 @@ struct Entry {
 pub struct Batch {
     data: Vec<u8>,
     entries: Vec<Entry>,
+    /// The contexts of traced records, by topic, partition and offset.
+    traces: BTreeMap<(Topic, u32, u64), TraceContext>,
 }
 
 impl Batch {
+    /// The record at this place is traced.
+    pub fn trace(&mut self, topic: Topic, partition: u32, offset: u64, context: TraceContext) {
+        self.traces.insert((topic, partition, offset), context);
+    }
+
+    /// The context of a record; `None` where it is not traced.
+    pub fn context(&self, record: &Record<'_>) -> Option<TraceContext> {
+        self.traces.get(&(record.topic, record.partition, record.offset)).copied()
+    }
+
     /// Appends a copy of a record.
     pub fn push(&mut self, record: &Record<'_>) {
         let start = self.data.len();
@@ -74,5 +88,6 @@ impl Batch {
     pub fn clear(&mut self) {
         self.data.clear();
         self.entries.clear();
+        self.traces.clear();
     }
 }

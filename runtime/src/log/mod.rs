@@ -6,6 +6,8 @@
 mod batch;
 mod memory;
 
+use std::collections::BTreeMap;
+
 use tributary_proto::DeadLetter;
 
 use crate::exactly_once::StoreFailure;
@@ -13,6 +15,7 @@ use crate::obstacle::Obstacle;
 use crate::stage::{Erasure, Output};
 use crate::state::{Base, Write};
 use crate::topic::Topic;
+use crate::trace::TraceContext;
 
 pub use batch::Batch;
 pub use memory::{MemoryLog, MemorySession};
@@ -89,6 +92,8 @@ pub struct Transaction {
     pub state: Vec<(u32, Vec<Write>)>,
     /// Who was erased. Only the embedded log forgets by itself; on Kafka topics are their operator's.
     pub erasures: Vec<Erasure>,
+    /// The context of each output that follows from a traced record, by its position among the outputs. Only Kafka has headers for them.
+    pub traces: BTreeMap<usize, TraceContext>,
 }
 
 /// What a record or a change takes beside its key and value, in bytes, roughly.

@@ -41,6 +41,7 @@ impl<S: Session> Worker<S> {
         let published = metrics::BatchSummary::of(self.log.stage, &self.batch, &transaction);
         let begun = Instant::now();
         self.session.commit(transaction).map_err(|source| self.log_error(source))?;
+        self.traces.end(true);
         published.publish(&self.outbox.observations, begun.elapsed(), now_ms());
         self.outbox.observations.clear();
         if self.options.logs_refusals {
@@ -60,13 +61,17 @@ impl<S: Session> Worker<S> {
         let mut offsets: BTreeMap<(Topic, u32), u64> = BTreeMap::new();
         for record in batch.records() {
             offsets.insert((record.topic, record.partition), record.offset + 1);
-            if let Some(excess) = self.handle(&record, &mut transaction)? {
+            let (context, from) = (self.traces.begin(&record, || batch.context(&record)), self.outbox.outputs.len());
+            let excess = self.handle(&record, &mut transaction)?;
+            self.traces.caused(context, from..self.outbox.outputs.len());
+            if let Some(excess) = excess {
                 let place = (record.topic, record.partition);
                 return Ok(Outcome::Stop(place, self.stop(&record, excess, batch, &transaction)));
             }
         }
         self.end_batch(&mut transaction)?;
         transaction.erasures = std::mem::take(&mut self.outbox.erasures);
+        transaction.traces = self.traces.of_outputs();
         self.route(&mut transaction)?;
         transaction.offsets = offsets.into_iter().map(|((topic, partition), next)| (topic, partition, next)).collect();
         Ok(Outcome::Commit(transaction))
@@ -99,7 +104,9 @@ impl<S: Session> Worker<S> {
             let Some(slot) = self.slots.get_mut(&partition) else { continue };
             self.outbox.caused_at(newest_ms);
             let mut context = Context { state: &mut slot.state, outbox: &mut self.outbox };
+            let from = context.outbox.outputs.len();
             slot.stage.end_batch(&mut context).map_err(|source| WorkerError::State { stage, partition, source })?;
+            self.traces.caused_by_batch(partition, from..self.outbox.outputs.len());
             if self.session.keeps_state() {
                 transaction.state.push((partition, slot.state.writes()));
             }
@@ -128,6 +135,7 @@ impl<S: Session> Worker<S> {
 
     /// Forgets a batch that was not committed.
     pub(super) fn discard(&mut self) {
+        self.traces.end(false);
         self.batch.clear();
         self.outbox = Outbox::with_json(self.options.json.clone());
         for slot in self.slots.values_mut() {
