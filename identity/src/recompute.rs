@@ -95,7 +95,7 @@ impl Core {
         let mut changed = false;
         for (at, ((of, member), placement)) in members.iter_mut().zip(&view.placements).enumerate() {
             let quarantined = clustering.quarantined.contains(&at);
-            let flips = (quarantined, turned.contains(of));
+            let flips = (quarantined, turned.contains(of), view.tied.contains(&at));
             changed |= self.settle_member(cx, root, component, (*of, member), (placement, epoch, flips), round)?;
         }
         for (account, subscriber) in &view.subscriptions {
@@ -118,7 +118,7 @@ impl Core {
         root: &Node,
         component: Component,
         (of, member): (Hash128, &mut Member),
-        (placement, epoch, (quarantined, turned)): (&Placement, u64, (bool, bool)),
+        (placement, epoch, (quarantined, turned, tied)): (&Placement, u64, (bool, bool, bool)),
         round: &mut Round,
     ) -> Result<bool, StateError> {
         let id = |placement: &Placement| View::id_of(placement).to_owned();
@@ -133,6 +133,8 @@ impl Core {
             let outcome = if quarantined { "entered" } else { "left" };
             cx.outbox.observe(&metrics::QUARANTINED, outcome, 1);
         }
+        let turned = turned || member.tied != tied;
+        member.tied = tied;
         let about = member.identifier.clone();
         if news {
             let placement = Placement { epoch, ..placement.clone() };

@@ -266,7 +266,8 @@ fn goes_on(
     said: &DayAssertion,
 ) -> Result<bool, StateError> {
     let (Some(account), Some(day)) = (&said.account, &said.day) else { return Ok(false) };
-    let Some(told) = member.and_then(|member| member.told) else { return Ok(false) };
+    // The assertion that is no longer the last of its day may have hidden another account.
+    let Some(told) = member.filter(|member| !member.tied).and_then(|member| member.told) else { return Ok(false) };
     let (unit, _) = account_of(account, component.answer(cx.state, account.hash())?);
     let last_ms = stamp_key(day.last.as_ref()).0;
     let midnight_ms = midnight_before(last_ms);

@@ -89,6 +89,13 @@ fn domains<'a>(group: &Group<'a>, rules: &Rules) -> Vec<Entry<'a>> {
     all.into_iter().map(|(.., entry)| entry).collect()
 }
 
+/// Whether two accounts were named at one time, so that one of them hides the other: once it counts no more, the other one shows.
+pub fn is_tied(entries: &[Entry<'_>]) -> bool {
+    let same_time = |a: &Entry<'_>, b: &Entry<'_>| a.from_ms == b.from_ms && a.account != b.account;
+    let named = |entry: &Entry<'_>| entry.asserted.is_some();
+    entries.iter().zip(entries.iter().skip(1)).any(|(a, b)| named(a) && named(b) && same_time(a, b))
+}
+
 /// The spans that the entries make, as a placement's units and accounts; `None` where there is no entry.
 ///
 /// # Errors

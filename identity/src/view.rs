@@ -41,6 +41,8 @@ pub struct PublishedRow {
 pub struct View {
     /// Per member, in member order, with epoch 0.
     pub placements: Vec<Placement>,
+    /// Positions of the members of whose person two accounts were named at one time.
+    pub tied: BTreeSet<usize>,
     /// One a profile or account.
     pub records: Vec<PublishedRow>,
     /// Account identifiers that profiles name, each with the member that named it.
@@ -64,6 +66,9 @@ pub fn people(
         let Some(oldest) = oldest(&group) else { continue };
         let profile_id = profile_id(oldest.0);
         let entries = timeline::entries(&group, assertions, rules);
+        if timeline::is_tied(&entries) {
+            view.tied.extend(positions);
+        }
         let own = || Placement { unit: profile_unit(&profile_id), ..Placement::default() };
         let spans = timeline::spans(&entries, answers, rules)?.unwrap_or_else(own);
         let account_id = spans.stays().last().map_or_else(String::new, |stay| stay.account_id.to_owned());
@@ -209,7 +214,8 @@ impl Row {
 
 impl View {
     fn empty(members: &Members) -> Self {
-        Self { placements: vec![Placement::default(); members.len()], records: Vec::new(), subscriptions: Vec::new() }
+        let placements = vec![Placement::default(); members.len()];
+        Self { placements, tied: BTreeSet::new(), records: Vec::new(), subscriptions: Vec::new() }
     }
 
     /// The id of the profile, or for an account identifier of the account, that a placement is in.

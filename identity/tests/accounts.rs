@@ -105,6 +105,40 @@ fn the_list_is_bounded_and_people_whom_anybody_may_have_invented_come_last() {
 }
 
 /// What a CRM says on a day when it has deleted an account.
+/// Of two accounts at one time one hides the other, until it is no more one of the two assertions of its day that count.
+#[test]
+fn accounts_that_are_named_at_one_time_give_the_same_in_any_order() {
+    let on_the_day = |hour: i64, account: &str| {
+        let event_id = format!("{account} at {hour}");
+        Event { event_id, time_ms: 5 * DAY + hour * DAY / 24, ..at(0, "crm_contact:1", account) }
+    };
+    for (one, other) in [("crm_account:A", "crm_account:B"), ("crm_account:B", "crm_account:A")] {
+        let mut events =
+            [on_the_day(1, one), on_the_day(2, one), on_the_day(2, other), on_the_day(3, one)].map(Some).to_vec();
+        let mut seen = Vec::new();
+        permute(&mut events, &mut Vec::new(), &mut |order| {
+            let mut world = World::new(Settings::default());
+            order.iter().for_each(|event| drop(world.say((*event).clone())));
+            seen.push((people(&mut world, one).len(), people(&mut world, other).len()));
+        });
+        assert_eq!(seen, [(2, 1); 24]);
+    }
+}
+
+/// Calls `with` for every order of the events.
+fn permute(left: &mut Vec<Option<Event>>, order: &mut Vec<Event>, with: &mut dyn FnMut(&[Event])) {
+    if left.iter().all(Option::is_none) {
+        return with(order);
+    }
+    for at in 0..left.len() {
+        if let Some(event) = left[at].take() {
+            order.push(event);
+            permute(left, order, with);
+            left[at] = order.pop();
+        }
+    }
+}
+
 fn deleted(day: i64, account: &str) -> Event {
     let gone = AccountRecord { gone: true, ..AccountRecord::default() };
     Event { event_id: format!("{account} deleted on {day}"), body: Some(Body::Account(gone)), ..record(day, &[account]) }
