@@ -163,6 +163,11 @@ impl Plan {
         settings.compiled(kinds)
     }
 
+    /// Digest of the channel rules by which touches are named anew; 0 without any.
+    pub(crate) fn channel_rules(&self) -> u32 {
+        self.classifier.as_ref().map_or(0, |classifier| classifier.rules())
+    }
+
     /// The same, by which touches are named anew whose channel other rules have found: changed rules are changed settings.
     #[must_use]
     pub fn with_classifier(self, classifier: Arc<dyn Classifier>) -> Self {

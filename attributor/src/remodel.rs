@@ -31,18 +31,40 @@ impl Rows {
         ActorKey::new(WALK.tag, Hash128(0))
     }
 
+    fn stored(state: &mut dyn State) -> Result<RowsState, StateError> {
+        Ok(state::get_message(state, &Self::actor(), &ROWS)?.unwrap_or_default())
+    }
+
     /// As it is noted.
     pub fn known(state: &mut dyn State) -> Result<Self, StateError> {
-        let known: RowsState = state::get_message(state, &Self::actor(), &ROWS)?.unwrap_or_default();
-        Ok([Self::None, Self::Some].into_iter().find(|rows| *rows as u32 == known.touchpoints).unwrap_or(Self::All))
+        let known = Self::stored(state)?.touchpoints;
+        Ok([Self::None, Self::Some].into_iter().find(|rows| *rows as u32 == known).unwrap_or(Self::All))
+    }
+
+    /// What a walk finds that publishes rows by these channel rules. Rows that were published by others count for none: a worker with former
+    /// rules may have published touches that ingest had classified by the new ones already, and nothing of such a touch tells.
+    pub fn found(state: &mut dyn State, rules: u32) -> Result<Self, StateError> {
+        let known = Self::known(state)?;
+        Ok(if known == Self::All && Self::stored(state)?.rules != Some(rules) { Self::Some } else { known })
     }
 
     /// Notes it.
     pub fn note(self, state: &mut dyn State) -> Result<(), StateError> {
-        match self {
-            known if known == Self::known(state)? => {}
-            Self::None => state.delete(&Self::actor(), &ROWS),
-            rows => state::put_message(state, &Self::actor(), &ROWS, &RowsState { touchpoints: rows as u32 }),
+        let rules = Self::stored(state)?.rules;
+        self.write(state, rules)
+    }
+
+    /// Notes that all touches have rows, by these channel rules.
+    pub fn note_all(state: &mut dyn State, rules: u32) -> Result<(), StateError> {
+        Self::All.write(state, Some(rules))
+    }
+
+    fn write(self, state: &mut dyn State, rules: Option<u32>) -> Result<(), StateError> {
+        let now = RowsState { touchpoints: self as u32, rules };
+        if self == Self::None {
+            state.delete(&Self::actor(), &ROWS);
+        } else if Self::stored(state)? != now {
+            state::put_message(state, &Self::actor(), &ROWS, &now);
         }
         Ok(())
     }

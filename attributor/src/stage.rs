@@ -141,7 +141,8 @@ impl AttributorStage {
             remodel::send(context, share, Remodel { wait, ..*message });
             return Ok(());
         }
-        let (on, there) = (self.plan.outputs.touchpoints, Rows::known(context.state)?);
+        let (on, rules) = (self.plan.outputs.touchpoints, self.plan.channel_rules());
+        let there = if on { Rows::found(context.state, rules)? } else { Rows::known(context.state)? };
         if !on && there != Rows::None {
             // Some are taken back, from now on.
             Rows::Some.note(context.state)?;
@@ -165,8 +166,11 @@ impl AttributorStage {
         context.outbox.observe(&metrics::REMODELLED_UNITS, "", made);
         if actors.is_empty() {
             context.outbox.observe(&metrics::REMODELS, "finished", 1);
-            let rows = if on { Rows::All } else { Rows::None };
-            rows.note(context.state)?;
+            if on {
+                Rows::note_all(context.state, rules)?;
+            } else {
+                Rows::None.note(context.state)?;
+            }
         }
         let next = WALK.made(context.state, known, cost, actors.is_empty());
         self.go_on(next, context);
@@ -232,12 +236,13 @@ impl Stage for AttributorStage {
             self.remodel(&message, handled, context)?;
         }
         if handled > 0 && self.plan.outputs.touchpoints && !self.rows_noted {
-            let there = match Rows::known(context.state)? {
-                Rows::None if self.new == Some(true) => Rows::All,
-                Rows::None => Rows::Some,
-                there => there,
-            };
-            there.note(context.state)?;
+            if Rows::known(context.state)? == Rows::None {
+                if self.new == Some(true) {
+                    Rows::note_all(context.state, self.plan.channel_rules())?;
+                } else {
+                    Rows::Some.note(context.state)?;
+                }
+            }
             self.rows_noted = true;
         }
         if handled > 0 && self.new == Some(true) {
