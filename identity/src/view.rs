@@ -122,7 +122,7 @@ pub fn companies(
     for positions in &clustering.profiles {
         let group = pick(members, positions);
         let Some((called_after, named)) = account_identifier(&group) else { continue };
-        let account_id = named.value.clone();
+        let account_id = named.value.to_string();
         let above = Above::of(account_unit(named), &group, assertions, answers)?;
         view.subscriptions.extend(above.asked.clone());
         let placement = above.placement(&account_id, rules);
