@@ -16,10 +16,11 @@
 use tributary_proto::{Extent, Hash128, StoredTrack};
 use tributary_runtime::state::{self, StateError};
 
-use super::Unit;
 use super::keys::{self, IdentifierHash};
 use super::rows::id_of;
+use super::{Unit, corrupt};
 use crate::metrics;
+use crate::view::with_extent;
 
 impl Unit<'_, '_> {
     /// Whether a touch is too old for every milestone within the horizon, given the extent of the identifier that brings it.
@@ -62,6 +63,13 @@ impl Unit<'_, '_> {
         }
         let until_ms = self.plan.out_of_reach_ms(extent.newest_ms);
         let sub = keys::of_identifier(keys::RESIDENT, hash);
+        if extent.oldest_ms >= until_ms
+            && let Some(raw) = self.state.get(&self.actor, &sub)?
+            && let Some(changed) = with_extent(raw, &extent).map_err(|_| corrupt(&self.actor, &sub))?
+        {
+            self.state.put(&self.actor, &sub, &changed);
+            return Ok(());
+        }
         let mut resident = self.known(hash)?;
         if extent.oldest_ms < until_ms {
             let ids = self.drop_unseen(hash, extent.oldest_ms, until_ms)?;
