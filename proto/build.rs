@@ -23,6 +23,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut waiting: Vec<&str> = outputs.map(|message| message.name()).collect();
     let (mut messages, mut enums) = (BTreeSet::new(), BTreeSet::new());
     let mut config = prost_build::Config::new();
+    // Written by hand: copies of it share their text.
+    config.extern_path(format!("{PACKAGE}Identifier"), "crate::identifier::Identifier");
     while let Some(name) = waiting.pop() {
         let message = descriptors.file.iter().flat_map(|file| &file.message_type).find(|message| message.name() == name);
         let Some(message) = message.filter(|_| messages.insert(name)) else { continue };

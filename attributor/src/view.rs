@@ -11,6 +11,7 @@ pub use field::Malformed;
 use field::{Value, next_field};
 pub use resident::ResidentView;
 pub(crate) use resident::Whose;
+pub(crate) use resident::with_extent;
 
 /// The parts of an encoded `StoredTouch`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -83,7 +83,7 @@ impl Statement {
 fn field_of(identifier: &Identifier) -> (String, String) {
     let Identifier { kind: of, scope, value } = identifier;
     let field = if of == kind::CRM_ACCOUNT { "account" } else { of };
-    (field.to_owned(), if scope.is_empty() { value.clone() } else { format!("{scope}:{value}") })
+    (field.to_string(), if scope.is_empty() { value.to_string() } else { format!("{scope}:{value}") })
 }
 
 fn now() -> String {

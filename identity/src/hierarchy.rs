@@ -111,7 +111,7 @@ pub fn root<'a>(own: &'a str, above: &'a [String]) -> &'a str {
 }
 
 fn id_of(unit: &str) -> String {
-    account_named(unit).map(|account| account.value).unwrap_or_default()
+    account_named(unit).map(|account| account.value.to_string()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ pub fn account_named(unit: &str) -> Option<Identifier> {
 /// The placement of an identifier of which nothing but itself is known.
 pub fn lone_placement(identifier: &Identifier, hash: Hash128) -> Placement {
     if kind::is_account(&identifier.kind) {
-        let (unit, account_id) = (account_unit(identifier), identifier.value.clone());
+        let (unit, account_id) = (account_unit(identifier), identifier.value.to_string());
         return Placement { unit, account_id, ..Placement::default() };
     }
     let profile_id = profile_id(hash);
@@ -40,5 +40,5 @@ pub fn lone_placement(identifier: &Identifier, hash: Hash128) -> Placement {
 
 /// Unit and id of the account that an identifier stands for: as it has told, else those of the identifier alone.
 pub fn account_of(account: &Identifier, told: Option<AccountIs>) -> (String, String) {
-    told.map_or_else(|| (account_unit(account), account.value.clone()), |told| (told.unit, told.account_id))
+    told.map_or_else(|| (account_unit(account), account.value.to_string()), |told| (told.unit, told.account_id))
 }

@@ -93,7 +93,7 @@ impl Core {
             view::people(&members, &clustering, &assertions, &mut answer, &self.rules)?
         };
         let mut changed = false;
-        for (at, ((of, member), placement)) in members.iter_mut().zip(&view.placements).enumerate() {
+        for (at, ((of, member), placement)) in members.iter_mut().zip(view.placements).enumerate() {
             let quarantined = clustering.quarantined.contains(&at);
             let flips = (quarantined, turned.contains(of), view.tied.contains(&at));
             changed |= self.settle_member(cx, root, component, (*of, member), (placement, epoch, flips), round)?;
@@ -118,15 +118,15 @@ impl Core {
         root: &Node,
         component: Component,
         (of, member): (Hash128, &mut Member),
-        (placement, epoch, (quarantined, turned, tied)): (&Placement, u64, (bool, bool, bool)),
+        (placement, epoch, (quarantined, turned, tied)): (Placement, u64, (bool, bool, bool)),
         round: &mut Round,
     ) -> Result<bool, StateError> {
         let id = |placement: &Placement| View::id_of(placement).to_owned();
         let before = member.told.as_ref().map(id);
         round.before.extend(before.clone());
-        round.moved.insert(of, (before, member.present.then(|| id(placement))));
+        round.moved.insert(of, (before, member.present.then(|| id(&placement))));
         // One that has no name cannot be told: its news, which bring the name, are still on their way.
-        let news = member.identifier.is_some() && member.told.as_ref().is_none_or(|told| !same_place(told, placement));
+        let news = member.identifier.is_some() && member.told.as_ref().is_none_or(|told| !same_place(told, &placement));
         let flips = member.quarantined != quarantined;
         if flips {
             member.quarantined = quarantined;
@@ -137,7 +137,7 @@ impl Core {
         member.tied = tied;
         let about = member.identifier.clone();
         if news {
-            let placement = Placement { epoch, ..placement.clone() };
+            let placement = Placement { epoch, ..placement };
             member.told = Some(placement.clone());
             if let Some(about) = about.clone() {
                 let (placement, root) = (Some(placement), Some(root.identifier.clone()));
@@ -195,7 +195,8 @@ fn publish(
 ) -> Result<(), StateError> {
     let live: BTreeSet<&str> = round.records.iter().map(|record| record.id.as_str()).collect();
     for record in &round.records {
-        let digest = record.row.digest().to_bytes().to_vec();
+        let encoded = record.row.encoded();
+        let digest = Hash128::of(&encoded).to_bytes().to_vec();
         let known = component.published(cx.state, &record.id)?;
         if known.as_ref().is_some_and(|known| known.digest == digest) {
             continue;
@@ -206,7 +207,7 @@ fn publish(
         if let Some(from) = held_by.filter(|from| known.is_none() && *from != record.id && live.contains(from)) {
             record.row.split_off(from).publish(cx.outbox);
         }
-        record.row.publish(cx.outbox);
+        record.row.publish_encoded(encoded, cx.outbox);
     }
     for id in round.before.iter().filter(|id| !live.contains(id.as_str())) {
         let Some(published) = component.published(cx.state, id)? else { continue };

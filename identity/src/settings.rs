@@ -240,7 +240,7 @@ impl Rules {
 
     /// Whether an explicit link of these two says that their system has merged two records.
     pub fn is_merge(&self, a: &Identifier, b: &Identifier) -> bool {
-        (&a.kind, &a.scope) == (&b.kind, &b.scope) && self.merged_kinds.contains(&a.kind)
+        (&a.kind, &a.scope) == (&b.kind, &b.scope) && self.merged_kinds.contains(a.kind.as_str())
     }
 
     /// Whether being linked to `other` is a sign that an identifier is many people's.

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use prost::Message;
-use tributary_proto::event::Body as What;
 use tributary_proto::identity_message::Body;
-use tributary_proto::{Event, Identifier, IdentityMessage, Retract};
+use tributary_proto::{Identifier, IdentityMessage};
 use tributary_runtime::log::StageLog;
 use tributary_runtime::reason;
 use tributary_runtime::stage::{Context, PartitionSlice, Record, Rejection, Stage, StageError};
@@ -38,17 +37,6 @@ impl IdentityStage {
     }
 }
 
-/// Whether an event goes to a milestone, an object or a record, and not to an identifier.
-fn is_about_an_object(event: &Event) -> bool {
-    match &event.body {
-        Some(What::Milestone(_) | What::ObjectContacts(_)) => true,
-        Some(What::Retract(Retract { milestone_id, object_id, record })) => {
-            [milestone_id, object_id, record].into_iter().any(|key| !key.is_empty())
-        }
-        _ => false,
-    }
-}
-
 impl Stage for IdentityStage {
     fn begin(&mut self, context: &mut Context<'_>) -> Result<(), StateError> {
         self.core.begin(context)
@@ -64,10 +52,8 @@ impl Stage for IdentityStage {
         let body =
             message.body.ok_or_else(|| malformed("a message without a body; is a newer version writing here?".into()))?;
         let to = match &body {
-            // The key of what goes to a milestone, an object or a record is its own.
-            Body::Event(event) if is_about_an_object(event) => Identifier::default(),
-            // Its key only leads to the partition.
-            Body::Remodel(_) => Identifier::default(),
+            // An event says itself whom it is about: its key only leads to the partition.
+            Body::Event(_) | Body::Remodel(_) => Identifier::default(),
             Body::Said(_) => Identifier::default(),
             Body::TakenBack(said) if !said.key.is_empty() => Identifier::default(),
             Body::Erased(erased) if !erased.milestone_id.is_empty() => Identifier::default(),

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use tributary_proto::placement::Stay;
-use tributary_proto::{Account, ConsentFact, Hash128, Identifier, Member, Membership, Message, Placement, Profile};
+use tributary_proto::{Account, ConsentFact, Hash128, Identifier, Member, Membership, Placement, Profile, encode};
 use tributary_runtime::stage::Outbox;
 use tributary_runtime::state::StateError;
 use tributary_runtime::topic::Topic;
+use tributary_runtime::topic::format::Row as _;
 
 use crate::cluster::{Clustering, is_trusted};
 use crate::group::{
@@ -127,7 +128,7 @@ pub fn companies(
     for positions in &clustering.profiles {
         let group = pick(members, positions);
         let Some((called_after, named)) = account_identifier(&group) else { continue };
-        let account_id = named.value.clone();
+        let account_id = named.value.to_string();
         let above = Above::of(account_unit(named), &group, assertions, answers)?;
         view.subscriptions.extend(above.asked.clone());
         let placement = above.placement(&account_id, rules);
@@ -195,12 +196,21 @@ impl Row {
         row
     }
 
-    /// What tells whether it has changed.
-    pub fn digest(&self) -> Hash128 {
-        Hash128::of(&match self {
-            Self::Profile(row) => row.encode_to_vec(),
-            Self::Account(row) => row.encode_to_vec(),
-        })
+    /// Its bytes, whose hash tells whether it has changed.
+    pub fn encoded(&self) -> Vec<u8> {
+        match self {
+            Self::Profile(row) => encode::to_vec(row),
+            Self::Account(row) => encode::to_vec(row),
+        }
+    }
+
+    /// Publishes it, of which these are the bytes.
+    pub fn publish_encoded(&self, encoded: Vec<u8>, outbox: &mut Outbox) {
+        let (topic, key) = match self {
+            Self::Profile(row) => (Topic::Profiles, row.key()),
+            Self::Account(row) => (Topic::Accounts, row.key()),
+        };
+        if outbox.writes_json(topic) { self.publish(outbox) } else { outbox.publish_encoded(topic, key, encoded) }
     }
 
     /// Publishes it.

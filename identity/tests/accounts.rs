@@ -113,8 +113,7 @@ fn accounts_that_are_named_at_one_time_give_the_same_in_any_order() {
         Event { event_id, time_ms: 5 * DAY + hour * DAY / 24, ..at(0, "crm_contact:1", account) }
     };
     for (one, other) in [("crm_account:A", "crm_account:B"), ("crm_account:B", "crm_account:A")] {
-        let mut events =
-            [on_the_day(1, one), on_the_day(2, one), on_the_day(2, other), on_the_day(3, one)].map(Some).to_vec();
+        let mut events = [on_the_day(1, one), on_the_day(2, one), on_the_day(2, other), on_the_day(3, one)].map(Some).to_vec();
         let mut seen = Vec::new();
         permute(&mut events, &mut Vec::new(), &mut |order| {
             let mut world = World::new(Settings::default());

@@ -147,8 +147,8 @@ fn time(time_ms: i64) -> Value {
 /// Adds an identifier to the field of its kind; several make a list.
 fn name(record: &mut Map<String, Value>, identifier: &Identifier) {
     let Identifier { kind: of, scope, value } = identifier;
-    let field = if of == kind::CRM_ACCOUNT { "account" } else { of };
-    let text = Value::from(if scope.is_empty() { value.clone() } else { format!("{scope}:{value}") });
+    let field = if of == kind::CRM_ACCOUNT { "account" } else { of.as_str() };
+    let text = Value::from(if scope.is_empty() { value.to_string() } else { format!("{scope}:{value}") });
     match record.get_mut(field) {
         None => drop(record.insert(field.to_owned(), text)),
         Some(Value::Array(list)) => list.push(text),

@@ -30,6 +30,15 @@ pub(crate) enum Scalar<'a> {
 }
 
 impl<'a> Scalar<'a> {
+    /// Reads a JSON value that was found well-formed before: plain text as it stands.
+    ///
+    /// # Errors
+    /// When it is none of what a scalar may be.
+    pub(crate) fn of_json(json: &'a str) -> Result<Self, serde_json::Error> {
+        let plain = json.strip_prefix('"').and_then(|text| text.strip_suffix('"')).filter(|text| !text.contains('\\'));
+        plain.map_or_else(|| serde_json::from_str(json), |text| Ok(Self::Text(Cow::Borrowed(text))))
+    }
+
     /// Whether there is no value.
     pub(crate) fn is_null(&self) -> bool {
         matches!(self, Self::Null)
@@ -171,3 +180,27 @@ impl<'de> Visitor<'de> for ScalarVisitor {
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Key<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_that_was_found_well_formed_is_read_as_any_other() {
+        for json in [
+            r#""2022-03-03T10:00:00Z""#,
+            r#""""#,
+            r#""\u0032""#,
+            r#""a\"b""#,
+            "7",
+            "7.5",
+            "true",
+            "null",
+            "[1]",
+            "{}",
+            "\"张\"",
+        ] {
+            assert_eq!(Scalar::of_json(json).unwrap(), serde_json::from_str::<Scalar<'_>>(json).unwrap(), "{json}");
+        }
+    }
+}

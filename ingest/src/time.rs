@@ -1,5 +1,6 @@
 //! Times as senders write them, in milliseconds since 1970-01-01 UTC.
 
+mod utc;
 mod written;
 
 use jiff::Timestamp;
@@ -60,7 +61,7 @@ impl Times {
     /// [`reason::TIMESTAMP_INVALID`] when it is none, and those of its text.
     pub(crate) fn of_json(&self, raw: Raw<'_>, field: &'static str, of_day: OfDay) -> Result<Option<i64>, Rejection> {
         let Some(raw) = raw.get(field)? else { return Ok(None) };
-        let value: Scalar<'_> = serde_json::from_str(raw.get()).map_err(|error| json_rejection(&error))?;
+        let value = Scalar::of_json(raw.get()).map_err(|error| json_rejection(&error))?;
         match value {
             // A number with decimals: seconds, as Python writes them.
             Scalar::Inexact => self.read(raw.get(), field).map(Some),

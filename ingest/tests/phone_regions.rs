@@ -25,7 +25,7 @@ fn numbers(decoder: &Decoder, cell: &str) -> Vec<String> {
     let mut out = Decoded::default();
     decoder.decode(Source::Offline, record.to_string().as_bytes(), None, &mut out).unwrap();
     let identifiers = out.events.iter().flat_map(|event| &event.identifiers);
-    identifiers.filter(|identifier| identifier.kind == "phone").map(|identifier| identifier.value.clone()).collect()
+    identifiers.filter(|identifier| identifier.kind == "phone").map(|identifier| identifier.value.to_string()).collect()
 }
 
 /// Cells of what stands in numbers of several regions, and beside them.

@@ -1,10 +1,14 @@
 //! Canonical bytes and hash of identifiers and events.
 
+mod message;
+
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::{Identifier, partition};
+use crate::partition;
 
 /// Separates kind, scope and value in the canonical bytes. Part of the stored format: do not change.
 const SEPARATOR: char = '\u{1f}';
@@ -54,6 +58,19 @@ impl fmt::Debug for Hash128 {
     }
 }
 
+/// A name of a person, device or company, which other names may join: the message `Identifier` of `output.proto`.
+///
+/// It is copied wherever somebody is told of it, and never changed: short text is kept in place, longer text is shared by all copies.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Identifier {
+    /// What sort of name it is: `email`, `phone`, `wechat_openid`, `crm_contact`, ... or a kind the configuration declares.
+    pub kind: SmolStr,
+    /// Inside what the value is unique: the appid of an OpenID, the open-platform id of a UnionID; empty for unscoped kinds.
+    pub scope: SmolStr,
+    /// The normalised value: a lower-case address, an E.164 number, an id as the sender wrote it.
+    pub value: SmolStr,
+}
+
 /// A key that is not the canonical bytes of an identifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the key is not an identifier: expected UTF-8 `kind 0x1F scope 0x1F value`")]
@@ -61,7 +78,7 @@ pub struct ParseKeyError;
 
 impl Identifier {
     /// An identifier whose parts are already normalised.
-    pub fn new(kind: impl Into<String>, scope: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn new(kind: impl Into<SmolStr>, scope: impl Into<SmolStr>, value: impl Into<SmolStr>) -> Self {
         Self { kind: kind.into(), scope: scope.into(), value: value.into() }
     }
 
@@ -108,7 +125,7 @@ impl Identifier {
     pub fn address_of(hash: Hash128, wanted: u32, partitions: u32) -> Self {
         let mut address = Self::new(ADDRESS, "", hash.to_string());
         for number in 0u64.. {
-            address.scope = number.to_string();
+            address.scope = number.to_string().into();
             if partition::of(&address.key(), partitions) == wanted {
                 break;
             }

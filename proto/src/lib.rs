@@ -16,6 +16,7 @@
 
 pub mod decimal;
 pub mod dictionary;
+pub mod encode;
 pub mod identifier;
 pub mod json;
 pub mod kind;
@@ -26,12 +27,14 @@ pub mod vocabulary;
 
 #[allow(missing_docs, clippy::all, clippy::indexing_slicing, clippy::panic)]
 mod generated {
+    use crate::identifier::Identifier;
+
     include!(concat!(env!("OUT_DIR"), "/tributary.v1.rs"));
     include!(concat!(env!("OUT_DIR"), "/names.rs"));
 }
 
 pub use generated::*;
-pub use identifier::{Hash128, ParseKeyError};
+pub use identifier::{Hash128, Identifier, ParseKeyError};
 pub use json::Named;
 pub use prost::{DecodeError, Message};
 pub use vocabulary::UNATTRIBUTED;

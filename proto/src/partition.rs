@@ -4,7 +4,7 @@
 ///
 /// Source: `org.apache.kafka.common.utils.Utils.murmur2` and `BuiltInPartitioner.partitionForKey`.
 pub fn of(key: &[u8], count: u32) -> u32 {
-    (murmur2(key) & 0x7fff_ffff).checked_rem(count).unwrap_or(0)
+    if count < 2 { 0 } else { (murmur2(key) & 0x7fff_ffff) % count }
 }
 
 /// Murmur2, 32 bits, with Kafka's seed. Part of the stored format: do not change.
@@ -14,14 +14,13 @@ pub fn murmur2(data: &[u8]) -> u32 {
     const R: u32 = 24;
 
     let mut h = SEED ^ data.len() as u32;
-    let mut words = data.chunks_exact(4);
-    for word in words.by_ref() {
-        let mut k = word.iter().rev().fold(0u32, |k, byte| k << 8 | u32::from(*byte));
+    let (words, tail) = data.as_chunks();
+    for word in words {
+        let mut k = u32::from_le_bytes(*word);
         k = k.wrapping_mul(M);
         k ^= k >> R;
         h = h.wrapping_mul(M) ^ k.wrapping_mul(M);
     }
-    let tail = words.remainder();
     if !tail.is_empty() {
         h ^= tail.iter().rev().fold(0u32, |k, byte| k << 8 | u32::from(*byte));
         h = h.wrapping_mul(M);

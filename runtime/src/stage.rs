@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use prost::Message;
-use tributary_proto::{DeadLetter, Identifier, partition};
+use tributary_proto::{DeadLetter, Identifier, encode, partition};
 
 use crate::metric::{Detail, Metric, Observations};
 use crate::reason::Reason;
@@ -120,8 +120,18 @@ impl Outbox {
 
     /// Publishes a row, in the form of its topic.
     pub fn publish<R: Row>(&mut self, row: &R) {
-        let value = row.bytes(self.json.contains(&R::TOPIC));
+        let value = row.bytes(self.writes_json(R::TOPIC));
         self.outputs.push(Output { topic: R::TOPIC, key: row.key().to_vec(), value: Some(value) });
+    }
+
+    /// Whether rows of a topic are written as JSON.
+    pub fn writes_json(&self, topic: Topic) -> bool {
+        self.json.contains(&topic)
+    }
+
+    /// Publishes a row that its producer has encoded, as Protobuf: where [`Self::writes_json`] says otherwise, it publishes the row itself.
+    pub fn publish_encoded(&mut self, topic: Topic, key: &[u8], row: Vec<u8>) {
+        self.outputs.push(Output { topic, key: key.to_vec(), value: Some(row) });
     }
 
     /// Takes back what was published under a key of a compacted topic.
@@ -131,7 +141,7 @@ impl Outbox {
 
     /// Writes a message to an actor, whose key it is.
     pub fn send<M: Message>(&mut self, topic: Topic, key: Vec<u8>, message: &M) {
-        self.outputs.push(Output { topic, key, value: Some(message.encode_to_vec()) });
+        self.outputs.push(Output { topic, key, value: Some(encode::to_vec(message)) });
     }
 
     /// What is written from now on was caused by an event received at this time, milliseconds since 1970-01-01 UTC: it becomes the

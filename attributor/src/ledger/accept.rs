@@ -6,11 +6,12 @@
 //! equal the latest rows. The old face needs no extra storage: it is the milestone in the ledger's head and the touch in its row.
 
 use tributary_proto::{
-    CreditRow, CreditRows, CreditUpdate, LedgerRow, LedgerState, Milestone, ModelCredit, ModelRef, ModelRevision, Named,
-    Reason, Reporting, WHOLE_NANO,
+    CreditRow, CreditRows, LedgerRow, LedgerState, Milestone, ModelCredit, ModelRef, ModelRevision, Named, Reason, Reporting,
+    WHOLE_NANO,
 };
 use tributary_runtime::state::{self, StateError};
 
+use super::update::{Share, Updates};
 use super::{HEAD, Ledger, ROW, row, row_sub};
 use crate::metrics;
 use crate::unit::corrupt;
@@ -38,8 +39,7 @@ struct Acceptance {
     slots: Vec<Slot>,
     /// By position in the message: the model's position in the ledger.
     positions: Vec<u32>,
-    /// Reused for every update.
-    update: CreditUpdate,
+    updates: Updates,
 }
 
 /// A row as it was emitted and as it should be; at least one of the two.
@@ -154,7 +154,7 @@ impl Ledger<'_> {
     fn show(&self, acceptance: &mut Acceptance, row: Option<&LedgerRow>, sub: &[u8]) -> Result<(), StateError> {
         if let Some(row) = row {
             let view = TouchView::parse(&row.touch).map_err(|_| corrupt(&self.actor, sub))?;
-            acceptance.show_touch(&view, &row.profile_id);
+            acceptance.updates.show_touch(&view, &row.profile_id);
         }
         Ok(())
     }
@@ -162,8 +162,8 @@ impl Ledger<'_> {
     /// Emits the difference of one row under every model; returns the number of updates.
     fn emit(&mut self, acceptance: &mut Acceptance, before: Option<&LedgerRow>, after: Option<&LedgerRow>) -> usize {
         let mut updates = 0;
-        let Acceptance { head, slots, update, .. } = acceptance;
-        for ((position, slot), revision) in (0u32..).zip(slots).zip(&mut head.revisions) {
+        let Acceptance { head, slots, updates: out, .. } = acceptance;
+        for (((at, position), slot), revision) in (0..).zip(0u32..).zip(slots).zip(&mut head.revisions) {
             let (old_weight, old_value, old_reporting) = share_of(before, position);
             let (new_weight, new_value, new_reporting) = share_of(after, position);
             slot.weight_nano += new_weight;
@@ -179,18 +179,18 @@ impl Ledger<'_> {
                 slot.raised = true;
                 revision.revision += 1;
             }
-            update.model.clone_from(&revision.model);
-            update.model_version.clone_from(&revision.version);
-            update.revision = revision.revision;
-            update.weight_nano = new_weight.cast_signed();
-            update.value_minor = new_value;
-            update.delta_weight_nano = new_weight.cast_signed() - old_weight.cast_signed();
-            // Values are never negative, so that the difference of two always fits.
-            update.delta_value_minor = new_value.saturating_sub(old_value);
-            update.reporting_value_minor = new_reporting;
-            update.delta_reporting_value_minor = new_reporting.saturating_sub(old_reporting);
-            update.reason = slot.reason.into();
-            self.outbox.publish(update);
+            let share = Share {
+                weight_nano: new_weight.cast_signed(),
+                value_minor: new_value,
+                delta_weight_nano: new_weight.cast_signed() - old_weight.cast_signed(),
+                // Values are never negative, so that the difference of two always fits.
+                delta_value_minor: new_value.saturating_sub(old_value),
+                revision: revision.revision,
+                reason: slot.reason.into(),
+                reporting_value_minor: new_reporting,
+                delta_reporting_value_minor: new_reporting.saturating_sub(old_reporting),
+            };
+            out.publish(self.outbox, (at, revision), &share);
             self.outbox.observe(&metrics::CREDIT_UPDATES, slot.reason.name(), 1);
             updates += 1;
         }
@@ -234,8 +234,8 @@ impl Acceptance {
                 known.version.clone_from(&wanted.version);
             }
         }
-        let update = CreditUpdate { milestone_id: to.milestone_id.clone(), ..CreditUpdate::default() };
-        Self { head, slots, positions, update }
+        let updates = Updates::of(&to.milestone_id, &head.revisions);
+        Self { head, slots, positions, updates }
     }
 
     /// The next updates show the milestone as the rows before did.
@@ -248,32 +248,8 @@ impl Acceptance {
 
     /// The next updates show the milestone so, with a revision of their own.
     fn show_milestone(&mut self, milestone: &Milestone, account_id: &str, reporting: &str) {
-        let update = &mut self.update;
-        update.milestone_kind.clone_from(&milestone.kind);
-        update.milestone_time = milestone.time_ms;
-        update.currency.clone_from(&milestone.currency);
-        account_id.clone_into(&mut update.account_id);
-        reporting.clone_into(&mut update.reporting_currency);
+        self.updates.show_milestone(milestone, account_id, reporting);
         self.slots.iter_mut().for_each(|slot| slot.raised = false);
-    }
-
-    /// The next updates are about this touch.
-    fn show_touch(&mut self, touch: &TouchView<'_>, profile_id: &str) {
-        let update = &mut self.update;
-        for (field, text) in [
-            (&mut update.touch_id, touch.event_id),
-            (&mut update.profile_id, profile_id),
-            (&mut update.channel, touch.channel),
-            (&mut update.source, touch.source),
-            (&mut update.medium, touch.medium),
-            (&mut update.campaign, touch.campaign),
-            (&mut update.content, touch.content),
-            (&mut update.term, touch.term),
-        ] {
-            field.clear();
-            field.push_str(text);
-        }
-        update.touch_time = touch.time_ms;
     }
 
     /// A row with the ledger's positions of the models.

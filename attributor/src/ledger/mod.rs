@@ -14,6 +14,7 @@
 
 mod accept;
 mod row;
+mod update;
 
 use tributary_proto::{CreditRows, Hash128, LedgerState};
 use tributary_runtime::stage::{Outbox, StageError};

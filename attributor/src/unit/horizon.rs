@@ -18,8 +18,9 @@ use tributary_runtime::state::{self, StateError};
 
 use super::keys::{self, IdentifierHash};
 use super::rows::id_of;
-use super::{Span, Unit};
+use super::{Span, Unit, corrupt};
 use crate::metrics;
+use crate::view::with_extent;
 
 /// The extent of what is left when the touches of a span have gone: which of those that stay is the newest is not known, and nothing is
 /// dropped until the next one comes.
@@ -69,6 +70,13 @@ impl Unit<'_, '_> {
         }
         let until_ms = self.plan.out_of_reach_ms(extent.newest_ms);
         let sub = keys::of_identifier(keys::RESIDENT, hash);
+        if extent.oldest_ms >= until_ms
+            && let Some(raw) = self.state.get(&self.actor, &sub)?
+            && let Some(changed) = with_extent(raw, &extent).map_err(|_| corrupt(&self.actor, &sub))?
+        {
+            self.state.put(&self.actor, &sub, &changed);
+            return Ok(());
+        }
         let mut resident = self.known(hash)?;
         if extent.oldest_ms < until_ms {
             let ids = self.drop_unseen(hash, extent.oldest_ms, until_ms)?;

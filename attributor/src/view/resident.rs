@@ -1,6 +1,7 @@
 //! An identifier's record in a unit, read in place.
 
 use prost::Message;
+use prost::encoding::message;
 use tributary_proto::{Erasure, Extent};
 
 use super::field::next_field;
@@ -111,6 +112,27 @@ pub(crate) struct Whose<'a> {
     pub account_id: &'a str,
     pub role: &'a str,
     pub revoked: bool,
+}
+
+/// An encoded `ResidentState` with another extent, the rest of it as it is; `None` where an earlier version has written it.
+///
+/// # Errors
+/// When the bytes are not one.
+pub(crate) fn with_extent(raw: &[u8], extent: &Extent) -> Result<Option<Vec<u8>>, Malformed> {
+    let length = extent.encoded_len();
+    let mut changed = Vec::with_capacity(raw.len() + length + 2);
+    let mut rest = raw;
+    loop {
+        let from_here = rest;
+        let Some((tag, _)) = next_field(&mut rest)? else { break };
+        match tag {
+            3 | 4 => return Ok(None),
+            6 => {}
+            _ => changed.extend_from_slice(from_here.get(..from_here.len() - rest.len()).unwrap_or_default()),
+        }
+    }
+    message::encode(6, extent, &mut changed);
+    Ok(Some(changed))
 }
 
 impl<'a> ResidentView<'a> {

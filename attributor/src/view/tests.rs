@@ -140,3 +140,22 @@ fn every_cut_of_an_item_is_refused_or_misses_nothing() {
         assert_eq!(ItemView::parse(&message[..cut]), Err(Malformed), "cut at {cut}");
     }
 }
+
+#[test]
+fn a_residents_extent_is_put_in_place_of_the_one_before_and_the_rest_stays() {
+    let erasures = vec![Erasure { until_ms: 4, ..Erasure::default() }];
+    let placement = Placement { unit: "u".into(), epoch: 3, ..Placement::default() };
+    for extent in [None, Some(Extent { oldest_ms: -7, newest_ms: 1 << 40 })] {
+        let (placement, erasures) = (Some(placement.clone()), erasures.clone());
+        let state = ResidentState { placement, erasures, extent, rows: 9, ..ResidentState::default() };
+        let now = Extent { oldest_ms: 5, newest_ms: 6 };
+        let changed = with_extent(&state.encode_to_vec(), &now).unwrap().unwrap();
+        assert_eq!(ResidentState::decode(&*changed), Ok(ResidentState { extent: Some(now), ..state.clone() }));
+        let view = ResidentView::parse(&changed).unwrap();
+        assert_eq!((view.extent, view.rows), (Some(now), 9));
+        assert_eq!(view.voids(&TouchView { time_ms: 4, ..TouchView::default() }), Ok(true));
+    }
+    let earlier = ResidentState { moved_to: "u".into(), moved_epoch: 3, ..ResidentState::default() };
+    assert_eq!(with_extent(&earlier.encode_to_vec(), &Extent::default()), Ok(None));
+    assert_eq!(with_extent(b"\x0a", &Extent::default()), Err(Malformed));
+}

@@ -50,7 +50,7 @@ fn said(link: LinkFact, join: bool) -> LinkFact {
 
 /// The profiles as sorted lists of values.
 fn profiles(members: &[(Hash128, Member)], links: &[LinkFact]) -> Vec<Vec<String>> {
-    let value = |at: &usize| members[*at].1.identifier.as_ref().unwrap().value.clone();
+    let value = |at: &usize| members[*at].1.identifier.as_ref().unwrap().value.to_string();
     let mut lists: Vec<Vec<String>> =
         cluster(members, links, &rules()).profiles.iter().map(|list| list.iter().map(value).collect()).collect();
     lists.iter_mut().for_each(|list| list.sort());

@@ -40,7 +40,7 @@ fn ids_that_a_spreadsheet_made_numbers_are_none() {
         decoder
             .decode(tributary_proto::Source::Offline, record.as_bytes(), None, &mut out)
             .map_err(|why| (why.field, why.detail))?;
-        let names: Vec<String> = out.events[0].identifiers.iter().map(|id| id.value.clone()).collect();
+        let names: Vec<String> = out.events[0].identifiers.iter().map(|id| id.value.to_string()).collect();
         let fields: Vec<String> = out.ignored.iter().map(|left| left.why.field.clone()).collect();
         Ok::<_, (String, String)>(format!("{} without {}", names.join(" "), fields.join(" ")))
     };

@@ -153,7 +153,7 @@ impl IdentifierRules {
         if scope.len() > ID_BYTES_MAX || value.len() > ID_BYTES_MAX {
             return Err(TOO_LONG);
         }
-        Ok(Normalised::Identifier(Identifier { kind: rule.name.clone(), scope: scope.to_owned(), value: value.into_owned() }))
+        Ok(Normalised::Identifier(Identifier::new(&*rule.name, scope, value)))
     }
 }
 
@@ -214,7 +214,7 @@ mod tests {
     fn value(kind: &str, raw: &str) -> Result<Option<(String, String)>, Reason> {
         let rules = rules();
         match rules.normalise(rules.find(kind).unwrap(), raw) {
-            Ok(Normalised::Identifier(found)) => Ok(Some((found.scope, found.value))),
+            Ok(Normalised::Identifier(found)) => Ok(Some((found.scope.to_string(), found.value.to_string()))),
             Ok(Normalised::Blocked) => Ok(None),
             Err(refused) => Err(refused.reason),
         }
@@ -273,7 +273,7 @@ mod tests {
             let rules = rules();
             let rule = &rules.kinds[at % rules.kinds.len()];
             if let Ok(Normalised::Identifier(once)) = rules.normalise(rule, &raw) {
-                let again = if once.scope.is_empty() { once.value.clone() } else { format!("{}:{}", once.scope, once.value) };
+                let again = if once.scope.is_empty() { once.value.to_string() } else { format!("{}:{}", once.scope, once.value) };
                 prop_assert_eq!(rules.normalise(rule, &again), Ok(Normalised::Identifier(once)));
             }
         }

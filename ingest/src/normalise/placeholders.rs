@@ -233,7 +233,7 @@ fn is_made_of_nothing(value: &str) -> bool {
 /// Whether it is put together of words, one of them for nothing: `undefined|undefined`, `no-user`.
 fn is_composed(value: &str) -> bool {
     let (mut nothing, mut parts) = (false, 0);
-    let all = value.split(SEPARATORS).filter(|part| !part.is_empty()).all(|part| {
+    let all = value.split(is_separator).filter(|part| !part.is_empty()).all(|part| {
         let none = is_word(&NOTHING, part);
         (nothing, parts) = (nothing | none, parts + 1);
         none || is_word(&OF_WHAT, part)
@@ -245,7 +245,7 @@ fn is_composed(value: &str) -> bool {
 fn may_be_words(value: &str) -> bool {
     static BEGINNINGS: LazyLock<[bool; 256]> = LazyLock::new(|| {
         let mut beginnings = [false; 256];
-        let separators = SEPARATORS.iter().map(|separator| *separator as u8);
+        let separators = (0..0x80).filter(|byte| is_separator(char::from(*byte)));
         for first in NOTHING.iter().chain(&OF_WHAT).filter_map(|word| word.bytes().next()).chain(separators) {
             for first in [first.to_ascii_lowercase(), first.to_ascii_uppercase()] {
                 if let Some(begins) = beginnings.get_mut(usize::from(first)) {
@@ -259,7 +259,9 @@ fn may_be_words(value: &str) -> bool {
 }
 
 /// What stands between the parts of a composed value.
-const SEPARATORS: [char; 9] = ['|', ':', ';', ',', '-', '_', '/', '.', ' '];
+fn is_separator(c: char) -> bool {
+    matches!(c, '|' | ':' | ';' | ',' | '-' | '_' | '/' | '.' | ' ')
+}
 
 /// Whether it is one of these words, in any case.
 pub(super) fn is_word(words: &[&str], text: &str) -> bool {

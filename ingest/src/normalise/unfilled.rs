@@ -52,7 +52,9 @@ pub(crate) fn is_macro(text: &str) -> bool {
 /// Whether a text, of which an id is expected, is a macro or has one in it.
 pub(crate) fn is_unfilled(text: &str) -> bool {
     // Most ids have none of the marks that macros need.
-    if !text.bytes().any(is_mark) && !text.starts_with(['_', '@']) {
+    // Without an early end, so that many bytes are looked at at once.
+    let marked = text.bytes().fold(false, |marked, byte| marked | is_mark(byte));
+    if !marked && !text.starts_with(['_', '@']) {
         return false;
     }
     let braces = inside(text, "{", "}").is_some_and(|inner| inner.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-'));

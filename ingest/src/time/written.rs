@@ -4,6 +4,8 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::Offset;
 use jiff::{Timestamp, ToSpan};
 
+use super::utc;
+
 /// What a text says of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Written {
@@ -17,6 +19,9 @@ pub(super) enum Written {
 
 /// Reads a text without white space around it, in plain ASCII but for Chinese words.
 pub(super) fn read(text: &str) -> Option<Written> {
+    if let Some(moment) = utc::read(text) {
+        return Some(Written::Moment(moment));
+    }
     if is_rfc_3339(text)
         && let Ok(moment) = text.parse::<Timestamp>()
     {

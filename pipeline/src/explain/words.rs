@@ -27,7 +27,7 @@ pub(super) fn link(of: &Link, rules: &Rules) -> LinkUsed {
 /// `explicit`, or the weaker of the two kinds.
 fn class_name(of: &Link, rules: &Rules) -> String {
     let weaker = [&of.a.kind, &of.b.kind].into_iter().find(|kind| rules.class(kind, kind) == of.class);
-    weaker.cloned().unwrap_or_else(|| "explicit".to_owned())
+    weaker.map_or("explicit", |kind| kind.as_str()).to_owned()
 }
 
 /// A refused link in the answer's form.

@@ -14,7 +14,7 @@ mod slots;
 mod snapshot;
 
 use prost::Message;
-use tributary_proto::Hash128;
+use tributary_proto::{Hash128, encode};
 
 use crate::generation::RefusedGeneration;
 
@@ -145,7 +145,7 @@ pub fn get_message<M: Message + Default>(state: &mut dyn State, actor: &ActorKey
 pub fn put_message<M: Message>(state: &mut dyn State, actor: &ActorKey, sub: &[u8], message: &M) {
     let mut joined = Vec::with_capacity(sub.len() + message.encoded_len());
     joined.extend_from_slice(sub);
-    message.encode_raw(&mut joined);
+    encode::append(message, &mut joined);
     state.put_joined(actor, sub.len(), joined);
 }
 

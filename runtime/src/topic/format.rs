@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tributary_proto::Message;
 use tributary_proto::dictionary::{Described, Field};
+use tributary_proto::{Message, encode};
 
 use super::Topic;
 
@@ -43,7 +43,7 @@ pub trait Row: Message + Default + Serialize + DeserializeOwned + Described {
     fn bytes(&self, json: bool) -> Vec<u8> {
         // A row can always be written as JSON; were it not so, it must not be lost for that.
         let text = json.then(|| serde_json::to_vec(self).ok()).flatten();
-        text.unwrap_or_else(|| self.encode_to_vec())
+        text.unwrap_or_else(|| encode::to_vec(self))
     }
 }
 

@@ -22,9 +22,9 @@ impl Name {
         let Identifier { kind, scope, value } = identifier;
         Self {
             hash: xxh3_128(format!("{kind}\u{1f}{scope}\u{1f}{value}").as_bytes()),
-            kind: kind.clone(),
-            scope: scope.clone(),
-            value: value.clone(),
+            kind: kind.to_string(),
+            scope: scope.to_string(),
+            value: value.to_string(),
         }
     }
 
@@ -35,12 +35,12 @@ impl Name {
 
     /// The domain with this value.
     pub fn domain(value: &str) -> Self {
-        Self::of(&Identifier { kind: "domain".into(), scope: String::new(), value: value.into() })
+        Self::of(&Identifier::new("domain", "", value))
     }
 
     /// The identifier it is the name of.
     pub fn identifier(&self) -> Identifier {
-        Identifier { kind: self.kind.clone(), scope: self.scope.clone(), value: self.value.clone() }
+        Identifier::new(&self.kind, &self.scope, &self.value)
     }
 
     /// Whether it names accounts, not people.
