@@ -38,6 +38,8 @@ pub enum Form {
     Time,
     /// A day, a text like 2024-03-01.
     Day,
+    /// Texts by names.
+    Map,
     /// A message with such fields.
     Message(&'static [Field]),
 }
@@ -61,6 +63,7 @@ mod tests {
         let (stages, repeated) = form(MilestoneRow::FIELDS, "stages");
         let Form::Message(moment) = stages else { panic!("{stages:?}") };
         assert!(repeated && form(moment, "time") == (Form::Time, false));
+        assert_eq!(form(CreditUpdate::FIELDS, "milestone_dimensions"), (Form::Map, false));
         let (people, _) = form(Account::FIELDS, "people");
         assert!(matches!(people, Form::Message(person) if form(person, "to_ms").0 == Form::Time));
     }

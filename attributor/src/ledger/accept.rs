@@ -59,7 +59,10 @@ fn share_of(row: Option<&LedgerRow>, model: u32) -> (u64, i64, i64) {
 
 /// Whether rows of the milestone show something else under `to`, `account_id` and the currency `reporting` than under what the ledger has.
 fn milestone_moved(head: &LedgerState, to: &Milestone, account_id: &str, reporting: &str) -> bool {
-    let differs = |from: &Milestone| from.time_ms != to.time_ms || from.currency != to.currency || from.kind != to.kind;
+    let differs = |from: &Milestone| {
+        let columns = from.time_ms != to.time_ms || from.currency != to.currency || from.kind != to.kind;
+        columns || from.dimensions != to.dimensions
+    };
     head.milestone.as_ref().is_some_and(differs) || head.account_id != account_id || head.reporting_currency != reporting
 }
 
@@ -75,9 +78,9 @@ fn touch_moved(before: &LedgerRow, after: &LedgerRow) -> Result<bool, Malformed>
 }
 
 /// What a row shows of an encoded touch.
-fn shown(touch: &[u8]) -> Result<(i64, [&str; 6]), Malformed> {
-    let TouchView { time_ms, channel, source, medium, campaign, content, term, .. } = TouchView::parse(touch)?;
-    Ok((time_ms, [channel, source, medium, campaign, content, term]))
+fn shown(touch: &[u8]) -> Result<(i64, [&str; 6], &[u8]), Malformed> {
+    let TouchView { time_ms, channel, source, medium, campaign, content, term, dimensions, .. } = TouchView::parse(touch)?;
+    Ok((time_ms, [channel, source, medium, campaign, content, term], dimensions))
 }
 
 impl Ledger<'_> {
@@ -252,6 +255,7 @@ impl Acceptance {
         update.milestone_kind.clone_from(&milestone.kind);
         update.milestone_time = milestone.time_ms;
         update.currency.clone_from(&milestone.currency);
+        update.milestone_dimensions.clone_from(&milestone.dimensions);
         account_id.clone_into(&mut update.account_id);
         reporting.clone_into(&mut update.reporting_currency);
         self.slots.iter_mut().for_each(|slot| slot.raised = false);
@@ -273,6 +277,7 @@ impl Acceptance {
             field.clear();
             field.push_str(text);
         }
+        touch.write_dimensions(&mut update.dimensions);
         update.touch_time = touch.time_ms;
     }
 

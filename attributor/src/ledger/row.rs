@@ -40,6 +40,7 @@ fn row_of(head: &LedgerState) -> MilestoneRow {
         named_profiles: status.named_profiles,
         revision: 0,
         erased: false,
+        dimensions: milestone.dimensions,
     }
 }
 

@@ -66,7 +66,7 @@ pub fn golden() -> Vec<Raw> {
 
 /// An invented history.
 pub fn history(people: u64, seed: u64, messy: bool) -> Vec<Raw> {
-    let spec = Spec { people, seed, days: 365, events: people * 20, messy };
+    let spec = Spec { people, seed, days: 365, events: people * 20, messy, dimensions: false };
     let record = |item| if let Item::Record(record) = item { Some((record.topic, record.value)) } else { None };
     History::new(spec).filter_map(record).collect()
 }
