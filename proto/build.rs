@@ -11,7 +11,8 @@ use protox::prost_reflect::prost_types::{DescriptorProto, FieldDescriptorProto, 
 const OUTPUTS: &str = "tributary/v1/output.proto";
 const PACKAGE: &str = ".tributary.v1.";
 /// Fields of these rows beyond that number came in a later version: JSON that was written before lacks them.
-const FIRST_FIELDS: [(&str, i32); 4] = [("CreditUpdate", 22), ("TouchpointRow", 26), ("MilestoneRow", 23), ("Spend", 8)];
+const FIRST_FIELDS: [(&str, i32); 6] =
+    [("CreditUpdate", 22), ("TouchpointRow", 26), ("MilestoneRow", 23), ("Profile", 10), ("Account", 11), ("Spend", 8)];
 
 fn main() -> Result<(), Box<dyn Error>> {
     const FILES: [&str; 5] = ["event", "identity", "attributor", "output", "generation"];
@@ -95,7 +96,9 @@ fn described(file: &FileDescriptorProto, messages: &BTreeSet<&str>) -> Result<St
             fields += &format!("crate::dictionary::Field {{ name: {:?}, form: {form}, repeated: {repeated} }}, ", field.name());
         }
         text += &format!(
-            "impl crate::dictionary::Described for {} {{ const FIELDS: &'static [crate::dictionary::Field] = &[{fields}]; }}\n",
+            "impl crate::dictionary::Described for {} {{ const NAME: &'static str = {:?}; const INDEX: usize = {at}; \
+             const FIELDS: &'static [crate::dictionary::Field] = &[{fields}]; }}\n",
+            message.name(),
             message.name()
         );
     }

@@ -198,11 +198,11 @@ impl Row {
         })
     }
 
-    /// Publishes it.
-    pub fn publish(&self, outbox: &mut Outbox) {
+    /// Publishes it under a revision.
+    pub fn publish(self, outbox: &mut Outbox, revision: u64) {
         match self {
-            Self::Profile(row) => outbox.publish(row),
-            Self::Account(row) => outbox.publish(row),
+            Self::Profile(row) => outbox.publish(&Profile { revision, ..row }),
+            Self::Account(row) => outbox.publish(&Account { revision, ..row }),
         }
     }
 }

@@ -2,6 +2,10 @@
 
 /// A message that is a row of an output, or part of one.
 pub trait Described {
+    /// Its name in the `.proto` file.
+    const NAME: &'static str;
+    /// Its place among the messages of that file.
+    const INDEX: usize;
     /// Its fields, in the order of the `.proto` file.
     const FIELDS: &'static [Field];
 }

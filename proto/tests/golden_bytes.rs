@@ -206,10 +206,11 @@ fn milestone_row() {
         erased: true,
         named_profiles: vec!["p_2".into()],
         dimensions: team(),
+        versions: 3,
     };
     let first = b"\x0a\x07mql:1#2\x12\x03mql\x1a\x011\x20\x02\x28\x03\x30\x04\x3a\x03CNY\x40\x02\x4a\x03USD\x50\x05\x5a\x01A\x62\x03p_1\x68\x01\x70\x01";
     let rest = b"\x7a\x04lead\x80\x01\x01\x8a\x01\x03sal\x90\x01\x06\x9a\x01\x08\x0a\x04lead\x10\x01\xa0\x01\x07\xa8\x01\x01\xba\x01\x03p_2";
-    assert_eq!(row.encode_to_vec(), [&first[..], rest, b"\xc2\x01", TEAM].concat());
+    assert_eq!(row.encode_to_vec(), [&first[..], rest, b"\xc2\x01", TEAM, b"\xc8\x01\x03"].concat());
     let json = serde_json::to_value(&row).unwrap();
     assert_eq!((&json["stages"][0]["kind"], &json["exponent"]), (&"lead".into(), &2.into()));
 }
@@ -227,12 +228,13 @@ fn profile() {
         quarantined: true,
         erased: true,
         memberships: vec![Membership { account_id: "B".into(), from_ms: 0 }, Membership { account_id: "A".into(), from_ms: 5 }],
+        revision: 6,
     };
     let expected = [
         b"\x0a\x03p_1\x12\x01A\x1a\x14",
         EMAIL,
         b"\x22\x06\x0a\x01n\x12\x01v\x28\x01\x32\x03p_2\x3a\x03p_3\x40\x01\x48\x01",
-        b"\x52\x03\x0a\x01B\x52\x05\x0a\x01A\x10\x05",
+        b"\x52\x03\x0a\x01B\x52\x05\x0a\x01A\x10\x05\x58\x06",
     ]
     .concat();
     assert_eq!(profile.encode_to_vec(), expected);
@@ -246,9 +248,10 @@ fn account() {
         split_from: "C".into(),
         quarantined: true,
         erased: true,
+        revision: 7,
         ..Account::default()
     };
-    assert_eq!(account.encode_to_vec(), b"\x0a\x01A\x22\x01B\x2a\x01C\x30\x01\x38\x01");
+    assert_eq!(account.encode_to_vec(), b"\x0a\x01A\x22\x01B\x2a\x01C\x30\x01\x38\x01\x60\x07");
 }
 
 #[test]
@@ -285,7 +288,8 @@ fn spend() {
         value_minor: 300,
         currency: "CNY".into(),
         dimensions: team(),
+        revision: 5,
     };
     let first: &[u8] = b"\x0a\x02s1\x12\x0a2022-04-13\x1a\x01c\x22\x01b\x2a\x01m\x32\x01n\x38\xac\x02\x42\x03CNY";
-    assert_eq!(spend.encode_to_vec(), [first, b"\x4a", TEAM].concat());
+    assert_eq!(spend.encode_to_vec(), [first, b"\x4a", TEAM, b"\x50\x05"].concat());
 }

@@ -13,7 +13,7 @@ use tributary_runtime::state::{self, StateError};
 
 use super::{HEAD, Ledger, ROW, row, row_sub};
 use crate::metrics;
-use crate::unit::corrupt;
+use crate::unit::{corrupt, is_same};
 use crate::view::{Malformed, TouchView};
 
 /// What is known of a model while a set of rows is accepted.
@@ -204,7 +204,9 @@ impl Ledger<'_> {
 impl Acceptance {
     fn begin(mut head: LedgerState, to: &Milestone, stamp: u64, reason: Reason, models: &[ModelRef]) -> Self {
         let first = head.revisions.iter().all(|model| model.revision == 0);
-        let reason = match (first, stamp > head.stamp) {
+        // A version that repeats what is known raises the stamp, and amends nothing.
+        let amended = stamp > head.stamp && !head.milestone.as_ref().is_some_and(|known| is_same(known, to));
+        let reason = match (first, amended) {
             (true, _) => Reason::Milestone,
             (false, true) if reason == Reason::Erased => Reason::Erased,
             (false, true) if to.withdrawn => Reason::Withdrawn,

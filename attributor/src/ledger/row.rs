@@ -41,6 +41,7 @@ fn row_of(head: &LedgerState) -> MilestoneRow {
         revision: 0,
         erased: false,
         dimensions: milestone.dimensions,
+        versions: status.versions,
     }
 }
 

@@ -112,6 +112,7 @@ impl Rows {
                 public: row.public,
                 gone: false,
                 dimensions: row.dimensions,
+                versions: row.versions,
             },
         };
         self.milestones.insert(row.milestone_id, reached);

@@ -95,12 +95,13 @@ pub(crate) struct Standing<'a> {
     kind: &'a str,
     object_id: &'a str,
     dimensions: BTreeMap<&'a str, &'a str>,
+    versions: u32,
 }
 
 impl<'a> Standing<'a> {
     /// Of all versions, in their order. Amounts without a currency are in `default`.
     pub(crate) fn of(versions: &[Said<'a>], default: Currency) -> Self {
-        let mut standing = Self::default();
+        let mut standing = Self { versions: u32::try_from(versions.len()).unwrap_or(u32::MAX), ..Self::default() };
         let (public, trusted): (Vec<Said<'a>>, Vec<Said<'a>>) = versions.iter().partition(|(event, _)| event.public);
         let versions: Vec<Said<'a>> = public.into_iter().chain(trusted).collect();
         for (event, version) in &versions {
@@ -193,6 +194,7 @@ impl<'a> Standing<'a> {
             public: !self.reached_by_trusted,
             gone: false,
             dimensions: self.dimensions().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            versions: self.versions,
         }
     }
 

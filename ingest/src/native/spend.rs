@@ -64,5 +64,7 @@ pub(super) fn read<'a>(
         value_minor,
         currency: currency.code().to_owned(),
         dimensions: rules.dimensions.read(record.dimensions, ignored),
+        // The stage knows when it was received.
+        revision: 0,
     })
 }

@@ -161,6 +161,7 @@ fn decide(milestone_id: &str, default: &str, versions: &[&Version<'_>]) -> Optio
         public: !versions.iter().any(|version| reaches(version) && !version.public),
         gone: false,
         dimensions,
+        versions: u32::try_from(versions.len()).unwrap_or(u32::MAX),
     };
     Some((anchor, milestone))
 }

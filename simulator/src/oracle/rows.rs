@@ -79,6 +79,7 @@ fn of_milestone(reached: &Reached, live: &[&Milestone], contacts: &Contacts, set
         withdrawn: of.withdrawn,
         public: of.public,
         dimensions: of.dimensions.clone(),
+        versions: of.versions,
         ..MilestoneRow::default()
     };
     if of.withdrawn {
