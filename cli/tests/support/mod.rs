@@ -19,6 +19,7 @@ pub mod kill;
 pub mod parquet;
 #[path = "../../../runtime/tests/support/proxy.rs"]
 pub mod proxy;
+pub mod registry;
 pub mod sdks;
 pub mod service;
 #[path = "../../../runtime/tests/support/signal.rs"]
