@@ -278,6 +278,19 @@ SELECT milestone_kind, stage_after, count(*) AS reached,
     percentile_disc(0.5) WITHIN GROUP (ORDER BY CASE WHEN stage_after <> '' THEN stage_after_time - milestone_time END) AS median_ms
 FROM milestones AS milestones WHERE NOT withdrawn GROUP BY milestone_kind, stage_after;
 
+-- How engaged an account is, from all its touches up to the newest touch of all. A touch counts for less with every day, and for more by
+-- the person's role and by what was done; dbt's variables have the weights.
+CREATE OR REPLACE VIEW engagement AS
+SELECT account_id, count(*) AS touches, count(DISTINCT profile_id) AS people, sum(points) AS engagement
+FROM (
+    SELECT hits.account_id AS account_id, hits.profile_id AS profile_id,
+        CASE lower(hits.role) WHEN 'decision_maker' THEN 3.0 WHEN 'economic_buyer' THEN 3.0 WHEN 'executive_sponsor' THEN 3.0 WHEN 'champion' THEN 2.0 WHEN 'influencer' THEN 1.5 ELSE 1.0 END * CASE lower(hits.touch_type) WHEN 'form' THEN 3.0 WHEN 'form submitted' THEN 3.0 WHEN 'demo requested' THEN 5.0 WHEN 'trial requested' THEN 5.0 WHEN 'content downloaded' THEN 2.0 WHEN 'webinar attended' THEN 3.0 WHEN 'signed up' THEN 4.0 WHEN 'call' THEN 3.0 WHEN 'meeting' THEN 5.0 WHEN 'page' THEN 0.5 ELSE 1.0 END
+            * power(CAST(0.5 AS DOUBLE PRECISION), (newest.touch_time - hits.touch_time) / (30 * 86400000.0)) AS points
+    FROM touchpoints AS hits CROSS JOIN (SELECT max(touch_time) AS touch_time FROM touchpoints AS hits) AS newest
+    WHERE hits.account_id <> '' AND hits.consented
+) AS weighted
+GROUP BY account_id;
+
 -- The way of every account, or of a person without one, up to the first deal that was won; the whole way where none was.
 CREATE OR REPLACE VIEW paths AS
 WITH won AS (
