@@ -5,13 +5,14 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::{env, fs};
 
-use protox::prost_reflect::prost_types::{FieldDescriptorProto, FileDescriptorProto};
+use protox::prost_reflect::prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto};
 
 /// The messages of this file, and what they hold, have a JSON form.
 const OUTPUTS: &str = "tributary/v1/output.proto";
 const PACKAGE: &str = ".tributary.v1.";
 /// Fields of these rows beyond that number came in a later version: JSON that was written before lacks them.
-const FIRST_FIELDS: [(&str, i32); 1] = [("CreditUpdate", 22)];
+const FIRST_FIELDS: [(&str, i32); 6] =
+    [("CreditUpdate", 22), ("TouchpointRow", 26), ("MilestoneRow", 23), ("Profile", 10), ("Account", 11), ("Spend", 8)];
 
 fn main() -> Result<(), Box<dyn Error>> {
     const FILES: [&str; 5] = ["event", "identity", "attributor", "output", "generation"];
@@ -25,6 +26,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut config = prost_build::Config::new();
     // Written by hand: copies of it share their text.
     config.extern_path(format!("{PACKAGE}Identifier"), "crate::identifier::Identifier");
+    // Of one message there is one encoding.
+    config.btree_map(["."]);
     while let Some(name) = waiting.pop() {
         let message = descriptors.file.iter().flat_map(|file| &file.message_type).find(|message| message.name() == name);
         let Some(message) = message.filter(|_| messages.insert(name)) else { continue };
@@ -33,6 +36,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         for field in &message.field {
             if field.number() > first {
                 config.field_attribute(format!("{PACKAGE}{name}.{}", field.name()), "#[serde(default)]");
+            }
+            if is_map(field, message) {
+                // Most rows have none: in JSON, too, they say nothing of them.
+                let attribute = "#[serde(skip_serializing_if = \"std::collections::BTreeMap::is_empty\")]";
+                config.field_attribute(format!("{PACKAGE}{name}.{}", field.name()), attribute);
+                continue;
             }
             let inner = field.type_name().trim_start_matches(PACKAGE);
             let form = match field.r#type().as_str_name() {
@@ -83,16 +92,29 @@ fn described(file: &FileDescriptorProto, messages: &BTreeSet<&str>) -> Result<St
     for (at, message) in (0..).zip(&file.message_type).filter(|(_, message)| messages.contains(message.name())) {
         let mut fields = String::new();
         for (number, field) in (0..).zip(&message.field) {
-            let form = form(field, comment(file, [4, at, 2, number]))?;
-            let repeated = field.label().as_str_name() == "LABEL_REPEATED";
+            let is_map = is_map(field, message);
+            let form = if is_map { MAP.to_owned() } else { form(field, comment(file, [4, at, 2, number]))? };
+            let repeated = !is_map && field.label().as_str_name() == "LABEL_REPEATED";
             fields += &format!("crate::dictionary::Field {{ name: {:?}, form: {form}, repeated: {repeated} }}, ", field.name());
         }
         text += &format!(
-            "impl crate::dictionary::Described for {} {{ const FIELDS: &'static [crate::dictionary::Field] = &[{fields}]; }}\n",
+            "impl crate::dictionary::Described for {} {{ const NAME: &'static str = {:?}; const INDEX: usize = {at}; \
+             const FIELDS: &'static [crate::dictionary::Field] = &[{fields}]; }}\n",
+            message.name(),
             message.name()
         );
     }
     Ok(text)
+}
+
+/// The form of a map of texts.
+const MAP: &str = "crate::dictionary::Form::Map";
+
+/// Whether a field of a message is a map, which is a list of a message that the compiler makes; of texts, as all are.
+fn is_map(field: &FieldDescriptorProto, of: &DescriptorProto) -> bool {
+    let entry = field.type_name().rsplit('.').next().unwrap_or_default();
+    let is_entry = |inner: &&DescriptorProto| inner.options.as_ref().is_some_and(|options| options.map_entry());
+    of.nested_type.iter().filter(is_entry).any(|inner| inner.name() == entry)
 }
 
 /// What is said of a field in its file.

@@ -1,6 +1,7 @@
 //! The journey to a milestone: which touches count, in which order, and which of them led to a stage.
 
 mod cast;
+mod dimensions;
 mod rules;
 mod timeline;
 
@@ -75,10 +76,13 @@ impl<'a> Touchpoint<'a> {
 }
 
 /// A touch of a journey: a visit of one or several hits, or what is no visit.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Visit<'a> {
-    /// Of a visit: id and time of its first hit, the source of the first hit that names one, type and content of the most telling one.
+    /// Of a visit: id and time of its first hit, the source of the first hit that names one, type and content of the most telling one. Its
+    /// own dimensions are those of `dimensions`.
     pub view: TouchView<'a>,
+    /// Its own dimensions, encoded; empty where it has none.
+    pub dimensions: Cow<'a, [u8]>,
     /// The profile it belongs to; empty for touches of the account itself.
     pub profile: &'a str,
     /// The person's role in the deal, else in general.
@@ -92,7 +96,10 @@ pub struct Visit<'a> {
 impl<'a> Visit<'a> {
     /// As an encoded `StoredTouch`.
     pub fn encoded(&self) -> Cow<'a, [u8]> {
-        if self.hits == 1 { Cow::Borrowed(self.first.raw) } else { Cow::Owned(self.view.to_stored().encode_to_vec()) }
+        if self.hits == 1 {
+            return Cow::Borrowed(self.first.raw);
+        }
+        Cow::Owned(TouchView { dimensions: &self.dimensions, ..self.view }.to_stored().encode_to_vec())
     }
 }
 
@@ -219,7 +226,7 @@ impl<'t> Journey<'t> {
         };
         let begins = kept.partition_point(|position| *position < self.begins);
         let part = Self {
-            touches: kept.iter().filter_map(|position| self.touches.get(*position)).copied().collect(),
+            touches: kept.iter().filter_map(|position| self.touches.get(*position)).cloned().collect(),
             moments: self.moments.clone(),
             stages: self.stages.iter().copied().map(up_to).collect(),
             close: up_to(self.close),

@@ -5,7 +5,9 @@
 mod field;
 mod resident;
 
-use tributary_proto::{Erasure, Hash128, StoredTouch, Touch};
+use std::collections::BTreeMap;
+
+use tributary_proto::{Dimensions, Erasure, Hash128, Message, StoredTouch, Touch};
 
 pub use field::Malformed;
 use field::{Value, next_field};
@@ -113,6 +115,8 @@ pub struct TouchView<'a> {
     pub device: u64,
     /// Whether its event is public.
     pub public: bool,
+    /// Its own dimensions, encoded; empty where it has none.
+    pub dimensions: &'a [u8],
     /// Whom its event names beside the identifier that brought it; 0 for nobody.
     pub identifier_set: u64,
 }
@@ -152,9 +156,16 @@ impl<'a> TouchView<'a> {
             device: self.device,
             public: self.public,
             origin: None,
+            dimensions: own_dimensions(self.dimensions),
         };
         let event_id = self.event_id.to_owned();
         StoredTouch { event_id, time_ms: self.time_ms, touch: Some(touch), identifier_set: self.identifier_set, origin: None }
+    }
+
+    /// Writes its own dimensions into a row.
+    pub fn write_dimensions(&self, into: &mut BTreeMap<String, String>) {
+        into.clear();
+        into.extend(own_dimensions(self.dimensions).into_iter().flat_map(|own| own.values));
     }
 
     fn parse_touch(&mut self, mut rest: &'a [u8]) -> Result<(), Malformed> {
@@ -172,11 +183,30 @@ impl<'a> TouchView<'a> {
                 10 => self.names_source = value.varint()? != 0,
                 11 => self.device = value.fixed64()?,
                 12 => self.public = value.varint()? != 0,
+                14 => self.dimensions = checked(value.bytes()?)?,
                 _ => {}
             }
         }
         Ok(())
     }
+}
+
+/// Own dimensions, encoded, that can be decoded.
+fn checked(encoded: &[u8]) -> Result<&[u8], Malformed> {
+    let mut rest = encoded;
+    while let Some((_, entry)) = next_field(&mut rest)? {
+        let mut pair = entry.bytes()?;
+        while let Some((_, text)) = next_field(&mut pair)? {
+            text.text()?;
+        }
+    }
+    Ok(encoded)
+}
+
+/// Own dimensions as a view has them; nothing where there are none.
+pub(crate) fn own_dimensions(encoded: &[u8]) -> Option<Dimensions> {
+    // A view has checked them.
+    if encoded.is_empty() { None } else { Dimensions::decode(encoded).ok() }
 }
 
 /// What an `Item` brings, still encoded.

@@ -57,7 +57,7 @@ fn milestone(event: &Value) -> Milestone {
         currency: text(event, "currency"),
         withdrawn: false,
         public: false,
-        gone: false,
+        ..Milestone::default()
     }
 }
 

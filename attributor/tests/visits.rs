@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use harness::{World, milestone, touch};
 use tributary_attributor::settings::Settings;
-use tributary_proto::StoredTouch;
+use tributary_proto::{CreditUpdate, Dimensions, Milestone, StoredTouch};
 
 const MINUTE_MS: i64 = 60_000;
 const UNIT: &str = "a:crm_account:001";
@@ -94,5 +94,57 @@ fn a_thousand_orders_of_arrival_give_the_same_visits_and_sources() {
             right,
             "{order:?}, the deal after {deal_after}"
         );
+    }
+}
+
+/// A hit of one visit, by a trusted sender or not, with dimensions.
+fn told(minute: i64, public: bool, dimensions: &[(&str, &str)]) -> StoredTouch {
+    let mut stored = touch(&format!("d{minute}"), minute * MINUTE_MS, "direct");
+    let touch = stored.touch.as_mut().unwrap();
+    (touch.device, touch.digital, touch.public) = (1, true, public);
+    let values: BTreeMap<String, String> = dimensions.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    touch.dimensions = (!values.is_empty()).then_some(Dimensions { values });
+    stored
+}
+
+#[test]
+fn a_visit_has_the_dimensions_of_all_its_hits_and_those_of_trusted_ones_first() {
+    let shown = |hits: Vec<StoredTouch>| {
+        let mut world = World::new(Settings::default(), 1, 1);
+        world.identity.place("anna", UNIT, "p_anna", "", false);
+        hits.into_iter().for_each(|hit| world.identity.touch("anna", hit));
+        world.identity.milestone("anna", milestone("closed_won", "6", 90 * MINUTE_MS, 1_000));
+        let rows: Vec<_> =
+            world.settled().into_iter().filter(|((_, model, _), _)| model == "linear").map(|(_, row)| row).collect();
+        let [row] = rows.as_slice() else { panic!("{rows:?}") };
+        row.dimensions.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>()
+    };
+    assert_eq!(shown(vec![told(0, false, &[])]), Vec::<String>::new());
+    assert_eq!(shown(vec![told(0, false, &[("team", "a")])]), ["team=a"]);
+    let (first, second) = (told(0, false, &[("team", "a")]), told(5, false, &[("team", "b"), ("product", "crm")]));
+    assert_eq!(shown(vec![second, first, told(7, false, &[])]), ["product=crm", "team=a"]);
+    let anybody = told(0, true, &[("team", "evil"), ("region", "x")]);
+    assert_eq!(shown(vec![anybody, told(5, false, &[("team", "a")])]), ["region=x", "team=a"]);
+}
+
+#[test]
+fn a_dimension_of_the_deal_that_changes_says_its_rows_anew() {
+    let deal = |team: &str| {
+        let values = Some(("team".to_owned(), team.to_owned())).filter(|(_, team)| !team.is_empty());
+        Milestone { dimensions: values.into_iter().collect(), ..milestone("closed_won", "6", 90 * MINUTE_MS, 1_000) }
+    };
+    let mut world = World::new(Settings::default(), 1, 1);
+    world.identity.place("anna", UNIT, "p_anna", "", false);
+    world.identity.touch("anna", told(0, false, &[("team", "of the touch")]));
+    for (team, expected) in [("east", 1), ("west", 2), ("", 2), ("", 0)] {
+        let before = world.updates.len();
+        world.identity.milestone("anna", deal(team));
+        // Twice: taken back under what it was, and given under what it is.
+        let rows = world.settled();
+        let said = world.updates[before..].iter().filter(|update| update.model == "linear").count();
+        assert_eq!(said, expected, "{team}");
+        let shown = |row: &CreditUpdate| (row.dimensions["team"].clone(), row.milestone_dimensions.get("team").cloned());
+        let expected = ("of the touch".to_owned(), Some(team.to_owned()).filter(|team| !team.is_empty()));
+        assert!(rows.values().all(|row| shown(row) == expected), "{team}");
     }
 }

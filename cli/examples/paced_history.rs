@@ -22,7 +22,8 @@ fn main() -> anyhow::Result<()> {
     settings.topics.prefix = prefix.clone();
     let mut sink = KafkaSink::open(&settings)?;
     let events = rate * seconds;
-    let spec = Spec { people: events / EVENTS_PER_PERSON, seed: seed.parse()?, days: 540, events, messy: false };
+    let spec =
+        Spec { people: events / EVENTS_PER_PERSON, seed: seed.parse()?, days: 540, events, messy: false, dimensions: false };
     let started = Instant::now();
     let mut sent: u64 = 0;
     for item in History::new(spec) {

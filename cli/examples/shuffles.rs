@@ -55,7 +55,7 @@ fn main() -> anyhow::Result<()> {
 
 /// Replays one history in every order; returns the rows of its table.
 fn check(seed: u64, shuffles: u64, people: u64, progress: &std::sync::Mutex<Progress>) -> anyhow::Result<u64> {
-    let spec = Spec { people, seed, days: 365, events: people * EVENTS_PER_PERSON, messy: seed % 2 == 1 };
+    let spec = Spec { people, seed, days: 365, events: people * EVENTS_PER_PERSON, messy: seed % 2 == 1, dimensions: false };
     let record = |item| if let Item::Record(record) = item { Some((record.topic, record.value)) } else { None };
     let mut records: Vec<_> = History::new(spec).filter_map(record).collect();
     let expected = table(&records, 1, usize::MAX)?;

@@ -26,7 +26,7 @@ use crate::forget;
 use crate::generations::{self, Guard};
 use crate::outcome::Usage;
 use crate::traces::Export;
-use crate::{shares, state};
+use crate::{registry, shares, state};
 
 /// Starts workers of the stages on an embedded log, and its upkeep beside them.
 ///
@@ -110,6 +110,7 @@ pub fn start_kafka(
         );
     }
     let budget = Arc::new(StoreBudget::new(shares.stores).with_tables(files.tables));
+    let framing = Arc::new(registry::framing(settings)?);
     kafka::announce(&kafka_options(settings, &shares, budget.clone(), 0), admin.advertised(), service.stop_flag())?;
     let (own, generations) = (generations::of_stages(settings, pipeline, stages), pipeline.generations().clone());
     if !own.is_empty() {
@@ -123,6 +124,7 @@ pub fn start_kafka(
         for number in 0..shares::threads(settings, *stage) {
             let mut kafka = kafka_options(settings, &shares, budget.clone(), number);
             kafka.holdings = admin.holdings();
+            kafka.framing = framing.clone();
             (kafka.reach, kafka.gauges) = (watched.reach.clone(), watched.gauges.clone());
             kafka.traced = export.is_some();
             let traced = export.clone().map(|export| (export.tracer(stage.log().stage, settings), export));

@@ -30,6 +30,7 @@ pub mod outcome;
 pub mod progress;
 pub mod quality;
 pub mod raw_files;
+pub mod registry;
 pub mod reload;
 pub mod requests;
 pub mod results;

@@ -1,19 +1,27 @@
 //! The pipeline on real Kafka: the credit topic folds to the table of `replay`, whatever happens to the workers.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "helpers of tests")]
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::thread::sleep;
 use std::time::Duration;
 
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use serde_json::Value;
+use support::registry::Registry;
 use support::{
     Raw, Running, finish, golden, history, pipeline, run, send, succeed, table_of, table_text, tailed_table, tributary,
     write_files,
 };
+use tributary_runtime::config::Secret;
+use tributary_runtime::config::settings::Framing;
+use tributary_runtime::topic::Topic;
 
 /// The broker of this test binary.
 fn broker() -> Option<&'static str> {
@@ -127,4 +135,97 @@ fn a_new_number_of_partitions_is_reached_by_working_the_raw_topics_off_again() {
     let new = pipeline(brokers, "new", beside.path(), &more);
     finish(&new);
     check(&new, &records);
+}
+
+/// Settings of rows in frames, by this registry.
+fn framed_by(url: &str) -> Vec<String> {
+    vec!["topics.framing=confluent".into(), format!("topics.registry.url={url}"), "worker.formats.touchpoints=json".into()]
+}
+
+#[test]
+fn every_framed_topic_has_its_schema_at_the_registry() {
+    let registry = Registry::start("Basic a2V5OnNlY3JldA==");
+    let mut settings = support::settings();
+    settings.kafka.brokers = "nobody:1".into();
+    settings.topics.framing = Framing::Confluent;
+    settings.topics.registry.url = format!("{}/", registry.url);
+    (settings.topics.registry.username, settings.topics.registry.password) = ("key".into(), Secret::new("secret"));
+    settings.worker.formats = serde_json::from_value(serde_json::json!({ "touchpoints": "json" })).unwrap();
+    let framing = tributary_cli::registry::framing(&settings).unwrap();
+    let subjects = registry.subjects();
+    let named: Vec<_> = subjects.iter().map(|(subject, kind, ..)| (subject.as_str(), kind.as_str())).collect();
+    let expected = ["accounts", "credits", "milestones", "profiles", "spend", "touchpoints"]
+        .map(|role| (format!("tributary.{role}-value"), if role == "touchpoints" { "JSON" } else { "PROTOBUF" }));
+    assert_eq!(named, expected.iter().map(|(subject, kind)| (subject.as_str(), *kind)).collect::<Vec<_>>());
+    assert!(subjects.iter().all(|(_, kind, schema, _)| kind == "JSON" || schema.contains("message CreditUpdate")));
+    assert_eq!(framing.framed(Topic::Credits, b"x").unwrap()[..5], [0, 0, 0, 3, 233]);
+    assert_eq!(framing.framed(Topic::DeadLetters, b"x"), None);
+
+    settings.topics.registry.password = Secret::new("wrong");
+    let refused = tributary_cli::registry::framing(&settings).unwrap_err().to_string();
+    assert!(refused.contains("topics.registry") && refused.contains("401"), "{refused}");
+    assert!(!refused.contains("wrong"), "{refused}");
+    settings.topics.framing = Framing::Plain;
+    assert_eq!(tributary_cli::registry::framing(&settings).unwrap(), Default::default());
+}
+
+#[test]
+fn a_registry_that_is_away_is_said_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let away = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut sets = vec!["kafka.brokers=127.0.0.1:1".to_owned(), format!("state.path={}", folder.path().display())];
+    sets.extend(framed_by(&format!("http://{away}")));
+    let mut command = tributary(&sets);
+    command.args(["run", "--until-idle", "1"]);
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("topics.registry") && said.contains(&away.to_string()), "{said}");
+    // One that is not named is a mistake of the configuration.
+    let mut command = tributary(&["kafka.brokers=127.0.0.1:1".to_owned(), "topics.framing=confluent".to_owned()]);
+    assert_eq!(command.arg("run").output().unwrap().status.code(), Some(2));
+}
+
+#[test]
+fn rows_in_frames_are_read_by_every_command() {
+    let Some(brokers) = broker() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let registry = Registry::start("");
+    let plain = pipeline(brokers, "framed", folder.path(), &[]);
+    let framed = [plain.clone(), framed_by(&registry.url)].concat();
+    let records = history(80, 24, false);
+    let (early, late) = records.split_at(records.len() / 2);
+    // Plain rows first: the setting may change at any time.
+    send(&plain, early);
+    finish(&plain);
+    send(&framed, late);
+    finish(&framed);
+    assert_eq!(registry.subjects().len(), 6);
+    check(&framed, &records);
+    check_exported(&plain, folder.path());
+    let mut audit = tributary(&framed);
+    audit.args(["audit", "--json"]);
+    succeed(audit);
+    let (credits, touches) = (first_bytes(brokers, "framed.credits"), first_bytes(brokers, "framed.touchpoints"));
+    assert!(credits.contains(&0) && credits.contains(&0x0a), "frames and plain rows: {credits:?}");
+    assert!(touches.contains(&0) && touches.contains(&0x0a), "{touches:?}");
+}
+
+/// The first bytes of the values of a topic, each once.
+fn first_bytes(brokers: &str, topic: &str) -> BTreeSet<u8> {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", brokers).set("group.id", "others").set("enable.partition.eof", "true");
+    let consumer: BaseConsumer = config.create().unwrap();
+    let mut list = TopicPartitionList::new();
+    (0..4).for_each(|partition| drop(list.add_partition_offset(topic, partition, Offset::Beginning)));
+    consumer.assign(&list).unwrap();
+    let (mut bytes, mut ended) = (BTreeSet::new(), 0);
+    while ended < 4 {
+        match consumer.poll(Duration::from_secs(30)).unwrap() {
+            Ok(record) => bytes.extend(record.payload().and_then(|value| value.first().copied())),
+            Err(KafkaError::PartitionEOF(_)) => ended += 1,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    bytes
 }

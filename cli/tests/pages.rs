@@ -93,7 +93,7 @@ struct Declared {
 /// The messages and enums of a file.
 fn declared(file: &str) -> Vec<Declared> {
     let text = fs::read_to_string(root().join("proto/tributary/v1").join(file)).unwrap();
-    let field = Regex::new(r"^(?:optional )?((?:repeated )?[\w.]+ )?(\w+) = (\d+);$").unwrap();
+    let field = Regex::new(r"^(?:optional )?((?:repeated )?(?:map<\w+, \w+>|[\w.]+) )?(\w+) = (\d+);$").unwrap();
     let (mut messages, mut comment): (Vec<Declared>, Vec<&str>) = (Vec::new(), Vec::new());
     for line in text.lines().map(str::trim) {
         if let Some(words) = line.strip_prefix("//") {
@@ -140,7 +140,10 @@ fn the_page_of_rows_is_what_the_proto_files_say() {
                 (true, _) => {
                     writeln!(page, "| `{}` | `{name}` | {number} | {} |", short(&message.name, name), as_cell(about)).unwrap()
                 }
-                (false, _) => writeln!(page, "| `{name}` | {kind} | {number} | {} |", as_cell(about)).unwrap(),
+                (false, _) => {
+                    let kind = kind.replace('<', "&lt;");
+                    writeln!(page, "| `{name}` | {kind} | {number} | {} |", as_cell(about)).unwrap()
+                }
             }
         }
     }

@@ -11,21 +11,23 @@ CREATE TABLE IF NOT EXISTS credit_updates (
     medium LowCardinality(String), campaign String, content String, term String, touch_time Int64, milestone_time Int64,
     weight_nano Int64, value_minor Int64, currency LowCardinality(String), delta_weight_nano Int64, delta_value_minor Int64,
     revision UInt64, reason LowCardinality(String),
-    reporting_currency LowCardinality(String), reporting_value_minor Int64, delta_reporting_value_minor Int64
+    reporting_currency LowCardinality(String), reporting_value_minor Int64, delta_reporting_value_minor Int64,
+    dimensions Map(LowCardinality(String), String), milestone_dimensions Map(LowCardinality(String), String)
 ) ENGINE = ReplacingMergeTree
 -- An update that the Kafka engine reads twice after a failure has the same key: the copies fold, and FINAL does not see them before they do.
 ORDER BY (milestone_id, model, touch_id, revision);
 
 CREATE TABLE IF NOT EXISTS spend_rows (
     spend_id String, day Date32, channel LowCardinality(String), source LowCardinality(String), medium LowCardinality(String),
-    campaign String, value_minor Int64, currency LowCardinality(String)
+    campaign String, value_minor Int64, currency LowCardinality(String), dimensions Map(LowCardinality(String), String)
 ) ENGINE = ReplacingMergeTree ORDER BY spend_id;
 
 CREATE TABLE IF NOT EXISTS touchpoint_rows (
     touchpoint_id String, touch_id String, touch_time Int64, profile_id String, account_id String, role LowCardinality(String),
     consented Bool, channel LowCardinality(String), source LowCardinality(String), medium LowCardinality(String), campaign String,
     content String, term String, touch_type LowCardinality(String), url String, referrer String, input LowCardinality(String), public Bool,
-    identified Bool, digital Bool, names_source Bool, device String, revision UInt64, erased Bool
+    identified Bool, digital Bool, names_source Bool, device String, revision UInt64, erased Bool,
+    dimensions Map(LowCardinality(String), String)
 ) ENGINE = ReplacingMergeTree(revision) ORDER BY touchpoint_id;
 
 CREATE TABLE IF NOT EXISTS milestone_rows (
@@ -33,8 +35,15 @@ CREATE TABLE IF NOT EXISTS milestone_rows (
     value_minor Int64, currency LowCardinality(String), exponent UInt32, reporting_currency LowCardinality(String),
     reporting_value_minor Int64, account_id String, profile_id String, withdrawn Bool, public Bool, stage_before LowCardinality(String),
     stage_before_time Int64, stage_after LowCardinality(String), stage_after_time Int64, stages Array(Tuple(kind String, time Int64)),
-    revision UInt64, erased Bool
+    revision UInt64, erased Bool, dimensions Map(LowCardinality(String), String)
 ) ENGINE = ReplacingMergeTree(revision) ORDER BY milestone_id;
+
+-- Tables of earlier versions have no dimensions. A queue on Kafka that was made before them must be made anew.
+ALTER TABLE credit_updates ADD COLUMN IF NOT EXISTS dimensions Map(LowCardinality(String), String);
+ALTER TABLE credit_updates ADD COLUMN IF NOT EXISTS milestone_dimensions Map(LowCardinality(String), String);
+ALTER TABLE spend_rows ADD COLUMN IF NOT EXISTS dimensions Map(LowCardinality(String), String);
+ALTER TABLE touchpoint_rows ADD COLUMN IF NOT EXISTS dimensions Map(LowCardinality(String), String);
+ALTER TABLE milestone_rows ADD COLUMN IF NOT EXISTS dimensions Map(LowCardinality(String), String);
 
 -- kafka:begin
 CREATE TABLE IF NOT EXISTS credit_queue AS credit_updates ENGINE = Kafka
@@ -66,13 +75,15 @@ SELECT milestone_id, toString(updates.milestone_kind) AS milestone_kind, toStrin
     updates.touch_time AS touch_time, updates.milestone_time AS milestone_time,
     weight_nano, value_minor, toString(updates.currency) AS currency, delta_weight_nano, delta_value_minor,
     toString(updates.reporting_currency) AS reporting_currency, reporting_value_minor, delta_reporting_value_minor,
-    revision, toString(updates.reason) AS reason
+    revision, toString(updates.reason) AS reason, updates.dimensions AS dimensions,
+    updates.milestone_dimensions AS milestone_dimensions
 FROM (SELECT * FROM credit_updates FINAL) AS updates;
 
 -- The credit rows as they are now, of each key the highest revision. A row of weight 0 was taken back and is left out.
 CREATE OR REPLACE VIEW credits AS
 SELECT milestone_id, milestone_kind, model, touch_id, account_id, profile_id, channel, source, medium, campaign, content, term, touch_time,
-    milestone_time, weight_nano, value_minor, currency, reporting_currency, reporting_value_minor, revision, reason
+    milestone_time, weight_nano, value_minor, currency, reporting_currency, reporting_value_minor, revision, reason,
+    dimensions, milestone_dimensions
 FROM (
     SELECT *, row_number() OVER (PARTITION BY milestone_id, model, touch_id ORDER BY revision DESC) AS latest FROM credit_changes
 ) AS changes
@@ -81,7 +92,7 @@ WHERE latest = 1 AND weight_nano <> 0;
 -- What was spent on a channel or a campaign on a day, in minor units; `day` is a day in the reports' time zone.
 CREATE OR REPLACE VIEW spend AS
 SELECT spend_id, day, toString(lines.channel) AS channel, toString(lines.source) AS source, toString(lines.medium) AS medium, campaign,
-    value_minor, toString(lines.currency) AS currency
+    value_minor, toString(lines.currency) AS currency, lines.dimensions AS dimensions
 FROM (SELECT * FROM spend_rows FINAL) AS lines;
 
 -- Touches that count, credited or not, and whose they are now. Touches are hits; visits are made of them.
@@ -89,7 +100,7 @@ CREATE OR REPLACE VIEW touchpoints AS
 SELECT touchpoint_id, touch_id, hits.touch_time AS touch_time, profile_id, account_id, toString(hits.role) AS role, consented,
     toString(hits.channel) AS channel, toString(hits.source) AS source, toString(hits.medium) AS medium, campaign, content, term,
     toString(hits.touch_type) AS touch_type, url, referrer, toString(hits.input) AS input, public, identified, digital, names_source,
-    device, revision
+    device, revision, hits.dimensions AS dimensions
 FROM (
     SELECT *, row_number() OVER (PARTITION BY touchpoint_id ORDER BY revision DESC) AS latest
     FROM (SELECT * FROM touchpoint_rows FINAL) AS said
@@ -102,7 +113,7 @@ SELECT milestone_id, toString(reached.milestone_kind) AS milestone_kind, object_
     value_minor, toString(reached.currency) AS currency, exponent, toString(reached.reporting_currency) AS reporting_currency,
     reporting_value_minor, account_id, profile_id, withdrawn, public, toString(reached.stage_before) AS stage_before,
     reached.stage_before_time AS stage_before_time, toString(reached.stage_after) AS stage_after,
-    reached.stage_after_time AS stage_after_time, stages, revision
+    reached.stage_after_time AS stage_after_time, stages, revision, reached.dimensions AS dimensions
 FROM (
     SELECT *, row_number() OVER (PARTITION BY milestone_id ORDER BY revision DESC) AS latest
     FROM (SELECT * FROM milestone_rows FINAL) AS said
@@ -130,6 +141,22 @@ SELECT toStartOfMonth(toDate32(fromUnixTimestamp64Milli(milestone_time, 'Asia/Sh
     sum(weight_nano) / 1e9 AS milestones, sum(toInt128(credits.value_minor)) AS value_minor
 FROM credits AS credits
 GROUP BY toStartOfMonth(toDate32(fromUnixTimestamp64Milli(milestone_time, 'Asia/Shanghai'))), milestone_kind, model, channel, source, medium, campaign, currency;
+
+-- What each value of each own dimension earned in a month of the milestone, by what touches say (`said_of` is touch) and by what milestones
+-- do. Credit without the dimension is not in it; `credit_by` has that too.
+CREATE OR REPLACE VIEW credit_by_dimension AS
+SELECT toStartOfMonth(toDate32(fromUnixTimestamp64Milli(milestone_time, 'Asia/Shanghai'))) AS month, milestone_kind, model, said_of, dimension, dimension_value, currency,
+    sum(weight_nano) / 1e9 AS milestones, sum(toInt128(said.value_minor)) AS value_minor
+FROM (
+    SELECT milestone_time, milestone_kind, model, 'touch' AS said_of, dimension, dimension_value, currency, weight_nano, value_minor
+    FROM (SELECT *, toString(own_name) AS dimension, own_value AS dimension_value
+    FROM credits ARRAY JOIN mapKeys(dimensions) AS own_name, mapValues(dimensions) AS own_value) AS of_touches
+    UNION ALL
+    SELECT milestone_time, milestone_kind, model, 'milestone' AS said_of, dimension, dimension_value, currency, weight_nano, value_minor
+    FROM (SELECT *, toString(own_name) AS dimension, own_value AS dimension_value
+    FROM credits ARRAY JOIN mapKeys(milestone_dimensions) AS own_name, mapValues(milestone_dimensions) AS own_value) AS of_milestones
+) AS said
+GROUP BY toStartOfMonth(toDate32(fromUnixTimestamp64Milli(milestone_time, 'Asia/Shanghai'))), milestone_kind, model, said_of, dimension, dimension_value, currency;
 
 -- What a campaign cost, what it earned of deals that were won, and the quotient. What was spent in one currency and won in another stands
 -- in two rows; of each model there is one.
@@ -230,6 +257,19 @@ CREATE OR REPLACE VIEW funnel AS
 SELECT milestone_kind, stage_after, count(*) AS reached,
     quantileExactLowOrNull(0.5)(CASE WHEN stage_after <> '' THEN stage_after_time - milestone_time END) AS median_ms
 FROM milestones AS milestones WHERE NOT withdrawn GROUP BY milestone_kind, stage_after;
+
+-- How engaged an account is, from all its touches up to the newest touch of all. A touch counts for less with every day, and for more by
+-- the person's role and by what was done; dbt's variables have the weights.
+CREATE OR REPLACE VIEW engagement AS
+SELECT account_id, count(*) AS touches, count(DISTINCT profile_id) AS people, sum(points) AS engagement
+FROM (
+    SELECT hits.account_id AS account_id, hits.profile_id AS profile_id,
+        CASE lower(hits.role) WHEN 'decision_maker' THEN 3.0 WHEN 'economic_buyer' THEN 3.0 WHEN 'executive_sponsor' THEN 3.0 WHEN 'champion' THEN 2.0 WHEN 'influencer' THEN 1.5 ELSE 1.0 END * CASE lower(hits.touch_type) WHEN 'form' THEN 3.0 WHEN 'form submitted' THEN 3.0 WHEN 'demo requested' THEN 5.0 WHEN 'trial requested' THEN 5.0 WHEN 'content downloaded' THEN 2.0 WHEN 'webinar attended' THEN 3.0 WHEN 'signed up' THEN 4.0 WHEN 'call' THEN 3.0 WHEN 'meeting' THEN 5.0 WHEN 'page' THEN 0.5 ELSE 1.0 END
+            * power(CAST(0.5 AS DOUBLE PRECISION), (newest.touch_time - hits.touch_time) / (30 * 86400000.0)) AS points
+    FROM touchpoints AS hits CROSS JOIN (SELECT max(touch_time) AS touch_time FROM touchpoints AS hits) AS newest
+    WHERE hits.account_id <> '' AND hits.consented
+) AS weighted
+GROUP BY account_id;
 
 -- The way of every account, or of a person without one, up to the first deal that was won; the whole way where none was.
 CREATE OR REPLACE VIEW paths AS

@@ -18,13 +18,15 @@ SELECT milestone_id, updates.milestone_kind AS milestone_kind, updates.model AS 
     coalesce(epoch_ms(updates.touch_time), 0) AS touch_time, coalesce(epoch_ms(updates.milestone_time), 0) AS milestone_time,
     weight_nano, value_minor, updates.currency AS currency, delta_weight_nano, delta_value_minor,
     updates.reporting_currency AS reporting_currency, reporting_value_minor, delta_reporting_value_minor,
-    revision, updates.reason AS reason
+    revision, updates.reason AS reason, updates.dimensions AS dimensions,
+    updates.milestone_dimensions AS milestone_dimensions
 FROM credit_updates AS updates;
 
 -- The credit rows as they are now, of each key the highest revision. A row of weight 0 was taken back and is left out.
 CREATE OR REPLACE VIEW credits AS
 SELECT milestone_id, milestone_kind, model, touch_id, account_id, profile_id, channel, source, medium, campaign, content, term, touch_time,
-    milestone_time, weight_nano, value_minor, currency, reporting_currency, reporting_value_minor, revision, reason
+    milestone_time, weight_nano, value_minor, currency, reporting_currency, reporting_value_minor, revision, reason,
+    dimensions, milestone_dimensions
 FROM (
     SELECT *, row_number() OVER (PARTITION BY milestone_id, model, touch_id ORDER BY revision DESC) AS latest FROM credit_changes
 ) AS changes
@@ -33,7 +35,7 @@ WHERE latest = 1 AND weight_nano <> 0;
 -- What was spent on a channel or a campaign on a day, in minor units; `day` is a day in the reports' time zone.
 CREATE OR REPLACE VIEW spend AS
 SELECT spend_id, day, lines.channel AS channel, lines.source AS source, lines.medium AS medium, campaign,
-    value_minor, lines.currency AS currency
+    value_minor, lines.currency AS currency, lines.dimensions AS dimensions
 FROM spend_rows AS lines;
 
 -- Touches that count, credited or not, and whose they are now. Touches are hits; visits are made of them.
@@ -41,7 +43,7 @@ CREATE OR REPLACE VIEW touchpoints AS
 SELECT touchpoint_id, touch_id, coalesce(epoch_ms(hits.touch_time), 0) AS touch_time, profile_id, account_id, hits.role AS role, consented,
     hits.channel AS channel, hits.source AS source, hits.medium AS medium, campaign, content, term,
     hits.touch_type AS touch_type, url, referrer, hits.input AS input, public, identified, digital, names_source,
-    device, revision
+    device, revision, hits.dimensions AS dimensions
 FROM (
     SELECT *, row_number() OVER (PARTITION BY touchpoint_id ORDER BY revision DESC) AS latest
     FROM touchpoint_rows AS said
@@ -54,7 +56,7 @@ SELECT milestone_id, reached.milestone_kind AS milestone_kind, object_id, occurr
     value_minor, reached.currency AS currency, exponent, reached.reporting_currency AS reporting_currency,
     reporting_value_minor, account_id, profile_id, withdrawn, public, reached.stage_before AS stage_before,
     coalesce(epoch_ms(reached.stage_before_time), 0) AS stage_before_time, reached.stage_after AS stage_after,
-    coalesce(epoch_ms(reached.stage_after_time), 0) AS stage_after_time, stages, revision
+    coalesce(epoch_ms(reached.stage_after_time), 0) AS stage_after_time, stages, revision, reached.dimensions AS dimensions
 FROM (
     SELECT *, row_number() OVER (PARTITION BY milestone_id ORDER BY revision DESC) AS latest
     FROM milestone_rows AS said
@@ -82,6 +84,20 @@ SELECT CAST(date_trunc('month', CAST(timezone('Asia/Shanghai', to_timestamp(mile
     sum(weight_nano) / 1e9 AS milestones, CAST(sum(credits.value_minor) AS HUGEINT) AS value_minor
 FROM credits AS credits
 GROUP BY CAST(date_trunc('month', CAST(timezone('Asia/Shanghai', to_timestamp(milestone_time / 1000.0)) AS DATE)) AS DATE), milestone_kind, model, channel, source, medium, campaign, currency;
+
+-- What each value of each own dimension earned in a month of the milestone, by what touches say (`said_of` is touch) and by what milestones
+-- do. Credit without the dimension is not in it; `credit_by` has that too.
+CREATE OR REPLACE VIEW credit_by_dimension AS
+SELECT CAST(date_trunc('month', CAST(timezone('Asia/Shanghai', to_timestamp(milestone_time / 1000.0)) AS DATE)) AS DATE) AS month, milestone_kind, model, said_of, dimension, dimension_value, currency,
+    sum(weight_nano) / 1e9 AS milestones, CAST(sum(said.value_minor) AS HUGEINT) AS value_minor
+FROM (
+    SELECT milestone_time, milestone_kind, model, 'touch' AS said_of, dimension, dimension_value, currency, weight_nano, value_minor
+    FROM (SELECT *, own.key AS dimension, own.value AS dimension_value FROM (SELECT *, unnest(map_entries(dimensions)) AS own FROM credits) AS listed) AS of_touches
+    UNION ALL
+    SELECT milestone_time, milestone_kind, model, 'milestone' AS said_of, dimension, dimension_value, currency, weight_nano, value_minor
+    FROM (SELECT *, own.key AS dimension, own.value AS dimension_value FROM (SELECT *, unnest(map_entries(milestone_dimensions)) AS own FROM credits) AS listed) AS of_milestones
+) AS said
+GROUP BY CAST(date_trunc('month', CAST(timezone('Asia/Shanghai', to_timestamp(milestone_time / 1000.0)) AS DATE)) AS DATE), milestone_kind, model, said_of, dimension, dimension_value, currency;
 
 -- What a campaign cost, what it earned of deals that were won, and the quotient. What was spent in one currency and won in another stands
 -- in two rows; of each model there is one.
@@ -182,6 +198,19 @@ CREATE OR REPLACE VIEW funnel AS
 SELECT milestone_kind, stage_after, count(*) AS reached,
     CAST(quantile_disc(CASE WHEN stage_after <> '' THEN stage_after_time - milestone_time END, 0.5) AS BIGINT) AS median_ms
 FROM milestones AS milestones WHERE NOT withdrawn GROUP BY milestone_kind, stage_after;
+
+-- How engaged an account is, from all its touches up to the newest touch of all. A touch counts for less with every day, and for more by
+-- the person's role and by what was done; dbt's variables have the weights.
+CREATE OR REPLACE VIEW engagement AS
+SELECT account_id, count(*) AS touches, count(DISTINCT profile_id) AS people, sum(points) AS engagement
+FROM (
+    SELECT hits.account_id AS account_id, hits.profile_id AS profile_id,
+        CASE lower(hits.role) WHEN 'decision_maker' THEN 3.0 WHEN 'economic_buyer' THEN 3.0 WHEN 'executive_sponsor' THEN 3.0 WHEN 'champion' THEN 2.0 WHEN 'influencer' THEN 1.5 ELSE 1.0 END * CASE lower(hits.touch_type) WHEN 'form' THEN 3.0 WHEN 'form submitted' THEN 3.0 WHEN 'demo requested' THEN 5.0 WHEN 'trial requested' THEN 5.0 WHEN 'content downloaded' THEN 2.0 WHEN 'webinar attended' THEN 3.0 WHEN 'signed up' THEN 4.0 WHEN 'call' THEN 3.0 WHEN 'meeting' THEN 5.0 WHEN 'page' THEN 0.5 ELSE 1.0 END
+            * power(CAST(0.5 AS DOUBLE PRECISION), (newest.touch_time - hits.touch_time) / (30 * 86400000.0)) AS points
+    FROM touchpoints AS hits CROSS JOIN (SELECT max(touch_time) AS touch_time FROM touchpoints AS hits) AS newest
+    WHERE hits.account_id <> '' AND hits.consented
+) AS weighted
+GROUP BY account_id;
 
 -- The way of every account, or of a person without one, up to the first deal that was won; the whole way where none was.
 CREATE OR REPLACE VIEW paths AS

@@ -9,14 +9,18 @@ CREATE TABLE IF NOT EXISTS credit_updates (
     campaign text NOT NULL, content text NOT NULL, term text NOT NULL, touch_time bigint NOT NULL, milestone_time bigint NOT NULL,
     weight_nano bigint NOT NULL CHECK (weight_nano BETWEEN 0 AND 1000000000), value_minor bigint NOT NULL, currency text NOT NULL,
     delta_weight_nano bigint NOT NULL, delta_value_minor bigint NOT NULL, revision bigint NOT NULL, reason text NOT NULL,
-    reporting_currency text, reporting_value_minor bigint, delta_reporting_value_minor bigint,
+    reporting_currency text, reporting_value_minor bigint, delta_reporting_value_minor bigint, dimensions jsonb, milestone_dimensions jsonb,
     PRIMARY KEY (milestone_id, model, touch_id, revision)
 );
 
 CREATE TABLE IF NOT EXISTS spend_rows (
     spend_id text PRIMARY KEY, day date NOT NULL, channel text NOT NULL, source text NOT NULL, medium text NOT NULL, campaign text NOT NULL,
-    value_minor bigint NOT NULL, currency text NOT NULL
+    value_minor bigint NOT NULL, currency text NOT NULL, dimensions jsonb
 );
+
+-- Tables of earlier versions have no dimensions.
+ALTER TABLE credit_updates ADD COLUMN IF NOT EXISTS dimensions jsonb, ADD COLUMN IF NOT EXISTS milestone_dimensions jsonb;
+ALTER TABLE spend_rows ADD COLUMN IF NOT EXISTS dimensions jsonb;
 
 -- A line of JSON, as `tributary tail credits --json` and a consumer of the topic have it.
 CREATE OR REPLACE FUNCTION take_credit(line jsonb) RETURNS void LANGUAGE sql AS $$
@@ -26,8 +30,9 @@ $$;
 -- A day of spend that is sent again takes the place of what it was.
 CREATE OR REPLACE FUNCTION take_spend(line jsonb) RETURNS void LANGUAGE sql AS $$
     INSERT INTO spend_rows SELECT (jsonb_populate_record(NULL::spend_rows, line)).*
-    ON CONFLICT (spend_id) DO UPDATE SET (day, channel, source, medium, campaign, value_minor, currency) =
-        (excluded.day, excluded.channel, excluded.source, excluded.medium, excluded.campaign, excluded.value_minor, excluded.currency)
+    ON CONFLICT (spend_id) DO UPDATE SET (day, channel, source, medium, campaign, value_minor, currency, dimensions) =
+        (excluded.day, excluded.channel, excluded.source, excluded.medium, excluded.campaign, excluded.value_minor, excluded.currency,
+        excluded.dimensions)
 $$;
 
 -- Touches, credited or not, and milestones: the latest row of each key. One with `erased` is no more; it stays, so that an older one that is
@@ -37,7 +42,7 @@ CREATE TABLE IF NOT EXISTS touchpoint_rows (
     role text NOT NULL, consented boolean NOT NULL, channel text NOT NULL, source text NOT NULL, medium text NOT NULL, campaign text NOT NULL,
     content text NOT NULL, term text NOT NULL, touch_type text NOT NULL, url text NOT NULL, referrer text NOT NULL, input text NOT NULL,
     public boolean NOT NULL, identified boolean NOT NULL, digital boolean NOT NULL, names_source boolean NOT NULL, device text NOT NULL,
-    revision bigint NOT NULL, erased boolean NOT NULL
+    revision bigint NOT NULL, erased boolean NOT NULL, dimensions jsonb
 );
 
 CREATE TABLE IF NOT EXISTS milestone_rows (
@@ -45,19 +50,23 @@ CREATE TABLE IF NOT EXISTS milestone_rows (
     milestone_time bigint NOT NULL, value_minor bigint NOT NULL, currency text NOT NULL, exponent integer NOT NULL,
     reporting_currency text NOT NULL, reporting_value_minor bigint NOT NULL, account_id text NOT NULL, profile_id text NOT NULL,
     withdrawn boolean NOT NULL, public boolean NOT NULL, stage_before text NOT NULL, stage_before_time bigint NOT NULL,
-    stage_after text NOT NULL, stage_after_time bigint NOT NULL, stages jsonb NOT NULL, revision bigint NOT NULL, erased boolean NOT NULL
+    stage_after text NOT NULL, stage_after_time bigint NOT NULL, stages jsonb NOT NULL, revision bigint NOT NULL, erased boolean NOT NULL,
+    dimensions jsonb
 );
+
+ALTER TABLE touchpoint_rows ADD COLUMN IF NOT EXISTS dimensions jsonb;
+ALTER TABLE milestone_rows ADD COLUMN IF NOT EXISTS dimensions jsonb;
 
 CREATE OR REPLACE FUNCTION take_touchpoint(line jsonb) RETURNS void LANGUAGE sql AS $$
     INSERT INTO touchpoint_rows SELECT (jsonb_populate_record(NULL::touchpoint_rows, line)).*
     ON CONFLICT (touchpoint_id) DO UPDATE SET (
         touch_id, touch_time, profile_id, account_id, role, consented, channel, source, medium, campaign, content, term, touch_type, url,
-        referrer, input, public, identified, digital, names_source, device, revision, erased
+        referrer, input, public, identified, digital, names_source, device, revision, erased, dimensions
     ) = (
         excluded.touch_id, excluded.touch_time, excluded.profile_id, excluded.account_id, excluded.role, excluded.consented,
         excluded.channel, excluded.source, excluded.medium, excluded.campaign, excluded.content, excluded.term, excluded.touch_type,
         excluded.url, excluded.referrer, excluded.input, excluded.public, excluded.identified, excluded.digital, excluded.names_source,
-        excluded.device, excluded.revision, excluded.erased
+        excluded.device, excluded.revision, excluded.erased, excluded.dimensions
     ) WHERE excluded.revision >= touchpoint_rows.revision
 $$;
 
@@ -66,12 +75,13 @@ CREATE OR REPLACE FUNCTION take_milestone(line jsonb) RETURNS void LANGUAGE sql 
     ON CONFLICT (milestone_id) DO UPDATE SET (
         milestone_kind, object_id, occurrence, milestone_time, value_minor, currency, exponent, reporting_currency,
         reporting_value_minor, account_id, profile_id, withdrawn, public, stage_before, stage_before_time, stage_after, stage_after_time,
-        stages, revision, erased
+        stages, revision, erased, dimensions
     ) = (
         excluded.milestone_kind, excluded.object_id, excluded.occurrence, excluded.milestone_time, excluded.value_minor,
         excluded.currency, excluded.exponent, excluded.reporting_currency, excluded.reporting_value_minor, excluded.account_id,
         excluded.profile_id, excluded.withdrawn, excluded.public, excluded.stage_before, excluded.stage_before_time,
-        excluded.stage_after, excluded.stage_after_time, excluded.stages, excluded.revision, excluded.erased
+        excluded.stage_after, excluded.stage_after_time, excluded.stages, excluded.revision, excluded.erased,
+        excluded.dimensions
     ) WHERE excluded.revision >= milestone_rows.revision
 $$;
 
@@ -85,13 +95,15 @@ SELECT milestone_id, updates.milestone_kind AS milestone_kind, updates.model AS 
     updates.touch_time AS touch_time, updates.milestone_time AS milestone_time,
     weight_nano, value_minor, updates.currency AS currency, delta_weight_nano, delta_value_minor,
     updates.reporting_currency AS reporting_currency, reporting_value_minor, delta_reporting_value_minor,
-    revision, updates.reason AS reason
+    revision, updates.reason AS reason, coalesce(updates.dimensions, CAST('{}' AS jsonb)) AS dimensions,
+    coalesce(updates.milestone_dimensions, CAST('{}' AS jsonb)) AS milestone_dimensions
 FROM credit_updates AS updates;
 
 -- The credit rows as they are now, of each key the highest revision. A row of weight 0 was taken back and is left out.
 CREATE OR REPLACE VIEW credits AS
 SELECT milestone_id, milestone_kind, model, touch_id, account_id, profile_id, channel, source, medium, campaign, content, term, touch_time,
-    milestone_time, weight_nano, value_minor, currency, reporting_currency, reporting_value_minor, revision, reason
+    milestone_time, weight_nano, value_minor, currency, reporting_currency, reporting_value_minor, revision, reason,
+    dimensions, milestone_dimensions
 FROM (
     SELECT *, row_number() OVER (PARTITION BY milestone_id, model, touch_id ORDER BY revision DESC) AS latest FROM credit_changes
 ) AS changes
@@ -100,7 +112,7 @@ WHERE latest = 1 AND weight_nano <> 0;
 -- What was spent on a channel or a campaign on a day, in minor units; `day` is a day in the reports' time zone.
 CREATE OR REPLACE VIEW spend AS
 SELECT spend_id, day, lines.channel AS channel, lines.source AS source, lines.medium AS medium, campaign,
-    value_minor, lines.currency AS currency
+    value_minor, lines.currency AS currency, coalesce(lines.dimensions, CAST('{}' AS jsonb)) AS dimensions
 FROM spend_rows AS lines;
 
 -- Touches that count, credited or not, and whose they are now. Touches are hits; visits are made of them.
@@ -108,7 +120,7 @@ CREATE OR REPLACE VIEW touchpoints AS
 SELECT touchpoint_id, touch_id, hits.touch_time AS touch_time, profile_id, account_id, hits.role AS role, consented,
     hits.channel AS channel, hits.source AS source, hits.medium AS medium, campaign, content, term,
     hits.touch_type AS touch_type, url, referrer, hits.input AS input, public, identified, digital, names_source,
-    device, revision
+    device, revision, coalesce(hits.dimensions, CAST('{}' AS jsonb)) AS dimensions
 FROM (
     SELECT *, row_number() OVER (PARTITION BY touchpoint_id ORDER BY revision DESC) AS latest
     FROM touchpoint_rows AS said
@@ -121,7 +133,7 @@ SELECT milestone_id, reached.milestone_kind AS milestone_kind, object_id, occurr
     value_minor, reached.currency AS currency, exponent, reached.reporting_currency AS reporting_currency,
     reporting_value_minor, account_id, profile_id, withdrawn, public, reached.stage_before AS stage_before,
     reached.stage_before_time AS stage_before_time, reached.stage_after AS stage_after,
-    reached.stage_after_time AS stage_after_time, stages, revision
+    reached.stage_after_time AS stage_after_time, stages, revision, coalesce(reached.dimensions, CAST('{}' AS jsonb)) AS dimensions
 FROM (
     SELECT *, row_number() OVER (PARTITION BY milestone_id ORDER BY revision DESC) AS latest
     FROM milestone_rows AS said
@@ -149,6 +161,22 @@ SELECT CAST(date_trunc('month', CAST(to_timestamp(milestone_time / 1000.0) AT TI
     sum(weight_nano) / 1e9 AS milestones, sum(credits.value_minor) AS value_minor
 FROM credits AS credits
 GROUP BY CAST(date_trunc('month', CAST(to_timestamp(milestone_time / 1000.0) AT TIME ZONE 'Asia/Shanghai' AS DATE)) AS DATE), milestone_kind, model, channel, source, medium, campaign, currency;
+
+-- What each value of each own dimension earned in a month of the milestone, by what touches say (`said_of` is touch) and by what milestones
+-- do. Credit without the dimension is not in it; `credit_by` has that too.
+CREATE OR REPLACE VIEW credit_by_dimension AS
+SELECT CAST(date_trunc('month', CAST(to_timestamp(milestone_time / 1000.0) AT TIME ZONE 'Asia/Shanghai' AS DATE)) AS DATE) AS month, milestone_kind, model, said_of, dimension, dimension_value, currency,
+    sum(weight_nano) / 1e9 AS milestones, sum(said.value_minor) AS value_minor
+FROM (
+    SELECT milestone_time, milestone_kind, model, 'touch' AS said_of, dimension, dimension_value, currency, weight_nano, value_minor
+    FROM (SELECT listed.*, own.key AS dimension, own.value AS dimension_value
+    FROM credits AS listed CROSS JOIN LATERAL jsonb_each_text(listed.dimensions) AS own(key, value)) AS of_touches
+    UNION ALL
+    SELECT milestone_time, milestone_kind, model, 'milestone' AS said_of, dimension, dimension_value, currency, weight_nano, value_minor
+    FROM (SELECT listed.*, own.key AS dimension, own.value AS dimension_value
+    FROM credits AS listed CROSS JOIN LATERAL jsonb_each_text(listed.milestone_dimensions) AS own(key, value)) AS of_milestones
+) AS said
+GROUP BY CAST(date_trunc('month', CAST(to_timestamp(milestone_time / 1000.0) AT TIME ZONE 'Asia/Shanghai' AS DATE)) AS DATE), milestone_kind, model, said_of, dimension, dimension_value, currency;
 
 -- What a campaign cost, what it earned of deals that were won, and the quotient. What was spent in one currency and won in another stands
 -- in two rows; of each model there is one.
@@ -249,6 +277,19 @@ CREATE OR REPLACE VIEW funnel AS
 SELECT milestone_kind, stage_after, count(*) AS reached,
     percentile_disc(0.5) WITHIN GROUP (ORDER BY CASE WHEN stage_after <> '' THEN stage_after_time - milestone_time END) AS median_ms
 FROM milestones AS milestones WHERE NOT withdrawn GROUP BY milestone_kind, stage_after;
+
+-- How engaged an account is, from all its touches up to the newest touch of all. A touch counts for less with every day, and for more by
+-- the person's role and by what was done; dbt's variables have the weights.
+CREATE OR REPLACE VIEW engagement AS
+SELECT account_id, count(*) AS touches, count(DISTINCT profile_id) AS people, sum(points) AS engagement
+FROM (
+    SELECT hits.account_id AS account_id, hits.profile_id AS profile_id,
+        CASE lower(hits.role) WHEN 'decision_maker' THEN 3.0 WHEN 'economic_buyer' THEN 3.0 WHEN 'executive_sponsor' THEN 3.0 WHEN 'champion' THEN 2.0 WHEN 'influencer' THEN 1.5 ELSE 1.0 END * CASE lower(hits.touch_type) WHEN 'form' THEN 3.0 WHEN 'form submitted' THEN 3.0 WHEN 'demo requested' THEN 5.0 WHEN 'trial requested' THEN 5.0 WHEN 'content downloaded' THEN 2.0 WHEN 'webinar attended' THEN 3.0 WHEN 'signed up' THEN 4.0 WHEN 'call' THEN 3.0 WHEN 'meeting' THEN 5.0 WHEN 'page' THEN 0.5 ELSE 1.0 END
+            * power(CAST(0.5 AS DOUBLE PRECISION), (newest.touch_time - hits.touch_time) / (30 * 86400000.0)) AS points
+    FROM touchpoints AS hits CROSS JOIN (SELECT max(touch_time) AS touch_time FROM touchpoints AS hits) AS newest
+    WHERE hits.account_id <> '' AND hits.consented
+) AS weighted
+GROUP BY account_id;
 
 -- The way of every account, or of a person without one, up to the first deal that was won; the whole way where none was.
 CREATE OR REPLACE VIEW paths AS

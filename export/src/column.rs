@@ -55,7 +55,7 @@ impl Column {
             Form::Flag => Values::Flags(Vec::new()),
             Form::Int32 | Form::Uint32 | Form::Day => Values::Int32s(Vec::new()),
             Form::Int64 | Form::Uint64 | Form::Time => Values::Int64s(Vec::new()),
-            Form::Text | Form::Bytes | Form::Message(_) => Values::Bytes(Vec::new()),
+            Form::Text | Form::Bytes | Form::Map | Form::Message(_) => Values::Bytes(Vec::new()),
         };
         Self { values, definitions: Vec::new(), repetitions: Vec::new() }
     }
@@ -133,7 +133,7 @@ pub(crate) fn cell(field: &Field, value: &Value) -> Result<Option<Cell>, CellErr
                 Cell::Int32(day.duration_since(FIRST_DAY).as_hours().div_euclid(24).try_into().unwrap_or_default())
             }
         },
-        Form::Message(_) => return Ok(None),
+        Form::Map | Form::Message(_) => return Ok(None),
     }))
 }
 

@@ -59,7 +59,9 @@ impl Columns {
     fn message(&mut self, mut at: usize, fields: &[Field], row: &Map<String, Value>, place: Place) -> Result<(), CellError> {
         for field in fields {
             let value = row.get(field.name).unwrap_or(&Value::Null);
-            if field.repeated {
+            if field.form == Form::Map {
+                self.map(at, field, value, place)?;
+            } else if field.repeated {
                 self.list(at, field, value, place)?;
             } else {
                 self.single(at, field, value, place)?;
@@ -77,6 +79,21 @@ impl Columns {
         let mut inside = Place { definition: place.definition + 1, depth: place.depth + 1, ..place };
         for item in items {
             self.single(at, field, item, inside)?;
+            inside.repetition = inside.depth;
+        }
+        Ok(())
+    }
+
+    fn map(&mut self, at: usize, field: &Field, value: &Value, place: Place) -> Result<(), CellError> {
+        let mut entries = entries(field, value)?.peekable();
+        if entries.peek().is_none() {
+            (at..at + leaves(field.form)).for_each(|at| self.put(at, None, place));
+        }
+        let mut inside = Place { definition: place.definition + 1, depth: place.depth + 1, ..place };
+        for entry in entries {
+            for (at, text) in (at..).zip(entry?) {
+                self.put(at, Some(Cell::Bytes(text.into())), inside);
+            }
             inside.repetition = inside.depth;
         }
         Ok(())
@@ -121,6 +138,10 @@ impl Columns {
 pub fn check(fields: &[Field], row: &Map<String, Value>) -> Result<(), CellError> {
     for field in fields {
         let value = row.get(field.name).unwrap_or(&Value::Null);
+        if field.form == Form::Map {
+            entries(field, value)?.try_for_each(|entry| entry.map(drop))?;
+            continue;
+        }
         let values = if field.repeated { items(field, value)? } else { std::slice::from_ref(value) };
         for value in values {
             match field.form {
@@ -141,6 +162,20 @@ fn items<'a>(field: &Field, value: &'a Value) -> Result<&'a [Value], CellError> 
     }
 }
 
+/// The names and texts of a map; a row that lacks it has none.
+fn entries<'a>(
+    field: &Field,
+    value: &'a Value,
+) -> Result<impl Iterator<Item = Result<[&'a str; 2], CellError>> + use<'a>, CellError> {
+    let wrong = CellError { field: field.name, expected: "an object of texts" };
+    let map = match value {
+        Value::Object(map) => Some(map),
+        Value::Null => None,
+        _ => return Err(wrong),
+    };
+    Ok(map.into_iter().flatten().map(move |(name, text)| Ok([name.as_str(), text.as_str().ok_or_else(|| wrong.clone())?])))
+}
+
 /// The fields of a message.
 fn fields_of<'a>(field: &Field, value: &'a Value) -> Result<&'a Map<String, Value>, CellError> {
     value.as_object().ok_or(CellError { field: field.name, expected: "an object" })
@@ -150,6 +185,7 @@ fn fields_of<'a>(field: &Field, value: &'a Value) -> Result<&'a Map<String, Valu
 fn columns(fields: &[Field]) -> Vec<Column> {
     let of = |field: &Field| match field.form {
         Form::Message(fields) => columns(fields),
+        Form::Map => vec![Column::new(Form::Text), Column::new(Form::Text)],
         form => vec![Column::new(form)],
     };
     fields.iter().flat_map(of).collect()

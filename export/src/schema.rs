@@ -43,6 +43,7 @@ fn single(name: &str, form: Form) -> Result<TypePtr, ParquetError> {
         Form::Uint64 => (Physical::INT64, Some(LogicalType::integer(64, false))),
         Form::Time => (Physical::INT64, Some(LogicalType::timestamp(true, TimeUnit::MILLIS))),
         Form::Day => (Physical::INT32, Some(LogicalType::Date)),
+        Form::Map => return map(name),
         Form::Message(fields) => {
             let columns = fields.iter().map(column).collect::<Result<_, _>>()?;
             let group = Type::group_type_builder(name).with_repetition(Repetition::REQUIRED).with_fields(columns);
@@ -53,6 +54,14 @@ fn single(name: &str, form: Form) -> Result<TypePtr, ParquetError> {
     Ok(Arc::new(Type::primitive_type_builder(name, physical).with_repetition(repetition).with_logical_type(logical).build()?))
 }
 
+/// A map as the format has it: a list of keys and values. Every key has one.
+fn map(name: &str) -> Result<TypePtr, ParquetError> {
+    let entry = vec![single("key", Form::Text)?, single("value", Form::Text)?];
+    let entries = Type::group_type_builder("key_value").with_repetition(Repetition::REPEATED).with_fields(entry).build()?;
+    let map = Type::group_type_builder(name).with_repetition(Repetition::REQUIRED);
+    Ok(Arc::new(map.with_logical_type(Some(LogicalType::Map)).with_fields(vec![Arc::new(entries)]).build()?))
+}
+
 /// Whether a column of this form has empty cells.
 pub(crate) fn may_lack(form: Form) -> bool {
     matches!(form, Form::Time | Form::Day)
@@ -61,6 +70,7 @@ pub(crate) fn may_lack(form: Form) -> bool {
 /// How many columns of values a field has.
 pub(crate) fn leaves(form: Form) -> usize {
     match form {
+        Form::Map => 2,
         Form::Message(fields) => fields.iter().map(|field| leaves(field.form)).sum(),
         _ => 1,
     }

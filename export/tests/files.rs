@@ -37,6 +37,7 @@ fn typed(fields: &[tributary_proto::dictionary::Field], value: &mut Value) {
     for field in fields {
         let cell = &mut value[field.name];
         match field.form {
+            Form::Map if cell.is_null() => *cell = json!({}),
             Form::Time if *cell == 0 => *cell = Value::Null,
             Form::Day if *cell == "" => *cell = Value::Null,
             // JSON has large integers as texts.
@@ -59,8 +60,9 @@ fn export<R: Row>(folder: &Path, which: Which, rows: &[R], json: bool) -> Writte
 
 fn milestones() -> Vec<MilestoneRow> {
     let moment = |kind: &str, time| StageMoment { kind: kind.into(), time };
-    let of = |id: &str, stages| MilestoneRow {
+    let of = |id: &str, stages, dimensions: &[&str]| MilestoneRow {
         milestone_id: id.into(),
+        dimensions: dimensions.iter().map(|name| ((*name).to_owned(), format!("{name} of {id}"))).collect(),
         milestone_time: -5,
         value_minor: i64::MIN,
         occurrence: u32::MAX,
@@ -71,10 +73,10 @@ fn milestones() -> Vec<MilestoneRow> {
     };
     let many = (1..=30).map(|at| moment("lead", at)).collect();
     vec![
-        of("a", Vec::new()),
-        of("b", vec![moment("lead", 0), moment("峰会", i64::MAX)]),
-        of("c", many),
-        of("d", vec![moment("", 7)]),
+        of("a", Vec::new(), &[]),
+        of("b", vec![moment("lead", 0), moment("峰会", i64::MAX)], &["region", "team"]),
+        of("c", many, &["product"]),
+        of("d", vec![moment("", 7)], &[]),
     ]
 }
 

@@ -60,11 +60,11 @@ impl Core {
                 changed |= self.settle_cluster(cx, root, component, (found, &people), epoch, &mut round)?;
             }
         }
-        if changed {
+        let topic = view::topic(root.is_account());
+        let published = publish(cx, component, round, topic, epoch)?;
+        if changed || published {
             root.edit().epoch = epoch;
         }
-        let topic = view::topic(root.is_account());
-        publish(cx, component, round, topic)?;
         if cost > self.rules.rest_after {
             component.rest(cx.state);
             self.rest(cx, &root.identifier, cost);
@@ -186,13 +186,19 @@ fn same_place(told: &Placement, now: &Placement) -> bool {
         && told.above == now.above
 }
 
-/// Publishes the profiles (or accounts) that changed, and where those went that are no more.
+/// Publishes the profiles (or accounts) that changed, and where those went that are no more; returns whether there were any.
+///
+/// Revisions follow from the root's epoch, which only grows, also where one component takes over another: two a round, the lower one for the
+/// notice of an un-merge, which comes first.
 fn publish(
     cx: &mut Context<'_>,
     component: Component,
     round: Round,
     topic: tributary_runtime::topic::Topic,
-) -> Result<(), StateError> {
+    epoch: u64,
+) -> Result<bool, StateError> {
+    let (notice, revision) = (epoch * 2, epoch * 2 + 1);
+    let mut any = false;
     let live: BTreeSet<&str> = round.records.iter().map(|record| record.id.as_str()).collect();
     for record in &round.records {
         let encoded = record.row.encoded();
@@ -204,10 +210,11 @@ fn publish(
         let called_after = record.called_after.to_bytes().to_vec();
         component.put_published(cx.state, &Published { id: record.id.clone(), digest, called_after });
         let held_by = round.moved.get(&record.called_after).and_then(|(before, _)| before.as_deref());
-        if let Some(from) = held_by.filter(|from| known.is_none() && *from != record.id && live.contains(from)) {
-            record.row.split_off(from).publish(cx.outbox);
+        if let Some(from) = held_by.filter(|from| known.is_none() && *from != record.id && live.contains(*from)) {
+            record.row.split_off(from).publish(cx.outbox, notice);
         }
-        record.row.publish_encoded(encoded, cx.outbox);
+        record.row.publish_encoded(encoded, cx.outbox, revision);
+        any = true;
     }
     for id in round.before.iter().filter(|id| !live.contains(id.as_str())) {
         let Some(published) = component.published(cx.state, id)? else { continue };
@@ -215,14 +222,15 @@ fn publish(
         // Nobody has looked at the identifier it is called after: it stands.
         let Some((_, now)) = round.moved.get(&called_after) else { continue };
         match now {
-            Some(now) => Row::departed(topic, id, now).publish(cx.outbox),
+            Some(now) => Row::departed(topic, id, now).publish(cx.outbox, revision),
             None => {
                 // Many a reader skips tombstones: it is told by a row.
-                Row::erased(topic, id).publish(cx.outbox);
+                Row::erased(topic, id).publish(cx.outbox, revision);
                 cx.outbox.unpublish(topic, id.as_bytes());
             }
         }
         component.forget_published(cx.state, id);
+        any = true;
     }
-    Ok(())
+    Ok(any)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use prost::encoding::uint64;
 use tributary_proto::placement::Stay;
 use tributary_proto::{Account, ConsentFact, Hash128, Identifier, Member, Membership, Placement, Profile, encode};
 use tributary_runtime::stage::Outbox;
@@ -27,6 +28,10 @@ pub enum Row {
     /// A company.
     Account(Account),
 }
+
+/// The tags of `revision`.
+const PROFILE_REVISION: u32 = 11;
+const ACCOUNT_REVISION: u32 = 12;
 
 /// A record of an output topic.
 pub struct PublishedRow {
@@ -196,7 +201,7 @@ impl Row {
         row
     }
 
-    /// Its bytes, whose hash tells whether it has changed.
+    /// Its bytes without a revision, whose hash tells whether it has changed.
     pub fn encoded(&self) -> Vec<u8> {
         match self {
             Self::Profile(row) => encode::to_vec(row),
@@ -204,20 +209,25 @@ impl Row {
         }
     }
 
-    /// Publishes it, of which these are the bytes.
-    pub fn publish_encoded(&self, encoded: Vec<u8>, outbox: &mut Outbox) {
-        let (topic, key) = match self {
-            Self::Profile(row) => (Topic::Profiles, row.key()),
-            Self::Account(row) => (Topic::Accounts, row.key()),
+    /// Publishes it under a revision; `encoded` are its bytes without one. The revision is the last field of a row.
+    pub fn publish_encoded(&self, mut encoded: Vec<u8>, outbox: &mut Outbox, revision: u64) {
+        let (topic, key, tag) = match self {
+            Self::Profile(row) => (Topic::Profiles, row.key(), PROFILE_REVISION),
+            Self::Account(row) => (Topic::Accounts, row.key(), ACCOUNT_REVISION),
         };
-        if outbox.writes_json(topic) { self.publish(outbox) } else { outbox.publish_encoded(topic, key, encoded) }
+        if outbox.writes_json(topic) {
+            self.publish(outbox, revision);
+        } else {
+            uint64::encode(tag, &revision, &mut encoded);
+            outbox.publish_encoded(topic, key, encoded);
+        }
     }
 
-    /// Publishes it.
-    pub fn publish(&self, outbox: &mut Outbox) {
+    /// Publishes it under a revision.
+    pub fn publish(&self, outbox: &mut Outbox, revision: u64) {
         match self {
-            Self::Profile(row) => outbox.publish(row),
-            Self::Account(row) => outbox.publish(row),
+            Self::Profile(row) => outbox.publish(&Profile { revision, ..row.clone() }),
+            Self::Account(row) => outbox.publish(&Account { revision, ..row.clone() }),
         }
     }
 }
@@ -246,4 +256,21 @@ impl View {
 /// none, by its own latest one of a public event.
 fn revoked(by_trusted: Option<&ConsentFact>, member: &Member) -> bool {
     by_trusted.or(member.public_consent.as_ref()).is_some_and(|consent| !consent.granted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_has_the_bytes_of_the_whole_message() {
+        let profile = Profile { profile_id: "p".into(), account_id: "a".into(), erased: true, ..Profile::default() };
+        let account = Account { account_id: "a".into(), people_count: 3, erased: true, ..Account::default() };
+        for row in [Row::Profile(profile), Row::Account(account)] {
+            let (mut whole, mut encoded) = (Outbox::default(), Outbox::default());
+            row.publish(&mut whole, 1 << 40);
+            row.publish_encoded(row.encoded(), &mut encoded, 1 << 40);
+            assert_eq!(whole.outputs, encoded.outputs);
+        }
+    }
 }

@@ -6,6 +6,7 @@ use tributary_proto::event::Body;
 use tributary_proto::{AccountRecord, Contact, Event, Identifier, MilestoneVersion, Touch, kind};
 
 use crate::contacts;
+use crate::dimensions::{self, Dimensions};
 use crate::money;
 use crate::native::kind::RECORD_FIELD;
 use crate::receipt::{TRUST_FIELD, Trust};
@@ -20,6 +21,7 @@ pub fn as_native(event: &Event) -> Value {
         Some(Body::Touch(touch)) => {
             set("kind", "touch".into());
             texts(touch).into_iter().filter(|(_, text)| !text.is_empty()).for_each(|(field, text)| set(field, text.into()));
+            touch.dimensions.iter().for_each(|own| set(dimensions::FIELD, of_dimensions(&own.values)));
         }
         Some(Body::Milestone(version)) => {
             set("kind", "milestone".into());
@@ -138,6 +140,14 @@ fn milestone(version: &MilestoneVersion, set: &mut impl FnMut(&str, Value)) {
     if version.occurrence > 0 {
         set("occurrence", version.occurrence.into());
     }
+    if !version.dimensions.is_empty() {
+        set(dimensions::FIELD, of_dimensions(&version.dimensions));
+    }
+}
+
+fn of_dimensions(values: &Dimensions) -> Value {
+    let shown = |value: &String| if value.is_empty() { Value::Null } else { value.as_str().into() };
+    values.iter().map(|(name, value)| (name.clone(), shown(value))).collect()
 }
 
 fn time(time_ms: i64) -> Value {

@@ -15,6 +15,7 @@ use crate::channel::{ChannelFile, Channels};
 use crate::click_ids;
 use crate::company::CompanyNames;
 use crate::decoder::Decoder;
+use crate::dimensions::DimensionRules;
 use crate::money;
 use crate::native::record::is_field;
 use crate::normalise::IdentifierRules;
@@ -70,6 +71,8 @@ fn rules(settings: &Settings, given: &Given<'_>, problems: &mut Problems) -> Opt
     }
     let webhook = identifiers.as_ref().and_then(|identifiers| webhook(settings, identifiers, kinds, problems));
     let channels = channels(settings, given, problems);
+    let dimensions = DimensionRules::new(&settings.dimensions, problems);
+    dimensions.check(&settings.webhook.mappings, problems);
     let own_sites: Vec<String> = settings.own_sites.iter().map(|site| site.trim().trim_matches('.').to_lowercase()).collect();
     let (identifiers, channels) = (identifiers?, channels?);
     let digest = format!("{}\u{1f}{}", channels.digest(), own_sites.join("\u{1f}"));
@@ -86,6 +89,7 @@ fn rules(settings: &Settings, given: &Given<'_>, problems: &mut Problems) -> Opt
         touches: TouchRules { click_ids: click_ids::are_identifiers(&channels, &identifiers), channels, own_sites, digest },
         identifiers,
         webhook: webhook?,
+        dimensions,
     })
 }
 

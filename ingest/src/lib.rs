@@ -30,6 +30,7 @@ mod content;
 mod csv_row;
 mod decoded;
 mod decoder;
+mod dimensions;
 mod identifiers;
 mod ignored;
 mod landing;

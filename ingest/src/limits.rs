@@ -28,6 +28,10 @@ pub const ID_BYTES_MAX: usize = 256;
 pub const ELEMENTS_MAX: usize = 1000;
 /// Most traits of one event.
 pub const TRAITS_MAX: usize = 256;
+/// Most dimensions that a configuration declares.
+pub const DIMENSIONS_MAX: usize = 16;
+/// Longest name of a dimension, bytes.
+pub const DIMENSION_NAME_BYTES_MAX: usize = 40;
 /// Most contacts of one event.
 pub const CONTACTS_MAX: usize = 200;
 /// Most identifiers of one event.

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use tributary_proto::{Identifier, MilestoneVersion, Retract};
 use tributary_runtime::stage::Rejection;
 
+use crate::dimensions::Dimensions;
 use crate::ignored::Ignored;
 use crate::lenient::Raw;
 use crate::limits::ID_BYTES_MAX;
@@ -69,6 +70,7 @@ pub(crate) struct MilestoneFields<'a> {
     pub(crate) former_account: Option<Identifier>,
     /// Which time the object reaches it, from 1; 0 where it is not said.
     pub(crate) occurrence: u32,
+    pub(crate) dimensions: Dimensions,
 }
 
 impl<'a> MilestoneFields<'a> {
@@ -187,6 +189,7 @@ impl Rules {
             occurred_at_cleared,
             occurrence: fields.occurrence,
             value_minor: None,
+            dimensions: fields.dimensions,
         })
     }
 

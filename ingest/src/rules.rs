@@ -8,6 +8,7 @@ use tributary_runtime::stage::Rejection;
 
 use crate::bots::Bots;
 use crate::company::CompanyNames;
+use crate::dimensions::DimensionRules;
 use crate::normalise::IdentifierRules;
 use crate::public::PublicRules;
 use crate::receipt::{Receipt, TrustSettings};
@@ -29,6 +30,7 @@ pub(crate) struct Rules {
     pub(crate) meanings: BTreeMap<String, Meaning>,
     pub(crate) touches: TouchRules,
     pub(crate) webhook: WebhookRules,
+    pub(crate) dimensions: DimensionRules,
 }
 
 impl Rules {

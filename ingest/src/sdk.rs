@@ -6,6 +6,8 @@ mod time;
 mod touched;
 mod who;
 
+use std::borrow::Cow;
+
 use tributary_proto::event::Body;
 use tributary_proto::{AccountRecord, Event, Identify, Link, Trait};
 use tributary_runtime::stage::Rejection;
@@ -15,6 +17,7 @@ use message::{Context, Message, Properties};
 use who::{Found, Opened};
 
 use crate::decoded::Decoded;
+use crate::dimensions::{Dimensions, RawDimensions};
 use crate::identifiers::Sorted;
 use crate::ignored::Ignored;
 use crate::milestone::{Given, MilestoneFields, amount_in};
@@ -194,14 +197,33 @@ impl<'a> Said<'_, 'a> {
         match meaning {
             None => Ok(self.identity_only()),
             Some(Meaning::Touch) => {
-                let fields = touched::fields(&mut self.parts, name, &mut self.ignored);
+                let fields = self.touch_fields(name);
                 self.touch(fields).map(Some)
             }
             Some(Meaning::Milestone(kind)) => self.milestone(kind).map(Some),
         }
     }
 
+    fn touch_fields(&mut self, touch_type: Cow<'a, str>) -> TouchFields<'a> {
+        let dimensions = self.dimensions();
+        TouchFields { dimensions, ..touched::fields(&mut self.parts, touch_type, &mut self.ignored) }
+    }
+
+    /// Those of the properties, and of the context what the properties say nothing of.
+    fn dimensions(&mut self) -> Dimensions {
+        let rules = &self.rules.dimensions;
+        let [own, around] = [&mut self.parts.properties.dimensions, &mut self.parts.context.dimensions].map(std::mem::take);
+        if rules.is_empty() {
+            // Properties of this name may be anything then: they are not read, and nothing is left out.
+            return Dimensions::new();
+        }
+        let mut dimensions = rules.read(RawDimensions::of(around), &mut self.ignored);
+        dimensions.extend(rules.read(RawDimensions::of(own), &mut self.ignored));
+        dimensions
+    }
+
     fn milestone(&mut self, kind: &str) -> Result<Event, Rejection> {
+        let dimensions = self.dimensions();
         let ignored = &mut self.ignored;
         let Properties { object_id, value, revenue, currency, .. } = std::mem::take(&mut self.parts.properties);
         let object_id = ignored.read(object_id.text("properties.object_id")).flatten();
@@ -213,6 +235,7 @@ impl<'a> Said<'_, 'a> {
             // Without an object each event is one of its own.
             object_id: object_id.unwrap_or_else(|| self.head.event_id.as_str().into()),
             value: if matches!(value, Given::Is(_)) { value } else { revenue },
+            dimensions,
             ..MilestoneFields::default()
         };
         fields.set_currency(currency, ignored);
@@ -223,7 +246,7 @@ impl<'a> Said<'_, 'a> {
 
     /// A touch, unless the visitor was on the site already.
     fn page(&mut self, touch_type: &'static str) -> Result<Option<Event>, Rejection> {
-        let fields = touched::fields(&mut self.parts, touch_type.into(), &mut self.ignored);
+        let fields = self.touch_fields(touch_type.into());
         if self.rules.touches.is_own_referrer(&fields.url, &fields.referrer) {
             return Ok(self.identity_only());
         }

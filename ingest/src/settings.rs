@@ -32,6 +32,8 @@ pub struct Settings {
     pub milestone_events: BTreeMap<String, String>,
     /// The appid of each WeChat account, by its original id (`ToUserName`, `gh_...`): the scope of its OpenIDs.
     pub wechat_appids: BTreeMap<String, String>,
+    /// Names of the operator's own dimensions: `dimensions.NAME` of touches, milestones and spend.
+    pub dimensions: Vec<String>,
     /// How far an event's time may lie after its receive time, hours.
     pub max_future_skew_hours: u32,
     /// The trust of records that carry no mark of their own, by raw topic.
@@ -68,6 +70,7 @@ impl Default for Settings {
             touch_events: touch_events.map(str::to_owned).to_vec(),
             milestone_events: BTreeMap::new(),
             wechat_appids: BTreeMap::new(),
+            dimensions: Vec::new(),
             max_future_skew_hours: 24,
             trust: TrustSettings::default(),
             public_age_hours: 48,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tributary_proto::event::Body;
 use tributary_proto::identity_message::Body as MessageBody;
-use tributary_proto::{Event, IdentityMessage, ObjectContacts, Retract, Source, occurrence};
+use tributary_proto::{Event, IdentityMessage, ObjectContacts, Retract, Source, Spend, occurrence};
 use tributary_runtime::log::StageLog;
 use tributary_runtime::stage::{Context, Outbox, Record, Rejection, Stage, StageError};
 use tributary_runtime::state::StateError;
@@ -32,7 +32,8 @@ impl IngestStage {
         Self { decoder, decoded: Decoded::default() }
     }
 
-    fn send(&mut self, source: Source, outbox: &mut Outbox) {
+    fn send(&mut self, source: Source, received_ms: i64, outbox: &mut Outbox) {
+        let revision = u64::try_from(received_ms).unwrap_or_default();
         let label = input_name(source);
         let counts = [
             (&metrics::EVENTS, (self.decoded.events.len() + self.decoded.spends.len()) as u64),
@@ -59,7 +60,7 @@ impl IngestStage {
             outbox.send(Topic::IdentityInbox, key, &IdentityMessage { body: Some(MessageBody::Event(event)) });
         }
         for spend in self.decoded.spends.drain(..) {
-            outbox.publish(&spend);
+            outbox.publish(&Spend { revision, ..spend });
         }
         self.decoded.rejections.drain(..).for_each(|rejection| outbox.reject(rejection));
     }
@@ -113,7 +114,7 @@ impl Stage for IngestStage {
             context.outbox.sent_by_anybody();
         }
         let source = read?;
-        self.send(source, context.outbox);
+        self.send(source, record.timestamp_ms, context.outbox);
         Ok(())
     }
 

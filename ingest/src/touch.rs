@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 
 use tributary_proto::vocabulary::DIRECT;
-use tributary_proto::{Origin, Source, Touch};
+use tributary_proto::{self as proto, Origin, Source, Touch};
 use tributary_runtime::stage::Rejection;
 
 use crate::channel::{Channels, ClickId, Evidence, UNASSIGNED};
 use crate::click_ids;
+use crate::dimensions::Dimensions;
 use crate::identifiers::Sorted;
 use crate::landing::{self, Landing, Seen};
 use crate::normalise::IdentifierRules;
@@ -27,6 +28,7 @@ pub(crate) struct TouchFields<'a> {
     pub(crate) touch_type: Cow<'a, str>,
     pub(crate) url: Cow<'a, str>,
     pub(crate) referrer: Cow<'a, str>,
+    pub(crate) dimensions: Dimensions,
 }
 
 /// Where the source of a touch is from.
@@ -106,6 +108,7 @@ impl TouchRules {
             touch_type: fields.touch_type.into_owned(),
             identified,
             origin: Some(origin),
+            dimensions: (!fields.dimensions.is_empty()).then_some(proto::Dimensions { values: fields.dimensions }),
         })
     }
 
@@ -123,6 +126,7 @@ impl TouchRules {
             touch_type: Cow::Borrowed(&touch.touch_type),
             url: Cow::Borrowed(&origin.url),
             referrer: Cow::Borrowed(&origin.referrer),
+            dimensions: Dimensions::new(),
         };
         let input = Source::try_from(origin.input).unwrap_or_default();
         // No URL is kept that is over the limits.

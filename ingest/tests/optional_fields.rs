@@ -13,7 +13,11 @@ use tributary_proto::{Event, Source};
 const RECEIVED_MS: i64 = 1_800_000_000_000;
 
 thread_local! {
-    static DECODER: Decoder = Decoder::new(&Settings::default(), &Kinds::default()).unwrap();
+    static DECODER: Decoder = Decoder::new(&settings(), &Kinds::default()).unwrap();
+}
+
+fn settings() -> Settings {
+    Settings { dimensions: vec!["team".into()], ..Settings::default() }
 }
 
 fn decode(source: Source, record: &str) -> Decoded {
@@ -33,7 +37,7 @@ fn page() -> Value {
         "context": {
             "campaign": {"name": "brand", "source": "baidu", "medium": "cpc", "term": "k", "content": "c"},
             "page": {"url": "https://www.a.example/?x=1", "referrer": "https://www.baidu.com/", "search": "?x=1"},
-            "traits": {"company": "B"}, "externalIds": [{"type": "crm_contact", "id": "003"}], "groupId": "001B",
+            "traits": {"company": "B"}, "externalIds": [{"type": "crm_contact", "id": "003"}], "groupId": "001B", "dimensions": {"team": "a"},
             "userAgent": "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/100.0 Safari/537.36",
         },
     })
@@ -44,7 +48,7 @@ fn native() -> Value {
         "event_id": "e1", "timestamp": "2026-03-01T08:00:00Z", "received_at": "2026-03-01T08:00:01Z", "anonymous_id": "c1",
         "email": ["li@b.example"], "phone": "13800001111", "user_id": "u1", "account": "001B", "wechat_openid": "wx1:o1",
         "source": "baidu", "medium": "cpc", "campaign": "brand", "content": "c", "term": "k", "touch_type": "page",
-        "url": "https://www.a.example/?x=1", "referrer": "https://www.baidu.com/", "traits": {"name": "Li"},
+        "url": "https://www.a.example/?x=1", "referrer": "https://www.baidu.com/", "traits": {"name": "Li"}, "dimensions": {"team": "a"},
         "user_agent": "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/100.0 Safari/537.36",
     })
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Serialize;
 use tributary_proto::{CreditUpdate, WHOLE_NANO};
 
-use face::{Face, FaceId, Faces, TextId, Texts};
+use face::{Face, FaceId, Faces, Maps, TextId, Texts};
 
 /// A row that has credit. Its texts order it: milestone, model, touch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -36,6 +36,12 @@ pub struct Row<'a> {
     /// Minor units of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reporting_value_minor: Option<i64>,
+    /// Own dimensions of the touch; not in the file where it has none.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub dimensions: &'a BTreeMap<String, String>,
+    /// Those of the milestone.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub milestone_dimensions: &'a BTreeMap<String, String>,
     /// The milestone's kind. Not in the file: the id begins with it.
     #[serde(skip)]
     pub milestone_kind: &'a str,
@@ -124,6 +130,7 @@ const FAULTS_MAX: usize = 1_000;
 pub struct CreditTable {
     milestones: HashMap<TextId, Milestone>,
     texts: Texts,
+    maps: Maps,
     faces: Faces,
     updates: u64,
     /// Updates that do not follow from those before.
@@ -135,7 +142,7 @@ impl CreditTable {
     pub fn add(&mut self, update: &CreditUpdate) {
         self.updates += 1;
         let texts = &mut self.texts;
-        let face = self.faces.id(Face::of(update, texts));
+        let face = self.faces.id(Face::of(update, texts, &mut self.maps));
         let milestone = texts.id(&update.milestone_id);
         let key = (texts.id(&update.model), texts.id(&update.touch_id));
         let milestone = self.milestones.entry(milestone).or_default();
@@ -194,6 +201,8 @@ impl CreditTable {
             currency: text(face.currency),
             reporting_currency: text(face.reporting_currency),
             reporting_value_minor: (!text(face.reporting_currency).is_empty()).then_some(row.share.2),
+            dimensions: self.maps.map(face.dimensions)?,
+            milestone_dimensions: self.maps.map(face.milestone_dimensions)?,
             milestone_kind: text(face.milestone_kind),
             source: text(face.source),
             touch_time_ms: face.touch_time_ms,

@@ -2,6 +2,10 @@
 
 /// A message that is a row of an output, or part of one.
 pub trait Described {
+    /// Its name in the `.proto` file.
+    const NAME: &'static str;
+    /// Its place among the messages of that file.
+    const INDEX: usize;
     /// Its fields, in the order of the `.proto` file.
     const FIELDS: &'static [Field];
 }
@@ -38,6 +42,8 @@ pub enum Form {
     Time,
     /// A day, a text like 2024-03-01.
     Day,
+    /// Texts by names.
+    Map,
     /// A message with such fields.
     Message(&'static [Field]),
 }
@@ -61,6 +67,7 @@ mod tests {
         let (stages, repeated) = form(MilestoneRow::FIELDS, "stages");
         let Form::Message(moment) = stages else { panic!("{stages:?}") };
         assert!(repeated && form(moment, "time") == (Form::Time, false));
+        assert_eq!(form(CreditUpdate::FIELDS, "milestone_dimensions"), (Form::Map, false));
         let (people, _) = form(Account::FIELDS, "people");
         assert!(matches!(people, Form::Message(person) if form(person, "to_ms").0 == Form::Time));
     }

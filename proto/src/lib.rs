@@ -39,6 +39,9 @@ pub use json::Named;
 pub use prost::{DecodeError, Message};
 pub use vocabulary::UNATTRIBUTED;
 
+/// `output.proto`, as readers get it.
+pub const OUTPUT_PROTO: &str = include_str!("../tributary/v1/output.proto");
+
 /// Version of the internal messages, state and changelog; written to the headers of internal records.
 pub const FORMAT_VERSION: u32 = 1;
 

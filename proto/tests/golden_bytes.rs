@@ -5,10 +5,12 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use std::collections::BTreeMap;
+
 use tributary_proto::{
-    Account, AttributorMessage, Consent, CreditUpdate, DeadLetter, Event, Hash128, Identifier, IdentityMessage, Membership,
-    Message, MilestoneRow, Move, Profile, Reason, Source, Spend, StageMoment, Touch, TouchpointRow, Trait, attributor_message,
-    event, identity_message,
+    Account, AttributorMessage, Consent, CreditUpdate, DeadLetter, Dimensions, Event, Hash128, Identifier, IdentityMessage,
+    Membership, Message, Milestone, MilestoneRow, MilestoneVersion, Move, Profile, Reason, Source, Spend, StageMoment, Touch,
+    TouchpointRow, Trait, attributor_message, event, identity_message,
 };
 
 fn email() -> Identifier {
@@ -17,6 +19,27 @@ fn email() -> Identifier {
 
 /// `email`, no scope, `a@b.example`.
 const EMAIL: &[u8] = b"\x0a\x05email\x1a\x0ba@b.example";
+
+fn team() -> BTreeMap<String, String> {
+    [("team".to_owned(), "x".to_owned())].into()
+}
+
+/// An entry of a map, with its length: `team` is `x`.
+const TEAM: &[u8] = b"\x09\x0a\x04team\x12\x01x";
+
+#[test]
+fn dimensions_are_in_the_order_of_their_names() {
+    let region = ("region".to_owned(), "n".to_owned());
+    let both: BTreeMap<String, String> = [region].into_iter().chain(team()).collect();
+    let entries: &[&[u8]] = &[b"\x0a\x0b\x0a\x06region\x12\x01n", b"\x0a", TEAM];
+    let values = entries.concat();
+    let touch = Touch { dimensions: Some(Dimensions { values: both }), ..Touch::default() };
+    assert_eq!(touch.encode_to_vec(), [&[0x72, values.len() as u8], values.as_slice()].concat());
+    let version = MilestoneVersion { dimensions: team(), ..MilestoneVersion::default() };
+    assert_eq!(version.encode_to_vec(), [b"\x8a\x01", TEAM].concat());
+    let milestone = Milestone { dimensions: team(), ..Milestone::default() };
+    assert_eq!(milestone.encode_to_vec(), [b"\x52", TEAM].concat());
+}
 
 #[test]
 fn keys() {
@@ -88,13 +111,15 @@ fn credit_update() {
         reporting_currency: "USD".into(),
         reporting_value_minor: 7,
         delta_reporting_value_minor: 8,
+        dimensions: team(),
+        milestone_dimensions: team(),
     };
     let texts = b"\x0a\x05mql:1\x12\x03mql\x1a\x06linear\x22\x011\x2a\x01E\x32\x01A\x3a\x03p_1\x42\x05sales\x4a\x01s\x52\x01m\x5a\x01c\x62\x01o\x6a\x01t";
     let numbers = b"\x70\x01\x78\x02\x80\x01\x03\x88\x01\x04\x92\x01\x03CNY";
     // A negative int64 takes ten bytes.
     let deltas = b"\x98\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\xa0\x01\x05\xa8\x01\x06\xb0\x01\x04";
     let reporting = b"\xba\x01\x03USD\xc0\x01\x07\xc8\x01\x08";
-    assert_eq!(update.encode_to_vec(), [&texts[..], numbers, deltas, reporting].concat());
+    assert_eq!(update.encode_to_vec(), [&texts[..], numbers, deltas, reporting, b"\xd2\x01", TEAM, b"\xda\x01", TEAM].concat());
     let json = serde_json::to_string(&update).unwrap();
     assert_eq!(
         json,
@@ -102,11 +127,14 @@ fn credit_update() {
          \"account_id\":\"A\",\"profile_id\":\"p_1\",\"channel\":\"sales\",\"source\":\"s\",\"medium\":\"m\",\"campaign\":\"c\",\
          \"content\":\"o\",\"term\":\"t\",\"touch_time\":1,\"milestone_time\":2,\"weight_nano\":3,\"value_minor\":4,\"currency\":\"CNY\",\
          \"delta_weight_nano\":-1,\"delta_value_minor\":5,\"revision\":6,\"reason\":\"amended\",\"reporting_currency\":\"USD\",\
-         \"reporting_value_minor\":7,\"delta_reporting_value_minor\":8}"
+         \"reporting_value_minor\":7,\"delta_reporting_value_minor\":8,\
+         \"dimensions\":{\"team\":\"x\"},\"milestone_dimensions\":{\"team\":\"x\"}}"
     );
     let earlier = json.split(",\"reporting_currency").next().unwrap().to_owned() + "}";
     let read: CreditUpdate = serde_json::from_str(&earlier).unwrap();
     assert_eq!((read.reason, read.reporting_value_minor), (update.reason, 0), "rows of earlier versions are read");
+    let without = CreditUpdate { dimensions: BTreeMap::new(), milestone_dimensions: BTreeMap::new(), ..update };
+    assert!(!serde_json::to_string(&without).unwrap().contains("dimensions"), "who has declared none pays for none");
 }
 
 #[test]
@@ -137,17 +165,18 @@ fn touchpoint_row() {
         revision: 3,
         erased: true,
         device_named: true,
+        dimensions: team(),
     };
     let first = b"\x0a\x03t_1\x12\x01E\x18\x01\x22\x03p_1\x2a\x01A\x32\x01r\x38\x01\x42\x01c\x4a\x01s\x52\x01m\x5a\x01k\x62\x01o\x6a\x01t";
     let rest = b"\x72\x01y\x7a\x01u\x82\x01\x01f\x88\x01\x02\x90\x01\x01\x98\x01\x01\xa0\x01\x01\xa8\x01\x01\xb2\x01\x01d\xb8\x01\x03\xc0\x01\x01\xd0\x01\x01";
-    assert_eq!(row.encode_to_vec(), [&first[..], rest].concat());
+    assert_eq!(row.encode_to_vec(), [&first[..], rest, b"\xda\x01", TEAM].concat());
     let json = serde_json::to_string(&row).unwrap();
     assert_eq!(
         json,
         "{\"touchpoint_id\":\"t_1\",\"touch_id\":\"E\",\"touch_time\":1,\"profile_id\":\"p_1\",\"account_id\":\"A\",\"role\":\"r\",\
          \"consented\":true,\"channel\":\"c\",\"source\":\"s\",\"medium\":\"m\",\"campaign\":\"k\",\"content\":\"o\",\"term\":\"t\",\
          \"touch_type\":\"y\",\"url\":\"u\",\"referrer\":\"f\",\"input\":\"utm\",\"public\":true,\"identified\":true,\"digital\":true,\
-         \"names_source\":true,\"device\":\"d\",\"revision\":3,\"erased\":true,\"device_named\":true}"
+         \"names_source\":true,\"device\":\"d\",\"revision\":3,\"erased\":true,\"device_named\":true,\"dimensions\":{\"team\":\"x\"}}"
     );
 }
 
@@ -176,10 +205,12 @@ fn milestone_row() {
         revision: 7,
         erased: true,
         named_profiles: vec!["p_2".into()],
+        dimensions: team(),
+        versions: 3,
     };
     let first = b"\x0a\x07mql:1#2\x12\x03mql\x1a\x011\x20\x02\x28\x03\x30\x04\x3a\x03CNY\x40\x02\x4a\x03USD\x50\x05\x5a\x01A\x62\x03p_1\x68\x01\x70\x01";
     let rest = b"\x7a\x04lead\x80\x01\x01\x8a\x01\x03sal\x90\x01\x06\x9a\x01\x08\x0a\x04lead\x10\x01\xa0\x01\x07\xa8\x01\x01\xba\x01\x03p_2";
-    assert_eq!(row.encode_to_vec(), [&first[..], rest].concat());
+    assert_eq!(row.encode_to_vec(), [&first[..], rest, b"\xc2\x01", TEAM, b"\xc8\x01\x03"].concat());
     let json = serde_json::to_value(&row).unwrap();
     assert_eq!((&json["stages"][0]["kind"], &json["exponent"]), (&"lead".into(), &2.into()));
 }
@@ -197,12 +228,13 @@ fn profile() {
         quarantined: true,
         erased: true,
         memberships: vec![Membership { account_id: "B".into(), from_ms: 0 }, Membership { account_id: "A".into(), from_ms: 5 }],
+        revision: 6,
     };
     let expected = [
         b"\x0a\x03p_1\x12\x01A\x1a\x14",
         EMAIL,
         b"\x22\x06\x0a\x01n\x12\x01v\x28\x01\x32\x03p_2\x3a\x03p_3\x40\x01\x48\x01",
-        b"\x52\x03\x0a\x01B\x52\x05\x0a\x01A\x10\x05",
+        b"\x52\x03\x0a\x01B\x52\x05\x0a\x01A\x10\x05\x58\x06",
     ]
     .concat();
     assert_eq!(profile.encode_to_vec(), expected);
@@ -216,9 +248,10 @@ fn account() {
         split_from: "C".into(),
         quarantined: true,
         erased: true,
+        revision: 7,
         ..Account::default()
     };
-    assert_eq!(account.encode_to_vec(), b"\x0a\x01A\x22\x01B\x2a\x01C\x30\x01\x38\x01");
+    assert_eq!(account.encode_to_vec(), b"\x0a\x01A\x22\x01B\x2a\x01C\x30\x01\x38\x01\x60\x07");
 }
 
 #[test]
@@ -254,9 +287,9 @@ fn spend() {
         campaign: "n".into(),
         value_minor: 300,
         currency: "CNY".into(),
+        dimensions: team(),
+        revision: 5,
     };
-    assert_eq!(
-        spend.encode_to_vec(),
-        b"\x0a\x02s1\x12\x0a2022-04-13\x1a\x01c\x22\x01b\x2a\x01m\x32\x01n\x38\xac\x02\x42\x03CNY"
-    );
+    let first: &[u8] = b"\x0a\x02s1\x12\x0a2022-04-13\x1a\x01c\x22\x01b\x2a\x01m\x32\x01n\x38\xac\x02\x42\x03CNY";
+    assert_eq!(spend.encode_to_vec(), [first, b"\x4a", TEAM, b"\x50\x05"].concat());
 }

@@ -130,6 +130,9 @@ reasons! {
     /// The milestone's kind is neither in the vocabulary nor in the configuration.
     MILESTONE_UNKNOWN = "milestone_unknown",
         "Use a known kind, or add this one to `kinds.milestones`.";
+    /// A dimension is given that the configuration does not declare. The rest of the record counts.
+    DIMENSION_UNKNOWN = "dimension_unknown",
+        "Declare its name in `ingest.dimensions`, or do not send it.";
     /// The currency is not an ISO 4217 code.
     CURRENCY_UNKNOWN = "currency_unknown",
         "Write the code of ISO 4217: `CNY`, not `RMB` or a sign.";

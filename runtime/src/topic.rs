@@ -1,6 +1,8 @@
 //! The topics by their role, each in one row of a table. Their names are configurable; their roles are not.
 
 pub mod format;
+pub mod framing;
+pub mod schema;
 
 use std::collections::BTreeMap;
 

@@ -14,6 +14,8 @@ PACKAGES = {
     "duckdb": ("duckdb", ["duckdb==1.4.2"]),
     "page": ("duckdb_cli", ["duckdb-cli==1.5.6"]),
     "clickhouse": ("chdb", ["chdb==3.7.2"]),
+    "consumers": ("confluent_kafka.schema_registry.protobuf, grpc_tools.protoc",
+                  ["confluent-kafka[protobuf,schemaregistry]==2.16.1", "grpcio-tools==1.85.1", "protobuf==7.36.2"]),
     "dbt": ("dbt.adapters.duckdb, dbt.adapters.postgres", ["dbt-core==1.10.23", "dbt-duckdb==1.10.1", "dbt-postgres==1.10.2", "duckdb==1.4.2"]),
 }
 

@@ -1,6 +1,6 @@
 """Makes the views of deploy/bi/*.sql of the models of deploy/bi/dbt, so that both say the same: a model's SQL, its description as comment.
 
-Run by the Python of dbt, for Jinja and YAML: views.py DATABASE prints the views and the project's tests as JSON.
+Run by the Python of dbt, for Jinja and YAML: views.py DATABASE prints the views, the project's tests and a report by own dimensions as JSON.
 """
 
 import json
@@ -12,6 +12,10 @@ import jinja2
 import yaml
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2] / "deploy/bi/dbt"
+
+
+# What an operator writes who has dimensions of these names.
+BY_DIMENSIONS = "{{ credit_by(['channel', 'dimensions.product', 'milestone_dimensions.region']) }}"
 
 
 class Dialect:
@@ -34,7 +38,7 @@ def renderer(database):
     jinja.globals |= {"return": lambda value: value, "config": lambda **_: ""}
     dialect.macros = jinja.from_string("".join(file.read_text() for file in sorted((PROJECT / "macros").glob("*.sql")))).module
     jinja.globals |= {name: macro for name, macro in vars(dialect.macros).items() if not name.startswith("_")}
-    return lambda file: jinja.from_string(file.read_text()).render().strip()
+    return lambda text: jinja.from_string(text).render().strip()
 
 
 def views(render):
@@ -43,7 +47,7 @@ def views(render):
     made = []
     for model in yaml.safe_load((PROJECT / "models/models.yml").read_text())["models"]:
         about = textwrap.fill(model["description"], 140, initial_indent="-- ", subsequent_indent="-- ")
-        made.append(f"{about}\nCREATE OR REPLACE VIEW {model['name']} AS\n{render(files.pop(model['name']))};\n")
+        made.append(f"{about}\nCREATE OR REPLACE VIEW {model['name']} AS\n{render(files.pop(model['name']).read_text())};\n")
     if files:
         raise SystemExit(f"models/models.yml says nothing of {', '.join(files)}")
     return "\n".join(made)
@@ -51,5 +55,5 @@ def views(render):
 
 if __name__ == "__main__":
     render = renderer(sys.argv[1])
-    tests = {file.stem: render(file) for file in sorted(PROJECT.glob("tests/*.sql"))}
-    print(json.dumps({"views": views(render), "tests": tests}))
+    tests = {file.stem: render(file.read_text()) for file in sorted(PROJECT.glob("tests/*.sql"))}
+    print(json.dumps({"views": views(render), "tests": tests, "by_dimensions": render(BY_DIMENSIONS)}))

@@ -34,14 +34,22 @@ fn check_profiles(outputs: &Outputs, verdict: &Verdict) -> Result<(), String> {
     let latest: BTreeMap<&str, &Profile> =
         outputs.profiles.iter().map(|profile| (profile.profile_id.as_str(), profile)).collect();
     let live = latest.into_values().filter(|profile| profile.merged_into.is_empty() && !profile.erased);
-    compare("profile", &live.map(|profile| (profile.profile_id.clone(), profile.clone())).collect(), &verdict.profiles)
+    compare(
+        "profile",
+        &live.map(|profile| (profile.profile_id.clone(), Profile { revision: 0, ..profile.clone() })).collect(),
+        &verdict.profiles,
+    )
 }
 
 fn check_accounts(outputs: &Outputs, verdict: &Verdict) -> Result<(), String> {
     let latest: BTreeMap<&str, &Account> =
         outputs.accounts.iter().map(|account| (account.account_id.as_str(), account)).collect();
     let live = latest.into_values().filter(|account| account.merged_into.is_empty() && !account.erased);
-    compare("account", &live.map(|account| (account.account_id.clone(), account.clone())).collect(), &verdict.accounts)
+    compare(
+        "account",
+        &live.map(|account| (account.account_id.clone(), Account { revision: 0, ..account.clone() })).collect(),
+        &verdict.accounts,
+    )
 }
 
 /// The rows of milestones that cannot miss touches.

@@ -55,7 +55,8 @@ fn is_erased(topic: Topic, key: &[u8], value: &[u8]) -> Result<bool, String> {
     let (erased, bare) = match topic {
         Topic::Accounts => {
             let row = Account::decode(value).map_err(failed)?;
-            (row.erased, row == Account { account_id: id_of, erased, ..Account::default() })
+            let revision = row.revision;
+            (row.erased, row == Account { account_id: id_of, erased, revision, ..Account::default() })
         }
         Topic::Touchpoints => {
             let row = TouchpointRow::decode(value).map_err(failed)?;
@@ -69,7 +70,8 @@ fn is_erased(topic: Topic, key: &[u8], value: &[u8]) -> Result<bool, String> {
         }
         _ => {
             let row = Profile::decode(value).map_err(failed)?;
-            (row.erased, row == Profile { profile_id: id_of, erased, ..Profile::default() })
+            let revision = row.revision;
+            (row.erased, row == Profile { profile_id: id_of, erased, revision, ..Profile::default() })
         }
     };
     if erased && !bare {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tributary_attributor::unit::{keys, touchpoint_id};
-use tributary_proto::{DecodeError, Message, MilestoneRow, TouchpointRow};
+use tributary_proto::{Account, DecodeError, Message, MilestoneRow, Profile, TouchpointRow};
 use tributary_runtime::state::ACTOR_KEY_LEN;
 use tributary_runtime::topic::Topic;
 
@@ -47,7 +47,7 @@ pub fn check(outputs: &Outputs, verdict: &Verdict) -> Result<(), String> {
 /// The first key of which that is not so.
 pub fn revisions(cluster: &Cluster) -> Result<(), String> {
     let mut latest: BTreeMap<(Topic, Vec<u8>), [(u64, Vec<u8>); 2]> = BTreeMap::new();
-    for topic in [Topic::Touchpoints, Topic::Milestones] {
+    for topic in [Topic::Touchpoints, Topic::Milestones, Topic::Profiles, Topic::Accounts] {
         for partition in 0..cluster.partitions(topic) {
             for (_, entry) in cluster.committed(topic, partition, 0) {
                 let Some(value) = &entry.value else { continue };
@@ -72,12 +72,23 @@ pub fn revisions(cluster: &Cluster) -> Result<(), String> {
 
 /// The revision of a row, and what it says beside it.
 fn numbered(topic: Topic, value: &[u8]) -> Result<(u64, Vec<u8>), DecodeError> {
-    Ok(if topic == Topic::Touchpoints {
-        let row = TouchpointRow::decode(value)?;
-        (row.revision, TouchpointRow { revision: 0, ..row }.encode_to_vec())
-    } else {
-        let row = MilestoneRow::decode(value)?;
-        (row.revision, MilestoneRow { revision: 0, ..row }.encode_to_vec())
+    Ok(match topic {
+        Topic::Touchpoints => {
+            let row = TouchpointRow::decode(value)?;
+            (row.revision, TouchpointRow { revision: 0, ..row }.encode_to_vec())
+        }
+        Topic::Profiles => {
+            let row = Profile::decode(value)?;
+            (row.revision, Profile { revision: 0, ..row }.encode_to_vec())
+        }
+        Topic::Accounts => {
+            let row = Account::decode(value)?;
+            (row.revision, Account { revision: 0, ..row }.encode_to_vec())
+        }
+        _ => {
+            let row = MilestoneRow::decode(value)?;
+            (row.revision, MilestoneRow { revision: 0, ..row }.encode_to_vec())
+        }
     })
 }
 

@@ -16,7 +16,7 @@ use crate::oracle::credit::{RowKey, as_row};
 type Column = fn(&CreditUpdate) -> String;
 
 /// What a row shows beside its key and its share.
-pub static COLUMNS: [(&str, Column); 13] = [
+pub static COLUMNS: [(&str, Column); 15] = [
     ("milestone_kind", |row| row.milestone_kind.clone()),
     ("milestone_time", |row| row.milestone_time.to_string()),
     ("currency", |row| row.currency.clone()),
@@ -30,6 +30,8 @@ pub static COLUMNS: [(&str, Column); 13] = [
     ("campaign", |row| row.campaign.clone()),
     ("content", |row| row.content.clone()),
     ("term", |row| row.term.clone()),
+    ("dimensions", |row| format!("{:?}", row.dimensions)),
+    ("milestone_dimensions", |row| format!("{:?}", row.milestone_dimensions)),
 ];
 
 /// What else can happen to a row.
@@ -61,8 +63,8 @@ pub fn cannot(change: &str, reason: Reason) -> Option<&'static str> {
         (APPEARS, _) => None,
         (_, Reason::Milestone) => Some("the first rows of a milestone: nothing was there that could change"),
         // The reporting currency is a setting: a changed one holds from the next time that a milestone is computed, whyever that is.
-        ("milestone_time" | "currency", Reason::LateTouch | Reason::Identity | Reason::Withdrawn) => {
-            Some("another time or currency is another version of the milestone: amended, or erased")
+        ("milestone_time" | "currency" | "milestone_dimensions", Reason::LateTouch | Reason::Identity | Reason::Withdrawn) => {
+            Some("another time, currency or dimension is another version of the milestone: amended, or erased")
         }
         _ => None,
     }

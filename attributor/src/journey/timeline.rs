@@ -11,6 +11,7 @@ use std::ops::Range;
 
 use tributary_proto::Hash128;
 
+use super::dimensions::Gathered;
 use super::{Fold, Touchpoint, Visit, VisitRules};
 
 /// No position.
@@ -163,17 +164,20 @@ impl<'t> Timeline<'t> {
 
     /// The visit that begins at position `at`, with its hits before position `end`.
     ///
-    /// It has the id and the time of its first hit, the source of the first hit that names one, and the type and content of the most
-    /// telling hit.
+    /// It has the id and the time of its first hit, the source of the first hit that names one, the type and content of the most
+    /// telling hit, and own dimensions of all hits.
     pub(super) fn visit(&self, at: usize, end: usize) -> Option<Visit<'t>> {
         let first = self.touches.get(at)?;
         let (mut view, mut hits) = (first.view, 1);
         let mut telling = None;
+        let mut dimensions = Gathered::default();
+        dimensions.hit(first);
         let mut place = at;
         loop {
             place = self.next.get(place).copied().unwrap_or(NONE);
             let Some(hit) = self.touches.get(place).filter(|_| place < end) else { break };
             hits += 1;
+            dimensions.hit(hit);
             view.identified |= hit.view.identified;
             if hit.view.names_source && !view.names_source {
                 view.names_source = true;
@@ -186,7 +190,7 @@ impl<'t> Timeline<'t> {
                 (view.touch_type, view.content) = (hit.view.touch_type, hit.view.content);
             }
         }
-        Some(Visit { view, profile: first.profile, role: first.role, first, hits })
+        Some(Visit { view, dimensions: dimensions.merged(), profile: first.profile, role: first.role, first, hits })
     }
 }
 

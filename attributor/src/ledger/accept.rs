@@ -14,7 +14,7 @@ use tributary_runtime::state::{self, StateError};
 use super::update::{Share, Updates};
 use super::{HEAD, Ledger, ROW, row, row_sub};
 use crate::metrics;
-use crate::unit::corrupt;
+use crate::unit::{corrupt, is_same};
 use crate::view::{Malformed, TouchView};
 
 /// What is known of a model while a set of rows is accepted.
@@ -59,7 +59,10 @@ fn share_of(row: Option<&LedgerRow>, model: u32) -> (u64, i64, i64) {
 
 /// Whether rows of the milestone show something else under `to`, `account_id` and the currency `reporting` than under what the ledger has.
 fn milestone_moved(head: &LedgerState, to: &Milestone, account_id: &str, reporting: &str) -> bool {
-    let differs = |from: &Milestone| from.time_ms != to.time_ms || from.currency != to.currency || from.kind != to.kind;
+    let differs = |from: &Milestone| {
+        let columns = from.time_ms != to.time_ms || from.currency != to.currency || from.kind != to.kind;
+        columns || from.dimensions != to.dimensions
+    };
     head.milestone.as_ref().is_some_and(differs) || head.account_id != account_id || head.reporting_currency != reporting
 }
 
@@ -75,9 +78,9 @@ fn touch_moved(before: &LedgerRow, after: &LedgerRow) -> Result<bool, Malformed>
 }
 
 /// What a row shows of an encoded touch.
-fn shown(touch: &[u8]) -> Result<(i64, [&str; 6]), Malformed> {
-    let TouchView { time_ms, channel, source, medium, campaign, content, term, .. } = TouchView::parse(touch)?;
-    Ok((time_ms, [channel, source, medium, campaign, content, term]))
+fn shown(touch: &[u8]) -> Result<(i64, [&str; 6], &[u8]), Malformed> {
+    let TouchView { time_ms, channel, source, medium, campaign, content, term, dimensions, .. } = TouchView::parse(touch)?;
+    Ok((time_ms, [channel, source, medium, campaign, content, term], dimensions))
 }
 
 impl Ledger<'_> {
@@ -201,7 +204,9 @@ impl Ledger<'_> {
 impl Acceptance {
     fn begin(mut head: LedgerState, to: &Milestone, stamp: u64, reason: Reason, models: &[ModelRef]) -> Self {
         let first = head.revisions.iter().all(|model| model.revision == 0);
-        let reason = match (first, stamp > head.stamp) {
+        // A version that repeats what is known raises the stamp, and amends nothing.
+        let amended = stamp > head.stamp && !head.milestone.as_ref().is_some_and(|known| is_same(known, to));
+        let reason = match (first, amended) {
             (true, _) => Reason::Milestone,
             (false, true) if reason == Reason::Erased => Reason::Erased,
             (false, true) if to.withdrawn => Reason::Withdrawn,

@@ -40,6 +40,8 @@ fn row_of(head: &LedgerState) -> MilestoneRow {
         named_profiles: status.named_profiles,
         revision: 0,
         erased: false,
+        dimensions: milestone.dimensions,
+        versions: status.versions,
     }
 }
 

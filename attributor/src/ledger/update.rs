@@ -1,7 +1,9 @@
 //! Credit updates on their way out. A milestone has many of them, which differ in a few numbers: what those of one milestone, touch or model
 //! have in common is encoded once.
 
-use prost::encoding::{int64, string};
+use std::collections::BTreeMap;
+
+use prost::encoding::{btree_map, int64, string};
 use tributary_proto::{CreditUpdate, Milestone, ModelRevision};
 use tributary_runtime::stage::Outbox;
 use tributary_runtime::topic::Topic;
@@ -21,6 +23,10 @@ pub(super) struct Updates {
     currency: Vec<u8>,
     /// Field 23.
     reporting: Vec<u8>,
+    /// Field 26.
+    dimensions: Vec<u8>,
+    /// Field 27.
+    milestone_dimensions: Vec<u8>,
     /// Fields 3 and 4, by the model's position in the ledger.
     models: Vec<Vec<u8>>,
 }
@@ -61,6 +67,8 @@ impl Updates {
         put_texts(&[(1, &row.milestone_id), (2, &row.milestone_kind)], anew(&mut self.milestone));
         put_texts(&[(18, &row.currency)], anew(&mut self.currency));
         put_texts(&[(23, &row.reporting_currency)], anew(&mut self.reporting));
+        row.milestone_dimensions.clone_from(&milestone.dimensions);
+        put_map(27, &row.milestone_dimensions, anew(&mut self.milestone_dimensions));
     }
 
     /// The next updates are about this touch of the milestone shown.
@@ -97,6 +105,8 @@ impl Updates {
         );
         put(14, row.touch_time, out);
         put(15, row.milestone_time, out);
+        touch.write_dimensions(&mut row.dimensions);
+        put_map(26, &row.dimensions, anew(&mut self.dimensions));
     }
 
     /// Publishes the update of a share under the model at this position of the ledger.
@@ -140,8 +150,9 @@ impl Updates {
         ];
         let written = numbers.iter().filter(|(_, number)| *number != 0);
         let length: usize = written.map(|(tag, number)| int64::encoded_len(*tag, number)).sum();
-        let texts = [&self.milestone, model, &self.touch, &self.currency, &self.reporting];
-        let mut out = Vec::with_capacity(length + texts.iter().map(|part| part.len()).sum::<usize>());
+        let dimensions: [&[u8]; 2] = [&self.dimensions, &self.milestone_dimensions];
+        let texts = [&self.milestone, model, &self.touch, &self.currency, &self.reporting].into_iter().chain(dimensions);
+        let mut out = Vec::with_capacity(length + texts.map(|part| part.len()).sum::<usize>());
         out.extend_from_slice(&self.milestone);
         out.extend_from_slice(model);
         out.extend_from_slice(&self.touch);
@@ -153,6 +164,7 @@ impl Updates {
             }
             put(tag, number, &mut out);
         }
+        dimensions.iter().for_each(|part| out.extend_from_slice(part));
         out
     }
 }
@@ -170,6 +182,10 @@ fn put_texts(texts: &[(u32, &String)], out: &mut Vec<u8>) {
     }
 }
 
+fn put_map(tag: u32, map: &BTreeMap<String, String>, out: &mut Vec<u8>) {
+    btree_map::encode(string::encode, string::encoded_len, string::encode, string::encoded_len, tag, map, out);
+}
+
 /// What is 0 is not written. A number of any other type that a row has would have the same bytes.
 fn put(tag: u32, number: i64, out: &mut Vec<u8>) {
     if number != 0 {
@@ -179,13 +195,15 @@ fn put(tag: u32, number: i64, out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use tributary_proto::{Message, StoredTouch, Touch};
+    use tributary_proto::{Dimensions, Message, StoredTouch, Touch};
 
     use super::*;
 
     fn touch(channel: &str) -> Vec<u8> {
         let [source, medium, campaign, content, term] = ["s", "m", "c", "co", "t"].map(|text| format!("{text}-{channel}"));
-        let touch = Touch { channel: channel.into(), source, medium, campaign, content, term, ..Touch::default() };
+        let values = [("product".to_owned(), format!("p-{channel}")), ("team".to_owned(), "north".to_owned())].into();
+        let dimensions = Some(Dimensions { values });
+        let touch = Touch { channel: channel.into(), source, medium, campaign, content, term, dimensions, ..Touch::default() };
         StoredTouch { event_id: "e".into(), time_ms: 5, touch: Some(touch), ..StoredTouch::default() }.encode_to_vec()
     }
 
@@ -217,6 +235,8 @@ mod tests {
             reporting_currency: "EUR".into(),
             reporting_value_minor: share.reporting_value_minor,
             delta_reporting_value_minor: share.delta_reporting_value_minor,
+            dimensions: [("product".to_owned(), "p-email".to_owned()), ("team".to_owned(), "north".to_owned())].into(),
+            milestone_dimensions: [("region".to_owned(), "south".to_owned())].into(),
         }
     }
 
@@ -224,7 +244,9 @@ mod tests {
     fn an_update_has_the_bytes_of_the_whole_message() {
         let model = |name: &str| ModelRevision { model: name.into(), version: "v1".into(), revision: 0 };
         let mut updates = Updates::of("won:1", &[model("first_touch"), model("linear")]);
-        let milestone = Milestone { kind: "won".into(), time_ms: 9, currency: "CNY".into(), ..Milestone::default() };
+        let dimensions = [("region".to_owned(), "south".to_owned())].into();
+        let milestone =
+            Milestone { kind: "won".into(), time_ms: 9, currency: "CNY".into(), dimensions, ..Milestone::default() };
         updates.show_milestone(&milestone, "a", "EUR");
         for channel in ["direct", "email"] {
             updates.show_touch(&TouchView::parse(&touch(channel)).unwrap(), "p");

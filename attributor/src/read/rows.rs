@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tributary_proto::{Account, Hash128, Message, Milestone, MilestoneRow, StoredTouch, Touch, TouchpointRow};
+use tributary_proto::{Account, Dimensions, Hash128, Message, Milestone, MilestoneRow, StoredTouch, Touch, TouchpointRow};
 
 use super::paths::{History, UnitPaths, Wanted, of_history};
 use crate::journey::{Cast, Touchpoint};
@@ -111,6 +111,8 @@ impl Rows {
                 withdrawn: row.withdrawn,
                 public: row.public,
                 gone: false,
+                dimensions: row.dimensions,
+                versions: row.versions,
             },
         };
         self.milestones.insert(row.milestone_id, reached);
@@ -220,6 +222,7 @@ fn stored(row: TouchpointRow, device: u64) -> StoredTouch {
         device: if row.device_named { device } else { 0 },
         public: row.public,
         origin: None,
+        dimensions: (!row.dimensions.is_empty()).then_some(Dimensions { values: row.dimensions }),
     };
     StoredTouch { event_id: row.touch_id, time_ms: row.touch_time, touch: Some(touch), identifier_set: 0, origin: None }
 }

@@ -58,7 +58,7 @@ pub(crate) use remodel::name_of;
 pub(crate) use residents::{Resident, cast};
 pub use rows::{Scratch, touchpoint_id};
 pub use throttle::REST_AFTER;
-pub(crate) use tracks::Tracked;
+pub(crate) use tracks::{Tracked, is_same};
 
 /// How a unit reaches the other actors, and the world.
 pub struct Effects<'a> {

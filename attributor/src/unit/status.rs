@@ -16,8 +16,9 @@ pub(super) fn status(of: &Tracked, live: &[&Milestone], residents: &[Resident], 
     if !plan.outputs.milestones {
         return None;
     }
-    let mut status = MilestoneStatus { profile_id: of.profile_id.clone(), ..MilestoneStatus::default() };
+    let profile_id = of.profile_id.clone();
     let of = &of.milestone;
+    let mut status = MilestoneStatus { profile_id, versions: of.versions, ..MilestoneStatus::default() };
     if of.withdrawn {
         return Some(status);
     }

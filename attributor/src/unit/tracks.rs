@@ -29,6 +29,11 @@ pub(super) struct Task<'m> {
     pub reason: Reason,
 }
 
+/// Whether two states of a milestone are the same to credit: how many versions report it is not.
+pub(crate) fn is_same(before: &Milestone, after: &Milestone) -> bool {
+    before == after || Milestone { versions: 0, ..before.clone() } == Milestone { versions: 0, ..after.clone() }
+}
+
 /// When a milestone is tracked, or is no longer.
 pub(super) fn time_ms(track: &StoredTrack) -> i64 {
     track.milestone.as_ref().map_or(track.at_ms, |milestone| milestone.time_ms)
@@ -111,6 +116,13 @@ impl Unit<'_, '_> {
         reason: Reason,
     ) {
         let tells = self.plan.outputs.milestones;
+        if before.zip(after).is_some_and(|(before, after)| is_same(before, after)) {
+            // Nothing but how many report it.
+            if let Some(milestone) = after.filter(|_| tells) {
+                self.dirty().status.insert(milestone.object_id.clone());
+            }
+            return;
+        }
         let is_stage = after.or(before).is_some_and(|milestone| self.plan.is_stage(&milestone.kind));
         let dirty = self.dirty();
         dirty.milestone(milestone_id, reason);

@@ -4,6 +4,10 @@ use tributary_proto::{
 
 use super::*;
 
+fn team() -> BTreeMap<String, String> {
+    [("team".to_owned(), "h".to_owned()), ("region".to_owned(), "i".to_owned())].into()
+}
+
 fn touch() -> StoredTouch {
     StoredTouch {
         event_id: "e1".into(),
@@ -22,6 +26,7 @@ fn touch() -> StoredTouch {
             device: 9,
             public: true,
             origin: None,
+            dimensions: Some(Dimensions { values: team() }),
         }),
         identifier_set: 7,
         origin: None,
@@ -63,9 +68,16 @@ fn agrees_with_the_generated_types() {
         names_source: true,
         device: 9,
         public: true,
+        dimensions: b"\x0a\x0b\x0a\x06region\x12\x01i\x0a\x09\x0a\x04team\x12\x01h",
         identifier_set: 7,
     };
     assert_eq!(view, expected);
+    let mut written = BTreeMap::from([("product".to_owned(), "of the row before".to_owned())]);
+    view.write_dimensions(&mut written);
+    assert_eq!(written, team());
+    TouchView::default().write_dimensions(&mut written);
+    assert!(written.is_empty());
+    assert!(TouchView::parse(b"\x1a\x05\x72\x03\x0a\x01\x01").is_err(), "an entry is a message");
     assert_eq!(view.to_stored(), touch());
 
     let what = Some(item::What::Touch(touch()));

@@ -347,6 +347,6 @@ pub fn milestone(kind: &str, object_id: &str, time_ms: i64, value_minor: i64) ->
         currency: "EUR".into(),
         withdrawn: false,
         public: false,
-        gone: false,
+        ..Milestone::default()
     }
 }

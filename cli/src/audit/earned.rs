@@ -67,6 +67,8 @@ fn fold_small(sums: BTreeMap<Key, Sum>) -> BTreeMap<Key, Sum> {
 mod tests {
     use super::*;
 
+    static NO_DIMENSIONS: BTreeMap<String, String> = BTreeMap::new();
+
     fn row<'a>(channel: &'a str, weight_nano: i64) -> Row<'a> {
         Row {
             milestone_id: "closed_won:1",
@@ -80,6 +82,8 @@ mod tests {
             currency: "CNY",
             reporting_currency: "",
             reporting_value_minor: None,
+            dimensions: &NO_DIMENSIONS,
+            milestone_dimensions: &NO_DIMENSIONS,
             milestone_kind: "closed_won",
             source: "",
             touch_time_ms: 0,

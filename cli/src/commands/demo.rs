@@ -127,7 +127,7 @@ fn feed_and_drain(settings: &Settings, args: &DemoArgs) -> anyhow::Result<u64> {
     send_sample(&mut sink, &pipeline, &mut progress)?;
     let days = 540;
     let events = args.people.saturating_mul(generate::EVENTS_PER_PERSON);
-    for item in History::new(Spec { people: args.people, seed: args.seed, days, events, messy: false }) {
+    for item in History::new(Spec { people: args.people, seed: args.seed, days, events, messy: false, dimensions: false }) {
         if let Item::Record(record) = item {
             sink.send(record.topic, &[], &record.value, now_ms())?;
             progress.add(1);

@@ -11,7 +11,9 @@ use tributary_runtime::topic::Topic;
 
 use crate::cell::inert;
 use crate::generate::effects::{Effects, invent};
-use crate::generate::{CONFIGURATION, DAYS_MIN, EVENTS_PER_PERSON, History, Item, Spec, header, row};
+use crate::generate::{
+    CONFIGURATION, CONFIGURATION_WITH_DIMENSIONS, DAYS_MIN, EVENTS_PER_PERSON, History, Item, Spec, header, row,
+};
 use crate::global::Global;
 use crate::outcome::Usage;
 use crate::progress::Progress;
@@ -51,8 +53,11 @@ pub struct GenerateArgs {
     /// Let senders make mistakes: odd URLs, misspelt and shared identifiers, records that must be refused
     #[arg(long)]
     messy: bool,
+    /// Let senders give dimensions of their own: region, product, team
+    #[arg(long)]
+    dimensions: bool,
     /// Let touches of each channel raise the chance to convert by a known amount, which go together in this way
-    #[arg(long, value_enum, value_name = "KIND", conflicts_with_all = ["days", "events", "messy"])]
+    #[arg(long, value_enum, value_name = "KIND", conflicts_with_all = ["days", "events", "messy", "dimensions"])]
     effects: Option<Effects>,
 }
 
@@ -85,11 +90,13 @@ pub fn run(args: &GenerateArgs, global: &Global) -> anyhow::Result<()> {
     if let Some(effects) = args.effects {
         return with_effects(effects, args, global);
     }
-    let spec = Spec { people: args.people, seed: args.seed, days: args.days, events, messy: args.messy };
+    let spec =
+        Spec { people: args.people, seed: args.seed, days: args.days, events, messy: args.messy, dimensions: args.dimensions };
     fs::create_dir_all(&args.out).with_context(|| format!("{}: cannot be made", args.out.display()))?;
     let configuration = args.out.join("market.toml");
-    fs::write(&configuration, CONFIGURATION).with_context(|| format!("{}: cannot be written", configuration.display()))?;
-    let mut files = Files::create(&args.out)?;
+    let text = if spec.dimensions { CONFIGURATION_WITH_DIMENSIONS } else { CONFIGURATION };
+    fs::write(&configuration, text).with_context(|| format!("{}: cannot be written", configuration.display()))?;
+    let mut files = Files::create(&args.out, header(spec.dimensions))?;
     let mut progress = Progress::new("generate", Some(events));
     let mut people = 0;
     for item in History::new(spec) {
@@ -99,7 +106,7 @@ pub fn run(args: &GenerateArgs, global: &Global) -> anyhow::Result<()> {
                 files.truth.line(&serde_json::to_vec(&truth)?)?;
             }
             Item::Record(record) => {
-                match row(&record.value).filter(|_| record.sheet) {
+                match row(&record.value, header(spec.dimensions)).filter(|_| record.sheet) {
                     Some(cells) => files.sheet.line(&csv_line(&cells)?)?,
                     None => files.of(record.topic).line(&record.value)?,
                 }
@@ -164,7 +171,7 @@ struct Files {
 }
 
 impl Files {
-    fn create(folder: &Path) -> anyhow::Result<Self> {
+    fn create(folder: &Path, header: &[&str]) -> anyhow::Result<Self> {
         let mut files = Self {
             sdk: LineFile::create(folder, "sdk.ndjson")?,
             utm: LineFile::create(folder, "utm.ndjson")?,
@@ -173,7 +180,7 @@ impl Files {
             sheet: LineFile::create(folder, "offline.csv")?,
             truth: LineFile::create(folder, "truth.ndjson")?,
         };
-        files.sheet.line(&csv_line(header())?)?;
+        files.sheet.line(&csv_line(header)?)?;
         Ok(files)
     }
 

@@ -3,7 +3,7 @@
 //! ```
 //! use tributary_cli::generate::{History, Item, Spec};
 //!
-//! let history = History::new(Spec { people: 20, seed: 7, days: 90, events: 500, messy: false });
+//! let history = History::new(Spec { people: 20, seed: 7, days: 90, events: 500, messy: false, dimensions: false });
 //! let records = history.filter(|item| matches!(item, Item::Record(_))).count();
 //! assert_eq!(records, 500);
 //! ```
@@ -18,6 +18,7 @@ mod draw;
 pub mod effects;
 mod journey;
 mod offline;
+mod own_dimensions;
 mod render;
 mod scene;
 mod sdk;
@@ -45,6 +46,9 @@ pub const START_MS: i64 = 1_672_588_800_000;
 /// What a configuration says of this market: which site is ours, and that its private mailboxes name no account.
 pub const CONFIGURATION: &str =
     "[ingest]\nown_sites = [\"a-corp.example\"]\n\n[identity]\nfree_mail = [\"freemail.example\"]\n";
+/// The same of a history with dimensions: which there are.
+pub const CONFIGURATION_WITH_DIMENSIONS: &str = "[ingest]\nown_sites = [\"a-corp.example\"]\ndimensions = [\"region\", \"product\", \"team\"]\n\n\
+     [identity]\nfree_mail = [\"freemail.example\"]\n";
 /// Records of a person, where nothing else is said.
 pub const EVENTS_PER_PERSON: u64 = 20;
 /// The shortest history, in days: one company's journey must fit.
@@ -67,6 +71,8 @@ pub struct Spec {
     pub events: u64,
     /// Whether senders make mistakes: odd URLs, misspelt and shared identifiers, records that must be refused.
     pub messy: bool,
+    /// Whether senders give dimensions of the operator's own.
+    pub dimensions: bool,
 }
 
 /// A record of a raw topic.
@@ -159,6 +165,9 @@ impl History {
         let mut value = Vec::with_capacity(512);
         // Writing to memory cannot fail, and nothing here refuses to be JSON.
         let (topic, sheet) = render::render(&scene, &mut value).ok()?;
+        if self.spec.dimensions {
+            own_dimensions::give(&scene, &mut value);
+        }
         *at += 1;
         match journey.steps.get(*at) {
             Some(next) => self.queue.push(Reverse((next.arrives_ms, number))),

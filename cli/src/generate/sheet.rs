@@ -2,19 +2,19 @@
 
 use serde_json::Value;
 
-use super::offline::COLUMNS;
+use super::offline::{COLUMNS, COLUMNS_WITH_REGION};
 
-/// The spreadsheet's header.
-pub fn header() -> &'static [&'static str] {
-    &COLUMNS
+/// The spreadsheet's header, with a column of dimensions or without.
+pub fn header(dimensions: bool) -> &'static [&'static str] {
+    if dimensions { &COLUMNS_WITH_REGION } else { &COLUMNS }
 }
 
 /// The cells of a record that came as a row, in the order of the header; `None` for a record that is none.
-pub fn row(record: &[u8]) -> Option<Vec<String>> {
+pub fn row(record: &[u8], header: &[&str]) -> Option<Vec<String>> {
     let record: Value = serde_json::from_slice(record).ok()?;
     let cell = |column: &&str| {
         let value = column.split('.').try_fold(&record, |at, key| at.get(key));
         value.and_then(Value::as_str).unwrap_or_default().to_owned()
     };
-    record.is_object().then(|| COLUMNS.iter().map(cell).collect())
+    record.is_object().then(|| header.iter().map(cell).collect())
 }

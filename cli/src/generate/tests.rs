@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::*;
 
-const SPEC: Spec = Spec { people: 400, seed: 42, days: 200, events: 8_000, messy: false };
+const SPEC: Spec = Spec { people: 400, seed: 42, days: 200, events: 8_000, messy: false, dimensions: false };
 
 fn records(spec: Spec) -> Vec<RawRecord> {
     History::new(spec).filter_map(|item| if let Item::Record(record) = item { Some(record) } else { None }).collect()
@@ -137,21 +137,63 @@ fn rows_of_the_spreadsheet_have_a_cell_for_every_column() {
     assert!(sheet.len() > 20);
     for record in sheet {
         assert_eq!(record.topic, Topic::Offline);
-        let cells = row(&record.value).unwrap();
-        assert_eq!(cells.len(), header().len());
+        let cells = row(&record.value, header(false)).unwrap();
+        assert_eq!(cells.len(), header(false).len());
         assert!(cells[..7].iter().all(|cell| !cell.is_empty()), "{cells:?}");
     }
-    assert_eq!(row(b"[]"), None);
+    assert_eq!(row(b"[]", header(false)), None);
+}
+
+#[test]
+fn dimensions_are_where_each_input_has_them() {
+    use tributary_ingest::{Decoded, Decoder, Settings};
+    let spec = Spec { dimensions: true, ..SPEC };
+    let mut settings = Settings::default();
+    settings.dimensions = ["region", "product", "team"].map(str::to_owned).to_vec();
+    let decoder = Decoder::new(&settings, &Kinds::default()).unwrap();
+    let mut found = BTreeSet::new();
+    for record in records(spec) {
+        let source = match record.topic {
+            Topic::Sdk => tributary_proto::Source::Sdk,
+            Topic::Utm => tributary_proto::Source::Utm,
+            Topic::Webhook => tributary_proto::Source::Webhook,
+            _ => tributary_proto::Source::Offline,
+        };
+        let mut decoded = Decoded::default();
+        decoder.decode(source, &record.value, Some(record.arrives_ms), &mut decoded).unwrap();
+        assert!(decoded.ignored.is_empty(), "{:?}", decoded.ignored);
+        for body in decoded.events.into_iter().filter_map(|event| event.body) {
+            use tributary_proto::event::Body;
+            let names: Vec<String> = match body {
+                Body::Touch(touch) => touch.dimensions.unwrap_or_default().values.into_keys().collect(),
+                Body::Milestone(version) => version.dimensions.into_keys().collect(),
+                _ => continue,
+            };
+            found.extend(names.into_iter().map(|name| (record.topic.name(), name)));
+        }
+        if record.sheet {
+            let region = row(&record.value, header(true)).unwrap().pop().unwrap();
+            assert!(!region.is_empty());
+        }
+    }
+    let of = |topic: &str| found.iter().filter(|(of, _)| *of == topic).map(|(_, name)| name.as_str()).collect::<Vec<_>>();
+    assert_eq!((of("utm"), of("sdk")), (vec!["product"], vec!["product", "region"]));
+    assert_eq!((of("webhook"), of("offline")), (vec!["product", "region", "team"], vec!["region", "team"]));
 }
 
 #[test]
 fn the_configuration_of_the_market_loads() {
     use tributary_runtime::config::{Sources, load};
     let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), CONFIGURATION).unwrap();
-    let sources = Sources { files: vec![file.path().to_owned()], ..Sources::default() };
-    let settings: tributary_pipeline::settings::Settings = load(&sources).unwrap();
-    assert_eq!(settings.identity.free_mail, [words::FREE_MAIL]);
+    for (configuration, dimensions) in [(CONFIGURATION, 0), (CONFIGURATION_WITH_DIMENSIONS, 3)] {
+        std::fs::write(file.path(), configuration).unwrap();
+        let sources = Sources { files: vec![file.path().to_owned()], ..Sources::default() };
+        let settings: tributary_pipeline::settings::Settings = load(&sources).unwrap();
+        assert_eq!(
+            (settings.identity.free_mail, settings.ingest.dimensions.len()),
+            (vec![words::FREE_MAIL.to_owned()], dimensions)
+        );
+    }
 }
 
 #[test]

@@ -19,6 +19,7 @@ pub mod kill;
 pub mod parquet;
 #[path = "../../../runtime/tests/support/proxy.rs"]
 pub mod proxy;
+pub mod registry;
 pub mod sdks;
 pub mod service;
 #[path = "../../../runtime/tests/support/signal.rs"]
@@ -66,7 +67,7 @@ pub fn golden() -> Vec<Raw> {
 
 /// An invented history.
 pub fn history(people: u64, seed: u64, messy: bool) -> Vec<Raw> {
-    let spec = Spec { people, seed, days: 365, events: people * 20, messy };
+    let spec = Spec { people, seed, days: 365, events: people * 20, messy, dimensions: false };
     let record = |item| if let Item::Record(record) = item { Some((record.topic, record.value)) } else { None };
     History::new(spec).filter_map(record).collect()
 }

@@ -22,6 +22,10 @@ fn as_json(field: &Field) -> Value {
         Field::Date(days) => json!(date(1970, 1, 1).saturating_add(jiff::Span::new().days(*days)).to_string()),
         Field::Group(row) => object(row),
         Field::ListInternal(list) => list.elements().iter().map(as_json).collect(),
+        Field::MapInternal(map) => {
+            let text = |field: &Field| as_json(field).as_str().unwrap().to_owned();
+            Value::Object(map.entries().iter().map(|(name, value)| (text(name), as_json(value))).collect())
+        }
         other => panic!("{other:?}"),
     }
 }

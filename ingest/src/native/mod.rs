@@ -23,7 +23,7 @@ use crate::rules::Rules;
 use crate::scalar::{Scalar, flag, json_rejection, said_flag};
 use crate::time::OfDay;
 use crate::touch::TouchFields;
-use crate::{contacts, public, reason, tolerant};
+use crate::{contacts, dimensions, public, reason, tolerant};
 
 /// Fields that are not part of a record's content: its id, and what the transport adds.
 const NOT_CONTENT: [&str; 4] = ["event_id", "received_at", "user_agent", TRUST_FIELD];
@@ -68,6 +68,10 @@ pub(crate) fn decode(rules: &Rules, text: &str, receipt: Receipt, out: &mut Deco
         ignored.note(Rejection::new(reason::VALUE_INVALID, "traits", "expected an object"));
     }
     let traits = std::mem::take(&mut record.traits).into_traits(&mut ignored);
+    if !record.dimensions.is_empty() && !matches!(kind, Kind::Touch | Kind::Milestone) {
+        let why = "only records of touches, milestones and spend have dimensions";
+        ignored.note(Rejection::new(reason::VALUE_INVALID, dimensions::FIELD, why));
+    }
     let contacts = contacts::read(&rules.identifiers, record.contacts, &mut ignored);
     let (says, of_record) = match (kind, crm_record) {
         (Kind::Retract, Some(id)) => (Says::RecordDeleted { id }, None),
@@ -101,7 +105,7 @@ pub(crate) fn event_id(value: Scalar<'_>, field: &'static str) -> Result<Option<
 /// What the record says, by its kind.
 fn says<'a>(rules: &Rules, kind: Kind, record: NativeRecord<'a, '_>, ignored: &mut Ignored) -> Result<Says<'a>, Rejection> {
     Ok(match kind {
-        Kind::Touch => Says::Touch(touch_fields(record, ignored)),
+        Kind::Touch => Says::Touch(touch_fields(rules, record, ignored)),
         Kind::Milestone => Says::Milestone(milestone(rules, record, ignored)?),
         Kind::Identify => Says::Identify,
         Kind::Account => {
@@ -130,7 +134,8 @@ fn parent(rules: &Rules, record: &NativeRecord<'_, '_>, ignored: &mut Ignored) -
     Given::of(Identifiers::account(&rules.identifiers, &record.parent, "parent", ignored))
 }
 
-fn touch_fields<'a>(record: NativeRecord<'a, '_>, ignored: &mut Ignored) -> TouchFields<'a> {
+fn touch_fields<'a>(rules: &Rules, record: NativeRecord<'a, '_>, ignored: &mut Ignored) -> TouchFields<'a> {
+    let dimensions = rules.dimensions.read(record.dimensions, ignored);
     let mut text = |value: Scalar<'a>, field| ignored.read(value.text(field)).flatten().unwrap_or_default();
     TouchFields {
         channel: text(record.channel, "channel"),
@@ -142,6 +147,7 @@ fn touch_fields<'a>(record: NativeRecord<'a, '_>, ignored: &mut Ignored) -> Touc
         touch_type: text(record.touch_type, "touch_type"),
         url: text(record.url, "url"),
         referrer: text(record.referrer, "referrer"),
+        dimensions,
     }
 }
 
@@ -174,6 +180,7 @@ fn milestone<'a>(rules: &Rules, record: NativeRecord<'a, '_>, ignored: &mut Igno
         former_account: Identifiers::account(&rules.identifiers, &record.former_account, "former_account", ignored),
         occurrence: ignored.read(number(record.occurrence, "occurrence")).unwrap_or_default(),
         currency: Given::Nothing,
+        dimensions: rules.dimensions.said(record.dimensions, ignored),
     };
     fields.set_currency(currency, ignored);
     Ok(fields)

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::kind::RECORD_FIELD;
+use crate::dimensions::{self, RawDimensions};
 use crate::lenient::{Part, Raw, Slot};
 use crate::normalise::{IdentifierRules, KindRule};
 use crate::receipt::TRUST_FIELD;
@@ -51,6 +52,7 @@ pub(super) struct NativeRecord<'a, 'r> {
     pub(super) traits: RawTraits<'a>,
     /// The field `traits` is no object.
     pub(super) traits_wrong: bool,
+    pub(super) dimensions: RawDimensions<'a>,
     /// The kinds of identifiers that stand there, each with its values; null ones have none.
     pub(super) identifiers: Vec<(&'r KindRule, Vec<Scalar<'a>>)>,
 }
@@ -123,7 +125,8 @@ const TRAIT_PREFIX: &str = "traits.";
 pub(crate) fn is_field(name: &str) -> bool {
     let mut record = NativeRecord::default();
     let known = record.slot(name).is_some() || record.raw(name).is_some();
-    known || matches!(name, "traits" | "account") || name.starts_with(TRAIT_PREFIX)
+    let prefixed = [TRAIT_PREFIX, dimensions::PREFIX].iter().any(|prefix| name.starts_with(prefix));
+    known || matches!(name, "traits" | dimensions::FIELD | "account") || prefixed
 }
 
 /// Whether a field may hold several values.
@@ -174,17 +177,25 @@ impl<'de, 'r> Visitor<'de> for RecordVisitor<'r> {
                     Part::Absent => {}
                     Part::Wrong | Part::Twice => record.traits_wrong = true,
                 }
-            } else if let Some(flat) = name.strip_prefix(TRAIT_PREFIX) {
-                let name = match &name {
-                    Cow::Borrowed(name) => Cow::Borrowed(name.strip_prefix(TRAIT_PREFIX).unwrap_or_default()),
-                    Cow::Owned(_) => Cow::Owned(flat.to_owned()),
-                };
-                record.traits.0.push((name, map.next_value()?));
+            } else if let Some(flat) = without_prefix(&name, TRAIT_PREFIX) {
+                record.traits.0.push((flat, map.next_value()?));
+            } else if name == dimensions::FIELD {
+                record.dimensions.add(map.next_value()?);
+            } else if let Some(flat) = without_prefix(&name, dimensions::PREFIX) {
+                record.dimensions.given.0.push((flat, map.next_value()?));
             } else {
                 map.next_value::<IgnoredAny>()?;
             }
         }
         Ok(record)
+    }
+}
+
+/// The rest of a name that begins so.
+fn without_prefix<'a>(name: &Cow<'a, str>, prefix: &str) -> Option<Cow<'a, str>> {
+    match name {
+        Cow::Borrowed(name) => name.strip_prefix(prefix).map(Cow::Borrowed),
+        Cow::Owned(name) => name.strip_prefix(prefix).map(|rest| Cow::Owned(rest.to_owned())),
     }
 }
 

@@ -63,5 +63,8 @@ pub(super) fn read<'a>(
         campaign: campaign.into_owned(),
         value_minor,
         currency: currency.code().to_owned(),
+        dimensions: rules.dimensions.read(record.dimensions, ignored),
+        // The stage knows when it was received.
+        revision: 0,
     })
 }

@@ -35,6 +35,7 @@ object! {
         "externalIds" => external_ids: Raw<'a>,
         "groupId" => group_id: Scalar<'a>,
         "userAgent" => user_agent: Scalar<'a>,
+        "dimensions" => dimensions: Part<RawTraits<'a>>,
     }
 }
 
@@ -69,7 +70,7 @@ object! {
 
 object! {
     /// Properties of pages (`url`, `referrer`), of forms (`email`, `phone`) and of milestone events (`object_id`, `value` or `revenue`,
-    /// `currency`).
+    /// `currency`), and own dimensions of all.
     Properties {
         "url" => url: Scalar<'a>,
         "referrer" => referrer: Scalar<'a>,
@@ -79,5 +80,6 @@ object! {
         "value" => value: Raw<'a>,
         "revenue" => revenue: Raw<'a>,
         "currency" => currency: Scalar<'a>,
+        "dimensions" => dimensions: Part<RawTraits<'a>>,
     }
 }

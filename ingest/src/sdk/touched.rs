@@ -38,5 +38,6 @@ pub(super) fn fields<'a>(parts: &mut Parts<'a>, touch_type: Cow<'a, str>, ignore
         touch_type,
         url,
         referrer,
+        ..TouchFields::default()
     }
 }

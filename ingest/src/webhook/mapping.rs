@@ -12,7 +12,7 @@ use jsonpath_rust::query::js_path_process;
 use serde_json::{Map, Value};
 use tributary_runtime::stage::Rejection;
 
-use compiled::{Event, Field, From};
+use compiled::{Event, Field, From, Of};
 use exact::exact;
 use settings::TextForm;
 
@@ -68,7 +68,7 @@ impl Event {
     /// The native record of an event; `None` where its kind or milestone becomes nothing. A field that cannot be read stands there as
     /// [`unreadable`]: whether the event can be without it the native record knows.
     fn record(&self, event: &Value, body: &Value, ignored: &mut Ignored) -> Result<Option<Value>, Rejection> {
-        let (mut record, mut traits) = (Map::new(), Map::new());
+        let (mut record, mut traits, mut dimensions) = (Map::new(), Map::new(), Map::new());
         for field in &self.fields {
             let mut texts = field.texts(event, body);
             if texts.len() > 1 && !field.is_list {
@@ -85,21 +85,24 @@ impl Event {
             match texts.pop() {
                 None if field.decides() => return Ok(None),
                 None => {}
-                Some(Ok(text)) if field.is_trait => drop(traits.insert(field.name.clone(), text.into())),
+                Some(Ok(text)) if field.of == Of::Traits => drop(traits.insert(field.name.clone(), text.into())),
+                Some(Ok(text)) if field.of == Of::Dimensions => drop(dimensions.insert(field.name.clone(), text.into())),
                 // A program's number: numbers of JSON are texts here.
                 Some(Ok(text)) if matches!(field.name.as_str(), "value" | "refund") => {
                     drop(record.insert(field.name.clone(), money::exact(&text).into_owned().into()));
                 }
                 Some(Ok(text)) => drop(record.insert(field.name.clone(), text.into())),
-                Some(Err(why)) if field.is_trait => {
-                    ignored.note(Rejection::new(why.reason, "traits", why.detail));
+                Some(Err(why)) if field.of != Of::Record => {
+                    ignored.note(Rejection::new(why.reason, field.of.name(), why.detail));
                 }
                 Some(Err(why)) if field.decides() || field.name == "timestamp" => return Err(why),
                 Some(Err(_)) => drop(record.insert(field.name.clone(), unreadable())),
             }
         }
-        if !traits.is_empty() {
-            record.insert("traits".to_owned(), traits.into());
+        for (of, fields) in
+            [(Of::Traits, traits), (Of::Dimensions, dimensions)].into_iter().filter(|(_, fields)| !fields.is_empty())
+        {
+            record.insert(of.name().to_owned(), fields.into());
         }
         Ok(Some(record.into()))
     }
@@ -108,7 +111,7 @@ impl Event {
 impl Field {
     /// Whether there is an event at all where the field is nothing.
     fn decides(&self) -> bool {
-        !self.is_trait && matches!(self.name.as_str(), "kind" | "milestone")
+        self.of == Of::Record && matches!(self.name.as_str(), "kind" | "milestone")
     }
 
     /// What the field is, value by value.

@@ -1,6 +1,6 @@
 //! Faces of credit rows, with each text and each combination of texts stored once: millions of rows share few values.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use tributary_proto::CreditUpdate;
@@ -32,6 +32,41 @@ impl Texts {
     }
 }
 
+/// Dimensions that were met.
+pub type MapId = u32;
+
+/// The dimensions that were met; the first are none at all.
+pub struct Maps {
+    ids: HashMap<Arc<BTreeMap<String, String>>, MapId>,
+    maps: Vec<Arc<BTreeMap<String, String>>>,
+}
+
+impl Default for Maps {
+    fn default() -> Self {
+        Self { ids: HashMap::new(), maps: vec![Arc::default()] }
+    }
+}
+
+impl Maps {
+    pub fn id(&mut self, map: &BTreeMap<String, String>) -> MapId {
+        if map.is_empty() {
+            return 0;
+        }
+        if let Some(known) = self.ids.get(map) {
+            return *known;
+        }
+        let id = MapId::try_from(self.maps.len()).unwrap_or(MapId::MAX);
+        let shared = Arc::new(map.clone());
+        self.maps.push(Arc::clone(&shared));
+        self.ids.insert(shared, id);
+        id
+    }
+
+    pub fn map(&self, id: MapId) -> Option<&BTreeMap<String, String>> {
+        self.maps.get(id as usize).map(AsRef::as_ref)
+    }
+}
+
 /// What rows show beside their key and their share: the milestone's place and the touch's. The rows of all models of a touch share one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Face {
@@ -48,10 +83,12 @@ pub struct Face {
     pub campaign: TextId,
     pub content: TextId,
     pub term: TextId,
+    pub dimensions: MapId,
+    pub milestone_dimensions: MapId,
 }
 
 impl Face {
-    pub fn of(update: &CreditUpdate, texts: &mut Texts) -> Self {
+    pub fn of(update: &CreditUpdate, texts: &mut Texts, maps: &mut Maps) -> Self {
         Self {
             milestone_kind: texts.id(&update.milestone_kind),
             milestone_time_ms: update.milestone_time,
@@ -66,6 +103,8 @@ impl Face {
             campaign: texts.id(&update.campaign),
             content: texts.id(&update.content),
             term: texts.id(&update.term),
+            dimensions: maps.id(&update.dimensions),
+            milestone_dimensions: maps.id(&update.milestone_dimensions),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The answers, in the shape that `--json` prints. Times are milliseconds since 1970-01-01 UTC, values minor units of `currency`, weights
 //! billionths, identifiers `kind|scope|value`.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use tributary_proto::AccountPerson;
 
@@ -78,6 +80,9 @@ pub struct Version {
     pub withdrawn: bool,
     /// Whether it only changes a milestone that another version reports.
     pub amends: bool,
+    /// The own dimensions that it gives; an empty value clears one. Left out where it says nothing of any.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub dimensions: BTreeMap<String, String>,
     /// Whether the event is public: it counts only where no trusted one reports the milestone.
     pub public: bool,
     /// The identifiers it names.
@@ -101,6 +106,9 @@ pub struct TouchRow {
     pub medium: String,
     /// Its campaign.
     pub campaign: String,
+    /// Its own dimensions; left out where it has none.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub dimensions: BTreeMap<String, String>,
     /// The profile it belongs to; empty for a touch of the account itself.
     pub profile_id: String,
     /// The identifier that brought it.

@@ -115,6 +115,7 @@ fn version(event: &Event) -> Version {
         refund: body.refund.map(|amount| amount.to_string()),
         withdrawn: body.withdrawn,
         amends: body.amends,
+        dimensions: body.dimensions,
         public: event.public,
         identifiers: event.identifiers.iter().chain(&event.account_identifiers).map(Identifier::display).collect(),
     }
@@ -128,7 +129,7 @@ fn touch_rows(
     let mut rows = Vec::new();
     let Some(explained) = explained else { return Ok(rows) };
     for (at, of) in explained.touches.iter().enumerate() {
-        let Touch { channel, source, medium, campaign, public, .. } = of.touch.touch.clone().unwrap_or_default();
+        let Touch { channel, source, medium, campaign, public, dimensions, .. } = of.touch.touch.clone().unwrap_or_default();
         let (standing, why) = inclusion(of.inclusion, of.hits, explained);
         let time_ms = of.touch.time_ms;
         let then = match &of.by {
@@ -143,6 +144,7 @@ fn touch_rows(
             source,
             medium,
             campaign,
+            dimensions: dimensions.map(|own| own.values).unwrap_or_default(),
             profile_id: of.profile_id.clone(),
             identifier: of.by.as_ref().map(Identifier::display).unwrap_or_default(),
             account_id: then.account_id,

@@ -48,6 +48,7 @@ mod layers;
 pub mod memory;
 mod origin;
 mod reading;
+mod registry;
 mod secret;
 mod section;
 pub mod settings;

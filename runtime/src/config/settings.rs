@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::formats::{Format, FormatSettings};
 use super::kafka::is_topic_text;
+pub use super::registry::{Framing, RegistrySettings};
 use super::section::{Given, Problems, Section};
 use super::section::{OpenMap, Shape};
 use crate::dead_letter_limit::DeadLetterLimits;
@@ -40,6 +41,10 @@ pub struct TopicsSettings {
     pub record_bytes_max: u32,
     /// Names that differ from `prefix.role`, by role.
     pub names: BTreeMap<String, String>,
+    /// What stands before each row of a topic that others read.
+    pub framing: Framing,
+    /// The Schema Registry, where rows are framed.
+    pub registry: RegistrySettings,
 }
 
 impl Default for TopicsSettings {
@@ -55,6 +60,8 @@ impl Default for TopicsSettings {
             tombstone_retention_days: 7,
             record_bytes_max: 4 * 1024 * 1024,
             names: BTreeMap::new(),
+            framing: Framing::default(),
+            registry: RegistrySettings::default(),
         }
     }
 }
@@ -94,6 +101,7 @@ impl Section for TopicsSettings {
         problems.unless(self.tombstone_retention_days > 0, "tombstone_retention_days", "expected 1 or more");
         let size = (1_024..=64 * 1024 * 1024).contains(&self.record_bytes_max);
         problems.unless(size, "record_bytes_max", "expected 1024 to 67108864 bytes");
+        self.registry.check(self.framing, problems);
         for (role, name) in &self.names {
             let key = format!("names.{role}");
             if Topic::find(role).is_none() {

@@ -129,11 +129,13 @@ impl TransactionWriter for KafkaWriter<'_> {
     fn output(&mut self, producer: &Produced, routed: &Routed) -> Result<(), Failed> {
         let trace = self.traces.get(&self.outputs);
         self.outputs += 1;
+        let value = routed.output.value.as_deref();
+        let framed = value.and_then(|value| self.options.framing.framed(routed.output.topic, value));
         let outgoing = Outgoing {
             topic: self.options.topics.of(routed.output.topic),
             partition: routed.partition,
             key: &routed.output.key,
-            value: routed.output.value.as_deref(),
+            value: framed.as_deref().or(value),
             timestamp_ms: Some(routed.timestamp_ms),
             headers: output_headers(routed.output.topic, trace),
             tag: 0,

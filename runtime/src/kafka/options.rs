@@ -15,6 +15,7 @@ use crate::fresh::FreshGauges;
 use crate::log::StageLog;
 use crate::state::StoreBudget;
 use crate::topic::TopicNames;
+use crate::topic::framing::Framing;
 use crate::topics_plan::INTERNAL_RECORD_BYTES_MAX;
 
 /// New partitions of a raw topic are noticed within this; the client's default is five minutes.
@@ -64,6 +65,8 @@ pub struct KafkaOptions {
     pub tombstone_retention_ms: u64,
     /// Whether dead letters are written as JSON instead of Protobuf.
     pub json_dead_letters: bool,
+    /// In which topics rows stand in frames that name their schema.
+    pub framing: Arc<Framing>,
     /// Where sessions say what they hold.
     pub holdings: Holdings,
     /// Whether the brokers can be reached, as the process sees it.
@@ -104,6 +107,7 @@ impl KafkaOptions {
             recover_timeout_ms: 300_000,
             tombstone_retention_ms: 86_400_000,
             json_dead_letters: false,
+            framing: Arc::default(),
             holdings: Holdings::default(),
             reach: Reach::unwatched(),
             gauges: FreshGauges::default(),

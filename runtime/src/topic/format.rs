@@ -6,6 +6,7 @@ use tributary_proto::dictionary::{Described, Field};
 use tributary_proto::{Message, encode};
 
 use super::Topic;
+use super::framing::unframed;
 
 /// Why a record cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -52,13 +53,15 @@ pub trait Row: Message + Default + Serialize + DeserializeOwned + Described {
 pub struct Rows {
     to_json: fn(&[u8]) -> Result<Vec<u8>, FormatError>,
     is_last: fn(&[u8]) -> bool,
+    name: &'static str,
+    index: usize,
     fields: &'static [Field],
 }
 
 impl Rows {
     /// Of a topic with such rows.
     pub const fn of<R: Row>() -> Self {
-        Self { to_json: to_json::<R>, is_last: is_last::<R>, fields: R::FIELDS }
+        Self { to_json: to_json::<R>, is_last: is_last::<R>, name: R::NAME, index: R::INDEX, fields: R::FIELDS }
     }
 
     /// A row as JSON, on one line, whichever form it has.
@@ -67,6 +70,16 @@ impl Rows {
     /// When the bytes are not such a message.
     pub fn to_json(&self, bytes: &[u8]) -> Result<Vec<u8>, FormatError> {
         (self.to_json)(bytes)
+    }
+
+    /// The name of its message.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The place of its message in `output.proto`.
+    pub const fn index(&self) -> usize {
+        self.index
     }
 
     /// The fields of a row.
@@ -81,6 +94,7 @@ impl Rows {
 }
 
 fn to_json<R: Row>(bytes: &[u8]) -> Result<Vec<u8>, FormatError> {
+    let bytes = unframed(bytes);
     if is_json(bytes) {
         return Ok(bytes.to_vec());
     }
@@ -92,11 +106,13 @@ fn is_last<R: Row>(bytes: &[u8]) -> bool {
     read::<R>(bytes).is_ok_and(|row| row.is_last())
 }
 
-/// A record of a topic whose records may be Protobuf or JSON, whichever it is: the setting may have changed, the records before have not.
+/// A record of a topic whose records may be Protobuf or JSON, in a frame or not, whichever it is: the setting may have changed, the records
+/// before have not.
 ///
 /// # Errors
 /// When the bytes are neither.
 pub fn read<R: Row>(bytes: &[u8]) -> Result<R, FormatError> {
+    let bytes = unframed(bytes);
     if is_json(bytes) {
         return serde_json::from_slice(bytes).map_err(|error| FormatError::of(R::TOPIC, error));
     }
@@ -129,6 +145,20 @@ mod tests {
         assert_eq!(json["reason"], "late_touch");
         assert_eq!(json.as_object().unwrap().len(), 25);
         assert!(rows.to_json(b"\xff").is_err());
+    }
+
+    #[test]
+    fn rows_in_frames_are_read_like_others() {
+        let row = Profile { profile_id: "p_1".into(), erased: true, ..Profile::default() };
+        let rows = Topic::Profiles.rows().unwrap();
+        for json in [false, true] {
+            let mut framing = super::super::framing::Framing::default();
+            framing.set(Topic::Profiles, 7, json);
+            let framed = framing.framed(Topic::Profiles, &row.bytes(json)).unwrap();
+            assert_eq!(read::<Profile>(&framed).unwrap(), row);
+            assert_eq!(rows.to_json(&framed).unwrap(), rows.to_json(&row.bytes(false)).unwrap());
+            assert!(rows.is_last(&framed));
+        }
     }
 
     #[test]

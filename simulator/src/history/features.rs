@@ -14,20 +14,28 @@ pub struct Features {
     pub roles: bool,
     /// Accounts above accounts.
     pub hierarchy: bool,
+    /// The operator's own dimensions.
+    pub dimensions: bool,
 }
 
 impl Features {
     /// None of them.
-    pub const NONE: Self = Self { trust: false, time: false, roles: false, hierarchy: false };
+    pub const NONE: Self = Self { trust: false, time: false, roles: false, hierarchy: false, dimensions: false };
     /// All of them.
-    pub const ALL: Self = Self { trust: true, time: true, roles: true, hierarchy: true };
+    pub const ALL: Self = Self { trust: true, time: true, roles: true, hierarchy: true, dimensions: true };
     /// What a seed has unless it is told otherwise.
     pub const DEFAULT: Self = Self::ALL;
 }
 
 impl fmt::Display for Features {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let all = [(self.trust, "trust"), (self.time, "time"), (self.roles, "roles"), (self.hierarchy, "hierarchy")];
+        let all = [
+            (self.trust, "trust"),
+            (self.time, "time"),
+            (self.roles, "roles"),
+            (self.hierarchy, "hierarchy"),
+            (self.dimensions, "dimensions"),
+        ];
         let names: Vec<&str> = all.into_iter().filter(|(on, _)| *on).map(|(_, name)| name).collect();
         f.write_str(&if names.is_empty() { "none".to_owned() } else { names.join(",") })
     }
@@ -44,9 +52,10 @@ impl FromStr for Features {
                 "time" => features.time = true,
                 "roles" => features.roles = true,
                 "hierarchy" => features.hierarchy = true,
+                "dimensions" => features.dimensions = true,
                 "all" => features = Self::ALL,
                 "none" => {}
-                _ => return Err("expected trust, time, roles, hierarchy, all or none".to_owned()),
+                _ => return Err("expected trust, time, roles, hierarchy, dimensions, all or none".to_owned()),
             }
         }
         Ok(features)

@@ -3,6 +3,7 @@
 //! Each seed favours some features over others, so that rare combinations occur: one history is all unlinks and shared phones, another all
 //! amended milestones of one account.
 
+mod dimensions;
 mod events;
 mod features;
 mod more;
@@ -118,6 +119,9 @@ impl History {
         if features != Features::NONE {
             history.add(&mut Draw::new(seed, 5), features);
         }
+        if features.dimensions {
+            dimensions::give(&mut Draw::new(seed, 7), &mut history);
+        }
         history
     }
 
@@ -146,7 +150,9 @@ impl History {
         let mut events = history.decoded();
         let mut draw = Draw::new(seed, 5);
         events.extend(more::draw(&mut draw, Features::ALL, false, &rules.kinds, &events));
-        let hostile = more::draw_hostile(&mut draw, &rules.kinds, &events);
+        let mut hostile = more::draw_hostile(&mut draw, &rules.kinds, &events);
+        let mut draw = Draw::new(seed, 7);
+        events.iter_mut().chain(&mut hostile).for_each(|event| dimensions::give_event(&mut draw, event));
         (events, rules, hostile)
     }
 

@@ -6,7 +6,7 @@ use tributary_attributor::settings::{Contacts as Whose, ModelSettings, Settings}
 use tributary_proto::{CreditUpdate, Milestone, UNATTRIBUTED};
 
 use super::contacts::Contacts;
-use super::journey::{Journey, body};
+use super::journey::{Journey, body, own_dimensions};
 use super::models;
 use super::people::Home;
 use super::placed::{Brought, Reached};
@@ -57,6 +57,7 @@ pub fn table_with(touches: &[Brought], milestones: &[Reached], contacts: &Contac
                 account_id: home.account_id.clone(),
                 milestone_time: of.time_ms,
                 currency: of.currency.clone(),
+                milestone_dimensions: of.dimensions.clone(),
                 ..CreditUpdate::default()
             };
             let worth = rates::worth(of, &settings.currency.reporting);
@@ -111,6 +112,7 @@ fn rows(nanos: Option<Vec<u128>>, journey: &Journey, value_minor: i64, milestone
             campaign: of.campaign.clone(),
             content: of.content.clone(),
             term: of.term.clone(),
+            dimensions: own_dimensions(of),
             touch_time: touch.touch.time_ms,
             weight_nano: number(*nano),
             value_minor: number(value),

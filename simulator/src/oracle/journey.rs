@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tributary_attributor::settings::{MultiplierSettings, Period, Settings, Window};
-use tributary_proto::{Message, Milestone, StoredTouch, Touch};
+use tributary_proto::{Dimensions, Message, Milestone, StoredTouch, Touch};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::placed::Brought;
@@ -124,8 +124,25 @@ pub fn body(touch: &Brought) -> &Touch {
         device: 0,
         public: false,
         origin: None,
+        dimensions: None,
     };
     touch.touch.touch.as_ref().unwrap_or(&NOTHING)
+}
+
+/// What a touch says of the operator's own dimensions.
+pub fn own_dimensions(touch: &Touch) -> BTreeMap<String, String> {
+    touch.dimensions.as_ref().map(|own| own.values.clone()).unwrap_or_default()
+}
+
+/// Of each dimension the first hit that gives it, trusted ones before public ones.
+fn dimensions_of(hits: &[&Brought]) -> Option<Dimensions> {
+    let mut values = BTreeMap::new();
+    for public in [true, false] {
+        for hit in hits.iter().rev().filter(|hit| body(hit).public == public) {
+            values.extend(own_dimensions(body(hit)));
+        }
+    }
+    (!values.is_empty()).then_some(Dimensions { values })
 }
 
 /// Time, event; then content, where one event came in two versions; then the person, where two brought the same; then the device.
@@ -210,7 +227,8 @@ fn goes_on(visit: &[&Brought], hit: &Brought, gap_ms: i64) -> bool {
     soon && (named.is_none() || source(hit).is_none() || source(hit) == named)
 }
 
-/// The visit: id and time of its first hit, source of the first that names one, type and content of the first of the most telling.
+/// The visit: id and time of its first hit, source of the first that names one, type and content of the first of the most telling,
+/// dimensions of all.
 fn as_one(hits: &[&Brought], settings: &Settings) -> Option<Brought> {
     let rank = |hit: &Brought| {
         let said = body(hit).touch_type.to_lowercase();
@@ -225,6 +243,7 @@ fn as_one(hits: &[&Brought], settings: &Settings) -> Option<Brought> {
         content: body(telling).content.clone(),
         identified: hits.iter().any(|hit| body(hit).identified),
         public: body(first).public,
+        dimensions: dimensions_of(hits),
         ..body(from).clone()
     };
     Some(Brought { touch: StoredTouch { touch: Some(touch), ..first.touch.clone() }, ..first.clone() })

@@ -136,6 +136,12 @@ fn decide(milestone_id: &str, default: &str, versions: &[&Version<'_>]) -> Optio
     if currency.is_empty() {
         currency = default.to_owned();
     }
+    let mut dimensions = BTreeMap::new();
+    for (name, value) in versions.iter().flat_map(|version| &version.said.dimensions) {
+        dimensions.insert(name.clone(), value.clone());
+    }
+    // What was cleared, and not given again.
+    dimensions.retain(|_, value| !value.is_empty());
     let latest = |of: fn(&Version<'_>) -> Option<Name>| versions.iter().rev().find_map(|version| of(version));
     let account = versions.iter().enumerate().rev().find_map(|(at, version)| {
         // A version that names an account counts until one says that it is about it no more.
@@ -154,6 +160,8 @@ fn decide(milestone_id: &str, default: &str, versions: &[&Version<'_>]) -> Optio
         withdrawn,
         public: !versions.iter().any(|version| reaches(version) && !version.public),
         gone: false,
+        dimensions,
+        versions: u32::try_from(versions.len()).unwrap_or(u32::MAX),
     };
     Some((anchor, milestone))
 }

@@ -6,7 +6,7 @@ use tributary_attributor::settings::{Contacts as ContactsSetting, Settings};
 use tributary_proto::{Milestone, MilestoneRow, Origin, StageMoment, TouchpointRow};
 
 use super::contacts::Contacts;
-use super::journey::{body, moment_of_stage, stages_looked_at};
+use super::journey::{body, moment_of_stage, own_dimensions, stages_looked_at};
 use super::placed::{Brought, Reached};
 use super::rates;
 
@@ -41,6 +41,7 @@ pub fn of_touch(touch: &Brought, origin: &Origin) -> TouchpointRow {
         names_source: said.names_source,
         device: format!("{:016x}", touch.device),
         device_named: said.device != 0,
+        dimensions: own_dimensions(said),
         ..TouchpointRow::default()
     }
 }
@@ -77,6 +78,8 @@ fn of_milestone(reached: &Reached, live: &[&Milestone], contacts: &Contacts, set
         profile_id: home.profile_id.clone(),
         withdrawn: of.withdrawn,
         public: of.public,
+        dimensions: of.dimensions.clone(),
+        versions: of.versions,
         ..MilestoneRow::default()
     };
     if of.withdrawn {

@@ -68,6 +68,7 @@ impl Scratch {
         ] {
             set(field, text);
         }
+        touch.write_dimensions(&mut row.dimensions);
         row.touch_time = touch.time_ms;
         row.input = origin.input;
         row.public = touch.public;
@@ -114,6 +115,8 @@ fn id(sent: &mut Vec<u8>, by: &IdentifierHash, split: &Split<'_>, touch: &TouchV
         sent.extend((text.len() as u64).to_be_bytes());
         sent.extend(text.as_bytes());
     }
+    // Keys of touches without any are as they were before there were dimensions.
+    sent.extend(touch.dimensions);
     Hash128::of(sent)
 }
 
@@ -136,12 +139,23 @@ pub fn touchpoint_id(by: &IdentifierHash, raw: &[u8]) -> Result<String, Malforme
 
 #[cfg(test)]
 mod tests {
-    use tributary_proto::{Origin, Touch};
+    use tributary_proto::{Dimensions, Origin, Touch};
 
     use super::*;
 
     fn touch(source: &str, found: u32, rules: u32) -> Vec<u8> {
-        let touch = Touch { channel: "email".into(), source: source.into(), names_source: rules == 1, ..Touch::default() };
+        in_team("", source, found, rules)
+    }
+
+    fn in_team(team: &str, source: &str, found: u32, rules: u32) -> Vec<u8> {
+        let values = [("team".to_owned(), team.to_owned())].into();
+        let touch = Touch {
+            channel: "email".into(),
+            source: source.into(),
+            names_source: rules == 1,
+            dimensions: (!team.is_empty()).then_some(Dimensions { values }),
+            ..Touch::default()
+        };
         let origin = Origin { rules, found, url: "https://a.example/".into(), ..Origin::default() };
         let stored =
             StoredTouch { event_id: "e".into(), time_ms: 5, touch: Some(touch), origin: Some(origin), identifier_set: 7 };
@@ -152,7 +166,14 @@ mod tests {
     fn the_key_is_the_same_by_whatever_rules_and_another_for_whatever_else_was_sent() {
         let id = |by: u8, raw: &[u8]| touchpoint_id(&[by; 16], raw).unwrap();
         assert_eq!(id(1, &touch("a", 2, 1)), id(1, &touch("b", 2, 9)));
-        let all = [id(1, &touch("a", 0, 1)), id(1, &touch("b", 0, 1)), id(1, &touch("a", 2, 1)), id(2, &touch("a", 2, 1))];
+        let all = [
+            id(1, &touch("a", 0, 1)),
+            id(1, &touch("b", 0, 1)),
+            id(1, &touch("a", 2, 1)),
+            id(2, &touch("a", 2, 1)),
+            id(1, &in_team("x", "a", 0, 1)),
+            id(1, &in_team("y", "a", 0, 1)),
+        ];
         assert!(all.iter().enumerate().all(|(at, one)| !all[..at].contains(one)), "{all:?}");
         assert_eq!((all[0].len(), &all[0][..2]), (34, "t_"));
         // Of a touch whose origin nobody knows, all was sent.

@@ -59,3 +59,28 @@ arrayStringConcat(arrayMap(step -> step.2, arraySort(groupArray((({{ order }}), 
 {%- macro separator() -%}{{ return(adapter.dispatch('separator')()) }}{%- endmacro -%}
 {%- macro default__separator() -%}chr(31){%- endmacro -%}
 {%- macro clickhouse__separator() -%}char(31){%- endmacro -%}
+
+{#- Own dimensions by name; none where the row says nothing of them. -#}
+{%- macro own(column) -%}{{ return(adapter.dispatch('own')(column)) }}{%- endmacro -%}
+{%- macro default__own(column) -%}{{ column }}{%- endmacro -%}
+{%- macro postgres__own(column) -%}coalesce({{ column }}, CAST('{}' AS jsonb)){%- endmacro -%}
+
+{#- One of them, empty where it is not given. -#}
+{%- macro dimension(column, name) -%}{{ return(adapter.dispatch('dimension')(column, name)) }}{%- endmacro -%}
+{%- macro duckdb__dimension(column, name) -%}coalesce(map_extract({{ column }}, '{{ name }}')[1], ''){%- endmacro -%}
+{%- macro postgres__dimension(column, name) -%}coalesce({{ column }} ->> '{{ name }}', ''){%- endmacro -%}
+{%- macro clickhouse__dimension(column, name) -%}{{ column }}['{{ name }}']{%- endmacro -%}
+
+{#- A table with a row for each dimension that a row of it has: `dimension` and `dimension_value`. -#}
+{%- macro by_dimension(table, column) -%}{{ return(adapter.dispatch('by_dimension')(table, column)) }}{%- endmacro -%}
+{%- macro duckdb__by_dimension(table, column) -%}
+(SELECT *, own.key AS dimension, own.value AS dimension_value FROM (SELECT *, unnest(map_entries({{ column }})) AS own FROM {{ table }}) AS listed)
+{%- endmacro -%}
+{%- macro postgres__by_dimension(table, column) -%}
+(SELECT listed.*, own.key AS dimension, own.value AS dimension_value
+    FROM {{ table }} AS listed CROSS JOIN LATERAL jsonb_each_text(listed.{{ column }}) AS own(key, value))
+{%- endmacro -%}
+{%- macro clickhouse__by_dimension(table, column) -%}
+(SELECT *, toString(own_name) AS dimension, own_value AS dimension_value
+    FROM {{ table }} ARRAY JOIN mapKeys({{ column }}) AS own_name, mapValues({{ column }}) AS own_value)
+{%- endmacro -%}

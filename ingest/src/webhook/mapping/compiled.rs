@@ -9,6 +9,7 @@ use tributary_runtime::config::Problems;
 
 use super::super::settings::WebhookSettings;
 use super::settings::{EventMapping, FieldMapping, Source};
+use crate::dimensions;
 use crate::native::kind;
 use crate::native::record::{is_field, is_list};
 use crate::normalise::IdentifierRules;
@@ -28,10 +29,32 @@ pub(super) struct Event {
 #[derive(Debug)]
 pub(super) struct Field {
     pub(super) name: String,
-    pub(super) is_trait: bool,
+    pub(super) of: Of,
     pub(super) is_list: bool,
     pub(super) from: From,
     pub(super) source: Source,
+}
+
+/// What of a record a field is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Of {
+    /// A field of its own.
+    Record,
+    /// One of the traits.
+    Traits,
+    /// One of the own dimensions.
+    Dimensions,
+}
+
+impl Of {
+    /// The table of a mapping, and of the last two also the field of the record.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Record => "fields",
+            Self::Traits => "traits",
+            Self::Dimensions => dimensions::FIELD,
+        }
+    }
 }
 
 /// Where a field is looked for.
@@ -78,19 +101,18 @@ impl Compiler<'_> {
         if !event.fields.contains_key("timestamp") {
             self.problem::<()>(format!("{place}.fields"), "needs a timestamp: every event has its time");
         }
-        let fields = event.fields.iter().map(|(name, field)| (name, field, false));
-        let traits = event.traits.iter().map(|(name, field)| (name, field, true));
+        let parts = [(Of::Record, &event.fields), (Of::Traits, &event.traits), (Of::Dimensions, &event.dimensions)];
         let mut compiled = Vec::new();
-        for (name, field, is_trait) in fields.chain(traits) {
-            let at = format!("{place}.{}.{name}", if is_trait { "traits" } else { "fields" });
-            compiled.extend(self.field(&at, name, field, is_trait));
+        for (of, (name, field)) in parts.into_iter().flat_map(|(of, fields)| fields.iter().map(move |field| (of, field))) {
+            compiled.extend(self.field(&format!("{place}.{}.{name}", of.name()), name, field, of));
         }
         Some(Event { each: each?, fields: compiled })
     }
 
-    fn field(&mut self, place: &str, name: &str, field: &FieldMapping, is_trait: bool) -> Option<Field> {
-        let is_list = !is_trait && is_list(name, self.rules);
-        if !is_trait && !is_list && (name == "traits" || !is_field(name)) {
+    fn field(&mut self, place: &str, name: &str, field: &FieldMapping, of: Of) -> Option<Field> {
+        let own = of == Of::Record;
+        let is_list = own && is_list(name, self.rules);
+        if own && !is_list && (matches!(name, "traits" | dimensions::FIELD) || !is_field(name)) {
             return self.problem(place, "is neither a field of the native record nor a kind of identifier");
         }
         let source = match field {
@@ -98,7 +120,7 @@ impl Compiler<'_> {
             FieldMapping::Text(text) => Source { value: text.clone(), ..Source::default() },
             FieldMapping::Source(source) => source.clone(),
         };
-        if !is_trait {
+        if own {
             self.check_constants(place, name, &source);
         }
         let from = match (source.path.as_str(), source.root.as_str(), source.value.as_str()) {
@@ -107,7 +129,7 @@ impl Compiler<'_> {
             ("", "", value) if !value.is_empty() => From::Constant,
             _ => return self.problem(place, "needs one of path, root and value"),
         };
-        Some(Field { name: name.to_owned(), is_trait, is_list, from, source })
+        Some(Field { name: name.to_owned(), of, is_list, from, source })
     }
 
     fn path(&mut self, place: &str, path: &str) -> Option<JpQuery> {

@@ -14,11 +14,13 @@ pub struct EventMapping {
     pub fields: BTreeMap<String, FieldMapping>,
     /// Traits.
     pub traits: BTreeMap<String, FieldMapping>,
+    /// Own dimensions, of those that `ingest.dimensions` declares.
+    pub dimensions: BTreeMap<String, FieldMapping>,
 }
 
 impl Default for EventMapping {
     fn default() -> Self {
-        Self { each: "$".into(), fields: BTreeMap::new(), traits: BTreeMap::new() }
+        Self { each: "$".into(), fields: BTreeMap::new(), traits: BTreeMap::new(), dimensions: BTreeMap::new() }
     }
 }
 
