@@ -1,4 +1,4 @@
-"""Removal shares that ChannelAttribution simulates, beside exact ones: see scripts/models."""
+"""Compares the removal shares that ChannelAttribution simulates with exact ones: see scripts/models."""
 
 import json
 import sys
@@ -6,9 +6,9 @@ import sys
 import pandas as pd
 from ChannelAttribution import markov_model
 
-# Of less conversions than this a channel is rare: its simulated removal effect is noise.
+# A channel with a smaller part of the conversions is rare: its simulated removal effect is noise.
 RARE = 0.01
-# How far off a channel that is not rare may be, in parts of what it has.
+# The largest relative difference of a channel that is not rare.
 OFF_MAX = 0.05
 
 

@@ -10,12 +10,34 @@ use tributary_proto::{Message, Origin, StoredTouch, Touch};
 
 use crate::view::{Malformed, split_origin};
 
-/// The rules for channels, which are not the attributor's own.
+/// The channel rules, which the attributor gets from outside.
+///
+/// ```
+/// use tributary_attributor::classifier::Classifier;
+/// use tributary_proto::{Origin, Touch};
+///
+/// /// Everything is mail.
+/// #[derive(Debug)]
+/// struct AllMail;
+///
+/// impl Classifier for AllMail {
+///     fn rules(&self) -> u32 {
+///         7
+///     }
+///
+///     fn reclassified(&self, touch: &Touch, _: &Origin) -> Touch {
+///         Touch { channel: "email".into(), ..touch.clone() }
+///     }
+/// }
+///
+/// let touch = Touch { channel: "direct".into(), ..Touch::default() };
+/// assert_eq!(AllMail.reclassified(&touch, &Origin::default()).channel, "email");
+/// ```
 pub trait Classifier: Debug + Send + Sync {
-    /// Names them, as [`Origin::rules`] does.
+    /// Their id, as in [`Origin::rules`].
     fn rules(&self) -> u32;
 
-    /// A touch as they name it, given what its channel was found in.
+    /// A touch classified by them, from the input of its original classification.
     fn reclassified(&self, touch: &Touch, origin: &Origin) -> Touch;
 }
 

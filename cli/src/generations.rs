@@ -81,7 +81,26 @@ pub fn of_stages(settings: &Settings, pipeline: &Pipeline, stages: &[StageName])
     stages.iter().filter_map(|stage| Some((*stage, of_stage(*stage, settings, pipeline)?))).collect()
 }
 
-/// Where generations are kept.
+/// The store of generations: the topic `plans`.
+///
+/// ```
+/// use tributary_cli::generations::{GenerationsError, Plans, settle};
+/// use tributary_pipeline::stages::StageName;
+/// use tributary_proto::Generation;
+/// use tributary_runtime::generation::Generations;
+///
+/// /// No generation was ever written.
+/// struct New;
+///
+/// impl Plans for New {
+///     fn read(&self) -> Result<Generations, GenerationsError> { Ok(Generations::default()) }
+///     fn write(&self, _: &Generation) -> Result<(), GenerationsError> { Ok(()) }
+///     fn is_new(&self, _: StageName) -> Result<bool, GenerationsError> { Ok(true) }
+/// }
+///
+/// assert!(settle(&New, &[], false)?.is_empty());
+/// # Ok::<(), GenerationsError>(())
+/// ```
 pub trait Plans {
     /// All that were written.
     ///
@@ -98,7 +117,7 @@ pub trait Plans {
     /// Whether the inbox of a stage has never had a record.
     ///
     /// # Errors
-    /// When that cannot be seen.
+    /// When that cannot be read.
     fn is_new(&self, stage: StageName) -> Result<bool, GenerationsError>;
 }
 

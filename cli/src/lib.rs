@@ -3,6 +3,15 @@
 //! A command is a file in [`commands`] with its arguments and a `run`. It writes its result to [standard output](stdout) (a table for
 //! people, JSON for programs) and everything else to [standard error](logging). It returns errors to [`main`](mod@outcome), which turns
 //! them into exit codes.
+//!
+//! ```
+//! use tributary_cli::args::{Cli, Command};
+//!
+//! let line = ["tributary", "dead-letters", "list", "--set", "kafka.brokers=kafka:9092"];
+//! let cli = Cli::of(line.map(Into::into).to_vec())?;
+//! assert!(matches!(cli.command, Command::DeadLetters(_)));
+//! # Ok::<(), clap::Error>(())
+//! ```
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 

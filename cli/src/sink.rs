@@ -69,6 +69,27 @@ pub enum SinkError {
 }
 
 /// A place that raw records are sent to.
+///
+/// ```
+/// use tributary_cli::sink::{RawSink, SinkError};
+/// use tributary_runtime::topic::Topic;
+///
+/// /// Counts records instead of sending them.
+/// #[derive(Default)]
+/// struct Count(usize);
+///
+/// impl RawSink for Count {
+///     fn send(&mut self, _: Topic, _: &[u8], _: &[u8], _: i64) -> Result<(), SinkError> { self.0 += 1; Ok(()) }
+///     fn unpublish(&mut self, _: Topic, _: &[u8]) -> Result<(), SinkError> { self.0 += 1; Ok(()) }
+///     fn flush(&mut self) -> Result<(), SinkError> { Ok(()) }
+/// }
+///
+/// let mut sink = Count::default();
+/// sink.send(Topic::Offline, b"", br#"{"kind": "touch"}"#, 0)?;
+/// sink.flush()?;
+/// assert_eq!(sink.0, 1);
+/// # Ok::<(), SinkError>(())
+/// ```
 pub trait RawSink {
     /// Sends a record; waits while there is no room. An empty key is none.
     ///

@@ -76,6 +76,23 @@ pub enum Next {
 }
 
 /// A topic that is read from the outside: only what is committed, moving nobody's position.
+///
+/// ```
+/// use std::time::Duration;
+/// use tributary_cli::source::{Next, SourceError, TopicReader};
+///
+/// /// A topic without records.
+/// struct Empty;
+///
+/// impl TopicReader for Empty {
+///     fn next(&mut self, _: Duration) -> Result<Next, SourceError> {
+///         Ok(Next::End)
+///     }
+/// }
+///
+/// assert_eq!(Empty.next(Duration::ZERO)?, Next::End);
+/// # Ok::<(), SourceError>(())
+/// ```
 pub trait TopicReader {
     /// Waits up to `wait` for a record.
     ///

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "helpers of tests")]
 
+#[path = "kafka_pipeline/readme.rs"]
+mod readme;
 mod support;
 
 use std::collections::BTreeSet;

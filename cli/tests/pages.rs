@@ -1,42 +1,23 @@
-//! The pages say what is so: those that are made from the code are as the code is, every link leads somewhere, and every command line that a
-//! page shows can be read. `TRIBUTARY_WRITE_PAGES=1` writes the pages anew.
+//! The pages are right: those that are generated are as the code is, every link leads somewhere, and commands work (`pages/`).
+//! `TRIBUTARY_WRITE_PAGES=1` writes the pages anew.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
-use std::collections::BTreeSet;
+#[path = "pages/commands.rs"]
+mod commands;
+#[path = "pages/run_by_ci.rs"]
+mod run_by_ci;
+mod support;
+
 use std::fmt::Write;
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use clap::{Command, CommandFactory};
 use regex::Regex;
+use support::pages::{pages, root};
 use tributary_cli::args::Cli;
 use tributary_runtime::reason::{OF_INTERNAL_RECORDS, OF_RAW_RECORDS, Reason};
 use tributary_runtime::topic::Topic;
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
-}
-
-/// All pages.
-fn pages() -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut folders = vec![root().join("docs")];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "md") {
-                found.push(path);
-            }
-        }
-    }
-    let at_root = fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().path());
-    found.extend(at_root.filter(|path| path.extension().is_some_and(|extension| extension == "md")));
-    found.sort();
-    found
-}
 
 /// Holds a page to what it should be.
 fn hold(name: &str, expected: &str) {
@@ -197,75 +178,4 @@ fn every_link_leads_somewhere() {
         }
     }
     assert!(checked > 20, "{checked}");
-}
-
-/// The words of a line of a shell, without what comes behind a pipe, a redirection or a comment. `None` where something is substituted.
-fn words(line: &str) -> Option<Vec<String>> {
-    let (mut words, mut word, mut quote, mut begun) = (Vec::new(), String::new(), None, false);
-    for c in line.chars() {
-        match (quote, c) {
-            (Some(open), _) if c == open => quote = None,
-            (None, '\'' | '"') => (quote, begun) = (Some(c), true),
-            (None | Some('"'), '$' | '`') => return None,
-            (None, '|' | '>' | '<' | ';' | '&') => break,
-            (None, '#') if !begun => break,
-            (None, _) if c.is_whitespace() => {
-                if begun {
-                    words.push(std::mem::take(&mut word));
-                }
-                begun = false;
-            }
-            _ => {
-                word.push(c);
-                begun = true;
-            }
-        }
-    }
-    if begun {
-        words.push(word);
-    }
-    Some(words)
-}
-
-#[test]
-fn every_command_line_that_a_page_shows_can_be_read() {
-    let mut read = BTreeSet::new();
-    for page in pages() {
-        let text = fs::read_to_string(&page).unwrap();
-        for block in text.split("```").skip(1).step_by(2) {
-            let Some(block) = block.strip_prefix("sh\n") else { continue };
-            for line in block.replace("\\\n", " ").lines() {
-                let Some(words) = words(line.trim()).filter(|words| words.first().is_some_and(|word| word == "tributary"))
-                else {
-                    continue;
-                };
-                if let Err(error) = Cli::of(words.iter().map(Into::into).collect()) {
-                    panic!("{}: {line}\n{error}", page.display());
-                }
-                read.insert(words);
-            }
-        }
-    }
-    assert!(read.len() > 20, "{}", read.len());
-}
-
-/// The blocks of a page, without their fences.
-fn blocks(page: &str) -> Vec<String> {
-    let text = fs::read_to_string(root().join(page)).unwrap();
-    text.split("```").skip(1).step_by(2).map(|block| block.split_once('\n').unwrap().1.to_owned()).collect()
-}
-
-#[test]
-fn the_explanation_in_the_page_is_what_is_printed() {
-    let blocks = blocks("docs/outputs.md");
-    let at = blocks.iter().position(|block| block.contains(" --explain ")).unwrap();
-    let (folder, command) = blocks[at].trim().split_once('\n').unwrap();
-    let (folder, arguments) = (folder.strip_prefix("cd ").unwrap(), command.strip_prefix("tributary ").unwrap());
-    let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_tributary"));
-    program.args(arguments.split(' ')).current_dir(root().join(folder)).env_remove("TRIBUTARY_CONFIG");
-    let printed = String::from_utf8(program.output().unwrap().stdout).unwrap();
-    let mut lines = printed.lines();
-    for shown in blocks[at + 1].lines().filter(|line| *line != "...") {
-        assert!(lines.any(|line| line == shown), "not printed, or not there: {shown}");
-    }
 }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use axum::http::{Extensions, HeaderMap, HeaderName};
 use tributary_runtime::http::{Peer, block};
 
-use crate::bucket::{Cost, Levels, Rate};
+use crate::rate_limit::{Cost, Levels, Rate};
 
 /// The most addresses that are remembered, about; those that have sent nothing for the longest time are forgotten.
 const REMEMBERED_MAX: usize = 20_000;
@@ -58,7 +58,7 @@ impl Addresses {
         self.proxies.contains(&address.to_canonical())
     }
 
-    /// Takes what a request costs out of its address's bucket.
+    /// Takes what a request costs out of the bucket of its address.
     ///
     /// # Errors
     /// See [`Levels::take`].

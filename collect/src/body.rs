@@ -29,7 +29,7 @@ enum Coding {
     Deflate,
 }
 
-/// Reads a body of at most `max` bytes into `room`, inflated where it is compressed. One that is not what its `Content-Encoding` says is read
+/// Reads a body of at most `max` bytes into `room`, inflated where it is compressed. One that does not match its `Content-Encoding` is read
 /// as it is.
 ///
 /// # Errors

@@ -52,7 +52,7 @@ impl Awaited {
         id
     }
 
-    /// One that was broken off is not there, and hears of it by itself.
+    /// One that was aborted is not among them; its own task notices.
     fn grow(&mut self, id: u64, bytes: usize) {
         let Some(body) = self.bodies.get_mut(&id) else { return };
         body.bytes += bytes;
@@ -127,7 +127,7 @@ pub struct Room {
     budget: Arc<Budget>,
     bytes: usize,
     address: Option<IpAddr>,
-    /// While its body is waited for: under which number, and how it hears that it is broken off.
+    /// While its body is waited for: its number, and the channel that aborts it.
     awaited: Option<(u64, Arc<Notify>)>,
 }
 

@@ -15,11 +15,11 @@ use tributary_ingest::limits::JSON_BYTES_MAX;
 use tributary_runtime::topic::Topic;
 
 use crate::addresses::Addresses;
-use crate::bucket::{Bucket, Cost, Rate};
 use crate::budget::Room;
 use crate::keys::{Known, WriteKeys, basic_user};
 use crate::log::Log;
 use crate::metrics::{OK, PIXEL, REQUEST_SECONDS, REQUESTS, SEGMENT, UTM, WEBHOOK};
+use crate::rate_limit::{Cost, Rate, RateLimit};
 use crate::refusal::Refusal;
 use crate::segment::{self, Call};
 use crate::settings::Settings;
@@ -49,7 +49,7 @@ struct Webhook {
     provider: String,
     scheme: Box<dyn Scheme>,
     taken: Taken,
-    bucket: Bucket,
+    limit: RateLimit,
     keep_headers: Vec<String>,
 }
 
@@ -68,7 +68,7 @@ impl Collector {
                 provider: if of.provider.is_empty() { name.clone() } else { of.provider.clone() },
                 scheme: signature::compile(of)?,
                 taken: Taken::default(),
-                bucket: Bucket::new(rate.clone()),
+                limit: RateLimit::new(rate.clone()),
                 keep_headers: of.keep_headers.clone(),
             };
             webhooks.insert(name.clone(), webhook);
@@ -118,9 +118,9 @@ impl Collector {
     }
 
     /// Lets a sender send what costs so much, or has it wait: its address first, so that one does not use up what all of a key have.
-    fn take(&self, sender: Option<IpAddr>, bucket: &Bucket, cost: Cost) -> Result<(), Refusal> {
+    fn take(&self, sender: Option<IpAddr>, limit: &RateLimit, cost: Cost) -> Result<(), Refusal> {
         let now = Instant::now();
-        let taken = self.addresses.take(sender, cost, now).and_then(|()| bucket.take(cost, now));
+        let taken = self.addresses.take(sender, cost, now).and_then(|()| limit.take(cost, now));
         taken.map_err(|retry_after_s| Refusal::RateLimited { retry_after_s })
     }
 
@@ -134,7 +134,7 @@ impl Collector {
         let received = self.received(request, sender).await?;
         let request = segment::Request::read(call, &received.body, self.batch_max, self.body_bytes_max * RECORDS_BYTES)?;
         let key = received.early.map_or_else(|| self.key(request.write_key().as_deref()), Ok)?;
-        self.take(sender, &key.bucket, request.cost())?;
+        self.take(sender, &key.limit, request.cost())?;
         Ok((small_enough(request.records(received.now, key.trust, received.agent.as_deref()))?, received.now))
     }
 
@@ -149,7 +149,7 @@ impl Collector {
         let received = self.received(request, sender).await?;
         let hits = utm::Hits::read(&received.body, self.batch_max)?;
         let key = received.early.map_or_else(|| self.key(hits.write_key()), Ok)?;
-        self.take(sender, &key.bucket, Cost { bytes: received.body.len(), ..hits.cost() })?;
+        self.take(sender, &key.limit, Cost { bytes: received.body.len(), ..hits.cost() })?;
         Ok((small_enough(hits.records(received.now, key.trust, received.agent.as_deref()))?, received.now))
     }
 
@@ -163,7 +163,7 @@ impl Collector {
         let query = query(&request)?;
         let key = query.iter().find(|(name, _)| name == utm::WRITE_KEY).map(|(_, key)| key.as_str());
         let bytes = request.uri().query().map_or(0, str::len);
-        self.take(sender, &self.key(key)?.bucket, Cost { messages: 1, bytes, useless: 0 })?;
+        self.take(sender, &self.key(key)?.limit, Cost { messages: 1, bytes, useless: 0 })?;
         let now = Timestamp::now();
         let page = request.headers().get(header::REFERER).and_then(|value| value.to_str().ok());
         let record = utm::pixel(&query, page, agent(request.headers()), now)?;
@@ -197,7 +197,7 @@ impl Collector {
             Verified::Push { .. } if method != "POST" => return Err(Refusal::Malformed("pushes are posted")),
             Verified::Push { body, replay_key } => (body, replay_key),
         };
-        self.take(sender, &webhook.bucket, Cost { messages: 1, bytes: body.len(), useless: 0 })?;
+        self.take(sender, &webhook.limit, Cost { messages: 1, bytes: body.len(), useless: 0 })?;
         let taking = replay_key.map(|key| webhook.taken.begin(key, now_ms, moment)).transpose().map_err(refuse)?;
         let record = envelope::record(&webhook.provider, &webhook.keep_headers, &headers, &clear, now)?;
         drop(clear);
@@ -210,7 +210,7 @@ impl Collector {
         Ok("success".into_response())
     }
 
-    /// Whose request it is, as far as that can be told.
+    /// The sender of the request, if it can be identified.
     fn sender(&self, request: &Request) -> Option<IpAddr> {
         self.addresses.sender(request.extensions(), request.headers())
     }

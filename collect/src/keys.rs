@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tributary_ingest::Trust;
 
-use crate::bucket::{Bucket, Rate};
+use crate::rate_limit::{Rate, RateLimit};
 use crate::settings::Settings;
 
 /// A key that is known.
@@ -14,7 +14,7 @@ use crate::settings::Settings;
 pub struct Known {
     digest: [u8; 32],
     /// What its senders have left.
-    pub bucket: Bucket,
+    pub limit: RateLimit,
     /// Who has it.
     pub trust: Trust,
 }
@@ -28,7 +28,7 @@ impl WriteKeys {
     pub fn new(settings: &Settings, rate: &Rate) -> Self {
         let known = settings.write_keys.values().map(|key| Known {
             digest: Sha256::digest(key.key.expose()).into(),
-            bucket: Bucket::new(rate.clone()),
+            limit: RateLimit::new(rate.clone()),
             trust: settings.trust(key),
         });
         Self(known.collect())

@@ -10,16 +10,16 @@ use jiff::Timestamp;
 use serde_json::value::RawValue;
 use tributary_ingest::{CLOCK_SKEW_MS_MAX, TRUST_FIELD, Trust};
 
-use crate::bucket::Cost;
 use crate::json::{Object, Writer, check, text};
+use crate::rate_limit::Cost;
 use crate::refusal::Refusal;
 
-/// Kinds of messages that the decoder knows.
+/// The kinds of messages that the decoder accepts.
 const KINDS: [&str; 6] = ["track", "identify", "page", "screen", "group", "alias"];
 /// What stands in for a kind that a message does not name, so that it becomes a dead letter and is not taken for a native record.
 const NO_KIND: &str = "none";
 
-/// What the path says that the body is.
+/// The kind of body that the path stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Call {
     /// One message, of this kind.
@@ -44,7 +44,7 @@ pub struct Request<'a> {
     call: Call,
     outer: Object<'a>,
     messages: Vec<Message<'a>>,
-    /// Whether the context of the batch may name somebody.
+    /// Whether the context of the batch may name a person.
     names_somebody: bool,
     /// Bytes of its records, about.
     bytes: usize,
@@ -77,7 +77,7 @@ impl<'a> Message<'a> {
     }
 }
 
-/// Where a message may name somebody, in it and in its context.
+/// Where a message may name a person, in it and in its context.
 const NAMES: [&str; 5] = ["userId", "anonymousId", "previousId", "groupId", "traits"];
 const NAMES_IN_CONTEXT: [&str; 3] = ["traits", "externalIds", "groupId"];
 
@@ -95,7 +95,7 @@ fn context_names_somebody(object: &Object<'_>) -> bool {
     NAMES_IN_CONTEXT.iter().any(|name| says(&context, name))
 }
 
-/// Bytes that a batch says for each of its messages: they stand in every record.
+/// Bytes of a batch that are repeated in each of its records.
 fn shared_bytes(batch: &Object<'_>) -> usize {
     ["context", "sentAt"].into_iter().filter_map(|name| batch.get(name)).map(|value| value.get().len()).sum()
 }
@@ -174,7 +174,7 @@ struct Receipt {
     trust: Trust,
 }
 
-/// A message with what the server adds: when and with what trust it was received, its kind, and what the batch says for all of its messages.
+/// A message with what the server adds: when and with what trust it was received, its kind, and the fields that the batch gives for all of its messages.
 fn stamp(message: &Object<'_>, kind: Option<&str>, batch: &Object<'_>, receipt: &Receipt) -> String {
     let bytes: usize = message.0.iter().map(|(name, value)| name.len() + value.get().len() + 4).sum();
     let mut out = Writer::new(bytes + 200);
@@ -228,7 +228,7 @@ fn with_agent(own: Option<&RawValue>, agent: &str) -> Option<Box<RawValue>> {
     RawValue::from_string(out.finish()).ok()
 }
 
-/// The message's context over the batch's; a field that is null in it says nothing.
+/// The message's context over the batch's; a null field is ignored.
 fn merge(own: Option<&RawValue>, shared: &RawValue) -> String {
     let own: Object<'_> = own.and_then(|own| serde_json::from_str(own.get()).ok()).unwrap_or_default();
     let shared_fields: Object<'_> = serde_json::from_str(shared.get()).unwrap_or_default();

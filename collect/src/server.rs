@@ -37,7 +37,7 @@ pub enum ServeError {
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
     /// The threads were refused.
@@ -112,7 +112,7 @@ impl Server {
         self
     }
 
-    /// Serves until the pulse says to stop, then finishes the requests that have begun.
+    /// Serves until the pulse ends, then finishes the requests that have begun.
     ///
     /// # Errors
     /// When the log has failed for good.

@@ -89,7 +89,7 @@ impl Settings {
         if self.public_keys { key.trust } else { Trust::Trusted }
     }
 
-    /// The topics to which anybody may send who reads a write key in a page. What is refused there must stop nobody.
+    /// The topics that public write keys may send to. Refused records there must not stop a partition.
     pub fn public_topics(&self) -> Vec<Topic> {
         let anybody = self.write_keys.values().any(|key| self.trust(key) == Trust::Public);
         if anybody { vec![Topic::Sdk, Topic::Utm] } else { Vec::new() }

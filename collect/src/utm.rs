@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use serde_json::value::RawValue;
 use tributary_ingest::{TRUST_FIELD, Trust};
 
-use crate::bucket::Cost;
 use crate::json::{Object, Writer, check};
+use crate::rate_limit::Cost;
 use crate::refusal::Refusal;
 
 /// A transparent GIF of one pixel: a header, two colours, a graphic control block that makes the first transparent, one image.

@@ -22,7 +22,7 @@ const VALUE_OVERHEAD: usize = 12;
 pub struct CellError {
     /// The field's name.
     pub field: &'static str,
-    /// What the data dictionary says.
+    /// The form in the data dictionary.
     pub expected: &'static str,
 }
 
@@ -95,7 +95,7 @@ impl Column {
     }
 }
 
-/// The value that a field has in a row; `None` for a time or a day that there is none of. A field that the row lacks says nothing.
+/// The value that a field has in a row; `None` for a time or a day that there is none of. A missing field is empty.
 pub(crate) fn cell(field: &Field, value: &Value) -> Result<Option<Cell>, CellError> {
     let wrong = |expected| CellError { field: field.name, expected };
     let lacks = value.is_null();

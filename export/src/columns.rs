@@ -48,7 +48,7 @@ impl Columns {
     /// Takes a row.
     ///
     /// # Errors
-    /// When a field is not what the data dictionary says; then what was taken cannot be written any more.
+    /// When a field does not match the data dictionary. The rows taken so far can then not be written any more.
     pub fn take(&mut self, row: &Map<String, Value>) -> Result<(), CellError> {
         self.message(0, self.fields, row, Place::default())?;
         self.rows += 1;

@@ -18,7 +18,7 @@ pub enum ExportError {
         path: PathBuf,
         /// What was tried.
         doing: &'static str,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
     /// The library cannot write the file.
@@ -26,7 +26,7 @@ pub enum ExportError {
     Parquet {
         /// The file.
         path: PathBuf,
-        /// What the library says.
+        /// The error of the library.
         source: ParquetError,
     },
     /// Another export writes the same file.
@@ -43,10 +43,10 @@ pub enum ExportError {
     Json {
         /// The topic's role.
         topic: &'static str,
-        /// What the reader says.
+        /// The error of the reader.
         why: String,
     },
-    /// A field of a row is not what the data dictionary says.
+    /// A field of a row does not match the data dictionary.
     #[error("a row of {topic}: {source}")]
     Cell {
         /// The topic's role.

@@ -83,7 +83,7 @@ impl Drop for Draft {
 }
 
 impl RowsFile {
-    /// Begins the file `NAME.parquet` in a folder; `about` is written into it for whoever wonders what it is.
+    /// Begins the file `NAME.parquet` in a folder; `about` is written into its metadata, as a description.
     ///
     /// # Errors
     /// When it cannot be made, or another process is writing it.

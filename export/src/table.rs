@@ -93,7 +93,7 @@ impl Table {
         fold.take(table_key(self.topic, key, &row), counts.then_some(text)).map_err(|error| aside(fold, error))
     }
 
-    /// Writes what is left and finishes the file; `row` hears of every row that is written.
+    /// Writes what is left and finishes the file; `row` is called for each row that is written.
     ///
     /// # Errors
     /// When it cannot be written.

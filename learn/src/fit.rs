@@ -54,7 +54,7 @@ pub fn steps(counted: &Counted, options: &Options) -> u64 {
     options.models.iter().map(|kind| kind.steps(counted.labels.len(), BAGS)).sum::<u64>() + u64::from(options.resamples)
 }
 
-/// Fits the models, in the order of the options. `tick` hears of steps that are done.
+/// Fits the models, in the order of the options. `tick` is called for each step that is done.
 ///
 /// # Errors
 /// [`FitError`].

@@ -1,4 +1,4 @@
-//! Models that learn from paths: what is fitted, and what a fitted model gives the channels of a journey.
+//! Models that learn from paths: fitting parameters, and the weights of a journey's channels under them.
 //!
 //! ```
 //! use tributary_learn::fit::{Options, fit};
@@ -22,7 +22,7 @@
 //!
 //! The same paths, options and seed give the same bytes: in any order, with any number of threads, on any machine. What is added up in
 //! floating point is added in a fixed order; transcendental functions come from `libm`; random numbers from a seeded generator, a stream
-//! of its own for every bag and resample. Nothing here knows a file, a clock or a log; threads are started in `parallel` alone.
+//! of its own for every bag and resample. Nothing here uses a file, a clock or a log; only `parallel` starts threads.
 
 pub mod fit;
 pub mod parameters;

@@ -53,7 +53,7 @@ impl Label {
     }
 }
 
-/// What the paths are, for whoever reads the set.
+/// Where the paths are from, for readers of the set.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct About {
     /// The kind of milestone that converting journeys lead to.

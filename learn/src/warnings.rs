@@ -10,7 +10,7 @@ const OF_CHANNEL_MIN: u64 = 10;
 /// The most channels that a warning names.
 const NAMED_MAX: usize = 5;
 
-/// What is to be said of these paths under a model. `by_channel` says how the journeys with each channel ended.
+/// The warnings about these paths under a model. `by_channel` has the outcomes of the journeys with each channel.
 pub fn of(about: &About, kind: ModelKind, counted: &Counted, by_channel: &[Outcomes]) -> Vec<Warning> {
     let total = counted.total();
     let mut found = Vec::new();

@@ -28,7 +28,7 @@ impl Weigher {
         Self { label: set.about.label, labels, learnt: set.parameters.learnt(journeys) }
     }
 
-    /// The sum game, which knows every channel.
+    /// The sum game, which needs no parameters.
     pub fn sum_game(label: Label) -> Self {
         Self { label, labels: Vec::new(), learnt: Box::new(SumGame) }
     }

@@ -8,10 +8,10 @@
 
 use tributary_runtime::metric::{Metric, MetricKind};
 
-/// Metrics that one part tells.
+/// The metrics of one part.
 #[derive(Debug, Clone, Copy)]
 pub struct Group {
-    /// Who tells them, and when.
+    /// Which part publishes them, and when.
     pub title: &'static str,
     /// The metrics.
     pub metrics: &'static [&'static Metric],

@@ -53,7 +53,7 @@ pub fn newest_ms(snapshot: &mut dyn Snapshot, units: &BTreeSet<String>, plan: &P
 }
 
 /// The paths of these units. A journey that does not convert counts once its last touch is `patience_ms` older than the end: until then it
-/// is not decided. `tick` hears of every unit.
+/// is not decided. `tick` is called for each unit.
 ///
 /// # Errors
 /// [`PathsError`].

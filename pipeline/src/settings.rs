@@ -39,7 +39,7 @@ pub struct Settings {
     pub identity: tributary_identity::Settings,
     /// Which touches earn credit for a milestone, and how much.
     pub attribution: tributary_attributor::settings::Settings,
-    /// In which currency all credit is told once more.
+    /// The reporting currency, in which rows of credit have a second value.
     pub currency: tributary_attributor::settings::CurrencySettings,
     /// Which output topics are written beside `credits`.
     pub outputs: tributary_attributor::settings::OutputSettings,
@@ -51,7 +51,7 @@ impl Settings {
         !self.collector.write_keys.is_empty() || !self.collector.webhooks.is_empty()
     }
 
-    /// Which log raw records go to, for whoever has to tell one from another: the embedded log's folder, or brokers and topics.
+    /// Identifies the log that raw records go to: the embedded log's folder, or brokers and topics.
     pub fn log_name(&self) -> String {
         if self.kafka.is_embedded() {
             let folder = std::path::absolute(self.state.folder_of_log()).unwrap_or_default();
@@ -61,8 +61,8 @@ impl Settings {
         format!("{} of {}", topics.join(" "), self.kafka.brokers)
     }
 
-    /// Which service this is, for whoever asks the one that listens: the same for the same configuration on the same machine. It tells
-    /// nothing else.
+    /// Identifies the service to those that query it: the same for the same configuration on the same machine. It reveals nothing
+    /// else.
     pub fn service_name(&self) -> String {
         let state = std::path::absolute(self.state.folder_of_process()).unwrap_or_default();
         let KafkaSettings { brokers, group_prefix, .. } = &self.kafka;

@@ -71,7 +71,7 @@ impl StageName {
     }
 }
 
-/// The generation of the settings of each stage, told to stages that are made once it is known; 0 where nobody counts, as in a replay.
+/// The generation of the settings of each stage, set before the stages are made; 0 if generations are not counted, as in a replay.
 /// Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct LiveGenerations(Arc<Mutex<BTreeMap<StageName, u64>>>);
@@ -157,7 +157,7 @@ impl Pipeline {
         &self.limits
     }
 
-    /// The generations of the settings: whoever counts them sets them before stages are made.
+    /// The generations of the settings. They are set before the stages are made.
     pub fn generations(&self) -> &LiveGenerations {
         &self.generations
     }

@@ -33,7 +33,7 @@ pub fn units(snapshot: &mut dyn Snapshot) -> Result<BTreeSet<String>, StateError
     Ok(units)
 }
 
-/// What the plan's channel rules make of all touches. `tick` hears of every unit.
+/// What the plan's channel rules make of all touches. `tick` is called for each unit.
 ///
 /// # Errors
 /// When the state cannot be read.
@@ -74,7 +74,7 @@ pub struct OnPublicEvidence {
     pub channels: BTreeSet<String>,
 }
 
-/// The milestones whose journeys have touches, and none that a trusted event reports; the dearest first. `tick` hears of every unit.
+/// The milestones whose journeys have touches, all of them public; the highest value first. `tick` is called for each unit.
 ///
 /// # Errors
 /// When the state cannot be read.

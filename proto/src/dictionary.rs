@@ -1,6 +1,14 @@
 //! What fields the rows of the outputs have, for whoever writes rows in a form of their own. `build.rs` takes it from the `.proto` files.
 
 /// A message that is a row of an output, or part of one.
+///
+/// ```
+/// use tributary_proto::CreditUpdate;
+/// use tributary_proto::dictionary::{Described, Form};
+///
+/// let time = CreditUpdate::FIELDS.iter().find(|field| field.name == "touch_time").expect("rows have a time");
+/// assert_eq!((time.form, time.repeated), (Form::Time, false));
+/// ```
 pub trait Described {
     /// Its name in the `.proto` file.
     const NAME: &'static str;

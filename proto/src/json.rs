@@ -9,6 +9,12 @@
 const EXACT_MAX: u64 = (1 << 53) - 1;
 
 /// An enum whose values have short names.
+///
+/// ```
+/// use tributary_proto::{Named, Reason};
+///
+/// assert_eq!(Reason::LateTouch.name(), "late_touch");
+/// ```
 pub trait Named {
     /// The name in JSON and in metric labels.
     fn name(self) -> &'static str;

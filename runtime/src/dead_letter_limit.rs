@@ -38,7 +38,7 @@ impl DeadLetterLimits {
     pub const NONE: Self = Self { in_a_row: 0, percent: 0, window: 0 };
 }
 
-/// The limits as running workers read them before each batch: clones share them, and whoever has one can change them.
+/// The limits as running workers read them before each batch: clones share them, and each can change them.
 #[derive(Debug, Clone, Default)]
 pub struct LiveLimits(Arc<Mutex<DeadLetterLimits>>);
 
@@ -85,7 +85,7 @@ pub struct DeadLetterCount {
 }
 
 impl DeadLetterCount {
-    /// Notes that a record was read; says when that was one refusal too many.
+    /// Counts a record; returns whether it was one refusal too many.
     pub fn note(&mut self, refused: bool, limits: &DeadLetterLimits) -> Option<LimitExceeded> {
         self.in_a_row = if refused { self.in_a_row.saturating_add(1) } else { 0 };
         if refused && self.in_a_row == limits.in_a_row {

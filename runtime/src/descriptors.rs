@@ -21,7 +21,7 @@ const RESERVE: u64 = 64;
 pub const ADVICE: &str = "; raise the limit of open files (`ulimit -n`, LimitNOFILE; `tributary check` tells who needs them) and start again: \
                           what was answered is stored";
 
-/// Whether the text of a failure of RocksDB says that no file could be opened any more.
+/// Whether an error of RocksDB means that no more files can be opened.
 pub(crate) fn says_none_left(text: &str) -> bool {
     // The texts of `strerror`; those of the system's own limit begin alike.
     text.contains("Too many open files")

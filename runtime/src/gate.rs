@@ -15,7 +15,7 @@ const LOOK: Duration = Duration::from_millis(20);
 pub struct Gate(Arc<AtomicUsize>);
 
 impl Default for Gate {
-    /// A gate that waits for whoever made it.
+    /// A gate that waits for its maker.
     fn default() -> Self {
         Self(Arc::new(AtomicUsize::new(1)))
     }
@@ -27,12 +27,12 @@ impl Gate {
         self.0.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// One that it waits for has what it needs. Each says so once.
+    /// One of those it waits for is ready. Each calls this once.
     pub fn ready(&self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// Waits until all have what they need; false when the worker is told to leave before.
+    /// Waits until all have what they need; false if the worker must leave before.
     pub fn pass(&self, pulse: &Pulse) -> bool {
         while self.0.load(Ordering::SeqCst) > 0 {
             if pulse.stopping() {

@@ -62,7 +62,7 @@ pub enum RefusedGeneration {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Generations(Vec<Generation>);
 
-/// What somebody who starts has to do.
+/// What a starting process has to do.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Choice {
     /// Nothing: these settings are the newest, of this generation.
@@ -76,7 +76,7 @@ pub enum Choice {
 pub struct Terms {
     /// Whether nothing was computed yet, so that nothing can be missing.
     pub new: bool,
-    /// Whether somebody has said that these are to take hold, whatever was before and is missing.
+    /// Whether an operator has accepted these settings (`plan accept`), whatever was active before.
     pub accepted: bool,
 }
 
@@ -108,7 +108,7 @@ impl Generations {
         all
     }
 
-    /// What somebody has to do who starts with these settings.
+    /// What a process has to do that starts with these settings.
     ///
     /// # Errors
     /// Why they must not take hold.
@@ -137,7 +137,7 @@ impl Generations {
         }
     }
 
-    /// Whether somebody may go on with these settings, as far as is known.
+    /// Whether a process may continue with these settings, according to the generations read so far.
     ///
     /// # Errors
     /// When others have taken hold since.

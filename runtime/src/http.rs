@@ -27,7 +27,7 @@ pub use connection::Peer;
 pub use limits::{Limits, Pace, block};
 pub use serve::{FILES_BEYOND, Name, serve as serve_connections};
 
-/// The header in which a service says which one it is.
+/// The header with the name of the service.
 pub const SERVICE: &str = "tributary-service";
 
 /// Why metrics are not served.
@@ -40,7 +40,7 @@ pub enum HttpError {
         setting: &'static str,
         /// The address.
         address: SocketAddr,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
     /// The thread or its runtime was refused.
@@ -58,7 +58,7 @@ pub fn serve(address: SocketAddr, page: Page, health: Health, service: &str) -> 
     listen("http.listen", address, named(probes(health).route("/metrics", get(metrics)), service))
 }
 
-/// Serves health alone: where an orchestrator may ask, and metrics are nobody's business.
+/// Serves health only, for orchestrators; metrics are not served here.
 ///
 /// # Errors
 /// When the address cannot be listened on.

@@ -28,7 +28,7 @@ pub enum AdminError {
     Unreachable {
         /// The bootstrap brokers.
         brokers: String,
-        /// What the client says.
+        /// The error of the client.
         why: String,
     },
     /// Topics may not even be looked at.
@@ -42,10 +42,10 @@ pub enum AdminError {
     Create {
         /// Its name.
         name: String,
-        /// What the broker says.
+        /// The error of the broker.
         code: RDKafkaErrorCode,
     },
-    /// A topic was created and no broker knows it yet.
+    /// A topic was created, and the brokers do not list it yet.
     #[error("topic {0} was created, but the brokers do not show it yet; look again with `tributary topics plan`")]
     NotShown(String),
     /// A number does not fit Kafka's protocol.

@@ -13,11 +13,23 @@ use tributary_proto::{AttributorMessage, IdentityMessage, attributor_message, id
 use crate::stage::{Outbox, PartitionSlice};
 use crate::topic::Topic;
 
-/// The most bytes of a message between actors, unless a plan says less: what is larger travels in [`Parts`]. Well below Kafka's default
+/// The most bytes of a message between actors, unless a plan has a lower limit: what is larger travels in [`Parts`]. Well below Kafka's default
 /// limit of 1 MiB.
 pub const MESSAGE_BYTES_MAX: usize = 256 * 1024;
 
-/// What one actor says to another.
+/// A message from one actor to another.
+///
+/// ```
+/// use tributary_proto::{Join, identity_message::Body};
+/// use tributary_runtime::mailbox::Mailbox;
+/// use tributary_runtime::stage::{Outbox, PartitionSlice};
+///
+/// let (mut outbox, mut mailbox) = (Outbox::default(), Mailbox::new(PartitionSlice { partition: 0, partitions: 1 }));
+/// mailbox.send(&mut outbox, b"an actor".to_vec(), |key| key, Body::Join(Join::default()));
+/// // The actor lives in this partition: nothing goes through the log.
+/// assert!(outbox.outputs.is_empty());
+/// assert_eq!(mailbox.take().map(|(to, _)| to), Some(b"an actor".to_vec()));
+/// ```
 pub trait Mail: Sized {
     /// Where it is read.
     const INBOX: Topic;
@@ -25,7 +37,7 @@ pub trait Mail: Sized {
     /// As the inbox has it.
     type Sealed: Message;
 
-    /// Puts it into its envelope.
+    /// Wraps it in the message of the inbox.
     fn seal(self) -> Self::Sealed;
 
     /// Writes it to the inbox, to the actor with this key.

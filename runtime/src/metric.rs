@@ -22,7 +22,7 @@ impl MetricKind {
     }
 }
 
-/// A metric: one constant each, with its unit in the name and a sentence for whoever reads it.
+/// A metric: a constant, with its unit in the name and a description.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Metric {
     /// The Prometheus name.
@@ -33,7 +33,7 @@ pub struct Metric {
     pub label: &'static str,
     /// The values of that label; empty where it has none, and where they depend on the settings or the stage.
     pub values: &'static [&'static str],
-    /// What it says, and which value means that somebody should look.
+    /// What it measures, and which value needs attention.
     pub help: &'static str,
 }
 

@@ -191,7 +191,7 @@ impl StateSizes {
         Self { stage, published: Instant::now() }
     }
 
-    /// Publishes what `measure` says, if it is time.
+    /// Publishes the values of `measure`, if it is time.
     pub fn publish(&mut self, measure: impl FnOnce() -> Sizes) {
         if self.published.elapsed() < Self::EVERY {
             return;

@@ -15,7 +15,7 @@ pub enum Obstacle {
         /// The last time that one did, or the start.
         since: Instant,
     },
-    /// The group has not told its share of the partitions yet.
+    /// The group has not assigned partitions yet.
     Joining,
     /// The group has given it no partition, though it has enough for all its members.
     NoPartitions,
@@ -26,7 +26,7 @@ pub enum Obstacle {
     },
     /// The last transaction failed, for this reason; it is being gone back from.
     Recovering(String),
-    /// A partition stands still until somebody has looked at it. The others go on.
+    /// A partition is stopped until an operator acts. The others continue.
     Stopped {
         /// The topic's role.
         topic: Topic,
@@ -44,7 +44,7 @@ pub enum Obstacle {
     },
     /// The log that the collector writes does not answer.
     LogAway,
-    /// It was told to stop.
+    /// It is shutting down.
     Leaving,
 }
 

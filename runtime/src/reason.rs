@@ -69,10 +69,10 @@ reasons! {
         "Shorten the field at the sender.";
     /// A field that this kind of record needs is absent or blank.
     FIELD_MISSING = "field_missing",
-        "Add the field that the letter names.";
+        "Add the field that the dead letter names.";
     /// A field is present, but not what its definition allows.
     VALUE_INVALID = "value_invalid",
-        "Correct the field that the letter names; docs/inputs.md says what it may hold.";
+        "Correct the field that the dead letter names; docs/inputs.md says what it may hold.";
     /// A field stands more than once in its record.
     KEY_DUPLICATE = "key_duplicate",
         "Send each field once.";
@@ -88,15 +88,15 @@ reasons! {
     /// The push is still encrypted.
     XML_ENCRYPTED = "xml_encrypted",
         "Give the collector the EncodingAESKey, or decrypt before the topic.";
-    /// The envelope names a provider that nobody decodes.
+    /// The envelope names a provider that has no decoder.
     PROVIDER_UNKNOWN = "provider_unknown",
         "Name a built-in provider in the envelope, or describe it in `[ingest.webhook.mappings]`.";
-    /// A provider says that something changed, but not how: it must be fetched and sent.
+    /// A provider reports a change without its content: it must be fetched and sent.
     RECORD_INCOMPLETE = "record_incomplete",
-        "Add the field that the letter names to what the provider sends, or fetch the record and send it.";
+        "Add the field that the dead letter names to what the provider sends, or fetch the record and send it.";
     /// The record's `kind` (or the message's `type`) does not exist.
     KIND_UNKNOWN = "kind_unknown",
-        "Correct `kind` (or the message's `type`): the letter lists the known ones.";
+        "Correct `kind` (or the message's `type`): the dead letter lists the known ones.";
     /// The event has no time.
     TIMESTAMP_MISSING = "timestamp_missing",
         "Give every record its `timestamp`.";
@@ -112,7 +112,7 @@ reasons! {
     /// It came through a public write key, and only trusted sources may say so.
     PUBLIC_REFUSED = "public_refused",
         "Send it through a trusted key, or open the kind of milestone with `ingest.public_milestones`.";
-    /// The event names nobody: no identifier, or none that is left after the blocked values are dropped.
+    /// The event has no identifier, or none is left after blocked values are dropped.
     IDENTIFIER_MISSING = "identifier_missing",
         "Name the person or the account; a placeholder such as `null` or `anonymous` is no name.";
     /// An identifier of a scoped kind, such as an OpenID, comes without its scope.

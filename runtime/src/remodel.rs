@@ -16,7 +16,7 @@ use crate::state::{self, ActorKey, State, StateError};
 /// Most actors of a step.
 const STEP_ACTORS: usize = 256;
 
-/// The settings of a worker: their digest, and their generation, 0 where nobody counts.
+/// The settings of a worker: their digest, and their generation; 0 if generations are not counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Own {
     /// The digest.

@@ -5,7 +5,7 @@ use rocksdb::{Error, ErrorKind};
 /// A file that the writer removes between its being listed and opened fails an opening for reading: the files are listed anew.
 const READ_ONLY_ATTEMPTS: usize = 3;
 
-/// Opens for reading what somebody may be writing to.
+/// Opens a store for reading that another process may be writing to.
 pub(crate) fn open_beside_writer<T>(open: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
     let mut opened = open();
     for _ in 1..READ_ONLY_ATTEMPTS {
@@ -27,13 +27,13 @@ pub(crate) fn is_full(error: &Error) -> bool {
     error.kind() == ErrorKind::IOError && says_full(error.as_ref())
 }
 
-/// Whether the text of a failure of RocksDB says that the disk is full.
+/// Whether an error of RocksDB means that the disk is full.
 pub(crate) fn says_full(text: &str) -> bool {
     // The binding does not tell the sub-code; the texts are those of `strerror`.
     text.contains("No space left on device") || text.contains("Disk quota exceeded")
 }
 
-/// Whether somebody else has the folder open for writing.
+/// Whether another process has the folder open for writing.
 pub(crate) fn is_locked(error: &Error) -> bool {
     // The texts are those of `PosixFileSystem::LockFile`; a path that is quoted may have any word in it.
     let says = |text: &str| error.as_ref().starts_with(text);

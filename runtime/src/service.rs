@@ -24,7 +24,7 @@ pub struct Pulse {
     /// Whether it is counted what it does; false for who only watches.
     works: bool,
     stop: Arc<AtomicBool>,
-    /// What keeps it from its work, as far as it knows.
+    /// What keeps it from working.
     obstacles: Mutex<Vec<Obstacle>>,
     /// What it does beside its work, a line each.
     mentions: Mutex<Vec<String>>,
@@ -67,7 +67,7 @@ impl Pulse {
         }
     }
 
-    /// Says what keeps the worker from its work: nothing, if it can do it. Until it says so it is starting.
+    /// Reports what keeps the worker from working; nothing if it works. Until the first report it is starting.
     pub fn report(&self, obstacles: Vec<Obstacle>) {
         *self.obstacles.lock().unwrap_or_else(PoisonError::into_inner) = obstacles;
     }

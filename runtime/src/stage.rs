@@ -91,7 +91,7 @@ pub struct Erasure {
     pub until_ms: i64,
 }
 
-/// What a stage wants said, in order.
+/// The output of a stage, in order.
 #[derive(Debug, Default)]
 pub struct Outbox {
     /// Records to write.
@@ -145,8 +145,8 @@ impl Outbox {
     }
 
     /// What is written from now on was caused by an event received at this time, milliseconds since 1970-01-01 UTC: it becomes the
-    /// timestamp of the records. Whoever drives the stage says it for every record, and the newest one for the end of the batch; a stage
-    /// that knows better then says it again.
+    /// timestamp of the records. The driver of the stage calls it for every record, and with the newest time at the end of the batch; a stage
+    /// may override it.
     pub fn caused_at(&mut self, received_ms: i64) {
         match self.causes.last_mut() {
             Some((from, cause)) if *from == self.outputs.len() => *cause = received_ms,
@@ -154,7 +154,7 @@ impl Outbox {
         }
     }
 
-    /// What was said last by [`Self::caused_at`]; 0 where nothing was.
+    /// The last value of [`Self::caused_at`]; 0 if there was none.
     pub fn cause(&self) -> i64 {
         self.causes.last().map_or(0, |(_, cause)| *cause)
     }
@@ -187,7 +187,7 @@ impl Outbox {
         self.by_anybody = true;
     }
 
-    /// Takes what was rejected of the current record, and says whether the record as a whole is refused and that counts. `whole`: the stage
+    /// Takes the rejections of the current record, and whether the record as a whole is refused and counts towards the limit. `whole`: the stage
     /// said so.
     pub(crate) fn take_rejections(&mut self, whole: Option<Rejection>) -> (Vec<Rejection>, bool) {
         let unused = std::mem::take(&mut self.unused) || whole.is_some();
@@ -218,7 +218,7 @@ impl Outbox {
 pub struct Context<'a> {
     /// The state of the stage's partition.
     pub state: &'a mut dyn State,
-    /// What it wants said.
+    /// Its output.
     pub outbox: &'a mut Outbox,
 }
 
@@ -244,9 +244,42 @@ impl PartitionSlice {
 }
 
 /// A stage, of one partition.
+///
+/// ```
+/// use tributary_proto::Hash128;
+/// use tributary_runtime::stage::{Context, Outbox, Record, Stage, StageError};
+/// use tributary_runtime::state::{ActorKey, EmptyBase, Overlay, State, StateError};
+/// use tributary_runtime::topic::Topic;
+///
+/// /// Counts the records of each key.
+/// struct Count;
+///
+/// impl Stage for Count {
+///     fn handle(&mut self, record: &Record<'_>, context: &mut Context<'_>) -> Result<(), StageError> {
+///         let actor = ActorKey::new(b'c', Hash128::of(record.key));
+///         let count = context.state.get(&actor, b"count")?.map_or(0, |value| value[0]);
+///         context.state.put(&actor, b"count", &[count + 1]);
+///         Ok(())
+///     }
+///
+///     fn end_batch(&mut self, _: &mut Context<'_>) -> Result<(), StateError> {
+///         Ok(())
+///     }
+///
+///     fn discard_batch(&mut self) {}
+/// }
+///
+/// let (mut state, mut outbox) = (Overlay::new(EmptyBase), Outbox::default());
+/// let record = Record { topic: Topic::Offline, partition: 0, offset: 0, timestamp_ms: 0, key: b"a", value: b"" };
+/// for _ in 0..2 {
+///     Count.handle(&record, &mut Context { state: &mut state, outbox: &mut outbox })?;
+/// }
+/// assert_eq!(state.get(&ActorKey::new(b'c', Hash128::of(b"a")), b"count")?, Some(&[2][..]));
+/// # Ok::<(), StageError>(())
+/// ```
 pub trait Stage: Send {
-    /// The partition was taken over, and no record handled yet. What is said here is written at once; the state must not be changed. It may
-    /// be said again, by whoever takes the partition over next.
+    /// The partition was taken over, and no record handled yet. Its output is written at once; the state must not be changed. The
+    /// next owner of the partition may write it again.
     ///
     /// # Errors
     /// When the state is at fault.
@@ -254,7 +287,7 @@ pub trait Stage: Send {
         Ok(())
     }
 
-    /// How much of the partition it has computed anew because settings have changed, in thousandths; `None` while nothing of that is under way.
+    /// How much of the partition was recomputed after a change of settings, in thousandths; `None` if no pass is running.
     fn remodelled(&self) -> Option<u32> {
         None
     }
@@ -265,7 +298,7 @@ pub trait Stage: Send {
     /// [`StageError::Rejected`] when the record is at fault and nothing was changed for it, [`StageError::State`] when the state is.
     fn handle(&mut self, record: &Record<'_>, context: &mut Context<'_>) -> Result<(), StageError>;
 
-    /// Ends a batch: whatever was put off is done now, and nothing of the batch stays in memory.
+    /// Ends a batch: deferred work is done now, and nothing of the batch stays in memory.
     ///
     /// # Errors
     /// When the state is at fault.

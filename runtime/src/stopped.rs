@@ -63,7 +63,7 @@ impl Stops {
         self.stopped.remove(&place);
     }
 
-    /// The partitions that were stopped, also those that are somebody else's since.
+    /// The partitions that were stopped, including those that another process owns since.
     pub fn places(&self) -> Vec<Place> {
         self.stopped.keys().copied().collect()
     }
@@ -73,7 +73,7 @@ impl Stops {
         self.stopped.get(&place).is_some_and(|(stop, _)| stop.limits != *limits)
     }
 
-    /// Somebody has accepted what a partition holds below `until`; says whether that lets it go on.
+    /// An operator has accepted the refused records of a partition below `until`; returns whether it may continue.
     pub fn accept(&mut self, place: Place, until: u64) -> bool {
         let Some((stop, _)) = self.stopped.get(&place) else { return false };
         if until <= stop.first || self.accepted.get(&place).is_some_and(|known| until <= *known) {

@@ -3,7 +3,7 @@
 //! Work that grows with the size of an actor, and that every batch may cause, would take all the time of a partition. So the actor defers
 //! the work: it notes what must be computed, and sends itself a message through the log that says how much work others get first.
 
-/// Records of a batch that is so small that nobody can be waiting behind it.
+/// A batch of fewer records has no others waiting behind it.
 const QUIET: u64 = 100;
 
 /// What an actor still has to wait after a batch of `handled` records, of which the `resting` actors of the partition each count their part.

@@ -62,7 +62,7 @@ pub enum Cleanup {
     Compacted,
 }
 
-/// The setting that says for how long records are kept.
+/// The setting for how long records are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retention {
     /// `topics.raw_retention_days`.
@@ -88,7 +88,7 @@ pub enum Content {
     State,
 }
 
-/// Makes [`Topic`] of the table, and says which message is a row of which topic, under which key.
+/// Makes [`Topic`] from the table, with the message and the key of each topic's rows.
 macro_rules! topics {
     ($($(#[$doc:meta])* $topic:ident { $($spec:tt)* } holds [$($content:tt)*];)*) => {
         /// A topic's role.

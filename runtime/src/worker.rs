@@ -61,7 +61,7 @@ pub struct Worker<S> {
     partition_counts: BTreeMap<Topic, u32>,
     /// Why a step failed that was not recovered from yet.
     recovering: Option<String>,
-    /// When that was last told.
+    /// When that was last logged.
     told: Option<Instant>,
     /// The limits of the current batch.
     limits: DeadLetterLimits,
@@ -89,7 +89,7 @@ pub enum Turn {
 /// Longest wait between attempts to recover.
 const RECOVERY_PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// How often it is told that it was not recovered yet.
+/// How often it is logged that it has not recovered yet.
 const TELL_AGAIN: Duration = Duration::from_secs(30);
 
 impl<S: Session> Worker<S> {
@@ -205,7 +205,7 @@ impl<S: Session> Worker<S> {
     /// Leaves the log with nothing open.
     ///
     /// # Errors
-    /// What the log says.
+    /// The errors of the log.
     pub fn close(&mut self) -> Result<(), WorkerError> {
         self.dead_letter_lines.rest().iter().for_each(|line| line.log(self.log.stage));
         self.session.close().map_err(|source| self.log_error(source))

@@ -1,4 +1,4 @@
-"""Runs every command of the pages that lead to reports, as their readers would."""
+"""Runs every command of the pages that lead to reports, in their order."""
 
 import os
 import re
@@ -31,7 +31,7 @@ def run_page(page, home, python):
     begun, blocks = time.monotonic(), commands((ROOT / page).read_text())
     for block in blocks:
         done = subprocess.run(["bash", "-euc", block], cwd=home, env=environment, capture_output=True, text=True)
-        # Each question of the page has an answer.
+        # Each query of the page must return rows.
         asks = "duckdb" in block and " -c " in block
         if done.returncode or (asks and (not done.stdout.strip() or re.search(r"\b0 rows", done.stdout))):
             raise SystemExit(f"bi: {page}:\n{block}\n{done.stdout}{done.stderr}")

@@ -14,12 +14,34 @@ use crate::draw::Draw;
 use crate::faults::{Fault, Faults};
 use crate::store::Disk;
 
-/// The other processes, while one stands still in the middle of something.
+/// The other processes, while one is paused in the middle of a step.
+///
+/// ```
+/// use std::cell::Cell;
+/// use std::rc::Rc;
+/// use tributary_simulator::surroundings::Others;
+///
+/// /// Counts the steps that others could take.
+/// #[derive(Default)]
+/// struct Count(Cell<usize>);
+///
+/// impl Others for Count {
+///     fn zombie(self: Rc<Self>, _stage: &'static str, _instance: &str) {}
+///
+///     fn interlude(self: Rc<Self>, most: usize) {
+///         self.0.set(self.0.get() + most);
+///     }
+/// }
+///
+/// let others = Rc::new(Count::default());
+/// Rc::clone(&others).interlude(3);
+/// assert_eq!(others.0.get(), 3);
+/// ```
 pub trait Others {
-    /// A process stands still, here and now: the group goes on without it, or somebody else gets its name, or its transaction expires.
+    /// A process is paused here: the group continues without it, or another process gets its name, or its transaction expires.
     fn zombie(self: Rc<Self>, stage: &'static str, instance: &str);
 
-    /// Others go on for up to `most` steps, while the caller stands still.
+    /// Others take up to `most` steps while the caller is paused.
     fn interlude(self: Rc<Self>, most: usize);
 }
 

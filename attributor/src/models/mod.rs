@@ -29,6 +29,47 @@ pub use time_decay::TimeDecay;
 pub use time_weighted::TimeWeighted;
 
 /// A rule that gives the touches of a journey their weights.
+///
+/// ```
+/// use tributary_attributor::journey::{Cast, Journey, Timeline, Touchpoint};
+/// use tributary_attributor::models::{Model, Rationale};
+/// use tributary_attributor::plan::Plan;
+/// use tributary_attributor::settings::Settings;
+/// use tributary_proto::{Message, Milestone, StoredTouch, Touch, kind::Kinds};
+///
+/// /// The second touch gets all; the only one, if there is no other.
+/// #[derive(Debug)]
+/// struct SecondTouch;
+///
+/// impl Model for SecondTouch {
+///     fn weigh(&self, journey: &Journey<'_>) -> Vec<u128> {
+///         let chosen = 1.min(journey.touches.len() - 1);
+///         (0..journey.touches.len()).map(|at| u128::from(at == chosen)).collect()
+///     }
+///
+///     fn parameters(&self) -> String {
+///         String::new()
+///     }
+///
+///     fn rationale(&self, _: &Journey<'_>, _: usize) -> Rationale {
+///         Rationale { words: "the second touch".into(), ..Rationale::default() }
+///     }
+/// }
+///
+/// let touch = |event_id: &str, time_ms| {
+///     let touch = Some(Touch { channel: "email".into(), ..Touch::default() });
+///     StoredTouch { event_id: event_id.into(), time_ms, touch, ..StoredTouch::default() }.encode_to_vec()
+/// };
+/// let stored = [touch("a", 1), touch("b", 2), touch("c", 3)];
+/// let touches: Result<Vec<_>, _> = stored.iter().map(|raw| Touchpoint::read(raw, "p_1", "", &[0; 16])).collect();
+/// let touches = touches?;
+/// let won = Milestone { kind: "closed_won".into(), time_ms: 4, ..Milestone::default() };
+/// let plan = Plan::compile(&Settings::default(), &Kinds::default())?;
+/// let timeline = Timeline::of(&touches, &plan.visits);
+/// let journey = Journey::build(&timeline, &won, &[&won], &Cast::default(), &plan.journey("closed_won"));
+/// assert_eq!(SecondTouch.weigh(&journey), [0, 1, 0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Model: Debug + Send + Sync {
     /// The weights, one a touch, in the journey's order; only their proportions matter. All zero stands for equal weights.
     ///

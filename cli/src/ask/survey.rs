@@ -34,7 +34,7 @@ pub(super) struct Survey {
 
 /// What the processes say.
 #[derive(Default)]
-struct Asked {
+struct Answers {
     views: BTreeMap<PartitionOf, Place>,
     /// Which process restores it.
     restoring: BTreeMap<PartitionOf, String>,
@@ -76,7 +76,7 @@ fn look(
     if partitions == 0 {
         return Err(format!("there is no topic {inbox}"));
     }
-    let asked = ask(&kafka::processes(asker, prefix, ASK).map_err(told)?, settings);
+    let answers = ask(&kafka::processes(asker, prefix, ASK).map_err(told)?, settings);
     let mut survey = Survey { partitions: u32::try_from(partitions).unwrap_or(0), ..Survey::default() };
     let mut moving = false;
     for stage in [StageName::Attributor, StageName::Identity].map(StageName::log) {
@@ -84,43 +84,43 @@ fn look(
         let owners = kafka::owners(asker, prefix, (stage.stage, &inbox), ASK).map_err(told)?;
         for partition in 0..survey.partitions {
             let of = (stage.stage, partition);
-            if asked.views.contains_key(&of) {
+            if answers.views.contains_key(&of) {
                 continue;
             }
-            let (reason, moves) = asked.reason(of, &owners, local(of));
+            let (reason, moves) = answers.reason(of, &owners, local(of));
             moving |= moves;
             survey.reasons.insert(of, reason);
         }
     }
-    survey.views = asked.views;
+    survey.views = answers.views;
     Ok((survey, moving))
 }
 
 /// Asks every process for a view of each stage.
-fn ask(processes: &[Process], settings: &Settings) -> Asked {
-    let mut asked = Asked::default();
+fn ask(processes: &[Process], settings: &Settings) -> Answers {
+    let mut answers = Answers::default();
     for stage in [StageName::Attributor, StageName::Identity].map(|stage| stage.log().stage) {
         for process in processes {
-            let answered = asked.ask(process, stage, settings);
-            let known = asked.failed.entry(process.instance.clone()).or_default();
+            let answered = answers.ask(process, stage, settings);
+            let known = answers.failed.entry(process.instance.clone()).or_default();
             match answered {
                 Ok(()) => *known = None,
                 // One that has died and was started again is named twice for a while.
-                Err(error) if !asked.views.values().any(|place| is_of(place, &process.instance)) => {
+                Err(error) if !answers.views.values().any(|place| is_of(place, &process.instance)) => {
                     *known = Some(why(process, &error));
                 }
                 Err(_) => {}
             }
         }
     }
-    asked
+    answers
 }
 
 fn is_of(place: &Place, name: &str) -> bool {
     matches!(place, Place::Process { instance, .. } if instance == name)
 }
 
-impl Asked {
+impl Answers {
     fn ask(&mut self, process: &Process, stage: &'static str, settings: &Settings) -> Result<(), AskError> {
         let token = &settings.admin.token;
         let mut client = Client::connect(&process.address, token)?;

@@ -127,8 +127,8 @@ struct Joined {
 fn joined_with(identifiers: &[String], settings: &Settings, pipeline: &Pipeline) -> anyhow::Result<Vec<Joined>> {
     let mut states = ask::open(settings)?;
     let mut all: Vec<Joined> = Vec::new();
-    for asked in identifiers {
-        let found = profile(&mut states, pipeline, asked);
+    for identifier in identifiers {
+        let found = profile(&mut states, pipeline, identifier);
         let freshness = states.freshness(settings);
         let found = found.map_err(|error| as_far_as(&freshness, error))?;
         for known in &found.identifiers {

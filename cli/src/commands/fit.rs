@@ -16,7 +16,7 @@ use tributary_pipeline::settings::Settings;
 use tributary_proto::vocabulary::{MODELS, find};
 
 use crate::fit::show::{self, Change};
-use crate::fit::source::{self, Asked, Happened};
+use crate::fit::source::{self, FitRequest, Happened};
 use crate::global::Global;
 use crate::logging;
 use crate::outcome::Usage;
@@ -144,7 +144,7 @@ fn print(fitted: &[Fitted<'_>], sets: &[ParameterSet], global: &Global) -> anyho
 }
 
 fn training(args: &FitArgs, settings: &Settings) -> anyhow::Result<Training> {
-    let asked = Asked {
+    let request = FitRequest {
         target: &args.target,
         label: match args.label {
             LabelArg::Channel => Label::Channel,
@@ -155,9 +155,9 @@ fn training(args: &FitArgs, settings: &Settings) -> anyhow::Result<Training> {
         patience_days: args.patience_days,
     };
     if !args.paths.is_empty() {
-        source::of_tables(&args.paths, &asked)
+        source::of_tables(&args.paths, &request)
     } else {
-        source::of_journeys(&args.happened, &asked, settings)
+        source::of_journeys(&args.happened, &request, settings)
     }
 }
 

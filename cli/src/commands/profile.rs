@@ -53,8 +53,8 @@ pub fn run(args: &ProfileArgs, global: &Global) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// When nothing is known of it, or the state cannot be read.
-pub fn answer(snapshot: &mut dyn Snapshot, pipeline: &Pipeline, asked: &str, global: &Global) -> anyhow::Result<()> {
-    print(&profile(snapshot, pipeline, asked).map_err(failure)?, global)
+pub fn answer(snapshot: &mut dyn Snapshot, pipeline: &Pipeline, identifier: &str, global: &Global) -> anyhow::Result<()> {
+    print(&profile(snapshot, pipeline, identifier).map_err(failure)?, global)
 }
 
 fn print(found: &Profile, global: &Global) -> anyhow::Result<()> {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use tributary_learn::parameters::Label;
 use tributary_pipeline::paths::{Training, quantile};
 
-use crate::fit::source::{self, Asked, Happened};
+use crate::fit::source::{self, FitRequest, Happened};
 use crate::global::Global;
 use crate::stdout::outln;
 use crate::table::{align_right, table};
@@ -61,8 +61,8 @@ pub fn run(args: &ProposeWindowArgs, global: &Global) -> anyhow::Result<()> {
     let settings = global.settings()?;
     logging::start(&settings.log);
     let until_ms = args.until.map(Timestamp::as_millisecond);
-    let asked = Asked { target: &args.target, label: Label::Channel, until_ms, patience_days: None };
-    let training = source::of_journeys(&args.happened, &asked, &settings)?;
+    let request = FitRequest { target: &args.target, label: Label::Channel, until_ms, patience_days: None };
+    let training = source::of_journeys(&args.happened, &request, &settings)?;
     let Some(proposal) = proposal(&training) else {
         anyhow::bail!("no journey with a touch leads to a milestone of kind {}", args.target);
     };

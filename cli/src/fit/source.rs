@@ -32,8 +32,8 @@ pub struct Happened {
     topics: bool,
 }
 
-/// What is asked for.
-pub struct Asked<'a> {
+/// What is to be fitted.
+pub struct FitRequest<'a> {
     /// The kind of milestone that converting journeys lead to.
     pub target: &'a str,
     /// What touches are called.
@@ -44,7 +44,7 @@ pub struct Asked<'a> {
     pub patience_days: Option<u32>,
 }
 
-impl Asked<'_> {
+impl FitRequest<'_> {
     fn check(&self, plan: &Plan) -> Result<(), Usage> {
         let known: Vec<&str> = plan.kinds().collect();
         if known.contains(&self.target) {
@@ -66,13 +66,14 @@ impl Asked<'_> {
 ///
 /// # Errors
 /// When one cannot be read.
-pub fn of_tables(files: &[PathBuf], asked: &Asked<'_>) -> anyhow::Result<Training> {
+pub fn of_tables(files: &[PathBuf], request: &FitRequest<'_>) -> anyhow::Result<Training> {
     let mut progress = Progress::new("paths", None);
     let mut paths = Paths::default();
     for file in files {
         table::read(file, &mut paths, &mut || progress.add(1))?;
     }
-    let about = About { target: asked.target.to_owned(), label: asked.label, until_ms: asked.until_ms, ..About::default() };
+    let about =
+        About { target: request.target.to_owned(), label: request.label, until_ms: request.until_ms, ..About::default() };
     Ok(Training { paths, about, cycles_ms: Vec::new() })
 }
 
@@ -80,28 +81,28 @@ pub fn of_tables(files: &[PathBuf], asked: &Asked<'_>) -> anyhow::Result<Trainin
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn of_journeys(happened: &Happened, asked: &Asked<'_>, settings: &Settings) -> anyhow::Result<Training> {
-    if happened.topics { of_topics(asked, settings) } else { of_units(&happened.files, asked, settings) }
+pub fn of_journeys(happened: &Happened, request: &FitRequest<'_>, settings: &Settings) -> anyhow::Result<Training> {
+    if happened.topics { of_topics(request, settings) } else { of_units(&happened.files, request, settings) }
 }
 
 /// Paths of raw files, which are replayed, or of the state of a service.
-fn of_units(files: &RawFiles, asked: &Asked<'_>, settings: &Settings) -> anyhow::Result<Training> {
+fn of_units(files: &RawFiles, request: &FitRequest<'_>, settings: &Settings) -> anyhow::Result<Training> {
     look_at(files, settings, |whole| {
         let mut progress = whole.progress("journeys");
         let Whole { snapshot, units, pipeline } = whole;
         let plan = pipeline.plan();
-        asked.check(plan)?;
+        request.check(plan)?;
         let newest = || newest_ms(snapshot, units, plan);
-        let wanted = asked.wanted(asked.until_ms.map_or_else(newest, |until_ms| Ok(Some(until_ms)))?);
-        Ok(collect(snapshot, units, plan, &wanted, asked.patience_ms(plan), &mut || progress.add(1))?)
+        let wanted = request.wanted(request.until_ms.map_or_else(newest, |until_ms| Ok(Some(until_ms)))?);
+        Ok(collect(snapshot, units, plan, &wanted, request.patience_ms(plan), &mut || progress.add(1))?)
     })
 }
 
 /// Paths of what the output topics say: on Kafka of all partitions, whichever machines hold their state.
-fn of_topics(asked: &Asked<'_>, settings: &Settings) -> anyhow::Result<Training> {
+fn of_topics(request: &FitRequest<'_>, settings: &Settings) -> anyhow::Result<Training> {
     let pipeline = Pipeline::compile(settings).map_err(Usage::from)?;
     let plan = pipeline.plan();
-    asked.check(plan)?;
+    request.check(plan)?;
     for (on, topic) in [(settings.outputs.touchpoints, Topic::Touchpoints), (settings.outputs.milestones, Topic::Milestones)] {
         if !on {
             let (name, setting) = (settings.topics.name(topic), topic.name());
@@ -124,7 +125,7 @@ fn of_topics(asked: &Asked<'_>, settings: &Settings) -> anyhow::Result<Training>
             Ok(take(&mut rows, *topic, &key, value.as_deref())?)
         })?;
     }
-    let wanted = asked.wanted(asked.until_ms.or_else(|| rows.newest_ms()));
+    let wanted = request.wanted(request.until_ms.or_else(|| rows.newest_ms()));
     let mut progress = Progress::new("journeys", Some(rows.units() as u64));
-    Ok(collect_rows(&rows, plan, &wanted, asked.patience_ms(plan), &mut || progress.add(1))?)
+    Ok(collect_rows(&rows, plan, &wanted, request.patience_ms(plan), &mut || progress.add(1))?)
 }

@@ -31,7 +31,7 @@ struct Row {
     null: u64,
 }
 
-/// Adds the paths of a file; `tick` hears of every row.
+/// Adds the paths of a file; `tick` is called for each row.
 ///
 /// # Errors
 /// When it cannot be read; the line and what is wrong with it.

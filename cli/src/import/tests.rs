@@ -5,14 +5,14 @@ use std::rc::Rc;
 use tributary_proto::kind::Kinds;
 
 use super::*;
-use crate::resume::{MarkedSink, NotedIn, Unfinished, Work};
+use crate::resume::{CheckpointSink, NotedIn, Unfinished, Work};
 use crate::sink::SinkError;
 
-/// What is stored, with its mark.
+/// What is stored, with its checkpoint.
 #[derive(Default)]
 struct Stored {
     records: Vec<Vec<u8>>,
-    mark: Option<Vec<u8>>,
+    checkpoint: Option<Vec<u8>>,
 }
 
 /// Stores what is committed; breaks down at the given record.
@@ -22,9 +22,9 @@ struct Shelf {
     breaks_at: Option<usize>,
 }
 
-impl MarkedSink for Shelf {
+impl CheckpointSink for Shelf {
     fn last(&mut self) -> Result<Option<Vec<u8>>, SinkError> {
-        Ok(self.stored.borrow().mark.clone())
+        Ok(self.stored.borrow().checkpoint.clone())
     }
 
     fn send(&mut self, _: Topic, value: &[u8], _: i64) -> Result<(), SinkError> {
@@ -39,10 +39,10 @@ impl MarkedSink for Shelf {
         self.waiting.len() >= 10_000
     }
 
-    fn commit(&mut self, mark: &[u8]) -> Result<(), SinkError> {
+    fn commit(&mut self, checkpoint: &[u8]) -> Result<(), SinkError> {
         let mut stored = self.stored.borrow_mut();
         stored.records.append(&mut self.waiting);
-        stored.mark = Some(mark.to_vec());
+        stored.checkpoint = Some(checkpoint.to_vec());
         Ok(())
     }
 }
@@ -78,7 +78,7 @@ fn an_interrupted_import_goes_on_where_it_was() {
 
     let stored = Rc::default();
     assert!(import(&file, "", &stored, Some(45_000)).is_err());
-    assert_eq!(stored.borrow().records.len(), 40_000, "what was committed is marked");
+    assert_eq!(stored.borrow().records.len(), 40_000, "the checkpoint is that of what was committed");
     assert!(note.exists());
 
     // Read in another way it is other work, and takes the place of what was unfinished.

@@ -1,16 +1,16 @@
-//! The embedded log: records and progress mark are one write batch.
+//! The embedded log: records and checkpoint are one write batch.
 
 use tributary_pipeline::settings::Settings;
 use tributary_runtime::embedded::EmbeddedLog;
 use tributary_runtime::stage::Output;
 use tributary_runtime::topic::Topic;
 
-use super::{MarkedSink, Work};
+use super::{CheckpointSink, Work};
 use crate::sink::{EMBEDDED_BATCH, EMBEDDED_BATCH_BYTES, SinkError};
 use crate::state;
 
-/// The raw topics of the embedded log, with a mark.
-pub struct EmbeddedMarked {
+/// The raw topics of the embedded log, with a checkpoint.
+pub struct EmbeddedCheckpoints {
     log: EmbeddedLog,
     work: String,
     waiting: Vec<(Output, i64)>,
@@ -19,7 +19,7 @@ pub struct EmbeddedMarked {
     writes: u32,
 }
 
-impl EmbeddedMarked {
+impl EmbeddedCheckpoints {
     /// Opens the log of the settings.
     ///
     /// # Errors
@@ -34,9 +34,9 @@ fn failed(error: impl std::error::Error) -> SinkError {
     SinkError::Embedded(error.to_string())
 }
 
-impl MarkedSink for EmbeddedMarked {
+impl CheckpointSink for EmbeddedCheckpoints {
     fn last(&mut self) -> Result<Option<Vec<u8>>, SinkError> {
-        self.log.mark(&self.work).map_err(failed)
+        self.log.send_checkpoint(&self.work).map_err(failed)
     }
 
     fn send(&mut self, topic: Topic, value: &[u8], timestamp_ms: i64) -> Result<(), SinkError> {
@@ -49,10 +49,10 @@ impl MarkedSink for EmbeddedMarked {
         self.waiting.len() >= EMBEDDED_BATCH || self.waiting_bytes >= EMBEDDED_BATCH_BYTES
     }
 
-    fn commit(&mut self, mark: &[u8]) -> Result<(), SinkError> {
+    fn commit(&mut self, checkpoint: &[u8]) -> Result<(), SinkError> {
         let records = std::mem::take(&mut self.waiting);
         self.waiting_bytes = 0;
         self.writes = self.writes.wrapping_add(1);
-        self.log.append_marked(records, self.writes, (&self.work, mark)).map_err(failed)
+        self.log.append_with_checkpoint(records, self.writes, (&self.work, checkpoint)).map_err(failed)
     }
 }

@@ -1,4 +1,4 @@
-//! Kafka: records and progress mark are one transaction. The mark is the metadata of an offset that the transaction commits for a separate
+//! Kafka: records and checkpoint are one transaction. The checkpoint is the metadata of an offset that the transaction commits for a separate
 //! group. Nobody joins that group, and the brokers delete it days later (`offsets.retention.minutes`).
 
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use tributary_pipeline::settings::Settings;
 use tributary_runtime::kafka::{ConnectionErrors, group_name};
 use tributary_runtime::topic::Topic;
 
-use super::{MarkedSink, Work};
+use super::{CheckpointSink, Work};
 use crate::sink::{self, Deliveries, SinkError};
 use crate::source;
 
@@ -26,8 +26,8 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 /// Between two looks at what is still under way.
 const LOOK: Duration = Duration::from_micros(300);
 
-/// A transactional producer to Kafka's raw topics, with a mark.
-pub struct KafkaMarked {
+/// A transactional producer to Kafka's raw topics, with a checkpoint.
+pub struct KafkaCheckpoints {
     producer: ThreadedProducer<Deliveries>,
     names: Vec<(Topic, String)>,
     group: String,
@@ -39,7 +39,7 @@ pub struct KafkaMarked {
     bytes: usize,
 }
 
-impl KafkaMarked {
+impl KafkaCheckpoints {
     /// A producer to the brokers of the settings. What an interrupted run has left open is taken back first.
     ///
     /// # Errors
@@ -67,7 +67,7 @@ impl KafkaMarked {
         refused(&self.producer, &self.group, error)
     }
 
-    /// Where the mark is kept: a partition that there always is.
+    /// Where the checkpoint is kept: a partition that there always is.
     fn place(&self) -> (&str, i32) {
         (self.name(Topic::Offline), 0)
     }
@@ -102,7 +102,7 @@ fn refused(producer: &ThreadedProducer<Deliveries>, group: &str, error: &KafkaEr
     SinkError::Transaction { name: group.to_owned(), why: producer.context().explain(error) }
 }
 
-impl MarkedSink for KafkaMarked {
+impl CheckpointSink for KafkaCheckpoints {
     fn last(&mut self) -> Result<Option<Vec<u8>>, SinkError> {
         let (topic, partition) = self.place();
         let mut list = TopicPartitionList::new();
@@ -125,7 +125,7 @@ impl MarkedSink for KafkaMarked {
         long || self.records >= RECORDS_MAX || self.bytes >= BYTES_MAX
     }
 
-    fn commit(&mut self, mark: &[u8]) -> Result<(), SinkError> {
+    fn commit(&mut self, checkpoint: &[u8]) -> Result<(), SinkError> {
         self.begin()?;
         self.drain()?;
         let (topic, partition) = self.place();
@@ -133,7 +133,7 @@ impl MarkedSink for KafkaMarked {
         let failed = |error| self.failed(&error);
         list.add_partition_offset(topic, partition, Offset::Offset(0)).map_err(failed)?;
         if let Some(mut element) = list.find_partition(topic, partition) {
-            element.set_metadata(String::from_utf8_lossy(mark));
+            element.set_metadata(String::from_utf8_lossy(checkpoint));
         }
         self.producer.send_offsets_to_transaction(&list, &self.group_metadata, TIMEOUT).map_err(failed)?;
         self.producer.commit_transaction(TIMEOUT).map_err(failed)?;
@@ -142,7 +142,7 @@ impl MarkedSink for KafkaMarked {
     }
 }
 
-impl Drop for KafkaMarked {
+impl Drop for KafkaCheckpoints {
     fn drop(&mut self) {
         if self.open.is_some() {
             // Readers need not wait until the brokers end it. Where that fails they do.

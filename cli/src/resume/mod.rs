@@ -18,8 +18,8 @@ use tributary_runtime::topic::Topic;
 
 use crate::sink::SinkError;
 
-pub use embedded::EmbeddedMarked;
-pub use kafka::KafkaMarked;
+pub use embedded::EmbeddedCheckpoints;
+pub use kafka::KafkaCheckpoints;
 pub use plain::Plain;
 pub use work::{NotedIn, Unfinished, Work, exit_confirmed, fingerprint};
 
@@ -27,7 +27,7 @@ pub use work::{NotedIn, Unfinished, Work, exit_confirmed, fingerprint};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Position {
-    /// The run that it is of: of an earlier one that had ended it says nothing.
+    /// The run it belongs to. The position of an earlier run that has ended is ignored.
     pub run: String,
     /// The number of the file that was being sent, from 0; those before it are done.
     pub file: usize,
@@ -41,9 +41,36 @@ pub struct Position {
     pub ended: bool,
 }
 
-/// A place that records are sent to together with what is marked there.
-pub trait MarkedSink {
-    /// The mark that was stored last; `None` where there is none, or none can be kept.
+/// Where records are sent to, together with a checkpoint: how far the run has come.
+///
+/// ```
+/// use tributary_cli::resume::CheckpointSink;
+/// use tributary_cli::sink::SinkError;
+/// use tributary_runtime::topic::Topic;
+///
+/// /// Keeps records and the checkpoint in memory.
+/// #[derive(Default)]
+/// struct Memory { waiting: usize, stored: usize, checkpoint: Option<Vec<u8>> }
+///
+/// impl CheckpointSink for Memory {
+///     fn last(&mut self) -> Result<Option<Vec<u8>>, SinkError> { Ok(self.checkpoint.clone()) }
+///     fn send(&mut self, _: Topic, _: &[u8], _: i64) -> Result<(), SinkError> { self.waiting += 1; Ok(()) }
+///     fn is_due(&self) -> bool { self.waiting >= 1_000 }
+///     fn commit(&mut self, checkpoint: &[u8]) -> Result<(), SinkError> {
+///         self.stored += std::mem::take(&mut self.waiting);
+///         self.checkpoint = Some(checkpoint.to_vec());
+///         Ok(())
+///     }
+/// }
+///
+/// let mut sink = Memory::default();
+/// sink.send(Topic::Offline, b"a row", 0)?;
+/// sink.commit(b"row 1")?;
+/// assert_eq!((sink.stored, sink.last()?.as_deref()), (1, Some(&b"row 1"[..])));
+/// # Ok::<(), SinkError>(())
+/// ```
+pub trait CheckpointSink {
+    /// The checkpoint that was stored last; `None` if there is none, or if none can be stored.
     ///
     /// # Errors
     /// When it cannot be asked.
@@ -58,16 +85,16 @@ pub trait MarkedSink {
     /// Whether so much waits that [`Self::commit`] is due.
     fn is_due(&self) -> bool;
 
-    /// Stores what was sent since the last time, and the mark: all or nothing.
+    /// Stores what was sent since the last time, and the checkpoint: all or nothing.
     ///
     /// # Errors
     /// When that is not possible, or not known.
-    fn commit(&mut self, mark: &[u8]) -> Result<(), SinkError>;
+    fn commit(&mut self, checkpoint: &[u8]) -> Result<(), SinkError>;
 }
 
 /// A run of a command that sends files.
 pub struct Sending {
-    sink: Box<dyn MarkedSink>,
+    sink: Box<dyn CheckpointSink>,
     unfinished: Option<Unfinished>,
     position: Position,
     earlier: Position,
@@ -82,10 +109,10 @@ impl Sending {
     /// When the log cannot be opened or asked.
     pub fn begin(settings: &Settings, work: Option<&Work>) -> Result<Self, SinkError> {
         let Some(work) = work else { return Self::of(Box::new(Plain::open(settings)?), None) };
-        let sink: Box<dyn MarkedSink> = if settings.kafka.is_embedded() {
-            Box::new(EmbeddedMarked::open(settings, work)?)
+        let sink: Box<dyn CheckpointSink> = if settings.kafka.is_embedded() {
+            Box::new(EmbeddedCheckpoints::open(settings, work)?)
         } else {
-            Box::new(KafkaMarked::open(settings, work)?)
+            Box::new(KafkaCheckpoints::open(settings, work)?)
         };
         let place = match settings.kafka.is_embedded() {
             true => NotedIn::State(settings.state.folder_of_process()),
@@ -97,8 +124,8 @@ impl Sending {
     /// The same, to this sink.
     ///
     /// # Errors
-    /// When it cannot be asked for its mark.
-    pub fn of(mut sink: Box<dyn MarkedSink>, unfinished: Option<Unfinished>) -> Result<Self, SinkError> {
+    /// When it cannot be asked for its checkpoint.
+    pub fn of(mut sink: Box<dyn CheckpointSink>, unfinished: Option<Unfinished>) -> Result<Self, SinkError> {
         let run = unfinished.as_ref().map(|unfinished| unfinished.run.clone()).unwrap_or_default();
         let last = if unfinished.is_some() { sink.last()? } else { None };
         let found = last.and_then(|bytes| serde_json::from_slice::<Position>(&bytes).ok());
@@ -119,7 +146,7 @@ impl Sending {
         if file == self.earlier.file { self.earlier.rows } else { 0 }
     }
 
-    /// Sends a record. [`Self::passed`] says when its row is done.
+    /// Sends a record. Call [`Self::passed`] when its row is done.
     ///
     /// # Errors
     /// When it is refused, or an earlier one was not stored.
@@ -129,7 +156,7 @@ impl Sending {
         sent
     }
 
-    /// Says how far it has come in a file; what waits is stored now and then.
+    /// Reports the progress in a file; waiting records are stored now and then.
     ///
     /// # Errors
     /// When it cannot be stored.
@@ -146,13 +173,13 @@ impl Sending {
         if self.broken {
             return Ok(());
         }
-        let mark = serde_json::to_vec(&self.position).map_err(|error| SinkError::Embedded(error.to_string()));
-        let stored = mark.and_then(|mark| self.sink.commit(&mark));
+        let checkpoint = serde_json::to_vec(&self.position).map_err(|error| SinkError::Embedded(error.to_string()));
+        let stored = checkpoint.and_then(|checkpoint| self.sink.commit(&checkpoint));
         self.broken |= stored.is_err();
         stored
     }
 
-    /// Stores the rest; all is done. The log is closed. The result is to be told before it is [confirmed](Unfinished::confirm).
+    /// Stores the rest; all is done. The log is closed. Print the result before it is [confirmed](Unfinished::confirm).
     ///
     /// # Errors
     /// When it cannot be stored.

@@ -1,9 +1,9 @@
-//! Sends input that can be read only once: without progress marks.
+//! Sends input that can be read only once: without checkpoints.
 
 use tributary_pipeline::settings::Settings;
 use tributary_runtime::topic::Topic;
 
-use super::MarkedSink;
+use super::CheckpointSink;
 use crate::sink::{self, RawSink, SinkError};
 
 /// Records as they come.
@@ -19,7 +19,7 @@ impl Plain {
     }
 }
 
-impl MarkedSink for Plain {
+impl CheckpointSink for Plain {
     fn last(&mut self) -> Result<Option<Vec<u8>>, SinkError> {
         Ok(None)
     }

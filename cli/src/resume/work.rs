@@ -20,7 +20,7 @@ const CHUNK: usize = 1 << 20;
 pub struct Work {
     /// The hash of all that decides of its records: the bytes of the files, how they are read, and where they go.
     pub id: String,
-    /// The file that says that it is unfinished: `list.csv.imported`, `events.ndjson.sent`.
+    /// The file that marks it as unfinished: `list.csv.imported`, `events.ndjson.sent`.
     beside: PathBuf,
 }
 
@@ -72,10 +72,10 @@ struct Note {
     run: String,
 }
 
-/// A run that is not finished: there is a file that says so.
+/// A run that is not finished, marked by a file.
 #[derive(Debug)]
 pub struct Unfinished {
-    /// The run's name. The marks that are its own have it.
+    /// The run's name. Its checkpoints have it.
     pub run: String,
     /// The file, open; `None` where none could be made.
     noted: Option<(PathBuf, File)>,
@@ -110,21 +110,21 @@ impl Unfinished {
         }
     }
 
-    /// The result was told: from now on the same command is a new run.
+    /// The result was printed: from now on the same command is a new run.
     pub fn confirm(self) {
         let Some((path, file)) = self.noted else { return };
         // Whoever has taken it away already wanted the same.
         let _ = if self.kept { file.write_all_at(TOLD, 0) } else { fs::remove_file(path) };
     }
 
-    /// The result was told: it is [confirmed](Self::confirm) as the last thing that the process does.
+    /// The result was printed: it is [confirmed](Self::confirm) as the last thing that the process does.
     pub fn confirm_at_exit(self) {
         let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
         *last = Some(self);
     }
 }
 
-/// Takes away what runs have left that had told their end.
+/// Removes the files of runs whose result was printed.
 fn remove_told(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let is_note = entry.file_name().to_str().is_some_and(|name| name.starts_with(NAME));

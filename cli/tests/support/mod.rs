@@ -15,6 +15,7 @@ pub mod broker;
 pub mod command;
 pub mod disk;
 pub mod kill;
+pub mod pages;
 #[path = "../../../export/tests/support/parquet.rs"]
 pub mod parquet;
 #[path = "../../../runtime/tests/support/proxy.rs"]

@@ -29,7 +29,7 @@ pub(super) struct Writer {
     failed: Arc<OnceLock<String>>,
 }
 
-/// Its thread, and what it is told by.
+/// Its thread, and the channel to it.
 struct Running {
     batches: Sender<Batch>,
     thread: JoinHandle<()>,
@@ -73,7 +73,7 @@ impl Writer {
     }
 }
 
-/// Writes until nobody sends any more. What RocksDB has refused once for another reason than a full disk, it refuses for ever.
+/// Writes until all senders are gone. After an error other than a full disk, RocksDB refuses every further write.
 fn write(log: &EmbeddedLog, batches: &Receiver<Batch>, failed: &OnceLock<String>) {
     let mut writes = 0u32;
     while let Ok(first) = batches.recv() {

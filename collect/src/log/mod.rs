@@ -20,7 +20,7 @@ use crate::settings::Settings;
 pub(crate) use kafka::TOPICS;
 pub use kafka::{KafkaError, KafkaLog};
 
-/// How often it is told that the log is away.
+/// How often it is logged that the log is unreachable.
 const TELL_AGAIN: Duration = Duration::from_secs(30);
 
 /// Takes records for the log, within limits. Records have no key, as those of `tributary send`: ingest keeps no state, and a key that a
@@ -30,7 +30,7 @@ pub struct Log {
     budget: Arc<Budget>,
     ack: Duration,
     away: AtomicBool,
-    /// Why it is away, as it was told last, and when.
+    /// Why it is unreachable, as last logged, and when.
     told: Mutex<Option<(String, Instant)>>,
     stored: AtomicU64,
 }
@@ -106,7 +106,7 @@ impl Log {
         &self.budget
     }
 
-    /// Why the log has failed for good, if it has: nothing is stored any more, by nobody in this process.
+    /// Why the log has failed for good, if it has: this process stores nothing any more.
     pub fn failure(&self) -> Option<String> {
         match &self.target {
             Target::Kafka(_) => None,

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use http::HeaderName;
 use tributary_runtime::config::Secret;
 
-use super::replay::Mark;
+use super::replay::Fingerprint;
 use super::settings::{Encoding, WebhookSettings};
 use super::{Problem, Push, ReplayKey, Scheme, SignatureError, Verified, check_age, decode, header_name, is_hmac};
 
@@ -47,7 +47,7 @@ impl Scheme for HmacHeader {
         }
         let sent_ms = time.parse::<i64>().ok().and_then(|s| s.checked_mul(1_000)).ok_or(SignatureError::Malformed(TIME))?;
         check_age(sent_ms, push.now_ms, self.max_age_ms)?;
-        let replay_key = Some(ReplayKey { mark: Mark::of(&signature), sent_ms, max_age_ms: self.max_age_ms });
+        let replay_key = Some(ReplayKey { fingerprint: Fingerprint::of(&signature), sent_ms, max_age_ms: self.max_age_ms });
         Ok(Verified::Push { body, replay_key })
     }
 }

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use http::HeaderName;
 use tributary_runtime::config::Secret;
 
-use super::replay::Mark;
+use super::replay::Fingerprint;
 use super::settings::{Encoding, WebhookSettings};
 use super::{Problem, Push, ReplayKey, Scheme, SignatureError, Verified, check_age, decode, is_hmac, problem};
 
@@ -62,7 +62,7 @@ impl Scheme for HubSpot {
             return Err(SignatureError::Wrong);
         }
         check_age(sent_ms, push.now_ms, self.max_age_ms)?;
-        let replay_key = Some(ReplayKey { mark: Mark::of(&signature), sent_ms, max_age_ms: self.max_age_ms });
+        let replay_key = Some(ReplayKey { fingerprint: Fingerprint::of(&signature), sent_ms, max_age_ms: self.max_age_ms });
         Ok(Verified::Push { body: Cow::Borrowed(push.body), replay_key })
     }
 }

@@ -88,7 +88,7 @@ pub enum Verified<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReplayKey {
     /// What tells it from others.
-    pub mark: replay::Mark,
+    pub fingerprint: replay::Fingerprint,
     /// When it was sent, by its signature; milliseconds since 1970-01-01 UTC.
     pub sent_ms: i64,
     /// How long it is fresh, milliseconds.
@@ -116,6 +116,25 @@ pub enum SignatureError {
 }
 
 /// A way to tell a genuine push.
+///
+/// ```
+/// use http::{HeaderMap, HeaderValue};
+/// use tributary_collect::signature::settings::{Format, WebhookSettings};
+/// use tributary_collect::signature::{Push, SignatureError, compile};
+/// use tributary_runtime::config::Secret;
+///
+/// let settings = WebhookSettings {
+///     signature: Some(Format::Secret),
+///     secrets: vec![Secret::new("a-secret-0123456789")],
+///     header: "x-secret".into(),
+///     ..WebhookSettings::default()
+/// };
+/// let scheme = compile(&settings).expect("the settings are valid");
+/// let mut headers = HeaderMap::new();
+/// headers.insert("x-secret", HeaderValue::from_static("another-secret"));
+/// let push = Push { method: "POST", path_and_query: "/", query: &[], headers: &headers, body: b"{}", now_ms: 0 };
+/// assert_eq!(scheme.check(&push), Err(SignatureError::Wrong));
+/// ```
 pub trait Scheme: Send + Sync {
     /// Looks at a request.
     ///

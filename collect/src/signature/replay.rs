@@ -14,10 +14,10 @@ const REMEMBERED_MAX: usize = 200_000;
 
 /// What tells a push from others: a hash of its signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Mark([u8; 32]);
+pub struct Fingerprint([u8; 32]);
 
-impl Mark {
-    /// The mark of a signature.
+impl Fingerprint {
+    /// The fingerprint of a signature.
     pub fn of(signature: &[u8]) -> Self {
         Self(Sha256::digest(signature).into())
     }
@@ -32,7 +32,7 @@ pub enum Refused {
     Full,
 }
 
-/// When a mark may be forgotten: when neither clock could take its push for a fresh one.
+/// When a fingerprint may be forgotten: when neither clock could take its push for a fresh one.
 #[derive(Debug, Clone, Copy)]
 struct Until {
     /// By its signed time, milliseconds since 1970-01-01 UTC.
@@ -41,35 +41,35 @@ struct Until {
     moment: Instant,
 }
 
-/// By mark: when it may be forgotten; and the same in the order of the signed time.
+/// By fingerprint: when it may be forgotten; and the same in the order of the signed time.
 #[derive(Debug)]
-struct Marks {
-    until: BTreeMap<Mark, Until>,
-    by_time: BTreeSet<(i64, Mark)>,
-    /// Up to here marks were forgotten, by their signed time: whether a push that is no fresher was taken is not known any more. Only a clock
+struct Fingerprints {
+    until: BTreeMap<Fingerprint, Until>,
+    by_time: BTreeSet<(i64, Fingerprint)>,
+    /// Up to here fingerprints were forgotten, by their signed time: whether a push that is no fresher was taken is not known any more. Only a clock
     /// that was set back lets one come this far.
     forgotten_ms: i64,
 }
 
-impl Default for Marks {
+impl Default for Fingerprints {
     fn default() -> Self {
         Self { until: BTreeMap::new(), by_time: BTreeSet::new(), forgotten_ms: i64::MIN }
     }
 }
 
-impl Marks {
-    fn remove(&mut self, mark: &Mark) {
-        if let Some(until) = self.until.remove(mark) {
-            self.by_time.remove(&(until.signed_ms, *mark));
+impl Fingerprints {
+    fn remove(&mut self, fingerprint: &Fingerprint) {
+        if let Some(until) = self.until.remove(fingerprint) {
+            self.by_time.remove(&(until.signed_ms, *fingerprint));
         }
     }
 
     fn forget_stale(&mut self, now_ms: i64, now: Instant) {
-        while let Some((signed_ms, mark)) = self.by_time.first().copied().filter(|(signed_ms, _)| *signed_ms < now_ms) {
-            if self.until.get(&mark).is_some_and(|until| until.moment > now) {
+        while let Some((signed_ms, fingerprint)) = self.by_time.first().copied().filter(|(signed_ms, _)| *signed_ms < now_ms) {
+            if self.until.get(&fingerprint).is_some_and(|until| until.moment > now) {
                 return;
             }
-            self.remove(&mark);
+            self.remove(&fingerprint);
             self.forgotten_ms = self.forgotten_ms.max(signed_ms);
         }
     }
@@ -78,12 +78,12 @@ impl Marks {
 /// The pushes of one webhook.
 #[derive(Debug, Default)]
 pub struct Taken {
-    marks: Mutex<Marks>,
+    fingerprints: Mutex<Fingerprints>,
 }
 
 impl Taken {
-    fn lock(&self) -> MutexGuard<'_, Marks> {
-        self.marks.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Fingerprints> {
+        self.fingerprints.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Begins to take a push at this moment, at which the system's clock shows `now_ms`. Unless it is [kept](Taking::keep), it is as if it
@@ -92,20 +92,20 @@ impl Taken {
     /// # Errors
     /// Why it is not taken.
     pub fn begin(&self, replay_key: ReplayKey, now_ms: i64, now: Instant) -> Result<Taking<'_>, Refused> {
-        let mut marks = self.lock();
-        marks.forget_stale(now_ms, now);
+        let mut fingerprints = self.lock();
+        fingerprints.forget_stale(now_ms, now);
         let signed_ms = replay_key.sent_ms.saturating_add(replay_key.max_age_ms);
-        if marks.until.contains_key(&replay_key.mark) || signed_ms <= marks.forgotten_ms {
+        if fingerprints.until.contains_key(&replay_key.fingerprint) || signed_ms <= fingerprints.forgotten_ms {
             return Err(Refused::Again);
         }
-        if marks.until.len() >= REMEMBERED_MAX {
+        if fingerprints.until.len() >= REMEMBERED_MAX {
             return Err(Refused::Full);
         }
         let fresh_ms = signed_ms.saturating_sub(now_ms).max(replay_key.max_age_ms);
         let moment = now + Duration::from_millis(fresh_ms.unsigned_abs());
-        marks.until.insert(replay_key.mark, Until { signed_ms, moment });
-        marks.by_time.insert((signed_ms, replay_key.mark));
-        Ok(Taking { taken: self, mark: Some(replay_key.mark) })
+        fingerprints.until.insert(replay_key.fingerprint, Until { signed_ms, moment });
+        fingerprints.by_time.insert((signed_ms, replay_key.fingerprint));
+        Ok(Taking { taken: self, fingerprint: Some(replay_key.fingerprint) })
     }
 
     /// Remembers what is no push, so that it is not taken for one. It may come again.
@@ -126,20 +126,20 @@ impl Taken {
 #[derive(Debug)]
 pub struct Taking<'a> {
     taken: &'a Taken,
-    mark: Option<Mark>,
+    fingerprint: Option<Fingerprint>,
 }
 
 impl Taking<'_> {
     /// It is in the log: it is not taken again.
     pub fn keep(mut self) {
-        self.mark = None;
+        self.fingerprint = None;
     }
 }
 
 impl Drop for Taking<'_> {
     fn drop(&mut self) {
-        if let Some(mark) = self.mark.take() {
-            self.taken.lock().remove(&mark);
+        if let Some(fingerprint) = self.fingerprint.take() {
+            self.taken.lock().remove(&fingerprint);
         }
     }
 }
@@ -151,7 +151,7 @@ mod tests {
     const AGE_MS: i64 = 300_000;
 
     fn once(name: &[u8], sent_ms: i64) -> ReplayKey {
-        ReplayKey { mark: Mark::of(name), sent_ms, max_age_ms: AGE_MS }
+        ReplayKey { fingerprint: Fingerprint::of(name), sent_ms, max_age_ms: AGE_MS }
     }
 
     /// A clock that may be set, beside one that may not.

@@ -7,7 +7,7 @@ use tributary_runtime::config::Secret;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WebhookSettings {
-    /// The provider that the decoder is told; empty for the webhook's own name.
+    /// The provider in the record's envelope; empty for the webhook's own name.
     pub provider: String,
     /// How a push is known to be genuine.
     pub signature: Option<Format>,
@@ -21,13 +21,13 @@ pub struct WebhookSettings {
     pub encoding: Encoding,
     /// `hmac`: the header that holds the time of sending, in seconds since 1970; then the signature is of `time.body`.
     pub timestamp_header: String,
-    /// `hubspot`: scheme and host under which the sender knows this collector, such as `https://hooks.a.example`.
+    /// `hubspot`: scheme and host of this collector as the sender has it configured, such as `https://hooks.a.example`.
     pub public_url: String,
     /// `wechat`: the appid (of WeCom: the corp id) that encrypted pushes must be for.
     pub app_id: String,
     /// `wechat`: the EncodingAESKey; where there is one, only encrypted pushes are taken. Two while one is being replaced.
     pub aes_keys: Vec<Secret>,
-    /// How old a push may be, in seconds, where its signature says so. The same push is taken once within this time.
+    /// How old a push may be, in seconds, if the signature includes a time. The same push is taken once within this time.
     pub max_age_s: u32,
     /// Headers that are passed on, beside `content-type` and `user-agent`.
     pub keep_headers: Vec<String>,

@@ -13,7 +13,7 @@ use subtle::ConstantTimeEq;
 use tributary_ingest::limits::{XML_BYTES_MAX, XML_DEPTH_MAX};
 use tributary_runtime::config::Secret;
 
-use super::replay::Mark;
+use super::replay::Fingerprint;
 use super::settings::{Encoding, WebhookSettings};
 use super::wechat_crypt::Crypt;
 use super::{Problem, Push, ReplayKey, SECRETS_MAX, Scheme, SignatureError, Verified, check_age, decode, problem};
@@ -60,7 +60,7 @@ impl WeChat {
         let sent_s: i64 = time.parse().ok().filter(|_| digits).ok_or(SignatureError::Malformed("timestamp"))?;
         let sent_ms = sent_s * 1_000;
         check_age(sent_ms, push.now_ms, self.max_age_ms)?;
-        Ok(ReplayKey { mark: Mark::of(&shown), sent_ms, max_age_ms: self.max_age_ms })
+        Ok(ReplayKey { fingerprint: Fingerprint::of(&shown), sent_ms, max_age_ms: self.max_age_ms })
     }
 
     /// The answer to the request with which WeChat asks whether the token is known. WeCom encrypts what it asks, an official account

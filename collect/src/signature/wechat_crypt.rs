@@ -42,7 +42,7 @@ impl Crypt {
         Some(Self { keys: keys.iter().map(key).collect::<Option<_>>()?, app_id: app_id.to_owned() })
     }
 
-    /// The message in an encrypted text. To be called once its signature was verified: what is wrong with it is not told.
+    /// The message in an encrypted text. To be called once its signature was verified: the error has no details.
     ///
     /// # Errors
     /// [`SignatureError::Undecipherable`].

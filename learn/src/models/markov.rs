@@ -25,14 +25,14 @@ const BITS: u32 = 16;
 const CONVERSION: u64 = 0xffff;
 const NULL: u64 = 0xfffe;
 
-/// The chain is so near to never ending that its removal effects cannot be told to a billionth.
+/// The chain almost never ends: its removal effects cannot be computed to a billionth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the Markov chain of order {order} hardly ends: {ROUNDS_MAX} rounds are not enough; shorten the paths")]
 pub struct Endless {
     order: u8,
 }
 
-/// Fits the chain; `threads` share the counting and the channels. `tick` hears of every channel that is done.
+/// Fits the chain; `threads` share the counting and the channels. `tick` is called for each channel that is done.
 pub fn fit(
     counted: &Counted,
     outcomes: &[Outcomes],

@@ -1,4 +1,4 @@
-//! The models that learn. Each has a file, which says what is fitted, how weights follow, and why; this module lists them.
+//! The models that learn. Each has a file, which describes what is fitted, how weights follow, and why; this module lists them.
 
 mod apriori;
 mod blr;
@@ -173,7 +173,7 @@ impl Parameters {
         }
     }
 
-    /// Ready to weigh journeys; `journeys` says in how many each channel is.
+    /// Prepares for weighing; `journeys` has the number of journeys with each channel.
     pub(crate) fn learnt(&self, journeys: Vec<u64>) -> Box<dyn Learnt> {
         match self {
             Self::Markov { removal_nano, .. } => Box::new(markov::Effects(removal_nano.clone())),

@@ -36,7 +36,7 @@ impl Intake {
         Ok(Self { sender, thread: thread.map_err(ReplayError::Thread)? })
     }
 
-    /// Takes the outputs out of the log. Where the thread has failed, [`Self::finish`] says why.
+    /// Takes the outputs out of the log. If the thread has failed, [`Self::finish`] returns the error.
     pub fn collect(&self, log: &MemoryLog) {
         let outputs = Topic::public().map(|topic| (topic, log.drain(topic))).collect();
         // An error is the thread's end, and its reason is asked for below.

@@ -63,7 +63,7 @@ impl Table {
 pub struct WriteError {
     /// The file.
     pub path: PathBuf,
-    /// What the system says.
+    /// The error of the system.
     pub source: io::Error,
 }
 
@@ -74,7 +74,7 @@ struct ProfileLine<'a> {
     identifiers: Vec<String>,
 }
 
-/// The same with what else the topic's row says; identifiers are written `kind|scope|value`.
+/// The same with all other fields of the topic's row; identifiers are written `kind|scope|value`.
 #[derive(Serialize)]
 struct WholeProfile<'a> {
     #[serde(flatten)]

@@ -74,11 +74,29 @@ pub use shape::Shapes;
 pub use values::Values;
 
 /// A type of settings: its default value is the first layer.
+///
+/// ```
+/// use serde::{Deserialize, Serialize};
+/// use tributary_runtime::config::{Problems, Settings, Shapes, keys};
+///
+/// #[derive(Default, Serialize, Deserialize)]
+/// #[serde(default)]
+/// struct Example { state_path: String, partitions: u32 }
+///
+/// impl Settings for Example {
+///     fn shapes() -> Shapes { Shapes::default() }
+///     fn check(&self, problems: &mut Problems) {
+///         problems.unless(self.partitions > 0, "partitions", "expected at least 1");
+///     }
+/// }
+///
+/// assert_eq!(keys::<Example>().len(), 2);
+/// ```
 pub trait Settings: Default + Serialize + DeserializeOwned {
-    /// What the defaults do not say about the keys.
+    /// The shape of the keys, where the defaults do not show it.
     fn shapes() -> Shapes;
 
-    /// Looks for values that are of the right kind and yet cannot be used.
+    /// Reports values that have the right type and cannot be used.
     fn check(&self, problems: &mut Problems);
 }
 
@@ -101,7 +119,7 @@ pub struct Loaded<T> {
     pub values: Values,
 }
 
-/// What the layers say of one key, whatever is wrong with other keys; `None` where they say nothing that can be used.
+/// The value of one key, even if other keys have errors; `None` if no layer has a usable value.
 pub fn peek<T: Settings, V: DeserializeOwned>(sources: &Sources, key: &str) -> Option<V> {
     let (shapes, defaults) = (T::shapes(), defaults::<T>());
     let layers = Layers::read(&shapes, &defaults, sources);

@@ -62,17 +62,36 @@ impl Shape {
 }
 
 /// A section of the configuration.
+///
+/// ```
+/// use tributary_proto::kind::Kinds;
+/// use tributary_runtime::config::{Given, Problems, Section};
+///
+/// struct Window { days: u32 }
+///
+/// impl Section for Window {
+///     const NAME: &'static str = "window";
+///     type Compiled = u64;
+///     fn compile(&self, _: &Given<'_>, problems: &mut Problems) -> Option<u64> {
+///         problems.unless(self.days > 0, "days", "expected at least 1");
+///         Some(u64::from(self.days) * 86_400_000)
+///     }
+/// }
+///
+/// assert_eq!(Window { days: 2 }.compiled(&Kinds::default()), Ok(172_800_000));
+/// assert_eq!(Window { days: 0 }.compiled(&Kinds::default()).unwrap_err().to_string(), "days: expected at least 1");
+/// ```
 pub trait Section {
     /// Its name: the first part of its keys.
     const NAME: &'static str;
 
-    /// What its defaults do not say about its keys, which are given below the section.
+    /// The shape of its keys, relative to the section, where the defaults do not show it.
     const SHAPE: Shape = Shape::CLOSED;
 
-    /// What is made of it.
+    /// The result of compiling it.
     type Compiled;
 
-    /// Checks it, and makes it usable. `None` where that cannot be; whoever asks looks at the problems.
+    /// Checks and compiles it. `None` if it has errors, which are in `problems`.
     fn compile(&self, given: &Given<'_>, problems: &mut Problems) -> Option<Self::Compiled>;
 
     /// The same, with the problems by their whole keys.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tributary_proto::FORMAT_VERSION;
 
-use super::mark::Missing;
+use super::high_water::Missing;
 use crate::descriptors;
 use crate::rocks_failure::{is_damage, is_locked, says_full};
 
@@ -53,7 +53,7 @@ pub enum EmbeddedError {
          the file or a backup back, or take what is there as all of it: `tributary state accept-loss --yes`",
         .path.display()
     )]
-    Mark {
+    HighWater {
         /// The folder.
         path: PathBuf,
         /// What is wrong with it.

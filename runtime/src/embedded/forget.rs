@@ -25,13 +25,44 @@ pub struct Sought {
     pub noted_ms: i64,
 }
 
-/// Tells which records name somebody who was erased.
+/// Recognises records that name an erased person.
+///
+/// ```
+/// use tributary_proto::Identifier;
+/// use tributary_runtime::embedded::{Recognise, Sought};
+/// use tributary_runtime::stage::Erasure;
+/// use tributary_runtime::topic::Topic;
+///
+/// /// Finds identifiers by their plain text.
+/// #[derive(Default)]
+/// struct Plain(Vec<Sought>);
+///
+/// impl Recognise for Plain {
+///     fn look_for(&mut self, sought: &[Sought]) {
+///         self.0 = sought.to_vec();
+///     }
+///
+///     fn names(&mut self, _: Topic, _: i64, value: &[u8]) -> bool {
+///         self.mentions(value)
+///     }
+///
+///     fn mentions(&self, text: &[u8]) -> bool {
+///         let text = String::from_utf8_lossy(text);
+///         self.0.iter().any(|sought| text.contains(&sought.erasure.of.value))
+///     }
+/// }
+///
+/// let mut plain = Plain::default();
+/// let of = Identifier::new("email", "", "zhang@b-corp.example");
+/// plain.look_for(&[Sought { erasure: Erasure { of, until_ms: 1 }, noted_ms: 1 }]);
+/// assert!(plain.names(Topic::Offline, 0, br#"{"email": "zhang@b-corp.example"}"#));
+/// ```
 pub trait Recognise {
-    /// From now on it is asked about these.
+    /// Sets the erasures to look for.
     fn look_for(&mut self, sought: &[Sought]);
 
-    /// Whether a raw record of a topic, or what a dead letter holds of one, names any of them in what happened before their erasure. Of an
-    /// internal record, `topic` is the inbox.
+    /// Whether a raw record of a topic, or the record in a dead letter, names any of them in an event before their erasure. For an internal
+    /// record, `topic` is the inbox.
     fn names(&mut self, topic: Topic, timestamp_ms: i64, value: &[u8]) -> bool;
 
     /// Whether a text names any of them, whenever it was written.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rocksdb::{Cache, ColumnFamily, DB, FlushOptions, IteratorMode, ReadOptions, WriteBatch, WriteOptions};
 
 use super::error::{EmbeddedError, rocks_error, store_error};
-use super::mark::{End, Ends, HighWater, MarkFile};
+use super::high_water::{End, Ends, HighWater, HighWaterFile};
 use super::{FAMILIES, META, OFFSETS, RECORDS, keys};
 use crate::stage::Output;
 use crate::topic::Topic;
@@ -19,7 +19,7 @@ pub(super) struct Positions {
     /// How far the log has come, and where each partition ends.
     pub water: HighWater,
     /// Where that is written down beside the database; `None` where the log is only read.
-    pub mark: Option<MarkFile>,
+    pub mark: Option<HighWaterFile>,
     /// Per stage, topic and partition: the offset of the next record to be read.
     pub read: BTreeMap<(&'static str, Topic, u32), u64>,
     /// Per topic and partition: the offset below which records are deleted.

@@ -1,6 +1,6 @@
 //! Keys and values of the embedded log. Part of the stored format: do not change.
 
-use super::mark::End;
+use super::high_water::End;
 use crate::stage::Output;
 use crate::topic::Topic;
 

@@ -2,7 +2,7 @@
 //!
 //! A transaction is one write batch: records, offsets and state change together or not at all, whenever the process is killed. A failure of
 //! the machine can lose the records that the operating system had not written yet, unless `sync` is set. The high-water mark beside the log
-//! (`mark.rs`) detects any loss when the log is opened.
+//! (`high_water.rs`) detects any loss when the log is opened.
 //!
 //! | column family | key (integers big-endian) | value |
 //! |---|---|---|
@@ -10,7 +10,7 @@
 //! | `offsets` | stage, 0, topic u8, partition u32 | next offset u64 |
 //! | `state` | stage, 0, partition u32, actor key, sub-key | value |
 //! | `meta` | `format`, `partitions` | u32 |
-//! | `meta` | `mark/`, name | how far somebody has come who sends files: see `sending` |
+//! | `meta` | `mark/`, name | how far `send` or `import` has come in its files: see `send_checkpoint` |
 //! | `meta` | `sequence` | transactions committed, u64 |
 //! | `meta` | `count` | the same by adding one for each, u64: another number where some in the middle are missing |
 //! | `meta` | `end`, 0, topic u8, partition u32 | next offset u64, running hash u64 |
@@ -24,13 +24,13 @@ mod accepted;
 mod compact;
 mod error;
 mod forget;
+mod high_water;
 mod inner;
 mod keys;
-mod mark;
 mod notes;
 mod open;
 mod retention;
-mod sending;
+mod send_checkpoint;
 mod session;
 mod sizes;
 mod upkeep;
@@ -54,9 +54,9 @@ pub use accepted::accept;
 pub use error::EmbeddedError;
 use error::store_error;
 pub use forget::{Recognise, Sought};
+use high_water::HighWaterFile;
+pub use high_water::{Missing, MissingRecords};
 use inner::Inner;
-use mark::MarkFile;
-pub use mark::{Missing, MissingRecords};
 pub use notes::Cause;
 pub use retention::Retention;
 pub use session::EmbeddedSession;
@@ -250,7 +250,7 @@ impl EmbeddedLog {
         // Nothing is committed meanwhile: the copy's mark is exact.
         let positions = self.inner.lock();
         Checkpoint::new(&self.inner.db).map_err(failed)?.create_checkpoint(to).map_err(failed)?;
-        MarkFile::create(to, &positions.water).map_err(|error| store_error("copying", &self.inner.path, error))?;
+        HighWaterFile::create(to, &positions.water).map_err(|error| store_error("copying", &self.inner.path, error))?;
         Ok(())
     }
 

@@ -11,8 +11,8 @@ use rocksdb::{
 use tributary_proto::FORMAT_VERSION;
 
 use super::error::{EmbeddedError, rocks_error, store_error};
+use super::high_water::{self, HighWater, HighWaterFile, Missing};
 use super::inner::{Inner, Positions, family};
-use super::mark::{self, HighWater, MarkFile, Missing};
 use super::{EmbeddedLog, EmbeddedOptions, FAMILIES, META, STATE, keys};
 use crate::descriptors::tables_of_one_store;
 use crate::fresh::FreshGauges;
@@ -50,7 +50,7 @@ impl EmbeddedLog {
         let stored = inner.stored_water()?;
         let water = inner.check_whole(marked, stored.clone())?;
         // First the mark: a mark at the beginning fits a log that is empty.
-        let file = MarkFile::create(path, &water).map_err(|error| store_error("marking", path, error))?;
+        let file = HighWaterFile::create(path, &water).map_err(|error| store_error("marking", path, error))?;
         if stored.is_none() {
             inner.write_shape(&water)?;
         }
@@ -96,11 +96,11 @@ impl EmbeddedLog {
         let missing = inner.losses()?;
         inner.flush()?;
         let water = inner.stored_water()?.map_or_else(|| inner.find_water(), Ok)?;
-        MarkFile::create(path, &water).map_err(|error| store_error("marking", path, error))?;
+        HighWaterFile::create(path, &water).map_err(|error| store_error("marking", path, error))?;
         Ok(missing)
     }
 
-    fn of(inner: Inner, water: HighWater, mark: Option<MarkFile>) -> Self {
+    fn of(inner: Inner, water: HighWater, mark: Option<HighWaterFile>) -> Self {
         *inner.lock() = Positions { water, mark, ..Positions::default() };
         Self { inner: Arc::new(inner), gauges: FreshGauges::default() }
     }
@@ -140,7 +140,7 @@ impl Inner {
     /// How far the log has come, where that is as far as the mark says.
     fn check_whole(&self, marked: Option<HighWater>, stored: Option<HighWater>) -> Result<HighWater, EmbeddedError> {
         let water = match (&marked, stored) {
-            (None, Some(_)) => return Err(EmbeddedError::Mark { path: self.path.clone(), why: "is gone".to_owned() }),
+            (None, Some(_)) => return Err(EmbeddedError::HighWater { path: self.path.clone(), why: "is gone".to_owned() }),
             (_, Some(stored)) => stored,
             (_, None) => self.find_water()?,
         };
@@ -153,7 +153,7 @@ impl Inner {
     fn losses(&self) -> Result<Option<Missing>, EmbeddedError> {
         let water = self.stored_water()?.map_or_else(|| self.find_water(), Ok)?;
         // Where the mark itself is what was lost, nobody can tell.
-        Ok(mark::read(&self.path).ok().flatten().and_then(|marked| marked.missing_in(&water)))
+        Ok(high_water::read(&self.path).ok().flatten().and_then(|marked| marked.missing_in(&water)))
     }
 
     fn write_shape(&self, water: &HighWater) -> Result<(), EmbeddedError> {
@@ -184,7 +184,7 @@ fn look_before(path: &Path) -> Result<(), EmbeddedError> {
 
 /// Whether files in a folder, which has no log, are left of one. A log that was cut off in the making leaves none of these.
 fn has_remains(path: &Path) -> bool {
-    let marked = !matches!(mark::read(path), Ok(Some(HighWater { sequence: 0, .. }) | None));
+    let marked = !matches!(high_water::read(path), Ok(Some(HighWater { sequence: 0, .. }) | None));
     let entries = fs::read_dir(path).into_iter().flatten().flatten();
     let tells = |entry: &fs::DirEntry| {
         let name = entry.file_name();
@@ -195,7 +195,7 @@ fn has_remains(path: &Path) -> bool {
 }
 
 fn read_mark(path: &Path) -> Result<Option<HighWater>, EmbeddedError> {
-    mark::read(path).map_err(|error| EmbeddedError::Mark { path: path.to_owned(), why: error.to_string() })
+    high_water::read(path).map_err(|error| EmbeddedError::HighWater { path: path.to_owned(), why: error.to_string() })
 }
 
 fn open_for_writing(options: &EmbeddedOptions, bear: Bear) -> Result<(DB, Cache), EmbeddedError> {

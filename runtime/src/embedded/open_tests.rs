@@ -1,7 +1,7 @@
 //! An incomplete log is not opened. Damage to its files, of every kind: `runtime/tests/damage`.
 
 use super::*;
-use crate::embedded::mark::file_in;
+use crate::embedded::high_water::file_in;
 use crate::topic::Topic;
 
 fn log_in(path: &Path) -> Result<EmbeddedLog, EmbeddedError> {
@@ -52,7 +52,7 @@ fn a_log_that_an_older_version_made_gets_its_mark() {
     assert_eq!((log.end(Topic::Sdk, 0), log.end(Topic::Sdk, 1)), (4, 3));
     drop(log);
     fs::remove_file(file_in(folder.path())).unwrap();
-    assert!(matches!(log_in(folder.path()), Err(EmbeddedError::Mark { .. })));
+    assert!(matches!(log_in(folder.path()), Err(EmbeddedError::HighWater { .. })));
 }
 
 #[test]
@@ -70,16 +70,16 @@ fn what_is_given_up_is_listed() {
 
     // As if the last three were gone: a mark of what there never was.
     let end = |mark: &HighWater| mark.ends.get(&(Topic::Sdk, 0)).map(|end| end.offset);
-    assert_eq!(mark::read(path).unwrap().as_ref().and_then(end), Some(5));
+    assert_eq!(high_water::read(path).unwrap().as_ref().and_then(end), Some(5));
     fs::write(&mark, before).unwrap();
     assert_eq!(EmbeddedLog::losses(path).unwrap(), None, "an older mark does no harm");
-    let mut higher = mark::read(path).unwrap().unwrap();
+    let mut higher = high_water::read(path).unwrap().unwrap();
     higher.sequence = 11;
     higher.ends.entry((Topic::Sdk, 1)).or_default().offset = 6;
-    MarkFile::create(path, &higher).unwrap();
+    HighWaterFile::create(path, &higher).unwrap();
 
     let Err(EmbeddedError::Behind { missing, .. }) = log_in(path) else { panic!("opened") };
-    let records = vec![mark::MissingRecords { topic: Topic::Sdk, partition: 1, found: 3, expected: 6 }];
+    let records = vec![high_water::MissingRecords { topic: Topic::Sdk, partition: 1, found: 3, expected: 6 }];
     assert_eq!(missing, Missing { transactions: 3, records });
     let told = missing.to_string();
     assert_eq!(told, "the last 3 transactions (sdk partition 1 ends at offset 3, and ended at 6)");

@@ -7,7 +7,36 @@ use tributary_proto::DeadLetter;
 use super::{INPUTS_KEY, Inputs, Ownership, Position, Store};
 use crate::log::{LogError, Routed, Transaction};
 
-/// What a commit asks of the log, in the order in which [`commit`] asks it.
+/// The steps of a commit, in the order in which [`commit`] calls them.
+///
+/// ```
+/// use tributary_proto::DeadLetter;
+/// use tributary_runtime::exactly_once::{Ended, Inputs, TransactionWriter};
+/// use tributary_runtime::log::{Routed, Transaction};
+///
+/// /// Only counts what a transaction would write.
+/// #[derive(Default)]
+/// struct Count(usize);
+///
+/// impl TransactionWriter for Count {
+///     type Producer = ();
+///     type Error = String;
+///
+///     fn begin(&mut self, _: &()) -> Result<(), String> { Ok(()) }
+///     fn output(&mut self, _: &(), _: &Routed) -> Result<(), String> { self.0 += 1; Ok(()) }
+///     fn dead_letter(&mut self, _: &(), _: &DeadLetter) -> Result<(), String> { self.0 += 1; Ok(()) }
+///     fn change(&mut self, _: &(), _: u32, _: &[u8], _: Option<&[u8]>) -> Result<(), String> { self.0 += 1; Ok(()) }
+///     fn inputs(&mut self, _: &(), _: u32, _: &Inputs) -> Result<(), String> { self.0 += 1; Ok(()) }
+///     fn offsets(&mut self, _: &(), _: &Transaction) -> Result<(), String> { Ok(()) }
+///     fn end(&mut self, _: &()) -> Result<Ended, String> { Ok(Ended::default()) }
+/// }
+///
+/// let mut writer = Count::default();
+/// writer.begin(&())?;
+/// writer.dead_letter(&(), &DeadLetter::default())?;
+/// assert!(!writer.end(&())?.connection_lost && writer.0 == 1);
+/// # Ok::<(), String>(())
+/// ```
 pub trait TransactionWriter {
     /// What holds a transactional id and its epoch.
     type Producer;
@@ -68,14 +97,14 @@ pub trait TransactionWriter {
 pub struct Ended {
     /// The offset after the last changelog record, by partition.
     pub changelog: BTreeMap<u32, u64>,
-    /// Whether a connection was lost since the transaction began. A client sends again what was under way on it and says nothing of
-    /// it; the first copy may still arrive, and would end the producer's next transaction, or set its offsets back.
+    /// Whether a connection was lost since the transaction began. The client resends the requests that were in flight, without
+    /// notice; the first copy may still arrive, and would end the producer's next transaction, or set its offsets back.
     pub connection_lost: bool,
 }
 
 /// Why a transaction was not committed, or is not known to be.
 pub enum Failed<P, E> {
-    /// The log failed. The producer is given up: its outcome is not known, whatever the error says.
+    /// The log failed. The producer is given up: its outcome is unknown after any error.
     Writer(P, E),
     /// Something else did; the producer is gone.
     Log(LogError),

@@ -127,7 +127,7 @@ impl<S> Ownership<S> {
     }
 
     /// No record of a partition of one input is taken until [`Self::resume`]: what was read of it and not committed must be gone back from.
-    /// It goes on by itself once it was somebody else's, who has committed more of it.
+    /// It continues by itself once another owner has committed more of it.
     pub fn stop(&mut self, topic: Topic, partition: u32) {
         let at = self.owned.get(&partition).and_then(|owned| owned.committed.0.get(&topic)).copied();
         self.stopped.insert((topic, partition), at);

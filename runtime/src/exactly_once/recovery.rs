@@ -5,7 +5,31 @@ use std::collections::BTreeMap;
 use super::Inputs;
 use crate::log::LogError;
 
-/// What going back asks of a session, in the order in which [`recover`] asks it.
+/// The steps of a recovery, in the order in which [`recover`] calls them.
+///
+/// ```
+/// use std::collections::BTreeMap;
+/// use tributary_runtime::exactly_once::{Inputs, Recovery, recover};
+/// use tributary_runtime::log::LogError;
+///
+/// /// A session whose producer is its epoch.
+/// struct Example { slot: Option<u64>, epoch: u64 }
+///
+/// impl Recovery for Example {
+///     type Producer = u64;
+///
+///     fn slot(&mut self) -> &mut Option<u64> { &mut self.slot }
+///     fn replace_consumer(&mut self) -> Result<(), LogError> { Ok(()) }
+///     fn new_producer(&mut self) -> Result<u64, LogError> { self.epoch += 1; Ok(self.epoch) }
+///     fn committed_offsets(&mut self) -> Result<Option<BTreeMap<u32, Inputs>>, LogError> { Ok(Some(BTreeMap::new())) }
+///     fn begin_again(&mut self, _: BTreeMap<u32, Inputs>) -> Result<(), LogError> { Ok(()) }
+/// }
+///
+/// let mut session = Example { slot: Some(1), epoch: 1 };
+/// recover(&mut session)?;
+/// assert_eq!(session.slot, Some(2), "the producer of the failed transaction is not used again");
+/// # Ok::<(), LogError>(())
+/// ```
 pub trait Recovery {
     /// What holds a transactional id and its epoch.
     type Producer;

@@ -17,12 +17,41 @@ pub struct Position {
 }
 
 /// Why a store cannot be read or written.
+///
+/// ```
+/// use tributary_runtime::exactly_once::StoreFailure;
+/// use tributary_runtime::log::LogError;
+///
+/// #[derive(Debug, thiserror::Error)]
+/// #[error("no space left on the device")]
+/// struct NoSpace;
+///
+/// impl StoreFailure for NoSpace {
+///     fn is_full(&self) -> bool { true }
+/// }
+///
+/// // A full disk is no reason to stop: the worker tries again until there is room.
+/// assert!(matches!(LogError::of_store("writing the state", NoSpace), LogError::Recover { .. }));
+/// ```
 pub trait StoreFailure: Display {
     /// Whether there was no room: then it may succeed later.
     fn is_full(&self) -> bool;
 }
 
 /// The committed state of one partition. Clones share it.
+///
+/// ```
+/// use tributary_runtime::exactly_once::{Position, Store};
+///
+/// /// Writes one value with the position after it, and reads both again.
+/// fn write_and_read<S: Store>(store: &S) -> Result<(), S::Error> {
+///     let position = Position { changelog_next: 1, as_of_ms: 0 };
+///     store.write([(&b"key"[..], Some(&b"value"[..]))].into_iter(), position)?;
+///     assert_eq!(store.position()?, Some(position));
+///     assert_eq!(store.value(b"key")?.as_deref(), Some(&b"value"[..]));
+///     Ok(())
+/// }
+/// ```
 pub trait Store: Base + Clone + Send + 'static {
     /// Why it cannot be read or written.
     type Error: StoreFailure;

@@ -58,7 +58,7 @@ impl MemoryLog {
         all
     }
 
-    /// Records of a topic that nobody has committed past.
+    /// The number of records of a topic that are not committed yet.
     pub fn backlog(&self, topic: Topic) -> usize {
         self.lock().get(&topic).map_or(0, |queues| queues.iter().map(|queue| queue.records.len()).sum())
     }

@@ -117,7 +117,7 @@ pub enum LogError {
     Recover {
         /// What was being done.
         operation: &'static str,
-        /// What the log said.
+        /// The error of the log.
         why: String,
     },
     /// Going on could lose or double data, or cannot succeed: the worker stops.
@@ -125,7 +125,7 @@ pub enum LogError {
     Stop {
         /// What was being done.
         operation: &'static str,
-        /// What the log said, and what to do.
+        /// The error of the log, and what to do.
         why: String,
     },
 }
@@ -152,7 +152,25 @@ impl LogError {
     }
 }
 
-/// One worker's hold on the log.
+/// One worker's connection to the log.
+///
+/// ```
+/// use tributary_runtime::log::{Batch, BatchLimits, LogError, MemoryLog, Session, StageLog, Transaction};
+/// use tributary_runtime::topic::Topic;
+///
+/// let log = MemoryLog::new(1);
+/// log.append(Topic::Offline, 0, Vec::new(), b"a record".to_vec());
+/// let mut session = log.session(StageLog { stage: "ingest", inputs: &Topic::RAW, changelog: None });
+///
+/// let mut batch = Batch::default();
+/// let limits = BatchLimits { records_max: 100, bytes_max: 1 << 20, wait_ms: 0, gather_ms: 0 };
+/// session.poll(&mut batch, &limits)?;
+/// assert_eq!(batch.records().next().map(|record| record.offset), Some(0));
+///
+/// session.commit(Transaction { offsets: vec![(Topic::Offline, 0, 1)], ..Transaction::default() })?;
+/// assert_eq!(log.backlog(Topic::Offline), 0);
+/// # Ok::<(), LogError>(())
+/// ```
 pub trait Session {
     /// The number of partitions of a topic. Does not change while the session lives.
     ///
@@ -160,7 +178,7 @@ pub trait Session {
     /// When the topic does not exist or the log cannot be asked.
     fn partitions(&mut self, topic: Topic) -> Result<u32, LogError>;
 
-    /// Waits for records and appends them to `batch`, in offset order within a partition; returns what changed hands meanwhile.
+    /// Waits for records and appends them to `batch`, in offset order within a partition; returns the changes of the assignment meanwhile.
     ///
     /// # Errors
     /// See [`LogError`].
@@ -178,8 +196,8 @@ pub trait Session {
     /// See [`LogError`].
     fn recover(&mut self) -> Result<(), LogError>;
 
-    /// Hands out no more records of a partition of one input, until [`Self::resume_input`], or until it comes back from somebody who has
-    /// committed more of it. What was handed out and not committed is to be gone back from, with [`Self::recover`].
+    /// Hands out no more records of a partition of one input, until [`Self::resume_input`], or until it comes back from another owner that has
+    /// committed more of it. Records that were handed out and not committed are given back with [`Self::recover`].
     ///
     /// # Errors
     /// See [`LogError`].
@@ -194,8 +212,8 @@ pub trait Session {
     /// Whether a partition of one input is ours and was stopped.
     fn is_stopped(&self, topic: Topic, partition: u32) -> bool;
 
-    /// The offset below which somebody has accepted that records of a partition of one input are refused. `None`: below none, or it is not
-    /// known now.
+    /// The offset below which an operator has accepted the refused records of a partition of one input. `None` if there is none, or if it is
+    /// not known now.
     fn accepted(&mut self, topic: Topic, partition: u32) -> Option<u64>;
 
     /// Leaves: nothing is open when this returns.
@@ -204,7 +222,7 @@ pub trait Session {
     /// See [`LogError`].
     fn close(&mut self) -> Result<(), LogError>;
 
-    /// What keeps it from handing out records: its share of the partitions, the state of one, the brokers. Nothing, if it can.
+    /// What keeps it from handing out records: no assignment, the state of a partition, the brokers. Empty if it can.
     fn obstacles(&self) -> Vec<Obstacle> {
         Vec::new()
     }

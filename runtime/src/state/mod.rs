@@ -71,7 +71,7 @@ pub enum StateError {
     /// The store below failed.
     #[error("reading the state failed: {0}")]
     Read(String),
-    /// A value is not what its key says.
+    /// A value does not match its key.
     #[error(
         "state of an actor of kind {tag:?} under sub-key {sub:02x?} is corrupt: {why}; rebuild the state from the changelog"
     )]
@@ -80,7 +80,7 @@ pub enum StateError {
         tag: char,
         /// The sub-key.
         sub: Vec<u8>,
-        /// What the decoder said.
+        /// The error of the decoder.
         why: String,
     },
     /// It was computed by settings that are newer than those of this process.
@@ -89,6 +89,25 @@ pub enum StateError {
 }
 
 /// The state of one partition, with the changes of the current batch.
+///
+/// ```
+/// use tributary_proto::Hash128;
+/// use tributary_runtime::state::{ActorKey, EmptyBase, Overlay, State, StateError};
+///
+/// let mut state = Overlay::new(EmptyBase);
+/// let unit = ActorKey::new(b'u', Hash128::of(b"001B"));
+/// state.put(&unit, b"touch/1", b"a visit");
+/// state.put(&unit, b"touch/2", b"a call");
+/// state.delete(&unit, b"touch/1");
+///
+/// let mut found = Vec::new();
+/// state.scan(&unit, b"touch/", b"", &mut |sub_key, _| {
+///     found.push(sub_key.to_vec());
+///     true
+/// })?;
+/// assert_eq!(found, [b"touch/2"]);
+/// # Ok::<(), StateError>(())
+/// ```
 pub trait State {
     /// The value under `sub` of `actor`.
     ///
@@ -105,8 +124,8 @@ pub trait State {
     /// Removes the value under `sub` of `actor`.
     fn delete(&mut self, actor: &ActorKey, sub: &[u8]);
 
-    /// Says that `actor` has no value but what was written in this batch, so that nothing of it has to be read. A core says so of an
-    /// actor whose own record, which comes first and goes last, is not there.
+    /// Declares that `actor` has no values except those written in this batch, so that nothing needs to be read. A core calls it for an
+    /// actor without its own record, which is written first and removed last.
     fn begins(&mut self, _actor: &ActorKey) {}
 
     /// Calls `visit` with every sub-key and value of `actor` from `from` (inclusive) to `to` (exclusive; empty: to the end), in

@@ -11,6 +11,32 @@ use super::slots::Slot;
 use super::{ACTOR_KEY_LEN, ActorKey, State, StateError};
 
 /// The committed state below an overlay.
+///
+/// ```
+/// use tributary_proto::Hash128;
+/// use tributary_runtime::state::{ActorKey, Base, Overlay, State, StateError};
+///
+/// /// The same value under every key.
+/// struct Same;
+///
+/// impl Base for Same {
+///     fn get(&self, _: &ActorKey, _: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+///         Ok(Some(b"committed".to_vec()))
+///     }
+///
+///     fn scan(&self, _: &ActorKey, _: &[u8], _: &[u8], _: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StateError> {
+///         Ok(())
+///     }
+/// }
+///
+/// let (mut state, unit) = (Overlay::new(Same), ActorKey::new(b'u', Hash128::of(b"001B")));
+/// assert_eq!(state.get(&unit, b"head")?, Some(&b"committed"[..]));
+/// state.put(&unit, b"head", b"changed");
+/// assert_eq!(state.get(&unit, b"head")?, Some(&b"changed"[..]));
+/// state.discard();
+/// assert_eq!(state.get(&unit, b"head")?, Some(&b"committed"[..]));
+/// # Ok::<(), StateError>(())
+/// ```
 pub trait Base {
     /// The value under `sub` of `actor`.
     ///
@@ -174,7 +200,7 @@ impl<B: Base> Overlay<B> {
         &self.base
     }
 
-    /// Whether the base is to be told of a change since the last [`Self::settle`].
+    /// Whether there are changes since the last [`Self::settle`].
     pub fn is_dirty(&self) -> bool {
         !self.changed.ends.is_empty()
     }
@@ -184,7 +210,7 @@ impl<B: Base> Overlay<B> {
         self.bytes
     }
 
-    /// What the base is to be told: the changes since the last [`Self::settle`], each key once.
+    /// The changes since the last [`Self::settle`], each key once.
     pub fn writes(&self) -> Vec<Write> {
         let write = |(actor, sub): (&ActorKey, &[u8])| {
             let mut key = Vec::with_capacity(ACTOR_KEY_LEN + sub.len());

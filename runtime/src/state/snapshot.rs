@@ -4,7 +4,18 @@ use std::collections::BTreeMap;
 
 use super::{Base, Overlay, State, StateError};
 
-/// The states of a pipeline's partitions at one moment. They are read; whatever a reader were to write to them is lost or undefined.
+/// The states of a pipeline's partitions at one moment, for reading: what is written to them is lost.
+///
+/// ```
+/// use tributary_proto::Hash128;
+/// use tributary_runtime::state::{ActorKey, Committed, EmptyBase, Snapshot, StateError};
+///
+/// // Four partitions of each stage, all of them empty.
+/// let mut states = Committed::new(4, Box::new(|_stage, _partition| Ok(Box::new(EmptyBase))));
+/// let state = states.owner_of("attributor", b"001B")?;
+/// assert_eq!(state.get(&ActorKey::new(b'u', Hash128::of(b"001B")), b"head")?, None);
+/// # Ok::<(), StateError>(())
+/// ```
 pub trait Snapshot {
     /// How many partitions a stage has.
     fn partitions(&self, stage: &str) -> u32;
@@ -12,13 +23,13 @@ pub trait Snapshot {
     /// The state of one partition of a stage.
     ///
     /// # Errors
-    /// When it is not at hand or cannot be read.
+    /// When it is not available or cannot be read.
     fn state(&mut self, stage: &'static str, partition: u32) -> Result<&mut dyn State, StateError>;
 
     /// The state of the partition that owns the actor with this key.
     ///
     /// # Errors
-    /// When it is not at hand or cannot be read.
+    /// When it is not available or cannot be read.
     fn owner_of(&mut self, stage: &'static str, key: &[u8]) -> Result<&mut dyn State, StateError> {
         let partition = tributary_proto::partition::of(key, self.partitions(stage));
         self.state(stage, partition)

@@ -16,7 +16,7 @@ pub enum FormatError {
     Malformed {
         /// The topic's role.
         topic: &'static str,
-        /// What the decoder said.
+        /// The error of the decoder.
         why: String,
     },
 }
@@ -28,6 +28,15 @@ impl FormatError {
 }
 
 /// A message that is a row of an output topic.
+///
+/// ```
+/// use tributary_proto::Spend;
+/// use tributary_runtime::topic::{Topic, format::Row};
+///
+/// let row = Spend { spend_id: "s1".into(), currency: "CNY".into(), ..Spend::default() };
+/// assert_eq!((Spend::TOPIC, row.key()), (Topic::Spend, &b"s1"[..]));
+/// assert!(String::from_utf8(row.bytes(true)).unwrap().contains(r#""currency":"CNY""#));
+/// ```
 pub trait Row: Message + Default + Serialize + DeserializeOwned + Described {
     /// The topic.
     const TOPIC: Topic;
@@ -35,7 +44,7 @@ pub trait Row: Message + Default + Serialize + DeserializeOwned + Described {
     /// The record's key.
     fn key(&self) -> &[u8];
 
-    /// Whether it is the last row under its key, which says that all was erased: a tombstone follows.
+    /// Whether it is the last row under its key: everything was erased, and a tombstone follows.
     fn is_last(&self) -> bool {
         false
     }

@@ -77,7 +77,7 @@ impl<S: Session> Worker<S> {
         Ok(Outcome::Commit(transaction))
     }
 
-    /// Runs the stage over a record; says when it was one refusal too many.
+    /// Runs the stage over a record; returns whether it was one refusal too many.
     fn handle(&mut self, record: &Record<'_>, transaction: &mut Transaction) -> Result<Option<LimitExceeded>, WorkerError> {
         let (stage, partition) = (self.log.stage, record.partition);
         let Some(slot) = self.slots.get_mut(&partition) else { return Err(WorkerError::Unassigned { stage, partition }) };

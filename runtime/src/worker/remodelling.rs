@@ -5,17 +5,17 @@ use std::time::{Duration, Instant};
 
 use crate::metrics;
 
-/// How often it is told how far a partition is.
+/// How often the progress of a partition is logged.
 const TELL_EVERY: Duration = Duration::from_secs(30);
 
 /// Those of a worker.
 #[derive(Debug, Default)]
 pub(super) struct Remodelling {
-    /// By partition: how far it is, in thousandths, and when that was told.
+    /// By partition: its progress, in thousandths, and when that was logged.
     under_way: BTreeMap<u32, (u32, Instant)>,
 }
 
-/// What is to be told.
+/// What is to be logged.
 #[derive(Debug, PartialEq, Eq)]
 enum News {
     Begun(u32),

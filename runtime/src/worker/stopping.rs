@@ -8,7 +8,7 @@ use crate::stage::Record;
 use crate::stopped::{Place, Stop};
 
 impl<S: Session> Worker<S> {
-    /// The stopped partitions that are ours: who watches is told, and those that may go on do.
+    /// The stopped partitions that are ours: reports them, and resumes those that may continue.
     pub(super) fn review_stopped(&mut self) -> Result<(), LogError> {
         self.limits = self.options.refusals.get();
         for place @ (topic, partition) in self.stops.places() {

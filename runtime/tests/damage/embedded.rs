@@ -141,7 +141,7 @@ fn read(log: &EmbeddedLog, whole: u64) -> Result<(), String> {
 fn words(error: &EmbeddedError) -> String {
     let words = match error {
         EmbeddedError::Behind { .. } => "behind its mark",
-        EmbeddedError::Mark { .. } => "no whole mark",
+        EmbeddedError::HighWater { .. } => "no whole mark",
         EmbeddedError::Damaged { .. } => "damaged file",
         EmbeddedError::Remains { .. } => "remains of a log",
         other => panic!("told in other words: {other}"),

@@ -51,8 +51,8 @@ pub fn run(args: &ForgetArgs, settings: &Settings, global: &Global) -> anyhow::R
     );
     let log = state::open_embedded(settings)?;
     let mut again = Vec::new();
-    for asked in &args.identifiers {
-        let of = parse_identifier(asked, &pipeline).map_err(|error| Usage(error.to_string()))?;
+    for identifier in &args.identifiers {
+        let of = parse_identifier(identifier, &pipeline).map_err(|error| Usage(error.to_string()))?;
         let found = person(&mut log.states(), &of, pipeline.rules())?;
         let until_ms = found.and_then(|found| found.record.erased_ms);
         let not_erased =

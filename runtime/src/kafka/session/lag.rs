@@ -76,15 +76,15 @@ fn is_fetched(partition: &Partition, statistics: &Statistics) -> bool {
 }
 
 /// Committed records of a partition that are not processed yet, of which those up to `committed` are, and those up to `next` were handed
-/// out; `None` while that is not known. Marks of transactions count while records are left.
+/// out; `None` while that is not known. Control records count while records are left.
 fn lag(of: &Partition, committed: Option<u64>, next: Option<u64>) -> Option<u64> {
     let end = u64::try_from(of.ls_offset).ok()?;
     // Where nothing was ever committed, it begins with the first record there is.
     let done = committed.or_else(|| u64::try_from(of.lo_offset).ok())?;
     // More was done than there was then.
     let left = end.checked_sub(done)?;
-    // Marks that end transactions have offsets but never reach us: where the client has fetched and passed all up to the end (its position
-    // passes over marks too), and what it has handed out is processed, nothing is left.
+    // Control records, which end transactions, have offsets but never reach us: where the client has fetched and passed all up to the end (its position
+    // passes over them too), and what it has handed out is processed, nothing is left.
     let passed_all = of.next_offset >= of.ls_offset && of.app_offset >= of.ls_offset && of.fetchq_cnt == 0;
     let handled_all = next.is_none_or(|next| next <= done);
     Some(if passed_all && handled_all { 0 } else { left })
@@ -134,7 +134,7 @@ mod tests {
     /// The client's numbers for what it does not know.
     const INVALID: i64 = -1_001;
 
-    /// A partition that was read to its end at 11: ten records and a mark.
+    /// A partition that was read to its end at 11: ten records and a control record.
     fn read() -> Partition {
         Partition {
             fetch_state: "active".into(),
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn nothing_is_left_where_all_was_fetched_handed_out_and_committed() {
-        assert_eq!(lag(&read(), Some(10), Some(10)), Some(0), "only the mark is left");
+        assert_eq!(lag(&read(), Some(10), Some(10)), Some(0), "only the control record is left");
         assert_eq!(lag(&read(), Some(10), None), Some(0), "nothing came since the partition was begun");
         let empty = Partition { hi_offset: 0, ls_offset: 0, next_offset: 0, app_offset: INVALID, ..read() };
         assert_eq!(lag(&empty, None, None), Some(0), "there never was a record");
@@ -165,7 +165,11 @@ mod tests {
             Some(7),
             "handed out once, and gone back from"
         );
-        assert_eq!(lag(&Partition { app_offset: 10, ..read() }, Some(10), Some(10)), Some(1), "the mark is not passed yet");
+        assert_eq!(
+            lag(&Partition { app_offset: 10, ..read() }, Some(10), Some(10)),
+            Some(1),
+            "the control record is not passed yet"
+        );
         assert_eq!(
             lag(&Partition { fetchq_cnt: 3, app_offset: 7, ..read() }, Some(7), Some(7)),
             Some(4),

@@ -63,7 +63,7 @@ pub(super) fn over_all() -> ReadOptions {
     options
 }
 
-/// The next actors of a kind behind `after`, at most `max`, of an iterator over all. Its status says whether they could be read.
+/// The next actors of a kind behind `after`, at most `max`, of an iterator over all. The iterator's status tells whether they could be read.
 pub(super) fn actors<D: DBAccess>(
     rows: &mut DBRawIteratorWithThreadMode<'_, D>,
     tag: u8,

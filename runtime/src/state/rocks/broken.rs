@@ -18,7 +18,7 @@ pub(super) fn is_marked(path: &Path) -> bool {
     path.join(MARK).exists()
 }
 
-/// Marks a folder as broken where the failure says so; what to tell of the failure.
+/// Marks a folder as broken if the error means so; returns the message.
 pub(super) fn tell(path: &Path, error: &rocksdb::Error) -> String {
     if descriptors::says_none_left(error.as_ref()) {
         return format!("{error}{}", descriptors::ADVICE);
@@ -43,7 +43,7 @@ pub(super) fn open_failed(path: &Path, operation: &'static str, error: &rocksdb:
     }
 }
 
-/// Moves a folder that cannot be used out of the way, next to itself, for whoever wants to look at it. An older one is removed.
+/// Moves a folder that cannot be used out of the way, next to itself, for inspection. An older one is removed.
 pub(super) fn set_aside(path: &Path, why: &str) -> Result<(), StoreError> {
     let mut aside = path.to_owned().into_os_string();
     aside.push(".corrupt");

@@ -43,7 +43,7 @@ const POSITION_VERSION: u8 = 1;
 /// However little is written, a crash takes away no more than this. What was restored is compacted as late.
 const FLUSH_AFTER: Duration = Duration::from_mins(10);
 
-/// How many table files a store keeps open where nobody says otherwise.
+/// How many table files a store keeps open by default.
 const TABLES: i32 = 256;
 
 /// A store cannot be opened, read or written.

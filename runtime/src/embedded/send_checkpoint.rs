@@ -1,9 +1,9 @@
-//! Progress marks of `send` and `import`: changed in one write batch with the records.
+//! Checkpoints of `send` and `import`: changed in one write batch with the records.
 
 use super::{EmbeddedError, EmbeddedLog, META};
 use crate::stage::Output;
 
-/// What a mark's key begins with; the name follows. Part of the stored format: do not change.
+/// What the key of a checkpoint begins with; the name follows. Part of the stored format: do not change.
 const PREFIX: &str = "mark/";
 
 fn key(name: &str) -> Vec<u8> {
@@ -11,25 +11,25 @@ fn key(name: &str) -> Vec<u8> {
 }
 
 impl EmbeddedLog {
-    /// Appends records as [`Self::append`] does, and sets the mark of a name: all or nothing.
+    /// Appends records as [`Self::append`] does, and sets the checkpoint of a name: all or nothing.
     ///
     /// # Errors
     /// When they cannot be written.
-    pub fn append_marked(
+    pub fn append_with_checkpoint(
         &self,
         records: impl IntoIterator<Item = (Output, i64)>,
         keyless: u32,
-        (name, mark): (&str, &[u8]),
+        (name, checkpoint): (&str, &[u8]),
     ) -> Result<(), EmbeddedError> {
         let meta = self.inner.family(META)?;
-        self.append_with(records, keyless, |batch| batch.put_cf(meta, key(name), mark))
+        self.append_with(records, keyless, |batch| batch.put_cf(meta, key(name), checkpoint))
     }
 
-    /// The mark of a name.
+    /// The checkpoint of a name.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn mark(&self, name: &str) -> Result<Option<Vec<u8>>, EmbeddedError> {
+    pub fn send_checkpoint(&self, name: &str) -> Result<Option<Vec<u8>>, EmbeddedError> {
         let meta = self.inner.family(META)?;
         self.inner.db.get_cf(meta, key(name)).map_err(|error| self.inner.error("reading", &error))
     }
@@ -56,26 +56,26 @@ mod tests {
             drop(db);
             let options = EmbeddedOptions { path, partitions: 1, memory_bytes: 8 << 20, sync: false, json_dead_letters: false };
             let log = EmbeddedLog::open(&options).unwrap();
-            log.append_marked([], 0, ("a", b"1")).unwrap();
+            log.append_with_checkpoint([], 0, ("a", b"1")).unwrap();
             drop(log);
-            assert_eq!(EmbeddedLog::open(&options).unwrap().mark("a").unwrap().as_deref(), Some(&b"1"[..]));
+            assert_eq!(EmbeddedLog::open(&options).unwrap().send_checkpoint("a").unwrap().as_deref(), Some(&b"1"[..]));
         }
     }
 
     #[test]
-    fn a_mark_is_there_with_its_records() {
+    fn a_checkpoint_is_there_with_its_records() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         let options =
             EmbeddedOptions { path: path.clone(), partitions: 1, memory_bytes: 8 << 20, sync: false, json_dead_letters: false };
         let log = EmbeddedLog::open(&options).unwrap();
         let record = || (Output { topic: Topic::Sdk, key: Vec::new(), value: Some(b"x".to_vec()) }, 1);
-        assert_eq!(log.mark("a").unwrap(), None);
-        log.append_marked([record(), record()], 0, ("a", b"2")).unwrap();
-        log.append_marked([], 0, ("b", b"0")).unwrap();
+        assert_eq!(log.send_checkpoint("a").unwrap(), None);
+        log.append_with_checkpoint([record(), record()], 0, ("a", b"2")).unwrap();
+        log.append_with_checkpoint([], 0, ("b", b"0")).unwrap();
         drop(log);
         let log = EmbeddedLog::open(&options).unwrap();
-        assert_eq!((log.mark("a").unwrap().as_deref(), log.end(Topic::Sdk, 0)), (Some(&b"2"[..]), 2));
-        assert_eq!((log.mark("b").unwrap().as_deref(), log.partitions()), (Some(&b"0"[..]), 1));
+        assert_eq!((log.send_checkpoint("a").unwrap().as_deref(), log.end(Topic::Sdk, 0)), (Some(&b"2"[..]), 2));
+        assert_eq!((log.send_checkpoint("b").unwrap().as_deref(), log.partitions()), (Some(&b"0"[..]), 1));
     }
 }

@@ -1,4 +1,4 @@
-//! Token buckets: rate limits of a sender, for messages, for bytes, and for useless messages.
+//! Rate limits (token buckets) of a sender, for messages, for bytes, and for useless messages.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,7 +9,7 @@ const BURST_S: f64 = 10.0;
 /// Of messages that are of no use this part of the rate may be sent: what only makes work takes nothing from what is wanted.
 const USELESS: f64 = 0.1;
 
-/// What each sender may send a second. Clones share it, and whoever has one can change it.
+/// What each sender may send a second. Clones share it, and each can change it.
 #[derive(Debug, Clone, Default)]
 pub struct Rate(Arc<Shared>);
 
@@ -65,7 +65,7 @@ pub(crate) struct Levels {
 }
 
 impl Levels {
-    /// Takes what a request costs out, at `part` of this rate. `levels` is `None` as long as nobody has taken anything.
+    /// Takes what a request costs out, at `part` of this rate. `levels` is `None` until the first request.
     ///
     /// # Errors
     /// Nothing is left of something: how long until something is, in whole seconds of at least 1. Nothing was taken.
@@ -96,15 +96,15 @@ impl Levels {
     }
 }
 
-/// The bucket of a write key or a webhook.
+/// The rate limit of a write key or a webhook: a token bucket.
 #[derive(Debug)]
-pub struct Bucket {
+pub struct RateLimit {
     rate: Rate,
     levels: Mutex<Option<Levels>>,
 }
 
-impl Bucket {
-    /// A full bucket.
+impl RateLimit {
+    /// With a full bucket.
     pub fn new(rate: Rate) -> Self {
         Self { rate, levels: Mutex::new(None) }
     }
@@ -128,55 +128,55 @@ mod tests {
 
     #[test]
     fn bursts_pass_and_more_has_to_wait() {
-        let (bucket, start) = (Bucket::new(Rate::new(10, 0)), Instant::now());
+        let (limit, start) = (RateLimit::new(Rate::new(10, 0)), Instant::now());
         let at = |milliseconds| start + Duration::from_millis(milliseconds);
-        assert_eq!(bucket.take(messages(99), start), Ok(()));
-        assert_eq!(bucket.take(messages(31), start), Ok(()));
-        assert_eq!(bucket.take(messages(1), start), Err(4));
-        assert_eq!(bucket.take(messages(1), at(3_000)), Err(1));
-        assert_eq!(bucket.take(messages(1), at(3_100)), Ok(()));
-        assert_eq!(bucket.take(messages(0), at(3_100)), Err(1), "a request costs at least one");
+        assert_eq!(limit.take(messages(99), start), Ok(()));
+        assert_eq!(limit.take(messages(31), start), Ok(()));
+        assert_eq!(limit.take(messages(1), start), Err(4));
+        assert_eq!(limit.take(messages(1), at(3_000)), Err(1));
+        assert_eq!(limit.take(messages(1), at(3_100)), Ok(()));
+        assert_eq!(limit.take(messages(0), at(3_100)), Err(1), "a request costs at least one");
         // It fills up again, to the burst and no further.
-        assert_eq!(bucket.take(messages(101), at(1_000_000)), Ok(()));
-        assert_eq!(bucket.take(messages(1), at(1_000_000)), Err(1));
+        assert_eq!(limit.take(messages(101), at(1_000_000)), Ok(()));
+        assert_eq!(limit.take(messages(1), at(1_000_000)), Err(1));
     }
 
     #[test]
     fn bytes_are_waited_for_too() {
-        let (bucket, start) = (Bucket::new(Rate::new(10, 1)), Instant::now());
+        let (limit, start) = (RateLimit::new(Rate::new(10, 1)), Instant::now());
         let large = Cost { messages: 1, bytes: 11 << 10, useless: 0 };
-        assert_eq!(bucket.take(large, start), Ok(()));
-        assert_eq!(bucket.take(large, start), Err(2));
-        assert_eq!(bucket.take(messages(1), start), Ok(()), "it brings no bytes");
-        let unlimited = Bucket::new(Rate::new(10, 0));
+        assert_eq!(limit.take(large, start), Ok(()));
+        assert_eq!(limit.take(large, start), Err(2));
+        assert_eq!(limit.take(messages(1), start), Ok(()), "it brings no bytes");
+        let unlimited = RateLimit::new(Rate::new(10, 0));
         assert!((0..10).all(|_| unlimited.take(large, start).is_ok()));
     }
 
     #[test]
     fn what_is_useless_takes_nothing_from_what_is_wanted() {
-        let (bucket, start) = (Bucket::new(Rate::new(100, 0)), Instant::now());
+        let (limit, start) = (RateLimit::new(Rate::new(100, 0)), Instant::now());
         let useless = Cost { useless: 1_000, ..Cost::default() };
-        assert_eq!(bucket.take(useless, start), Ok(()));
-        assert!((0..100).all(|_| bucket.take(useless, start) == Err(11)), "a burst of it is waited for, and no longer");
-        assert!((0..9).all(|_| bucket.take(messages(100), start).is_ok()));
+        assert_eq!(limit.take(useless, start), Ok(()));
+        assert!((0..100).all(|_| limit.take(useless, start) == Err(11)), "a burst of it is waited for, and no longer");
+        assert!((0..9).all(|_| limit.take(messages(100), start).is_ok()));
     }
 
     #[test]
     fn no_rate_is_no_limit() {
-        let bucket = Bucket::new(Rate::new(0, 1));
+        let limit = RateLimit::new(Rate::new(0, 1));
         let all = Cost { messages: usize::MAX, bytes: usize::MAX, useless: usize::MAX };
-        assert!((0..1_000).all(|_| bucket.take(all, Instant::now()).is_ok()));
+        assert!((0..1_000).all(|_| limit.take(all, Instant::now()).is_ok()));
     }
 
     #[test]
     fn another_rate_counts_from_the_next_request_on() {
         let (rate, start) = (Rate::new(10, 0), Instant::now());
-        let bucket = Bucket::new(rate.clone());
-        assert_eq!(bucket.take(messages(110), start), Ok(()));
-        assert_eq!(bucket.take(messages(1), start), Err(2));
+        let limit = RateLimit::new(rate.clone());
+        assert_eq!(limit.take(messages(110), start), Ok(()));
+        assert_eq!(limit.take(messages(1), start), Err(2));
         rate.set(1_000, 0);
-        assert_eq!(bucket.take(messages(1), start + Duration::from_millis(20)), Ok(()));
+        assert_eq!(limit.take(messages(1), start + Duration::from_millis(20)), Ok(()));
         rate.set(0, 0);
-        assert_eq!(bucket.take(messages(usize::MAX), start), Ok(()));
+        assert_eq!(limit.take(messages(usize::MAX), start), Ok(()));
     }
 }

@@ -179,7 +179,7 @@ pub(super) fn read(folder: &Path) -> io::Result<Option<HighWater>> {
 }
 
 /// The mark of a log that is open for writing.
-pub(super) struct MarkFile {
+pub(super) struct HighWaterFile {
     file: File,
     slot_bytes: usize,
     generation: u64,
@@ -188,7 +188,7 @@ pub(super) struct MarkFile {
     failing: bool,
 }
 
-impl MarkFile {
+impl HighWaterFile {
     /// Begins a mark in a folder, in place of what was there. On disk once this returns.
     ///
     /// # Errors
