@@ -9,8 +9,7 @@ use serde::{Deserialize, Serialize};
 pub use super::formats::{Format, FormatSettings};
 use super::kafka::is_topic_text;
 pub use super::registry::{Framing, RegistrySettings};
-use super::section::{Given, Problems, Section};
-use super::section::{OpenMap, Shape};
+use super::section::{Given, OpenMap, Problems, Section, Shape};
 use crate::dead_letter_limit::DeadLetterLimits;
 use crate::topic::{Retention, Topic};
 

@@ -18,6 +18,8 @@ struct Version<'a> {
     person: Option<Name>,
     /// What comes later of two versions under one event id and time.
     bytes: Vec<u8>,
+    /// What is the same in a version that was sent twice.
+    sent: Vec<u8>,
 }
 
 /// The milestones that the events report, each with the identifier that anchors it.
@@ -32,6 +34,7 @@ pub fn of(events: &[Event], void: &Void, rules: &Settings) -> Vec<(Option<Name>,
                 account: event.account_identifiers.first().map(Name::of),
                 person: event.identifiers.first().map(Name::of),
                 bytes: event.encode_to_vec(),
+                sent: Event { received_ms: 0, ..event.clone() }.encode_to_vec(),
             });
         }
     }
@@ -140,6 +143,7 @@ fn decide(milestone_id: &str, default: &str, versions: &[&Version<'_>]) -> Optio
     for (name, value) in versions.iter().flat_map(|version| &version.said.dimensions) {
         dimensions.insert(name.clone(), value.clone());
     }
+    let different: BTreeSet<&[u8]> = versions.iter().map(|version| version.sent.as_slice()).collect();
     // What was cleared, and not given again.
     dimensions.retain(|_, value| !value.is_empty());
     let latest = |of: fn(&Version<'_>) -> Option<Name>| versions.iter().rev().find_map(|version| of(version));
@@ -161,7 +165,7 @@ fn decide(milestone_id: &str, default: &str, versions: &[&Version<'_>]) -> Optio
         public: !versions.iter().any(|version| reaches(version) && !version.public),
         gone: false,
         dimensions,
-        versions: u32::try_from(versions.len()).unwrap_or(u32::MAX),
+        versions: u32::try_from(different.len()).unwrap_or(u32::MAX),
     };
     Some((anchor, milestone))
 }
