@@ -44,6 +44,7 @@ pub fn look_at<T>(
     if let Ok(list) = files.list() {
         let mut replay = Replay::new(settings, 1).map_err(Usage::from)?;
         feed(&mut replay, &list, None, now_ms(), settings)?;
+        replay.run()?;
         let units = units(replay.snapshot())?;
         return look(Whole { snapshot: replay.snapshot(), units: &units, pipeline });
     }

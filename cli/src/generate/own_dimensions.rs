@@ -20,7 +20,7 @@ pub(super) fn give(scene: &Scene<'_>, record: &mut Vec<u8>) {
     let team = ("team", pick(&TEAMS, scene.choose(60, 2)));
     let given = match scene.step.kind {
         Kind::Landing { .. } | Kind::Form { .. } | Kind::Webinar => vec![product],
-        Kind::Page { .. } | Kind::Booth => vec![region],
+        Kind::Booth => vec![region],
         Kind::Call => vec![region, team],
         // A deal is handed over now and then.
         Kind::Milestone(_) if scene.choose(61, 3) > 0 => vec![region, product, team],

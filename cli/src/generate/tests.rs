@@ -177,7 +177,7 @@ fn dimensions_are_where_each_input_has_them() {
         }
     }
     let of = |topic: &str| found.iter().filter(|(of, _)| *of == topic).map(|(_, name)| name.as_str()).collect::<Vec<_>>();
-    assert_eq!((of("utm"), of("sdk")), (vec!["product"], vec!["product", "region"]));
+    assert_eq!((of("utm"), of("sdk")), (vec!["product"], vec!["product"]), "a page within a visit is no touch");
     assert_eq!((of("webhook"), of("offline")), (vec!["product", "region", "team"], vec!["region", "team"]));
 }
 
