@@ -118,10 +118,10 @@ impl DimensionRules {
                 ignored.note(Rejection::new(reason::DIMENSION_UNKNOWN, FIELD, detail));
                 continue;
             };
-            if let Some(Some(value)) = ignored.read(value_of(value)) {
-                if dimensions.insert(name.clone(), value).is_some() {
-                    twice.push(name);
-                }
+            if let Some(Some(value)) = ignored.read(value_of(value))
+                && dimensions.insert(name.clone(), value).is_some()
+            {
+                twice.push(name);
             }
         }
         for name in twice {
@@ -153,16 +153,18 @@ fn is_name(name: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn said(names: &[&str], json: &str) -> (Vec<(String, String)>, Vec<(&'static str, u64)>) {
+    type Said = Vec<(String, String)>;
+    type Counted = Vec<(&'static str, u64)>;
+
+    fn said(names: &[&str], json: &str) -> (Said, Counted) {
         let rules = DimensionRules(names.iter().map(|name| (*name).to_owned()).collect());
-        let mut raw = RawDimensions::default();
-        raw.given = serde_json::from_str(json).unwrap();
+        let raw = RawDimensions { given: serde_json::from_str(json).unwrap(), wrong: false };
         let mut ignored = Ignored::default();
         let said = rules.said(raw, &mut ignored).into_iter().collect();
         (said, ignored.iter().map(|field| (field.why.reason.code(), field.count)).collect())
     }
 
-    fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
+    fn pairs(expected: &[(&str, &str)]) -> Said {
         expected.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     }
 

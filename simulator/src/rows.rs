@@ -46,7 +46,7 @@ pub fn check(outputs: &Outputs, verdict: &Verdict) -> Result<(), String> {
 /// # Errors
 /// The first key of which that is not so.
 pub fn revisions(cluster: &Cluster) -> Result<(), String> {
-    let mut latest: BTreeMap<(Topic, Vec<u8>), [(u64, Vec<u8>); 2]> = BTreeMap::new();
+    let mut latest: BTreeMap<(Topic, Vec<u8>), [Numbered; 2]> = BTreeMap::new();
     for topic in [Topic::Touchpoints, Topic::Milestones, Topic::Profiles, Topic::Accounts] {
         for partition in 0..cluster.partitions(topic) {
             for (_, entry) in cluster.committed(topic, partition, 0) {
@@ -71,7 +71,9 @@ pub fn revisions(cluster: &Cluster) -> Result<(), String> {
 }
 
 /// The revision of a row, and what it says beside it.
-fn numbered(topic: Topic, value: &[u8]) -> Result<(u64, Vec<u8>), DecodeError> {
+type Numbered = (u64, Vec<u8>);
+
+fn numbered(topic: Topic, value: &[u8]) -> Result<Numbered, DecodeError> {
     Ok(match topic {
         Topic::Touchpoints => {
             let row = TouchpointRow::decode(value)?;

@@ -148,8 +148,8 @@ fn rows_of_the_spreadsheet_have_a_cell_for_every_column() {
 fn dimensions_are_where_each_input_has_them() {
     use tributary_ingest::{Decoded, Decoder, Settings};
     let spec = Spec { dimensions: true, ..SPEC };
-    let mut settings = Settings::default();
-    settings.dimensions = ["region", "product", "team"].map(str::to_owned).to_vec();
+    let dimensions = ["region", "product", "team"].map(str::to_owned).to_vec();
+    let settings = Settings { dimensions, ..Settings::default() };
     let decoder = Decoder::new(&settings, &Kinds::default()).unwrap();
     let mut found = BTreeSet::new();
     for record in records(spec) {

@@ -139,13 +139,7 @@ fn decide(milestone_id: &str, default: &str, versions: &[&Version<'_>]) -> Optio
     if currency.is_empty() {
         currency = default.to_owned();
     }
-    let mut dimensions = BTreeMap::new();
-    for (name, value) in versions.iter().flat_map(|version| &version.said.dimensions) {
-        dimensions.insert(name.clone(), value.clone());
-    }
     let different: BTreeSet<&[u8]> = versions.iter().map(|version| version.sent.as_slice()).collect();
-    // What was cleared, and not given again.
-    dimensions.retain(|_, value| !value.is_empty());
     let latest = |of: fn(&Version<'_>) -> Option<Name>| versions.iter().rev().find_map(|version| of(version));
     let account = versions.iter().enumerate().rev().find_map(|(at, version)| {
         // A version that names an account counts until one says that it is about it no more.
@@ -164,10 +158,18 @@ fn decide(milestone_id: &str, default: &str, versions: &[&Version<'_>]) -> Optio
         withdrawn,
         public: !versions.iter().any(|version| reaches(version) && !version.public),
         gone: false,
-        dimensions,
+        dimensions: dimensions(versions),
         versions: u32::try_from(different.len()).unwrap_or(u32::MAX),
     };
     Some((anchor, milestone))
+}
+
+/// The latest value of each dimension, less what was cleared and not given again.
+fn dimensions(versions: &[&Version<'_>]) -> BTreeMap<String, String> {
+    let given = versions.iter().flat_map(|version| &version.said.dimensions);
+    let mut latest: BTreeMap<String, String> = given.map(|(name, value)| (name.clone(), value.clone())).collect();
+    latest.retain(|_, value| !value.is_empty());
+    latest
 }
 
 /// In units of 10^-18.
