@@ -67,8 +67,10 @@ fn of_an_erased_person_a_row_says_so_before_the_tombstone() {
     let said: Vec<&Value> = lines.iter().filter(|line| line["profile_id"] == id || line["key"] == id).collect();
     let row = json!({
         "profile_id": id, "account_id": "", "identifiers": [], "traits": [], "revoked": false, "merged_into": "", "split_from": "",
-        "quarantined": false, "erased": true, "memberships": [],
+        "quarantined": false, "erased": true, "memberships": [], "revision": said[said.len() - 2]["revision"],
     });
+    let revision = |row: &Value| row["revision"].as_u64().unwrap();
+    assert!(revision(&row) > revision(named("gone@qq.com")));
     assert_eq!(said[said.len() - 2..], [&row, &json!({"key": id, "value": null})]);
 }
 

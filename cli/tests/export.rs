@@ -66,7 +66,9 @@ fn compared(rows: BTreeMap<String, Value>) -> BTreeMap<String, Value> {
         let later = ["revision", "reason", "delta_weight_nano", "delta_value_minor", "delta_reporting_value_minor"]
             .contains(&name.as_str());
         let zero = value == 0 && (name.ends_with("_time") || name.ends_with("_ms"));
-        (!later).then_some((name, if zero { Value::Null } else { nested(value) }))
+        // JSON has no maps of nothing.
+        let empty = value.as_object().is_some_and(serde_json::Map::is_empty);
+        (!later && !empty).then_some((name, if zero { Value::Null } else { nested(value) }))
     };
     let row = |row: Value| match row {
         Value::Object(fields) => fields.into_iter().filter_map(plain).collect(),
