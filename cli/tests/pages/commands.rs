@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ErrorKind};
 use regex::Regex;
 use tributary_cli::args::Cli;
 use tributary_pipeline::settings::Settings;
@@ -36,31 +36,47 @@ fn every_command_line_that_a_page_shows_can_be_read() {
     assert!(read.len() > 20, "{}", read.len());
 }
 
-/// Running text names a command, or a command with one option; it need not name what else the command cannot do without.
+/// Whether a command line is right as far as it goes: running text names a command or an option without what else it needs, and writes
+/// values in capitals.
+fn is_beginning(error: &clap::Error) -> bool {
+    use ErrorKind::{
+        DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, InvalidSubcommand, InvalidValue, MissingRequiredArgument,
+        MissingSubcommand,
+    };
+    let stands_for = |kind| {
+        let value = error.get(kind).map(ToString::to_string).unwrap_or_default();
+        value.chars().all(|c| c.is_ascii_uppercase() || c == '-')
+    };
+    match error.kind() {
+        DisplayHelp | DisplayHelpOnMissingArgumentOrSubcommand | MissingRequiredArgument | MissingSubcommand => true,
+        InvalidValue => stands_for(ContextKind::InvalidValue),
+        InvalidSubcommand => stands_for(ContextKind::InvalidSubcommand),
+        _ => false,
+    }
+}
+
 #[test]
 fn every_command_that_a_page_speaks_of_is_there() {
     let code = Regex::new(r"`(tributary [^`]+)`").unwrap();
-    let mut read = BTreeSet::new();
+    let (mut read, mut wrong) = (BTreeSet::new(), Vec::new());
     for page in pages() {
         let text = prose(&fs::read_to_string(&page).unwrap()).replace('\n', " ");
         for line in code.captures_iter(&text).map(|found| found[1].to_owned()) {
             let Some(words) = call(&line) else { continue };
-            let lacks = |error: &clap::Error| {
-                use ErrorKind::{
-                    DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, MissingRequiredArgument, MissingSubcommand,
-                };
-                matches!(
-                    error.kind(),
-                    DisplayHelp | DisplayHelpOnMissingArgumentOrSubcommand | MissingRequiredArgument | MissingSubcommand
-                )
-            };
-            if let Some(error) = problem(&words).filter(|error| !lacks(error)) {
-                panic!("{}: {line}\n{error}", page.display());
+            if let Some(error) = problem(&words).filter(|error| !is_beginning(error)) {
+                wrong.push(format!("{}: {line}\n{error}", page.display()));
             }
             read.insert(words);
         }
     }
-    assert!(read.len() > 20, "{}", read.len());
+    assert!(wrong.is_empty() && read.len() > 20, "{}\n{}", read.len(), wrong.join("\n"));
+}
+
+#[test]
+fn renamed_options_and_commands_are_no_beginnings() {
+    let is_right = |line: &str| problem(&call(line).unwrap()).is_none_or(|error| is_beginning(&error));
+    assert!(is_right("tributary audit --metrics") && is_right("tributary state") && is_right("tributary COMMAND --help"));
+    assert!(!is_right("tributary audit --metric") && !is_right("tributary estate") && !is_right("tributary state inform"));
 }
 
 #[test]
@@ -74,9 +90,10 @@ fn every_configuration_that_a_page_shows_can_be_loaded() {
         let variables = variable.captures_iter(&block.text).map(|found| found[1].to_owned());
         let environment: BTreeMap<_, _> = variables.map(|name| (name.clone(), format!("a-value-of-{name}"))).collect();
         let sources = Sources { files: vec![file], environment, ..Sources::default() };
-        if let Err(errors) = load::<Settings>(&sources) {
-            panic!("{}:{}: {errors}", block.page, block.line);
-        }
+        let errors = load::<Settings>(&sources).map_or_else(|errors| errors.to_string(), |_| String::new());
+        // A page may name files that its reader has.
+        let errors: Vec<&str> = errors.lines().skip(1).filter(|line| !line.contains("No such file")).collect();
+        assert!(errors.is_empty(), "{}:{}: {errors:?}", block.page, block.line);
         loaded += 1;
     }
     assert!(loaded >= 3, "{loaded}");
