@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-/// What the stand-in was asked: by subject, what was sent and under which authorization.
-type Asked = Arc<Mutex<BTreeMap<String, (Value, String)>>>;
+/// What the stand-in was asked: by subject, what was sent, under which authorization, and the number it got.
+type Asked = Arc<Mutex<BTreeMap<String, (Value, String, usize)>>>;
 
 pub struct Registry {
     /// Where it listens.
@@ -39,7 +39,7 @@ impl Registry {
     pub fn subjects(&self) -> Vec<(String, String, String, String)> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let asked = self.asked.lock().unwrap();
-        let of = |(subject, (sent, by)): (&String, &(Value, String))| {
+        let of = |(subject, (sent, by, _)): (&String, &(Value, String, usize))| {
             (subject.clone(), text(&sent["schemaType"]), text(&sent["schema"]), by.clone())
         };
         asked.iter().map(of).collect()
@@ -69,8 +69,8 @@ fn answer(stream: &mut BufReader<TcpStream>, asked: &Asked, wanted: &str) -> boo
     let (status, text) = if wanted.is_empty() || by == wanted {
         let mut asked = asked.lock().unwrap();
         let schema = sent["schema"].clone();
-        asked.entry(subject.clone()).or_insert((sent, by));
-        let id = 1_000 + asked.keys().position(|known| *known == subject).unwrap();
+        let next = 1_000 + asked.len();
+        let (_, _, id) = asked.entry(subject).or_insert((sent, by, next));
         ("200 OK", json!({ "id": id, "schema": schema }).to_string())
     } else {
         ("401 Unauthorized", json!({ "error_code": 401, "message": "Unauthorized" }).to_string())
