@@ -55,6 +55,12 @@ fn run(events: &[Event], partitions: u32, records_max: usize) -> (BTreeMap<Strin
         assert!(steps < 200_000, "the messages never drain");
     }
     let mut profiles = BTreeMap::new();
+    let mut revisions = BTreeMap::new();
+    // Revisions grow by key, and how far depends on the batches.
+    let mut grows = |topic: Topic, key: &[u8], revision: u64| {
+        let before = revisions.insert((topic, key.to_vec()), revision);
+        assert!(before.unwrap_or(0) < revision, "{before:?}, then {revision}");
+    };
     for output in log.drain(Topic::Profiles) {
         let Some(value) = output.value else {
             profiles.remove(&String::from_utf8(output.key).unwrap());
@@ -62,7 +68,8 @@ fn run(events: &[Event], partitions: u32, records_max: usize) -> (BTreeMap<Strin
         };
         let profile = Profile::decode(value.as_slice()).unwrap();
         assert_eq!(output.key, profile.profile_id.as_bytes());
-        profiles.insert(profile.profile_id.clone(), profile);
+        grows(Topic::Profiles, &output.key, profile.revision);
+        profiles.insert(profile.profile_id.clone(), Profile { revision: 0, ..profile });
     }
     let mut accounts = BTreeMap::new();
     for output in log.drain(Topic::Accounts) {
@@ -71,7 +78,8 @@ fn run(events: &[Event], partitions: u32, records_max: usize) -> (BTreeMap<Strin
             continue;
         };
         let account = Account::decode(value.as_slice()).unwrap();
-        accounts.insert(account.account_id.clone(), account);
+        grows(Topic::Accounts, &output.key, account.revision);
+        accounts.insert(account.account_id.clone(), Account { revision: 0, ..account });
     }
     assert!(profiles.values().all(|profile| profile.split_from.is_empty()), "a notice that nothing follows");
     assert!(accounts.values().all(|account| account.split_from.is_empty()), "a notice that nothing follows");

@@ -85,7 +85,8 @@ fn of_an_erased_person_nothing_stays_but_the_mark_and_nothing_returns() {
     let erased = world.event(5, &["email:secret@qq.com", "anonymous_id:hidden"], Body::Erase(Erase::default()));
     let id = profile_id("email:secret@qq.com");
     let of_it: Vec<_> = erased.into_iter().filter(|(of, _)| *of == id).map(|(_, profile)| profile).collect();
-    let row = Profile { profile_id: id, erased: true, ..Profile::default() };
+    let revision = of_it.iter().flatten().next().map_or(0, |profile| profile.revision);
+    let row = Profile { profile_id: id, erased: true, revision, ..Profile::default() };
     assert_eq!(of_it, [Some(row), None], "a row that names nothing but the id, and then a tombstone");
     // What is left is the address of a root, never what anybody did.
     let root =

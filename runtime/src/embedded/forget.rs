@@ -48,7 +48,7 @@ pub struct Sought {
 ///
 ///     fn mentions(&self, text: &[u8]) -> bool {
 ///         let text = String::from_utf8_lossy(text);
-///         self.0.iter().any(|sought| text.contains(&sought.erasure.of.value))
+///         self.0.iter().any(|sought| text.contains(sought.erasure.of.value.as_str()))
 ///     }
 /// }
 ///
