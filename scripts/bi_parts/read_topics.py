@@ -38,6 +38,11 @@ def cell(field, value):
     return row_of(value) if field.type == field.TYPE_MESSAGE else value
 
 
+def is_repeated(field):
+    # Versions before 6.31 have no word of its own for it.
+    return field.is_repeated if hasattr(field, "is_repeated") else field.label == field.LABEL_REPEATED
+
+
 def row_of(message):
     """A message as the JSON form has it: every field, and maps where they have entries."""
     row = {}
@@ -46,10 +51,10 @@ def row_of(message):
         if field.type == field.TYPE_MESSAGE and field.message_type.GetOptions().map_entry:
             if value:
                 row[field.name] = dict(value)
-        elif isinstance(value, (str, bytes, int, bool)) or not hasattr(value, "__iter__"):
-            row[field.name] = cell(field, value)
-        else:
+        elif is_repeated(field):
             row[field.name] = [cell(field, item) for item in value]
+        else:
+            row[field.name] = cell(field, value)
     return row
 
 
