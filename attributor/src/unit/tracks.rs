@@ -85,7 +85,14 @@ impl Unit<'_, '_> {
                 (false, false) => Reason::Amended,
             };
             let reason = reason.filter(|_| !track.erased).unwrap_or(own);
-            self.track_changed(id, before, after, reason);
+            // Of an earlier stamp somebody else may have been the anchor in between, whose account the rows show.
+            let next = known.as_ref().is_some_and(|known| known.stamp + 1 == track.stamp);
+            match before.zip(after).filter(|(before, after)| next && is_same(before, after)) {
+                // Nothing but how many report it.
+                Some((_, after)) if self.plan.outputs.milestones => drop(self.dirty().status.insert(after.object_id.clone())),
+                Some(_) => {}
+                None => self.track_changed(id, before, after, reason),
+            }
         }
         Ok(true)
     }
@@ -116,13 +123,6 @@ impl Unit<'_, '_> {
         reason: Reason,
     ) {
         let tells = self.plan.outputs.milestones;
-        if before.zip(after).is_some_and(|(before, after)| is_same(before, after)) {
-            // Nothing but how many report it.
-            if let Some(milestone) = after.filter(|_| tells) {
-                self.dirty().status.insert(milestone.object_id.clone());
-            }
-            return;
-        }
         let is_stage = after.or(before).is_some_and(|milestone| self.plan.is_stage(&milestone.kind));
         let dirty = self.dirty();
         dirty.milestone(milestone_id, reason);
