@@ -85,14 +85,7 @@ impl Unit<'_, '_> {
                 (false, false) => Reason::Amended,
             };
             let reason = reason.filter(|_| !track.erased).unwrap_or(own);
-            // Of an earlier stamp somebody else may have been the anchor in between, whose account the rows show.
-            let next = known.as_ref().is_some_and(|known| known.stamp + 1 == track.stamp);
-            match before.zip(after).filter(|(before, after)| next && is_same(before, after)) {
-                // Nothing but how many report it.
-                Some((_, after)) if self.plan.outputs.milestones => drop(self.dirty().status.insert(after.object_id.clone())),
-                Some(_) => {}
-                None => self.track_changed(id, before, after, reason),
-            }
+            self.track_changed(id, before, after, reason);
         }
         Ok(true)
     }
@@ -123,7 +116,10 @@ impl Unit<'_, '_> {
         reason: Reason,
     ) {
         let tells = self.plan.outputs.milestones;
-        let is_stage = after.or(before).is_some_and(|milestone| self.plan.is_stage(&milestone.kind));
+        // Where nothing changes but how many versions report it, it is computed all the same: its ledger may have refused the rows of the
+        // state before, because another unit had told it of this one already.
+        let same = before.zip(after).is_some_and(|(before, after)| is_same(before, after));
+        let is_stage = !same && after.or(before).is_some_and(|milestone| self.plan.is_stage(&milestone.kind));
         let dirty = self.dirty();
         dirty.milestone(milestone_id, reason);
         if let Some(milestone) = after.or(before).filter(|_| tells) {
