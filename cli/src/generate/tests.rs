@@ -1,6 +1,7 @@
 //! Tests of a history as its readers see it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use tributary_proto::Source;
 use tributary_proto::kind::Kinds;
 
 use serde_json::Value;
@@ -8,6 +9,16 @@ use serde_json::Value;
 use super::*;
 
 const SPEC: Spec = Spec { people: 400, seed: 42, days: 200, events: 8_000, messy: false, dimensions: false };
+
+/// As what ingest reads the records of a raw topic.
+fn source_of(topic: Topic) -> Source {
+    match topic {
+        Topic::Sdk => Source::Sdk,
+        Topic::Utm => Source::Utm,
+        Topic::Webhook => Source::Webhook,
+        _ => Source::Offline,
+    }
+}
 
 fn records(spec: Spec) -> Vec<RawRecord> {
     History::new(spec).filter_map(|item| if let Item::Record(record) = item { Some(record) } else { None }).collect()
@@ -153,12 +164,7 @@ fn dimensions_are_where_each_input_has_them() {
     let decoder = Decoder::new(&settings, &Kinds::default()).unwrap();
     let mut found = BTreeSet::new();
     for record in records(spec) {
-        let source = match record.topic {
-            Topic::Sdk => tributary_proto::Source::Sdk,
-            Topic::Utm => tributary_proto::Source::Utm,
-            Topic::Webhook => tributary_proto::Source::Webhook,
-            _ => tributary_proto::Source::Offline,
-        };
+        let source = source_of(record.topic);
         let mut decoded = Decoded::default();
         decoder.decode(source, &record.value, Some(record.arrives_ms), &mut decoded).unwrap();
         assert!(decoded.ignored.is_empty(), "{:?}", decoded.ignored);
@@ -203,12 +209,7 @@ fn ingest_accepts_every_record_of_a_clean_history_and_refuses_some_of_a_messy_on
     let refused = |spec| {
         let mut reasons = BTreeMap::new();
         for record in records(spec) {
-            let source = match record.topic {
-                Topic::Sdk => tributary_proto::Source::Sdk,
-                Topic::Utm => tributary_proto::Source::Utm,
-                Topic::Webhook => tributary_proto::Source::Webhook,
-                _ => tributary_proto::Source::Offline,
-            };
+            let source = source_of(record.topic);
             let mut decoded = Decoded::default();
             let whole = decoder.decode(source, &record.value, Some(record.arrives_ms), &mut decoded).err();
             for rejection in whole.into_iter().chain(decoded.rejections) {
