@@ -249,7 +249,7 @@ pub struct Units {
 /// When the state cannot be read.
 pub fn units(state: &mut dyn State, behind: Option<&ActorKey>, max: usize) -> Result<Units, StateError> {
     let actors = state.actors(keys::TAG, behind, max)?;
-    let mut units = Units { keys: Vec::new(), behind: actors.last().filter(|_| actors.len() == max).copied() };
+    let mut units = Units { keys: Vec::new(), behind: actors.last().copied() };
     for actor in &actors {
         if let Some(key) = name_of(state, actor, true)? {
             units.keys.push(String::from_utf8(key).map_err(|_| corrupt(actor, &[keys::RESIDENT]))?);

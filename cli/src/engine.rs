@@ -127,7 +127,7 @@ pub fn start_kafka(
             kafka.framing = framing.clone();
             (kafka.reach, kafka.gauges) = (watched.reach.clone(), watched.gauges.clone());
             kafka.traced = export.is_some();
-            let traced = export.clone().map(|export| (export.tracer(stage.log().stage, settings), export));
+            let traced = export.clone().map(|export| (export.tracer(stage.log().stage, kafka.topics.clone()), export));
             let options = worker_options(settings, &shares, pipeline.limits());
             let (log, build, gate) = (stage.log(), pipeline.build(*stage), gate.clone());
             gate.expect();

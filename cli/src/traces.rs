@@ -3,6 +3,7 @@
 //! A span is recorded on the worker's thread and exported on a thread of its own, from a queue of bounded length: an endpoint that is slow or
 //! away costs spans, never records.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use opentelemetry::trace::{
@@ -15,7 +16,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider, Span};
 use tributary_pipeline::settings::Settings;
 use tributary_runtime::stage::Record;
-use tributary_runtime::topic::Topic;
+use tributary_runtime::topic::{Topic, TopicNames};
 use tributary_runtime::trace::{TraceContext, Tracer};
 
 /// How long an export may take.
@@ -60,9 +61,8 @@ impl Export {
         Ok(Some(Self { provider }))
     }
 
-    /// Records the spans of a worker of this stage. Raw topics have these names.
-    pub fn tracer(&self, stage: &'static str, names: &Settings) -> Box<dyn Tracer> {
-        let topics = Topic::ALL.map(|topic| (topic, names.topics.name(topic))).into();
+    /// Records the spans of a worker of this stage. Topics have these names.
+    pub fn tracer(&self, stage: &'static str, topics: Arc<TopicNames>) -> Box<dyn Tracer> {
         Box::new(StageTracer { tracer: self.provider.tracer("tributary"), stage, topics, open: Vec::new() })
     }
 }
@@ -78,7 +78,7 @@ impl Drop for Export {
 struct StageTracer {
     tracer: SdkTracer,
     stage: &'static str,
-    topics: Vec<(Topic, String)>,
+    topics: Arc<TopicNames>,
     /// The spans of the batch.
     open: Vec<Span>,
 }
@@ -90,21 +90,21 @@ impl Tracer for StageTracer {
             return None;
         }
         let around = parent.map_or_else(Context::new, |parent| Context::new().with_remote_span_context(remote(parent)));
-        let topic = self.topics.iter().find(|(topic, _)| *topic == record.topic).map(|(_, name)| name.clone());
-        // https://opentelemetry.io/docs/specs/semconv/messaging/kafka/
-        let attributes = vec![
-            KeyValue::new("messaging.system", "kafka"),
-            KeyValue::new("messaging.operation.name", "process"),
-            KeyValue::new("messaging.destination.name", topic.unwrap_or_default()),
-            KeyValue::new("messaging.destination.partition.id", record.partition.to_string()),
-            KeyValue::new("messaging.kafka.offset", i64::try_from(record.offset).unwrap_or(i64::MAX)),
-        ];
-        let builder = SpanBuilder::from_name(self.stage).with_kind(SpanKind::Consumer).with_attributes(attributes);
-        let span = self.tracer.build_with_context(builder, &around);
-        let context = span.span_context().clone();
-        if !context.is_sampled() {
+        let builder = SpanBuilder::from_name(self.stage).with_kind(SpanKind::Consumer);
+        let mut span = self.tracer.build_with_context(builder, &around);
+        // Most records are not sampled: what is only shown is made for those that are.
+        if !span.span_context().is_sampled() {
             return None;
         }
+        // https://opentelemetry.io/docs/specs/semconv/messaging/kafka/
+        span.set_attributes([
+            KeyValue::new("messaging.system", "kafka"),
+            KeyValue::new("messaging.operation.name", "process"),
+            KeyValue::new("messaging.destination.name", self.topics.of(record.topic).to_owned()),
+            KeyValue::new("messaging.destination.partition.id", record.partition.to_string()),
+            KeyValue::new("messaging.kafka.offset", i64::try_from(record.offset).unwrap_or(i64::MAX)),
+        ]);
+        let context = span.span_context().clone();
         self.open.push(span);
         Some(TraceContext { trace_id: context.trace_id().to_bytes(), span_id: context.span_id().to_bytes() })
     }

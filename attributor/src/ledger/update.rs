@@ -84,8 +84,7 @@ impl Updates {
             (&mut row.content, touch.content),
             (&mut row.term, touch.term),
         ] {
-            field.clear();
-            field.push_str(text);
+            text.clone_into(field);
         }
         row.touch_time = touch.time_ms;
         let out = anew(&mut self.touch);

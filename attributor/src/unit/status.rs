@@ -48,7 +48,7 @@ impl Unit<'_, '_> {
         tasks: &[Task<'m>],
     ) -> Vec<&'m Tracked> {
         let due = |one: &Tracked| tasks.iter().any(|task| task.tracked.milestone.milestone_id == one.milestone.milestone_id);
-        let concerned = tracked.iter().filter(|one| objects.contains(&one.milestone.object_id));
+        let concerned = tracked.iter().filter(|one| !one.milestone.withdrawn && objects.contains(&one.milestone.object_id));
         concerned.filter(|one| !due(one)).collect()
     }
 

@@ -31,7 +31,7 @@ pub(super) struct Task<'m> {
 
 /// Whether two states of a milestone are the same to credit: how many versions report it is not.
 pub(crate) fn is_same(before: &Milestone, after: &Milestone) -> bool {
-    before == after || Milestone { versions: 0, ..before.clone() } == Milestone { versions: 0, ..after.clone() }
+    *before == Milestone { versions: before.versions, ..after.clone() }
 }
 
 /// When a milestone is tracked, or is no longer.

@@ -6,11 +6,8 @@ use super::draw::pick;
 use super::scene::{EventId, Moment, Scene};
 use super::words::SHOWS;
 
-/// The columns of the spreadsheet, as fields of the native record.
-pub(super) const COLUMNS: [&str; 9] =
-    ["event_id", "timestamp", "channel", "source", "medium", "campaign", "phone", "anonymous_id", "traits.name"];
-/// The same where the organiser tells the visitor's region.
-pub(super) const COLUMNS_WITH_REGION: [&str; 10] = [
+/// The columns of the spreadsheet, as fields of the native record. The organiser of some histories tells the visitor's region, too: the last.
+pub(super) const COLUMNS: [&str; 10] = [
     "event_id",
     "timestamp",
     "channel",

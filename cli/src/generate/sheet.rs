@@ -2,11 +2,14 @@
 
 use serde_json::Value;
 
-use super::offline::{COLUMNS, COLUMNS_WITH_REGION};
+use super::offline::COLUMNS;
 
 /// The spreadsheet's header, with a column of dimensions or without.
 pub fn header(dimensions: bool) -> &'static [&'static str] {
-    if dimensions { &COLUMNS_WITH_REGION } else { &COLUMNS }
+    match COLUMNS.split_last() {
+        Some((_, plain)) if !dimensions => plain,
+        _ => &COLUMNS,
+    }
 }
 
 /// The cells of a record that came as a row, in the order of the header; `None` for a record that is none.

@@ -19,9 +19,9 @@ impl Scratch {
     /// The next row is about touches of this person, under this revision.
     pub(in crate::unit) fn of(&mut self, whose: &Whose<'_>, revision: u64) {
         let row = &mut self.row;
-        set(&mut row.profile_id, whose.profile_id);
-        set(&mut row.account_id, whose.account_id);
-        set(&mut row.role, whose.role);
+        whose.profile_id.clone_into(&mut row.profile_id);
+        whose.account_id.clone_into(&mut row.account_id);
+        whose.role.clone_into(&mut row.role);
         row.consented = !whose.revoked;
         row.revision = revision;
     }
@@ -66,7 +66,7 @@ impl Scratch {
             (&mut row.url, origin.url),
             (&mut row.referrer, origin.referrer),
         ] {
-            set(field, text);
+            text.clone_into(field);
         }
         touch.write_dimensions(&mut row.dimensions);
         row.touch_time = touch.time_ms;
@@ -82,18 +82,13 @@ impl Scratch {
     }
 }
 
-fn set(field: &mut String, text: &str) {
-    field.clear();
-    field.push_str(text);
-}
-
 fn push_hex(text: &mut String, bytes: &[u8]) {
     let digit = |nibble: u8| char::from(if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 });
     text.extend(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]));
 }
 
 pub(super) fn write_id(field: &mut String, id: Hash128) {
-    set(field, "t_");
+    "t_".clone_into(field);
     push_hex(field, &id.to_bytes());
 }
 
