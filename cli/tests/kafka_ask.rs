@@ -262,7 +262,7 @@ fn behind(disk: &Settings) -> BTreeMap<(&'static str, u32), u64> {
     for (stage, topic) in [("identity", Topic::IdentityInbox), ("attributor", Topic::AttributorInbox)] {
         source::each(disk, topic, &mut |found| {
             let of = (stage, found.partition);
-            let next = from.get(&of).and_then(|inputs| inputs.0.get(&topic)).copied().unwrap_or(0);
+            let next = from.get(&of).and_then(|inputs| inputs.next.get(&topic)).copied().unwrap_or(0);
             if let Some(count) = expected.get_mut(&of) {
                 *count += u64::from(found.offset >= next);
             }

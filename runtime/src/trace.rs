@@ -106,10 +106,11 @@ impl Traces {
         self.caused.extend(context.filter(|_| !outputs.is_empty()).map(|context| (outputs, context)));
     }
 
-    /// These outputs were written at the end of the batch of a partition.
-    pub(crate) fn caused_by_batch(&mut self, partition: u32, outputs: Range<usize>) {
+    /// These outputs were written at the end of the batch of a partition. Returns their context.
+    pub(crate) fn caused_by_batch(&mut self, partition: u32, outputs: Range<usize>) -> Option<TraceContext> {
         let context = self.last.remove(&partition);
         self.caused(context, outputs);
+        context
     }
 
     /// The context of each output that follows from a traced record, by the output's position.

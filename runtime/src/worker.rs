@@ -5,6 +5,7 @@
 
 mod batch;
 mod dead_letter;
+mod direct;
 mod options;
 mod remodelling;
 mod stopping;
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::dead_letter_limit::{DeadLetterCount, DeadLetterLimits};
 use crate::dead_letter_lines::DeadLetterLines;
+use crate::exactly_once::Inputs;
 use crate::log::{Assignment, Batch, BatchLimits, LogError, Session, StageLog};
 use crate::metrics;
 use crate::obstacle::Obstacle;
@@ -27,6 +29,7 @@ use crate::trace::{Tracer, Traces};
 
 pub use options::{WorkerError, WorkerOptions};
 
+use direct::Direct;
 use remodelling::Remodelling;
 
 /// Makes the stage of a partition.
@@ -36,10 +39,16 @@ pub type BuildStage = Box<dyn Fn(PartitionSlice) -> Box<dyn Stage> + Send>;
 struct Slot {
     stage: Box<dyn Stage>,
     state: Overlay<Box<dyn Base + Send>>,
-    /// When the newest event of the batch was received, milliseconds; `None` while the batch has no record of this partition.
+    /// When the newest event since the last end of a batch was received, milliseconds; `None` where there was none.
     newest_ms: Option<i64>,
     /// What was refused, by input topic.
     refusals: Vec<(Topic, DeadLetterCount)>,
+    /// Whether the batch has changed its state.
+    touched: bool,
+    /// Whether no message that it has sent to another partition is unread in the log.
+    settled: bool,
+    /// The offset of the next record of the stage's inbox.
+    next: u64,
 }
 
 impl Slot {
@@ -69,6 +78,7 @@ pub struct Worker<S> {
     dead_letter_lines: DeadLetterLines,
     remodelling: Remodelling,
     traces: Traces,
+    direct: Direct,
 }
 
 /// What came of a turn of the loop.
@@ -96,6 +106,7 @@ impl<S: Session> Worker<S> {
     /// A worker for a stage.
     pub fn new(session: S, log: StageLog, build: BuildStage, options: WorkerOptions) -> Self {
         Self {
+            direct: Direct::of(&log),
             pace: Pace::new(options.transaction_bytes),
             outbox: Outbox::with_json(options.json.clone()),
             session,
@@ -221,6 +232,7 @@ impl<S: Session> Worker<S> {
         let limits = BatchLimits { records_max: self.pace.records(self.options.limits.records_max), ..self.options.limits };
         let polled = self.session.poll(&mut self.batch, &limits);
         let polled = polled.map_err(|source| self.log_error(source)).and_then(|changes| self.apply(changes));
+        let polled = polled.and_then(|()| self.drain(&limits));
         if polled.is_ok() {
             metrics::polled(self.log.stage, now_ms());
         }
@@ -244,7 +256,8 @@ impl<S: Session> Worker<S> {
     }
 
     fn apply(&mut self, changes: Vec<Assignment>) -> Result<(), WorkerError> {
-        if !changes.is_empty() {
+        let changed = !changes.is_empty();
+        if changed {
             metrics::count_rebalance(self.log.stage);
         }
         for change in changes {
@@ -252,14 +265,14 @@ impl<S: Session> Worker<S> {
                 Assignment::Revoked { partition } => {
                     self.slots.remove(&partition);
                 }
-                Assignment::Assigned { partition, base } => self.assign(partition, base)?,
+                Assignment::Assigned { partition, base, inputs } => self.assign(partition, base, &inputs)?,
             }
         }
         metrics::partitions_owned(self.log.stage, self.slots.len());
-        Ok(())
+        if changed { self.review_direct().map_err(|source| self.log_error(source)) } else { Ok(()) }
     }
 
-    fn assign(&mut self, partition: u32, base: Box<dyn Base + Send>) -> Result<(), WorkerError> {
+    fn assign(&mut self, partition: u32, base: Box<dyn Base + Send>, inputs: &Inputs) -> Result<(), WorkerError> {
         let partitions = match self.log.inputs.first() {
             Some(inbox) => self.session.partitions(*inbox).map_err(|source| self.log_error(source))?,
             None => 0,
@@ -272,7 +285,8 @@ impl<S: Session> Worker<S> {
         begun.map_err(|source| WorkerError::State { stage: self.log.stage, partition, source })?;
         let limited = self.log.inputs.iter().filter(|topic| !self.options.unlimited.contains(topic));
         let refusals = limited.map(|topic| (*topic, DeadLetterCount::default())).collect();
-        self.slots.insert(partition, Slot { stage, state, newest_ms: None, refusals });
+        let (settled, next) = (inputs.is_settled(), self.direct.next_of(inputs));
+        self.slots.insert(partition, Slot { stage, state, newest_ms: None, refusals, touched: false, settled, next });
         Ok(())
     }
 

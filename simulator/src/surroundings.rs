@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use tributary_runtime::topic::Topic;
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Committed};
 use crate::draw::Draw;
 use crate::faults::{Fault, Faults};
 use crate::store::Disk;
@@ -60,7 +60,7 @@ pub enum Late {
     /// To commit.
     Commit,
     /// Input offsets of a stage, for the transaction.
-    Offsets(&'static str, Vec<(Topic, u32, u64)>),
+    Offsets(&'static str, Vec<(Topic, u32, Committed)>),
 }
 
 /// See the module.

@@ -49,7 +49,7 @@ fn count(settings: &Settings, read: &[Read]) -> anyhow::Result<Counted> {
     for read in read {
         let inputs = stage_of(read.of.0).map_or(&[][..], |stage| stage.log().inputs);
         for topic in inputs {
-            from.entry(*topic).or_default().insert(read.of.1, read.inputs.0.get(topic).copied());
+            from.entry(*topic).or_default().insert(read.of.1, read.inputs.next.get(topic).copied());
         }
     }
     let committed = source::committed(settings, StageName::Ingest.log())?;
@@ -118,7 +118,7 @@ mod tests {
 
     fn read(of: (&'static str, u32), instance: Option<&str>, next: u64) -> Read {
         let why = if instance.is_some() { "" } else { "no running process holds it" };
-        let inputs = Inputs([(Topic::IdentityInbox, next)].into());
+        let inputs = Inputs::of([(Topic::IdentityInbox, next)].into());
         Read { of, instance: instance.map(str::to_owned), why: why.into(), inputs, as_of_ms: Some(1_700_000_000_000) }
     }
 

@@ -167,7 +167,7 @@ fn behind(places: &BTreeMap<ask::PartitionOf, ask::Place>) -> anyhow::Result<Beh
             ask::Place::Nowhere { .. } => continue,
         };
         for topic in ask::stage_of(stage).map_or(&[][..], |stage| stage.log().inputs) {
-            behind.insert((*topic, *partition), inputs.0.get(topic).copied());
+            behind.insert((*topic, *partition), inputs.next.get(topic).copied());
         }
     }
     Ok(behind)

@@ -150,7 +150,7 @@ fn copy_stores(settings: &Settings, to: &Path) -> anyhow::Result<Vec<BackedUp>> 
         fs::create_dir_all(&stage_folder)?;
         store.checkpoint(&stage_folder.join(partition.to_string()))?;
         let Position { changelog_next, as_of_ms } = position;
-        let inputs = inputs.0.into_iter().map(|(topic, next)| (topic.name().to_owned(), next)).collect();
+        let inputs = inputs.next.into_iter().map(|(topic, next)| (topic.name().to_owned(), next)).collect();
         copied.push(BackedUp { stage: (*stage).to_owned(), partition: *partition, changelog_next, as_of_ms, inputs });
     }
     anyhow::ensure!(!copied.is_empty(), "the stores in {} are empty", settings.state.folder_of_process().display());
@@ -349,7 +349,7 @@ fn check_offsets(backup: &Backup, settings: &Settings) -> anyhow::Result<()> {
                 return Err(RestoreRefused::TooOld { stage, partition }.into());
             }
             let of_partition = committed.iter().filter(|((_, at), _)| *at == partition);
-            let committed = Inputs(of_partition.map(|((topic, _), next)| (*topic, *next)).collect());
+            let committed = Inputs::of(of_partition.map(|((topic, _), next)| (*topic, *next)).collect());
             let found = inputs_of(store);
             if found.is_ahead_of(&committed) {
                 let (found, committed) = (found.to_string(), committed.to_string());
@@ -361,5 +361,5 @@ fn check_offsets(backup: &Backup, settings: &Settings) -> anyhow::Result<()> {
 }
 
 fn inputs_of(store: &BackedUp) -> Inputs {
-    Inputs(store.inputs.iter().filter_map(|(name, next)| Some((Topic::find(name)?, *next))).collect())
+    Inputs::of(store.inputs.iter().filter_map(|(name, next)| Some((Topic::find(name)?, *next))).collect())
 }

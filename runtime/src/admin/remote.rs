@@ -52,7 +52,7 @@ impl RemoteView {
         self.seen.iter().map(move |seen| {
             let inputs: BTreeMap<Topic, u64> =
                 seen.inputs.iter().filter_map(|(name, next)| Some((Topic::find(name)?, *next))).collect();
-            (seen.partition, Inputs(inputs))
+            (seen.partition, Inputs::of(inputs))
         })
     }
 

@@ -41,7 +41,7 @@ impl Case {
     }
 
     fn write(&self, values: &[(&[u8], &[u8])], next: u64) {
-        let inputs = Inputs([(Topic::IdentityInbox, next)].into()).encode();
+        let inputs = Inputs::of([(Topic::IdentityInbox, next)].into()).encode();
         let rows: Vec<(Vec<u8>, &[u8])> =
             values.iter().map(|(sub, value)| ([ACTOR.0.as_slice(), *sub].concat(), *value)).collect();
         let changes = rows.iter().map(|(key, value)| (key.as_slice(), Some(*value)));
@@ -84,8 +84,8 @@ fn a_view_is_of_one_moment_and_of_all_that_was_committed_by_then() {
     assert_eq!(scan(&before, b"", b""), [(b"a".to_vec(), b"1".to_vec()), (b"b".to_vec(), b"2".to_vec())]);
     assert_eq!(scan(&after, b"b", b"c"), [(b"b".to_vec(), b"2".to_vec())]);
     let inputs = |base: &RemoteBase| base.view.partitions().next().unwrap();
-    assert_eq!(inputs(&before), (3, Inputs([(Topic::IdentityInbox, 5)].into())));
-    assert_eq!(inputs(&after), (3, Inputs([(Topic::IdentityInbox, 6)].into())));
+    assert_eq!(inputs(&before), (3, Inputs::of([(Topic::IdentityInbox, 5)].into())));
+    assert_eq!(inputs(&after), (3, Inputs::of([(Topic::IdentityInbox, 6)].into())));
     assert!(RemoteBase { view: case.view(), partition: 4 }.get(&ACTOR, b"a").is_err(), "it is being restored");
 }
 

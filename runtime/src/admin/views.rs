@@ -112,7 +112,7 @@ impl Views {
 fn serve(stores: &[(u32, RocksStore)], asks: &Receiver<Ask>, ready: oneshot::Sender<Result<Vec<Seen>, ViewError>>) {
     let views: BTreeMap<u32, StoreView<'_>> = stores.iter().map(|(partition, store)| (*partition, store.view())).collect();
     let seen = |(partition, view): (&u32, &StoreView<'_>)| -> Result<Seen, ViewError> {
-        let inputs = view.inputs()?.0.into_iter().map(|(topic, next)| (topic.name().to_owned(), next)).collect();
+        let inputs = view.inputs()?.next.into_iter().map(|(topic, next)| (topic.name().to_owned(), next)).collect();
         Ok(Seen { partition: *partition, inputs })
     };
     let seen: Result<Vec<Seen>, ViewError> = views.iter().map(seen).collect();

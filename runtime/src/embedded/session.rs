@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use rocksdb::{ReadOptions, WriteBatch};
 
-use super::inner::Inner;
+use super::inner::{Inner, Positions};
 use super::upkeep::now_ms;
 use super::{EmbeddedError, OFFSETS, RECORDS, STATE, accepted, keys};
+use crate::exactly_once::Inputs;
 use crate::fresh::{FreshGauges, Place};
 use crate::log::{Assignment, Batch, BatchLimits, LogError, Session, StageLog, Transaction};
 use crate::metrics::{CONSUMER_LAG_RECORDS, StateSizes};
@@ -74,10 +75,26 @@ impl EmbeddedSession {
             }
         }
         self.assigned = true;
-        let base = |at: u32| base(&self.inner, self.stage.stage, at);
-        let assign =
-            |at: &u32| [Assignment::Revoked { partition: *at }, Assignment::Assigned { partition: *at, base: base(*at) }];
-        Ok(self.owned.iter().flat_map(assign).collect())
+        let settled = self.is_settled(&mut positions).map_err(stop("reading offsets"))?;
+        drop(positions);
+        let assigned = |at: u32| {
+            let read = self.stage.inputs.iter().filter_map(|topic| Some((*topic, *self.next.get(&(*topic, at))?)));
+            let inputs = Inputs { next: read.filter(|(_, next)| *next > 0).collect(), direct: settled.then_some(0) };
+            Assignment::Assigned { partition: at, base: base(&self.inner, self.stage.stage, at), inputs }
+        };
+        Ok(self.owned.iter().flat_map(|at| [Assignment::Revoked { partition: *at }, assigned(*at)]).collect())
+    }
+
+    /// Whether all of the inputs was read: then it holds no message from one partition of the stage to another.
+    fn is_settled(&self, positions: &mut Positions) -> Result<bool, EmbeddedError> {
+        for topic in self.stage.inputs {
+            for at in 0..self.inner.partitions {
+                if self.inner.next(positions, self.stage.stage, *topic, at)? < positions.end(*topic, at) {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
     }
 
     /// Appends what there is to read.

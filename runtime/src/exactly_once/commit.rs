@@ -10,6 +10,8 @@ use crate::log::{LogError, Routed, Transaction};
 /// The steps of a commit, in the order in which [`commit`] calls them.
 ///
 /// ```
+/// use std::collections::BTreeMap;
+///
 /// use tributary_proto::DeadLetter;
 /// use tributary_runtime::exactly_once::{Ended, Inputs, TransactionWriter};
 /// use tributary_runtime::log::{Routed, Transaction};
@@ -27,7 +29,7 @@ use crate::log::{LogError, Routed, Transaction};
 ///     fn dead_letter(&mut self, _: &(), _: &DeadLetter) -> Result<(), String> { self.0 += 1; Ok(()) }
 ///     fn change(&mut self, _: &(), _: u32, _: &[u8], _: Option<&[u8]>) -> Result<(), String> { self.0 += 1; Ok(()) }
 ///     fn inputs(&mut self, _: &(), _: u32, _: &Inputs) -> Result<(), String> { self.0 += 1; Ok(()) }
-///     fn offsets(&mut self, _: &(), _: &Transaction) -> Result<(), String> { Ok(()) }
+///     fn offsets(&mut self, _: &(), _: &Transaction, _: &BTreeMap<u32, Inputs>) -> Result<(), String> { Ok(()) }
 ///     fn end(&mut self, _: &()) -> Result<Ended, String> { Ok(Ended::default()) }
 /// }
 ///
@@ -79,11 +81,17 @@ pub trait TransactionWriter {
     /// As for [`Self::begin`].
     fn inputs(&mut self, producer: &Self::Producer, partition: u32, inputs: &Inputs) -> Result<(), Self::Error>;
 
-    /// Adds the input offsets of the transaction, in the name of the group's member that we are.
+    /// Adds the input offsets of the transaction, in the name of the group's member that we are. Each is kept with [`Inputs::direct`] of its
+    /// partition, of `next`.
     ///
     /// # Errors
     /// As for [`Self::begin`].
-    fn offsets(&mut self, producer: &Self::Producer, transaction: &Transaction) -> Result<(), Self::Error>;
+    fn offsets(
+        &mut self,
+        producer: &Self::Producer,
+        transaction: &Transaction,
+        next: &BTreeMap<u32, Inputs>,
+    ) -> Result<(), Self::Error>;
 
     /// Ends the transaction.
     ///
@@ -181,7 +189,7 @@ fn transact<W: TransactionWriter>(
             wire.inputs(producer, *partition, inputs)?;
         }
     }
-    wire.offsets(producer, transaction)?;
+    wire.offsets(producer, transaction, next)?;
     wire.end(producer)
 }
 

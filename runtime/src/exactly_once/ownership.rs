@@ -69,11 +69,11 @@ impl<S> Ownership<S> {
             let phase = if self.keeps_state { Phase::Restoring } else { Phase::Ready };
             // The store stays open when a partition is begun again: the worker may still hold it.
             let store = self.owned.remove(&partition).and_then(|owned| owned.store);
+            if !self.keeps_state {
+                self.changes.push(Assignment::Assigned { partition, base: Box::new(EmptyBase), inputs: inputs.clone() });
+            }
             let expected = expected(&inputs);
             self.owned.insert(partition, Owned { committed: inputs, expected, phase, store });
-            if !self.keeps_state {
-                self.changes.push(Assignment::Assigned { partition, base: Box::new(EmptyBase) });
-            }
         }
     }
 
@@ -129,7 +129,7 @@ impl<S> Ownership<S> {
     /// No record of a partition of one input is taken until [`Self::resume`]: what was read of it and not committed must be gone back from.
     /// It continues by itself once another owner has committed more of it.
     pub fn stop(&mut self, topic: Topic, partition: u32) {
-        let at = self.owned.get(&partition).and_then(|owned| owned.committed.0.get(&topic)).copied();
+        let at = self.owned.get(&partition).and_then(|owned| owned.committed.next.get(&topic)).copied();
         self.stopped.insert((topic, partition), at);
     }
 
@@ -137,7 +137,7 @@ impl<S> Ownership<S> {
     pub fn resume(&mut self, topic: Topic, partition: u32) -> Option<Option<u64>> {
         self.stopped.remove(&(topic, partition))?;
         let owned = self.owned.get(&partition).filter(|owned| owned.phase == Phase::Ready)?;
-        Some(owned.committed.0.get(&topic).copied())
+        Some(owned.committed.next.get(&topic).copied())
     }
 
     /// Whether a partition of one input is ours and was stopped.
@@ -147,7 +147,7 @@ impl<S> Ownership<S> {
 
     /// Whatever has moved on since it was stopped does not stand any more.
     fn forget_moved(&mut self, partition: u32, committed: &Inputs) {
-        self.stopped.retain(|(topic, at), stood| *at != partition || committed.0.get(topic) == stood.as_ref());
+        self.stopped.retain(|(topic, at), stood| *at != partition || committed.next.get(topic) == stood.as_ref());
     }
 
     /// What changed hands and was not reported yet.
@@ -196,12 +196,11 @@ impl<S> Ownership<S> {
             let Some(owned) = self.owned.get(&partition) else {
                 return Err(LogError::recover("committing", format!("partition {partition} is no longer ours")));
             };
-            next.entry(partition).or_insert_with(|| owned.committed.clone());
-        }
-        for (topic, partition, offset) in &transaction.offsets {
-            if let Some(inputs) = next.get_mut(partition) {
-                inputs.0.insert(*topic, *offset);
-            }
+            next.entry(partition).or_insert_with(|| {
+                let of_partition = transaction.offsets.iter().filter(|(_, at, _)| *at == partition);
+                let read = of_partition.map(|(topic, _, offset)| (*topic, *offset));
+                owned.committed.after(read, transaction.settled.contains(&partition))
+            });
         }
         Ok(next)
     }
@@ -212,13 +211,13 @@ impl<S: super::Store> Ownership<S> {
     pub fn ready(&mut self, partition: u32, store: S) -> Option<Inputs> {
         let owned = self.owned.get_mut(&partition)?;
         owned.phase = Phase::Ready;
-        self.changes.push(Assignment::Assigned { partition, base: Box::new(store) });
+        self.changes.push(Assignment::Assigned { partition, base: Box::new(store), inputs: owned.committed.clone() });
         Some(owned.committed.clone())
     }
 }
 
 fn expected(inputs: &Inputs) -> Vec<(Topic, u64)> {
-    inputs.0.iter().map(|(topic, next)| (*topic, *next)).collect()
+    inputs.next.iter().map(|(topic, next)| (*topic, *next)).collect()
 }
 
 #[cfg(test)]
@@ -226,7 +225,7 @@ mod tests {
     use super::*;
 
     fn inputs(next: u64) -> Inputs {
-        Inputs([(Topic::IdentityInbox, next)].into())
+        Inputs::of([(Topic::IdentityInbox, next)].into())
     }
 
     #[test]
@@ -247,7 +246,7 @@ mod tests {
 
     #[test]
     fn a_stopped_input_stands_until_it_is_resumed_or_has_moved_on() {
-        let two = |sdk, utm| Inputs([(Topic::Sdk, sdk), (Topic::Utm, utm)].into());
+        let two = |sdk, utm| Inputs::of([(Topic::Sdk, sdk), (Topic::Utm, utm)].into());
         let mut held = Ownership::<()>::new(false);
         held.begin([(1, two(5, 5)), (2, two(5, 5))].into());
         held.stop(Topic::Sdk, 1);

@@ -10,7 +10,7 @@
 //!
 //! [KIP-534]: https://cwiki.apache.org/confluence/display/KAFKA/KIP-534%3A+Retain+tombstones+and+transaction+markers+for+approximately+delete.retention.ms+milliseconds
 
-use super::{INPUTS_KEY, Inputs, Position, Store, StoreFailure, VERSION};
+use super::{INPUTS_KEY, Inputs, Position, Store, StoreFailure};
 use crate::log::LogError;
 use crate::state::Load;
 
@@ -157,7 +157,7 @@ impl<S: Store> Restore<S> {
             LogError::stop(OPERATION, why)
         };
         let key = change.key.ok_or_else(|| foreign("has no key: it is not ours"))?;
-        if key == INPUTS_KEY && (change.version != Some(VERSION) || change.value.and_then(Inputs::decode).is_none()) {
+        if key == INPUTS_KEY && (!change.version.is_some_and(Inputs::is_known) || change.value.and_then(Inputs::decode).is_none()) {
             return Err(foreign("was written by a version this one does not know; update this process"));
         }
         self.load.push(key, change.value);
@@ -196,9 +196,9 @@ impl<S: Store> Restore<S> {
         }
         let held = self.held()?;
         // Where nothing was ever committed the changelog must be seen to hold nothing either.
-        let comparable = self.seen_end || !self.committed.0.is_empty();
+        let comparable = self.seen_end || !self.committed.next.is_empty();
         Ok(match () {
-            () if comparable && held == self.committed => Progress::Current,
+            () if comparable && held.is_at(&self.committed) => Progress::Current,
             () if self.seen_end && held.is_ahead_of(&self.committed) => Progress::Ahead,
             () => Progress::Going,
         })

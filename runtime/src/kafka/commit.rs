@@ -14,6 +14,7 @@ use tributary_proto::{DeadLetter, partition};
 use super::context::{Delivered, Tag};
 use super::message::{has_version, now_ms};
 use super::options::KafkaOptions;
+use super::partitions::metadata;
 use super::session::{Consumed, KafkaSession, Produced};
 use crate::exactly_once::{Ended, Failed as Unsure, INPUTS_KEY, Inputs, TransactionWriter, VERSION, VERSION_HEADER, commit};
 use crate::log::{LogError, Routed, Session, Transaction};
@@ -164,18 +165,23 @@ impl TransactionWriter for KafkaWriter<'_> {
     fn inputs(&mut self, producer: &Produced, partition: u32, inputs: &Inputs) -> Result<(), Failed> {
         let encoded = inputs.encode();
         let last = change(self.changelog()?, partition, INPUTS_KEY, Some(&encoded));
-        send(producer, Outgoing { headers: Some(version_header()), ..last }, self.end)
+        send(producer, Outgoing { headers: Some(version_header(inputs.version())), ..last }, self.end)
     }
 
-    fn offsets(&mut self, producer: &Produced, transaction: &Transaction) -> Result<(), Failed> {
+    fn offsets(
+        &mut self,
+        producer: &Produced,
+        transaction: &Transaction,
+        next: &BTreeMap<u32, Inputs>,
+    ) -> Result<(), Failed> {
         let mut list = TopicPartitionList::new();
-        for (topic, partition, next) in &transaction.offsets {
+        for (topic, partition, offset) in &transaction.offsets {
             let number = i32::try_from(*partition).map_err(|error| Failed::Unknown(error.to_string()))?;
-            let offset = i64::try_from(*next).map_err(|error| Failed::Unknown(error.to_string()))?;
+            let offset = i64::try_from(*offset).map_err(|error| Failed::Unknown(error.to_string()))?;
             let mut element = list.add_partition(self.options.topics.of(*topic), number);
             element.set_offset(Offset::Offset(offset))?;
             if let Some(spread) = &self.spread {
-                element.set_metadata(spread);
+                element.set_metadata(metadata(spread, next.get(partition)));
             }
         }
         let consumer = self.consumer.ok_or_else(|| Failed::Unknown("the session is closed".to_owned()))?;
@@ -222,13 +228,13 @@ fn change<'a>(topic: &'a str, partition: u32, key: &'a [u8], value: Option<&'a [
     Outgoing { topic, partition, key, value, timestamp_ms: None, headers: None, tag }
 }
 
-fn version_header() -> OwnedHeaders {
-    OwnedHeaders::new_with_capacity(1).insert(Header { key: VERSION_HEADER, value: Some(VERSION) })
+fn version_header(version: &[u8]) -> OwnedHeaders {
+    OwnedHeaders::new_with_capacity(1).insert(Header { key: VERSION_HEADER, value: Some(version) })
 }
 
 /// The version between stages, and the context of a traced record.
 fn output_headers(topic: Topic, trace: Option<&TraceContext>) -> Option<OwnedHeaders> {
-    let version = has_version(topic).then(version_header);
+    let version = has_version(topic).then(|| version_header(VERSION));
     match trace {
         None => version,
         Some(trace) => {
@@ -308,6 +314,6 @@ mod tests {
         let expected: [(&str, &[u8]); 4] =
             [("reason", b"json_malformed"), ("topic", b"tributary.sdk"), ("partition", b"3"), ("offset", b"41")];
         assert_eq!(literal(&dead_letter_headers(&letter)), expected.map(|(key, value)| (key.to_owned(), value.to_vec())));
-        assert_eq!(literal(&version_header()), [("v".to_owned(), b"1".to_vec())]);
+        assert_eq!(literal(&version_header(VERSION)), [("v".to_owned(), b"1".to_vec())]);
     }
 }

@@ -1,6 +1,7 @@
 //! The number of partitions. The keys of inboxes are distributed over it, so it must not change under a state; raw topics may grow.
 
 use std::collections::BTreeSet;
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
@@ -14,6 +15,7 @@ use super::connection_errors::explain;
 use super::context::RestorerEvents;
 use super::failure::{Remedy, remedy};
 use super::session::KafkaSession;
+use crate::exactly_once::Inputs;
 use crate::log::LogError;
 use crate::topic::{Role, Topic};
 use crate::topics_plan::{Needed, needed, wrong_number};
@@ -27,6 +29,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_secs(1);
 /// What a committed offset says besides, in its metadata: over how many partitions the keys of the state behind it are spread.
 const SPREAD: &str = "partitions=";
+/// What it says of a partition whose state it is: [`Inputs::direct`].
+const DIRECT: &str = "direct=";
 
 impl KafkaSession {
     /// Every topic that the stage reads or writes is there, with a number of partitions that will do, and the group may be asked.
@@ -154,7 +158,7 @@ impl KafkaSession {
         }
     }
 
-    /// The metadata of an offset to be committed.
+    /// What all offsets to be committed say.
     pub(super) fn spread(&self) -> Option<String> {
         let inbox = self.log.inputs.first().filter(|_| self.log.changelog.is_some())?;
         Some(format!("{SPREAD}{}", self.counts.get(inbox)?))
@@ -244,7 +248,22 @@ pub fn spread_of<C: ConsumerContext>(
 }
 
 fn spread_in(metadata: &str) -> Option<u32> {
-    metadata.strip_prefix(SPREAD).and_then(|count| count.parse().ok())
+    number_in(metadata, SPREAD)
+}
+
+/// See [`Inputs::direct`].
+pub(super) fn direct_in(metadata: &str) -> Option<u64> {
+    number_in(metadata, DIRECT)
+}
+
+fn number_in<T: FromStr>(metadata: &str, name: &str) -> Option<T> {
+    metadata.split(' ').find_map(|part| part.strip_prefix(name)?.parse().ok())
+}
+
+/// The metadata of an offset, of what all offsets say and of the inputs of its partition.
+pub(super) fn metadata(spread: &str, inputs: Option<&Inputs>) -> String {
+    let direct = inputs.and_then(|inputs| inputs.direct);
+    direct.map_or_else(|| spread.to_owned(), |direct| format!("{spread} {DIRECT}{direct}"))
 }
 
 /// `None`: the broker does not know the topic.

@@ -12,6 +12,7 @@ use super::ASK;
 use super::context::Rebalance;
 use super::failure::{Remedy, remedy};
 use super::metrics;
+use super::partitions::direct_in;
 use super::restore::{Restorer, Step};
 use super::session::KafkaSession;
 use crate::exactly_once::{Inputs, Phase};
@@ -90,7 +91,8 @@ impl KafkaSession {
             let (Ok(partition), Ok(next)) = (u32::try_from(element.partition()), u64::try_from(next)) else { continue };
             self.check_spread(element.metadata())?;
             if let Some(inputs) = committed.get_mut(&partition) {
-                inputs.0.insert(topic, next);
+                inputs.next.insert(topic, next);
+                inputs.direct = direct_in(element.metadata());
             }
         }
         Ok(Some(committed))
@@ -116,7 +118,7 @@ impl KafkaSession {
     /// Where partitions are read from: the committed offset, or the beginning where nothing was ever committed.
     pub(super) fn start_of(&self, committed: &BTreeMap<u32, Inputs>) -> Result<TopicPartitionList, LogError> {
         self.places(committed.keys().copied(), |partition, topic| {
-            let next = committed.get(&partition).and_then(|inputs| inputs.0.get(&topic));
+            let next = committed.get(&partition).and_then(|inputs| inputs.next.get(&topic));
             next.and_then(|next| i64::try_from(*next).ok()).map_or(Offset::Beginning, Offset::Offset)
         })
     }

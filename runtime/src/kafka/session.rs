@@ -266,7 +266,7 @@ impl KafkaSession {
             for (topic, name) in &self.inputs {
                 let number = i32::try_from(partition).unwrap_or(i32::MAX);
                 let (Some(next), Some(Ok((low, high)))) = (
-                    owned.committed.0.get(topic),
+                    owned.committed.next.get(topic),
                     self.consumer.as_ref().map(|asked| asked.fetch_watermarks(name, number, ASK)),
                 ) else {
                     continue;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tributary_proto::partition;
 
 use super::{Assignment, Batch, BatchLimits, LogError, Routed, Session, StageLog, Transaction};
+use crate::exactly_once::Inputs;
 use crate::stage::{Output, Record};
 use crate::state::EmptyBase;
 use crate::topic::Topic;
@@ -98,7 +99,7 @@ impl Session for MemorySession {
             for (at, queue) in topics.get(topic).into_iter().flatten().enumerate() {
                 let at = at as u32;
                 if !self.assigned && Some(topic) == self.stage.inputs.first() {
-                    changes.push(Assignment::Assigned { partition: at, base: Box::new(EmptyBase) });
+                    changes.push(Assignment::Assigned { partition: at, base: Box::new(EmptyBase), inputs: Inputs::default() });
                 }
                 let next = self.position.entry((*topic, at)).or_insert(queue.first_offset);
                 let skip = next.saturating_sub(queue.first_offset) as usize;

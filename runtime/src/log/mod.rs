@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use tributary_proto::DeadLetter;
 
-use crate::exactly_once::StoreFailure;
+use crate::exactly_once::{Inputs, StoreFailure};
 use crate::obstacle::Obstacle;
 use crate::stage::{Erasure, Output};
 use crate::state::{Base, Write};
@@ -60,6 +60,8 @@ pub enum Assignment {
         partition: u32,
         /// Its committed state.
         base: Box<dyn Base + Send>,
+        /// The inputs that its state stands for.
+        inputs: Inputs,
     },
     /// The partition is no longer ours, or has to be begun again: whatever of it is in memory is void.
     Revoked {
@@ -90,6 +92,8 @@ pub struct Transaction {
     pub offsets: Vec<(Topic, u32, u64)>,
     /// Per partition: the changes of its state.
     pub state: Vec<(u32, Vec<Write>)>,
+    /// The partitions of which no message to another partition of the stage is unread in the log, nor in this transaction.
+    pub settled: Vec<u32>,
     /// Who was erased. Only the embedded log forgets by itself; on Kafka topics are their operator's.
     pub erasures: Vec<Erasure>,
     /// The context of each output that follows from a traced record, by its position among the outputs. Only Kafka has headers for them.

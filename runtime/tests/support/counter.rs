@@ -119,7 +119,7 @@ impl Counter {
         let mut batch = Batch::default();
         for change in self.session.poll(&mut batch, &self.limits)? {
             match change {
-                Assignment::Assigned { partition, base } => drop(self.slots.insert(partition, Overlay::new(base))),
+                Assignment::Assigned { partition, base, .. } => drop(self.slots.insert(partition, Overlay::new(base))),
                 Assignment::Revoked { partition } => drop(self.slots.remove(&partition)),
             }
         }

@@ -26,6 +26,15 @@ pub enum Rebalance {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unsettled;
 
+/// A committed offset: that of the next record, and [`Inputs::direct`](tributary_runtime::exactly_once::Inputs::direct) of its partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Committed {
+    /// The offset of the next record.
+    pub next: u64,
+    /// What is kept with it.
+    pub direct: Option<u64>,
+}
+
 /// A group.
 #[derive(Debug, Default)]
 pub struct Group {
@@ -37,7 +46,7 @@ pub struct Group {
     /// The membership that holds each partition.
     holder: BTreeMap<u32, u64>,
     /// Committed offsets.
-    committed: BTreeMap<(Topic, u32), u64>,
+    committed: BTreeMap<(Topic, u32), Committed>,
     /// How many transactions with offsets of the partition are being ended.
     pending: BTreeMap<(Topic, u32), u32>,
     memberships: u64,
@@ -127,7 +136,7 @@ impl Group {
     ///
     /// # Errors
     /// When it is not known yet.
-    pub fn committed(&self, topic: Topic, partition: u32) -> Result<Option<u64>, Unsettled> {
+    pub fn committed(&self, topic: Topic, partition: u32) -> Result<Option<Committed>, Unsettled> {
         let key = (topic, partition);
         if self.pending.get(&key).is_some_and(|open| *open > 0) {
             Err(Unsettled)
@@ -142,12 +151,12 @@ impl Group {
     }
 
     /// A transaction that held an offset has ended.
-    pub fn settle(&mut self, topic: Topic, partition: u32, next: u64, commit: bool) {
+    pub fn settle(&mut self, topic: Topic, partition: u32, offset: Committed, commit: bool) {
         if let Some(open) = self.pending.get_mut(&(topic, partition)) {
             *open = open.saturating_sub(1);
         }
         if commit {
-            self.committed.insert((topic, partition), next);
+            self.committed.insert((topic, partition), offset);
         }
     }
 }

@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 
 use tributary_runtime::topic::Topic;
 
-pub use groups::{Group, Rebalance, Unsettled};
+pub use groups::{Committed, Group, Rebalance, Unsettled};
 pub use partition::{Entry, Partition};
 
 /// Why the cluster refused something.
@@ -60,7 +60,7 @@ const REMEMBERED: [Topic; 5] = crate::outputs::Outputs::TOPICS;
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Place {
     Partition(Topic, u32),
-    Offset(&'static str, Topic, u32, u64),
+    Offset(&'static str, Topic, u32, Committed),
 }
 
 #[derive(Debug, Default)]
@@ -208,7 +208,7 @@ impl Cluster {
         (id, epoch): (&str, u64),
         stage: &'static str,
         (instance, membership): (&str, u64),
-        offsets: &[(Topic, u32, u64)],
+        offsets: &[(Topic, u32, Committed)],
         handed: &[Handed],
     ) -> Result<(), Refused> {
         if !self.group(stage).is_member(instance, membership) {
@@ -224,7 +224,7 @@ impl Cluster {
 
     /// A copy of offsets that a producer has sent before: in the transaction that is open now they take the place of those it has.
     /// Whether there were any.
-    pub fn offsets_again(&mut self, (id, epoch): (&str, u64), stage: &str, offsets: &[(Topic, u32, u64)]) -> bool {
+    pub fn offsets_again(&mut self, (id, epoch): (&str, u64), stage: &str, offsets: &[(Topic, u32, Committed)]) -> bool {
         let producer = self.producers.get_mut(id).filter(|producer| producer.epoch == epoch);
         let open = producer.and_then(|producer| producer.transaction.as_mut()).filter(|open| open.commits.is_none());
         let mut taken = false;
@@ -372,12 +372,13 @@ mod tests {
         cluster.add_group("identity", 1);
         let member = cluster.group("identity").join("one", &mut draw);
         let epoch = cluster.init_producer("a").unwrap();
-        let offsets = [(Topic::IdentityInbox, 0, 5)];
+        let committed = Committed { next: 5, direct: Some(2) };
+        let offsets = [(Topic::IdentityInbox, 0, committed)];
         cluster.add_offsets(("a", epoch), "identity", ("one", member), &offsets, &[]).unwrap();
         assert_eq!(cluster.group("identity").committed(Topic::IdentityInbox, 0), Err(Unsettled));
         cluster.end("a", epoch, true).unwrap();
         while cluster.settle_one(0) {}
-        assert_eq!(cluster.group("identity").committed(Topic::IdentityInbox, 0), Ok(Some(5)));
+        assert_eq!(cluster.group("identity").committed(Topic::IdentityInbox, 0), Ok(Some(committed)));
         cluster.group("identity").throw_out("one", &mut draw);
         let refused = cluster.add_offsets(("a", epoch), "identity", ("one", member), &offsets, &[]);
         assert_eq!(refused, Err(Refused::NotAMember));

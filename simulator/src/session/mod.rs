@@ -161,8 +161,9 @@ impl SimSession {
         for partition in partitions {
             let mut inputs = Inputs::default();
             for topic in self.log.inputs {
-                if let Some(next) = group.committed(*topic, *partition).ok()? {
-                    inputs.0.insert(*topic, next);
+                if let Some(offset) = group.committed(*topic, *partition).ok()? {
+                    inputs.next.insert(*topic, offset.next);
+                    inputs.direct = offset.direct;
                 }
             }
             all.insert(*partition, inputs);
@@ -180,7 +181,7 @@ impl SimSession {
     fn seek(&mut self, committed: &BTreeMap<u32, Inputs>) {
         for (partition, inputs) in committed {
             for topic in self.log.inputs {
-                self.next.insert((*topic, *partition), inputs.0.get(topic).copied().unwrap_or(0));
+                self.next.insert((*topic, *partition), inputs.next.get(topic).copied().unwrap_or(0));
             }
         }
     }
@@ -249,7 +250,9 @@ impl Session for SimSession {
 
     fn poll(&mut self, batch: &mut Batch, limits: &BatchLimits) -> Result<Vec<Assignment>, LogError> {
         let around = Rc::clone(&self.around);
-        self.handed.clear();
+        if batch.is_empty() {
+            self.handed.clear();
+        }
         if self.producer.is_none() {
             return Err(LogError::recover("reading", "the last transaction failed"));
         }

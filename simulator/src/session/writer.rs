@@ -1,5 +1,7 @@
 //! One transaction on its way to the simulated cluster, with all faults that can occur.
 
+use std::collections::BTreeMap;
+
 use tributary_proto::{DeadLetter, partition};
 use tributary_runtime::exactly_once::{Ended, INPUTS_KEY, Inputs, TransactionWriter};
 use tributary_runtime::log::{LogError, Routed, Transaction};
@@ -7,7 +9,7 @@ use tributary_runtime::stage::Output;
 use tributary_runtime::topic::Topic;
 
 use super::SimSession;
-use crate::cluster::{Entry, Refused};
+use crate::cluster::{Committed, Entry, Refused};
 use crate::faults::Fault;
 use crate::surroundings::{Late, SimProducer, Surroundings};
 
@@ -114,16 +116,29 @@ impl TransactionWriter for SimWriter<'_> {
         self.change_at(producer, partition, INPUTS_KEY, Some(&inputs.encode()))
     }
 
-    fn offsets(&mut self, producer: &SimProducer, transaction: &Transaction) -> Result<(), Trouble> {
+    fn offsets(
+        &mut self,
+        producer: &SimProducer,
+        transaction: &Transaction,
+        next: &BTreeMap<u32, Inputs>,
+    ) -> Result<(), Trouble> {
         self.session.may_crash(self.around, Fault::CrashBeforeOffsets)?;
         self.stand_still();
         let (stage, member) = (self.session.log.stage, (self.session.instance.as_str(), self.session.membership));
         let sender = (producer.id.as_str(), producer.epoch);
+        let offsets: Vec<(Topic, u32, Committed)> = transaction
+            .offsets
+            .iter()
+            .map(|(topic, at, offset)| {
+                let direct = next.get(at).and_then(|inputs| inputs.direct);
+                (*topic, *at, Committed { next: *offset, direct })
+            })
+            .collect();
         let mut cluster = self.around.cluster.borrow_mut();
-        cluster.add_offsets(sender, stage, member, &transaction.offsets, &self.session.handed)?;
+        cluster.add_offsets(sender, stage, member, &offsets, &self.session.handed)?;
         drop(cluster);
         if self.around.strikes(Fault::OffsetsSentTwice) {
-            self.around.later(producer, Late::Offsets(stage, transaction.offsets.clone()));
+            self.around.later(producer, Late::Offsets(stage, offsets));
             self.ended.connection_lost = true;
         }
         Ok(())

@@ -50,7 +50,7 @@ impl KafkaSession {
                 let begun = self.since.get(&number).is_some_and(|since| *since < taken);
                 let fetched = begun && owned.phase == Phase::Ready && !self.stands_still(*topic, number);
                 let known = found.filter(|partition| fetched && is_fetched(partition, &statistics));
-                let (committed, next) = (owned.committed.0.get(topic).copied(), owned.next(*topic));
+                let (committed, next) = (owned.committed.next.get(topic).copied(), owned.next(*topic));
                 let lag = known.and_then(|partition| lag(partition, committed, next));
                 self.options.gauges.set(&CONSUMER_LAG_RECORDS, place, lag.map(|records| records as f64), until);
                 let open = known.map(|partition| watch_stable(&mut self.held_ups, (*topic, number), partition));

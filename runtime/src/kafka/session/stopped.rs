@@ -63,7 +63,7 @@ impl KafkaSession {
         let read =
             self.owned.get(partition).filter(|owned| owned.phase == Phase::Ready && self.places.contains(&(topic, partition)));
         if let Some(owned) = read {
-            let next = owned.committed.0.get(&topic).and_then(|next| i64::try_from(*next).ok());
+            let next = owned.committed.next.get(&topic).and_then(|next| i64::try_from(*next).ok());
             let offset = next.map_or(Offset::Beginning, Offset::Offset);
             let mut list = TopicPartitionList::new();
             list.add_partition_offset(self.options.topics.of(topic), number(partition), offset)
