@@ -131,7 +131,9 @@ fn attempt(case: &Case, trace: bool) -> Result<Report, String> {
     let limits = if poisoned { limits(&mut draw) } else { DeadLetterLimits::NONE };
     for (stage, count) in StageName::ALL.into_iter().zip(partitions) {
         world.around.cluster.borrow_mut().add_group(stage.name(), count);
-        for number in 0..draw.between(1, 3) {
+        // Only who is alone sends messages to other partitions directly.
+        let processes = if draw.percent(50) { 1 } else { draw.between(2, 3) };
+        for number in 0..processes {
             world.start(stage, &number.to_string(), options(&mut draw, &world, limits));
         }
     }

@@ -24,7 +24,7 @@ use crate::trace::TraceContext;
 /// The key of a barrier begins with this; a number that no other barrier has follows. Its value is empty.
 const BARRIER: &[u8] = b"barrier ";
 /// How many batches are committed after barriers that were not read back, before the next ones.
-const BATCHES_BETWEEN: u32 = 32;
+const BATCHES_BETWEEN: u32 = 16;
 /// How often more is polled in order to read all barriers in one batch.
 const POLLS_MAX: u32 = 8;
 
