@@ -46,6 +46,8 @@ pub struct AttributorStage {
     remodelled: Option<u32>,
     /// The records of the batch, but for those.
     handled: u64,
+    /// See [`Stage::more_waits`].
+    more_waits: bool,
 }
 
 impl AttributorStage {
@@ -63,6 +65,7 @@ impl AttributorStage {
             rows_noted: false,
             remodelled: None,
             handled: 0,
+            more_waits: false,
         }
     }
 
@@ -219,11 +222,16 @@ impl Stage for AttributorStage {
         Ok(self.deliver(context)?)
     }
 
+    fn more_waits(&mut self, more: bool) {
+        self.more_waits = more;
+    }
+
     fn end_batch(&mut self, context: &mut Context<'_>) -> Result<(), StateError> {
+        let more_waits = self.more_waits;
         for mut dirty in std::mem::take(&mut self.dirty).into_values() {
             context.outbox.caused_at(dirty.received_ms);
             let key = std::mem::take(&mut dirty.key);
-            self.with_unit(&key, context, |unit| unit.recompute(dirty))?;
+            self.with_unit(&key, context, |unit| unit.recompute(dirty, more_waits))?;
             self.deliver(context)?;
         }
         let (wakes, handled) = (std::mem::take(&mut self.wakes), std::mem::take(&mut self.handled));

@@ -79,6 +79,8 @@ pub struct Worker<S> {
     remodelling: Remodelling,
     traces: Traces,
     direct: Direct,
+    /// Whether the last poll has left records.
+    more_waits: bool,
 }
 
 /// What came of a turn of the loop.
@@ -107,6 +109,7 @@ impl<S: Session> Worker<S> {
     pub fn new(session: S, log: StageLog, build: BuildStage, options: WorkerOptions) -> Self {
         Self {
             direct: Direct::of(&log),
+            more_waits: false,
             pace: Pace::new(options.transaction_bytes),
             outbox: Outbox::with_json(options.json.clone()),
             session,
@@ -232,6 +235,7 @@ impl<S: Session> Worker<S> {
         let limits = BatchLimits { records_max: self.pace.records(self.options.limits.records_max), ..self.options.limits };
         let polled = self.session.poll(&mut self.batch, &limits);
         let polled = polled.map_err(|source| self.log_error(source)).and_then(|changes| self.apply(changes));
+        self.more_waits = self.batch.len() >= limits.records_max || self.batch.bytes() >= limits.bytes_max;
         let polled = polled.and_then(|()| self.drain(&limits));
         if polled.is_ok() {
             metrics::polled(self.log.stage, now_ms());

@@ -25,11 +25,12 @@ struct Stored {
 }
 
 impl Unit<'_, '_> {
-    /// Says the rows and computes what `dirty` calls for, or puts it off while the unit rests.
+    /// Says the rows and computes what `dirty` calls for, or puts it off while the unit is throttled. Milestones that late touches or identity
+    /// have changed are also put off where more records wait (`more_waits`), until these were handled: they may change them again.
     ///
     /// # Errors
     /// When the state is at fault.
-    pub fn recompute(&mut self, mut dirty: Dirty) -> Result<(), StateError> {
+    pub fn recompute(&mut self, mut dirty: Dirty, more_waits: bool) -> Result<(), StateError> {
         let said = self.say_again(std::mem::take(&mut dirty.rows))?;
         if self.state.get(&self.actor, &keys::SUMMARY)?.is_none() {
             self.rest_after(said);
@@ -40,7 +41,13 @@ impl Unit<'_, '_> {
         let live = live(&tracked);
         let tasks = self.tasks(&tracked, |milestone, from_ms| dirty.reason(milestone, from_ms, self.plan));
         let stand = self.standing_by(&tracked, &dirty.status, &tasks);
-        if self.is_throttled()? {
+        let restated = |task: &Task<'_>| matches!(task.reason, Reason::Identity | Reason::LateTouch);
+        let throttled = self.is_throttled()?;
+        let waits = more_waits && !throttled && !tasks.is_empty() && tasks.iter().all(restated);
+        if waits {
+            self.throttle(0);
+        }
+        if waits || throttled {
             let all = self.tasks(&tracked, |milestone, from_ms| {
                 let stands = stand.iter().any(|one| one.milestone.milestone_id == milestone.milestone_id);
                 dirty.reason(milestone, from_ms, self.plan).or(stands.then_some(Reason::Amended))

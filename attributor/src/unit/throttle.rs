@@ -47,9 +47,14 @@ impl Unit<'_, '_> {
     /// Rests after a computation that has cost much.
     pub(super) fn rest_after(&mut self, cost: u64) {
         if cost > self.plan.rest_after {
-            self.state.put(&self.actor, &keys::THROTTLED, &[1]);
-            self.wake_up_after(cost);
+            self.throttle(cost);
         }
+    }
+
+    /// Puts off what there will be to compute, until the records that wait now and so many more were handled.
+    pub(super) fn throttle(&mut self, wait: u64) {
+        self.state.put(&self.actor, &keys::THROTTLED, &[1]);
+        self.wake_up_after(wait);
     }
 
     fn wake_up_after(&mut self, wait: u64) {

@@ -3,7 +3,7 @@
 //! A value is read from the store at most once, and written once per commit, however often it changed in between (measured: 2.8 times the
 //! throughput of reading and writing the store for every record).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 
 use super::actor::{ACTOR_COST, Actor};
@@ -177,6 +177,10 @@ impl Changed {
     }
 }
 
+/// How much of the budget is kept when it is exceeded. The less is dropped, the more is found in memory; and the more often all actors are
+/// looked through.
+const KEPT_PERCENT: usize = 85;
+
 /// See the module.
 pub struct Overlay<B> {
     base: B,
@@ -228,7 +232,7 @@ impl<B: Base> Overlay<B> {
         self.changed.clear();
         self.generation = self.generation.wrapping_add(1).max(1);
         if self.bytes > budget_bytes && !self.base.is_empty() {
-            self.evict(budget_bytes / 2);
+            self.evict(budget_bytes / 100 * KEPT_PERCENT);
         }
     }
 
@@ -239,18 +243,33 @@ impl<B: Base> Overlay<B> {
         self.bytes = 0;
     }
 
-    /// Drops the actors used longest ago until `target` bytes are held. Costs a sort of all actors, once in many commits.
+    /// Drops the actors used longest ago until no more than `target` bytes are held.
     fn evict(&mut self, target: usize) {
-        let mut by_age: Vec<(u32, ActorKey)> = self.actors.iter().map(|(key, actor)| (actor.last_used, *key)).collect();
-        by_age.sort_unstable();
-        for (_, key) in by_age {
-            if self.bytes <= target {
+        let mut costs: BTreeMap<u32, usize> = BTreeMap::new();
+        for actor in self.actors.values() {
+            *costs.entry(actor.last_used).or_default() += actor.cost();
+        }
+        let mut surplus = costs.values().sum::<usize>().saturating_sub(target);
+        // All that were used before this batch go, and of it as many as are needed.
+        let mut last_to_go = 0;
+        for (used, cost) in costs {
+            last_to_go = used;
+            if cost >= surplus {
                 break;
             }
-            if let Some(actor) = self.actors.remove(&key) {
-                self.bytes = self.bytes.saturating_sub(actor.cost());
-            }
+            surplus -= cost;
         }
+        let bytes = &mut self.bytes;
+        self.actors.retain(|_, actor| {
+            let goes = actor.last_used < last_to_go || actor.last_used == last_to_go && surplus > 0;
+            if goes {
+                *bytes = bytes.saturating_sub(actor.cost());
+                if actor.last_used == last_to_go {
+                    surplus = surplus.saturating_sub(actor.cost());
+                }
+            }
+            !goes
+        });
     }
 
     fn set(&mut self, key: &ActorKey, sub: &[u8], value: Option<&[u8]>) {

@@ -130,6 +130,7 @@ impl<S: Session> Worker<S> {
             self.outbox.caused_at(newest_ms);
             let mut context = Context { state: &mut slot.state, outbox: &mut self.outbox };
             let from = context.outbox.outputs.len();
+            slot.stage.more_waits(self.more_waits);
             slot.stage.end_batch(&mut context).map_err(|source| WorkerError::State { stage, partition, source })?;
             let context = self.traces.caused_by_batch(partition, from..self.outbox.outputs.len());
             self.take_messages(from, partition, context);
