@@ -62,6 +62,7 @@ pub(crate) struct BatchSummary {
     records_in: BTreeMap<Topic, u64>,
     records_out: BTreeMap<Topic, u64>,
     dead: BTreeMap<String, u64>,
+    direct_messages: usize,
     state_writes: usize,
     oldest_credit_ms: Option<i64>,
 }
@@ -74,6 +75,7 @@ impl BatchSummary {
             records_in: BTreeMap::new(),
             records_out: BTreeMap::new(),
             dead: BTreeMap::new(),
+            direct_messages: transaction.direct_messages,
             state_writes: transaction.state.iter().map(|(_, writes)| writes.len()).sum(),
             oldest_credit_ms: None,
         };
@@ -105,6 +107,7 @@ impl BatchSummary {
         for (reason, count) in self.dead {
             counter!(DEAD_LETTERS.name, "stage" => stage, "reason" => reason).increment(count);
         }
+        counter!(DIRECT_MESSAGES.name, "stage" => stage).increment(self.direct_messages as u64);
         counter!(STATE_WRITES.name, "stage" => stage).increment(self.state_writes as u64);
         histogram!(COMMIT_SECONDS.name, "stage" => stage).record(commit.as_secs_f64());
         histogram!(BATCH_RECORDS.name, "stage" => stage).record(self.records as f64);

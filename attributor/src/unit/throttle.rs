@@ -4,6 +4,9 @@
 //! it stores the deferred milestones, and computes them when the partition has handled as many records as the unit has cost. The unit sends
 //! itself a `ResumeUnit` through the log: this message is behind the waiting records, and arrives again after a crash. If no records wait,
 //! a unit is throttled for no longer than one round trip through the log.
+//!
+//! In a backlog, most milestones would be computed several times: one record joins two people, the next brings a late touch. So a unit whose
+//! milestones have changed in this way is also throttled while records wait, for one round trip.
 
 use std::collections::BTreeMap;
 

@@ -94,6 +94,8 @@ pub struct Transaction {
     pub state: Vec<(u32, Vec<Write>)>,
     /// The partitions of which no message to another partition of the stage is unread in the log, nor in this transaction.
     pub settled: Vec<u32>,
+    /// Messages from one partition of the stage to another that were handled in it.
+    pub direct_messages: usize,
     /// Who was erased. Only the embedded log forgets by itself; on Kafka topics are their operator's.
     pub erasures: Vec<Erasure>,
     /// The context of each output that follows from a traced record, by its position among the outputs. Only Kafka has headers for them.

@@ -53,6 +53,15 @@ pub static DEAD_LETTERS: Metric = Metric {
     values: &[],
     help: "Events that could not be processed, by stage and reason. Look at any steady growth.",
 };
+/// Direct messages.
+pub static DIRECT_MESSAGES: Metric = Metric {
+    name: "tributary_direct_messages_total",
+    kind: MetricKind::Counter,
+    label: "",
+    values: &[],
+    help: "Messages between two partitions of one worker that were handled without the log, by stage. They are only where one worker has all \
+           partitions of its stage.",
+};
 /// Changes of the state.
 pub static STATE_WRITES: Metric = Metric {
     name: "tributary_state_writes_total",
@@ -205,13 +214,14 @@ pub static DISK_FREE_BYTES: Metric = Metric {
 };
 
 /// All metrics of this file.
-pub static ALL: [&Metric; 24] = [
+pub static ALL: [&Metric; 25] = [
     &HTTP_CONNECTIONS,
     &CONNECTIONS_CUT,
     &ERASURE_REQUESTS_OPEN,
     &RECORDS_IN,
     &RECORDS_OUT,
     &DEAD_LETTERS,
+    &DIRECT_MESSAGES,
     &STATE_WRITES,
     &COMMIT_SECONDS,
     &BATCH_RECORDS,

@@ -159,7 +159,8 @@ impl<S: Session> Worker<S> {
 
     /// Moves what the stage wrote into the transaction, with its partition.
     fn route(&mut self, transaction: &mut Transaction) -> Result<(), WorkerError> {
-        transaction.outputs.reserve_exact(self.outbox.outputs.len() - self.direct.sent());
+        transaction.direct_messages = self.direct.sent();
+        transaction.outputs.reserve_exact(self.outbox.outputs.len() - transaction.direct_messages);
         let (mut contexts, mut taken) = (self.traces.of_outputs(), self.direct.end().peekable());
         for (at, (output, timestamp_ms)) in self.outbox.take_outputs().enumerate() {
             if taken.next_if_eq(&at).is_some() {
