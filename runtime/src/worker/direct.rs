@@ -195,3 +195,7 @@ impl<S: Session> Worker<S> {
         self.direct.mode = Mode::Draining { barrier, unread: self.slots.keys().copied().collect() };
     }
 }
+
+#[cfg(test)]
+#[path = "direct_tests.rs"]
+mod tests;
