@@ -15,7 +15,7 @@ use super::metrics;
 use super::partitions::direct_in;
 use super::restore::{Restorer, Step};
 use super::session::KafkaSession;
-use crate::exactly_once::{Inputs, Phase};
+use crate::exactly_once::{Inputs, Owned, Phase};
 use crate::log::{Batch, LogError};
 use crate::state::{RocksStore, StoreError, store_folder};
 use crate::topic::Topic;
@@ -29,7 +29,22 @@ impl KafkaSession {
     /// Does what rebalances ask for, and a slice of restoring.
     pub(super) fn settle(&mut self, batch: &mut Batch) -> Result<(), LogError> {
         self.settle_rebalances(batch)?;
-        self.restore_slice()
+        let begun = Instant::now();
+        loop {
+            self.restore_slice()?;
+            if self.to_restore().is_none() || begun.elapsed() >= RESTORE_SLICE {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether partitions wait that nobody has worked on yet: they have no state to wait for. The others wait for them, so that the worker
+    /// begins with all, and sends its first messages directly.
+    pub(super) fn begins(&self) -> bool {
+        let new = |(partition, owned): (u32, &Owned<RocksStore>)| {
+            owned.phase == Phase::Restoring && owned.committed.next.is_empty() && !self.unopened.contains_key(&partition)
+        };
+        self.owned.iter().any(new)
     }
 
     pub(super) fn settle_rebalances(&mut self, batch: &mut Batch) -> Result<(), LogError> {

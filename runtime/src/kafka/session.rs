@@ -314,7 +314,9 @@ impl Session for KafkaSession {
         self.watch_share();
         self.publish_lag();
         self.settle(batch)?;
-        self.gather(batch, limits)?;
+        if !self.begins() {
+            self.gather(batch, limits)?;
+        }
         // What was revoked meanwhile must not be in the batch.
         self.settle_rebalances(batch)?;
         self.publish_sizes();
