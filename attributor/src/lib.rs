@@ -31,6 +31,7 @@ pub mod ledger;
 pub mod metrics;
 pub mod models;
 pub mod plan;
+mod put_off;
 pub mod rates;
 pub mod read;
 mod remodel;

@@ -15,6 +15,7 @@ use tributary_runtime::topic::Topic;
 use crate::ledger::{self, Ledger};
 use crate::metrics;
 use crate::plan::Plan;
+use crate::put_off::PutOff;
 use crate::remodel::{self, Rows, WALK};
 use crate::unit::{self, Dirty, Effects, Scratch, Unit, malformed};
 use crate::view::ItemView;
@@ -48,6 +49,7 @@ pub struct AttributorStage {
     handled: u64,
     /// See [`Stage::more_waits`].
     more_waits: bool,
+    put_off: PutOff,
 }
 
 impl AttributorStage {
@@ -66,6 +68,7 @@ impl AttributorStage {
             remodelled: None,
             handled: 0,
             more_waits: false,
+            put_off: PutOff::default(),
         }
     }
 
@@ -82,6 +85,7 @@ impl AttributorStage {
             Body::Arrive(arrive) => self.with_unit(key, context, |unit| unit.arrive(arrive)),
             Body::Move(message) => self.with_unit(key, context, |unit| unit.leave(&message)),
             Body::HandOver(message) => self.with_unit(key, context, |unit| unit.hand_over(message)),
+            Body::ResumeUnit(_) if self.put_off.take(key) => Ok(()),
             Body::ResumeUnit(wake) => {
                 self.wakes.push((key.to_vec(), wake.wait));
                 Ok(())
@@ -119,6 +123,11 @@ impl AttributorStage {
 
     fn ledger<'a>(&self, key: &'a [u8], context: &'a mut Context<'_>) -> Ledger<'a> {
         Ledger { actor: ledger::actor(key), key, state: &mut *context.state, outbox: &mut *context.outbox }
+    }
+
+    /// How many records of the batch only resume what was begun before.
+    fn resumes(&self) -> usize {
+        self.wakes.len() + self.remodels.len() + self.put_off.resumes()
     }
 
     /// Handles what the actors of this partition have sent one another.
@@ -188,6 +197,18 @@ impl AttributorStage {
         }
     }
 
+    /// Computes what was put off while records waited.
+    fn compute_put_off(&mut self, context: &mut Context<'_>) -> Result<(), StateError> {
+        let mut put_off = std::mem::take(&mut self.put_off);
+        let done = put_off.compute(context, self.mail.slice(), |unit, context| {
+            let cost = self.with_unit(unit, context, |unit| unit.take_up())?;
+            self.deliver(context)?;
+            Ok(cost)
+        });
+        self.put_off = put_off;
+        done
+    }
+
     /// Remembers whether the partition is new, before anything is changed in it.
     fn look(&mut self, state: &mut dyn State) -> Result<(), StateError> {
         if self.new.is_none() {
@@ -201,7 +222,7 @@ impl Stage for AttributorStage {
     fn begin(&mut self, context: &mut Context<'_>) -> Result<(), StateError> {
         let begun = WALK.begin(context.state, self.own)?;
         self.go_on(begun, context);
-        Ok(())
+        self.put_off.begin(context, self.mail.slice())
     }
 
     fn remodelled(&self) -> Option<u32> {
@@ -210,7 +231,7 @@ impl Stage for AttributorStage {
 
     fn handle(&mut self, record: &Record<'_>, context: &mut Context<'_>) -> Result<(), StageError> {
         self.look(context.state)?;
-        let wakes = self.wakes.len() + self.remodels.len();
+        let resumes = self.resumes();
         match ItemView::parse(record.value).map_err(|_| malformed())? {
             Some(item) => self.with_unit(record.key, context, |unit| unit.item(&item))?,
             None => {
@@ -218,7 +239,7 @@ impl Stage for AttributorStage {
                 self.dispatch(record.key, message.body.ok_or_else(malformed)?, context)?;
             }
         }
-        self.handled += u64::from(self.wakes.len() + self.remodels.len() == wakes);
+        self.handled += u64::from(self.resumes() == resumes);
         Ok(self.deliver(context)?)
     }
 
@@ -231,7 +252,9 @@ impl Stage for AttributorStage {
         for mut dirty in std::mem::take(&mut self.dirty).into_values() {
             context.outbox.caused_at(dirty.received_ms);
             let key = std::mem::take(&mut dirty.key);
-            self.with_unit(&key, context, |unit| unit.recompute(dirty, more_waits))?;
+            if self.with_unit(&key, context, |unit| unit.recompute(dirty, more_waits))? {
+                self.put_off.add(&key, context, self.mail.slice())?;
+            }
             self.deliver(context)?;
         }
         let (wakes, handled) = (std::mem::take(&mut self.wakes), std::mem::take(&mut self.handled));
@@ -239,6 +262,9 @@ impl Stage for AttributorStage {
             let wait = still_to_wait(*wait, handled, wakes.len() as u64);
             self.with_unit(key, context, |unit| unit.wake(wait))?;
             self.deliver(context)?;
+        }
+        if self.put_off.is_due(handled, more_waits, context, self.mail.slice()) {
+            self.compute_put_off(context)?;
         }
         for message in std::mem::take(&mut self.remodels) {
             self.remodel(&message, handled, context)?;
@@ -263,6 +289,7 @@ impl Stage for AttributorStage {
     fn discard_batch(&mut self) {
         self.mail.clear();
         self.dirty.clear();
+        self.put_off.discard();
         self.wakes.clear();
         self.remodels.clear();
         self.new = None;

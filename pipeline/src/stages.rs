@@ -191,6 +191,9 @@ impl Classifier for ByDecoder {
     }
 }
 
+/// Credit is late, and what it waits for is a backlog, when a record was received so long ago.
+const BEHIND_MS: i64 = 5_000;
+
 /// How workers work, by the settings, their shares of the memory, and the limits of what may be refused.
 pub fn worker_options(settings: &Settings, shares: &MemoryBudget, limits: &LiveLimits) -> WorkerOptions {
     WorkerOptions {
@@ -204,6 +207,7 @@ pub fn worker_options(settings: &Settings, shares: &MemoryBudget, limits: &LiveL
         cache_bytes: shares.values,
         refusals: limits.clone(),
         unlimited: settings.collector.public_topics(),
+        behind_ms: Some(BEHIND_MS),
         logs_refusals: true,
         json: Topic::public().filter(|topic| settings.worker.formats.is_json(*topic)).collect(),
     }

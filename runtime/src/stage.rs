@@ -298,7 +298,8 @@ pub trait Stage: Send {
     /// [`StageError::Rejected`] when the record is at fault and nothing was changed for it, [`StageError::State`] when the state is.
     fn handle(&mut self, record: &Record<'_>, context: &mut Context<'_>) -> Result<(), StageError>;
 
-    /// Says before the end of a batch whether more records wait to be read: what they may change again need not be computed yet.
+    /// Says before the end of a batch whether more records wait, here or in the stages before: what they may change again need not be computed
+    /// yet.
     fn more_waits(&mut self, _more: bool) {}
 
     /// Ends a batch: deferred work is done now, and nothing of the batch stays in memory.

@@ -79,7 +79,7 @@ pub struct Worker<S> {
     remodelling: Remodelling,
     traces: Traces,
     direct: Direct,
-    /// Whether the last poll has left records.
+    /// See [`Stage::more_waits`].
     more_waits: bool,
 }
 
@@ -235,7 +235,7 @@ impl<S: Session> Worker<S> {
         let limits = BatchLimits { records_max: self.pace.records(self.options.limits.records_max), ..self.options.limits };
         let polled = self.session.poll(&mut self.batch, &limits);
         let polled = polled.map_err(|source| self.log_error(source)).and_then(|changes| self.apply(changes));
-        self.more_waits = self.batch.len() >= limits.records_max || self.batch.bytes() >= limits.bytes_max;
+        self.more_waits = self.batch.len() >= limits.records_max || self.batch.bytes() >= limits.bytes_max || self.is_behind();
         let polled = polled.and_then(|()| self.drain(&limits));
         if polled.is_ok() {
             metrics::polled(self.log.stage, now_ms());
@@ -252,6 +252,12 @@ impl<S: Session> Worker<S> {
             self.discard();
         }
         done
+    }
+
+    /// Whether the newest record of the batch was received long ago.
+    fn is_behind(&self) -> bool {
+        let newest_ms = || self.batch.records().map(|record| record.timestamp_ms).max();
+        self.options.behind_ms.is_some_and(|behind_ms| newest_ms().is_some_and(|newest_ms| now_ms() - newest_ms > behind_ms))
     }
 
     /// The state of a partition that the worker owns, for reading between two steps.

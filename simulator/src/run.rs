@@ -204,6 +204,7 @@ fn options(draw: &mut Draw, world: &World, limits: DeadLetterLimits) -> WorkerOp
         json: BTreeSet::new(),
         refusals: LiveLimits::new(limits),
         unlimited: Vec::new(),
+        behind_ms: None,
         logs_refusals: false,
     }
 }

@@ -25,16 +25,16 @@ struct Stored {
 }
 
 impl Unit<'_, '_> {
-    /// Says the rows and computes what `dirty` calls for, or puts it off while the unit is throttled. Milestones that late touches or identity
-    /// have changed are also put off where more records wait (`more_waits`), until these were handled: they may change them again.
+    /// Says the rows and computes what `dirty` calls for, or stores it while the unit is throttled. Returns whether it was stored because more
+    /// records wait (`more_waits`), which may change the same milestones again.
     ///
     /// # Errors
     /// When the state is at fault.
-    pub fn recompute(&mut self, mut dirty: Dirty, more_waits: bool) -> Result<(), StateError> {
+    pub fn recompute(&mut self, mut dirty: Dirty, more_waits: bool) -> Result<bool, StateError> {
         let said = self.say_again(std::mem::take(&mut dirty.rows))?;
         if self.state.get(&self.actor, &keys::SUMMARY)?.is_none() {
             self.rest_after(said);
-            return Ok(());
+            return Ok(false);
         }
         let tracked = self.tracked()?;
         self.add_residents(&mut dirty, &tracked)?;
@@ -44,20 +44,18 @@ impl Unit<'_, '_> {
         let restated = |task: &Task<'_>| matches!(task.reason, Reason::Identity | Reason::LateTouch);
         let throttled = self.is_throttled()?;
         let waits = more_waits && !throttled && !tasks.is_empty() && tasks.iter().all(restated);
-        if waits {
-            self.throttle(0);
-        }
         if waits || throttled {
             let all = self.tasks(&tracked, |milestone, from_ms| {
                 let stands = stand.iter().any(|one| one.milestone.milestone_id == milestone.milestone_id);
                 dirty.reason(milestone, from_ms, self.plan).or(stands.then_some(Reason::Amended))
             });
-            return self.deferred(&all, dirty.received_ms);
+            self.deferred(&all, dirty.received_ms)?;
+            return Ok(waits);
         }
         let cost = self.compute_all(&tasks, &live)?;
         self.tell_status(&stand, &live)?;
         self.rest_after(said + cost + stand.len() as u64);
-        Ok(())
+        Ok(false)
     }
 
     /// What is to be computed, given why a milestone to which touches from this time on may matter should be.

@@ -4,9 +4,6 @@
 //! it stores the deferred milestones, and computes them when the partition has handled as many records as the unit has cost. The unit sends
 //! itself a `ResumeUnit` through the log: this message is behind the waiting records, and arrives again after a crash. If no records wait,
 //! a unit is throttled for no longer than one round trip through the log.
-//!
-//! In a backlog, most milestones would be computed several times: one record joins two people, the next brings a late touch. So a unit whose
-//! milestones have changed in this way is also throttled while records wait, for one round trip.
 
 use std::collections::BTreeMap;
 
@@ -50,14 +47,9 @@ impl Unit<'_, '_> {
     /// Rests after a computation that has cost much.
     pub(super) fn rest_after(&mut self, cost: u64) {
         if cost > self.plan.rest_after {
-            self.throttle(cost);
+            self.state.put(&self.actor, &keys::THROTTLED, &[1]);
+            self.wake_up_after(cost);
         }
-    }
-
-    /// Puts off what there will be to compute, until the records that wait now and so many more were handled.
-    pub(super) fn throttle(&mut self, wait: u64) {
-        self.state.put(&self.actor, &keys::THROTTLED, &[1]);
-        self.wake_up_after(wait);
     }
 
     fn wake_up_after(&mut self, wait: u64) {
@@ -75,6 +67,18 @@ impl Unit<'_, '_> {
             return Ok(());
         }
         self.state.delete(&self.actor, &keys::THROTTLED);
+        self.compute_deferred().map(|_| ())
+    }
+
+    /// Computes what was put off while records waited, unless the unit is throttled; returns what that cost, in records handled.
+    ///
+    /// # Errors
+    /// When the state is at fault.
+    pub fn take_up(&mut self) -> Result<u64, StateError> {
+        if self.is_throttled()? { Ok(0) } else { self.compute_deferred() }
+    }
+
+    fn compute_deferred(&mut self) -> Result<u64, StateError> {
         let said = self.say_deferred()?;
         let mut reasons: BTreeMap<String, Reason> = BTreeMap::new();
         let mut received_ms = i64::MIN;
@@ -85,7 +89,7 @@ impl Unit<'_, '_> {
         }
         if reasons.is_empty() {
             self.rest_after(said);
-            return Ok(());
+            return Ok(said);
         }
         self.effects.outbox.caused_at(received_ms);
         // What has moved on in the meantime is computed where it is now.
@@ -94,6 +98,6 @@ impl Unit<'_, '_> {
         let tasks = self.tasks(&tracked, |milestone, _| reasons.get(&milestone.milestone_id).copied());
         let cost = self.compute_all(&tasks, &live)?;
         self.rest_after(said + cost);
-        Ok(())
+        Ok(said + cost)
     }
 }

@@ -24,6 +24,9 @@ pub struct WorkerOptions {
     pub refusals: LiveLimits,
     /// Input topics of which any share may be refused: anybody may send to them.
     pub unlimited: Vec<Topic>,
+    /// A worker whose newest record was received so many milliseconds ago is behind: see [`Stage::more_waits`](crate::stage::Stage::more_waits).
+    /// `None`: only one that has filled its batch is.
+    pub behind_ms: Option<i64>,
     /// Whether the log has lines about what is refused: see [`dead_letter_lines`](crate::dead_letter_lines).
     pub logs_refusals: bool,
 }
@@ -38,6 +41,7 @@ impl WorkerOptions {
             json: BTreeSet::new(),
             refusals: LiveLimits::new(DeadLetterLimits::NONE),
             unlimited: Vec::new(),
+            behind_ms: None,
             logs_refusals: false,
         }
     }

@@ -1,0 +1,137 @@
+//! Units whose milestones were put off while the partition had a backlog.
+//!
+//! In a backlog most milestones would be computed several times: one record joins two people, the next brings a late touch. So a unit stores
+//! milestones that only such changes call for, as a throttled one does, and its key is listed under the partition's own actor. A message that the
+//! partition sends itself through the log computes them: once no more records wait, or after [`RECORDS_MAX`] records. A milestone that is new,
+//! amended, withdrawn or erased does not wait.
+
+use tributary_proto::{AttributorMessage, Hash128, ResumeUnit, attributor_message::Body};
+use tributary_runtime::stage::{Context, PartitionSlice};
+use tributary_runtime::state::{ActorKey, State, StateError};
+use tributary_runtime::topic::Topic;
+
+use crate::remodel::WALK;
+
+/// The key under which the message is sent begins with this: no unit has such a name.
+const KEY: &str = "put-off:";
+/// Begins the sub-keys of the list; the unit's key follows. Part of the stored format: do not change.
+const SUB: u8 = b'w';
+/// How many records a partition handles, at most, before milestones are computed in spite of a backlog.
+const RECORDS_MAX: u64 = 20_000;
+/// What may be computed at the end of one batch, about, in records handled.
+const COST_MAX: u64 = 20_000;
+/// How many units are looked up at once.
+const UNITS: usize = 256;
+
+/// What a partition has put off.
+#[derive(Debug, Default)]
+pub(crate) struct PutOff {
+    /// The message is on its way.
+    on_its_way: bool,
+    /// How often the message was read in this batch.
+    resumed: usize,
+    /// Records handled since the list was empty, or the partition was taken over.
+    handled: u64,
+}
+
+fn actor() -> ActorKey {
+    ActorKey::new(WALK.tag, Hash128(0))
+}
+
+fn sub(unit: &[u8]) -> Vec<u8> {
+    [&[SUB], unit].concat()
+}
+
+/// The keys of the first units of the list.
+fn first(state: &mut dyn State) -> Result<Vec<Vec<u8>>, StateError> {
+    let mut units = Vec::new();
+    state.scan(&actor(), &[SUB], &[SUB + 1], &mut |sub, _| {
+        units.push(sub.get(1..).unwrap_or_default().to_vec());
+        units.len() < UNITS
+    })?;
+    Ok(units)
+}
+
+impl PutOff {
+    /// The partition was taken over.
+    pub fn begin(&mut self, context: &mut Context<'_>, slice: PartitionSlice) -> Result<(), StateError> {
+        if !first(context.state)?.is_empty() {
+            self.send(context, slice);
+        }
+        Ok(())
+    }
+
+    /// Whether a message that resumes a unit is the partition's own. It counts as read in this batch.
+    pub fn take(&mut self, key: &[u8]) -> bool {
+        let own = key.starts_with(KEY.as_bytes());
+        self.resumed += usize::from(own);
+        own
+    }
+
+    /// How often it was read in this batch.
+    pub fn resumes(&self) -> usize {
+        self.resumed
+    }
+
+    /// Lists a unit.
+    pub fn add(&mut self, unit: &[u8], context: &mut Context<'_>, slice: PartitionSlice) -> Result<(), StateError> {
+        let sub = sub(unit);
+        if context.state.get(&actor(), &sub)?.is_none() {
+            context.state.put(&actor(), &sub, &[]);
+        }
+        if !self.on_its_way {
+            self.send(context, slice);
+        }
+        Ok(())
+    }
+
+    /// Whether the milestones are to be computed now, after a batch of so many records. If not, the message is sent once more.
+    pub fn is_due(&mut self, handled: u64, more_waits: bool, context: &mut Context<'_>, slice: PartitionSlice) -> bool {
+        self.handled += handled;
+        if std::mem::take(&mut self.resumed) == 0 {
+            return false;
+        }
+        self.on_its_way = false;
+        if more_waits && handled > 0 && self.handled < RECORDS_MAX {
+            self.send(context, slice);
+            return false;
+        }
+        true
+    }
+
+    /// Computes with `compute`, which returns the cost, what the list has; sends the message for the rest if that is much.
+    pub fn compute(
+        &mut self,
+        context: &mut Context<'_>,
+        slice: PartitionSlice,
+        mut compute: impl FnMut(&[u8], &mut Context<'_>) -> Result<u64, StateError>,
+    ) -> Result<(), StateError> {
+        let mut cost = 0;
+        loop {
+            let units = first(context.state)?;
+            if units.is_empty() {
+                self.handled = 0;
+                return Ok(());
+            }
+            for unit in units {
+                if cost > COST_MAX {
+                    self.send(context, slice);
+                    return Ok(());
+                }
+                cost += 1 + compute(&unit, context)?;
+                context.state.delete(&actor(), &sub(&unit));
+            }
+        }
+    }
+
+    /// The batch will not be committed.
+    pub fn discard(&mut self) {
+        *self = Self::default();
+    }
+
+    fn send(&mut self, context: &mut Context<'_>, slice: PartitionSlice) {
+        self.on_its_way = true;
+        let message = AttributorMessage { body: Some(Body::ResumeUnit(ResumeUnit::default())) };
+        context.outbox.send(Topic::AttributorInbox, slice.some_key(KEY), &message);
+    }
+}
