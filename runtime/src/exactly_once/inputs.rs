@@ -159,7 +159,9 @@ mod tests {
         assert!(!inputs(&[(Topic::Sdk, 5)]).is_ahead_of(&committed));
         let later = |direct| Inputs { direct, ..committed.clone() };
         assert!(later(Some(1)).is_ahead_of(&committed) && later(Some(2)).is_ahead_of(&later(Some(1))));
-        assert!(!later(Some(0)).is_ahead_of(&committed) && later(Some(0)).is_at(&committed) && !later(Some(1)).is_at(&committed));
+        assert!(
+            !later(Some(0)).is_ahead_of(&committed) && later(Some(0)).is_at(&committed) && !later(Some(1)).is_at(&committed)
+        );
         assert!(inputs(&[(Topic::Sdk, 6), (Topic::Utm, 1)]).is_ahead_of(&committed));
         assert!(inputs(&[(Topic::Webhook, 0)]).is_ahead_of(&committed));
     }

@@ -157,7 +157,9 @@ impl<S: Store> Restore<S> {
             LogError::stop(OPERATION, why)
         };
         let key = change.key.ok_or_else(|| foreign("has no key: it is not ours"))?;
-        if key == INPUTS_KEY && (!change.version.is_some_and(Inputs::is_known) || change.value.and_then(Inputs::decode).is_none()) {
+        if key == INPUTS_KEY
+            && (!change.version.is_some_and(Inputs::is_known) || change.value.and_then(Inputs::decode).is_none())
+        {
             return Err(foreign("was written by a version this one does not know; update this process"));
         }
         self.load.push(key, change.value);

@@ -168,12 +168,7 @@ impl TransactionWriter for KafkaWriter<'_> {
         send(producer, Outgoing { headers: Some(version_header(inputs.version())), ..last }, self.end)
     }
 
-    fn offsets(
-        &mut self,
-        producer: &Produced,
-        transaction: &Transaction,
-        next: &BTreeMap<u32, Inputs>,
-    ) -> Result<(), Failed> {
+    fn offsets(&mut self, producer: &Produced, transaction: &Transaction, next: &BTreeMap<u32, Inputs>) -> Result<(), Failed> {
         let mut list = TopicPartitionList::new();
         for (topic, partition, offset) in &transaction.offsets {
             let number = i32::try_from(*partition).map_err(|error| Failed::Unknown(error.to_string()))?;

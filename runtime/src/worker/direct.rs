@@ -107,7 +107,8 @@ impl<S: Session> Worker<S> {
     pub(super) fn review_direct(&mut self) -> Result<(), LogError> {
         let Some(inbox) = self.direct.inbox else { return Ok(()) };
         self.direct.partitions = self.session.partitions(inbox)?;
-        self.direct.mode = if self.owns_all() && self.slots.values().all(|slot| slot.settled) { Mode::Direct } else { Mode::Log(0) };
+        self.direct.mode =
+            if self.owns_all() && self.slots.values().all(|slot| slot.settled) { Mode::Direct } else { Mode::Log(0) };
         Ok(())
     }
 

@@ -84,7 +84,8 @@ impl World {
         for log in stages {
             for topic in log.inputs {
                 for partition in (0..cluster.partitions(*topic)).filter(|at| !stopped.contains(&(*topic, *at))) {
-                    let next = cluster.group(log.stage).committed(*topic, partition).ok().flatten().map_or(0, |offset| offset.next);
+                    let next =
+                        cluster.group(log.stage).committed(*topic, partition).ok().flatten().map_or(0, |offset| offset.next);
                     lag += cluster.committed(*topic, partition, next).count();
                 }
             }
