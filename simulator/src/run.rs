@@ -131,9 +131,7 @@ fn attempt(case: &Case, trace: bool) -> Result<Report, String> {
     let limits = if poisoned { limits(&mut draw) } else { DeadLetterLimits::NONE };
     for (stage, count) in StageName::ALL.into_iter().zip(partitions) {
         world.around.cluster.borrow_mut().add_group(stage.name(), count);
-        // Only who is alone sends messages to other partitions directly.
-        let processes = if draw.percent(50) { 1 } else { draw.between(2, 3) };
-        for number in 0..processes {
+        for number in 0..processes(&mut draw) {
             world.start(stage, &number.to_string(), options(&mut draw, &world, limits));
         }
     }
@@ -191,6 +189,11 @@ fn cluster(draw: &mut Draw) -> (Cluster, [u32; 3]) {
 fn limits(draw: &mut Draw) -> DeadLetterLimits {
     let (percent, window) = (draw.pick(&[0, 60]), draw.between(8, 30) as u32);
     DeadLetterLimits { in_a_row: draw.between(3, 10) as u32, percent, window }
+}
+
+/// How many processes a stage has. Only one that is alone sends messages to other partitions directly.
+fn processes(draw: &mut Draw) -> usize {
+    if draw.percent(50) { 1 } else { draw.between(2, 3) }
 }
 
 fn options(draw: &mut Draw, world: &World, limits: DeadLetterLimits) -> WorkerOptions {
