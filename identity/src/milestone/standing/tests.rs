@@ -1,6 +1,6 @@
 use super::*;
 
-/// Versions at 1, 2, 3, ...; what they leave: time, value in minor units, currency, whether withdrawn.
+/// The result of versions at times 1, 2, 3, ...: time, value in minor units, currency, whether withdrawn.
 fn decided(said: &[MilestoneVersion]) -> (i64, i64, String, bool) {
     let versions: Vec<Event> = (1..)
         .zip(said)
