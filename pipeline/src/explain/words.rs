@@ -87,7 +87,7 @@ fn never_join_why(word: Option<(bool, i64)>) -> String {
     }
 }
 
-/// The links from an identifier of a person to the one it is called after, each with the end first at which one arrives.
+/// The links from an identifier of a person to the one that names it, each with the nearer end first.
 pub(super) fn path(person: &Person, from: &Identifier, rules: &Rules) -> Vec<LinkUsed> {
     let mut at = from.display();
     let turned = person.path(from).into_iter().map(|of| {
@@ -101,7 +101,7 @@ pub(super) fn path(person: &Person, from: &Identifier, rules: &Rules) -> Vec<Lin
     turned.collect()
 }
 
-/// Why a profile is of its account. `account` is what is known of the account identifier it names.
+/// Why a profile belongs to its account. `account` is that of the account identifier it states.
 pub(super) fn account(named: &AccountNamed, person: &Person, account: Option<&Person>, rules: &Rules) -> AccountWhy {
     let seen =
         || person.members.iter().find(|(identifier, _)| *identifier == named.by).and_then(|(_, member)| seen_first_ms(member));
