@@ -8,7 +8,7 @@ fn channel(source: &str, medium: &str, campaign: &str) -> String {
     channels().classify(Evidence { source, medium, campaign, ..Evidence::default() }).to_owned()
 }
 
-/// GA4's own table: source, medium, campaign, channel.
+/// GA4's table: source, medium, campaign, channel.
 #[test]
 fn ga4_default_channel_group() {
     for (source, medium, campaign, expected) in [
@@ -218,7 +218,7 @@ fn a_name_under_any_public_suffix_is_the_site_and_nobody_elses() {
     }
 }
 
-/// What `scripts/refresh_lists` writes, and the lists of our own.
+/// The lists that `scripts/refresh_lists` writes, and our own.
 const LISTS: [&str; 4] = [
     include_str!("../../rules/sites.toml"),
     include_str!("../../rules/channels.toml"),
@@ -226,7 +226,8 @@ const LISTS: [&str; 4] = [
     CLICK_IDS,
 ];
 const CLICK_IDS: &str = include_str!("../../rules/click_ids_listed.txt");
-/// Click ids of others that are none of ours: `gclsrc` says which of Google's tags wrote the id beside it, and of `bfcid` no network tells.
+/// Parameters that other lists call click ids, but we do not: `gclsrc` says which of Google's tags wrote the id beside it, and no network
+/// documents `bfcid`.
 const NO_CLICK_IDS: [&str; 2] = ["gclsrc", "bfcid"];
 
 #[test]

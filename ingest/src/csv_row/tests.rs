@@ -12,7 +12,7 @@ fn cells_become_fields() {
     let record = rows.record(["2022-04-13", "a@b.cn；c@b.cn;", "a;b \"x\"", "dropped", ""]).unwrap();
     assert_eq!(record, r#"{"timestamp":"2022-04-13","email":["a@b.cn","c@b.cn"],"traits.Full Name":"a;b \"x\""}"#);
     assert_eq!(rows.record(["", "", "", "", ""]).unwrap(), "{}");
-    // As exports keep a spreadsheet from taking a text for a number.
+    // Exports write texts like this, so that a spreadsheet does not read them as numbers.
     let record = rows.record(["=\"2022-04-13\"", "=\"\"", "=\"007\"", "", "=1+1"]).unwrap();
     assert_eq!(record, r#"{"timestamp":"2022-04-13","traits.Full Name":"007","note":"=1+1"}"#);
 }
