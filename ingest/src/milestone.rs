@@ -91,7 +91,7 @@ impl<'a> MilestoneFields<'a> {
     }
 
     /// Converts what people write to plain numbers: `30万`, `RMB`, `万元`. A currency in an amount counts if no other is given. Amounts that
-    /// contradict the currency are left out, and so is the currency.
+    /// contradict their currency are left out together with it.
     fn make_money_plain(&mut self, default: Currency, ignored: &mut Ignored) {
         let mut unit = match &self.currency {
             Given::Is(text) => {

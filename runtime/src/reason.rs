@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-/// Why a record, or an event of it, is refused: one of those of this module.
+/// The reason why a record, or an event in it, is refused: one of those in this module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(transparent)]
 pub struct Reason {
@@ -53,7 +53,7 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// Those for which a raw record is refused, or an event of it.
+    /// Reasons to refuse a raw record, or an event in it.
     OF_RAW_RECORDS:
     /// The value is not UTF-8.
     UTF8_INVALID = "utf8_invalid",
@@ -145,7 +145,7 @@ reasons! {
 }
 
 reasons! {
-    /// Those for which a record between stages is refused: something else writes to the topic, or another version.
+    /// Reasons to refuse a record between stages: another program, or another version, writes to the topic.
     OF_INTERNAL_RECORDS:
     /// The record is not a message of its topic.
     PROTOBUF_MALFORMED = "protobuf_malformed",

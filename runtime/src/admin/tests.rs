@@ -150,7 +150,7 @@ fn strangers_at_the_door_keep_nobody_out() {
     for number in 0..200 {
         let mut stranger = std::net::TcpStream::connect(&case.address).unwrap();
         if number % 2 == 0 {
-            // It may have been sent away already.
+            // The server may have closed the connection already.
             let _ = stranger.write_all(b"GET /holdings HTTP/1.1\r\nhost:");
         }
         strangers.push(stranger);
