@@ -10,7 +10,7 @@ use tributary_pipeline::time::minute;
 
 use crate::table::{align_right, grouped, percent, table};
 
-/// Of touches that are in no journey, and of refused links, at most this many are listed; the rest is counted.
+/// Most touches outside the journey, and most refused links, that are listed; the rest is counted.
 const LISTED_MAX: usize = 100;
 
 /// Prints why a milestone has its credit.
@@ -43,7 +43,7 @@ pub fn print_explanation(of: &Explanation, out: &mut impl Write) -> io::Result<(
     of.owners.iter().try_for_each(|owner| print_owner(owner, out))
 }
 
-/// One line, where the answer is not of all that there is.
+/// Prints a line if the answer does not include everything.
 fn print_freshness(of: Option<&Freshness>, out: &mut impl Write) -> io::Result<()> {
     of.and_then(Freshness::line).map_or(Ok(()), |line| writeln!(out, "{line}"))
 }
@@ -121,7 +121,7 @@ fn print_touches(touches: &[TouchRow], out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-/// The account that a touch belongs to, and what made it that.
+/// The account that a touch belongs to, and the assertion behind it.
 fn account_then(touch: &TouchRow) -> String {
     let why = touch.account_why.as_ref().map(|why| format!(": {}", account_words(why))).unwrap_or_default();
     format!("{}{why}", touch.account_id)
@@ -160,7 +160,7 @@ fn print_owner(of: &Owner, out: &mut impl Write) -> io::Result<()> {
     print_refused(&of.refused, out)
 }
 
-/// The account, or where there are several all of them by time.
+/// Prints the account; if there are several, all of them by time.
 fn print_accounts(
     account_id: &str,
     why: Option<&AccountWhy>,
@@ -210,7 +210,7 @@ fn link_words(of: &LinkUsed) -> String {
     format!("{} = {}{seen}{stated}{public} (class {})", of.a, of.b, of.class_name)
 }
 
-/// Prints what is known of an identifier.
+/// Prints everything about an identifier's profile.
 ///
 /// # Errors
 /// When it cannot be written.
@@ -264,7 +264,7 @@ pub fn print_profile(of: &Profile, out: &mut impl Write) -> io::Result<()> {
     print_links(of, out)
 }
 
-/// Who belongs to an account.
+/// Prints the people of an account.
 fn print_people(of: &Profile, out: &mut impl Write) -> io::Result<()> {
     if of.people_count == 0 {
         return Ok(());
@@ -322,7 +322,7 @@ fn print_links(of: &Profile, out: &mut impl Write) -> io::Result<()> {
     print_refused(&of.refused, out)
 }
 
-/// As much of a profile's id as a table has room for.
+/// The beginning of a profile's id, short enough for a table.
 fn short(profile_id: &str) -> String {
     profile_id.chars().take(10).collect()
 }

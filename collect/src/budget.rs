@@ -76,7 +76,7 @@ impl Awaited {
         Some(body)
     }
 
-    /// Breaks the body off that has held most for longest, other than this one. False where none has been waited for long enough.
+    /// Aborts the body that has held the most bytes for the longest time, except this one. False if none has waited long enough.
     fn break_off(&mut self, except: u64, now: Instant) -> bool {
         let held = |body: &Body| body.bytes as u128 * now.saturating_duration_since(body.since).as_millis();
         let others =

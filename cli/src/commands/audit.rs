@@ -28,10 +28,10 @@ Example:
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct AuditArgs {
-    /// Check the credit only: needs neither the raw records nor the state
+    /// Check only the credit: needs neither the raw records nor the state
     #[arg(long)]
     credits: bool,
-    /// Also write what was found as Prometheus metrics, for the textfile collector of the node exporter
+    /// Also write the result as Prometheus metrics, for the textfile collector of the node exporter
     #[arg(long, value_name = "FILE")]
     metrics: Option<PathBuf>,
 }
@@ -79,7 +79,7 @@ fn print_json(records: Option<&Records>, credits: &Credits, verdict: &Verdict) -
 
 fn print_records(records: &Records) -> anyhow::Result<()> {
     let outcomes = Account::default().outcomes().map(|(outcome, _)| outcome);
-    // Only the embedded log knows how many it has dropped.
+    // Only the embedded log counts the records it has dropped.
     let gone = records.accounts.values().any(|account| account.expired + account.forgotten > 0);
     let dropped: &[&str] = if gone { &["expired", "forgotten"] } else { &[] };
     let mut rows = table(&[&["topic", "partition", "records"][..], dropped, &["produced"], &outcomes].concat());

@@ -46,13 +46,13 @@ pub struct CheckArgs {
     timeout: u32,
 }
 
-/// A thing that was checked.
+/// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 struct Checked {
     what: &'static str,
     ok: bool,
     detail: String,
-    /// What would be computed anew.
+    /// The check of the settings against those in force.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     plan: Option<plans::Verdict>,
 }
@@ -67,7 +67,7 @@ impl Checked {
 /// Runs `check`.
 ///
 /// # Errors
-/// When the configuration is at fault, or something is not well.
+/// When the configuration is invalid, or a check has failed.
 pub fn run(args: &CheckArgs, global: &Global) -> anyhow::Result<()> {
     let settings = global.settings()?;
     logging::start(&settings.log);
@@ -93,13 +93,13 @@ pub fn run(args: &CheckArgs, global: &Global) -> anyhow::Result<()> {
     verdict(checked.iter().all(|checked| checked.ok), print(&checked, global).map_err(Into::into))
 }
 
-/// Who listens on the addresses of the settings.
+/// What listens on the addresses in the settings.
 struct Ports {
     metrics: Port,
     probes: Option<Port>,
     /// `None` on the embedded log, which needs no such listener.
     admin: Option<Port>,
-    /// `None` where nobody may send: a service without a collector needs no address.
+    /// `None` without write keys and webhooks: then no collector runs.
     collector: Option<Port>,
 }
 
@@ -141,7 +141,7 @@ impl Ports {
     }
 }
 
-/// Which rates there are to the reporting currency, and whether the running service misses any; `None` where there is no such currency.
+/// The known rates to the reporting currency, and whether the running service misses any; `None` without a reporting currency.
 fn check_currency(settings: &Settings, metrics: Option<&str>) -> Option<Result<String, String>> {
     let pipeline = Pipeline::compile(settings).ok()?;
     let rates = pipeline.plan().rates.as_ref()?;
@@ -159,7 +159,7 @@ fn check_currency(settings: &Settings, metrics: Option<&str>) -> Option<Result<S
     Some(Ok(told))
 }
 
-/// Whether the embedded log can be opened: nobody else has it, and it was made with these settings.
+/// Checks that the embedded log can be opened: no other process has it, and it has this number of partitions.
 fn check_log(settings: &Settings, running: bool) -> Result<String, String> {
     let path = settings.state.folder_of_log();
     if !EmbeddedLog::is_in(&path) {
@@ -212,7 +212,7 @@ fn check_topics(planned: Result<Vec<PlannedTopic>, AdminError>) -> Result<String
     Ok(format!("all {} there{note}", planned.len()))
 }
 
-/// Whether the folder, or the nearest one above it that exists, can be written.
+/// Checks that the folder, or the nearest existing one above it, can be written to.
 fn check_folder(folder: &Path) -> Result<String, String> {
     let existing = folder.ancestors().find(|path| path.is_dir()).unwrap_or_else(|| Path::new("."));
     let probe = existing.join(format!(".tributary-check-{}", std::process::id()));
@@ -235,7 +235,7 @@ fn print(checked: &[Checked], global: &Global) -> io::Result<()> {
     if global.json {
         return table::print_json(&checked);
     }
-    // The colours are ours.
+    // The colours come from this program.
     let mut out = Visible::styled(stdout::out());
     let coloured = stdout::is_terminal();
     for Checked { what, ok, detail, .. } in checked {

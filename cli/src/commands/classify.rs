@@ -29,7 +29,7 @@ pub struct ClassifyArgs {
     /// The page that led to it
     #[arg(default_value = "")]
     referrer: String,
-    /// Shows what is known of channels
+    /// List all channel rules, sites and click ids
     #[arg(long, conflicts_with_all = ["url", "referrer"])]
     list: bool,
 }
@@ -37,7 +37,7 @@ pub struct ClassifyArgs {
 /// Runs `classify`.
 ///
 /// # Errors
-/// When the configuration is at fault, or the URL breaks a limit.
+/// When the configuration is invalid, or the URL exceeds a limit.
 pub fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<()> {
     let settings = global.settings()?;
     let decoder = Decoder::new(&settings.ingest, &settings.kinds.kinds())?;

@@ -44,7 +44,7 @@ Example:
   tributary erase --requests
   tributary erase --verify email:zhang@b-corp.example phone:+8613800001111";
 
-/// How an identifier is marked that nobody with a secret has joined.
+/// The mark of an identifier that only public events have joined.
 const BY_PUBLIC_EVENTS: &str = "  (joined by public events alone: is it the same person?)";
 
 /// The arguments of `erase`.
@@ -54,19 +54,19 @@ pub struct EraseArgs {
     /// Identifiers of the person, kind:value or kind|scope|value
     #[arg(value_name = "IDENTIFIER", required_unless_present = "requests")]
     identifiers: Vec<String>,
-    /// Up to when events become void (default: now)
+    /// Erase events up to this time (default: now)
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
-    /// Erase the person: all identifiers that are joined with these now
+    /// Erase the person: all identifiers now joined with these
     #[arg(long)]
     person: bool,
-    /// Execute open requests of a CRM to erase people (topic erasure-requests)
+    /// Execute open erasure requests of a CRM (topic erasure-requests)
     #[arg(long, conflicts_with_all = ["identifiers", "until", "person", "verify"])]
     requests: bool,
-    /// Do it; otherwise only show what would be done
+    /// Do it; without this, only show what would be done
     #[arg(long)]
     yes: bool,
-    /// Search for data that still names them, up to that time, and show until when it may stay
+    /// Search for data up to that time that still names them, and show until when it may be kept
     #[arg(long, conflicts_with = "yes")]
     verify: bool,
 }
@@ -74,7 +74,7 @@ pub struct EraseArgs {
 /// Runs `erase`.
 ///
 /// # Errors
-/// When an identifier cannot be read or the statement not be sent; with `--verify`, when something is still held.
+/// When an identifier cannot be read or the statement cannot be sent; with `--verify`, when data is still held.
 pub fn run(args: &EraseArgs, global: &Global) -> anyhow::Result<()> {
     let settings = global.settings()?;
     logging::start(&settings.log);
@@ -114,16 +114,16 @@ pub fn run(args: &EraseArgs, global: &Global) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// An identifier of the person who is to be erased.
+/// An identifier of the person to be erased.
 #[derive(Debug, Serialize)]
 struct Joined {
     /// As `kind|scope|value`.
     identifier: String,
-    /// Whether public events alone join it.
+    /// Whether only public events join it.
     by_public_events: bool,
 }
 
-/// All identifiers that are joined with these now.
+/// All identifiers now joined with these.
 fn joined_with(identifiers: &[String], settings: &Settings, pipeline: &Pipeline) -> anyhow::Result<Vec<Joined>> {
     let mut states = ask::open(settings)?;
     let mut all: Vec<Joined> = Vec::new();
@@ -145,7 +145,7 @@ fn joined_with(identifiers: &[String], settings: &Settings, pipeline: &Pipeline)
     Ok(all)
 }
 
-/// Erases the persons that a CRM has asked for, with whom public events alone have joined: who says --yes has seen the list.
+/// Erases the people that a CRM has requested, including identifiers joined only by public events: whoever passes --yes has seen the list.
 fn requested(yes: bool, settings: &Settings, pipeline: &Pipeline, global: &Global) -> anyhow::Result<()> {
     let open = requests::open(&mut *requests::reader(settings)?)?;
     if yes && !open.is_empty() {

@@ -36,16 +36,16 @@ Example:
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct ExportArgs {
-    /// Folder for the files; made if it does not exist
+    /// Folder for the files; created if missing
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Folder that `tributary replay --out` has written
+    /// Folder written by `tributary replay --out`
     #[arg(long, value_name = "DIR")]
     results: Option<PathBuf>,
-    /// Every row that was ever said, not only the latest of each key; a replay keeps those of credits only
+    /// Every row, not only the latest of each key; a replay keeps all rows only of credits
     #[arg(long)]
     all: bool,
-    /// Only this output; may be given several times
+    /// Only this output; may be repeated
     #[arg(long = "topic", value_name = "TOPIC", value_parser = output)]
     topics: Vec<Topic>,
 }
@@ -91,7 +91,7 @@ pub fn run(args: &ExportArgs, global: &Global) -> anyhow::Result<()> {
 }
 
 impl ExportArgs {
-    /// The outputs that are asked for; of a replay those that it has left.
+    /// The requested outputs; for a replay, those that it has written.
     fn of_which(&self) -> Result<BTreeSet<Topic>, Usage> {
         let there = |topic: &Topic| self.results.as_ref().is_none_or(|folder| results::has(folder, *topic));
         if self.topics.is_empty() {
@@ -114,7 +114,7 @@ impl ExportArgs {
 fn of_results(folder: &Path, topic: Topic, mut table: Table, progress: &mut Progress) -> anyhow::Result<Table> {
     results::each(folder, topic, &mut |line, row| {
         progress.add(1);
-        // Of a compacted topic the file has one row of each key.
+        // For a compacted topic, a replay's file has one row per key.
         table.take(&line.to_be_bytes(), Some(row)).with_context(|| format!("{}.ndjson, line {line}", topic.name()))
     })?;
     Ok(table)

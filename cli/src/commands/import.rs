@@ -16,7 +16,7 @@ use crate::rows::{Declared, Format, Mapping, RowProblem};
 use crate::stdout::outln;
 use crate::{logging, table};
 
-/// The most problems that a table shows; JSON has more.
+/// Most problems in the printed table; JSON has more.
 const SHOWN_MAX: usize = 50;
 
 const AFTER_HELP: &str = "\
@@ -48,19 +48,19 @@ pub struct ImportArgs {
     /// Only check the rows, and show what would be sent
     #[arg(long)]
     dry_run: bool,
-    /// Which columns are which fields (TOML)
+    /// Maps columns to fields (TOML)
     #[arg(long, value_name = "FILE")]
     mapping: Option<PathBuf>,
-    /// The text's encoding (utf-8, utf-16le, gbk, ...), where it is not to be detected
+    /// The text's encoding (utf-8, utf-16le, gbk, ...), if it should not be detected
     #[arg(long, value_name = "NAME", value_parser = encoding)]
     encoding: Option<&'static Encoding>,
-    /// Whose cost export it is: google_ads, meta_ads, linkedin_ads, baidu_ads, tencent_ads or ocean_engine
+    /// The advertising platform of a cost export: google_ads, meta_ads, linkedin_ads, baidu_ads, tencent_ads or ocean_engine
     #[arg(long, value_name = "NAME", value_parser = Format::find, conflicts_with = "mapping")]
     format: Option<Format>,
-    /// What delimits cells (one character, or `tab`), where it is not to be detected
+    /// The delimiter of cells (one character, or `tab`), if it should not be detected
     #[arg(long, value_name = "CHARACTER", value_parser = delimiter)]
     delimiter: Option<u8>,
-    /// The worksheet of a workbook; the first with a header that is known, if not given
+    /// The worksheet of a workbook; default: the first with a known header
     #[arg(long, value_name = "NAME")]
     sheet: Option<String>,
 }
@@ -80,7 +80,7 @@ fn delimiter(text: &str) -> Result<u8, String> {
 /// Runs `import`.
 ///
 /// # Errors
-/// When the file cannot be read, a record cannot be delivered, or rows cannot be used.
+/// When the file cannot be read, a record cannot be delivered, or rows are refused.
 pub fn run(args: &ImportArgs, global: &Global) -> anyhow::Result<()> {
     let settings = global.settings()?;
     logging::start(&settings.log);

@@ -20,7 +20,7 @@ Example:
 #[command(after_help = AFTER_HELP)]
 pub struct NamesArgs {}
 
-/// All words.
+/// All terms.
 #[derive(Debug, Serialize)]
 struct Names {
     models: &'static [Term],

@@ -35,7 +35,7 @@ pub struct ProfileArgs {
 /// Runs `profile`.
 ///
 /// # Errors
-/// When nothing is known of the identifier, or the state cannot be read.
+/// When the identifier is unknown, or the state cannot be read.
 pub fn run(args: &ProfileArgs, global: &Global) -> anyhow::Result<()> {
     let settings = global.settings()?;
     logging::start(&settings.log);
@@ -49,10 +49,10 @@ pub fn run(args: &ProfileArgs, global: &Global) -> anyhow::Result<()> {
     }
 }
 
-/// Prints what is known of an identifier over a snapshot.
+/// Prints the profile of an identifier over a snapshot.
 ///
 /// # Errors
-/// When nothing is known of it, or the state cannot be read.
+/// When it is unknown, or the state cannot be read.
 pub fn answer(snapshot: &mut dyn Snapshot, pipeline: &Pipeline, identifier: &str, global: &Global) -> anyhow::Result<()> {
     print(&profile(snapshot, pipeline, identifier).map_err(failure)?, global)
 }

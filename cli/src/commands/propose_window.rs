@@ -31,25 +31,25 @@ pub struct ProposeWindowArgs {
     target: String,
     #[command(flatten)]
     happened: Happened,
-    /// Leaves out what happened later, RFC 3339; default: nothing
+    /// Leave out everything later, RFC 3339; default: nothing
     #[arg(long, value_name = "TIME")]
     until: Option<Timestamp>,
 }
 
-/// What is proposed.
+/// The proposal.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct Proposal {
     target: String,
-    /// How many journeys it is taken from.
+    /// The number of journeys it is based on.
     journeys: usize,
     median_days: i64,
     /// 1.5 times the median.
     window_days: i64,
-    /// The journeys that are no longer than that.
+    /// The number of journeys that are no longer than that.
     within_window: usize,
-    /// Three quarters of the journeys are no longer than this.
+    /// Three quarters of the journeys are no longer than this, days.
     three_quarters_days: i64,
-    /// How far journeys reach back now.
+    /// The current window, days.
     present_days: u64,
 }
 

@@ -32,23 +32,23 @@ Example, with new rules in next.toml, before the service that runs with tributar
 pub struct ReclassifyArgs {
     #[command(flatten)]
     files: RawFiles,
-    /// The configuration that is in force: files as for --config. --set and the environment hold for both. Needed for raw files
+    /// The configuration in force: files as for --config. --set and the environment apply to both. Required with raw files
     #[arg(long, value_name = "FILE", value_delimiter = ',')]
     in_force: Vec<PathBuf>,
 }
 
-/// What is told.
+/// The result.
 #[derive(Debug, Serialize)]
 struct Told {
-    /// How many touches there are.
+    /// The number of touches.
     touches: u64,
-    /// That keep their channel, source, medium, campaign, content and term.
+    /// Touches that keep their channel, source, medium, campaign, content and term.
     same: u64,
-    /// That keep their channel alone.
+    /// Touches that keep only their channel.
     refined: u64,
-    /// Of which is not known what their channel was found in.
+    /// Touches without the input of their classification.
     unknown: u64,
-    /// That change their channel.
+    /// Touches that change their channel.
     moved: Vec<Moved>,
 }
 
@@ -85,7 +85,7 @@ pub fn run(args: &ReclassifyArgs, global: &Global) -> anyhow::Result<()> {
     print(&told)
 }
 
-/// The configuration that is in force, where it is named.
+/// The configuration in force, if given.
 fn in_force(args: &ReclassifyArgs, global: &Global) -> anyhow::Result<Option<Pipeline>> {
     if args.in_force.is_empty() {
         return Ok(None);

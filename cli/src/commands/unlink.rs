@@ -25,10 +25,10 @@ pub struct UnlinkArgs {
     /// An identifier, kind:value or kind|scope|value
     #[arg(value_name = "IDENTIFIER")]
     one: String,
-    /// The other
+    /// The other identifier
     #[arg(value_name = "IDENTIFIER")]
     other: String,
-    /// As of when (default: now)
+    /// As of this time (default: now)
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
 }
@@ -36,7 +36,7 @@ pub struct UnlinkArgs {
 /// Runs `unlink`.
 ///
 /// # Errors
-/// When an identifier cannot be read or the statement not be sent.
+/// When an identifier cannot be read or the statement cannot be sent.
 pub fn run(args: &UnlinkArgs, global: &Global) -> anyhow::Result<()> {
     let settings = global.settings()?;
     logging::start(&settings.log);

@@ -28,7 +28,7 @@ Example:
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct ForgetArgs {
-    /// Identifiers that were erased, to be looked for once more
+    /// Erased identifiers to search for once more
     #[arg(value_name = "IDENTIFIER")]
     identifiers: Vec<String>,
 }
@@ -36,7 +36,7 @@ pub struct ForgetArgs {
 /// Runs `state forget`.
 ///
 /// # Errors
-/// When the log is in use or cannot be written, an identifier was not erased, or somebody is still to be forgotten.
+/// When the log is in use or cannot be written, an identifier was not erased, or an erasure is not finished.
 pub fn run(args: &ForgetArgs, settings: &Settings, global: &Global) -> anyhow::Result<()> {
     if !settings.kafka.is_embedded() {
         let why = "`state forget` is for the embedded log; Kafka's topics are their operator's: `tributary erase --verify` shows what they hold";
