@@ -31,7 +31,7 @@ const SHRUNK_MAX: usize = 3;
 #[derive(Debug, Parser)]
 #[command(
     name = "simulate",
-    after_help = "Examples:\n  simulate --seeds 2000 --jobs 2         2,000 seeds on two threads\n  simulate --seed 417                   one seed, with all that happened\n  simulate --planted all --report simulator/PLANTED.md"
+    after_help = "Examples:\n  simulate --seeds 2000 --jobs 2         2,000 seeds on two threads\n  simulate --seed 417                   one seed, with everything that happens\n  simulate --planted all --report simulator/PLANTED.md"
 )]
 struct Args {
     /// How many seeds to run.

@@ -17,9 +17,9 @@ use crate::{logging, table};
 
 const AFTER_HELP: &str = "\
 Counts from the records themselves, not from counters: it reads all raw records, dead letters, credit updates and states. The service may
-be running: on Kafka its processes are asked for their states (admin.listen); if none runs, the disk of this machine is read. Events on
-their way to the states count as newer, records that ingest has not read yet as waiting: neither is missing. The last line is the
-verdict. Exit code 1: something is missing, surplus, or does not add up, or a state is not available.
+be running: on Kafka its processes are asked for their states (admin.listen); if none runs, the disk of this machine is read. Events that
+are still in the inboxes count as newer, and records that ingest has not read yet as waiting: neither is missing. The last line is the
+result. Exit code 1: something is missing, surplus, or does not add up, or a state cannot be read.
 
 Example:
   tributary audit --config tributary.toml --metrics /var/lib/node_exporter/tributary.prom";

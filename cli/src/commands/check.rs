@@ -27,11 +27,12 @@ use crate::visible::Visible;
 use crate::{descriptors, logging, stdout, table};
 
 const AFTER_HELP: &str = "\
-Checks the configuration first (exit code 2 when it is at fault), then whether brokers answer, topics are as they should be, the
-state folder can be written, the limit of open files suffices and the addresses can be listened on (exit code 1). Resources in use by a
-running service with the same configuration are fine; for a running service it also shows the CRM stages that no rule names. For new
+Checks the configuration first (exit code 2 if it is invalid), then whether brokers answer, topics are as they should be, the state
+folder can be written to, the limit of open files suffices and the addresses can be listened on (exit code 1). Resources in use by a
+running service with the same configuration are fine; for a running service it also shows the CRM stages without a rule. For new
 settings it shows what they would recompute: new, changed and removed models, the number of units and milestones, and the settings that
-differ from the current ones. It also shows whether they would be refused, as former settings or because they look too far back.
+differ from the current ones. It also shows whether they would be refused, as former settings or because they need older touches
+than those stored.
 
 Example, and what a changed configuration would do before it is started:
   tributary check --config tributary.toml

@@ -10,10 +10,10 @@ use crate::stdout::outln;
 use crate::table;
 
 const AFTER_HELP: &str = "\
-Shows the campaign parameters and click ids that the URL has, what follows from them and the referrer, and the rule that gives the
-channel: what ingest does to a landing hit that says nothing else.
+Shows the campaign parameters and click ids in the URL, the source and medium that follow from them and the referrer, and the rule that
+gives the channel: the same as ingest does with a landing hit without further fields.
 
-With --list: all rules, click ids and sites that are known, built in and your own, in their order.
+With --list: all rules, click ids and sites, built-in and your own, in order of precedence.
 
 Example:
   tributary classify --list

@@ -25,7 +25,7 @@ use crate::{logging, sink, stdout, table};
 const AFTER_HELP: &str = "\
 On the embedded log `retry` needs the service to be stopped; `list` and `show` do not.
 
-Example: list the reasons, show one letter completely, and retry all letters with one reason after its cause was repaired:
+Example: list the reasons, show one dead letter completely, and retry all with one reason after its cause was repaired:
   tributary dead-letters list
   tributary dead-letters show 0:17
   tributary dead-letters retry --reason milestone_unknown";
@@ -61,7 +61,7 @@ enum Action {
     },
     /// Resume a stopped partition: accept refusals among its current records
     #[command(after_help = "\
-Refused records go to the dead letters as usual, and no longer stop the partition, up to the last record that is there now. Run it on any
+Refused records go to the dead letters as usual, and no longer stop the partition, up to its current last record. Run it on any
 machine while the service runs (on the embedded log: on its machine). It also applies to processes that are started later.
 
 Example: an upload to the topic offline was junk, and partition 0 has stopped:
@@ -73,8 +73,8 @@ Example: an upload to the topic offline was junk, and partition 0 has stopped:
     },
     /// Send refused records to their topics again, each unchanged
     #[command(after_help = "\
-Skips letters that were already sent again, and records that were refused too often, so that no record is retried forever. A record that
-was already processed has no further effect.
+Skips records that were already sent again or refused too often, so that no record is retried forever. A record that was already
+processed has no further effect.
 
 Example: look first, then send:
   tributary dead-letters retry --topic sdk --dry-run

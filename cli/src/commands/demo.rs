@@ -28,7 +28,7 @@ use crate::{backlog, engine, generate, logging, state, table};
 mod show;
 
 const AFTER_HELP: &str = "\
-Feeds one buyer's journey over all four sources, and an invented history, to the whole pipeline on the embedded log; then shows the
+Feeds one buyer's journey over all four sources, and a generated history, to the whole pipeline on the embedded log; then shows the
 journey of one deal with each model's credit, and the totals by channel. Needs no set-up and no network; leaves nothing behind.
 
 Example:

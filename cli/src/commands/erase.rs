@@ -27,16 +27,16 @@ const AFTER_HELP: &str = "\
 Voids every event that names one of the identifiers and happened at or before the time, including events that arrive later. Credit is
 recomputed without it. ARCHITECTURE.md lists what stays. This cannot be undone. Other identifiers of the same person are not erased, unless
 --person is given: then all identifiers that are joined with these now are erased, as `tributary profile IDENTIFIER` shows them. Check the
-list before --yes: identifiers joined by public events alone are marked, and may be somebody else's. On the embedded log the service must be
-stopped meanwhile; when it runs again, the records are deleted and its files contain nothing of the person within a minute. On Kafka the
-topics keep what they have for their retention (docs/erasure.md).
+list before --yes: identifiers joined only by public events are marked, and may be somebody else's. On the embedded log the service must be
+stopped meanwhile; within a minute after it runs again, the raw records are deleted, and its files contain no data of the person. On Kafka
+the topics keep their records for their retention (docs/erasure.md).
 
 --requests executes open requests of HubSpot's contact.privacyDeletion. The contact itself was erased at once, and `tributary run` erases the
-rest of the person within a minute, except identifiers joined by public events alone; these, and all with worker.expand_erasures = false,
-wait for this command.
+rest of the person within a minute, except identifiers joined only by public events. These, and all requests if worker.expand_erasures
+is false, wait for this command.
 
 --verify searches all topics for the identifiers, including changelogs, dead letters, and on Kafka uncommitted and aborted records; on the
-embedded log also the states and the files. It shows until when each finding may stay. Exit code 1: something is still held.
+embedded log also the states and the files. It shows until when each finding may be kept. Exit code 1: there are findings.
 
 Example:
   tributary erase email:zhang@b-corp.example phone:+8613800001111 --yes

@@ -14,7 +14,7 @@ use crate::{logging, stdout, table};
 const AFTER_HELP: &str = "\
 Reads the embedded log in state.path, whether the service runs or not. On Kafka it asks the processes that hold the partitions
 (admin.listen), from any machine; if none runs, it reads the disk of this machine. If the answer does not include all records, the first
-line says how fresh it is. `tributary replay --explain` answers the same over files. The answer holds personal data: mind where you
+line says how current it is. `tributary replay --explain` answers the same over files. The answer contains personal data: mind where you
 write it. Exit code 1: no event has reported the milestone.
 
 Example:

@@ -21,13 +21,12 @@ use crate::{logging, results, source, table};
 
 const AFTER_HELP: &str = "\
 Writes a file of each output into the folder: credits.parquet, touchpoints.parquet, milestones.parquet, profiles.parquet, accounts.parquet,
-spend.parquet, ... Their columns are those of the data dictionary (docs/reference/rows.md): times are timestamps in UTC, empty where there is
-none, days are dates, lists are lists, weights stay billionths and money stays in minor units. Each file holds the rows as they are now: of
-each key the latest, without what was taken back or erased. With --all it holds every row that was ever said and is still in the topic, as
-sums of deltas want it.
+spend.parquet, ... Their columns are those of the data dictionary (docs/reference/rows.md): times are timestamps in UTC (null if not
+set), days are dates, lists are lists, weights are in billionths and money is in minor units. Each file has the current rows: the latest of
+each key, without retracted and erased ones. With --all it has every row that is still in the topic, as needed for summing deltas.
 
-Reads the results of a replay, else the service of the configuration: only what is committed, and each topic up to where it ends when its turn
-comes. A file has its name once it is whole; one that was there is replaced then. The files hold what the pipeline knows of people.
+Reads the results of a replay (--results), else the topics of the configured service: only committed records, each topic up to its end at
+that time. A file gets its final name when it is complete, and then replaces an older one. The files contain personal data.
 
 Example:
   tributary export --results results --out export";

@@ -26,13 +26,13 @@ use crate::table;
 
 const AFTER_HELP: &str = "\
 Paths come from files of paths (CSV with the columns path, converting, null; NDJSON with the same fields), from raw files, which are
-replayed, or, where neither is given, from the state of the service that the configuration names. With --topics they come from the topics
-that the service writes, touchpoints and milestones: on Kafka all partitions, read committed, to where they end at the start. All of them
-give the same paths. A journey that has led to no milestone of the target counts as one that does not convert once its last touch is old
-enough; younger ones are left out.
+replayed, or else from the state of the configured service. With --topics they come from the topics touchpoints and milestones: on Kafka
+from all partitions, committed records up to the end at the start. All of these give the same paths. A journey without a milestone of the
+target counts as not converting if its last touch is old enough; younger ones are left out.
 
-Writes a parameter set for every model that needs one, named after what is in it. The same paths, options and seed give the same bytes. To
-use one, name it in the configuration: [attribution.parameters] won = \"FILE\", and in a model: type = \"markov\", parameters = \"won\".
+Writes a parameter set for every model that needs one; the name of the file contains a hash of its content. The same paths, options and
+seed give the same bytes. To use one, set in the configuration:
+[attribution.parameters] won = \"FILE\", and in a model: type = \"markov\", parameters = \"won\".
 
 Examples:
   tributary fit --target closed_won --out sets --set state.path=/var/lib/tributary

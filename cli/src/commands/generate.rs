@@ -22,9 +22,9 @@ use crate::table;
 
 const AFTER_HELP: &str = "\
 Writes sdk.ndjson, utm.ndjson, webhook.ndjson, offline.ndjson, offline.csv (trade-show lists) and truth.ndjson (who is who; the
-pipeline never reads it), and market.toml, the configuration that goes with them (--config). The same arguments give the same bytes on every machine.
+pipeline never reads it), and market.toml, the configuration for them (--config). The same arguments give the same bytes on every machine.
 
-With --effects it writes offline.ndjson alone, half a year of touches and conversions, and effects.json, what each channel has really done: see
+With --effects it writes only offline.ndjson, half a year of touches and conversions, and effects.json, the true effect of each channel: see
 `tributary quality --models`.
 
 Examples: a million events of 50,000 people; then 20,000 people whose touches have known effects:

@@ -20,19 +20,22 @@ use crate::{logging, table};
 const SHOWN_MAX: usize = 50;
 
 const AFTER_HELP: &str = "\
-CSV (comma, semicolon, tab or bar; UTF-8, UTF-16, GBK, Big5 or Shift JIS, titles above the header), XLSX, or NDJSON by the file's name. The header names the fields of a native
-record: timestamp, email, phone, crm_contact, account, channel, campaign, traits.NAME, ...; the columns of GA4's offline events and of
-Google Ads' click conversions are known too, --format reads cost exports of advertising networks (sums are left out), and --mapping gives other names a meaning:
+Reads CSV (delimiter comma, semicolon, tab or bar; UTF-8, UTF-16, GBK, Big5 or Shift JIS; titles above the header are skipped), XLSX, or
+NDJSON, by the file's name. The columns are fields of a native record: timestamp, email, phone, crm_contact, account, channel, campaign,
+traits.NAME, ... The columns of GA4's offline events and of Google Ads' click conversions are recognised, too. --format reads cost exports
+of advertising platforms (rows of sums are left out), and --mapping assigns other columns to fields:
   [columns]
   \"手机\" = \"phone\"
   \"备注\" = \"\"
   [constants]
   touch_type = \"booth\"
 
-Identifier cells may hold several values, separated by `;`. Rows that can be used are sent, without the fields that cannot be read, which are
-listed; so are the rows that cannot be used, and the exit code is then 1. A file that is imported twice counts once, and so do two equal rows without an event_id. An import that is interrupted goes on
-where it was when it is started again, and sends no row twice. On Kafka FILE.imported says that it is unfinished, on the embedded log a file
-in the state folder.
+Cells of identifiers may have several values, separated by `;`. Valid rows are sent, without fields that cannot be read, which are listed.
+Invalid rows are listed, too, and the exit code is then 1. A file that is imported twice counts once, and so do two equal rows without an
+event_id.
+
+After an interruption, the same command continues where it was, and sends no row twice. On Kafka FILE.imported marks an unfinished import, on
+the embedded log a file in the state folder.
 
 Example:
   tributary import booth-list.xlsx --mapping booth.toml --dry-run

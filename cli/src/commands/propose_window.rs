@@ -13,9 +13,9 @@ use crate::table::{align_right, table};
 use crate::{logging, table};
 
 const AFTER_HELP: &str = "\
-A cycle is the time from the first touch of a journey to the milestone. Proposed are 1.5 times the median cycle, and what holds three quarters
-of the cycles. Cycles are seen as far as the present window reaches: where many are nearly as long as that, set a longer one and ask again.
-Without raw files the state of the service is read that the configuration names, or with --topics the topics that it writes.
+A cycle is the time from the first touch of a journey to the milestone. Proposes 1.5 times the median cycle, and shows how many days
+three quarters of the cycles take. Cycles cannot be longer than the current window: if many are nearly as long, set a longer window and run
+this again. Without raw files it reads the state of the configured service, or with --topics its topics.
 
 Example:
   tributary propose-window --target closed_won --set state.path=/var/lib/tributary";

@@ -16,8 +16,8 @@ use crate::quality::models::{Comparison, ModelDistance};
 use crate::table;
 
 const AFTER_HELP: &str = "\
-Of all pairs of identifiers: precision is the part of those in one profile that are one person's, recall the part of those of one person
-that are in one profile. Identifiers of several people (a kiosk, a front desk) count for nobody.
+Compares pairs of identifiers. Precision: the share of the pairs in one profile that belong to one person. Recall: the share of the pairs of
+one person that are in one profile. Identifiers of several people (a kiosk, a front desk) are not counted.
 
 Example:
   tributary generate --out history --people 2000 --seed 7 --messy
@@ -25,8 +25,8 @@ Example:
       --webhook history/webhook.ndjson --offline history/offline.ndjson --offline history/offline.csv --out results
   tributary quality --truth history/truth.ndjson --profiles results/profiles.ndjson
 
-With --models: how far the credit of each model is from what channels have really done. The distance is the sum of the absolute differences
-of shares: 0 is the truth, 2 is all wrong. The interval holds nine of ten distances of milestones drawn anew.
+With --models: how far the credit of each model is from the true effects of the channels. The distance is the sum of the absolute
+differences of shares: 0 is perfect, 2 is the worst possible. The interval contains 90 % of the distances over resamples of the milestones.
 
 Example:
   tributary generate --out history --people 20000 --effects additive

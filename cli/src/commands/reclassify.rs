@@ -17,13 +17,12 @@ use crate::whole::{Whole, look_at};
 use crate::{logging, table};
 
 const AFTER_HELP: &str = "\
-Nothing is changed. Channel rules take hold of all touches that are stored when the service is started with them, as every changed setting
-does: `tributary check` tells how many milestones that would compute anew, and this tells which channels would have how many touches more
-or less. Without --in-force a touch is compared with the channel that it came in with, which is that in force as long as the rules have never
-changed. Touches keep their URL, the site they came from and what the sender gave; those that an earlier build has stored do not, and stay as
-they are until they are replayed.
+Changes nothing. Starting the service with changed channel rules classifies all stored touches again. This shows which channels would gain or
+lose how many touches; `tributary check` shows how many milestones would be recomputed. Without --in-force, a touch is compared with the
+channel it got when it was received: the same as the current one, unless the rules have changed since. Touches stored by early versions lack
+the input of their classification (URL, referring site, the sender's fields), and stay as they are until they are replayed.
 
-Example, with new rules in next.toml, before the service that runs with tributary.toml is started with it:
+Example: compare new rules in next.toml with the running configuration, before a restart:
   tributary reclassify --in-force tributary.toml --config next.toml";
 
 /// The arguments of `reclassify`.

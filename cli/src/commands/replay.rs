@@ -21,7 +21,8 @@ use crate::{logging, table};
 
 const AFTER_HELP: &str = "\
 Writes into the folder: credits.ndjson (all updates, in order), credit-table.ndjson (the rows that have credit, by key),
-touchpoints.ndjson, milestones.ndjson, profiles.ndjson, accounts.ndjson, spend.ndjson and dead-letters.ndjson. The answer does not depend on --partitions or --shuffle.
+touchpoints.ndjson, milestones.ndjson, profiles.ndjson, accounts.ndjson, spend.ndjson and dead-letters.ndjson. The
+results do not depend on --partitions or --shuffle.
 
 Example:
   tributary replay --sdk history/sdk.ndjson --utm history/utm.ndjson --webhook history/webhook.ndjson \\

@@ -27,9 +27,9 @@ const AFTER_HELP: &str = "\
 Runs on Kafka if kafka.brokers is set, otherwise on the embedded log in state.path. SIGINT and SIGTERM finish the open transaction and
 exit. SIGHUP reloads the configuration, applies log.level, worker.dead_letters, collector.rate and rate_kb, and logs which other keys need
 a restart. Metrics and health are on http.listen (/metrics, /livez, /readyz), health alone on http.probes; on Kafka `explain`,
-`profile` and `audit` are answered on admin.listen. --json prints at the end what each worker has done.
+`profile` and `audit` are answered on admin.listen. --json prints each worker's number of records at the end.
 
-Example, all stages in one process, then one stage of three, then the embedded log with events taken over HTTP:
+Example, all stages in one process, then one stage of three, then the embedded log with the collector:
   tributary run --set kafka.brokers=localhost:9092
   tributary run --set kafka.brokers=localhost:9092 --stages identity --set http.listen=127.0.0.1:9465
   tributary run --collect --set 'collector.write_keys.web=${env:WEB_WRITE_KEY}'";

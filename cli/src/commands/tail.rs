@@ -16,8 +16,8 @@ use crate::{logging, outcome, stdout};
 const WAIT: Duration = Duration::from_millis(200);
 
 const AFTER_HELP: &str = "\
-Reads only what is committed, and moves nobody's position. A deleted record is printed as its key and null.
-Credits and the other outputs hold what the pipeline knows of people: mind where you write them.
+Reads only committed records, and changes no consumer group's offsets. A tombstone is printed as its key and null.
+Credits and the other outputs contain personal data: mind where you write them.
 
 Example: all credit updates so far:
   tributary tail credits --from-beginning --until-end > credits.ndjson";

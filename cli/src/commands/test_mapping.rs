@@ -23,8 +23,8 @@ use crate::{logging, table};
 const FILE_BYTES_MAX: u64 = 64 << 20;
 
 const AFTER_HELP: &str = "\
-The file holds one record of the webhook topic ({\"provider\": ..., \"body\": ...}), or one on each line; with --provider it is a body as
-that provider sends it, JSON or XML. Nothing is sent. The exit code is 1 when something is refused.
+The file contains one record of the webhook topic ({\"provider\": ..., \"body\": ...}), or one per line; with --provider, a body as that
+provider sends it, JSON or XML. Nothing is sent. Exit code 1: something is refused.
 
 Example:
   tributary test-mapping won.json --provider mycrm --config tributary.toml";

@@ -17,7 +17,7 @@ use crate::source::METADATA_TIMEOUT;
 use crate::{logging, table};
 
 const AFTER_HELP: &str = "\
-Nothing that exists is ever changed: where a topic is different, the difference is shown, for its owner to decide.
+Existing topics are never changed: differences are only shown, and their owner decides.
 
 Example:
   tributary topics plan --set kafka.brokers=localhost:9092

@@ -12,8 +12,8 @@ use crate::stdout::outln;
 use crate::{logging, table};
 
 const AFTER_HELP: &str = "\
-They are never joined after this, whatever is seen; what was joined is parted, and credit given anew. A link stated at a later time takes
-it back. On the embedded log the service must be stopped meanwhile.
+From then on the two are never joined, whatever events name both; if they were joined, they are separated, and credit is recomputed. An
+explicit link with a later time overrides it. On the embedded log the service must be stopped meanwhile.
 
 Example:
   tributary unlink crm_contact:003Z phone:+8613800001111";
