@@ -15,7 +15,7 @@ pub static CREDIT_UPDATES: Metric = counter_by(
     "reason",
     &["milestone", "late_touch", "identity", "amended", "withdrawn", "erased", "remodelled"],
     "tributary_credit_updates_total",
-    "Credit updates written, by why the row changed.",
+    "Credit updates written, by reason of the change.",
 );
 
 /// Sets of rows that do not sum to the whole.
@@ -38,7 +38,7 @@ pub static JOURNEYS: Metric =
 /// Journeys computed to milestones older than the horizon.
 pub static JOURNEYS_BEYOND_HORIZON: Metric = counter(
     "tributary_journeys_beyond_horizon_total",
-    "Journeys computed to milestones that lie further back than the horizon: touches of theirs may be gone.",
+    "Journeys computed to milestones that are older than the horizon: touches may have been dropped.",
 );
 
 /// Milestones whose computation was deferred.
@@ -61,7 +61,7 @@ pub static JOURNEY_FOLDED: Metric = counter_by(
     "why",
     &["duplicate", "visit", "overlong"],
     "tributary_journey_touches_folded_total",
-    "Touches in a journey's window without a place of their own: the same event again (duplicate), a later hit of a visit (visit), or beyond max_journey (overlong).",
+    "Touches in a journey's window that are not entries of their own: a copy of an event (duplicate), a later hit of a visit (visit), or beyond max_journey (overlong).",
 );
 
 /// Touches stored under their unit.
@@ -89,7 +89,7 @@ pub static TOUCHPOINT_ROWS: Metric = counter_by(
     "outcome",
     &["said", "again", "taken_back"],
     "tributary_touchpoint_rows_total",
-    "Rows of the topic touchpoints: said of a touch that came, said again because something that they show changed, or taken back.",
+    "Rows of the topic touchpoints: published for a new touch, published again because a shown value changed, or taken back.",
 );
 
 /// Rows of the topic of milestones.
@@ -97,7 +97,7 @@ pub static MILESTONE_ROWS: Metric = counter_by(
     "outcome",
     &["said", "taken_back"],
     "tributary_milestone_rows_total",
-    "Rows of the topic milestones: said, or taken back because nothing is left that reports the milestone.",
+    "Rows of the topic milestones: published, or taken back because no report of the milestone is left.",
 );
 
 /// Versions of tracked milestones, by result.

@@ -36,10 +36,10 @@ pub fn print_explanation(of: &Explanation, out: &mut impl Write) -> io::Result<(
     if !of.current {
         writeln!(
             out,
-            "What was emitted is not what follows from the state: messages are on their way, or the settings differ."
+            "The emitted rows differ from what the state gives: messages are on their way, or the settings differ."
         )?;
     }
-    writeln!(out, "\nWhose touches, and why they are here")?;
+    writeln!(out, "\nProfiles behind the touches, and what joined them")?;
     of.owners.iter().try_for_each(|owner| print_owner(owner, out))
 }
 
@@ -50,7 +50,7 @@ fn print_freshness(of: Option<&Freshness>, out: &mut impl Write) -> io::Result<(
 
 fn print_milestone(of: &MilestoneAnswer, out: &mut impl Write) -> io::Result<()> {
     let value = if of.value_minor == 0 { String::new() } else { format!(", {}", money(of.value_minor, &of.currency)) };
-    let withdrawn = if of.withdrawn { "; WITHDRAWN: it counts for nothing" } else { "" };
+    let withdrawn = if of.withdrawn { "; WITHDRAWN: it has no credit" } else { "" };
     if of.erased {
         let until = of.erased_until_ms.map(minute).unwrap_or_default();
         return writeln!(
@@ -68,14 +68,14 @@ fn print_milestone(of: &MilestoneAnswer, out: &mut impl Write) -> io::Result<()>
     }
     let account = if of.account_id.is_empty() { "no account".to_owned() } else { format!("account {}", of.account_id) };
     match &of.anchor {
-        Some(anchor) => writeln!(out, "  {account}; goes by {anchor}")?,
-        None => writeln!(out, "  goes by nobody: no version of it names anybody")?,
+        Some(anchor) => writeln!(out, "  {account}; anchored by {anchor}")?,
+        None => writeln!(out, "  has no anchor: no version of it names an account or a person")?,
     }
     if let Some(start_ms) = of.window_start_ms {
         writeln!(out, "  touches from {} on", minute(start_ms))?;
     }
     if of.beyond_horizon {
-        writeln!(out, "  BEYOND THE HORIZON (attribution.horizon_days): touches may be gone, what was emitted stays")?;
+        writeln!(out, "  BEYOND THE HORIZON (attribution.horizon_days): touches may have been dropped, the emitted rows stay")?;
     }
     for version in &of.versions {
         let mut says: Vec<String> =
@@ -151,7 +151,7 @@ fn print_owner(of: &Owner, out: &mut impl Write) -> io::Result<()> {
     print_accounts(&of.account_id, of.account_why.as_ref(), &of.memberships, out)?;
     for via in &of.identifiers {
         if via.path.is_empty() {
-            writeln!(out, "  {}: it is called after this identifier", via.identifier)?;
+            writeln!(out, "  {}: it is named after this identifier", via.identifier)?;
             continue;
         }
         writeln!(out, "  {}:", via.identifier)?;
@@ -224,9 +224,9 @@ pub fn print_profile(of: &Profile, out: &mut impl Write) -> io::Result<()> {
     }
     if !of.present {
         let why = if of.erased_until_ms.is_some() {
-            "nothing that names it has happened since"
+            "no event has named it since"
         } else {
-            "what named it was erased or taken back"
+            "the events that named it were erased or retracted"
         };
         return writeln!(out, "  nothing is known of it: {why}");
     }
@@ -254,10 +254,10 @@ pub fn print_profile(of: &Profile, out: &mut impl Write) -> io::Result<()> {
         Some(freshness) if freshness.current => {
             writeln!(
                 out,
-                "  its units were told otherwise, and nothing is on its way to them: the settings have changed since"
+                "  its units have another result, and no message is on its way to them: the settings have changed since"
             )?;
         }
-        _ => writeln!(out, "  messages about it are on their way: its units do not know all of this yet")?,
+        _ => writeln!(out, "  messages about it are on their way: its units do not have all of this yet")?,
     }
     print_identifiers(of, out)?;
     print_people(of, out)?;
@@ -311,13 +311,13 @@ fn print_identifiers(of: &Profile, out: &mut impl Write) -> io::Result<()> {
 
 fn print_links(of: &Profile, out: &mut impl Write) -> io::Result<()> {
     if !of.links.is_empty() {
-        writeln!(out, "Links, the surest first; those marked * hold it together")?;
+        writeln!(out, "Links, strongest first; those marked * hold it together")?;
     }
     for link in &of.links {
         writeln!(out, "{} {}", if link.joins { "*" } else { " " }, link_words(link))?;
     }
     if !of.refused.is_empty() {
-        writeln!(out, "Links that join nobody")?;
+        writeln!(out, "Refused links, which join nobody")?;
     }
     print_refused(&of.refused, out)
 }

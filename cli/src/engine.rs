@@ -77,7 +77,7 @@ pub struct Watched {
 pub fn watch_brokers(service: &mut Service, settings: &Settings, gauges: FreshGauges) -> anyhow::Result<Watched> {
     let topic = settings.topics.name(Topic::Sdk);
     let lookout = Lookout::new(&settings.kafka.properties(), &topic, gauges.clone())
-        .context("the Kafka client that looks out for the brokers cannot be configured; see [kafka] in the configuration")?;
+        .context("the Kafka client that watches the brokers cannot be configured; see [kafka] in the configuration")?;
     let reach = lookout.reach();
     service.watch("brokers".to_owned(), move |pulse| lookout.run(pulse))?;
     Ok(Watched { reach, gauges })

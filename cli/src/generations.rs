@@ -63,7 +63,7 @@ impl GenerationsError {
     fn stop(self) -> WorkerError {
         match self {
             Self::Refused(refused) => WorkerError::Settings(refused),
-            error => WorkerError::Log { stage: "plans", source: LogError::stop("looking which settings hold", error) },
+            error => WorkerError::Log { stage: "plans", source: LogError::stop("reading which settings are in force", error) },
         }
     }
 }

@@ -80,7 +80,7 @@ impl Reload {
         let level = settings.log.level;
         logging::set_level(if matches!(level, LogLevel::Error | LogLevel::Warn) { LogLevel::Info } else { level });
         if applied.is_empty() && waiting.is_empty() {
-            tracing::info!("SIGHUP: the configuration is as it was");
+            tracing::info!("SIGHUP: the configuration is unchanged");
         }
         if !applied.is_empty() {
             tracing::info!(keys = applied.join(", "), "SIGHUP: applied");

@@ -64,7 +64,7 @@ pub fn each(folder: &Path, topic: Topic, hear: &mut dyn FnMut(u64, &[u8]) -> any
 fn as_of_topic(topic: Topic, line: &[u8]) -> Result<Vec<u8>, String> {
     let line = line.trim_ascii();
     if !line.starts_with(b"{") || !line.ends_with(b"}") {
-        return Err("is no JSON object, or is not whole".to_owned());
+        return Err("is not a JSON object, or is incomplete".to_owned());
     }
     if !matches!(topic, Topic::Profiles | Topic::Accounts) {
         return Ok(line.to_vec());

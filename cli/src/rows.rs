@@ -42,7 +42,7 @@ pub enum RowsError {
         source: io::Error,
     },
     /// The encoding is not one of those recognised, or there are too few characters to decide.
-    #[error("{}: is neither UTF-8 nor UTF-16, and what it has of other characters fits none or several of GBK, Big5, Shift JIS, EUC-JP, EUC-KR and Windows-1252; name the encoding with `import --encoding`, or save the file as UTF-8", .0.display())]
+    #[error("{}: is neither UTF-8 nor UTF-16, and its other characters fit none or several of GBK, Big5, Shift JIS, EUC-JP, EUC-KR and Windows-1252; name the encoding with `import --encoding`, or save the file as UTF-8", .0.display())]
     Encoding(PathBuf),
     /// Its header is invalid.
     #[error("{}:{line}: {problem}", .path.display())]

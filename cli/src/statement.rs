@@ -46,7 +46,7 @@ pub fn statement(kind: &str, about: &[String], at: Option<&str>, pipeline: &Pipe
     if let Some(rejection) = rejection {
         return Err(Usage(rejection.detail).into());
     }
-    let event = decoded.events.pop().ok_or_else(|| Usage("nobody is named by that".into()))?;
+    let event = decoded.events.pop().ok_or_else(|| Usage("that names no identifier".into()))?;
     Ok(Statement { record, event })
 }
 

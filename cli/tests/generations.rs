@@ -171,7 +171,7 @@ fn in_a_rolling_restart_the_old_ones_stop_and_nothing_swings_back() {
     for running in old {
         let (code, said) = ended(running);
         assert_eq!(code, Some(2), "{said}");
-        assert!(said.contains("generation 2 have taken hold") && said.contains("tributary plan accept"), "{said}");
+        assert!(said.contains("generation 2 are in force since then") && said.contains("tributary plan accept"), "{said}");
     }
     assert_eq!(generations(&service), [(1, false), (2, true)]);
     let (code, said) = ended(start(&sets, folder.path(), "a", &[]));

@@ -188,7 +188,7 @@ fn what_was_credited_a_second_ago_is_explained_and_the_disk_says_how_old_it_is()
     let nowhere = command(&anywhere, &["explain", DEAL]);
     assert_eq!(nowhere.status.code(), Some(1));
     let said = text(&nowhere.stderr);
-    assert!(said.contains("no state is at hand") && said.contains("no running process holds it"), "{said}");
+    assert!(said.contains("no state can be read") && said.contains("no running process holds it"), "{said}");
 
     // Started again, it finds all of it in the changelog, and is asked at its new address.
     let _running = run(&sets, &[]);

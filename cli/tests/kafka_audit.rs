@@ -128,7 +128,7 @@ fn what_is_under_way_is_not_missing_and_what_is_lost_is() {
     let (well, line) = last_line(&keeper);
     assert!(well && line.starts_with("All of it adds up, as far as it was processed: "), "{line}");
     let (well, told) = audit(&ingest);
-    assert!(!well && told.as_str().unwrap().contains("8 of 8 states are not at hand"), "{told}");
+    assert!(!well && told.as_str().unwrap().contains("8 of 8 states cannot be read"), "{told}");
 
     // Killed, it leaves a disk that is behind by still more.
     let running = keep();

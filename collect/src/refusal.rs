@@ -18,7 +18,7 @@ pub enum Refusal {
     #[error("this was sent before")]
     Replayed,
     /// There is no call or webhook with this name.
-    #[error("there is nothing under this path")]
+    #[error("there is no such path")]
     UnknownPath,
     /// The body does not have the required form.
     #[error("{0}")]
@@ -48,7 +48,7 @@ pub enum Refusal {
     #[error("send the body as it is, or with Content-Encoding: gzip or deflate")]
     UnsupportedEncoding,
     /// The sender exceeds its rate limit.
-    #[error("too many messages, or bytes, a second for this key or address; or too many that are of no use")]
+    #[error("too many messages, or bytes, a second for this key or address; or too many useless messages")]
     RateLimited {
         /// When to try again, seconds from now.
         retry_after_s: u64,

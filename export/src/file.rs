@@ -67,7 +67,7 @@ impl Draft {
 
     /// Renames it to its final name.
     fn finish(mut self) -> Result<PathBuf, ExportError> {
-        fs::rename(&self.at, &self.path).map_err(ExportError::file(&self.path, "cannot be given its name"))?;
+        fs::rename(&self.at, &self.path).map_err(ExportError::file(&self.path, "cannot be renamed"))?;
         self.ours = false;
         Ok(self.path.clone())
     }
@@ -128,7 +128,7 @@ impl RowsFile {
         }
         let Self { writer, draft, rows, .. } = self;
         let file = writer.into_inner().map_err(ExportError::parquet(&draft.path))?;
-        file.sync_all().map_err(ExportError::file(&draft.at, "cannot be brought to the disk"))?;
+        file.sync_all().map_err(ExportError::file(&draft.at, "cannot be flushed to disk"))?;
         let bytes = file.metadata().map_err(ExportError::file(&draft.at, "cannot be looked at"))?.len();
         Ok((draft.finish()?, rows, bytes))
     }

@@ -107,7 +107,7 @@ impl Table {
             };
             fold.each(&mut add).map_err(|failed| match failed {
                 Failed::Export(error) => error,
-                Failed::Aside(source) => ExportError::file(&folder, "what was put aside here cannot be read")(source),
+                Failed::Aside(source) => ExportError::file(&folder, "a temporary file here cannot be read")(source),
             })?;
         }
         let (file, rows, bytes) = file.finish()?;
@@ -138,7 +138,7 @@ fn object(topic: Topic, text: &[u8]) -> Result<Map<String, Value>, ExportError> 
 }
 
 fn aside(fold: &Fold, error: std::io::Error) -> ExportError {
-    ExportError::file(fold.folder(), "what does not fit into memory cannot be put aside here")(error)
+    ExportError::file(fold.folder(), "a temporary file cannot be written here")(error)
 }
 
 /// The key of a row for folding. Of `credits` a record's key is the milestone, so model and touch are added.

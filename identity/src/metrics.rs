@@ -56,7 +56,7 @@ pub static ERASED: Metric = Metric {
     kind: MetricKind::Counter,
     label: "what",
     values: &["event", "version", "touch", "retracted"],
-    help: "Events refused because they name an identifier that is erased up to a later time (event), milestone versions among them (version), and touches of the hour of such an erasure (touch); and touches that were taken back before they came (retracted).",
+    help: "Events refused because they name an identifier that is erased up to a later time (event), milestone versions among them (version), and touches of the hour of such an erasure (touch); and touches that were retracted before they arrived (retracted).",
 };
 /// Clusters whose computation was deferred.
 pub static PUT_OFF: Metric = Metric {

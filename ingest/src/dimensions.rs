@@ -126,7 +126,7 @@ impl DimensionRules {
         }
         for name in twice {
             // It is unclear which of the two is meant.
-            ignored.note(Rejection::new(reason::KEY_DUPLICATE, FIELD, "a dimension stands twice in its record"));
+            ignored.note(Rejection::new(reason::KEY_DUPLICATE, FIELD, "a dimension occurs twice in its record"));
             dimensions.remove(name);
         }
         dimensions

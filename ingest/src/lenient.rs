@@ -166,7 +166,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for List<'a> {
 
 /// The rejection of a field that occurs twice.
 pub(crate) fn twice(field: &str) -> Rejection {
-    Rejection::new(reason::KEY_DUPLICATE, field, "the field stands twice in its record")
+    Rejection::new(reason::KEY_DUPLICATE, field, "the field occurs twice in its record")
 }
 
 /// A variable that a field's value is read into.

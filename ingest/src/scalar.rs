@@ -58,7 +58,7 @@ impl<'a> Scalar<'a> {
             Self::Inexact | Self::Nested => {
                 return Err(Rejection::new(reason::VALUE_INVALID, field, "expected text, or a whole number"));
             }
-            Self::Twice => return Err(Rejection::new(reason::KEY_DUPLICATE, field, "the field stands twice in its record")),
+            Self::Twice => return Err(Rejection::new(reason::KEY_DUPLICATE, field, "the field occurs twice in its record")),
         };
         if is_unreadable(&text) {
             return Err(half_a_character(reason::VALUE_INVALID, field));
@@ -117,7 +117,7 @@ pub(crate) fn json_rejection(error: &serde_json::Error) -> Rejection {
     // serde's message contains the name of a repeated field of ours, never a value: "duplicate field `userId` at line ...".
     let text = error.to_string();
     if let Some(field) = text.strip_prefix("duplicate field `").and_then(|rest| rest.split('`').next()) {
-        return Rejection::new(reason::KEY_DUPLICATE, field, format!("the field stands twice, again {at}"));
+        return Rejection::new(reason::KEY_DUPLICATE, field, format!("the field occurs twice, again {at}"));
     }
     Rejection::new(reason::VALUE_INVALID, "", format!("a field has the wrong JSON type {at}"))
 }

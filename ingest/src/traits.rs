@@ -145,5 +145,5 @@ fn unreadable() -> Rejection {
 }
 
 fn duplicate(field: &str) -> Rejection {
-    Rejection::new(reason::KEY_DUPLICATE, field, "a field stands twice in its record")
+    Rejection::new(reason::KEY_DUPLICATE, field, "a field occurs twice in its record")
 }

@@ -133,10 +133,10 @@ pub enum Unusable {
     #[error("it is no parameter set that `tributary fit` has written: {0}")]
     Form(#[from] serde_json::Error),
     /// It is of another version.
-    #[error("it has the format {0}, and this version reads {FORMAT}: fit anew")]
+    #[error("it has the format {0}, and this version reads {FORMAT}: fit again")]
     Format(u32),
     /// Its parts do not fit together.
-    #[error("{0}: it was changed or cut; fit anew")]
+    #[error("{0}: it was changed or cut; fit again")]
     Damaged(&'static str),
 }
 

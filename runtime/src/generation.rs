@@ -16,7 +16,7 @@ const DAY_MS: i64 = 86_400_000;
 pub enum RefusedGeneration {
     /// Newer settings are in force.
     #[error(
-        "stage {stage}: these settings are those of generation {own}, and those of generation {newest} have taken hold since, by {instance}: \
+        "stage {stage}: these settings are those of generation {own}, and those of generation {newest} are in force since then, written by {instance}: \
          start this process with the settings of the others, or, to go back to these, run `tributary plan accept` with them"
     )]
     Older {

@@ -73,7 +73,7 @@ reasons! {
     /// A field is present, but not what its definition allows.
     VALUE_INVALID = "value_invalid",
         "Correct the field that the dead letter names; docs/inputs.md says what it may hold.";
-    /// A field stands more than once in its record.
+    /// A field occurs more than once in its record.
     KEY_DUPLICATE = "key_duplicate",
         "Send each field once.";
     /// A row does not have the columns of its header, or the header names a column twice.

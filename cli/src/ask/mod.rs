@@ -173,7 +173,7 @@ pub fn open(settings: &Settings) -> anyhow::Result<States> {
             Some(Place::Nowhere { why }) => why,
             _ => "there are no partitions".to_owned(),
         };
-        anyhow::bail!("no state is at hand, in no running process and not in state.path: {why}");
+        anyhow::bail!("no state can be read, from no running process and not from state.path: {why}");
     }
     let Places { partitions, places, brokers_failed } = places;
     let read = Arc::new(Mutex::new(Vec::new()));

@@ -153,7 +153,7 @@ impl Answers {
             return (format!("the process {instance} is restoring it"), true);
         }
         let Some(instance) = owners.of.get(&of.1) else {
-            let why = if owners.settled { "no running process holds it" } else { "it is changing hands" };
+            let why = if owners.settled { "no running process holds it" } else { "it is moving between processes" };
             return (why.to_owned(), !owners.settled);
         };
         match self.failed.get(instance) {

@@ -157,7 +157,7 @@ impl Seen {
 fn behind(places: &BTreeMap<ask::PartitionOf, ask::Place>) -> anyhow::Result<Behind> {
     let absent: Vec<&str> = places.values().filter_map(ask::Place::absent).collect();
     if !absent.is_empty() {
-        anyhow::bail!("{} of {} states are not at hand:\n  {}", absent.len(), places.len(), absent.join("\n  "));
+        anyhow::bail!("{} of {} states cannot be read:\n  {}", absent.len(), places.len(), absent.join("\n  "));
     }
     let budget = StoreBudget::new(READ_CACHE_BYTES);
     let mut behind = Behind::new();

@@ -89,15 +89,15 @@ impl Tail {
             let next = next.map_or(Ok(first), i64::try_from)?;
             if next < first {
                 bail!(
-                    "the state of partition {partition} stands for the records of {name} before offset {next}, and the topic begins at \
-                     {first}: what is between them cannot be told from what is missing; ask the process that holds it, or start it"
+                    "the state of partition {partition} includes the records of {name} before offset {next}, and the topic begins at \
+                     {first}: records between them cannot be distinguished from missing ones; ask the process that holds it, or start it"
                 );
             }
             let begun = Instant::now();
             while committed.fetch_watermarks(&name, at, METADATA_TIMEOUT).with_context(|| name.clone())?.1 < end {
                 if begun.elapsed() > OPEN_MAX {
                     bail!(
-                        "a transaction in {name}/{partition} does not end: what it hides cannot be told from what is missing"
+                        "a transaction in {name}/{partition} does not end: records that it hides cannot be distinguished from missing ones"
                     );
                 }
                 std::thread::sleep(Duration::from_millis(20));

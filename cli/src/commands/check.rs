@@ -150,7 +150,7 @@ fn check_currency(settings: &Settings, metrics: Option<&str>) -> Option<Result<S
     let name = tributary_attributor::metrics::RATES_MISSING.name;
     let lines = metrics.into_iter().flat_map(str::lines).filter(|line| line.starts_with(name));
     let missed: f64 = lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum();
-    let told = format!("all credit is told in {} too; rates: {}", rates.reporting(), known.join(", "));
+    let told = format!("all credit is also in {}; rates: {}", rates.reporting(), known.join(", "));
     if missed > 0.0 {
         return Some(Err(format!(
             "{told}; {missed} times a milestone had no rate of its day: add it to {}",
@@ -164,7 +164,7 @@ fn check_currency(settings: &Settings, metrics: Option<&str>) -> Option<Result<S
 fn check_log(settings: &Settings, running: bool) -> Result<String, String> {
     let path = settings.state.folder_of_log();
     if !EmbeddedLog::is_in(&path) {
-        return Ok("embedded: kafka.brokers is empty; it will be made".to_owned());
+        return Ok("embedded: kafka.brokers is empty; it will be created".to_owned());
     }
     let held = EmbeddedLog::is_held(&path).map_err(|error| format!("{} cannot be looked at: {error}", path.display()))?;
     if held && !running {
@@ -175,7 +175,7 @@ fn check_log(settings: &Settings, running: bool) -> Result<String, String> {
     if found != wanted {
         return Err(EmbeddedError::Partitions { path, found, wanted }.to_string());
     }
-    let whose = if held { "in use by this service, which is running" } else { "there, and nobody uses it" };
+    let whose = if held { "in use by this service, which is running" } else { "present, not in use" };
     Ok(format!("embedded: {whose}"))
 }
 

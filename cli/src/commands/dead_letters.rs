@@ -137,7 +137,7 @@ pub fn run(args: &DeadLettersArgs, global: &Global) -> anyhow::Result<()> {
 }
 
 fn no_letter() -> Usage {
-    Usage("no letter there; `tributary dead-letters list --all` shows their places".into())
+    Usage("no dead letter there; `tributary dead-letters list --all` shows their positions".into())
 }
 
 fn list(letters: &Letters, filter: &Filter, all: bool, max: usize, json: bool) -> anyhow::Result<()> {

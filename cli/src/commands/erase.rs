@@ -105,7 +105,7 @@ pub fn run(args: &EraseArgs, global: &Global) -> anyhow::Result<()> {
         let mark = if of.by_public_events { BY_PUBLIC_EVENTS } else { "" };
         outln!("  {}{mark}", of.identifier)?;
     }
-    let what = format!("an erasure of {count} identifiers, of all up to {}", minute(until_ms));
+    let what = format!("the erasure of {count} identifiers, for events up to {}", minute(until_ms));
     if args.yes {
         outln!("sent: {what}")?;
     } else {
@@ -158,7 +158,7 @@ fn requested(yes: bool, settings: &Settings, pipeline: &Pipeline, global: &Globa
         return Ok(table::print_json(&json!({"requests": open, "sent": yes}))?);
     }
     for request in &open {
-        outln!("{}, of all up to {}", request.request_id, minute(request.until))?;
+        outln!("{}, for events up to {}", request.request_id, minute(request.until))?;
         for (identifiers, mark) in [(&request.identifiers, ""), (&request.doubtful, BY_PUBLIC_EVENTS)] {
             for identifier in identifiers {
                 outln!("  {}{mark}", identifier.display())?;
@@ -199,8 +199,8 @@ fn print(found: &[Held], held: u64, global: &Global) -> anyhow::Result<()> {
     table::print(&rows)?;
     match held {
         0 => outln!("Nothing that was searched names them. Backups and archives were not searched.")?,
-        1 => outln!("1 thing still names them.")?,
-        _ => outln!("{held} things still name them.")?,
+        1 => outln!("1 finding still names them.")?,
+        _ => outln!("{held} findings still name them.")?,
     }
     Ok(())
 }

@@ -139,7 +139,7 @@ fn print(report: &Report, dry_run: bool, global: &Global) -> anyhow::Result<()> 
         outln!("the column {column} is not a field of a native record: it is ignored")?;
     }
     if report.resumed_after > 0 {
-        outln!("went on after {} rows of an interrupted import", report.resumed_after)?;
+        outln!("continued after {} rows of an interrupted import", report.resumed_after)?;
     }
     let kinds: Vec<String> = report.kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
     if !kinds.is_empty() {

@@ -104,7 +104,7 @@ fn print(proposal: &Proposal) -> anyhow::Result<()> {
     ]);
     align_right(&mut rows, 1..);
     table::print(&rows)?;
-    outln!("Journeys reach back {} days now. To set what is proposed:", proposal.present_days)?;
+    outln!("The current window is {} days. To set the proposed one:", proposal.present_days)?;
     outln!("  [attribution]")?;
     outln!("  window = {{ lookback_days = {} }}", proposal.window_days)?;
     Ok(())

@@ -69,7 +69,7 @@ pub fn run(args: &ReclassifyArgs, global: &Global) -> anyhow::Result<()> {
     let in_force = in_force(args, global)?;
     if in_force.is_none() && args.files.list().is_ok() {
         return Err(
-            Usage("raw files hold no channels: name the configuration that is in force (--in-force FILE)".into()).into()
+            Usage("raw files have no channels: give the configuration in force (--in-force FILE)".into()).into()
         );
     }
     let found = look_at(&args.files, &settings, |whole| {
@@ -118,7 +118,7 @@ fn print(told: &Told) -> anyhow::Result<()> {
         told.same
     )?;
     if told.unknown > 0 {
-        outln!("{} were stored without what their channel was found in, and stay as they are.", told.unknown)?;
+        outln!("{} were stored without the input of their classification, and stay as they are.", told.unknown)?;
     }
     Ok(())
 }

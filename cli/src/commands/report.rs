@@ -68,7 +68,7 @@ pub fn run(args: &ReportArgs, global: &Global) -> anyhow::Result<()> {
 
 fn print(found: &[OnPublicEvidence]) -> anyhow::Result<()> {
     if found.is_empty() {
-        outln!("no milestone lives on public events alone")?;
+        outln!("no milestone has only public touches")?;
         return Ok(());
     }
     let mut rows = table(&["milestone", "time", "account", "value", "touches", "channels"]);

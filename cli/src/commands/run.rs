@@ -130,7 +130,7 @@ fn say_left(stopped: &Places) -> anyhow::Result<()> {
         return Ok(());
     }
     let names: Vec<String> = stopped.iter().map(|(topic, partition)| format!("{}/{partition}", topic.name())).collect();
-    bail!("unread: the records of {}, which stopped because too much was refused; all others were read", names.join(", "))
+    bail!("unread: the records of {}, which stopped because too many were refused; all others were read", names.join(", "))
 }
 
 /// Waits for a signal, the end of a worker, or idleness with nothing left except stopped partitions: returns those.
@@ -149,7 +149,7 @@ fn wait(
         {
             match left(&stopped) {
                 Ok(None) => return stopped,
-                Ok(Some(left)) => tracing::info!(%left, "idle, but not at the end"),
+                Ok(Some(left)) => tracing::info!(%left, "idle, but records are left to process"),
                 Err(error) => tracing::info!(%error, "idle, but it is unknown whether records are left"),
             }
             asked = Instant::now();

@@ -91,7 +91,7 @@ fn print(sent: &[Sent], progress: &Progress, global: &Global) -> anyhow::Result<
     }
     table::print(&rows)?;
     if sent.iter().any(|sent| sent.resumed_after > 0) {
-        outln!("went on where an interrupted run had come to; what it had sent is not sent again, nor counted here")?;
+        outln!("continued where an interrupted run had stopped; records it had sent are neither sent again nor counted here")?;
     }
     outln!("{} records, {} a second", progress.done(), progress.per_second())?;
     Ok(())

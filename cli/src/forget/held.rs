@@ -151,7 +151,7 @@ fn stays(topic: Topic, found: &FoundTopic, newest_ms: Option<i64>) -> (Option<i6
             until_ms = until_ms.or(end_ms);
             because.push(format!("{what}={limit_ms}"));
         }
-        _ => because.push(format!("{what} sets no end")),
+        _ => because.push(format!("{what} sets no limit")),
     };
     if policy.contains("delete") {
         // A segment is deleted when its newest record is old enough; the active one is closed first.
@@ -161,12 +161,12 @@ fn stays(topic: Topic, found: &FoundTopic, newest_ms: Option<i64>) -> (Option<i6
     if policy.contains("compact") {
         within("max.compaction.lag.ms", config("max.compaction.lag.ms"), CHECK_MS);
         because.push(match config("delete.retention.ms") {
-            Some(kept_ms) => format!("a tombstone goes delete.retention.ms={kept_ms} later"),
-            None => "a tombstone goes delete.retention.ms later".to_owned(),
+            Some(kept_ms) => format!("a tombstone is deleted delete.retention.ms={kept_ms} later"),
+            None => "a tombstone is deleted delete.retention.ms later".to_owned(),
         });
     }
     if topic.compacted() && until_ms.is_none() {
-        because.push("older records of a key go when the broker compacts; set max.compaction.lag.ms for an end".to_owned());
+        because.push("older records of a key are deleted when the broker compacts; set max.compaction.lag.ms for a limit".to_owned());
     }
     (until_ms, because.join(", "))
 }
@@ -195,7 +195,7 @@ fn search_log(settings: &Settings, search: &mut Search) -> anyhow::Result<Vec<He
 fn advice(pending: usize) -> String {
     match pending {
         0 => "`tributary state forget` drops it, once it is erased".to_owned(),
-        _ => "erased, and still to be forgotten: by the running service within a minute, or by `tributary state forget`"
+        _ => "erased; the raw data is still to be deleted: by the running service within a minute, or by `tributary state forget`"
             .to_owned(),
     }
 }

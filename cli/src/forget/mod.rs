@@ -34,15 +34,15 @@ pub fn at_stop(log: &EmbeddedLog, settings: &Settings, pipeline: &Pipeline) {
     match upkeep(log, settings, pipeline).leave() {
         Ok((Forgotten { identifiers, records }, all)) => {
             if identifiers > 0 {
-                tracing::info!(identifiers, records, "forgot who was erased: records that named them were dropped");
+                tracing::info!(identifiers, records, "deleted the raw data of erasures: records that named them were dropped");
             }
             if !all {
                 tracing::info!(
-                    "who was erased last is still to be forgotten: the next run does it, or `tributary state forget`"
+                    "the raw data of the latest erasures is still to be deleted: the next run does it, or `tributary state forget`"
                 );
             }
         }
-        Err(error) => tracing::warn!(%error, "the upkeep of the embedded log failed; the next run goes on with it"),
+        Err(error) => tracing::warn!(%error, "the upkeep of the embedded log failed; the next run continues it"),
     }
 }
 

@@ -45,7 +45,7 @@ impl Input {
         if ["ndjson", "jsonl", "json"].contains(&extension.as_str()) {
             if declared != Declared::default() {
                 anyhow::bail!(Usage(format!(
-                    "{}: a record a line is read as it is: nothing is declared of it",
+                    "{}: NDJSON is read as it is: leave out --mapping, --encoding, --format, --delimiter and --sheet",
                     file.display()
                 )));
             }

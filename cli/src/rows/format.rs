@@ -205,8 +205,8 @@ impl Survey {
     pub fn told(&self) -> Vec<String> {
         let sums = (self.sums > 0).then(|| format!("{} rows of sums or without a day are left out", self.sums));
         let again = (self.again > 0).then(|| {
-            let what = "rows have the day and the campaign of an earlier one, and take its place";
-            format!("{} {what}: leave out of the export what divides them, or name it (ad group, network)", self.again)
+            let what = "rows have the same day and campaign as an earlier one, and replace it";
+            format!("{} {what}: remove the breakdown (ad group, network) from the export, or add a column for it", self.again)
         });
         sums.into_iter().chain(again).collect()
     }

@@ -41,7 +41,7 @@ pub enum RestoreRefused {
     #[error("{} exists; --replace moves it aside", .0.display())]
     Exists(PathBuf),
     /// One folder is inside the other.
-    #[error("the backup {} and the state {} must not lie in one another", .backup.display(), .state.display())]
+    #[error("the backup {} and the state {} must not be inside one another", .backup.display(), .state.display())]
     Within {
         /// The backup.
         backup: PathBuf,
@@ -59,7 +59,7 @@ pub enum RestoreRefused {
     /// It is too old.
     #[error(
         "{stage}, partition {partition}: the backup is older than the tombstones that the changelog keeps \
-         (topics.tombstone_retention_days), so it would be thrown away; start without it: the state is restored from the changelog"
+         (topics.tombstone_retention_days), so it would be discarded; start without it: the state is restored from the changelog"
     )]
     TooOld {
         /// The stage.
@@ -238,7 +238,7 @@ fn places<'a>(backup: &'a Backup, state: &Path) -> anyhow::Result<Vec<Place<'a>>
     let mut places = Vec::new();
     for store in &backup.stores {
         let stage = KEEPERS.map(|stage| stage.log().stage).into_iter().find(|stage| *stage == store.stage);
-        let stage = stage.ok_or_else(|| anyhow::anyhow!("the backup has a store of a stage that there is not"))?;
+        let stage = stage.ok_or_else(|| anyhow::anyhow!("the backup has a store of an unknown stage"))?;
         fs::create_dir_all(state.join(stage))?;
         let swap = Swap::of(&store_folder(state, stage, store.partition))?;
         places.push(Place { part: Path::new(stage).join(store.partition.to_string()), store: Some(store), swap });
@@ -304,7 +304,7 @@ fn verify(place: &Place<'_>, folder: &Path, whole: bool) -> anyhow::Result<()> {
     }
     let next = store.position().map_err(|error| unreadable(error.to_string()))?.map(|position| position.changelog_next);
     if next != Some(expected.changelog_next) {
-        return Err(unreadable("it has not come as far as the backup says".to_owned()).into());
+        return Err(unreadable("its offsets are lower than the backup says".to_owned()).into());
     }
     Ok(())
 }

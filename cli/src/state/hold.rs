@@ -20,7 +20,7 @@ pub enum HoldError {
     #[error("the state in {} is in use by another process; stop it first", .0.display())]
     InUse(PathBuf),
     /// A restore is running.
-    #[error("the state in {} is being put back by another process (`tributary state restore`); wait for its end", .0.display())]
+    #[error("the state in {} is being restored by another process (`tributary state restore`); wait for its end", .0.display())]
     Restoring(PathBuf),
     /// The file system failed.
     #[error("the state in {} cannot be locked: {source}", .path.display())]

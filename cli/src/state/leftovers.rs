@@ -24,7 +24,7 @@ pub enum Interrupted {
         beside: PathBuf,
     },
     /// The interrupted restore could not be finished.
-    #[error("what an interrupted restore has left in {} cannot be settled: {source}", .path.display())]
+    #[error("what an interrupted restore has left in {} cannot be cleaned up: {source}", .path.display())]
     Io {
         /// The path.
         path: PathBuf,
@@ -60,7 +60,7 @@ pub fn settle(state: &Path) -> Result<(), Interrupted> {
             Left::Nothing => {}
             Left::New => {
                 let former = if swap.former.exists() { swap.former.display().to_string() } else { "nothing".to_owned() };
-                tracing::warn!(folder = %place, former, "an interrupted restore was finished: what was put back is in its place");
+                tracing::warn!(folder = %place, former, "an interrupted restore was finished: the restored state is in place");
             }
             Left::Copy => {
                 let copy = swap.coming.display();

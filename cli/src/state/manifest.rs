@@ -125,7 +125,7 @@ impl Backup {
         }
         let as_written = backup.text().is_ok_and(|text| text == bytes);
         let sound = backup.checksum().is_ok_and(|checksum| checksum == backup.sha256);
-        if as_written && sound { Ok(backup) } else { Err(damaged("it is not as it was written".to_owned())) }
+        if as_written && sound { Ok(backup) } else { Err(damaged("it was changed after it was written".to_owned())) }
     }
 
     /// Whether files have checksums.
@@ -166,7 +166,7 @@ impl Backup {
             match from.symlink_metadata() {
                 Err(error) => return Err(damaged(&error.to_string()).into()),
                 Ok(found) if !found.is_file() => return Err(damaged("it is no regular file").into()),
-                Ok(found) if found.len() != file.bytes => return Err(damaged("its size is not what it was").into()),
+                Ok(found) if found.len() != file.bytes => return Err(damaged("its size has changed").into()),
                 Ok(_) => {}
             }
             let target = to.join(inner);
@@ -176,7 +176,7 @@ impl Backup {
             let copy = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&target)?;
             let (bytes, checksum) = digest(&mut File::open(&from)?, Some(copy), read)?;
             if (bytes, &checksum) != (file.bytes, &file.sha256) {
-                return Err(damaged("its content is not what it was (SHA-256)").into());
+                return Err(damaged("its content has changed (SHA-256)").into());
             }
             copied += 1;
         }

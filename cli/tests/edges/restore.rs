@@ -113,7 +113,7 @@ fn whoever_starts_while_it_is_at_work_is_refused() {
         &["state", "backup", &case.at("other")],
     ] {
         let found = case.service.command(args);
-        assert!(found.status.code() == Some(1) && err(&found).contains("being put back"), "{args:?}: {}", err(&found));
+        assert!(found.status.code() == Some(1) && err(&found).contains("being restored"), "{args:?}: {}", err(&found));
     }
     let (code, said) = case.restore(&case.at("backup"));
     assert!(code == Some(1) && said.contains("in use"), "{said}");
@@ -213,11 +213,11 @@ fn the_backup_and_the_state_lie_apart() {
     let case = Case::new(20, 10);
     for inside in ["state/backup", "state/log/backup", "state/../state/x/../backup"] {
         let found = case.service.command(&["state", "backup", &case.at(inside)]);
-        assert!(found.status.code() == Some(1) && err(&found).contains("must not lie in one another"), "{}", err(&found));
+        assert!(found.status.code() == Some(1) && err(&found).contains("must not be inside one another"), "{}", err(&found));
     }
     symlink(case.at("state"), case.at("link")).unwrap();
     let found = case.service.command(&["state", "backup", &case.at("link/backup")]);
-    assert!(err(&found).contains("must not lie in one another"), "{}", err(&found));
+    assert!(err(&found).contains("must not be inside one another"), "{}", err(&found));
     let dangling = case.at("dangling");
     symlink(case.at("nowhere"), &dangling).unwrap();
     assert!(err(&case.service.command(&["state", "backup", &dangling])).contains("exists"));
@@ -230,7 +230,7 @@ fn the_backup_and_the_state_lie_apart() {
     // A backup that was moved into the log's folder, and one whose folder has the state in it.
     copy(Path::new(&case.at("backup")), Path::new(&case.at("state/log/inner")));
     let (code, said) = case.restore(&case.at("state/log/inner"));
-    assert!(code == Some(1) && said.contains("must not lie in one another"), "{said}");
+    assert!(code == Some(1) && said.contains("must not be inside one another"), "{said}");
     fs::remove_dir_all(case.at("state/log/inner")).unwrap();
     assert_eq!(case.count(), 23);
     // By a link, and with more in the folder than there was: it is the same backup.

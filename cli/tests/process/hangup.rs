@@ -78,7 +78,7 @@ fn what_can_change_changes_and_the_rest_is_named() {
     let applied = service.running.seen.iter().filter(|line| line.contains("applied") && line.contains("collector.rate"));
     assert_eq!(applied.count(), 1);
     service.change("[log]\nlevel = \"debug\"\n[collector]\nrate = 7\n");
-    service.running.line(&["SIGHUP: the configuration is as it was"]);
+    service.running.line(&["SIGHUP: the configuration is unchanged"]);
 
     service.change("[log]\nlevel = \"warn\"\n[collector]\nrate = 7\n");
     service.running.line(&["SIGHUP: applied", "log.level"]);

@@ -5,7 +5,7 @@ use crate::support::watched::Watched;
 
 /// Nobody listens on port 1; no name ends in `invalid`.
 const NOWHERE: [(&str, &str); 2] = [
-    ("127.0.0.1:1", "nobody listens there: check kafka.brokers"),
+    ("127.0.0.1:1", "nothing listens there: check kafka.brokers"),
     ("nobody.invalid:9092", "there is no such host: check kafka.brokers"),
 ];
 

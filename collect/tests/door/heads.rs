@@ -16,7 +16,7 @@ fn who_speaks_http_2_is_told_what_is_spoken_here() {
     let served = Served::start(&settings());
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x12\x04\0\0\0\0\0\0\x03\0\0\0\x64\0\x04\0\0\xff\xff\0\x06\0\x01\0\0";
     let answer = heard(&served, preface);
-    assert!(answer.starts_with("HTTP/1.1 505 ") && answer.contains("HTTP/1.1 is spoken here"), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 505 ") && answer.contains("only HTTP/1.1 is supported"), "{answer}");
     let (first, rest) = preface.split_at(7);
     let mut stranger = Stranger::of(&served);
     stranger.send(first);

@@ -81,7 +81,7 @@ fn notice_of(mut notice: Notice<'_>, records: &mut Records<'_>) -> Result<(), Re
     };
     let kind = take(&mut notice.subscription_type, "subscriptionType")?;
     let Some((object, what)) = kind.split_once('.') else {
-        let detail = "a notice says what happened to what: contact.creation, deal.propertyChange, ...";
+        let detail = "a notification says what happened to what: contact.creation, deal.propertyChange, ...";
         return Err(Rejection::new(reason::FIELD_MISSING, "subscriptionType", detail));
     };
     let object = match object {
@@ -108,7 +108,7 @@ fn told(object: Object, what: &str, notice: Notice<'_>, head: Head, records: &mu
         _ => {}
     }
     if head.object_id.is_empty() {
-        return Err(Rejection::new(reason::FIELD_MISSING, "objectId", "the notice does not say what it is about"));
+        return Err(Rejection::new(reason::FIELD_MISSING, "objectId", "the notification does not say what it is about"));
     }
     match (object, what) {
         (Object::Contact | Object::Company, "creation" | "restore") => {
@@ -132,13 +132,13 @@ fn told(object: Object, what: &str, notice: Notice<'_>, head: Head, records: &mu
             records.add(CrmRecord::new(head.event_id, head.time_ms), Says::RecordDeleted { id });
         }
         (Object::Activity(_), "restore") => {
-            let detail = "the activity is back, and the notice does not say with whom it was: send it as a native record";
+            let detail = "the activity is back, and the notification does not say with whom it was: send it as a native record";
             return Err(incomplete("subscriptionType", detail));
         }
         (Object::Deal, "restore") => {
             return Err(incomplete(
                 "subscriptionType",
-                "the deal is back, and the notice does not say at which stage: fetch it",
+                "the deal is back, and the notification does not say at which stage: fetch it",
             ));
         }
         (_, "propertyChange") => return property(object, notice, &head, records),
@@ -172,7 +172,7 @@ fn identity(object: Object, head: &Head, records: &mut Records<'_>, add: impl Fn
 
 fn property(object: Object, notice: Notice<'_>, head: &Head, records: &mut Records<'_>) -> Result<(), Rejection> {
     let Some(name) = notice.property_name.text("propertyName")? else {
-        return Err(Rejection::new(reason::FIELD_MISSING, "propertyName", "the notice does not say which property changed"));
+        return Err(Rejection::new(reason::FIELD_MISSING, "propertyName", "the notification does not say which property changed"));
     };
     let value = notice.property_value.get("propertyValue")?;
     let value = value.map(|raw| field(raw, "propertyValue")).transpose()?.flatten().unwrap_or_default();
@@ -248,7 +248,7 @@ fn merge(object: Object, notice: Notice<'_>, head: &Head, records: &mut Records<
     }
     let stays = new.or(primary.clone());
     let Some(stays) = stays.filter(|_| !merged.is_empty()) else {
-        return Err(Rejection::new(reason::FIELD_MISSING, "mergedObjectIds", "the notice does not say what was merged"));
+        return Err(Rejection::new(reason::FIELD_MISSING, "mergedObjectIds", "the notification does not say what was merged"));
     };
     let renamed = primary.filter(|primary| *primary != stays);
     merged.extend(renamed.clone());
@@ -275,7 +275,7 @@ fn merge(object: Object, notice: Notice<'_>, head: &Head, records: &mut Records<
                 deal(Change { gone: true, ..Change::default() }, &head, records);
             }
             if renamed.is_some() {
-                return Err(incomplete("newObjectId", "the merged deal has a new id, and the notice not its stage: fetch it"));
+                return Err(incomplete("newObjectId", "the merged deal has a new id, and the notification not its stage: fetch it"));
             }
         }
         Object::Activity(_) | Object::Other => records.nothing(),

@@ -54,11 +54,10 @@ fn called_after(hex: &str, snapshot: &mut dyn Snapshot) -> Result<Identifier, Ex
     }
     Err(ExplainError::Unknown(match tributary_identity::read::erased_under(snapshot, hash)? {
         Some(until_ms) => format!(
-            "the identifier after which the profile of this id was called is erased: events that name it up to {} are void, and its name is \
-             forgotten",
+            "the identifier that named the profile of this id is erased: events that name it up to {} are void, and its name is deleted",
             minute(until_ms)
         ),
-        None => "no identifier is known after which a profile of this id is called".into(),
+        None => "no identifier is known that names a profile of this id".into(),
     }))
 }
 
@@ -91,5 +90,5 @@ fn normalised(of: &str, value: &str, pipeline: &Pipeline) -> Result<Identifier, 
         .map_err(|rejection| refused(&rejection.detail))?;
     let event = decoded.events.into_iter().next();
     let named = event.and_then(|event| event.identifiers.into_iter().chain(event.account_identifiers).next());
-    named.ok_or_else(|| refused("such a value never names anybody"))
+    named.ok_or_else(|| refused("such a value identifies nobody"))
 }

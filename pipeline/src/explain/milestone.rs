@@ -220,7 +220,7 @@ fn credit_rows(emitted: &Emitted, explained: Option<&Explained>, currency: &str)
             currency: currency.to_owned(),
             anchors: rationale.as_ref().map(|rationale| rationale.anchors.clone()).unwrap_or_default(),
             reason: rationale
-                .map_or_else(|| "does not follow from the state at hand (any more)".to_owned(), |rationale| rationale.words),
+                .map_or_else(|| "does not follow from the current state (any more)".to_owned(), |rationale| rationale.words),
             current: current.is_some(),
         }
     };

@@ -24,7 +24,7 @@ pub fn profile(snapshot: &mut dyn Snapshot, pipeline: &Pipeline, asked: &str) ->
     let Some(person) = people.of(snapshot, &identifier)?.cloned() else {
         let kind = &identifier.kind;
         return Err(ExplainError::Unknown(format!(
-            "no event has named this {kind}; mind how it is written, and whether its events have arrived (dead letters say why not)"
+            "no event has named this {kind}; check the spelling, and whether its events have arrived (dead letters say why not)"
         )));
     };
     let account_why = people.account_why(snapshot, &person, i64::MAX)?;

@@ -37,7 +37,7 @@ pub(super) fn refused(of: &Refused, rules: &Rules) -> RefusedLink {
         LinkRefusal::Quarantined => {
             let (most, public, anonymous) = (rules.max_cluster, rules.public_cluster, rules.anonymous_cluster);
             let why = format!(
-                "the cluster has more than identity.max_cluster = {most} identifiers; or of identifiers that only public events know more than identity.public_cluster = {public} hang together, or cookies and devices among them more than identity.anonymous_cluster = {anonymous}"
+                "the cluster has more than identity.max_cluster = {most} identifiers; or of identifiers that only public events know more than identity.public_cluster = {public} are connected, or cookies and devices among them more than identity.anonymous_cluster = {anonymous}"
             );
             ("quarantined", why)
         }
@@ -46,13 +46,13 @@ pub(super) fn refused(of: &Refused, rules: &Rules) -> RefusedLink {
         LinkRefusal::Crowded => (
             "crowded",
             format!(
-                "only public events know it, and the profile has identity.public_leaves = {} such identifiers already",
+                "it is named by public events only, and the profile has identity.public_leaves = {} such identifiers already",
                 rules.public_leaves
             ),
         ),
         LinkRefusal::Public => (
             "public",
-            "a public event may only hang a cookie or a device on one other identifier (identity.public_joins)".into(),
+            "a public event may only join a cookie or a device with one other identifier (identity.public_joins)".into(),
         ),
     };
     RefusedLink { link: link(&of.link, rules), rule, why }

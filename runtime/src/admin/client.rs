@@ -113,7 +113,7 @@ impl Client {
             return Ok(body);
         }
         let why = match status {
-            StatusCode::NOT_FOUND => "it does not know the question: another program, or another version".into(),
+            StatusCode::NOT_FOUND => "it does not support the request: another program, or another version".into(),
             _ => String::from_utf8_lossy(&body).into_owned(),
         };
         Err(AskError::Refused { address: address.to_owned(), status: status.as_u16(), why })

@@ -70,7 +70,7 @@ impl RemoteView {
             let broken = |why: String| AskError::Broken { address: client.address().to_owned(), why };
             let Pages { pages } = Pages::decode(answer).map_err(|error| broken(error.to_string()))?;
             if pages.len() != open.len() {
-                return Err(broken("not an answer for every question".into()));
+                return Err(broken("not an answer for every request".into()));
             }
             let mut rest = Vec::new();
             for ((at, mut read), page) in open.into_iter().zip(pages) {
@@ -133,7 +133,7 @@ impl Base for RemoteBase {
         let actor = after.map_or_else(|| vec![tag], |after| after.0.to_vec());
         let actors = u32::try_from(max).unwrap_or(u32::MAX);
         let found = self.ask(Read { partition: self.partition, actor, actors, ..Read::default() })?;
-        let strange = || StateError::Read("an answer with an actor that is none".into());
+        let strange = || StateError::Read("an answer with an invalid actor key".into());
         found.iter().map(|row| ActorKey::of(&row.sub).ok_or_else(strange)).collect()
     }
 }

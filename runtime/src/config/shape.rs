@@ -133,7 +133,7 @@ pub(super) fn meant(defaults: &Value, path: &[String], takes: impl Fn(&Value) ->
 pub(super) fn advice(shapes: &Shapes, defaults: &Value, path: &[String]) -> String {
     let wanted = path.join(".");
     if let Some(now) = shapes.moved_to(path) {
-        return format!("is no more: set `{now}`, which is for all parts");
+        return format!("was removed: set `{now}`, which applies to all parts");
     }
     let last = path.last().map(String::as_str).unwrap_or_default();
     let parent = path.get(..path.len().saturating_sub(1)).unwrap_or_default();

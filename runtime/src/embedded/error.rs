@@ -23,7 +23,7 @@ pub enum EmbeddedError {
     },
     /// A file is damaged or missing.
     #[error(
-        "{operation} the embedded log in {}: a file is damaged or gone: {why}. Nothing was changed. Put a backup back with `tributary state \
+        "{operation} the embedded log in {}: a file is damaged or missing: {why}. Nothing was changed. Restore a backup with `tributary state \
          restore --replace`, or see with `tributary state accept-loss` what can be read without it",
         .path.display()
     )]
@@ -37,7 +37,7 @@ pub enum EmbeddedError {
     },
     /// Committed data is missing.
     #[error(
-        "the embedded log in {} lacks what it once had: {missing}. Nothing was changed. Put a backup back with `tributary state restore \
+        "the embedded log in {} has lost data: {missing}. Nothing was changed. Restore a backup with `tributary state restore \
          --replace`, or go on without it: `tributary state accept-loss`",
         .path.display()
     )]
@@ -49,8 +49,8 @@ pub enum EmbeddedError {
     },
     /// The high-water mark cannot be used.
     #[error(
-        "the embedded log in {}: its high-water mark {why}, so that nobody knows whether all of the log is there. Nothing was changed. Put \
-         the file or a backup back, or take what is there as all of it: `tributary state accept-loss --yes`",
+        "the embedded log in {}: its high-water mark {why}, so it is unknown whether the log is complete. Nothing was changed. Restore \
+         the file or a backup, or accept what is there as the whole log: `tributary state accept-loss --yes`",
         .path.display()
     )]
     HighWater {
@@ -61,7 +61,7 @@ pub enum EmbeddedError {
     },
     /// A folder has files of a log, but no log.
     #[error(
-        "the folder {} has files of an embedded log, but its file CURRENT is gone: no new log is begun there. Put the file or a backup back \
+        "the folder {} has files of an embedded log, but its file CURRENT is missing: no new log is begun there. Restore the file or a backup \
          (`tributary state restore --replace`), or choose an empty state.path",
         .path.display()
     )]

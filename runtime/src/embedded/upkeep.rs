@@ -206,7 +206,7 @@ impl Upkeep {
         let forgotten = self.forget(&due, stopping)?;
         self.rest_until = Some(Instant::now() + REST.max(begun.elapsed() * REST_TIMES));
         if let Some(Forgotten { identifiers, records }) = forgotten {
-            tracing::info!(identifiers, records, "forgot who was erased: records that named them were dropped");
+            tracing::info!(identifiers, records, "deleted the raw data of erasures: records that named them were dropped");
         }
         Ok(())
     }

@@ -97,7 +97,7 @@ pub(super) async fn serve(
         Some(_) => {}
         None => {
             if meter.is_preface() {
-                let why = "HTTP/1.1 is spoken here, and nothing else\n";
+                let why = "only HTTP/1.1 is supported\n";
                 let _ = stream.try_write(&refusal("505 HTTP Version Not Supported", "", why));
             }
             meter.enter(Phase::Leaving);

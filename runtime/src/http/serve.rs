@@ -163,7 +163,7 @@ impl Places {
     /// Asks a caller to come again later.
     fn turn_away(&mut self, stream: TcpStream) {
         self.count(NO_PLACE_LABEL);
-        let why = "all connections are in use; come again later\n";
+        let why = "all connections are in use; try again later\n";
         let _ = stream.try_write(&refusal("503 Service Unavailable", "retry-after: 1\r\n", why));
         if self.tasks.len() < self.open.len() + TURNED_AWAY_MAX {
             self.tasks.spawn(connection::linger(stream));

@@ -31,7 +31,7 @@ const HINTS: &[(&str, &str)] = &[
     ("security.protocol", "the broker speaks another protocol here: set kafka.security.protocol"),
     ("wrong version number", "the broker does not speak TLS here: set kafka.security.protocol"),
     ("certificate required", "the broker asks for a certificate: set kafka.security.certificate and kafka.security.key"),
-    ("Connection refused", "nobody listens there: check kafka.brokers"),
+    ("Connection refused", "nothing listens there: check kafka.brokers"),
     ("Failed to resolve", "there is no such host: check kafka.brokers"),
 ];
 

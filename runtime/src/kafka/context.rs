@@ -81,7 +81,7 @@ impl ConsumerEvents {
         }
         let answered = if assign { self.assign(consumer, partitions) } else { self.unassign(consumer, partitions) };
         if let Err(error) = answered {
-            tracing::debug!(stage = self.stage, %error, "the client is about to be gone: nothing else can be done about it");
+            tracing::debug!(stage = self.stage, %error, "the client is closing, so this has no effect");
         }
     }
 

@@ -34,7 +34,7 @@ pub(super) fn remedy(error: &KafkaError) -> Remedy {
             Remedy::Stop("a record is larger than the topic's max.message.bytes; raise it")
         }
         Some(Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicOrPartition) => {
-            Remedy::Stop("the topic or its partition is not there; see `tributary topics plan`")
+            Remedy::Stop("the topic or its partition does not exist; see `tributary topics plan`")
         }
         Some(Code::InvalidRecord | Code::PolicyViolation) => {
             Remedy::Stop("the broker refuses the record; look at the topic's settings")

@@ -78,7 +78,7 @@ impl KafkaSession {
         config.set("group.id", self.options.group(reader));
         let asker: Result<BaseConsumer<RestorerEvents>, KafkaError> = config.create_with_context(RestorerEvents);
         Ok(asker.and_then(|asker| spread_of(&asker, name, count, ASK)).unwrap_or_else(|error| {
-            tracing::debug!(stage = self.log.stage, %error, topic = name, "it cannot be seen over how many partitions its keys are spread");
+            tracing::debug!(stage = self.log.stage, %error, topic = name, "it is unknown over how many partitions its keys are spread");
             None
         }))
     }

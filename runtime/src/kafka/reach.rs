@@ -35,7 +35,7 @@ const LOOK: Duration = Duration::from_millis(50);
 pub(super) const AWAY: &str = "no broker answers";
 
 /// The reason, if the client's log has none.
-const UNTOLD: &str = "connections are closed, or nothing is answered on them";
+const UNTOLD: &str = "connections are closed, or get no answers";
 
 /// Whether the brokers answer: shared by all clients of a process.
 #[derive(Debug)]
@@ -133,7 +133,7 @@ impl ClientContext for Ear {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(%error, reason, "Kafka client that looks out for the brokers");
+        tracing::debug!(%error, reason, "Kafka client that watches the brokers");
     }
 
     fn stats(&self, statistics: Statistics) {
@@ -228,7 +228,7 @@ impl Lookout {
                 let what = if met { "no broker answers" } else { "waiting for a broker" };
                 tracing::warn!(
                     "{what} (kafka.brokers = {brokers}), for {} s now: {why}. Nothing is read or committed meanwhile, and nothing is \
-                     lost; it goes on by itself once one answers",
+                     lost; processing continues as soon as one answers",
                     gone.as_secs()
                 );
             }

@@ -74,7 +74,7 @@ impl KafkaSession {
     fn doubt_name(&mut self) -> Result<(), LogError> {
         let since = *self.doubted_since.get_or_insert_with(Instant::now);
         if since.elapsed() < self.session_ends() {
-            return Err(LogError::recover(OPERATION, "another member of the group has our name: seeing whether it lives"));
+            return Err(LogError::recover(OPERATION, "another member of the group has the name of this process: checking whether it is alive"));
         }
         let (group, name) = (self.options.group(self.log.stage), self.options.member(self.log.stage));
         let found =
@@ -109,7 +109,7 @@ impl KafkaSession {
     fn await_verdict(&mut self) -> Result<(), LogError> {
         match self.contested_since {
             Some(since) if since.elapsed() < self.session_ends() => {
-                Err(LogError::recover(OPERATION, "another process may have our name: seeing whom the group keeps"))
+                Err(LogError::recover(OPERATION, "another process may have the name of this one: waiting to see which one the group keeps"))
             }
             _ => {
                 self.contested_since = None;

@@ -8,8 +8,8 @@ pub static BROKERS_REACHABLE: Metric = Metric {
     kind: MetricKind::Gauge,
     label: "",
     values: &[],
-    help: "Brokers to which a connection of this process stands, and who answer. 0: none does, nothing is read or committed, and what \
-           else is told of the brokers is absent.",
+    help: "Brokers that this process is connected to and that answer. 0: there are none, nothing is read or committed, and other \
+           metrics about brokers are absent.",
 };
 /// Workers fenced by another process.
 pub static FENCED: Metric = Metric {

@@ -8,7 +8,7 @@ pub static HTTP_CONNECTIONS: Metric = Metric {
     kind: MetricKind::Gauge,
     label: "listener",
     values: &[],
-    help: "Open connections to the listeners of metrics, probes and questions, by the setting that names the address.",
+    help: "Open connections to the listeners of metrics, probes and admin requests, by the setting that names the address.",
 };
 /// Connections cut.
 pub static CONNECTIONS_CUT: Metric = Metric {
@@ -16,9 +16,9 @@ pub static CONNECTIONS_CUT: Metric = Metric {
     kind: MetricKind::Counter,
     label: "reason",
     values: &[],
-    help: "Connections that a listener has ended by itself. silent, slow_head, idle: they had their time. displaced: all places were \
-           taken, and this one was the idlest; address_full: all of one address. no_place: it was told to come again. Look at a growth of \
-           the last three.",
+    help: "Connections that a listener has ended by itself. silent, slow_head, idle: it exceeded a time limit. displaced: the limit of \
+           connections was reached, and this one was idle for longest; address_full: the same for one address. no_place: the caller was \
+           asked to try again. Look at growth of the last three.",
 };
 /// Erasure requests that are open.
 pub static ERASURE_REQUESTS_OPEN: Metric = Metric {

@@ -100,7 +100,7 @@ impl Verdict {
         let own = own.unwrap_or_default();
         if !self.anew {
             return match *holds {
-                0 => format!("{stage}: none has taken hold yet"),
+                0 => format!("{stage}: none is in force yet"),
                 _ => format!("{stage}: generation {own}, the newest"),
             };
         }

@@ -54,7 +54,7 @@ pub(super) fn association(notice: Notice<'_>, head: &Head, records: &mut Records
         ),
     };
     if from.is_empty() || to.is_empty() {
-        return Err(Rejection::new(reason::FIELD_MISSING, "toObjectId", "the notice does not say what belongs to what"));
+        return Err(Rejection::new(reason::FIELD_MISSING, "toObjectId", "the notification does not say what belongs to what"));
     }
     let removed = flag(notice.association_removed, "associationRemoved")?;
     let label = text(notice.association_type_id, "associationTypeId")?;

@@ -69,7 +69,7 @@ const REFUSED: [(&str, &str); 40] = [
     ("max.in.flight", "exactly-once limits it"),
     ("max.in.flight.requests.per.connection", "exactly-once limits it"),
     ("partition.assignment.strategy", "the worker owns it"),
-    ("partitioner", "keys must go where their actors live"),
+    ("partitioner", "keys must reach the partitions of their actors"),
     ("plugin.library.paths", "it would load code into the service"),
     ("sasl.kerberos.kinit.cmd", "it would run a command"),
     ("sasl.", "use [kafka.security]"),

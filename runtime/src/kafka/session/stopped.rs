@@ -94,7 +94,7 @@ impl KafkaSession {
                 if !std::mem::replace(&mut self.accepted.said, true) {
                     let group = accepted_group(&self.options.group_prefix);
                     let stage = self.log.stage;
-                    tracing::warn!(stage, %error, group, "it cannot be seen what was accepted: this login needs Read on the group");
+                    tracing::warn!(stage, %error, group, "accepted offsets cannot be read: this login needs Read on the group");
                 }
                 None
             }
