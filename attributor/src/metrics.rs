@@ -89,7 +89,7 @@ pub static TOUCHPOINT_ROWS: Metric = counter_by(
     "outcome",
     &["said", "again", "taken_back"],
     "tributary_touchpoint_rows_total",
-    "Rows of the topic touchpoints: published for a new touch, published again because a shown value changed, or taken back.",
+    "Rows of the topic touchpoints: published for a new touch (said), published again because a shown value changed (again), or taken back (taken_back).",
 );
 
 /// Rows of the topic of milestones.
@@ -97,7 +97,7 @@ pub static MILESTONE_ROWS: Metric = counter_by(
     "outcome",
     &["said", "taken_back"],
     "tributary_milestone_rows_total",
-    "Rows of the topic milestones: published, or taken back because no report of the milestone is left.",
+    "Rows of the topic milestones: published (said), or taken back because no report of the milestone is left (taken_back).",
 );
 
 /// Versions of tracked milestones, by result.

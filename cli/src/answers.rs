@@ -34,10 +34,7 @@ pub fn print_explanation(of: &Explanation, out: &mut impl Write) -> io::Result<(
     writeln!(out, "\nCredit, and why")?;
     print_credit(&of.credit, out)?;
     if !of.current {
-        writeln!(
-            out,
-            "The emitted rows differ from what the state gives: messages are on their way, or the settings differ."
-        )?;
+        writeln!(out, "The emitted rows differ from what the state gives: messages are on their way, or the settings differ.")?;
     }
     writeln!(out, "\nProfiles behind the touches, and what joined them")?;
     of.owners.iter().try_for_each(|owner| print_owner(owner, out))

@@ -68,9 +68,7 @@ pub fn run(args: &ReclassifyArgs, global: &Global) -> anyhow::Result<()> {
     logging::start(&settings.log);
     let in_force = in_force(args, global)?;
     if in_force.is_none() && args.files.list().is_ok() {
-        return Err(
-            Usage("raw files have no channels: give the configuration in force (--in-force FILE)".into()).into()
-        );
+        return Err(Usage("raw files have no channels: give the configuration in force (--in-force FILE)".into()).into());
     }
     let found = look_at(&args.files, &settings, |whole| {
         let mut progress = whole.progress("units");

@@ -166,7 +166,9 @@ fn stays(topic: Topic, found: &FoundTopic, newest_ms: Option<i64>) -> (Option<i6
         });
     }
     if topic.compacted() && until_ms.is_none() {
-        because.push("older records of a key are deleted when the broker compacts; set max.compaction.lag.ms for a limit".to_owned());
+        because.push(
+            "older records of a key are deleted when the broker compacts; set max.compaction.lag.ms for a limit".to_owned(),
+        );
     }
     (until_ms, because.join(", "))
 }

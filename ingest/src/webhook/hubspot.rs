@@ -172,7 +172,11 @@ fn identity(object: Object, head: &Head, records: &mut Records<'_>, add: impl Fn
 
 fn property(object: Object, notice: Notice<'_>, head: &Head, records: &mut Records<'_>) -> Result<(), Rejection> {
     let Some(name) = notice.property_name.text("propertyName")? else {
-        return Err(Rejection::new(reason::FIELD_MISSING, "propertyName", "the notification does not say which property changed"));
+        return Err(Rejection::new(
+            reason::FIELD_MISSING,
+            "propertyName",
+            "the notification does not say which property changed",
+        ));
     };
     let value = notice.property_value.get("propertyValue")?;
     let value = value.map(|raw| field(raw, "propertyValue")).transpose()?.flatten().unwrap_or_default();
@@ -275,7 +279,10 @@ fn merge(object: Object, notice: Notice<'_>, head: &Head, records: &mut Records<
                 deal(Change { gone: true, ..Change::default() }, &head, records);
             }
             if renamed.is_some() {
-                return Err(incomplete("newObjectId", "the merged deal has a new id, and the notification not its stage: fetch it"));
+                return Err(incomplete(
+                    "newObjectId",
+                    "the merged deal has a new id, and the notification not its stage: fetch it",
+                ));
             }
         }
         Object::Activity(_) | Object::Other => records.nothing(),

@@ -174,7 +174,11 @@ impl Door {
         let said = |name| headers.get(name).map(http::HeaderValue::as_bytes).unwrap_or_default();
         if self.token.is_empty() {
             let known = self.hosts.iter().any(|host| said(header::HOST) == host.as_bytes());
-            return if known { Ok(()) } else { Err((StatusCode::MISDIRECTED_REQUEST, "the Host header is not that of this listener")) };
+            return if known {
+                Ok(())
+            } else {
+                Err((StatusCode::MISDIRECTED_REQUEST, "the Host header is not that of this listener"))
+            };
         }
         let wanted = format!("Bearer {}", self.token.expose());
         let same: bool = said(header::AUTHORIZATION).ct_eq(wanted.as_bytes()).into();

@@ -74,7 +74,10 @@ impl KafkaSession {
     fn doubt_name(&mut self) -> Result<(), LogError> {
         let since = *self.doubted_since.get_or_insert_with(Instant::now);
         if since.elapsed() < self.session_ends() {
-            return Err(LogError::recover(OPERATION, "another member of the group has the name of this process: checking whether it is alive"));
+            return Err(LogError::recover(
+                OPERATION,
+                "another member of the group has the name of this process: checking whether it is alive",
+            ));
         }
         let (group, name) = (self.options.group(self.log.stage), self.options.member(self.log.stage));
         let found =
@@ -108,9 +111,10 @@ impl KafkaSession {
     /// decides, because it accepts one. The loser learns that with the next heartbeat; a process that gets no error continues.
     fn await_verdict(&mut self) -> Result<(), LogError> {
         match self.contested_since {
-            Some(since) if since.elapsed() < self.session_ends() => {
-                Err(LogError::recover(OPERATION, "another process may have the name of this one: waiting to see which one the group keeps"))
-            }
+            Some(since) if since.elapsed() < self.session_ends() => Err(LogError::recover(
+                OPERATION,
+                "another process may have the name of this one: waiting to see which one the group keeps",
+            )),
             _ => {
                 self.contested_since = None;
                 Ok(())

@@ -74,7 +74,11 @@ pub fn run(args: &ForgetArgs, settings: &Settings, global: &Global) -> anyhow::R
 }
 
 fn say(forgotten: &Forgotten, left: usize, unread: u64) -> anyhow::Result<()> {
-    outln!("raw data of {} identifiers deleted; {} records that named them were dropped", forgotten.identifiers, forgotten.records)?;
+    outln!(
+        "raw data of {} identifiers deleted; {} records that named them were dropped",
+        forgotten.identifiers,
+        forgotten.records
+    )?;
     if left > 0 || unread > 0 {
         outln!(
             "{left} erasures are pending, and {unread} records are not processed yet, which may name more: `tributary run --until-idle 1`, \
