@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lead_is_the_earliest_and_an_mql_stands_in() {
+    fn the_earliest_lead_counts_or_else_the_earliest_mql() {
         let (one, two, won) = (milestone(MQL, "a", 10), milestone(MQL, "b", 20), milestone(CLOSED_WON, "1", 30));
         assert_eq!(of_stage(LEAD, &won, &[&two, &one, &won]), Some(10));
         let lead = milestone(LEAD, "c", 25);
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn public_milestones_stand_in_where_there_are_no_others() {
+    fn public_milestones_count_where_there_are_no_others() {
         let public = |kind: &str, object_id: &str, time_ms| Milestone { public: true, ..milestone(kind, object_id, time_ms) };
         let won = milestone(CLOSED_WON, "1", 30);
         let (early, trusted, late) = (public(MQL, "a", 5), milestone(MQL, "b", 10), milestone(MQL, "c", 40));

@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_cannot_be_read_is_told_by_its_line() {
+    fn an_unreadable_file_is_reported_with_its_line() {
         let problems = rates("").unwrap_err();
         assert_eq!(problems.to_string(), "rates: line 2: the date is not written YYYY-MM-DD");
     }

@@ -197,7 +197,7 @@ fn reasons(settings: &Settings, name: &str, raws: &[Raw], of: &Milestone, others
 }
 
 #[test]
-fn reasons_tell_what_was_folded_spread_and_multiplied() {
+fn reasons_list_what_was_folded_spread_and_multiplied() {
     let raws = days(&[("a", 1, "x"), ("b", 2, "x"), ("c", 3, "x"), ("d", 4, "x")]);
     let won = milestone("closed_won", "1", 10 * DAY_MS, 0);
     let opportunity = milestone("opportunity", "1", 3 * DAY_MS, 0);

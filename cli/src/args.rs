@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wished_format_is_told_whatever_else_is_wrong() {
+    fn the_log_format_is_read_whatever_else_is_wrong() {
         assert_eq!(format("tributary run"), LogFormat::Text);
         assert_eq!(format("tributary run --set log.format=json"), LogFormat::Json);
         assert_eq!(format("tributary rnu --sat x --set=log.format=json --set topics.partitions=x"), LogFormat::Json);

@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_is_refused_again_is_known_by_its_bytes() {
+    fn a_record_refused_again_is_recognised_by_its_bytes() {
         let mut letters = Letters::default();
         letters.add(place(0), letter("sdk", "{", 10));
         letters.add(place(1), DeadLetter { index: 1, ..letter("sdk", "{", 10) });

@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cause_is_told_once() {
+    fn a_cause_is_printed_once() {
         let cause = || anyhow::anyhow!("no such file");
         assert_eq!(told(&cause().context("reading it")), "reading it: no such file");
         assert_eq!(
@@ -129,7 +129,7 @@ mod tests {
         );
     }
     #[test]
-    fn a_reader_who_has_gone_changes_no_verdict() {
+    fn a_closed_pipe_changes_no_exit_code() {
         let gone = || Err(std::io::Error::from(std::io::ErrorKind::BrokenPipe).into());
         let full = || Err(std::io::Error::from(std::io::ErrorKind::StorageFull).into());
         assert!(verdict(true, Ok(())).is_ok());

@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_stands_in_for_a_line_is_refused_whatever_it_begins_with() {
+    fn a_line_replaced_by_a_marker_is_refused_whatever_it_begins_with() {
         let decoder = Decoder::new(&tributary_ingest::Settings::default(), &Kinds::default()).unwrap();
         let mut record = Vec::new();
         let good = br#"{"timestamp":"2022-04-13","user_id":"u"}"#;

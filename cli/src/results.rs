@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_ends_in_the_middle_of_a_line_is_told_of() {
+    fn a_file_that_ends_within_a_line_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("spend.ndjson"), "{\"spend_id\": \"1\"}\n{\"spend_id\":").unwrap();
         let mut rows = 0;

@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_left_that_a_terminal_obeys() {
+    fn no_control_character_is_left_for_the_terminal() {
         for (text, expected) in [
             ("plain 峰会 é\t\n", "plain 峰会 é\t\n"),
             ("\u{1b}[2J\u{1b}]0;title\u{7}", "\\u001b[2J\\u001b]0;title\\u0007"),

@@ -253,7 +253,7 @@ fn a_touch_before_all_others_is_too_old_and_one_just_before_the_close_is_marked(
 }
 
 #[test]
-fn a_deal_of_which_only_pages_know_touches_is_reported() {
+fn a_deal_with_only_public_touches_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let sets = deal(folder.path());
     let track = json!({ "type": "track", "event": "Trial Requested", "timestamp": THEN, "userId": "u-1" });

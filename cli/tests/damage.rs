@@ -73,7 +73,7 @@ fn a_stopped_service_leaves_nothing_in_the_write_ahead_log() {
 }
 
 #[test]
-fn a_bit_that_flips_in_the_write_ahead_log_is_told_and_what_is_left_can_be_accepted() {
+fn a_flipped_bit_in_the_write_ahead_log_is_reported_and_the_rest_can_be_accepted() {
     let folder = tempfile::tempdir().unwrap();
     let service = killed(folder.path());
     let log = files(folder.path(), ".log").remove(0);
@@ -104,7 +104,7 @@ fn a_bit_that_flips_in_the_write_ahead_log_is_told_and_what_is_left_can_be_accep
 }
 
 #[test]
-fn no_log_is_begun_where_there_was_one() {
+fn no_log_is_created_where_there_was_one() {
     let folder = tempfile::tempdir().unwrap();
     let service = killed(folder.path());
     let kept = folder.path().join("kept");

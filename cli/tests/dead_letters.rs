@@ -118,7 +118,7 @@ fn audited(service: &Service, topic: &str) -> (u64, u64, bool) {
 }
 
 #[test]
-fn a_partition_that_is_mostly_refused_stands_still_and_all_others_go_on() {
+fn a_partition_with_mostly_refused_records_stops_and_others_continue() {
     let folder = tempfile::tempdir().unwrap();
     let mut service = poisoned(folder.path());
     let good = folder.path().join("good.ndjson");
@@ -150,7 +150,7 @@ fn a_partition_that_is_mostly_refused_stands_still_and_all_others_go_on() {
 }
 
 #[test]
-fn what_anybody_can_send_with_a_key_that_stands_in_a_page_stops_nothing() {
+fn refused_records_of_a_public_key_stop_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let mut service = poisoned(folder.path());
     service.sets.push("collector.write_keys.web=a-write-key-0123".into());
@@ -159,7 +159,7 @@ fn what_anybody_can_send_with_a_key_that_stands_in_a_page_stops_nothing() {
 }
 
 #[test]
-fn a_running_service_goes_on_once_it_is_accepted() {
+fn a_running_service_continues_once_the_records_are_accepted() {
     let folder = tempfile::tempdir().unwrap();
     let service = poisoned(folder.path());
     let mut command = tributary(&service.sets);

@@ -153,7 +153,7 @@ fn a_model_can_be_picked_and_an_unknown_one_is_refused() {
 }
 
 #[test]
-fn a_profile_says_what_made_it() {
+fn explaining_a_profile_lists_its_links() {
     let mut asked = Asked::golden();
     let found = asked.profile("email: Zhang@B-Corp.example ");
     assert_eq!(found.profile_id, "p_9ce777b87b508996b703dd2922724c92");
@@ -183,7 +183,7 @@ fn a_profile_says_what_made_it() {
 }
 
 #[test]
-fn what_was_merged_is_told_in_the_order_of_the_events() {
+fn merges_are_listed_in_the_order_of_the_events() {
     let mut asked = Asked::of(
         &[
             json!({"timestamp": "2023-01-01T00:00:00Z", "anonymous_id": "older"}),
@@ -199,7 +199,7 @@ fn what_was_merged_is_told_in_the_order_of_the_events() {
 }
 
 #[test]
-fn what_is_not_known_is_said_without_naming_the_person() {
+fn an_unknown_person_is_reported_without_the_identifier() {
     let mut asked = Asked::golden();
     let unknown = asked.refusal("phone:13912345678");
     assert!(matches!(unknown, ExplainError::Unknown(_)) && !unknown.to_string().contains("3912345678"), "{unknown}");
@@ -246,7 +246,7 @@ fn printed(print: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) -> String {
 
 /// Of a person of a company one identifier after the other is erased: whoever is asked for says what is so, at every step.
 #[test]
-fn nobody_is_on_his_way_for_ever() {
+fn no_identifier_is_shown_as_moving_after_erasures() {
     let people = ["email:z@b-corp.example", "phone:+8613800002222", "anonymous_id:c", "user_id:u-1234567"];
     let seen = json!({"kind": "identify", "timestamp": "2023-01-02T00:00:00Z", "email": "z@b-corp.example", "phone": "+8613800002222",
         "account": "001B", "traits": {"title": "CEO"}});
@@ -306,7 +306,7 @@ fn an_empty_journey_and_a_withdrawn_milestone_are_explained() {
 }
 
 #[test]
-fn an_amendment_is_told_from_a_version() {
+fn an_amendment_is_distinguished_from_a_version() {
     let amends = json!({"kind": "milestone", "milestone": "closed_won", "object_id": "1", "timestamp": "2023-06-02T00:00:00Z",
         "value": "7", "currency": "CNY", "amends": true});
     let mut asked = Asked::of(&[won("2023-06-01T00:00:00Z"), amends], &settings());

@@ -127,7 +127,7 @@ fn every_update_is_there_with_all() {
 }
 
 #[test]
-fn what_cannot_be_exported_is_said() {
+fn what_cannot_be_exported_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let service = Service::in_folder(folder.path(), 1);
     let at = |name: &str| folder.path().join(name).display().to_string();

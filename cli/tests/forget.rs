@@ -16,7 +16,7 @@ use support::service::Service;
 use support::{Running, tributary};
 
 #[test]
-fn nothing_of_who_was_erased_is_left_in_any_file() {
+fn nothing_of_an_erased_person_is_left_in_any_file() {
     let folder = tempfile::tempdir().unwrap();
     let service = Service::in_folder(folder.path(), 2);
     let state = folder.path().join("state");
@@ -57,7 +57,7 @@ fn nothing_of_who_was_erased_is_left_in_any_file() {
 }
 
 #[test]
-fn a_running_service_forgets_by_itself() {
+fn a_running_service_removes_erased_data_by_itself() {
     let folder = tempfile::tempdir().unwrap();
     let service = Service::in_folder(folder.path(), 2);
     let state = folder.path().join("state");
@@ -79,7 +79,7 @@ fn a_running_service_forgets_by_itself() {
 }
 
 #[test]
-fn who_is_killed_while_he_forgets_begins_again_and_loses_nothing() {
+fn a_removal_that_is_killed_starts_again_and_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let service = Service::in_folder(folder.path(), 2);
     let state = folder.path().join("state");
@@ -192,7 +192,7 @@ fn of_a_compacted_topic_the_latest_record_of_a_key_is_left() {
 
 /// One of four identifiers is erased, whichever holds the others together: the others stay what they were to each other.
 #[test]
-fn an_identifier_alone_is_forgotten_and_the_others_stay() {
+fn one_identifier_is_removed_and_the_others_stay() {
     let folder = tempfile::tempdir().unwrap();
     let service = Service::in_folder(folder.path(), 3);
     let state = folder.path().join("state");
@@ -242,7 +242,7 @@ fn an_identifier_alone_is_forgotten_and_the_others_stay() {
 
 /// The same with topics in JSON, whose dead letters hold records in base64, and with what no decoder reads.
 #[test]
-fn records_in_json_and_texts_within_texts_are_forgotten_too() {
+fn records_in_json_and_nested_texts_are_removed_too() {
     let folder = tempfile::tempdir().unwrap();
     let mut service = Service::in_folder(folder.path(), 2);
     let formats = ["credits", "profiles", "accounts", "spend", "erasure_requests", "dead_letters"]
@@ -297,7 +297,7 @@ fn run(service: &Service) -> Running {
 
 /// HubSpot names a contact; who that is, and all that was joined with him, goes with him.
 #[test]
-fn of_a_person_whom_a_crm_has_deleted_nothing_is_left() {
+fn nothing_is_left_of_a_person_whom_a_crm_has_deleted() {
     let folder = tempfile::tempdir().unwrap();
     let mut service = Service::in_folder(folder.path(), 2);
     service.sets.push("worker.expand_erasures=false".into());

@@ -79,7 +79,7 @@ fn a_corrected_cost_has_the_id_of_the_first() {
 
 /// What was given back is taken from the cost, rows of sums are counted, and rows that nothing tells apart are told.
 #[test]
-fn credits_sums_and_rows_of_one_id_are_told() {
+fn refunds_totals_and_rows_of_one_id_are_reported() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("credits.csv");
     let text = "Invalid Activity Credit Report\nDay,Campaign,Network,Currency code,Cost,Credited amount\n\
@@ -116,7 +116,7 @@ fn import(name: &str, bytes: &[u8]) -> Report {
 }
 
 #[test]
-fn titles_encodings_and_parts_that_cannot_be_read_are_told() {
+fn title_rows_encodings_and_unreadable_parts_are_reported() {
     let rows = "timestamp,phone,source,medium\n2026-03-01 14:00,13800001111,fair,booth\n";
     for (text, line) in [
         (rows.to_owned(), None),

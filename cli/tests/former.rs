@@ -66,7 +66,7 @@ fn later() -> [String; 2] {
 }
 
 #[test]
-fn the_state_of_a_former_version_opens_and_goes_on() {
+fn the_state_of_a_former_version_opens_and_continues() {
     let folder = tempfile::tempdir().unwrap();
     copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/former/2026-11-26"), &folder.path().join("state"));
     let service = Service::in_folder(folder.path(), 2);

@@ -105,7 +105,7 @@ fn held(service: &Service, field: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn changed_channel_rules_are_told_beforehand_and_take_hold_of_what_is_stored() {
+fn changed_channel_rules_are_announced_and_applied_to_stored_touches() {
     let folder = tempfile::tempdir().unwrap();
     let rules = folder.path().join("rules.toml");
     std::fs::write(&rules, "[[rule]]\nchannel = 'brand_search'\nsource = ['baidu']\n").unwrap();
@@ -158,7 +158,7 @@ fn ended(mut running: Running) -> (Option<i32>, String) {
 }
 
 #[test]
-fn in_a_rolling_restart_the_old_ones_stop_and_nothing_swings_back() {
+fn in_a_rolling_restart_old_instances_stop_and_nothing_is_reverted() {
     let Some(brokers) = support::broker() else { return };
     let folder = tempfile::tempdir().unwrap();
     let sets = pipeline(&brokers, "rolling", folder.path(), &[]);

@@ -129,7 +129,7 @@ fn replayed(records: &[Raw], milestones: &BTreeSet<String>) -> Vec<Explanation> 
 }
 
 #[test]
-fn what_was_credited_a_second_ago_is_explained_and_the_disk_says_how_old_it_is() {
+fn recent_credit_is_explained_and_answers_from_disk_give_their_age() {
     let Some(brokers) = broker() else { return };
     let folder = tempfile::tempdir().unwrap();
     let sets = pipeline(brokers, "fresh", folder.path(), &[ROOM.to_owned()]);
@@ -202,7 +202,7 @@ fn now() -> String {
 }
 
 #[test]
-fn any_machine_asks_for_all_partitions_whoever_holds_them() {
+fn any_instance_answers_for_all_partitions() {
     let Some(brokers) = broker() else { return };
     let folder = tempfile::tempdir().unwrap();
     let sets = pipeline(brokers, "many", folder.path(), &[ROOM.to_owned()]);
@@ -290,7 +290,7 @@ fn check_newer(disk: &Settings) {
 }
 
 #[test]
-fn a_process_that_cannot_be_reached_is_named_with_what_would_open_it() {
+fn an_unreachable_process_is_named_with_what_to_configure() {
     let Some(brokers) = broker() else { return };
     let folder = tempfile::tempdir().unwrap();
     let sets = pipeline(brokers, "closed", folder.path(), &["kafka.instance=closed-one".to_owned()]);

@@ -101,7 +101,7 @@ fn adds_up_under_load(sets: &[String], ingest: &[String], records: &[Raw]) {
 }
 
 #[test]
-fn what_is_under_way_is_not_missing_and_what_is_lost_is() {
+fn records_in_progress_are_not_missing_and_lost_ones_are() {
     let Some(brokers) = support::broker() else { return };
     let folder = tempfile::tempdir().unwrap();
     let sets = pipeline(&brokers, "audited", folder.path(), &["worker.batch_records=200".to_owned()]);

@@ -34,7 +34,7 @@ fn kill(sets: &[String], args: &[&str], note: &Path, random: &mut ChaCha8Rng, lo
 }
 
 #[test]
-fn what_is_killed_at_any_moment_sends_each_record_once() {
+fn a_command_killed_at_any_moment_sends_each_record_once() {
     let Some(brokers) = support::broker() else { return };
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);

@@ -60,7 +60,7 @@ fn lag_ends_at_0_and_stays_there_through_restarts_and_rebalances() {
 }
 
 #[test]
-fn what_an_open_transaction_holds_up_is_no_lag_and_is_told() {
+fn records_behind_an_open_transaction_are_no_lag_and_are_reported() {
     let Some(brokers) = support::broker() else { return };
     let folder = tempfile::tempdir().unwrap();
     let sets = pipeline(&brokers, "held", folder.path(), &[]);

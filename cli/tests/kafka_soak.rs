@@ -218,7 +218,7 @@ fn processes_and_brokers_killed_at_any_moment_lose_nothing_and_double_nothing() 
 }
 
 #[test]
-fn processes_that_stand_still_and_come_back_do_no_harm() {
+fn paused_processes_that_resume_do_no_harm() {
     let _alone = alone();
     let seed = given("TRIBUTARY_SOAK_SEED", 1);
     let rounds = given("TRIBUTARY_SOAK_ROUNDS", 2);

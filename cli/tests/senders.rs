@@ -171,7 +171,7 @@ fn contacts_that_salesforce_merges_share_the_credit_of_their_deal() {
 }
 
 #[test]
-fn what_hung_on_an_account_that_was_merged_hangs_on_the_other() {
+fn what_belonged_to_a_merged_account_belongs_to_the_other() {
     let mut records = Vec::new();
     records.extend(visit("c1", "li@b-corp.example", "first", 1));
     records.extend(visit("c2", "wang@b-corp.example", "second", 2));

@@ -17,7 +17,7 @@ fn profile(service: &Service, identifier: &str) -> Option<Vec<String>> {
 }
 
 #[test]
-fn people_are_parted_and_erased() {
+fn people_are_split_and_erased() {
     let folder = tempfile::tempdir().unwrap();
     let service = Service::in_folder(folder.path(), 2);
     let file = folder.path().join("events.ndjson");

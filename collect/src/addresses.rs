@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded_and_who_goes_on_sending_is_not_forgotten() {
+    fn memory_is_bounded_and_addresses_that_keep_sending_are_remembered() {
         let mut addresses = Addresses::new(Rate::new(100, 0), 25, &[], None);
         addresses.remembered_max = 100;
         let now = Instant::now();
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_says_who_sends_and_nobody_else_does() {
+    fn only_a_trusted_proxy_may_name_the_senders_address() {
         let header = HeaderName::from_static("x-forwarded-for");
         let proxies = ["127.0.0.1".parse().unwrap(), "10.0.0.9".parse().unwrap()];
         let addresses = Addresses::new(Rate::new(1, 0), 25, &proxies, Some(header.clone()));

@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_what_it_is_and_not_what_its_head_says() {
+    fn a_body_is_decoded_by_its_content_and_not_by_its_headers() {
         for coding in ["gzip", "x-gzip", "deflate", "br", "zstd", "gzip, deflate"] {
             for text in ["{\"a\":1}", " [1]", "\u{feff}{}", "<xml/>", ""] {
                 assert_eq!(run(&[("content-encoding", coding)], text.into(), 100).unwrap(), text, "{coding}");

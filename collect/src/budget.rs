@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn room_is_given_back() {
+    fn memory_is_released() {
         let budget = Budget::new(100, 25);
         let large = budget.take(1_000).unwrap();
         assert_eq!(budget.take(1).err(), Some(Refusal::Busy));
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn bodies_that_are_waited_for_leave_half_to_the_others() {
+    fn unfinished_bodies_leave_half_of_the_memory_to_others() {
         let budget = Budget::new(100, 100);
         let mut slow: Vec<Room> = (0..5).map(|_| awaited(&budget, None)).collect();
         assert!(slow.iter_mut().all(|room| room.grow(10).is_ok()));
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn the_body_goes_that_has_held_most_for_longest() {
+    fn the_body_that_held_most_for_longest_is_dropped() {
         let budget = Budget::new(100, 100);
         let (mut large, mut small) = (awaited(&budget, None), awaited(&budget, None));
         large.grow(30).unwrap();

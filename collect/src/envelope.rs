@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn only_known_headers_are_passed_on() {
+    fn only_listed_headers_are_passed_on() {
         let long = "x".repeat(HEADER_BYTES_MAX + 1);
         let mut headers = HeaderMap::new();
         for (name, value) in [("content-type", "text/xml"), ("authorization", "s"), ("x-event", "deal"), ("user-agent", &long)]

@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_waited_for_too() {
+    fn bytes_are_limited_too() {
         let (limit, start) = (RateLimit::new(Rate::new(10, 1)), Instant::now());
         let large = Cost { messages: 1, bytes: 11 << 10, useless: 0 };
         assert_eq!(limit.take(large, start), Ok(()));
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_useless_takes_nothing_from_what_is_wanted() {
+    fn useless_messages_do_not_use_up_the_rate_of_useful_ones() {
         let (limit, start) = (RateLimit::new(Rate::new(100, 0)), Instant::now());
         let useless = Cost { useless: 1_000, ..Cost::default() };
         assert_eq!(limit.take(useless, start), Ok(()));

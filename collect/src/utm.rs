@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn the_user_agent_of_the_request_stands_in() {
+    fn the_user_agent_defaults_to_that_of_the_request() {
         let of = |body: &str| {
             let records = Hits::read(body.as_bytes(), 10).unwrap().records(now(), Trust::Public, Some("curl/8.0"));
             serde_json::from_str::<Value>(&records[0]).unwrap()["user_agent"].take()
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pixel_stands_for_a_hit() {
+    fn a_pixel_request_is_a_hit() {
         let pairs =
             |text: &str| -> Vec<(String, String)> { url::form_urlencoded::parse(text.as_bytes()).into_owned().collect() };
         let query = pairs(

@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_public_unless_it_says_otherwise() {
+    fn a_key_is_public_unless_it_is_configured_as_secret() {
         let read = |json: &str| serde_json::from_str::<WriteKey>(json);
         assert_eq!(read("\"0123456789\"").unwrap(), WriteKey::public("0123456789"));
         let trusted = read(r#"{"key": "0123456789", "trust": "trusted"}"#).unwrap();

@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_what_the_dictionary_says() {
+    fn values_have_the_types_of_the_dictionary() {
         for (form, value, expected) in [
             (Form::Text, json!("a"), "a"),
             (Form::Text, Value::Null, ""),
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_something_else_is_said_with_its_field() {
+    fn a_value_of_another_type_is_reported_with_its_field() {
         for (form, value) in [
             (Form::Text, json!(1)),
             (Form::Bytes, json!("?")),

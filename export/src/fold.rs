@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_said_last_counts() {
+    fn the_latest_row_counts() {
         for bytes_max in [1, 1 << 20] {
             let said = [(1, Some(7)), (2, Some(5)), (3, Some(4)), (1, Some(6)), (2, None), (3, None), (3, Some(9))];
             assert_eq!(folded(&said, bytes_max), [[1, 0, 6], [3, 0, 9]]);
@@ -176,7 +176,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_put_aside_changes_nothing(
+        fn spilling_to_disk_changes_nothing(
             said in proptest::collection::vec((0_u8..40, proptest::option::of(0_u16..9)), 0..200),
             bytes_max in 1_usize..3_000,
         ) {

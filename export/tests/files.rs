@@ -81,7 +81,7 @@ fn milestones() -> Vec<MilestoneRow> {
 }
 
 #[test]
-fn what_is_read_is_what_was_said_in_either_form() {
+fn the_exported_rows_are_those_published_in_either_format() {
     for json in [false, true] {
         let folder = tempfile::tempdir().unwrap();
         let rows = milestones();

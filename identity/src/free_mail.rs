@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_lists_say_where_they_are_from_and_hold_domains_each_once() {
+    fn the_lists_name_their_origin_and_hold_each_domain_once() {
         for list in [OWN, LISTED] {
             let head: String = list.lines().take_while(|line| line.starts_with('#')).collect();
             assert!(head.contains("Source: ") && head.contains("20"), "{head}");

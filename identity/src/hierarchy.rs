@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn the_root_is_the_last_on_the_way_and_of_a_circle_the_smallest() {
+    fn the_root_is_the_topmost_account_and_of_a_circle_the_smallest() {
         let root_of = |own: &str, above: &[&str]| id_of(root(&format!("a:crm_account:{own}"), &units(above)));
         assert_eq!(root_of("A", &[]), "A");
         assert_eq!(root_of("A", &["C", "B"]), "B");
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_way_ends_where_it_comes_back_and_where_it_is_too_long() {
+    fn the_search_for_a_root_ends_at_a_circle_and_at_the_depth_limit() {
         let way_of = |own: &str, parent: &str, further: &[&str]| {
             way(own, parent.into(), further.iter().map(|unit| (*unit).into()).collect())
         };

@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_account_named_holds_since_the_addresses_that_do_not_contradict() {
+    fn the_first_account_named_holds_from_the_first_address_that_does_not_contradict_it() {
         let begin = i64::MIN;
         assert_eq!(made(&[(1, "b.example", false), (5, "1", true)]), [(begin, "1".into())]);
         assert_eq!(

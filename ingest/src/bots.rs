@@ -187,7 +187,7 @@ mod tests {
     ];
 
     #[test]
-    fn bots_say_what_they_are_and_people_do_not() {
+    fn bots_are_recognised_and_people_are_not() {
         let bots = Bots::new(&["InHouseMonitor".into(), " ".into()]);
         for agent in BOTS {
             assert!(bots.is_bot(agent), "{agent}");
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_is_read_and_says_where_it_is_from() {
+    fn the_list_is_read_with_its_origin() {
         let bots = Bots::new(&[]);
         assert!(bots.list.is_some() && bots.words.is_some());
         assert!(LIST.contains("# Source: ") && LIST.contains(", version ") && LIST.contains("MIT"));

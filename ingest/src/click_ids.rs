@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn who_lands_with_a_click_id_is_known_by_it() {
+    fn a_landing_hit_with_a_click_id_has_it_as_identifier() {
         let hit = r#"{"timestamp":"2026-03-01T08:00:00Z","anonymous_id":"c1","url":"https://a.example/?bd_vid=8&msclkid=m&gclid=Cj0"}"#;
         let event = event(Source::Utm, hit);
         assert_eq!(names(&event), ["gclid:Cj0", "bd_vid:8", "anonymous_id:c1"]);

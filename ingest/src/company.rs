@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_name_says_nothing() {
+    fn a_placeholder_is_no_company_name() {
         for none in ["", " ", "-", "A", "123", "12-34", "？", "Ａ", "\u{200b}"] {
             assert_eq!(normalise(none), None, "{none}");
         }

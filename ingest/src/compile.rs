@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mapping_may_name_whatever_a_record_may_say() {
+    fn a_mapping_may_name_any_field_of_a_record() {
         let mapped = |kind: &str, milestone: &str| {
             let text = format!(
                 "[webhook.mappings.mycrm.stage.fields]\ntimestamp = '$.t'\nkind = '{kind}'\nmilestone = '{milestone}'\n\

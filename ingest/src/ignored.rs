@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_field_stands_once_with_each_reason() {
+    fn a_field_is_listed_once_for_each_reason() {
         let why = |field: &str, reason| Rejection::new(reason, field, "");
         let mut ignored = Ignored::default();
         assert_eq!(ignored.read(Ok(1)), Some(1));

@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_is_named_and_what_rules_know_stays() {
+    fn an_origin_keeps_no_personal_data_and_what_the_rules_need() {
         let channels = Channels::new(&[], &[], None).unwrap();
         for (given, kept) in [
             ("https://a.example/p?utm_source=x&gclid=1#top", "https://a.example/p?utm_source=x&gclid=1#top"),

@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn who_writes_the_year_last_is_told_to_write_it_first() {
+    fn a_date_with_the_year_last_is_refused_with_advice() {
         for text in ["03/01/2026", "3/1/2026 10:00", "03-01-2026", "3.1.26", "13/01/2026", "０３/０１/２０２６"] {
             let why = times().read(text, "timestamp").unwrap_err();
             assert_eq!(why.reason, reason::TIMESTAMP_INVALID);

@@ -204,7 +204,7 @@ fn the_records_are_whole() {
 }
 
 #[test]
-fn what_crms_tell_is_whole() {
+fn the_records_of_crms_have_every_field() {
     for (record, _) in of_crms() {
         let decoded = decode(Source::Webhook, &record.to_string());
         assert!(decoded.ignored.is_empty() && !decoded.events.is_empty(), "{record}: {:?}", decoded.ignored);
@@ -262,7 +262,7 @@ fn of_a_mapping() {
 
 /// What cannot be read and is all that an event says refuses it: nothing disappears.
 #[test]
-fn an_event_that_says_nothing_without_the_field_is_refused() {
+fn an_event_without_content_but_the_bad_field_is_refused() {
     let notice = |name: &str, value: &str| {
         let record = format!(
             r#"{{"provider":"hubspot","body":[{{"eventId":1,"portalId":2,"occurredAt":1700000000000,"objectId":3,
@@ -290,7 +290,7 @@ proptest! {
     }
 
     #[test]
-    fn of_what_a_crm_tells(value in any_json(), which in 0usize..4, at in any::<prop::sample::Index>()) {
+    fn of_records_of_crms(value in any_json(), which in 0usize..4, at in any::<prop::sample::Index>()) {
         let (record, needed) = of_crms().swap_remove(which);
         let path = at.get(&optional(&record, &needed)).clone();
         let (with, without) = replaced(&record, &path, &value);

@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn latest_rows_and_sums_agree_or_it_is_said() {
+    fn a_difference_of_latest_rows_and_sums_is_reported() {
         let mut table = CreditTable::default();
         table.add(&update("a", 1_000_000_000, 1_000_000_000, 1));
         table.add(&update("a", 0, -1_000_000_000, 2));
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_taken_back_under_its_old_face_is_noticed() {
+    fn a_retraction_without_the_old_columns_is_noticed() {
         let whole = 1_000_000_000;
         let mut table = CreditTable::default();
         table.add(&update("a", whole, whole, 1));

@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_is_told_by_name() {
+    fn settings_that_differ_are_named() {
         let mut settings = Settings::default();
         let before = generation(&settings);
         assert_eq!(changes(&before, &before), Changes::default());

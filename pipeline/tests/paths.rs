@@ -144,7 +144,7 @@ fn rows_of(results: &Results, settings: &Settings) -> Rows {
 }
 
 #[test]
-fn the_topics_and_the_state_teach_the_same() {
+fn topics_and_state_give_the_same_paths() {
     let mut seen = Vec::new();
     for (contacts, account_level, partitions) in [
         (Contacts::Account, AccountLevel::Account, 1),
@@ -178,7 +178,7 @@ fn the_topics_and_the_state_teach_the_same() {
 }
 
 #[test]
-fn a_row_that_is_no_more_and_one_of_before_do_not_count() {
+fn removed_and_outdated_rows_do_not_count() {
     let row = |id: &str, revision, channel: &str| TouchpointRow {
         touchpoint_id: id.into(),
         touch_id: id.into(),

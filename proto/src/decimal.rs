@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_or_too_large_is_none() {
+    fn a_text_that_is_no_number_or_too_large_is_refused() {
         for text in ["", "-", ".5", "5.", "1,000", "1 000", "abc", "NaN", "1e", "1e5.0", "--1", "1e15", "1e300", "１"] {
             assert_eq!(Decimal::parse(text), None, "{text}");
         }

@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_what_the_proto_files_say() {
+    fn fields_match_the_proto_files() {
         assert_eq!(form(CreditUpdate::FIELDS, "touch_time"), (Form::Time, false));
         assert_eq!(form(CreditUpdate::FIELDS, "value_minor"), (Form::Int64, false));
         assert_eq!(form(CreditUpdate::FIELDS, "revision"), (Form::Uint64, false));

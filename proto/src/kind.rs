@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn custom_kinds_stand_between_phone_and_cookie() {
+    fn custom_kinds_rank_between_phone_and_cookie() {
         let kinds = Kinds::new(vec!["badge".into()], Vec::new());
         assert!(kinds.rank("phone") < kinds.rank("badge"));
         assert!(kinds.rank("badge") < kinds.rank(ANONYMOUS_ID));
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn milestones_are_known_in_any_case() {
+    fn names_of_milestones_are_read_in_any_case() {
         let kinds = Kinds::new(Vec::new(), vec!["poc_passed".into()]);
         assert_eq!((kinds.milestone(" MQL"), kinds.milestone("PoC_Passed")), (Some("mql"), Some("poc_passed")));
         assert_eq!((kinds.milestone("赢单"), kinds.milestone("Closed Won")), (Some("closed_won"), Some("closed_won")));

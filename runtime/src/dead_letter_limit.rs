@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_good_record_ends_a_row() {
+    fn one_good_record_ends_a_run_of_refused_ones() {
         let limits = DeadLetterLimits { in_a_row: 2, ..DeadLetterLimits::NONE };
         let mut partition = DeadLetterCount::default();
         let excess: Vec<bool> =
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_share_is_taken_of_every_window() {
+    fn the_share_is_of_every_window() {
         let limits = DeadLetterLimits { in_a_row: 0, percent: 50, window: 4 };
         let mut partition = DeadLetterCount::default();
         let half = [true, false, true, false, true, true, false, true].map(|refused| partition.note(refused, &limits));

@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_few_have_lines_and_the_rest_a_count_when_the_minute_is_over() {
+    fn the_first_few_refused_records_get_lines_and_the_rest_one_count_a_minute() {
         let (mut lines, start) = (DeadLetterLines::default(), Instant::now());
         let at = |seconds| start + Duration::from_secs(seconds);
         assert_eq!(lines.note(Refused::of(&letters(0..4)), at(0)).len(), 4);
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_worker_has_not_said_it_says_at_its_end() {
+    fn counts_not_yet_logged_are_logged_when_a_worker_ends() {
         let (mut lines, start) = (DeadLetterLines::default(), Instant::now());
         assert_eq!(lines.rest(), None);
         lines.note(Refused::of(&letters(0..12)), start);
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_refused_says_nothing() {
+    fn without_refused_records_nothing_is_logged() {
         let (mut lines, start) = (DeadLetterLines::default(), Instant::now());
         assert_eq!(lines.note(Refused::of(&[]), start), []);
         assert_eq!(lines.due(start + MINUTE * 2), None);

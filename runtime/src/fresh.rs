@@ -87,7 +87,7 @@ mod tests {
     use crate::metrics::{CONSUMER_LAG_RECORDS, HELD_UP_SECONDS};
 
     #[test]
-    fn what_is_not_fresh_is_absent() {
+    fn an_expired_value_is_absent() {
         let gauges = FreshGauges::default();
         let now = Instant::now();
         let at = |partition| Place { stage: "identity", topic: Topic::IdentityInbox, partition };

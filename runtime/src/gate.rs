@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_passes_when_one_fails() {
+    fn no_thread_passes_when_one_fails() {
         let (gate, passed) = (Gate::default(), Arc::new(AtomicUsize::new(0)));
         let mut service = Service::default();
         for fails in [false, true, false] {

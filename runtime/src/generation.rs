@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_take_hold_one_after_the_other_and_none_twice() {
+    fn settings_come_into_force_one_after_the_other_and_none_twice() {
         let mut topic = Topic::default();
         let (a, b) = (own(7, 730, 540), own(8, 730, 540));
         assert_eq!(topic.start(&a, Terms::default()), Ok(1));
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn who_start_together_with_the_same_settings_are_one_generation() {
+    fn instances_that_start_together_with_the_same_settings_are_one_generation() {
         let mut topic = Topic::default();
         topic.start(&own(7, 730, 540), Terms::default()).unwrap();
         let next = own(8, 730, 540);
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_that_start_together_with_different_settings_one_holds() {
+    fn of_two_instances_that_start_together_with_different_settings_one_wins() {
         let mut topic = Topic::default();
         topic.start(&own(7, 730, 540), Terms::default()).unwrap();
         let (a, b) = (own(8, 730, 540), own(9, 730, 540));

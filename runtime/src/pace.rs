@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_always_a_record() {
+    fn a_batch_has_at_least_one_record() {
         let mut pace = Pace::new(1_000);
         pace.note(1, usize::MAX);
         assert_eq!(pace.records(10_000), 1);

@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn room_is_told_of_folders_that_are_not_there_yet() {
+    fn free_space_is_measured_also_for_folders_not_created_yet() {
         let folder = tempfile::tempdir().unwrap();
         let there = free_bytes(folder.path()).unwrap();
         let not_there = free_bytes(&folder.path().join("a/b")).unwrap();

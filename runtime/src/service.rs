@@ -290,7 +290,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_is_kept_from_work_says_by_what() {
+    fn a_worker_that_cannot_work_names_the_cause() {
         let stop = Arc::new(AtomicBool::new(false));
         let pulses = ["ingest-0", "identity-0"].map(|name| Arc::new(Pulse::new(name.into(), true, stop.clone())));
         let health = Health { pulses: pulses.to_vec() };

@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_said_what_happened_and_what_to_do() {
+    fn a_stopped_input_is_described_with_what_to_do() {
         let Some(Obstacle::Stopped { topic, partition, why }) = stopped().obstacle(PLACE) else { panic!("it is stopped") };
         assert_eq!((topic, partition), PLACE);
         for part in [
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_accepted_counts_once_and_only_beyond_where_it_stands() {
+    fn an_acceptance_counts_once_and_only_beyond_the_position() {
         let mut stops = stopped();
         assert!(!stops.accept(PLACE, 107), "it stands there already");
         assert!(stops.accept(PLACE, 150));

@@ -22,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rest_ends_at_once_where_nobody_waits_and_soon_where_few_do() {
+    fn a_pause_ends_at_once_with_nothing_waiting_and_soon_with_little() {
         assert_eq!(still_to_wait(1_000_000, 0, 1), 0);
         let (mut wait, mut batches) = (1_000_000, 0);
         while wait > 0 {

@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_role_says_what_is_kept_and_who_writes() {
+    fn a_role_gives_retention_and_writers() {
         for topic in Topic::ALL {
             let Spec { role, cleanup, written_by, content, .. } = topic.spec();
             match role {

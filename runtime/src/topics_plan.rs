@@ -339,7 +339,7 @@ mod tests {
     ];
 
     #[test]
-    fn what_grew_is_usable_where_nothing_is_at_stake() {
+    fn grown_topics_are_accepted_where_nothing_can_be_lost() {
         let settings = TopicsSettings::default();
         for &Situation { what, found, spread, not_fine } in SITUATIONS {
             let mut topics = as_wanted(&settings);

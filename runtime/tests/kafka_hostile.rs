@@ -235,7 +235,7 @@ fn through(what: &str, bench: &Bench, counter: &mut Counter, trouble: impl FnOnc
 }
 
 #[test]
-fn a_broker_that_was_away_is_met_again() {
+fn a_broker_that_was_unreachable_is_connected_again() {
     let Some(world) = world() else { return };
     let bench = world.bench("outage");
     let mut counter = bench.open("a");
@@ -254,7 +254,7 @@ fn a_broker_that_was_away_is_met_again() {
 }
 
 #[test]
-fn connections_that_break_again_and_again_are_made_anew() {
+fn connections_that_break_again_and_again_are_opened_again() {
     let Some(world) = world() else { return };
     let bench = world.bench("resets");
     let mut counter = bench.open("a");

@@ -67,7 +67,7 @@ fn a_batch_that_is_given_up_is_done_again_once() {
 }
 
 #[test]
-fn of_two_processes_with_one_name_the_later_one_goes_on() {
+fn of_two_processes_with_one_name_the_later_one_continues() {
     let Some(bench) = Bench::new("one-name") else { return };
     bench.feed(2, 10);
     let mut first = bench.open("same");
@@ -258,7 +258,7 @@ fn a_number_of_partitions_that_changes_stops_the_worker_and_the_next_one() {
 }
 
 #[test]
-fn a_transaction_that_hangs_is_told_and_what_follows_it_waits() {
+fn a_hanging_transaction_is_reported_and_what_follows_it_waits() {
     let Some(bench) = Bench::new("hangs") else { return };
     let options = bench.options("a");
     let gauges = options.gauges.clone();

@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_and_a_tombstone_or_it_is_said() {
+    fn an_erasure_without_row_or_tombstone_is_reported() {
         let id = || Profile { profile_id: "p_1".into(), ..Profile::default() };
         let row = || said(Some(Profile { erased: true, ..id() }));
         let verdict = Verdict::default();

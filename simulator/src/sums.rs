@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_taken_back_and_given_anew_agrees_and_is_counted() {
+    fn a_row_retracted_and_published_again_agrees_and_is_counted() {
         let mut reader = Reader::default();
         reader.commit(&[row("a", 5, 5, 1)]).unwrap();
         reader.commit(&[row("a", 0, -5, 2), row("b", 7, 7, 3)]).unwrap();
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_changes_its_face_without_being_taken_back_is_found() {
+    fn changed_columns_without_a_retraction_are_found() {
         let mut reader = Reader::default();
         reader.commit(&[row("a", 5, 5, 1)]).unwrap();
         let why = reader.commit(&[row("b", 5, 0, 2)]).unwrap_err();
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_is_taken_back_under_its_new_face_is_found() {
+    fn a_retraction_with_the_new_columns_is_found() {
         let mut reader = Reader::default();
         reader.commit(&[row("a", 5, 5, 1)]).unwrap();
         let why = reader.commit(&[row("b", 0, -5, 2), row("b", 5, 5, 3)]).unwrap_err();
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_is_given_anew_without_being_taken_back_is_found() {
+    fn a_row_published_again_without_a_retraction_is_found() {
         let mut reader = Reader::default();
         reader.commit(&[row("a", 5, 5, 1)]).unwrap();
         let why = reader.commit(&[row("b", 5, 5, 2)]).unwrap_err();
@@ -288,14 +288,14 @@ mod tests {
     }
 
     #[test]
-    fn a_revision_that_comes_twice_is_found() {
+    fn a_revision_used_twice_is_found() {
         let mut reader = Reader::default();
         reader.commit(&[row("a", 5, 5, 1)]).unwrap();
         assert!(reader.commit(&[row("a", 0, -5, 1)]).is_err());
     }
 
     #[test]
-    fn what_was_never_seen_is_a_fault_and_what_cannot_be_is_one_when_seen() {
+    fn a_case_that_no_seed_reached_is_an_error_and_so_is_an_impossible_one() {
         let mut coverage = Coverage::default();
         assert!(coverage.faults().contains(&"no row ever changed in campaign".to_owned()));
         assert!(coverage.faults().contains(&"no row ever changed for the reason erased".to_owned()));

@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_role_of_a_profile_counts_and_whom_the_deal_names_comes_alone() {
+    fn the_first_role_of_a_profile_counts_and_only_named_people_are_listed() {
         let role = |object_id: &str, role: &str| Role { object_id: object_id.into(), role: role.into() };
         let (first, second, other) = ([role("6", ""), role("7", "user")], [role("6", "Champion")], [role("6", "Blocker")]);
         let people = || [("p_a", &first[..]), ("p_a", &second[..]), ("p_a", &other[..]), ("p_b", &[][..])].into_iter();

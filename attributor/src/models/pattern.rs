@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn the_most_telling_counts() {
+    fn the_most_specific_pattern_counts() {
         let said = [("*", 1), ("paid_*", 2), ("paid_search", 3), ("paid_s*", 4)];
         let by_name = ByName::new(said.map(|(pattern, said)| (Pattern::new(pattern), said)).to_vec());
         let get = |name: &str| by_name.get(name).map(|(_, said)| *said);
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_like_no_known_name_is_refused_with_those_near() {
+    fn a_pattern_that_matches_no_name_is_refused_with_similar_names() {
         let known = ["paid_search", "paid_social", "email", "paid_video"];
         let mut problems = Problems::default();
         for pattern in ["paid_*", "emali", "piad_*"] {

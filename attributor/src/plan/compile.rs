@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_wrong_is_said_at_once() {
+    fn all_errors_of_the_settings_are_reported_at_once() {
         let model = |name: &str, rule: &str| ModelSettings { name: name.into(), rule: rule.into(), ..ModelSettings::default() };
         let settings = Settings {
             window: Window::LookbackDays(0),

@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_current_says_nothing() {
+    fn a_current_answer_has_no_warning() {
         let counted = Counted::from([((Topic::Sdk, 0), Newer::NONE), ((Topic::IdentityInbox, 1), Newer::NONE)]);
         let fresh = of_kafka(&[read(("identity", 1), None, 5)], Ok(counted));
         assert!(fresh.current && fresh.newer_records == Some(0));
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_counted_is_not_said_to_be_current() {
+    fn an_answer_whose_lag_is_unknown_is_not_called_current() {
         let up_to = Counted::from([((Topic::IdentityInbox, 1), Newer { records: 90_000, exact: false })]);
         let line = of_kafka(&[read(("identity", 1), None, 5)], Ok(up_to)).line().unwrap();
         assert!(line.contains("up to 90000 records"), "{line}");

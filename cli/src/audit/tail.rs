@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_on_its_way_is_known_again_and_nothing_else_is() {
+    fn records_in_flight_are_recognised_and_no_others() {
         let (touch, erase) = (event("1", Said::Touch(Touch::default())), event("2", Said::Erase(Erase::default())));
         let mut tail = Tail::default();
         let by = [7; 16];

@@ -42,7 +42,7 @@ mod tests {
     use crate::args::Cli;
 
     #[test]
-    fn every_shell_learns_every_command() {
+    fn every_shell_completes_every_command() {
         for shell in Shell::value_variants() {
             let mut script = Vec::new();
             generate(*shell, &mut Cli::command(), "tributary", &mut script);

@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_somebody_elses_is_not_found() {
+    fn identifiers_of_others_are_not_found() {
         for text in [
             "wei@b-corp.example",
             "138 0000 11112",
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_the_bytes_they_are_looked_at() {
+    fn any_bytes_are_searched() {
         for bytes in [&b"\\"[..], b"\\u", b"\\u12", b"&#;", b"&#xfffffff;", b"%", b"%4", b"\xff\xfe%", b"&", b"\\\xf0\x9f"] {
             assert_eq!(found(bytes), Vec::<usize>::new());
         }

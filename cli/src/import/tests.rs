@@ -65,7 +65,7 @@ fn import(file: &Path, how: &str, stored: &Rc<RefCell<Stored>>, breaks_at: Optio
 }
 
 #[test]
-fn an_interrupted_import_goes_on_where_it_was() {
+fn an_interrupted_import_continues_where_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("list.csv");
     let mut text = "timestamp,user_id\n".to_owned();
@@ -101,7 +101,7 @@ fn an_interrupted_import_goes_on_where_it_was() {
 }
 
 #[test]
-fn a_run_that_has_sent_all_and_told_nothing_sends_nothing_again() {
+fn a_run_killed_before_its_report_sends_nothing_again() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("list.csv");
     fs::write(&file, "timestamp,user_id\n2022-04-13,a\nnever,b\n").unwrap();

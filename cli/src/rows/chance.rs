@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_that_nobody_writes() {
+    fn texts_that_are_utf8_only_by_chance() {
         let by_chance = |bytes: &[u8]| is_utf8_by_chance(bytes).unwrap();
         for text in ["", "plain", "Müller, Jürgen, où, Öl", "Москва,луо", "Αθήνα", "Łódź", "£5 · 3°", "شركة", "峰会"]
         {

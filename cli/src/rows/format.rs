@@ -273,7 +273,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_format_is_read_and_says_what_it_is() {
+    fn every_format_is_read_and_recognised() {
         for (name, about) in Format::all() {
             let format = Format::find(name).unwrap();
             assert!(!about.is_empty() && format.constants.get("kind").is_some_and(|kind| kind == "spend"), "{name}");
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sum_is_told_from_a_campaign_that_is_called_so() {
+    fn a_total_row_is_distinguished_from_a_campaign_of_that_name() {
         let header: Vec<String> = ["Campaign", "Day", "Cost"].map(str::to_owned).to_vec();
         let opened = Format::find("google_ads").unwrap().open(&header).unwrap();
         for (cells, is_row) in [
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cost_is_in_the_unit_that_its_column_says() {
+    fn a_cost_is_in_the_unit_of_its_column() {
         for (format, header, currency) in [
             ("meta_ads", ["Campaign name", "Day", "Amount spent (USD)"], Some("USD")),
             ("google_ads", ["Campaign", "Day", "Cost (all)"], None),

@@ -16,7 +16,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn titles_are_passed_over() {
+    fn title_rows_are_skipped() {
         let row = |text: &str| -> Vec<String> { text.split(',').map(str::to_owned).collect() };
         let known =
             |cells: &[String]| cells.iter().filter(|cell| ["phone", "email", "campaign"].contains(&cell.as_str())).count();

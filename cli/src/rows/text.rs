@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quote_left_open_does_not_become_the_rest_of_the_file() {
+    fn an_open_quote_does_not_swallow_the_rest_of_the_file() {
         assert_eq!(rows(b"a,b\n1,2\n3,\"4\n5,6\n", 1_000), ["1:a|b", "2:1|2", "3!"]);
         let text = format!("a,b\n1,2\n1,\"2\n{}", "3,4\n".repeat(100_000));
         assert_eq!(rows(text.as_bytes(), 10_000), ["1:a|b", "2:1|2", "3!"]);

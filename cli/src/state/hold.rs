@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_restores_is_alone() {
+    fn a_restore_excludes_all_others() {
         let folder = tempfile::tempdir().unwrap();
         let hold = Hold::take(folder.path()).unwrap();
         assert!(matches!(Hold::take(folder.path()), Err(HoldError::InUse(_))));

@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn where_it_takes_two_steps_the_second_is_made_up_for() {
+    fn an_interrupted_swap_of_two_steps_is_completed() {
         let case = Case::new(true);
         case.swap.is_whole().unwrap();
         fs::rename(&case.swap.place, &case.swap.former).unwrap();
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_open_is_taken_back() {
+    fn a_state_that_does_not_open_is_rolled_back() {
         for one_step in [true, false] {
             for old in [true, false] {
                 let case = Case::new(old);
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_in_place_and_something_beside_it_is_told() {
+    fn a_missing_folder_with_one_beside_it_is_reported() {
         let case = Case::new(true);
         case.swap.give_up();
         fs::rename(&case.swap.place, &case.swap.former).unwrap();

@@ -98,7 +98,7 @@ fn a_contact_that_moved_counts_for_the_new_account_from_then_on() {
 
 /// What CRMs delete they tell by its id alone: the call and the meeting were none, and nobody has a role. Whichever file comes first.
 #[test]
-fn what_a_deleted_record_said_is_taken_back_by_its_id() {
+fn deleting_a_record_by_its_id_retracts_its_statements() {
     let [said, deleted, undeleted, fair] = ["said.webhook", "deleted.webhook", "undeleted.webhook", "fair.offline"]
         .map(|name| format!("20_deleted_records/{name}.ndjson"));
     let mut named = Settings::default();
@@ -123,7 +123,7 @@ fn what_a_deleted_record_said_is_taken_back_by_its_id() {
 }
 
 #[test]
-fn a_stage_that_no_rule_names_is_told() {
+fn a_stage_that_no_rule_names_is_reported() {
     let records = decoded(Source::Webhook, &text("06_unmapped_stage/hubspot.webhook.ndjson"));
     let told: Vec<_> = records.iter().flat_map(|record| &record.stages_without_rule).collect();
     let told: Vec<_> = told.into_iter().map(|unknown| (unknown.setting, unknown.stage.as_str())).collect();

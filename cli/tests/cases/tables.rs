@@ -88,7 +88,7 @@ fn cases() -> Vec<Case> {
 }
 
 #[test]
-fn tables_are_read_as_they_are_and_what_was_found_is_told() {
+fn tables_are_read_as_they_are_and_the_findings_reported() {
     let decoder = decoder();
     for (name, found, unknown, rows) in cases() {
         let report = report(name, &decoder);
@@ -105,7 +105,7 @@ fn owned(texts: &[&str]) -> Vec<String> {
 
 /// A purchase is a milestone where the configuration says so; it is nobody's visit anyhow.
 #[test]
-fn a_purchase_is_what_the_configuration_says() {
+fn a_purchase_is_the_configured_milestone() {
     let name = "13_exports/ga4_purchase.csv";
     let buyer = json!({"kind": "identify", "timestamp": "2026-03-01T14:00:00Z", "user_id": "u1", "anonymous_id": "123.456"});
     let mut bought = buyer.clone();

@@ -142,7 +142,7 @@ fn an_import_that_is_killed_at_any_moment_sends_each_row_once() {
 }
 
 #[test]
-fn what_cannot_be_read_on_has_stored_what_stood_before_it_and_goes_on_from_there() {
+fn an_input_with_an_unreadable_file_is_stored_up_to_it_and_continued() {
     let folder = tempfile::tempdir().unwrap();
     let service = Service::in_folder(folder.path(), 1);
     let (one, two) = (folder.path().join("1.ndjson"), folder.path().join("2.csv"));

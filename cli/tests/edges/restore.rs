@@ -264,7 +264,7 @@ fn what_was_accepted_is_in_the_backup() {
 }
 
 #[test]
-fn what_an_older_version_copied_is_put_back_too() {
+fn backups_of_an_older_version_are_restored_too() {
     let case = Case::new(20, 10);
     let manifest = case.at("backup/backup.json");
     let mut old: serde_json::Value = serde_json::from_slice(&fs::read(&manifest).unwrap()).unwrap();
@@ -328,7 +328,7 @@ fn killed_at_any_moment_the_state_is_the_old_or_the_new_one() {
 }
 
 #[test]
-fn where_there_is_nothing_in_place_no_empty_log_is_begun() {
+fn a_missing_log_is_not_replaced_by_an_empty_one() {
     let case = Case::new(20, 10);
     assert_eq!(case.restore(&case.at("backup")).0, Some(0));
     fs::rename(case.at("state/log"), case.at("state/log.coming")).unwrap();

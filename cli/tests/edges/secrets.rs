@@ -212,7 +212,7 @@ fn said(args: &[&str], sources: &Sources) -> String {
 }
 
 #[test]
-fn no_command_says_it() {
+fn no_command_prints_a_secret() {
     let broken: Vec<_> = cases().into_iter().filter(|(_, sources)| load::<Settings>(sources).is_err()).collect();
     for (at, (what, sources)) in broken.iter().enumerate().step_by(4) {
         let format =

@@ -198,7 +198,7 @@ fn every_command_of_contributing_is_run_by_ci_or_marked() {
 }
 
 #[test]
-fn what_ci_runs_is_told_from_what_it_names() {
+fn commands_that_ci_runs_are_distinguished_from_those_it_mentions() {
     let script = "#!/usr/bin/env bash\n# scripts/a\nif where_possible \"no b\" scripts/b --check >/dev/null; then\n  \
                   echo \"run scripts/c\"\nfi\nA=1 cargo run --quiet -p d -- --seeds 10 --jobs 2 || exit 1\n";
     let found = commands_of_script(script);

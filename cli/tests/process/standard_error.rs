@@ -95,7 +95,7 @@ fn a_state_in_use_is_a_line() {
 }
 
 #[test]
-fn what_a_client_without_brokers_says_is_lines() {
+fn messages_of_a_client_without_brokers_are_json_lines() {
     let folder = tempfile::tempdir().unwrap();
     let mut running = Watched::start(run(folder.path(), &[format!("kafka.brokers={}", free_address())]));
     running.line(&["started"]);
@@ -105,7 +105,7 @@ fn what_a_client_without_brokers_says_is_lines() {
 }
 
 #[test]
-fn as_text_the_errors_stay_as_people_know_them() {
+fn in_text_format_errors_stay_readable() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = run(folder.path(), &["worker.batch_ms=0".to_owned()]);
     let found = command.env_remove("TRIBUTARY_LOG__FORMAT").output().unwrap();

@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn it_must_know_its_address() {
+    fn verification_needs_the_public_address() {
         let settings = WebhookSettings { public_url: "hooks.a.example/x".into(), ..WebhookSettings::default() };
         assert_eq!(HubSpot::compile(&settings).err().map(|problem| problem.field), Some("public_url"));
     }

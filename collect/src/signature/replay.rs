@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn once_while_it_is_fresh_and_again_when_it_was_not_kept() {
+    fn a_push_is_accepted_once_and_again_if_it_was_not_stored() {
         let (taken, mut clocks) = (Taken::default(), Clocks::new());
         let push = once(b"a", 0);
         let first = clocks.begin(&taken, push).unwrap();
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_set_forward_and_back_makes_nothing_forgotten() {
+    fn changing_the_clock_forgets_no_push() {
         for (forward_ms, rest_ms) in [(AGE_MS + 1, 0), (3_600_000, 1_000), (3_600_000, AGE_MS - 1), (86_400_000 * 365, 10)] {
             let (taken, mut clocks) = (Taken::default(), Clocks::new());
             assert!(clocks.takes(&taken, once(b"a", 0)));
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_noted_is_no_push_and_may_come_again() {
+    fn a_handshake_may_be_repeated() {
         let (taken, now) = (Taken::default(), Instant::now());
         for _ in 0..2 {
             assert_eq!(taken.note(once(b"a", 0), 0, now), Ok(()));

@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn the_token_is_shown_to_be_known() {
+    fn the_handshake_is_answered_with_the_token() {
         let asked = format!("{PLAIN}&echostr=5948109");
         assert_eq!(check(&settings(&[]), "GET", &asked, "", NOW_MS), Ok("echo 5948109".into()));
         // An official account does not encrypt this request in any mode.

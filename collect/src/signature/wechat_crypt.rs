@@ -104,7 +104,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn opens_what_another_implementation_has_sealed() {
+    fn decrypts_what_another_implementation_encrypted() {
         // From Python's `cryptography`; its 28 bytes of padding are more than an AES block.
         let sealed = "Q3stYC6hdFzMh9T8HCvyDLvoDnzRxRst1MI9XzAiz9EMrvr8VFdRsoT8H6v68JM6DYd/puWIhZ+zw4uQeClr0IaMqx0qTbr5lZP5ywqlC0eWEfJoZxFkSrPTmlq+0NnN";
         assert_eq!(crypt(&[KEY]).open(sealed).unwrap(), b"594810938274193847512345678901");
@@ -120,7 +120,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_is_no_sealed_text_is_refused() {
+    fn a_text_that_is_not_encrypted_is_refused() {
         let crypt = crypt(&[KEY]);
         for text in ["", "%", "AAAA", "AAAAAAAAAAAAAAAAAAAAAA==", &STANDARD.encode([7; 64])] {
             assert_eq!(crypt.open(text), Err(SignatureError::Undecipherable), "{text}");

@@ -143,7 +143,7 @@ fn nothing_known(source: &str, medium: &str, campaign: &str) -> bool {
 }
 
 #[test]
-fn every_combination_is_what_ga4_says() {
+fn every_combination_gives_the_channel_of_ga4() {
     for (source, category) in SOURCES {
         for (medium, campaign) in MEDIUMS.iter().flat_map(|medium| CAMPAIGNS.map(|campaign| (*medium, campaign))) {
             let expected =

@@ -62,7 +62,7 @@ fn ids_that_a_spreadsheet_made_numbers_are_none() {
 }
 
 #[test]
-fn ga4_offline_events_are_known() {
+fn ga4_offline_events_are_recognised() {
     let settings =
         Settings { milestone_events: [("purchase".to_owned(), "closed_won".to_owned())].into(), ..Settings::default() };
     let header = "measurement_id,client_id,user_id,timestamp_micros,event_name,event_param.source,event_param.transaction_id,user_property.tier";
@@ -83,7 +83,7 @@ fn ga4_offline_events_are_known() {
 }
 
 #[test]
-fn google_ads_click_conversions_are_known() {
+fn google_ads_click_conversions_are_recognised() {
     let header = "Google Click ID,Conversion Name,Conversion Time,Conversion Value,Conversion Currency,Email";
     let rows = rows(header).unwrap().in_zone("Asia/Shanghai").unwrap();
     let record = |name, time| rows.record(["Cj0", name, time, "5", "CNY", "a@b.example"]);

@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_column_says_its_unit_and_its_currency() {
+    fn unit_and_currency_are_read_from_the_column_name() {
         let is = |text: &str| OfColumn::Currency(text.to_owned());
         let unclear = |text: &str| OfColumn::Unclear(text.to_owned());
         for (name, given, expected) in [

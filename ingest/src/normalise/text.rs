@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_never_filled_in_has_no_value() {
+    fn a_placeholder_has_no_value() {
         for none in ["undefined", "NULL", "NaN", "{{ad.name}}", "{keyword}", "__CAMPAIGN_ID__", "%%SITE%%", "[object Object]"] {
             assert!(has_no_value(none), "{none}");
         }

@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn macros_of_any_syntax_are_known() {
+    fn unfilled_macros_of_any_syntax_are_recognised() {
         for text in [
             "{gclid}",
             "{{ user.id }}",

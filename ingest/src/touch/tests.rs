@@ -113,7 +113,7 @@ const VISITS: &[(&str, &str, (&str, &str, &str))] = &[
 ];
 
 #[test]
-fn what_is_not_said_is_found_in_url_and_referrer() {
+fn missing_fields_are_found_in_url_and_referrer() {
     for (url, referrer, expected) in VISITS.iter().copied() {
         let (channel, source, medium) = touch(url, referrer);
         assert_eq!((channel.as_str(), source.as_str(), medium.as_str()), expected, "{url} from {referrer}");

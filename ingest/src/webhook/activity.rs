@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_type_is_told_by_the_most_telling_text_that_has_one() {
+    fn the_type_comes_from_the_most_specific_text_that_has_one() {
         for (texts, expected) in [
             (["Call", "Re: demo", ""], "call"),
             (["", "Demo call with Li", "Call"], "demo"),

@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_service_owns_or_runs_code_is_refused() {
+    fn properties_that_the_service_sets_or_that_run_code_are_refused() {
         for key in ["group.id", "plugin.library.paths", "sasl.kerberos.kinit.cmd", "sasl.password", "ssl.ca.location", "debug"]
         {
             assert!(refusal(key).is_some(), "{key}");
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn security_must_hang_together() {
+    fn security_settings_must_be_consistent() {
         let with = |security| problems(&KafkaSettings { security, ..Default::default() });
         let login = SecuritySettings { protocol: Protocol::SaslSsl, ..Default::default() };
         assert_eq!(with(login), ["kafka.security.username"]);

@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_accepted_last_holds() {
+    fn the_last_acceptance_counts() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(accepted(folder.path(), Topic::Offline, 0), None);
         accept(folder.path(), Topic::Offline, 0, 17).unwrap();

@@ -7,7 +7,7 @@ use crate::state::{ActorKey, Snapshot, Write};
 const STAGE: StageLog = StageLog { stage: "identity", inputs: &[Topic::IdentityInbox], changelog: None };
 
 #[test]
-fn who_opens_it_for_reading_sees_all_that_was_committed_by_then() {
+fn a_reader_sees_all_that_was_committed_when_it_opened() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
     let options =

@@ -55,7 +55,7 @@ fn a_log_that_an_older_version_made_gets_its_mark() {
 }
 
 #[test]
-fn what_is_given_up_is_listed() {
+fn what_is_lost_is_listed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     let mark = file_in(path);

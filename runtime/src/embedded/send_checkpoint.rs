@@ -43,7 +43,7 @@ mod tests {
 
     /// The first sender creates the log, and may be killed while doing so.
     #[test]
-    fn a_log_whose_making_was_cut_off_is_made_whole() {
+    fn a_log_whose_creation_was_interrupted_is_completed() {
         for families in 0..=4 {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("log");

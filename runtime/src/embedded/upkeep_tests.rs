@@ -103,7 +103,7 @@ proptest! {
 }
 
 #[test]
-fn a_row_that_says_erased_stays_beside_its_tombstone_and_goes_with_it() {
+fn an_erased_row_stays_beside_its_tombstone_and_goes_with_it() {
     let folder = tempfile::tempdir().unwrap();
     let log = open(folder.path());
     let row = |erased| Profile { profile_id: "p".into(), erased, ..Profile::default() }.encode_to_vec();
@@ -141,7 +141,7 @@ fn commit(log: &EmbeddedLog, stage: StageLog, topic: Topic, next: u64, erasures:
 }
 
 #[test]
-fn what_was_read_and_is_old_goes_and_is_counted() {
+fn old_records_that_were_read_are_removed_and_counted() {
     let folder = tempfile::tempdir().unwrap();
     let log = open(folder.path());
     for (at_ms, text) in [(0, "a"), (10, "b"), (20, "c"), (0, "d"), (30, "e"), (40, "f")] {
@@ -169,7 +169,7 @@ fn what_was_read_and_is_old_goes_and_is_counted() {
 }
 
 #[test]
-fn a_letter_that_goes_before_its_record_is_noted_until_that_goes_too() {
+fn a_dead_letter_removed_before_its_record_is_noted_until_the_record_is_removed() {
     let folder = tempfile::tempdir().unwrap();
     let log = open(folder.path());
     for at_ms in [10, 20] {
@@ -185,7 +185,7 @@ fn a_letter_that_goes_before_its_record_is_noted_until_that_goes_too() {
 }
 
 #[test]
-fn who_was_erased_is_forgotten_once_and_again_when_something_comes() {
+fn an_erased_person_is_removed_once_and_again_when_a_record_arrives() {
     let folder = tempfile::tempdir().unwrap();
     let log = open(folder.path());
     let of = Identifier::new("email", "", "somebody@a.example");

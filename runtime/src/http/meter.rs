@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_preface_is_known_however_it_is_cut() {
+    fn an_http_2_preface_is_recognised_however_it_is_split() {
         for parts in [vec![24], vec![3, 21], vec![1; 24], vec![10, 14, 30]] {
             let meter = meter();
             let mut rest = [PREFACE.as_slice(), &[0; 30]].concat();
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_worked_on_is_no_idle_connection() {
+    fn a_connection_with_a_request_in_progress_is_not_idle() {
         let (meter, limits) = (meter(), Limits::default());
         assert_eq!(meter.idleness(&limits).map(|(class, _)| class), Some(1));
         meter.read(b"G");
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn who_drips_is_idle_all_the_same() {
+    fn a_connection_that_sends_slowly_counts_as_idle() {
         let (meter, limits) = (meter(), Limits::default());
         meter.read(b"P");
         std::thread::sleep(Duration::from_millis(20));

@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn complaints_are_bounded_and_those_left_out_are_counted() {
+    fn errors_of_the_client_are_bounded_and_those_left_out_are_counted() {
         let mut sparing = Sparing { second: None, written: 0, left_out: 0 };
         let now = Instant::now();
         let written = (0..576).filter(|_| sparing.admit(now).is_some()).count();

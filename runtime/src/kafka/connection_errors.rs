@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_complaint_says_what_to_do() {
+    fn the_last_connection_error_comes_with_what_to_do() {
         let connection_errors = ConnectionErrors::default();
         let error = KafkaError::MetadataFetch(RDKafkaErrorCode::BrokerTransportFailure);
         assert_eq!(connection_errors.explain(&error), error.to_string());

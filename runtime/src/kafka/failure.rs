@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_out_is_gone_back_from_and_a_missing_right_is_not() {
+    fn a_time_out_is_retried_and_a_missing_permission_is_not() {
         let of = |code| remedy(&KafkaError::MessageProduction(code));
         assert_eq!(of(Code::OperationTimedOut), Remedy::Recover);
         assert_eq!(of(Code::BrokerTransportFailure), Remedy::Recover);

@@ -243,7 +243,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn brokers_are_away_once_none_answered_for_a_while_and_that_is_said_now_and_then() {
+    fn brokers_are_unreachable_once_none_answered_for_a_while_and_that_is_logged_at_intervals() {
         let mut state = State::new();
         let start = state.since;
         let at = |ms| start + Duration::from_millis(ms);
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broker_is_reached_whose_connection_stands_and_who_answers() {
+    fn a_broker_is_reachable_if_it_is_connected_and_answers() {
         let broker = |source: &str, nodename: &str, state: &str, waiting: i64, silent_us: i64| Broker {
             source: source.into(),
             nodename: nodename.into(),

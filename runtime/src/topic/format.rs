@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_row_is_known_in_both_forms() {
+    fn an_erased_row_is_recognised_in_both_formats() {
         let rows = Topic::Profiles.rows().unwrap();
         for erased in [true, false] {
             let row = Profile { profile_id: "p_1".into(), erased, ..Profile::default() };

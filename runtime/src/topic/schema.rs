@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn protobuf_is_the_file_and_json_says_every_field() {
+    fn the_protobuf_schema_is_the_file_and_the_json_schema_has_every_field() {
         let credits = of(Topic::Credits, false).unwrap();
         assert!(credits.text.contains("message CreditUpdate") && !credits.text.contains("import"));
         assert_eq!(credits.name, "tributary.v1.CreditUpdate");

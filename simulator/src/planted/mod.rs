@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_patch_finds_its_lines_wherever_they_are_and_says_when_they_are_not() {
+    fn a_patch_finds_its_lines_anywhere_and_fails_if_they_are_missing() {
         let diff = "adds too little\n--- a/x.rs\n+++ b/x.rs\n@@ -1,3 +1,3 @@\n fn f() {\n-    a + 2\n+    a + 1\n }\n";
         let bug = Bug::read("small", diff).unwrap();
         let folder = tempfile::tempdir().unwrap();

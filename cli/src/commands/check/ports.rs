@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn every_address_is_asked_on_loopback() {
+    fn a_wildcard_address_is_probed_on_loopback() {
         let asked = |address: &str| reachable(address.parse().unwrap()).to_string();
         assert_eq!(asked("0.0.0.0:8080"), "127.0.0.1:8080");
         assert_eq!(asked("[::]:8080"), "[::1]:8080");

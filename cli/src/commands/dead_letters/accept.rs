@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_input_is_named_as_it_is_told() {
+    fn an_input_is_accepted_by_the_name_in_the_message() {
         let read = |text: &str| text.parse::<Input>().map(|input| (input.stage, input.topic, input.partition));
         assert_eq!(read("offline/0"), Ok((StageName::Ingest, Topic::Offline, 0)));
         assert_eq!(read("identity-inbox/11"), Ok((StageName::Identity, Topic::IdentityInbox, 11)));

@@ -50,7 +50,7 @@ fn numbers_as_people_write_them() {
 }
 
 #[test]
-fn what_is_many_peoples_number_is_nobodys() {
+fn a_number_of_many_people_identifies_nobody() {
     for raw in [
         "88888888888",
         "99999999999",

@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_left_where_all_was_fetched_handed_out_and_committed() {
+    fn lag_is_zero_when_all_was_fetched_delivered_and_committed() {
         assert_eq!(lag(&read(), Some(10), Some(10)), Some(0), "only the control record is left");
         assert_eq!(lag(&read(), Some(10), None), Some(0), "nothing came since the partition was begun");
         let empty = Partition { hi_offset: 0, ls_offset: 0, next_offset: 0, app_offset: INVALID, ..read() };
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn something_is_left_until_it_is_committed() {
+    fn lag_remains_until_records_are_committed() {
         assert_eq!(lag(&read(), Some(4), Some(10)), Some(7), "handed out, not committed");
         assert_eq!(
             lag(&Partition { next_offset: 4, ..read() }, Some(4), Some(4)),
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_not_told() {
+    fn an_unknown_lag_is_not_reported() {
         assert_eq!(lag(&Partition { ls_offset: INVALID, ..read() }, Some(10), Some(10)), None, "nothing was fetched yet");
         assert_eq!(lag(&read(), Some(12), Some(12)), None, "more was done than the statistics know of");
         let fetched = |partition: &Partition, broker: Broker| {

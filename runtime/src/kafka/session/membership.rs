@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_a_share_only_of_a_spare_member() {
+    fn only_a_spare_member_may_have_no_partitions() {
         let mut membership = Membership::default();
         assert_eq!(membership.obstacle(true), Some(Obstacle::Joining));
         membership.given();

@@ -111,7 +111,7 @@ fn a_folder_in_use_is_refused_with_its_name() {
 }
 
 #[test]
-fn a_corrupt_folder_is_set_aside_and_begun_anew() {
+fn a_corrupt_folder_is_set_aside_and_created_again() {
     let folder = tempfile::tempdir().unwrap();
     let budget = StoreBudget::new(8 << 20);
     let path = folder.path().join("0");
@@ -157,7 +157,7 @@ fn a_folder_of_version_1_opens_with_what_is_in_it() {
 }
 
 #[test]
-fn a_folder_of_an_unknown_version_is_set_aside_and_begun_anew() {
+fn a_folder_of_an_unknown_version_is_set_aside_and_created_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("0");
     fixture("version-0", &path);
