@@ -286,7 +286,7 @@ fn a_long_journey_keeps_its_first_its_anchors_and_its_newest() {
     assert_eq!(weights(&settings, "lead_conversion", &raws, &won, &[lead]), named(&[("t20", WHOLE_NANO)]));
 }
 
-/// The stages of the new business are over when an expansion comes: it owes nothing to the touches that won the deal.
+/// The stages of the new business are over when an expansion follows: it gives no credit to touches from before the deal was won.
 #[test]
 fn an_expansion_shares_out_what_came_since_the_deal_was_won() {
     let won = milestone("closed_won", "1", 10 * DAY_MS, 0);

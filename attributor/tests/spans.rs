@@ -14,7 +14,7 @@ const DAY_MS: i64 = 86_400_000;
 const UNITS: [&str; 3] = ["a:crm_account:001", "a:crm_account:002", "a:crm_account:005"];
 const WON: &str = "closed_won:6";
 
-/// Anna's touches of these days, all known to identity and none yet told.
+/// Anna's touches of these days, all known to identity and none yet sent.
 fn world(touches: &[i64]) -> World {
     let mut world = World::new(Settings::default(), 3, 1);
     world.identity.place("anna", UNITS[0], "p_anna", "", false);

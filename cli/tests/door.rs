@@ -74,7 +74,7 @@ impl Door {
         Some(status)
     }
 
-    /// So many honest messages are all answered 200, and health is told meanwhile.
+    /// So many honest messages are all answered with 200, and health is answered meanwhile.
     fn serves(&mut self, name: &str, count: usize) {
         for number in 0..count {
             let status = self.send(&format!("{name}-{number}"), 10);
@@ -120,7 +120,7 @@ fn ask(stream: &mut TcpStream, request: &str) -> Option<u16> {
     heard.split(' ').nth(1)?.parse().ok()
 }
 
-/// Whether this test may open as many files as it needs; says so where it may not.
+/// Whether this test may open as many files as it needs; prints a line if it may not.
 fn has_files(needed: u64) -> bool {
     descriptors::raise();
     let has = descriptors::allowed() > needed;

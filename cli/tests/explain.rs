@@ -21,7 +21,7 @@ use tributary_runtime::topic::Topic;
 
 const DEAL: &str = "closed_won:006X";
 
-/// A replay to be asked.
+/// A replay to be explained.
 struct Asked {
     replay: Replay,
     pipeline: Pipeline,
@@ -164,7 +164,7 @@ fn explaining_a_profile_lists_its_links() {
     assert!(found.current && found.refused.is_empty());
     let brought: usize = found.identifiers.iter().map(|known| known.brought.touches).sum();
     assert_eq!(brought, 7);
-    // The same by every way to ask.
+    // The answer is the same in every way of asking.
     for identifier in [
         "email||zhang@b-corp.example",
         "zhang@b-corp.example",
@@ -233,7 +233,7 @@ fn what_is_erased_leaves_its_mark_alone() {
     assert!(told.contains("closed_won:1 was ERASED") && told.contains("2023-06-02") && !told.contains("1970"), "{told}");
     let told = printed(|out| print_profile(&found, out));
     assert!(told.contains("ERASED") && told.contains("nothing is known of it") && !told.contains("on their way"), "{told}");
-    // By the id that its profile had: the name after which it was called is forgotten.
+    // By the profile's former id: the identifier that gave it is erased.
     let by_id = asked.refusal(&found.profile_id);
     assert!(by_id.to_string().contains("is erased: events that name it up to 2023-06-02"), "{by_id}");
 }
@@ -244,7 +244,7 @@ fn printed(print: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) -> String {
     String::from_utf8(out).unwrap()
 }
 
-/// Of a person of a company one identifier after the other is erased: whoever is asked for says what is so, at every step.
+/// The identifiers of a person of a company are erased one after the other: at every step, explaining any of them gives the right answer.
 #[test]
 fn no_identifier_is_shown_as_moving_after_erasures() {
     let people = ["email:z@b-corp.example", "phone:+8613800002222", "anonymous_id:c", "user_id:u-1234567"];
@@ -382,7 +382,7 @@ fn the_embedded_log_and_replay_give_the_same_answer() {
     let mut run = tributary(&sets);
     run.args(["run", "--until-idle", "1"]);
     succeed(run);
-    // A service holds the folder while questions are asked.
+    // A service has the folder open meanwhile.
     let mut run = tributary(&sets);
     run.arg("run");
     let running = support::Running::start(run);

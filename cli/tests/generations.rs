@@ -24,7 +24,7 @@ fn generations(service: &Service) -> Vec<(u64, bool)> {
     shown.as_array().unwrap().iter().filter(|row| row["stage"] == "attributor").map(of).collect()
 }
 
-/// What `check` says of the attributor's settings.
+/// What `check` prints about the attributor's settings.
 fn checked(service: &Service) -> Value {
     let told: Value = serde_json::from_str(&out(&service.command(&["check", "--json"]))).unwrap();
     let of = |row: &&Value| row["what"] == "settings" && row["stage"] == "attributor";
@@ -143,7 +143,7 @@ fn start(sets: &[String], folder: &std::path::Path, name: &str, more: &[&str]) -
     Running(command.stderr(Stdio::piped()).spawn().unwrap())
 }
 
-/// Waits for the end of a process: its exit code, and what it said.
+/// Waits for the end of a process: its exit code, and its output.
 fn ended(mut running: Running) -> (Option<i32>, String) {
     let until = Instant::now() + Duration::from_secs(120);
     loop {

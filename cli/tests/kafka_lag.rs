@@ -28,7 +28,7 @@ fn drained(look: &Look) -> bool {
     look.ready == Some(true) && lags.len() == INPUTS && lags.values().all(|lag| *lag == 0.0)
 }
 
-/// All inputs, each told by one process and no more.
+/// All inputs, each reported by exactly one process.
 fn shared_out(looks: &[Look]) -> bool {
     let all: Vec<(String, f64)> = looks.iter().flat_map(Look::lags).collect();
     let told: BTreeMap<&String, f64> = all.iter().map(|(labels, lag)| (labels, *lag)).collect();

@@ -108,7 +108,7 @@ fn three_processes_and_a_lost_state_give_the_answer_of_replay() {
     running.remove(1).kill();
     running.push(run(&sets, &["--stages", "identity"]));
     sleep(Duration::from_secs(5));
-    // A stop that is asked for finishes or aborts the open transaction and exits with 0.
+    // A requested stop finishes or aborts the open transaction and exits with 0.
     running.into_iter().for_each(Running::terminate);
     finish(&sets);
     check(&sets, early);

@@ -63,11 +63,11 @@ fn the_page_of_reasons_has_them_all() {
     hold("reasons.md", &page);
 }
 
-/// A message or an enum of a `.proto` file: its name, what is said of it, and its fields or values with theirs.
+/// A message or an enum of a `.proto` file: its name, its comment, and its fields or values with theirs.
 struct Declared {
     name: String,
     about: String,
-    /// Type (none of a value), name, number and what is said of it.
+    /// Type (none for a value), name, number and comment.
     fields: Vec<[String; 4]>,
 }
 

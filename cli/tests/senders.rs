@@ -206,7 +206,7 @@ fn a_stage_without_a_rule_takes_nothing_back() {
     assert_eq!(credited(&records, &settings(), "closed_won"), BTreeSet::from(["page-c1".to_owned()]));
 }
 
-/// A server that changes the ids of its users says so by an alias; in a page it says nothing, for anybody could.
+/// A server that changes the ids of its users reports it by an alias. From a page it has no effect, because anybody could send it.
 #[test]
 fn an_alias_of_a_server_joins_the_old_user_id_to_the_new_one() {
     let message = |kind: &str, id: &str, day: u32, more: Value| {

@@ -113,7 +113,7 @@ fn the_exported_rows_are_those_published_in_either_format() {
     }
 }
 
-/// What was said of three rows, in order: amended, taken back, and erased.
+/// The history of three rows, in order: amended, retracted, and erased.
 fn updates() -> Vec<CreditUpdate> {
     let of = |touch: &str, revision, weight_nano, delta_weight_nano| CreditUpdate {
         milestone_id: "mql:1".into(),

@@ -104,8 +104,7 @@ fn the_list_is_bounded_and_people_of_public_events_come_last() {
     assert!(known.iter().any(|of| of.profile_id == profile_id("crm_contact:1") && of.role == "buyer"), "{known:?}");
 }
 
-/// What a CRM says on a day when it has deleted an account.
-/// Of two accounts at one time one hides the other, until it is no more one of the two assertions of its day that count.
+/// What a CRM sends on the day when it deletes an account.
 #[test]
 fn accounts_that_are_named_at_one_time_give_the_same_in_any_order() {
     let on_the_day = |hour: i64, account: &str| {

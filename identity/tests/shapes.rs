@@ -161,7 +161,7 @@ fn in_no_graph_later_events_cost_much_more_than_those_of_new_people() {
     }
 }
 
-/// Shapes, and how many events make one: more than may hang together.
+/// Shapes, and how many events make one: more than a cluster may have.
 fn shapes() -> Vec<(&'static str, Shape, usize)> {
     let cookie = |number| identifier("anonymous_id", number);
     let of = |kind: &'static str| move |number| identifier(kind, number);

@@ -23,7 +23,7 @@ fn public(time_ms: i64, people: &[&str]) -> Event {
     Event { public: true, ..event(time_ms, people, Body::Touch(Touch::default())) }
 }
 
-/// A touch from outside that was received on this day, whatever time it says.
+/// A public touch that was received on this day, whatever its own time.
 fn received(day: i64, time_ms: i64, people: &[&str]) -> Event {
     Event { received_ms: day * DAY, ..public(time_ms, people) }
 }
@@ -358,7 +358,7 @@ fn a_role_is_that_of_the_latest_statement_not_retracted() {
     assert_eq!(tell("4", 9, "", true, back), ["006A Champion", "006B Buyer"]);
 }
 
-/// A CRM deletes a record: what it has said until then counts no more, whichever comes first, and what it says later does.
+/// A CRM deletes a record: earlier statements of the record no longer count, whichever arrives first, and later ones do.
 #[test]
 fn deleting_a_record_retracts_its_statements() {
     let of_record = |event: Event, day: i64| Event { record: "task:7".into(), recorded_ms: day * DAY, ..event };
@@ -369,7 +369,7 @@ fn deleting_a_record_retracts_its_statements() {
     };
     let account = Event {
         account_identifiers: vec![named("crm_account:001")],
-        // It happened long before the record told it.
+        // It happened long before the record reported it.
         event_id: "account".into(),
         ..event(DAY, &["crm_contact:7"], Body::Identify(Identify {}))
     };
@@ -399,7 +399,7 @@ fn deleting_a_record_retracts_its_statements() {
     ] {
         assert_eq!(told(&of(&events)), nothing);
     }
-    // A deletion of before takes nothing back, and what is said again after one counts.
+    // An earlier deletion retracts nothing, and statements made after a deletion count.
     assert_eq!(told(&of(&[gone(3), account.clone(), champion.clone()])), there);
     let again = Event { event_id: "again".into(), ..role(6, "Buyer") };
     for events in [[champion.clone(), gone(5), again.clone()], [again, champion.clone(), gone(5)]] {

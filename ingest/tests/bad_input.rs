@@ -44,7 +44,7 @@ fn refused(topic: Topic, value: impl AsRef<[u8]>, reason: Reason, field: &str) {
     assert_eq!(outbox.outputs, []);
 }
 
-/// The event of the record stands, without a field that is left out for a reason.
+/// The event of the record is kept, without a field that is left out for a reason.
 fn left_out(topic: Topic, value: impl AsRef<[u8]>, reason: Reason, field: &str) {
     let value = value.as_ref();
     let shown = String::from_utf8_lossy(&value[..value.len().min(200)]).into_owned();

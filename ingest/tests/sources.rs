@@ -128,7 +128,7 @@ fn forms_and_ids_that_are_addresses_name_somebody() {
     };
     let who = ["email||li@gmail.com", "phone||+8613800001111", "anonymous_id||c"];
     assert_eq!(names(&one(Source::Sdk, &track("Form Submitted"))), who);
-    // An event that nobody named: whose address that is, nobody knows.
+    // An event without a name: nobody knows whose address that is.
     assert_eq!(names(&one(Source::Sdk, &track("Invite Sent"))), ["anonymous_id||c"]);
     for (id, contact) in [
         ("Wang@qq.com", Some("email||wang@qq.com")),

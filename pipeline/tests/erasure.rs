@@ -8,7 +8,7 @@ use tributary_pipeline::settings::Settings;
 use tributary_proto::{Message, MilestoneRow};
 use tributary_runtime::topic::Topic;
 
-/// The touches that earn the deal's credit under `last_touch`, and whom the deal's row names.
+/// The touches with credit for the deal under `last_touch`, and the people that the deal's row names.
 fn earned(records: &[&str]) -> (Vec<String>, Vec<String>) {
     let mut settings = Settings::default();
     settings.attribution.contacts = Contacts::Named;

@@ -209,7 +209,7 @@ fn attacked(bench: &Bench, proxy: &Proxy, attack: Attack) {
     say("session", toll, 0);
 }
 
-/// Works while `trouble` is made, and after it; says how long after its end the first record was processed.
+/// Processes while `trouble` is made, and after it; returns how long after its end the first record was processed.
 fn through(what: &str, bench: &Bench, counter: &mut Counter, trouble: impl FnOnce() + Send) {
     let fed = 60;
     bench.feed(2, 20);

@@ -130,7 +130,7 @@ fn state_that_is_lost_or_behind_is_restored_from_the_changelog() {
     expected(&mut counter);
     counter.close();
 
-    // So far behind that tombstones may be gone: what was forgotten must not come back.
+    // So far behind that tombstones may be gone: removed keys must not come back.
     replace(Some(&behind));
     let mut options = bench.options("a");
     options.tombstone_retention_ms = 5_000;
@@ -142,7 +142,7 @@ fn state_that_is_lost_or_behind_is_restored_from_the_changelog() {
     replace(None);
     let mut counter = bench.open("a");
     expected(&mut counter);
-    // And it goes on from there.
+    // And it continues from there.
     bench.feed(5, 1);
     counter.handle(20);
     assert_eq!((counter.count(0, "key-0-0"), counter.count(3, "key-3-4")), (Some(1), Some(8)));

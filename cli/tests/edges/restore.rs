@@ -56,7 +56,7 @@ impl Case {
     }
 }
 
-/// The files below a folder with their content, without those that say who has it open.
+/// The files below a folder with their content, without the lock files.
 fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];
@@ -227,7 +227,7 @@ fn the_backup_and_the_state_lie_apart() {
         let (code, said) = case.restore(&case.at(from));
         assert!(code == Some(1) && said.contains("no backup, or not a whole one"), "{from}: {said}");
     }
-    // A backup that was moved into the log's folder, and one whose folder has the state in it.
+    // A backup that was moved into the log's folder, and one that contains the state folder.
     copy(Path::new(&case.at("backup")), Path::new(&case.at("state/log/inner")));
     let (code, said) = case.restore(&case.at("state/log/inner"));
     assert!(code == Some(1) && said.contains("must not be inside one another"), "{said}");

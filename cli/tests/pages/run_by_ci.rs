@@ -17,7 +17,7 @@ use regex::Regex;
 use super::support::pages::{Block, all_blocks, call, root, words};
 
 const NOT_RUN: &str = "not run by CI: ";
-/// Options that say how fast or how loudly something is done, and words that have no meaning of their own.
+/// Options that only change speed or verbosity, and words that have no meaning of their own.
 const INSIGNIFICANT: [&str; 3] = ["--quiet", "--jobs", "--"];
 
 /// What CI runs.
@@ -26,7 +26,7 @@ struct Ci {
     whole_pages: BTreeSet<String>,
     /// Page, and a text of the block.
     blocks: BTreeSet<(String, String)>,
-    /// Folders with pages whose calls of `tributary` are run.
+    /// Folders with pages whose `tributary` commands are run.
     folders: BTreeSet<String>,
 }
 

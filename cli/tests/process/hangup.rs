@@ -35,7 +35,7 @@ impl Configured {
         Self { running, file, collector }
     }
 
-    /// Changes the file, and says so.
+    /// Changes the file, and sends SIGHUP.
     fn change(&mut self, text: &str) {
         fs::write(&self.file, text).unwrap();
         self.running.signal("HUP");
@@ -72,7 +72,7 @@ fn a_reload_applies_what_it_can_and_names_the_rest() {
     service.change(changed);
     service.running.line(&["SIGHUP: applied", "collector.rate"]);
     service.running.line(&["takes effect at a restart", "log.format, worker.batch_ms"]);
-    // What waits for a restart is said every time, what was applied only once.
+    // What needs a restart is logged every time, what was applied only once.
     service.change(changed);
     service.running.line(&["takes effect at a restart", "log.format, worker.batch_ms"]);
     let applied = service.running.seen.iter().filter(|line| line.contains("applied") && line.contains("collector.rate"));

@@ -43,7 +43,7 @@ impl Place {
         running
     }
 
-    /// What `check` says of each thing: whether it is well, and in words.
+    /// The findings of `check`: whether each is all right, and the text.
     fn check(&self) -> (i32, Vec<(String, bool, String)>) {
         let found = self.command(&["check", "--json"], &[]).output().unwrap();
         let rows: Vec<Value> = serde_json::from_slice(&found.stdout).unwrap();

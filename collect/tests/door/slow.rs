@@ -158,7 +158,7 @@ fn a_slow_but_steady_sender_is_served() {
     let body = format!(r#"{{"userId": "u", "pad": "{}"}}"#, "x".repeat(3_000));
     let mut stranger = Stranger::of(&served);
     stranger.send(head(body.len(), ""));
-    // Four times the pace that is asked for, over more than one window.
+    // Four times the required pace, over more than one window.
     for piece in body.as_bytes().chunks(80) {
         assert!(stranger.send(piece));
         std::thread::sleep(PAUSE);
@@ -171,7 +171,7 @@ fn a_slow_but_steady_sender_is_served() {
 fn a_client_that_never_reads_its_answers_is_ended() {
     let served = hasty_collector();
     let mut stranger = Stranger::of(&served);
-    // Until no buffer takes any more: then nobody is left to whom to write.
+    // Until no buffer takes any more: then there is nobody left to write to.
     let requests = "GET /nothing HTTP/1.1\r\nhost: a\r\n\r\n".repeat(1_000);
     while stranger.send(&requests) {}
     serves(&served);

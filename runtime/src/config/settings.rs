@@ -167,8 +167,7 @@ impl StateSettings {
 pub struct HttpSettings {
     /// Address and port of `/metrics`, `/livez` and `/readyz`; loopback by default, because they have no authentication.
     pub listen: SocketAddr,
-    /// Address and port for only `/livez` and `/readyz`, which may be accessible from more places than metrics; `None` for no such
-    /// listener.
+    /// Address and port for only `/livez` and `/readyz`, which more may reach than metrics; `None` for no such listener.
     #[serde(with = "address_or_none")]
     pub probes: Option<SocketAddr>,
 }
@@ -280,8 +279,7 @@ pub struct WorkerSettings {
     pub batch_records: u32,
     /// How long a transaction collects records while more arrive, milliseconds. Short gives low latency.
     pub batch_ms: u32,
-    /// Whether a process with the stage identity turns requests to erase a person into erasures. If not, `tributary erase --requests` does
-    /// it.
+    /// Whether a process with the stage identity turns requests to erase a person into erasures, or `tributary erase --requests` does.
     pub expand_erasures: bool,
     /// Workers (threads) per stage.
     pub threads: ThreadSettings,
