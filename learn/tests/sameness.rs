@@ -164,6 +164,6 @@ fn a_cut_file_is_refused() {
     let set = fitted(&collected(&[(vec![0, 1], 3, 5)], plain).counted(), &Options::default()).remove(0);
     let text = set.text().unwrap();
     assert!(ParameterSet::parse(&text[..text.len() / 2]).is_err());
-    assert!(ParameterSet::parse(&text.replace("\"format\":1", "\"format\":2")).unwrap_err().to_string().contains("fit anew"));
+    assert!(ParameterSet::parse(&text.replace("\"format\":1", "\"format\":2")).unwrap_err().to_string().contains("fit again"));
     assert!(ParameterSet::parse(&text.replace("\"removal_nano\":[", "\"removal_nano\":[1,")).is_err());
 }
